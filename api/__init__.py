@@ -1,0 +1,1 @@
+"""The campaign REST API and its page."""

@@ -1,0 +1,1 @@
+"""One entry point, ``campaigns``; subcommands in flow order."""

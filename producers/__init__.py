@@ -1,0 +1,1 @@
+"""Into Kafka: the webhook ingress and the send-scheduler."""

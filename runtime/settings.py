@@ -1,0 +1,155 @@
+"""The only reader of the environment: every process gets this value and nothing else.
+
+A wrong setting stops the start and names the variable. Secrets are masked in `repr` and logs.
+`.campaigns/env` of the working directory (written by `campaigns up`) fills what the environment does not say.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "CAMPAIGNS_"
+STATE_FOLDER = Path(".campaigns")
+
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class WrongSettings(Exception):
+    """A variable is missing or wrong; the message names each one, never its value."""
+
+
+class Settings(BaseSettings):
+    """All settings, by the variable ``CAMPAIGNS_<NAME>``. Lists are comma-separated."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    # Kafka and Postgres
+    kafka_bootstrap_servers: str = Field(min_length=1, description="host:port, comma-separated")
+    kafka_extra: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, repr=False, description="librdkafka options as k=v;k=v (security, SASL)"
+    )
+    topic_prefix: str = Field(default="", max_length=100, pattern=r"^[a-zA-Z0-9._-]*$", description="before every topic and group name")
+    database_url: SecretStr = Field(description="PostgreSQL, direct: no transaction pooler")
+    # WhatsApp Cloud API
+    deployment: str = Field(default="default", min_length=1, max_length=16, pattern=r"^[a-zA-Z0-9_-]+$", description="name in the callback data")
+    whatsapp_api_url: str = Field(default="https://graph.facebook.com", min_length=1)
+    whatsapp_api_version: str = Field(default="v25.0", pattern=r"^v\d+\.\d+$")
+    whatsapp_access_token: SecretStr = SecretStr("")
+    whatsapp_phone_number_id: str = Field(default="", max_length=64, description="the default number of a campaign")
+    whatsapp_mps: int = Field(default=80, ge=1, le=5000, description="messages per second of a number")
+    callback_secret: SecretStr = Field(default=SecretStr(""), description="key of the HMAC in the callback data")
+    # Ingress
+    webhook_app_secrets: Secrets = Field(default=(), description="Meta app secrets, several during rotation")
+    webhook_verify_token: SecretStr = SecretStr("")
+    ingress_host: str = "127.0.0.1"
+    ingress_port: int = Field(default=8001, ge=0, le=65535)
+    ingress_body_bytes_max: int = Field(default=3_500_000, ge=1024, description="a larger body answers 413")
+    ingress_pending_bytes_max: int = Field(default=64 * 1024 * 1024, ge=1_000_000, description="above it: 503")
+    ingress_ack_timeout_s: float = Field(default=10.0, gt=0, description="Kafka's time to acknowledge before 503")
+    # API
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=0, le=65535)
+    api_keys: Secrets = Field(default=(), description="needed unless the API listens on loopback only")
+    # Sending
+    send_window: int = Field(default=256, ge=1, le=2000, description="sends in flight per sender")
+    send_timeout_s: float = Field(default=20.0, gt=0)
+    lease_s: float = Field(default=45.0, gt=1)
+    release_cap_s: float = Field(default=10.0, gt=0, description="released but unclaimed, in seconds of the rate")
+    time_scale: float = Field(default=1.0, gt=0, le=100_000, description="backoffs are divided by it (demo, tests)")
+    # Operation
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Prometheus, 0 = off")
+    log_level: str = Field(default="info", pattern=r"^(debug|info|warning|error)$")
+    log_format: str = Field(default="console", pattern=r"^(console|json)$")
+    instance: str = Field(default="", max_length=100, description="a stable name of this process among its kind")
+    dead_letter_rate_max: int = Field(default=1000, ge=1, description="dead letters a minute before the stage stops")
+    stall_limit_s: float = Field(default=60.0, gt=1)
+
+    @field_validator("webhook_app_secrets", "api_keys", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("kafka_extra", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            pairs = [part.partition("=") for part in value.split(";") if part.strip()]
+            if any(not sep for _, sep, _ in pairs):
+                raise ValueError("expects k=v;k=v")
+            return {key.strip(): val.strip() for key, _, val in pairs}
+        return value
+
+    @field_validator("whatsapp_api_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("expects http:// or https://")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `read_settings` hands over counts: it has merged environment and state file."""
+        return (init_settings,)
+
+    def topic(self, name: str) -> str:
+        """The real name of a topic."""
+        return self.topic_prefix + name
+
+    def group(self, name: str) -> str:
+        """The real name of a consumer group."""
+        return f"{self.topic_prefix}campaigns-{name}"
+
+
+def read_environment(environ: Mapping[str, str] | None = None, state_folder: Path = STATE_FOLDER) -> dict[str, str]:
+    """`CAMPAIGNS_*` of the environment, and of `<state_folder>/env` where the environment is silent."""
+    environ = os.environ if environ is None else environ
+    found: dict[str, str] = {}
+    try:
+        lines = (state_folder / "env").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    for line in lines:
+        name, sep, value = line.strip().partition("=")
+        if sep and name.startswith(PREFIX):
+            found[name] = value
+    found.update({name: value for name, value in environ.items() if name.startswith(PREFIX)})
+    return found
+
+
+def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path = STATE_FOLDER) -> Settings:
+    """Read and validate all settings.
+
+    Raises WrongSettings naming every variable that is missing, wrong, or unknown.
+    """
+    found = read_environment(environ, state_folder)
+    fields = {name.removeprefix(PREFIX).lower(): value for name, value in found.items()}
+    unknown = sorted(name for name in fields if name not in Settings.model_fields and name not in _OTHERS)
+    problems = [f"{PREFIX}{name.upper()}: no such setting" for name in unknown]
+    try:
+        settings = Settings(**{k: v for k, v in fields.items() if k in Settings.model_fields})  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems += [f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
+        raise WrongSettings("\n".join(problems)) from None
+    if problems:
+        raise WrongSettings("\n".join(problems))
+    return settings
+
+
+_OTHERS = frozenset({"maven_url", "cache_dir"})
+"""Read by the embedded stack's set-up alone, before there are settings."""

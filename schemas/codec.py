@@ -1,0 +1,34 @@
+"""The one codec: JSON for every record but the bundle of webhook bodies (see `schemas.bundles`)."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from schemas.model import Travels
+
+PRODUCER = "campaign-streams/0.1"
+"""Stated in every record: who wrote it, in which version."""
+
+T = TypeVar("T", bound=Travels)
+
+
+class Malformed(ValueError):
+    """These bytes are no such record; invalid, so dead-letter them. `reason` is a code."""
+
+    reason = "malformed"
+
+
+def encode(record: Travels) -> bytes:
+    """One record as JSON, without what is unset."""
+    return record.model_dump_json(exclude_none=True).encode()
+
+
+def decode(model: type[T], raw: bytes | None) -> T:
+    """One record from JSON. Raises Malformed, whose text names the fields and never shows their values."""
+    try:
+        return model.model_validate_json(raw or b"")
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, item["loc"])) + ": " + item["type"] for item in error.errors()[:5])
+        raise Malformed(f"{model.__name__}: {fields}") from None

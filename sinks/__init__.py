@@ -1,0 +1,1 @@
+"""Everything that touches Postgres: schema, statements, the sink and the stats publisher."""

@@ -1,0 +1,1 @@
+"""Through Kafka: the Faust workers (reconciler, sender) and the Cloud API client."""

@@ -1,0 +1,70 @@
+"""The consequences of error codes: what a row may expect after each class."""
+
+import pytest
+
+from domain.error_codes import ROWS, TABLE, ErrorClass, error_class, failure, is_retryable
+from schemas.events import Failure, RetryClass
+
+
+def _fail(code: int | None, *, attempt: int = 1, webhook: bool = False, scale: float = 1.0) -> Failure:
+    return failure(code, "why", attempt=attempt, from_webhook=webhook, time_scale=scale)
+
+
+def test_no_code_stands_twice() -> None:
+    assert len(TABLE) == len(ROWS)
+
+
+def test_transient_backs_off_longer_with_each_attempt_up_to_a_cap() -> None:
+    waits = [_fail(131000, attempt=n).backoff_s for n in (1, 2, 3, 62)]
+    assert waits == [60, 120, 240, 6 * 3600]
+
+
+@pytest.mark.parametrize("code", [131000, 130429, 131056])
+def test_a_webhook_failure_waits_ten_minutes_at_least(code: int) -> None:
+    assert _fail(code, webhook=True).backoff_s == 600
+    assert _fail(code, attempt=8, webhook=True).backoff_s > 600
+
+
+def test_131049_is_held_back_a_day_whoever_says_it() -> None:
+    for webhook in (False, True):
+        said = _fail(131049, webhook=webhook)
+        assert (said.retry_class, said.backoff_s) == (RetryClass.HELD_BACK, 86_400)
+
+
+@pytest.mark.parametrize("kind", list(ErrorClass))
+def test_only_retryable_classes_are_retried(kind: ErrorClass) -> None:
+    expected = {
+        ErrorClass.THROTTLE: RetryClass.BACKOFF,
+        ErrorClass.TRANSIENT: RetryClass.BACKOFF,
+        ErrorClass.HELD_BACK: RetryClass.HELD_BACK,
+    }.get(kind, RetryClass.NEVER)
+    said = {_fail(row.code).retry_class for row in ROWS if row.error_class is kind}
+    assert said == {expected}
+
+
+def test_a_server_error_that_may_be_our_own_fault_is_tried_three_times() -> None:
+    assert [_fail(1, attempt=n).retry_class for n in (1, 2, 3)] == [
+        RetryClass.BACKOFF,
+        RetryClass.BACKOFF,
+        RetryClass.NEVER,
+    ]
+
+
+def test_unknown_codes_fail_the_row_unless_meta_calls_them_transient() -> None:
+    assert _fail(999_999).retry_class is RetryClass.NEVER
+    assert _fail(None).retry_class is RetryClass.NEVER
+    hinted = failure(999_999, "", attempt=1, from_webhook=False, time_scale=1, transient_hint=True)
+    assert hinted.retry_class is RetryClass.BACKOFF
+    assert error_class(131026, transient_hint=True) is ErrorClass.PERMANENT
+    assert not is_retryable(999_999)
+    assert not is_retryable(None)
+
+
+def test_the_time_scale_divides_backoffs_but_leaves_a_second() -> None:
+    assert _fail(131049, scale=100).backoff_s == 864
+    assert _fail(131000, scale=100_000).backoff_s == 1
+
+
+def test_a_long_reason_is_cut_to_what_an_event_takes() -> None:
+    said = failure(100, "x" * 5000, attempt=1, from_webhook=False, time_scale=1)
+    assert len(said.reason) == 2000

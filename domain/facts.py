@@ -170,9 +170,7 @@ def facts_of(event: RecipientEvent, attempt: int) -> Facts:
         case EventKind.ASSUMED_SENT | EventKind.SENT:
             return Facts(attempt=attempt, sent_at=at, accepted_attempts=bit, acceptance=accepted)
         case EventKind.DELIVERED:
-            return Facts(
-                attempt=attempt, sent_at=at, delivered_at=at, accepted_attempts=bit, acceptance=accepted
-            )
+            return Facts(attempt=attempt, sent_at=at, delivered_at=at, accepted_attempts=bit, acceptance=accepted)
         case EventKind.READ:
             return Facts(
                 attempt=attempt, sent_at=at, delivered_at=at, read_at=at,

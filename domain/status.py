@@ -46,7 +46,7 @@ STATUS_TABLE: tuple[tuple[Status, str, Callable[[Facts], bool]], ...] = (
     (Status.UNKNOWN, "the outcome of the newest attempt is unknown", lambda f: f.unknown_attempt == f.attempt),
     (Status.SKIPPED, "the newest attempt was skipped",
      lambda f: f.skipped is not None and f.skipped.attempt == f.attempt),
-    (Status.QUEUED, "the newest attempt is released and has no answer yet", lambda f: True),
+    (Status.QUEUED, "the newest attempt is released and has no answer yet", lambda _: True),
 )  # fmt: skip
 """The first line that holds decides. Total: the last one always holds."""
 

@@ -9,36 +9,37 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 PREFIX = "CAMPAIGNS_"
 STATE_FOLDER = Path(".campaigns")
-
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
-Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class WrongSettings(Exception):
     """A variable is missing or wrong; the message names each one, never its value."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings, by the variable ``CAMPAIGNS_<NAME>``. Lists are comma-separated."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     # Kafka and Postgres
     kafka_bootstrap_servers: str = Field(min_length=1, description="host:port, comma-separated")
-    kafka_extra: Annotated[dict[str, str], NoDecode] = Field(
+    kafka_extra: dict[str, str] = Field(
         default_factory=dict, repr=False, description="librdkafka options as k=v;k=v (security, SASL)"
     )
-    topic_prefix: str = Field(default="", max_length=100, pattern=r"^[a-zA-Z0-9._-]*$", description="before every topic and group name")
+    topic_prefix: str = Field(
+        default="", max_length=100, pattern=r"^[a-zA-Z0-9._-]*$", description="before every topic and group name"
+    )
     database_url: SecretStr = Field(description="PostgreSQL, direct: no transaction pooler")
     # WhatsApp Cloud API
-    deployment: str = Field(default="default", min_length=1, max_length=16, pattern=r"^[a-zA-Z0-9_-]+$", description="name in the callback data")
+    deployment: str = Field(
+        default="default", max_length=16, pattern=r"^[a-zA-Z0-9_-]+$", description="our name in the callback data"
+    )
     whatsapp_api_url: str = Field(default="https://graph.facebook.com", min_length=1)
     whatsapp_api_version: str = Field(default="v25.0", pattern=r"^v\d+\.\d+$")
     whatsapp_access_token: SecretStr = SecretStr("")
@@ -46,7 +47,9 @@ class Settings(BaseSettings):
     whatsapp_mps: int = Field(default=80, ge=1, le=5000, description="messages per second of a number")
     callback_secret: SecretStr = Field(default=SecretStr(""), description="key of the HMAC in the callback data")
     # Ingress
-    webhook_app_secrets: Secrets = Field(default=(), description="Meta app secrets, several during rotation")
+    webhook_app_secrets: tuple[SecretStr, ...] = Field(
+        default=(), description="Meta app secrets, several during rotation"
+    )
     webhook_verify_token: SecretStr = SecretStr("")
     ingress_host: str = "127.0.0.1"
     ingress_port: int = Field(default=8001, ge=0, le=65535)
@@ -56,7 +59,7 @@ class Settings(BaseSettings):
     # API
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
-    api_keys: Secrets = Field(default=(), description="needed unless the API listens on loopback only")
+    api_keys: tuple[SecretStr, ...] = Field(default=(), description="needed unless the API listens on loopback only")
     # Sending
     send_window: int = Field(default=256, ge=1, le=2000, description="sends in flight per sender")
     send_timeout_s: float = Field(default=20.0, gt=0)
@@ -95,18 +98,6 @@ class Settings(BaseSettings):
             raise ValueError("expects http:// or https://")
         return value.rstrip("/")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `read_settings` hands over counts: it has merged environment and state file."""
-        return (init_settings,)
-
     def topic(self, name: str) -> str:
         """The real name of a topic."""
         return self.topic_prefix + name
@@ -139,17 +130,16 @@ def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path =
     """
     found = read_environment(environ, state_folder)
     fields = {name.removeprefix(PREFIX).lower(): value for name, value in found.items()}
-    unknown = sorted(name for name in fields if name not in Settings.model_fields and name not in _OTHERS)
-    problems = [f"{PREFIX}{name.upper()}: no such setting" for name in unknown]
     try:
-        settings = Settings(**{k: v for k, v in fields.items() if k in Settings.model_fields})  # type: ignore[arg-type]
+        return Settings.model_validate({name: value for name, value in fields.items() if name not in _SETUP_ONLY})
     except ValidationError as error:
-        problems += [f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
+        problems = (f"{PREFIX}{str(item['loc'][0]).upper()}: {_said(item)}" for item in error.errors())
         raise WrongSettings("\n".join(problems)) from None
-    if problems:
-        raise WrongSettings("\n".join(problems))
-    return settings
 
 
-_OTHERS = frozenset({"maven_url", "cache_dir"})
+def _said(item: ErrorDetails) -> str:
+    return {"extra_forbidden": "no such setting", "missing": "is not set"}.get(item["type"], item["msg"])
+
+
+_SETUP_ONLY = frozenset({"maven_url", "cache_dir"})
 """Read by the embedded stack's set-up alone, before there are settings."""

@@ -44,9 +44,7 @@ class EventKind(StrEnum):
     REPLIED = "replied"
 
 
-WEBHOOK_KINDS = frozenset(
-    {EventKind.SENT, EventKind.DELIVERED, EventKind.READ, EventKind.FAILED, EventKind.REPLIED}
-)
+WEBHOOK_KINDS = frozenset({EventKind.SENT, EventKind.DELIVERED, EventKind.READ, EventKind.FAILED, EventKind.REPLIED})
 
 
 class RetryClass(StrEnum):

@@ -23,4 +23,5 @@ def load(group: str) -> Mapping[str, LiteralString]:
     names, bodies = parts[::2], parts[1::2]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"sinks/sql/{group}.sql: no statement, or a name twice")
-    return MappingProxyType({name: cast(LiteralString, body.strip()) for name, body in zip(names, bodies, strict=True)})
+    pairs = zip(names, bodies, strict=True)
+    return MappingProxyType({name: cast("LiteralString", body.strip()) for name, body in pairs})

@@ -1,0 +1,128 @@
+"""The parent's side of the guard: start a child that cannot outlive us.
+
+`Guarded` blocks and knows one child. Order, restarts and several children are the supervisor's.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+GUARD = Path(__file__).with_name("guard.py")
+# How much longer than the child's own deadline the guard may take: killing, and removing its data.
+GUARD_SLACK_S = 20.0
+
+
+class ChildRefused(Exception):
+    """The program could not be started at all."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, and how to end it."""
+
+    argv: Sequence[str]
+    log_file: Path
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
+    cwd: Path = Path("/")
+    uid: int | None = None
+    gid: int | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_deadline_s: float = 10.0
+    throw_away: Sequence[Path] = ()
+    held: Sequence[int] = ()
+    """Descriptors (locks) that stay open until the child has ended, even if we end before it."""
+
+
+class Guarded:
+    """One running child with its guard."""
+
+    def __init__(self, program: Program) -> None:
+        self._deadline_s = program.stop_deadline_s
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARD)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            start_new_session=True,
+            pass_fds=program.held,
+        )
+        self._returncode: int | None = None
+        self._lock = threading.Lock()
+        self.pid = self._begin(program)
+
+    def _begin(self, program: Program) -> int:
+        spec = {
+            "argv": list(program.argv),
+            "env": dict(program.env),
+            "cwd": str(program.cwd),
+            "uid": program.uid,
+            "gid": program.gid,
+            "log_file": str(program.log_file),
+            "stop_signal": int(program.stop_signal),
+            "stop_deadline_s": program.stop_deadline_s,
+            "remove": [str(folder) for folder in program.throw_away],
+        }
+        assert self._guard.stdin is not None  # noqa: S101 - for the type checker: it was asked for
+        assert self._guard.stdout is not None  # noqa: S101
+        self._guard.stdin.write(json.dumps(spec).encode() + b"\n")
+        self._guard.stdin.flush()
+        word, _, rest = self._guard.stdout.readline().decode().strip().partition(" ")
+        if word != "started":
+            self._reap()
+            raise ChildRefused(f"{program.argv[0]}: {rest or 'the guard ended'}")
+        return int(rest)
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """Return the child's exit code (negative: a signal) once it has ended and its traces are removed."""
+        self._guard.wait(timeout_s)
+        return self._reap()
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the child runs."""
+        return None if self._guard.poll() is None else self._reap()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the child itself."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def ask_to_stop(self) -> None:
+        """Ask the child to stop, without waiting."""
+        with self._lock:
+            if self._guard.stdin is not None and not self._guard.stdin.closed:
+                self._guard.stdin.close()
+
+    def stop(self) -> int:
+        """Stop the child (it is killed after its deadline) and return its exit code."""
+        self.ask_to_stop()
+        return self.wait(self._deadline_s + GUARD_SLACK_S)
+
+    def _reap(self) -> int:
+        self._guard.wait()
+        self.ask_to_stop()
+        with self._lock:
+            if self._returncode is None:
+                assert self._guard.stdout is not None  # noqa: S101
+                word, _, rest = self._guard.stdout.read().decode().strip().partition(" ")
+                self._guard.stdout.close()
+                # A guard that was itself killed cannot say; its child was ended by the kernel.
+                self._returncode = int(rest) if word == "exited" else -int(signal.SIGKILL)
+            return self._returncode
+
+    def __enter__(self) -> Self:
+        """Return itself; the child ends with the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the child, however the block ended."""
+        self.stop()

@@ -1,0 +1,144 @@
+"""The jars of the Kafka broker: fetched once from Maven, held to `kafka.lock`, kept in the cache.
+
+jgo resolves and downloads; it only warns of a wrong checksum, so the SHA-256 of every jar is checked here,
+and a jar that differs is never run. `python -m stack.jars` writes the lock anew (a maintainer's command).
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stack.places import StackUnavailable, cache_folder, exclusively, maven_url
+
+KAFKA_VERSION = "4.3.1"
+# What the broker is, and the bridge that brings the log lines of its libraries into log4j.
+ROOTS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
+LOCK_FILE = Path(__file__).with_name("kafka.lock")
+DOWNLOADS_AT_ONCE = 8
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One pinned jar."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """Return its name in the folder of jars."""
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def kafka_jars(say: Callable[[str], None]) -> Path:
+    """Return the folder that holds exactly the locked jars, downloading them where they are missing."""
+    lock = LOCK_FILE.read_text()
+    folder = cache_folder() / f"kafka-{KAFKA_VERSION}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
+    if folder.is_dir():  # renamed into place when whole, so that it stands is enough
+        return folder
+    with exclusively(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as work:
+                _fetch_all(read_lock(lock), Path(work), say)
+                (Path(work) / "libs").rename(folder)
+    return folder
+
+
+def read_lock(text: str) -> list[Jar]:
+    """Read `group:artifact:version sha256` lines; `#` starts a comment."""
+    jars = []
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            coordinates, sha256 = line.split()
+            group, artifact, version = coordinates.split(":")
+            jars.append(Jar(group, artifact, version, sha256))
+    return jars
+
+
+def check(jar: Jar, path: Path) -> None:
+    """Raise unless `path` is the very file that was pinned."""
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != jar.sha256:
+        raise StackUnavailable(
+            f"{jar.file_name} is not the file that was pinned (sha256 {found}, expected {jar.sha256}); "
+            "nothing was installed. Is a Maven mirror serving something else?"
+        )
+
+
+def _fetch_all(jars: list[Jar], work: Path, say: Callable[[str], None]) -> None:
+    libs = work / "libs"
+    libs.mkdir()
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        waiting = [pool.submit(_fetch, jar, work / "repository", libs) for jar in jars]
+        try:
+            for done, future in enumerate(as_completed(waiting), start=1):
+                future.result()
+                say(f"Apache Kafka {KAFKA_VERSION}: {done} of {len(jars)} jars")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _fetch(jar: Jar, repository: Path, libs: Path) -> None:
+    for attempt in range(1, TRIES + 1):
+        try:
+            downloaded = _download(jar, repository)
+            break
+        except Exception as error:
+            # jgo raises what its HTTP client raises, and RuntimeError for "not found": none is told apart.
+            if attempt == TRIES:
+                raise StackUnavailable(
+                    f"cannot download {jar.group}:{jar.artifact}:{jar.version} ({error}). "
+                    "Is there a network? A mirror may be named in CAMPAIGNS_MAVEN_URL."
+                ) from error
+            time.sleep(attempt)
+    check(jar, downloaded)
+    shutil.copyfile(downloaded, libs / jar.file_name)
+
+
+def _download(jar: Jar, repository: Path) -> Path:
+    context = _maven(repository)
+    found: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+    return found
+
+
+def _maven(repository: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - jgo is imported only where it is used
+    from jgo import MAVEN_CENTRAL_URL  # noqa: PLC0415 - slow to import, and needed once in a machine's life
+    from jgo.maven import MavenContext  # noqa: PLC0415
+
+    return MavenContext(repo_cache=repository, local_repos=[], remote_repos={"central": maven_url() or MAVEN_CENTRAL_URL})
+
+
+def write_lock() -> None:
+    """Resolve the broker's jars anew and pin them."""
+    from jgo.parse import Coordinate  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as work:
+        context = _maven(Path(work))
+        # raw: the bridge's own managed versions (an old kafka-clients among them) are not for us
+        scoped = [replace(Coordinate.parse(root), scope="compile", raw=True) for root in ROOTS]
+        inputs, transitive = context.resolver.resolve([context.create_dependency(one) for one in scoped])
+        lines = set()
+        for dependency in [*inputs, *(d for d in transitive if d.scope in {"compile", "runtime"})]:
+            artifact = dependency.artifact
+            digest = hashlib.sha256(artifact.resolve().read_bytes()).hexdigest()
+            lines.add(f"{artifact.groupId}:{artifact.artifactId}:{artifact.version} {digest}\n")
+            print(artifact, file=sys.stderr)
+    head = "# The jars of the embedded broker. Written by `python -m stack.jars`; every download is checked against it.\n"
+    fresh = LOCK_FILE.with_suffix(".new")
+    fresh.write_text(head + "".join(sorted(lines)))
+    os.replace(fresh, LOCK_FILE)
+
+
+if __name__ == "__main__":
+    write_lock()

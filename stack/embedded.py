@@ -1,0 +1,207 @@
+"""A whole Kafka and Postgres for a development run, a demo or a test: started, used, gone.
+
+    with embedded_stack() as stack:                       # throw-away: nothing is left, however we end
+    with embedded_stack(Path(".campaigns")) as stack:     # kept, and found again after a kill -9
+
+Several stand side by side; of one kept state, only one at a time. Ends with its parent in every case (`stack.guard`).
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stack.kafka import Broker, prepare_kafka, start_kafka
+from stack.places import (
+    StackUnavailable,
+    is_reachable_by_anyone,
+    shared_folder,
+    throw_away_root,
+    unprivileged_account,
+)
+from stack.postgres import Server, database_url, prepare_postgres, start_postgres
+
+# A run that was killed may still be ending its servers, which takes them up to their own deadlines.
+PREVIOUS_RUN_DEADLINE_S = 60.0
+NOT_STARTED = ""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where the two servers are; an empty address for one that was not asked for."""
+
+    kafka_bootstrap_servers: str
+    database_url: str = field(repr=False)  # holds the password
+    kafka_pid: int | None = None
+    postgres_pid: int | None = None
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """The folders a stack stands on."""
+
+    root: Path
+    kafka: Path
+    postgres: Path
+    logs: Path
+    password: str = field(repr=False)
+    lock: int | None
+
+
+@contextmanager
+def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgres: bool = True) -> Iterator[Stack]:
+    """Start the servers asked for, and end them with the block."""
+    say = progress(sys.stderr.isatty())
+    with ExitStack() as ending:
+        ground = _kept(state_dir.absolute(), ending) if state_dir is not None else _throw_away(ending)
+        throw_away = state_dir is None
+        held = [] if ground.lock is None else [ground.lock]
+        logs = ground.logs
+        with ThreadPoolExecutor(2) as pool:  # both at once: each mostly waits for its server
+            broker_wanted = server_wanted = None
+            if kafka:
+                broker_wanted = pool.submit(
+                    start_kafka, ground.kafka, logs / "kafka.log", throw_away=throw_away, say=say, held=held
+                )
+                ending.callback(_stop, broker_wanted)
+            if postgres:
+                server_wanted = pool.submit(
+                    start_postgres,
+                    ground.postgres,
+                    logs / "postgres.log",
+                    ground.password,
+                    throw_away=throw_away,
+                    held=held,
+                )
+                ending.callback(_stop, server_wanted)
+        broker = broker_wanted.result() if broker_wanted else None
+        server = server_wanted.result() if server_wanted else None
+        yield Stack(
+            kafka_bootstrap_servers=broker.bootstrap_servers if broker else NOT_STARTED,
+            database_url=database_url(server.port, ground.password) if server else NOT_STARTED,
+            kafka_pid=broker.child.pid if broker else None,
+            postgres_pid=server.child.pid if server else None,
+        )
+
+
+def _stop(wanted: Future[Broker] | Future[Server]) -> None:
+    """End what was started, also where the other one failed or a Ctrl-C came in between."""
+    if not wanted.cancelled() and wanted.exception() is None:
+        wanted.result().child.stop()
+
+
+def prepare(say: Callable[[str], None]) -> None:
+    """Do all that needs a network, so that later starts need none."""
+    prepare_postgres()
+    prepare_kafka(say)
+
+
+def progress(is_terminal: bool) -> Callable[[str], None]:
+    """Return what shows progress on stderr: one line that changes on a terminal, few lines elsewhere."""
+    shown = ""
+    last = 0.0
+
+    def say(line: str) -> None:
+        nonlocal shown, last
+        if is_terminal:
+            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+            _, _, counted = line.partition(": ")
+            done, of, total = counted.partition(" of ")
+            if not of or done == total.split(" ")[0]:
+                print(file=sys.stderr)
+        elif line != shown and time.monotonic() - last > 1.0:
+            print(line, file=sys.stderr, flush=True)
+            last = time.monotonic()
+        shown = line
+
+    return say
+
+
+def _throw_away(ending: ExitStack) -> _Ground:
+    for_unprivileged = unprivileged_account() is not None
+    root = Path(tempfile.mkdtemp(prefix="campaigns-", dir=throw_away_root(for_unprivileged=for_unprivileged)))
+    ending.callback(_remove_if_empty, root)
+    if for_unprivileged:
+        root.chmod(0o711)  # ours: passed through, not listed
+    return _Ground(root, root / "kafka", root / "postgres", root, secrets.token_urlsafe(24), None)
+
+
+def _remove_if_empty(root: Path) -> None:
+    """Remove what no guard came to remove: a root in which nothing was started."""
+    if root.is_dir() and not any(root.iterdir()):
+        root.rmdir()
+
+
+def _kept(state: Path, ending: ExitStack) -> _Ground:
+    logs = state / "logs"
+    for folder in (state, logs):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _lock(state / "lock", ending)
+    return _Ground(state, state / "kafka", _kept_postgres(state), logs, _kept_password(state), lock)
+
+
+def _lock(path: Path, ending: ExitStack) -> int:
+    """Take the state for ourselves; the guards hold the lock on until their servers have ended."""
+    held = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    ending.callback(os.close, held)
+    deadline = time.monotonic() + PREVIOUS_RUN_DEADLINE_S
+    while True:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            holder = os.pread(held, 32, 0).decode().strip()
+            if _is_alive(holder) or time.monotonic() > deadline:
+                raise StackUnavailable(f"{path.parent} is in use by the process {holder}") from None
+            time.sleep(0.05)  # its holder is dead, and its guards are ending the servers
+    os.ftruncate(held, 0)
+    os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
+    return held
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _kept_password(state: Path) -> str:
+    path = state / "postgres.password"
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(24))
+        fresh.rename(path)
+    return path.read_text()
+
+
+def _kept_postgres(state: Path) -> Path:
+    """Return the folder of the data: in the state, or where the unprivileged account can reach it.
+
+    The name of a folder elsewhere holds a random part kept in the state, so that a state that was deleted and made
+    anew does not meet the old data.
+    """
+    pointer = state / "postgres.location"
+    if pointer.exists():
+        return Path(pointer.read_text())
+    if unprivileged_account() is None or is_reachable_by_anyone(state):
+        folder = state / "postgres"
+    else:
+        place = hashlib.sha256(str(state).encode()).hexdigest()[:12]
+        folder = shared_folder("lib") / f"{place}-{secrets.token_hex(4)}"
+    fresh = pointer.with_suffix(".new")
+    fresh.write_text(str(folder))
+    fresh.rename(pointer)
+    return folder

@@ -1,0 +1,170 @@
+"""One real PostgreSQL server (loopback only, password asked) as a guarded child process.
+
+It refuses to run as root, so root runs it as an account without rights, on folders that this account can reach.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.guarded import Guarded, Program
+from stack.kafka import tail
+from stack.places import StackUnavailable, postgres_version, unprivileged_account
+from stack.ports import LOOPBACK, free_ports, is_listening
+from stack.postgres_binaries import postgres_programs
+
+OWNER = "campaigns"  # the superuser and its database
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 20.0
+TRIES = 3  # a port that was free may be taken a moment later
+
+SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",  # no socket and no lock outside the data folder
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+    "password_encryption": "scram-sha-256",
+}
+# A crash of the machine may lose a throw-away database. `synchronous_commit` stays on: the sender relies on it.
+THROW_AWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    port: int
+    child: Guarded
+
+
+def prepare_postgres() -> None:
+    """Do all that is slow once, so that a start is quick."""
+    postgres_programs(postgres_version(), unprivileged_account())
+
+
+def start_postgres(
+    folder: Path, log_file: Path, password: str, *, throw_away: bool, held: Sequence[int] = ()
+) -> Server:
+    """Start a server that keeps its data in `folder`; return when it answers.
+
+    `folder` must be within reach of `unprivileged_account()`. With `throw_away`, folder and log go when it ends.
+    """
+    account = unprivileged_account()
+    with log_file.open("ab+") as log:  # our own descriptor: readable after the guard has removed the file
+        for _ in range(TRIES):
+            data, programs = _data(folder, password, account)
+            port = free_ports(1)[0]
+            settings = SETTINGS | {"port": str(port)} | (THROW_AWAY_SETTINGS if throw_away else {})
+            child = Guarded(
+                Program(
+                    argv=[str(programs / "postgres"), "-D", str(data)]
+                    + [f"--{name}={value}" for name, value in settings.items()],
+                    log_file=log_file,
+                    env=_environment(),
+                    cwd=folder,
+                    uid=account.pw_uid if account else None,
+                    gid=account.pw_gid if account else None,
+                    stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
+                    stop_deadline_s=STOP_DEADLINE_S,
+                    throw_away=[folder, log_file] if throw_away else [],
+                    held=held,
+                )
+            )
+            try:
+                if _is_ready(child, port, password):
+                    return Server(port, child)
+            except BaseException:
+                child.stop()
+                raise
+        raise StackUnavailable(f"PostgreSQL does not start; its log {log_file} ends:\n{tail(log)}")
+
+
+def database_url(port: int, password: str) -> str:
+    """Return the address of the owner's database."""
+    return f"postgresql://{OWNER}:{password}@{LOOPBACK}:{port}/{OWNER}"
+
+
+def _data(folder: Path, password: str, account: pwd.struct_passwd | None) -> tuple[Path, Path]:
+    """Return the data folder, initialised, and the programs of the version that made it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if account is not None:
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    data = folder / "data"
+    made_by = data / "PG_VERSION"
+    if made_by.exists():
+        return data, postgres_programs(int(made_by.read_text()), account)
+    programs = postgres_programs(postgres_version(), account)
+    fresh = folder / "data.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    _initialise(programs, fresh, password, account)
+    fresh.rename(data)
+    return data, programs
+
+
+def _initialise(programs: Path, data: Path, password: str, account: pwd.struct_passwd | None) -> None:
+    password_file = data.with_name(f"password-{secrets.token_hex(8)}")
+    password_file.touch(mode=0o600, exist_ok=False)
+    try:
+        password_file.write_text(password)
+        if account is not None:
+            os.chown(password_file, account.pw_uid, account.pw_gid)
+        done = subprocess.run(
+            [str(programs / "initdb"), f"--pgdata={data}", f"--username={OWNER}", f"--pwfile={password_file}"]
+            + ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"],
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+            env=_environment(),
+            cwd=data.parent,
+            capture_output=True,
+            check=False,
+        )
+    finally:
+        password_file.unlink()
+    if done.returncode != 0:
+        raise StackUnavailable(f"PostgreSQL cannot make its data folder {data}:\n{done.stderr.decode()}")
+
+
+def _is_ready(child: Guarded, port: int, password: str) -> bool:
+    """Wait until the server answers and its owner has a database; False if it has ended instead."""
+    import psycopg  # noqa: PLC0415 - not needed by those who only prepare
+
+    deadline = time.monotonic() + START_DEADLINE_S
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            return False
+        if is_listening(port):
+            try:
+                _make_database(port, password)
+                return True
+            except psycopg.OperationalError as error:
+                if error.sqlstate is not None and not error.sqlstate.startswith("57P"):
+                    raise StackUnavailable(f"PostgreSQL refuses its owner: {error}") from error
+                # 57P03: still starting; none: the connection was cut
+        time.sleep(0.02)
+    raise StackUnavailable(f"PostgreSQL did not answer within {START_DEADLINE_S:.0f} s")
+
+
+def _make_database(port: int, password: str) -> None:
+    import psycopg  # noqa: PLC0415
+
+    url = f"postgresql://{OWNER}:{password}@{LOOPBACK}:{port}/postgres"
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [OWNER]).fetchone()
+        if found is None:
+            connection.execute(f"CREATE DATABASE {OWNER}")
+
+
+def _environment() -> dict[str, str]:
+    """Return what the server may see of our environment: nothing that could change how it runs."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C", "TZ": "UTC"}

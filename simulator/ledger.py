@@ -1,0 +1,127 @@
+"""The truth: one entry for each POST received, with what was answered and every status said.
+
+Only appended to and marked; nothing is ever forgotten or corrected. Entries are compact, for a million of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.sends import Send
+
+
+@dataclass(slots=True, eq=False)
+class Said:
+    """One status of one message, and how far it got."""
+
+    entry: Entry
+    status: str
+    timestamp: int
+    code: int | None
+    with_callback: bool
+    times_planned: int
+    times_sent: int = 0
+    acknowledged: bool = False
+    first_sent_at: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One POST to the messages endpoint."""
+
+    id: int
+    received_at: float
+    path_version: str
+    phone_number_id: str
+    endpoint: str
+    send: Send
+    nth: int
+    wamid: str | None = None
+    outcome: str = "waiting"
+    """waiting, answered, hung, cut, cut_in_answer, abandoned (the client went away first)."""
+    http_status: int | None = None
+    code: int | None = None
+    message_status: str | None = None
+    answer_has_wamid: bool = False
+    fully_written: bool = False
+    answered_at: float | None = None
+    accepted: bool = False
+    statuses: tuple[Said, ...] = ()
+
+
+class Ledger:
+    """All entries, in order of receipt, and which of them have no answer yet."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.unanswered: dict[int, Entry] = {}
+        self.posts: dict[str, int] = {}
+        self.accepted = 0
+
+    def open(
+        self, received_at: float, version: str, phone_number_id: str, endpoint: str, send: Send, key: str
+    ) -> Entry:
+        """The entry of a POST that has just been read."""
+        nth = self.posts.get(key, 0) + 1
+        self.posts[key] = nth
+        entry = Entry(len(self.entries) + 1, received_at, version, phone_number_id, endpoint, send, nth)
+        self.entries.append(entry)
+        self.unanswered[entry.id] = entry
+        return entry
+
+    def accept(self, entry: Entry) -> None:
+        """The message is Meta's from here on."""
+        if not entry.accepted:
+            entry.accepted = True
+            self.accepted += 1
+
+    def close(self, entry: Entry, outcome: str, at: float) -> None:
+        """The request is over, however it ended."""
+        entry.outcome = outcome
+        entry.answered_at = at
+        self.unanswered.pop(entry.id, None)
+
+
+def entry_as_json(entry: Entry) -> dict[str, Any]:
+    """An entry as the ledger's readers get it."""
+    send = entry.send
+    return {
+        "id": entry.id,
+        "received_at": entry.received_at,
+        "to": send.to,
+        "recipient": send.user_id,
+        "callback_data": send.callback,
+        "phone_number_id": entry.phone_number_id,
+        "endpoint": entry.endpoint,
+        "type": send.type,
+        "template": send.template,
+        "language": send.language,
+        "body_parameters": list(send.body_parameters),
+        "nth_post": entry.nth,
+        "outcome": entry.outcome,
+        "answered_at": entry.answered_at,
+        "http_status": entry.http_status,
+        "code": entry.code,
+        "wamid": entry.wamid if entry.accepted else None,
+        "answer_has_wamid": entry.answer_has_wamid,
+        "message_status": entry.message_status,
+        "fully_written": entry.fully_written,
+        "accepted": entry.accepted,
+        "statuses": [said_as_json(said) for said in entry.statuses],
+    }
+
+
+def said_as_json(said: Said) -> dict[str, Any]:
+    """A status as the ledger's readers get it."""
+    return {
+        "status": said.status,
+        "timestamp": said.timestamp,
+        "code": said.code,
+        "wamid": said.entry.wamid,
+        "with_callback": said.with_callback and said.entry.send.callback is not None,
+        "times_planned": said.times_planned,
+        "times_sent": said.times_sent,
+        "first_sent_at": said.first_sent_at,
+        "acknowledged": said.acknowledged,
+    }

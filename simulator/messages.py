@@ -1,0 +1,218 @@
+"""The endpoint `POST /{version}/{phone-number-id}/messages`: take a send, decide, wait, answer or misbehave, note it.
+
+A request counts once its body was read whole. When the client goes away before its answer, the message is accepted
+all the same (unless the plan says it was lost): that is what makes a killed sender's requests interesting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from simulator.bodies import accepted_body, error_body
+from simulator.cloud_errors import error_of
+from simulator.config import Rule, SimulatorConfig
+from simulator.deliveries import Deliveries
+from simulator.dice import Dice
+from simulator.faults import Faults
+from simulator.ledger import Entry, Ledger
+from simulator.plan import ACCEPTED_UNLESS_LOST, THROUGHPUT_CODE, Plan, plan_message
+from simulator.rules import RuleBook
+from simulator.sends import Malformed, parse_send
+from simulator.wamids import trace_id_of, wamid_of
+
+TOKEN_CODE = 190
+BAD_GATEWAY_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error answer that no plan is needed for."""
+
+    code: int
+    http_status: int
+    message: str | None = None
+    details: str | None = None
+    subcode: int | None = None
+    kind: str = "OAuthException"
+
+
+class MessagesEndpoint:
+    """The endpoint with all that it needs."""
+
+    def __init__(
+        self,
+        config: SimulatorConfig,
+        salt: str,
+        ledger: Ledger,
+        rules: RuleBook,
+        faults: Faults,
+        deliveries: Deliveries,
+    ) -> None:
+        self.config = config
+        self.salt = salt
+        self.ledger = ledger
+        self.rules = rules
+        self.faults = faults
+        self.deliveries = deliveries
+        self.stopping = asyncio.Event()
+        self.own_number = config.display_phone_number.lstrip("+")
+        self.token = config.access_token.get_secret_value().encode() if config.access_token else None
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """Handles one send."""
+        raw = await request.read()
+        parsed = parse_send(raw)
+        send = parsed.send if isinstance(parsed, Malformed) else parsed
+        key = (
+            send.callback if self.config.draws_by == "callback_data" and send.callback else send.number or send.user_id
+        )
+        route = request.match_info
+        entry = self.ledger.open(
+            time.time(), route["version"], route["phone_number_id"], route["endpoint"], send, key or ""
+        )
+        if (kind := self.faults.outage_now()) is not None:
+            return await self.refuse_in_outage(request, entry, kind == "abort")
+        refusal = self.refusal_of(request, entry, parsed)
+        if refusal is not None:
+            return await self.refuse(request, entry, refusal)
+        dice = Dice(self.config.seed, key or "", entry.nth)
+        rule = self.rules.rule_of(send.number, send.template, entry.nth)
+        plan = plan_message(self.config, rule, dice)
+        try:
+            await self.wait(entry, plan, dice)
+        except asyncio.CancelledError:
+            self.abandon(entry, plan)
+            raise
+        return await self.answer(request, entry, plan, rule)
+
+    def refusal_of(self, request: web.Request, entry: Entry, parsed: object) -> Refusal | None:
+        """What is wrong with the request itself: token, number, body, rate."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        known = bool(token) and (self.token is None or hmac.compare_digest(token.encode(), self.token))
+        if scheme.lower() != "bearer" or not known:
+            return Refusal(TOKEN_CODE, 401, "Invalid OAuth access token - Cannot parse access token")
+        ours = self.config.phone_number_ids
+        if ours is not None and entry.phone_number_id not in ours:
+            message = (
+                f"Unsupported post request. Object with ID '{entry.phone_number_id}' does not exist, "
+                "cannot be loaded due to missing permissions, or does not support this operation"
+            )
+            return Refusal(100, 400, message, subcode=33, kind="GraphMethodException")
+        if isinstance(parsed, Malformed):
+            return Refusal(parsed.code, error_of(parsed.code).http_status, parsed.message, parsed.details)
+        if entry.send.number == self.own_number:
+            return Refusal(131021, error_of(131021).http_status)
+        if not self.faults.within_rate(entry.phone_number_id):
+            return Refusal(THROUGHPUT_CODE, error_of(THROUGHPUT_CODE).http_status)
+        return None
+
+    async def wait(self, entry: Entry, plan: Plan, dice: Dice) -> None:
+        """The time that the answer takes; for a hanging one, until the simulator stops."""
+        scale, faults = self.config.time_scale, self.faults
+        latency_s = plan.latency_s / scale
+        if plan.overtaken_s is not None:
+            self.accept(entry, plan)
+            latency_s += plan.overtaken_s / scale
+        if latency_s > 0.0:
+            await asyncio.sleep(latency_s)
+        if faults.hold_s is not None and dice.happens("hold", faults.hold_share):
+            try:
+                async with asyncio.timeout(faults.hold_s):
+                    await faults.released.wait()
+            except TimeoutError:
+                pass  # held long enough: the answer goes out
+        if plan.outcome == "hang":
+            if not plan.lost_if_unanswered:
+                self.accept(entry, plan)
+            await self.stopping.wait()
+
+    def accept(self, entry: Entry, plan: Plan) -> None:
+        """The message is accepted, now, and its statuses are queued."""
+        if not entry.accepted:
+            self.ledger.accept(entry)
+            entry.wamid = wamid_of(entry.send.number, self.salt, entry.id)
+            self.deliveries.plan(entry, plan.statuses)
+
+    def abandon(self, entry: Entry, plan: Plan) -> None:
+        """The client went away without an answer."""
+        if not plan.lost_if_unanswered:
+            self.accept(entry, plan)
+        self.ledger.close(entry, "hung" if plan.outcome == "hang" else "abandoned", time.time())
+
+    async def answer(self, request: web.Request, entry: Entry, plan: Plan, rule: Rule | None) -> web.StreamResponse:
+        """Ends the request as planned."""
+        if plan.outcome == "reject" and plan.code is not None:
+            http_status = (rule.http_status if rule else None) or error_of(plan.code).http_status
+            return await self.refuse(
+                request, entry, Refusal(plan.code, http_status, details=rule.details if rule else None)
+            )
+        if plan.outcome == "cut_before":
+            return self.cut(request, entry)
+        if plan.outcome not in ACCEPTED_UNLESS_LOST or not plan.lost_if_unanswered:
+            self.accept(entry, plan)
+        if plan.outcome in ("cut_after", "hang"):
+            return self.cut(request, entry)
+        if plan.outcome == "bad_gateway":
+            return await self.write(request, entry, 502, BAD_GATEWAY_PAGE, "text/html")
+        if entry.send.type == "template":
+            entry.message_status = "held_for_quality_assessment" if plan.outcome == "held" else "accepted"
+        entry.answer_has_wamid = plan.outcome != "no_wamid"
+        body = accepted_body(entry, entry.answer_has_wamid)
+        if plan.outcome == "cut_in_answer":
+            return await self.cut_in_answer(request, entry, body)
+        return await self.write(request, entry, 200, body)
+
+    async def refuse(self, request: web.Request, entry: Entry, refusal: Refusal) -> web.StreamResponse:
+        """Writes an error answer."""
+        entry.code = refusal.code
+        trace_id = trace_id_of(self.salt, entry.id)
+        body = error_body(refusal.code, trace_id, refusal.message, refusal.details, refusal.subcode, refusal.kind)
+        return await self.write(request, entry, refusal.http_status, body)
+
+    async def refuse_in_outage(self, request: web.Request, entry: Entry, aborts: bool) -> web.StreamResponse:
+        """The API is down: nothing is accepted."""
+        if aborts:
+            return self.cut(request, entry)
+        return await self.write(request, entry, 503, b"Service Unavailable", "text/plain")
+
+    async def write(
+        self, request: web.Request, entry: Entry, http_status: int, body: bytes, content_type: str = "application/json"
+    ) -> web.StreamResponse:
+        """Writes the whole answer, and notes whether the system took all of it."""
+        response = web.Response(body=body, status=http_status, content_type=content_type)
+        response.headers["facebook-api-version"] = entry.path_version
+        response.headers["x-fb-trace-id"] = trace_id_of(self.salt, entry.id)
+        entry.http_status = http_status
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+        except (ConnectionError, asyncio.CancelledError):
+            self.ledger.close(entry, "abandoned", time.time())
+            raise
+        transport = request.transport
+        entry.fully_written = transport is not None and transport.get_write_buffer_size() == 0
+        self.ledger.close(entry, "answered", time.time())
+        return response
+
+    def cut(self, request: web.Request, entry: Entry) -> web.StreamResponse:
+        """Cuts the connection without an answer."""
+        self.ledger.close(entry, "cut", time.time())
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+
+    async def cut_in_answer(self, request: web.Request, entry: Entry, body: bytes) -> web.StreamResponse:
+        """Writes half of the answer, then cuts the connection."""
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+        entry.http_status = 200
+        self.ledger.close(entry, "cut_in_answer", time.time())
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2])
+        if request.transport is not None:
+            request.transport.abort()
+        return response

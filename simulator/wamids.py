@@ -1,0 +1,29 @@
+"""Message ids and user ids that look like Meta's. A wamid holds the person's number in base64, as the real ones do."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import blake2b
+
+INTRODUCTION = b"\x1c\x18"
+SEPARATOR = b"\x15\x02\x00\x11\x18\x12"
+
+
+def wamid_of(number: str, salt: str, entry_id: int) -> str:
+    """The id of the message that an entry accepted: unique within a salt, made of the number and 72 bits of digest."""
+    unique = blake2b(f"{salt}|{entry_id}|{number}".encode(), digest_size=9).hexdigest().upper()
+    digits = number.encode()[:255]
+    return (
+        "wamid."
+        + b64encode(INTRODUCTION + bytes([len(digits)]) + digits + SEPARATOR + unique.encode() + b"\x00").decode()
+    )
+
+
+def user_id_of(number: str) -> str:
+    """A business-scoped user id for a number: country and digits, always the same."""
+    return f"US.{int.from_bytes(blake2b(number.encode(), digest_size=7).digest(), 'big')}"
+
+
+def trace_id_of(salt: str, entry_id: int) -> str:
+    """An fbtrace_id: what to tell Meta's support."""
+    return "A" + b64encode(blake2b(f"trace|{salt}|{entry_id}".encode(), digest_size=16).digest(), b"-_").decode()[:22]

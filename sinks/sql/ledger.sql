@@ -1,0 +1,40 @@
+-- name: claim_attempts
+-- Claim or refuse released attempts under one token; repeatable with the same token.
+SELECT recipient_id, attempt, verdict, event
+FROM claim_attempts(%(token)s, %(recipients)s::uuid[], %(attempts)s::smallint[], %(deadlines)s::timestamptz[], %(lease_s)s::double precision, %(producer)s)
+
+-- name: renew_claims
+-- Renew claims of this process before a post, or settle them as surely not sent.
+SELECT recipient_id, attempt, verdict, event
+FROM renew_claims(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::uuid[], %(lease_s)s::double precision, %(producer)s)
+
+-- name: settle_attempts
+-- Write the outcomes of claims of this process, with the event that tells each.
+SELECT recipient_id, attempt
+FROM settle_attempts(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::uuid[], %(outcomes)s::text[], %(wamids)s::text[], %(events)s::text[])
+
+-- name: mark_published
+-- The events of these outcomes are in Kafka. An outcome that has changed meanwhile is published again.
+UPDATE send_ledger AS l SET published_at = clock_timestamp()
+FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[], %(outcomes)s::text[]) AS u (id, n, outcome)
+WHERE l.recipient_id = u.id AND l.attempt = u.n AND l.outcome = u.outcome AND l.published_at IS NULL
+
+-- name: read_unpublished
+-- The sweep: outcomes whose event their sender should have published by now.
+SELECT recipient_id, attempt, outcome, event FROM send_ledger
+WHERE outcome IS NOT NULL AND published_at IS NULL
+  AND outcome_at < clock_timestamp() - %(older_than_s)s::double precision * interval '1 second'
+ORDER BY outcome_at LIMIT %(limit)s
+
+-- name: declare_unknown
+-- The sweep: claims past their lease without an answer; nobody here knows whether they were sent.
+WITH lost AS MATERIALIZED (
+    SELECT recipient_id, attempt FROM send_ledger
+    WHERE outcome IS NULL AND lease_until < clock_timestamp()
+    ORDER BY lease_until LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE send_ledger AS l SET
+    outcome = 'unknown', outcome_at = clock_timestamp(),
+    event = ledger_event('unknown', l.campaign_id, l.recipient_id, l.attempt, %(producer)s)
+FROM lost WHERE l.recipient_id = lost.recipient_id AND l.attempt = lost.attempt
+RETURNING l.recipient_id, l.attempt, l.outcome, l.event

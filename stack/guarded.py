@@ -3,6 +3,7 @@
 `Guarded` blocks and knows one child. Order, restarts and several children are the supervisor's.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -70,8 +71,8 @@ class Guarded:
             "stop_deadline_s": program.stop_deadline_s,
             "remove": [str(folder) for folder in program.throw_away],
         }
-        assert self._guard.stdin is not None  # noqa: S101 - for the type checker: it was asked for
-        assert self._guard.stdout is not None  # noqa: S101
+        assert self._guard.stdin is not None
+        assert self._guard.stdout is not None
         self._guard.stdin.write(json.dumps(spec).encode() + b"\n")
         self._guard.stdin.flush()
         word, _, rest = self._guard.stdout.readline().decode().strip().partition(" ")
@@ -92,7 +93,8 @@ class Guarded:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the child itself."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended since
+                os.kill(self.pid, number)
 
     def ask_to_stop(self) -> None:
         """Ask the child to stop, without waiting."""
@@ -110,7 +112,7 @@ class Guarded:
         self.ask_to_stop()
         with self._lock:
             if self._returncode is None:
-                assert self._guard.stdout is not None  # noqa: S101
+                assert self._guard.stdout is not None
                 word, _, rest = self._guard.stdout.read().decode().strip().partition(" ")
                 self._guard.stdout.close()
                 # A guard that was itself killed cannot say; its child was ended by the kernel.

@@ -5,7 +5,6 @@ and a jar that differs is never run. `python -m stack.jars` writes the lock anew
 """
 
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stack.places import StackUnavailable, cache_folder, exclusively, maven_url
 
@@ -112,8 +112,8 @@ def _download(jar: Jar, repository: Path) -> Path:
     return found
 
 
-def _maven(repository: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - jgo is imported only where it is used
-    from jgo import MAVEN_CENTRAL_URL  # noqa: PLC0415 - slow to import, and needed once in a machine's life
+def _maven(repository: Path) -> Any:
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - slow to import, and needed once in a machine's life
     from jgo.maven import MavenContext  # noqa: PLC0415
 
     return MavenContext(
@@ -141,7 +141,7 @@ def write_lock() -> None:
     )
     fresh = LOCK_FILE.with_suffix(".new")
     fresh.write_text(head + "".join(sorted(lines)))
-    os.replace(fresh, LOCK_FILE)
+    fresh.replace(LOCK_FILE)
 
 
 if __name__ == "__main__":

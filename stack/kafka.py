@@ -207,8 +207,7 @@ def _formatted_storage(jars: Path) -> Path:
                 work = Path(made)
                 properties = _lay_out_for_tool(work)
                 done = subprocess.run(
-                    [*_java(jars, work), "kafka.tools.StorageTool"]
-                    + ["format", "--cluster-id", _new_id(), "--config", str(properties)],
+                    [*_java(jars, work), "kafka.tools.StorageTool", "format", "-t", _new_id(), "-c", str(properties)],
                     env=_environment(),
                     capture_output=True,
                     check=False,

@@ -119,8 +119,10 @@ def _initialise(programs: Path, data: Path, password: str, account: pwd.struct_p
         if account is not None:
             os.chown(password_file, account.pw_uid, account.pw_gid)
         done = subprocess.run(
-            [str(programs / "initdb"), f"--pgdata={data}", f"--username={OWNER}", f"--pwfile={password_file}"]
-            + ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"],
+            [
+                *(str(programs / "initdb"), f"--pgdata={data}", f"--username={OWNER}", f"--pwfile={password_file}"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
+            ],
             user=account.pw_uid if account else None,
             group=account.pw_gid if account else None,
             extra_groups=[] if account else None,

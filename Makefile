@@ -1,0 +1,57 @@
+# Everything a newcomer types. `make` alone shows what there is. Works with GNU make 3.81 and newer.
+
+# The first Python that is new enough; `make PYTHON=...` names another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
+	&& { echo "$$python"; exit; }; done; echo python3)
+RUN := .venv/bin/python
+CODE := api cli domain producers runtime schemas simulator sinks stack streams tests scripts
+# What takes seconds comes first, so that a mistake shows early.
+TESTS := tests/unit tests/properties tests/contract tests/integration tests/acceptance
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo up test test-all check lint format lock
+
+help: ## show this
+	@echo "campaign-streams: make <target>"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv with everything in it (done by the others themselves)
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+		echo "Python 3.11 or newer is needed (Debian, Ubuntu: apt install python3 python3-venv)" >&2; exit 1; }
+	@"$(PYTHON)" scripts/setup.py
+
+setup-dev:
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+		echo "Python 3.11 or newer is needed (Debian, Ubuntu: apt install python3 python3-venv)" >&2; exit 1; }
+	@"$(PYTHON)" scripts/setup.py --dev
+
+demo: setup ## run a whole campaign on a real Kafka and Postgres, and prove its result (ARGS="--recipients 500")
+	@.venv/bin/campaigns demo $(ARGS)
+
+up: setup ## run everything until Ctrl-C; the data stays in .campaigns/
+	@.venv/bin/campaigns up $(ARGS)
+
+test: setup-dev ## run the tests (ARGS="-k name")
+	@$(RUN) -m pytest -m "not slow" $(ARGS) $(wildcard $(TESTS))
+
+test-all: setup-dev ## run the slow tests as well
+	@$(RUN) -m pytest $(ARGS) $(wildcard $(TESTS))
+
+lint: setup-dev
+	@$(RUN) -m ruff format --check $(wildcard $(CODE))
+	@$(RUN) -m ruff check $(wildcard $(CODE))
+	@$(RUN) -m mypy
+	@.venv/bin/lint-imports
+
+check: lint test ## format, lint, strict types, import contracts, tests
+
+format: setup-dev ## put the code into its format
+	@$(RUN) -m ruff format $(wildcard $(CODE))
+	@$(RUN) -m ruff check --fix --quiet $(wildcard $(CODE)) || true
+
+lock: setup-dev ## pin the newest allowed packages anew
+	@for out in "requirements.txt" "requirements-dev.txt --extra dev"; do \
+		.venv/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o $$out || exit 1; done

@@ -1,0 +1,18 @@
+"""`python -m stack.prepare`: all downloads and first-time work of the embedded stack, for `make setup`."""
+
+import sys
+
+from stack.embedded import prepare, progress
+from stack.places import StackUnavailable
+
+
+def main() -> None:
+    """Prepare, or say in one line why that cannot be."""
+    try:
+        prepare(progress(sys.stderr.isatty()))
+    except StackUnavailable as error:
+        sys.exit(f"setup: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -52,6 +52,6 @@ format: setup-dev ## put the code into its format
 	@$(RUN) -m ruff check --fix --quiet $(wildcard $(CODE)) || true
 
 lock: setup-dev ## pin the newest allowed packages anew
-	@for out in "requirements.txt" "requirements-dev.txt --extra dev"; do \
+	@for out in "requirements.txt --extra setup" "requirements-dev.txt --extra setup --extra dev"; do \
 		.venv/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o $$out || exit 1; done

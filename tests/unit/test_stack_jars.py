@@ -1,0 +1,46 @@
+"""The lock of the broker's jars."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from stack.jars import KAFKA_VERSION, LOCK_FILE, Jar, check, kafka_jars, read_lock
+from stack.places import StackUnavailable
+
+
+def test_the_lock_pins_one_version_of_every_kafka_jar() -> None:
+    jars = read_lock(LOCK_FILE.read_text())
+    assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {KAFKA_VERSION}
+    assert len({(jar.group, jar.artifact) for jar in jars}) == len(jars)
+    assert all(len(jar.sha256) == 64 for jar in jars)
+
+
+def test_a_jar_that_differs_from_the_lock_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "some.jar"
+    path.write_bytes(b"the right one")
+    jar = Jar("org.example", "some", "1", hashlib.sha256(b"the right one").hexdigest())
+    check(jar, path)
+    path.write_bytes(b"another one")
+    with pytest.raises(StackUnavailable, match="not the file that was pinned"):
+        check(jar, path)
+
+
+def test_nothing_is_installed_from_a_mirror_that_serves_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Jar] = []
+
+    def serve(jar: Jar, repository: Path) -> Path:
+        repository.mkdir(exist_ok=True)
+        served.append(jar)
+        path = repository / jar.file_name
+        path.write_bytes(b"something else")
+        return path
+
+    monkeypatch.setenv("CAMPAIGNS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("stack.jars._download", serve)
+    with pytest.raises(StackUnavailable, match="not the file that was pinned"):
+        kafka_jars(lambda _: None)
+    assert served
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]

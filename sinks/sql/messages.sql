@@ -1,0 +1,87 @@
+-- Statements of messages: wamids of every attempt, and statuses parked for a wamid that nobody has claimed yet.
+
+-- name: merge_messages
+-- Merges what was learned per wamid (sorted by wamid, so that rows are locked in that order); returns the rows that learned.
+INSERT INTO messages AS m (
+    wamid, recipient_id, attempt, phone_number_id, accepted_at, sent_at, delivered_at, read_at, replied_at, failed_at,
+    failure_code, failure_text, failure_class, failure_backoff_s, held_back, pricing_at, pricing_type, pricing_category)
+SELECT * FROM unnest(
+    %(wamid)s::text[], %(recipient_id)s::uuid[], %(attempt)s::smallint[], %(phone_number_id)s::text[],
+    %(accepted_at)s::timestamptz[], %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[],
+    %(read_at)s::timestamptz[], %(replied_at)s::timestamptz[], %(failed_at)s::timestamptz[],
+    %(failure_code)s::integer[], %(failure_text)s::text[], %(failure_class)s::text[],
+    %(failure_backoff_s)s::integer[], %(held_back)s::boolean[], %(pricing_at)s::timestamptz[],
+    %(pricing_type)s::text[], %(pricing_category)s::text[])
+ON CONFLICT (wamid) DO UPDATE SET
+    recipient_id = coalesce(m.recipient_id, excluded.recipient_id),
+    attempt = CASE WHEN m.recipient_id IS NULL THEN excluded.attempt ELSE m.attempt END,
+    phone_number_id = coalesce(m.phone_number_id, excluded.phone_number_id),
+    accepted_at = least(m.accepted_at, excluded.accepted_at),
+    sent_at = least(m.sent_at, excluded.sent_at),
+    delivered_at = least(m.delivered_at, excluded.delivered_at),
+    read_at = least(m.read_at, excluded.read_at),
+    replied_at = least(m.replied_at, excluded.replied_at),
+    failed_at = CASE WHEN message_fails(excluded, m) THEN excluded.failed_at ELSE m.failed_at END,
+    failure_code = CASE WHEN message_fails(excluded, m) THEN excluded.failure_code ELSE m.failure_code END,
+    failure_text = CASE WHEN message_fails(excluded, m) THEN excluded.failure_text ELSE m.failure_text END,
+    failure_class = CASE WHEN message_fails(excluded, m) THEN excluded.failure_class ELSE m.failure_class END,
+    failure_backoff_s = CASE WHEN message_fails(excluded, m) THEN excluded.failure_backoff_s
+        ELSE m.failure_backoff_s END,
+    held_back = m.held_back OR excluded.held_back,
+    pricing_at = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_at ELSE m.pricing_at END,
+    pricing_type = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_type ELSE m.pricing_type END,
+    pricing_category = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_category
+        ELSE m.pricing_category END
+WHERE m.recipient_id IS NULL AND excluded.recipient_id IS NOT NULL
+    OR m.phone_number_id IS NULL AND excluded.phone_number_id IS NOT NULL
+    OR excluded.accepted_at < coalesce(m.accepted_at, 'infinity')
+    OR excluded.sent_at < coalesce(m.sent_at, 'infinity')
+    OR excluded.delivered_at < coalesce(m.delivered_at, 'infinity')
+    OR excluded.read_at < coalesce(m.read_at, 'infinity')
+    OR excluded.replied_at < coalesce(m.replied_at, 'infinity')
+    OR excluded.held_back AND NOT m.held_back
+    OR message_fails(excluded, m)
+    OR message_is_priced(excluded, m)
+RETURNING m.wamid, m.recipient_id, m.attempt, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.replied_at,
+    m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back
+
+-- name: find_double_sends
+-- Attempts of these messages that have more than one wamid, and the wamids not recorded yet. Run it after the rows' merge: two
+-- sinks that learn the two wamids at once meet at the row, and the later one sees both.
+INSERT INTO double_sends (recipient_id, attempt, wamid)
+SELECT m.recipient_id, m.attempt, m.wamid
+FROM unnest(%(recipient_id)s::uuid[], %(attempt)s::smallint[]) AS learned (recipient_id, attempt)
+JOIN messages AS m ON m.recipient_id = learned.recipient_id AND m.attempt = learned.attempt
+WHERE EXISTS (SELECT FROM messages AS other WHERE other.recipient_id = m.recipient_id
+                  AND other.attempt = m.attempt AND other.wamid <> m.wamid)
+ON CONFLICT DO NOTHING
+RETURNING recipient_id, attempt, wamid
+
+-- name: find_our_numbers
+-- Which of these phone number ids belong to a campaign of ours.
+SELECT DISTINCT phone_number_id FROM marketing_campaigns WHERE phone_number_id = ANY(%(numbers)s::text[])
+
+-- name: count_foreign
+-- Counts statuses of other systems on a number, by day.
+INSERT INTO foreign_statuses AS known (day, phone_number_id, n)
+SELECT (now() AT TIME ZONE 'UTC')::date, number, n
+FROM unnest(%(numbers)s::text[], %(counts)s::bigint[]) AS counted (number, n) ORDER BY number
+ON CONFLICT (day, phone_number_id) DO UPDATE SET n = known.n + excluded.n
+
+-- name: forget_parked
+-- Statuses parked for longer than the limit belong to another system on our number: counted, then deleted. By whoever gets the
+-- lock; a row that is being claimed right now is passed over.
+WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(%(lock)s) AS mine),
+stale AS (
+    SELECT wamid FROM messages
+    WHERE recipient_id IS NULL AND first_seen_at < clock_timestamp() - %(age_s)s * interval '1 second'
+      AND (SELECT mine FROM leader)
+    ORDER BY wamid LIMIT %(rows_max)s FOR UPDATE SKIP LOCKED),
+gone AS (
+    DELETE FROM messages AS m USING stale WHERE m.wamid = stale.wamid AND m.recipient_id IS NULL
+    RETURNING (m.first_seen_at AT TIME ZONE 'UTC')::date AS day, coalesce(m.phone_number_id, '') AS number),
+counted AS (
+    INSERT INTO foreign_statuses AS known (day, phone_number_id, n)
+    SELECT day, number, count(*) FROM gone GROUP BY day, number ORDER BY day, number
+    ON CONFLICT (day, phone_number_id) DO UPDATE SET n = known.n + excluded.n)
+SELECT count(*) FROM gone

@@ -1,0 +1,110 @@
+-- Statements of campaign_recipients: the merge of facts. The same rules as domain/facts.py, stated once more; a test
+-- holds both equal. Old facts are read from the UPDATE's target row alone: a self join would lose updates.
+
+-- name: merge_recipients
+-- Merges one row of facts per recipient (sorted by id, so that rows are locked in that order); writes only rows that learn.
+UPDATE campaign_recipients AS r SET
+    attempt = greatest(r.attempt, f.attempt),
+    sent_at = least(r.sent_at, f.sent_at),
+    delivered_at = least(r.delivered_at, f.delivered_at),
+    read_at = least(r.read_at, f.read_at),
+    replied_at = least(r.replied_at, f.replied_at),
+    accepted_attempts = r.accepted_attempts | f.accepted_attempts,
+    accepted_attempt = greatest(r.accepted_attempt, f.accepted_attempt),
+    accepted_at = CASE WHEN recipient_accepts(
+            f.accepted_attempt, f.accepted_at, f.whatsapp_message_id,
+            r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
+        THEN f.accepted_at ELSE r.accepted_at END,
+    whatsapp_message_id = CASE WHEN recipient_accepts(
+            f.accepted_attempt, f.accepted_at, f.whatsapp_message_id,
+            r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
+        THEN f.whatsapp_message_id ELSE r.whatsapp_message_id END,
+    failed_attempts = r.failed_attempts | f.failed_attempts,
+    held_back_attempts = r.held_back_attempts | f.held_back_attempts,
+    failed_attempt = greatest(r.failed_attempt, f.failed_attempt),
+    failed_at = CASE WHEN recipient_fails(
+            f.failed_attempt, f.failed_at, f.failure_code, f.failure_text, f.failure_class, f.failure_backoff_s,
+            r.failed_attempt, r.failed_at, r.failure_code, r.failure_text, r.failure_class, r.failure_backoff_s)
+        THEN f.failed_at ELSE r.failed_at END,
+    failure_code = CASE WHEN recipient_fails(
+            f.failed_attempt, f.failed_at, f.failure_code, f.failure_text, f.failure_class, f.failure_backoff_s,
+            r.failed_attempt, r.failed_at, r.failure_code, r.failure_text, r.failure_class, r.failure_backoff_s)
+        THEN f.failure_code ELSE r.failure_code END,
+    failure_text = CASE WHEN recipient_fails(
+            f.failed_attempt, f.failed_at, f.failure_code, f.failure_text, f.failure_class, f.failure_backoff_s,
+            r.failed_attempt, r.failed_at, r.failure_code, r.failure_text, r.failure_class, r.failure_backoff_s)
+        THEN f.failure_text ELSE r.failure_text END,
+    failure_class = CASE WHEN recipient_fails(
+            f.failed_attempt, f.failed_at, f.failure_code, f.failure_text, f.failure_class, f.failure_backoff_s,
+            r.failed_attempt, r.failed_at, r.failure_code, r.failure_text, r.failure_class, r.failure_backoff_s)
+        THEN f.failure_class ELSE r.failure_class END,
+    failure_backoff_s = CASE WHEN recipient_fails(
+            f.failed_attempt, f.failed_at, f.failure_code, f.failure_text, f.failure_class, f.failure_backoff_s,
+            r.failed_attempt, r.failed_at, r.failure_code, r.failure_text, r.failure_class, r.failure_backoff_s)
+        THEN f.failure_backoff_s ELSE r.failure_backoff_s END,
+    deferred_attempt = greatest(r.deferred_attempt, f.deferred_attempt),
+    deferred_until = CASE WHEN recipient_waits(f.deferred_attempt, f.deferred_until, r.deferred_attempt, r.deferred_until)
+        THEN f.deferred_until ELSE r.deferred_until END,
+    expired_attempt = greatest(r.expired_attempt, f.expired_attempt),
+    expired_until = CASE WHEN recipient_waits(f.expired_attempt, f.expired_until, r.expired_attempt, r.expired_until)
+        THEN f.expired_until ELSE r.expired_until END,
+    unknown_attempt = greatest(r.unknown_attempt, f.unknown_attempt),
+    skipped_attempt = greatest(r.skipped_attempt, f.skipped_attempt),
+    skip_reason = CASE WHEN recipient_skips(f.skipped_attempt, f.skip_reason, r.skipped_attempt, r.skip_reason)
+        THEN f.skip_reason ELSE r.skip_reason END,
+    retry_attempt = greatest(r.retry_attempt, f.retry_attempt),
+    held_for_quality = r.held_for_quality OR f.held_for_quality,
+    updated_at = clock_timestamp()
+FROM unnest(
+    %(id)s::uuid[], %(attempt)s::smallint[], %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[],
+    %(read_at)s::timestamptz[], %(replied_at)s::timestamptz[], %(accepted_attempts)s::bigint[],
+    %(accepted_attempt)s::smallint[], %(accepted_at)s::timestamptz[], %(whatsapp_message_id)s::text[],
+    %(failed_attempts)s::bigint[], %(held_back_attempts)s::bigint[], %(failed_attempt)s::smallint[],
+    %(failed_at)s::timestamptz[], %(failure_code)s::integer[], %(failure_text)s::text[], %(failure_class)s::text[],
+    %(failure_backoff_s)s::integer[], %(deferred_attempt)s::smallint[], %(deferred_until)s::timestamptz[],
+    %(expired_attempt)s::smallint[], %(expired_until)s::timestamptz[], %(unknown_attempt)s::smallint[],
+    %(skipped_attempt)s::smallint[], %(skip_reason)s::text[], %(retry_attempt)s::smallint[],
+    %(held_for_quality)s::boolean[]
+) AS f (
+    id, attempt, sent_at, delivered_at, read_at, replied_at, accepted_attempts, accepted_attempt, accepted_at,
+    whatsapp_message_id, failed_attempts, held_back_attempts, failed_attempt, failed_at, failure_code, failure_text,
+    failure_class, failure_backoff_s, deferred_attempt, deferred_until, expired_attempt, expired_until,
+    unknown_attempt, skipped_attempt, skip_reason, retry_attempt, held_for_quality
+)
+WHERE r.id = f.id AND (
+    f.attempt > r.attempt
+    OR f.sent_at < coalesce(r.sent_at, 'infinity')
+    OR f.delivered_at < coalesce(r.delivered_at, 'infinity')
+    OR f.read_at < coalesce(r.read_at, 'infinity')
+    OR f.replied_at < coalesce(r.replied_at, 'infinity')
+    OR f.accepted_attempts & ~r.accepted_attempts <> 0
+    OR f.failed_attempts & ~r.failed_attempts <> 0
+    OR f.held_back_attempts & ~r.held_back_attempts <> 0
+    OR recipient_accepts(
+        f.accepted_attempt, f.accepted_at, f.whatsapp_message_id,
+        r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
+    OR recipient_fails(
+        f.failed_attempt, f.failed_at, f.failure_code, f.failure_text, f.failure_class, f.failure_backoff_s,
+        r.failed_attempt, r.failed_at, r.failure_code, r.failure_text, r.failure_class, r.failure_backoff_s)
+    OR recipient_waits(f.deferred_attempt, f.deferred_until, r.deferred_attempt, r.deferred_until)
+    OR recipient_waits(f.expired_attempt, f.expired_until, r.expired_attempt, r.expired_until)
+    OR f.unknown_attempt > coalesce(r.unknown_attempt, 0)
+    OR recipient_skips(f.skipped_attempt, f.skip_reason, r.skipped_attempt, r.skip_reason)
+    OR f.retry_attempt > coalesce(r.retry_attempt, 0)
+    OR f.held_for_quality AND NOT r.held_for_quality
+)
+
+-- name: find_recipients
+-- Which of these recipients have a row, and when their campaign was created.
+SELECT r.id, c.created_at
+FROM unnest(%(ids)s::uuid[]) AS asked (id)
+JOIN campaign_recipients AS r ON r.id = asked.id
+JOIN marketing_campaigns AS c ON c.id = r.campaign_id
+
+-- name: read_facts
+-- The facts of these recipients, column by column, by id.
+SELECT id, attempt, sent_at, delivered_at, read_at, replied_at, accepted_attempts, accepted_attempt, accepted_at,
+       whatsapp_message_id, failed_attempts, held_back_attempts, failed_attempt, failed_at, failure_code, failure_text,
+       failure_class, failure_backoff_s, deferred_attempt, deferred_until, expired_attempt, expired_until,
+       unknown_attempt, skipped_attempt, skip_reason, retry_attempt, held_for_quality
+FROM campaign_recipients WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id

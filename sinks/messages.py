@@ -2,7 +2,8 @@
 
 Who learns a wamid and who parks a status for it upsert the same row, so each sees the other: the statement returns
 every row that learned, and where its recipient is known its parked facts belong to that recipient.
-Parked facts are kept for attempt 1 and told for the attempt that the wamid turns out to be. Callers own the transaction.
+Parked facts are folded as attempt 1 and told as the attempt that the wamid turns out to be.
+Callers own the transaction.
 """
 
 from __future__ import annotations
@@ -77,9 +78,7 @@ async def find_our_numbers(connection: Connection, numbers: set[str]) -> set[str
 async def count_foreign(connection: Connection, counts: Mapping[str, int]) -> None:
     """Count statuses on numbers that are not ours."""
     numbers = sorted(counts)
-    await connection.execute(
-        SQL["count_foreign"], {"numbers": numbers, "counts": plain(counts[n] for n in numbers)}
-    )
+    await connection.execute(SQL["count_foreign"], {"numbers": numbers, "counts": plain(counts[n] for n in numbers)})
 
 
 def _parameters(learned: Mapping[str, Learned]) -> dict[str, Any]:
@@ -93,18 +92,18 @@ def _parameters(learned: Mapping[str, Learned]) -> dict[str, Any]:
         "recipient_id": plain(value.recipient_id for value in values),
         "attempt": plain(value.attempt for value in values),
         "phone_number_id": text(value.phone_number_id for value in values),
-        "accepted_at": times(facts.acceptance and facts.acceptance.at for facts in parked),
+        "accepted_at": times(_at(facts.acceptance) for facts in parked),
         "sent_at": times(facts.sent_at for facts in parked),
         "delivered_at": times(facts.delivered_at for facts in parked),
         "read_at": times(facts.read_at for facts in parked),
         "replied_at": times(facts.replied_at for facts in parked),
-        "failed_at": times(failure and failure.at for failure in failures),
+        "failed_at": times(_at(failure) for failure in failures),
         "failure_code": plain(None if failure is None else failure.code for failure in failures),
         "failure_text": text(None if failure is None else failure.text for failure in failures),
         "failure_class": text(None if failure is None else failure.retry_class.value for failure in failures),
         "failure_backoff_s": plain(None if failure is None else failure.backoff_s for failure in failures),
         "held_back": plain(facts.held_back_attempts != 0 for facts in parked),
-        "pricing_at": times(price and price.at for price in prices),
+        "pricing_at": times(_at(price) for price in prices),
         "pricing_type": text(None if price is None else price.pricing.type for price in prices),
         "pricing_category": text(None if price is None else price.pricing.category for price in prices),
     }
@@ -120,9 +119,7 @@ def _told(wamid: str, attempt: int, parked: Sequence[Any]) -> Facts:
     """The facts parked for a wamid, as the attempt that it belongs to."""
     accepted_at, sent_at, delivered_at, read_at, replied_at, failed_at, code, reason, word, backoff_s, held = parked
     bit = 1 << attempt
-    facts = Facts(
-        attempt=attempt, sent_at=sent_at, delivered_at=delivered_at, read_at=read_at, replied_at=replied_at
-    )
+    facts = Facts(attempt=attempt, sent_at=sent_at, delivered_at=delivered_at, read_at=read_at, replied_at=replied_at)
     if accepted_at is not None:
         acceptance = Acceptance(attempt, accepted_at, wamid)
         facts = replace(facts, accepted_attempts=bit, acceptance=acceptance)
@@ -134,5 +131,9 @@ def _told(wamid: str, attempt: int, parked: Sequence[Any]) -> Facts:
 
 def earliest(facts: Facts) -> datetime | None:
     """The earliest time that parked facts state."""
-    stated = (facts.acceptance and facts.acceptance.at, facts.replied_at, facts.failure and facts.failure.at)
+    stated = (_at(facts.acceptance), facts.replied_at, _at(facts.failure))
     return min((at for at in stated if at is not None), default=None)
+
+
+def _at(stated: Acceptance | FailedAttempt | PricedAt | None) -> datetime | None:
+    return None if stated is None else stated.at

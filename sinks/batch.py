@@ -1,0 +1,118 @@
+"""One batch of events into Postgres: the statements of a transaction, and what to do where the data is at fault.
+
+Order inside the transaction: messages by wamid, then rows by id, so that sinks never wait for each other in a circle.
+The caller owns connection and transaction, and moves the offsets in the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from runtime.logs import mask_wamid
+from schemas.events import RecipientEvent
+from schemas.model import RecipientId
+from sinks import messages
+from sinks.database import Connection, is_data_error
+from sinks.fold import Fold, Refusal, fold, tell_parked
+from sinks.messages import Message
+from sinks.recipients import find_recipients, merge_facts
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of a batch."""
+
+    rows_changed: int = 0
+    refused: dict[int, Refusal] = field(default_factory=dict)
+    """Position in the batch to reason."""
+    double_sends: int = 0
+    foreign: int = 0
+    parked_lost: int = 0
+    """Parked statuses whose recipient turned out to have no row, or to be younger than they are."""
+
+    def add(self, other: Applied, positions: Sequence[int]) -> None:
+        """Add what became of a part, whose events stood at `positions`."""
+        self.rows_changed += other.rows_changed
+        self.double_sends += other.double_sends
+        self.foreign += other.foreign
+        self.parked_lost += other.parked_lost
+        self.refused.update({positions[index]: reason for index, reason in other.refused.items()})
+
+
+class Numbers:
+    """The phone number ids known to be ours; one that is not is asked for again, because a campaign may be new."""
+
+    def __init__(self) -> None:
+        self._ours: set[str] = set()
+
+    async def foreign_among(self, connection: Connection, events: Sequence[RecipientEvent]) -> set[str]:
+        """The numbers of statuses without a recipient that no campaign of ours uses."""
+        asked = {e.phone_number_id for e in events if e.recipient_id is None and e.phone_number_id is not None}
+        doubtful = asked - self._ours
+        if doubtful:
+            self._ours |= await messages.find_our_numbers(connection, doubtful)
+        return doubtful - self._ours
+
+
+async def apply_events(connection: Connection, events: Sequence[RecipientEvent], numbers: Numbers) -> Applied:
+    """Apply events inside the caller's transaction. Raises psycopg.Error; nothing is half applied then."""
+    if not events:
+        return Applied()
+    foreign = await numbers.foreign_among(connection, events)
+    ids = {event.recipient_id for event in events if event.recipient_id is not None}
+    folded = fold(events, await find_recipients(connection, ids) if ids else {}, foreign)
+    changed = await messages.merge_messages(connection, folded.messages)
+    lost = await _tell_parked(connection, folded, changed)
+    rows = await merge_facts(connection, folded.facts)
+    doubles = await messages.record_double_sends(connection, changed)
+    if folded.foreign:
+        await messages.count_foreign(connection, folded.foreign)
+    _alarm(doubles, lost)
+    return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), len(lost))
+
+
+async def apply_by_halves(connection: Connection, events: Sequence[RecipientEvent], numbers: Numbers) -> Applied:
+    """Apply a batch that holds data which the database refuses: the bad event ends alone and is refused.
+
+    Each part is a transaction of its own: applying again is harmless, and rows stay locked in order.
+    """
+    result = Applied()
+    parts: list[list[int]] = [list(range(len(events)))]
+    while parts:
+        positions = parts.pop()
+        try:
+            async with connection.transaction():
+                applied = await apply_events(connection, [events[at] for at in positions], numbers)
+        except Exception as error:
+            if not is_data_error(error):
+                raise
+            if len(positions) == 1:
+                result.refused[positions[0]] = Refusal.REFUSED_BY_DATABASE
+                continue
+            middle = len(positions) // 2
+            parts += [positions[middle:], positions[:middle]]
+        else:
+            result.add(applied, positions)
+    return result
+
+
+async def _tell_parked(connection: Connection, folded: Fold, changed: Sequence[Message]) -> list[Message]:
+    told = [message for message in changed if message.parked is not None]
+    ids: set[RecipientId] = {message.recipient_id for message in told if message.recipient_id is not None}
+    if not ids:
+        return []
+    missing = ids - folded.created_at.keys()
+    found = await find_recipients(connection, missing) if missing else {}
+    return tell_parked(folded, told, {**folded.created_at, **found})
+
+
+def _alarm(doubles: Sequence[tuple[RecipientId, int, str]], lost: Sequence[Message]) -> None:
+    for recipient, attempt, wamid in doubles:
+        log.error("double send", recipient_id=str(recipient), attempt=attempt, wamid=mask_wamid(wamid))
+    for message in lost:
+        log.error("parked statuses refused", recipient_id=str(message.recipient_id), wamid=mask_wamid(message.wamid))

@@ -171,7 +171,7 @@ async def order_in(request: web.Request, model: type[Order]) -> Order:
 
 def refused(invalid: ValidationError) -> web.HTTPBadRequest:
     """A 400 that says what is wrong."""
-    return web.HTTPBadRequest(body=invalid.json(include_url=False), content_type="application/json")
+    return web.HTTPBadRequest(text=invalid.json(include_url=False), content_type="application/json")
 
 
 def number_in(text: str | None, default: int) -> int:

@@ -36,7 +36,8 @@ class Entry:
     phone_number_id: str
     endpoint: str
     send: Send
-    nth: int
+    nth: int = 0
+    """Which post of its message, 1 = the first; 0 = refused at the door (token, body, rate, outage)."""
     wamid: str | None = None
     outcome: str = "waiting"
     """waiting, answered, hung, cut, cut_in_answer, abandoned (the client went away first)."""
@@ -59,16 +60,17 @@ class Ledger:
         self.posts: dict[str, int] = {}
         self.accepted = 0
 
-    def open(
-        self, received_at: float, version: str, phone_number_id: str, endpoint: str, send: Send, key: str
-    ) -> Entry:
+    def open(self, received_at: float, version: str, phone_number_id: str, endpoint: str, send: Send) -> Entry:
         """The entry of a POST that has just been read."""
-        nth = self.posts.get(key, 0) + 1
-        self.posts[key] = nth
-        entry = Entry(len(self.entries) + 1, received_at, version, phone_number_id, endpoint, send, nth)
+        entry = Entry(len(self.entries) + 1, received_at, version, phone_number_id, endpoint, send)
         self.entries.append(entry)
         self.unanswered[entry.id] = entry
         return entry
+
+    def count(self, entry: Entry, key: str) -> int:
+        """Which post of its message this is, of those that were not refused at the door."""
+        entry.nth = self.posts[key] = self.posts.get(key, 0) + 1
+        return entry.nth
 
     def accept(self, entry: Entry) -> None:
         """The message is Meta's from here on."""

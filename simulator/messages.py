@@ -22,7 +22,7 @@ from simulator.faults import Faults
 from simulator.ledger import Entry, Ledger
 from simulator.plan import ACCEPTED_UNLESS_LOST, THROUGHPUT_CODE, Plan, plan_message
 from simulator.rules import RuleBook
-from simulator.sends import Malformed, parse_send
+from simulator.sends import Malformed, Send, parse_send
 from simulator.wamids import trace_id_of, wamid_of
 
 TOKEN_CODE = 190
@@ -68,20 +68,17 @@ class MessagesEndpoint:
         raw = await request.read()
         parsed = parse_send(raw)
         send = parsed.send if isinstance(parsed, Malformed) else parsed
-        key = (
-            send.callback if self.config.draws_by == "callback_data" and send.callback else send.number or send.user_id
-        )
         route = request.match_info
-        entry = self.ledger.open(
-            time.time(), route["version"], route["phone_number_id"], route["endpoint"], send, key or ""
-        )
+        entry = self.ledger.open(time.time(), route["version"], route["phone_number_id"], route["endpoint"], send)
         if (kind := self.faults.outage_now()) is not None:
             return await self.refuse_in_outage(request, entry, kind == "abort")
         refusal = self.refusal_of(request, entry, parsed)
         if refusal is not None:
             return await self.refuse(request, entry, refusal)
-        dice = Dice(self.config.seed, key or "", entry.nth)
-        rule = self.rules.rule_of(send.number, send.template, entry.nth)
+        key = self.key_of(send)
+        nth = self.ledger.count(entry, key)
+        dice = Dice(self.config.seed, key, nth)
+        rule = self.rules.rule_of(send.number, send.template, nth)
         plan = plan_message(self.config, rule, dice)
         try:
             await self.wait(entry, plan, dice)
@@ -89,6 +86,12 @@ class MessagesEndpoint:
             self.abandon(entry, plan)
             raise
         return await self.answer(request, entry, plan, rule)
+
+    def key_of(self, send: Send) -> str:
+        """What names the message in its draws."""
+        if self.config.draws_by == "callback_data" and send.callback:
+            return send.callback
+        return send.number or send.user_id or ""
 
     def refusal_of(self, request: web.Request, entry: Entry, parsed: object) -> Refusal | None:
         """What is wrong with the request itself: token, number, body, rate."""

@@ -57,6 +57,8 @@ class Simulator:
         if self.delivering is not None:
             self.delivering.cancel()
             await asyncio.wait([self.delivering])
+            if not self.delivering.cancelled():
+                self.delivering.result()
 
     def application(self) -> web.Application:
         """All routes."""

@@ -1,0 +1,38 @@
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.days import day_of
+from domain.spreading import fair_shares, spread
+
+ZONES = st.sampled_from(["UTC", "America/Sao_Paulo", "Asia/Kolkata", "Europe/Berlin", "Pacific/Kiritimati"])
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
+
+
+@given(st.integers(0, 500), MOMENTS, ZONES, st.integers(1, 60), st.dictionaries(st.integers(0, 9), st.integers(0, 90)))
+def test_a_plan_plans_everybody_and_never_passes_a_limit(
+    count: int, now: datetime, zone: str, limit: int, planned_by_offset: dict[int, int]
+) -> None:
+    today = day_of(now, zone)
+    planned: dict[date, int] = {today.date + timedelta(days=n): used for n, used in planned_by_offset.items()}
+    slots = spread(count, now=now, today=today, zone_name=zone, daily_limit=limit, planned=planned)
+    assert sum(slot.count for slot in slots) == count
+    assert all(slot.at >= now for slot in slots)
+    days = [day_of(slot.at, zone).date for slot in slots]
+    assert days == sorted(set(days))
+    assert all(slot.count + planned.get(day, 0) <= limit for slot, day in zip(slots, days, strict=True))
+
+
+@given(st.integers(0, 1000), st.lists(st.integers(0, 300), max_size=20))
+def test_shares_use_the_room_and_give_nobody_more_than_it_asks(room: int, demands: list[int]) -> None:
+    shares = fair_shares(room, demands)
+    assert sum(shares) == min(room, sum(demands))
+    assert all(0 <= share <= demand for share, demand in zip(shares, demands, strict=True))
+
+
+@given(st.integers(0, 1000), st.lists(st.integers(0, 300), max_size=20))
+def test_nobody_gets_much_more_than_one_who_wanted_more(room: int, demands: list[int]) -> None:
+    shares = fair_shares(room, demands)
+    hungry = [share for share, demand in zip(shares, demands, strict=True) if share < demand]
+    assert all(max(shares) - share <= 1 for share in hungry)

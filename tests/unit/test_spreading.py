@@ -1,0 +1,56 @@
+from datetime import UTC, date, datetime
+
+from domain.days import day_of
+from domain.spreading import Slot, fair_shares, spread
+
+NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
+
+
+def _spread(count: int, limit: int | None, planned: dict[date, int] | None = None, zone: str = "UTC") -> list[Slot]:
+    return spread(count, now=NOON, today=day_of(NOON, zone), zone_name=zone, daily_limit=limit, planned=planned or {})
+
+
+def test_without_a_limit_all_are_planned_for_now() -> None:
+    assert _spread(1000, None) == [Slot(NOON, 1000)]
+
+
+def test_a_limit_spreads_over_days_from_their_start() -> None:
+    assert _spread(600, 250) == [
+        Slot(NOON, 250),
+        Slot(datetime(2026, 5, 6, tzinfo=UTC), 250),
+        Slot(datetime(2026, 5, 7, tzinfo=UTC), 100),
+    ]
+
+
+def test_days_start_in_the_zone_of_the_campaign() -> None:
+    assert _spread(2, 1, zone="America/Sao_Paulo")[1].at == datetime(2026, 5, 6, 3, tzinfo=UTC)
+
+
+def test_what_is_planned_already_counts() -> None:
+    planned = {date(2026, 5, 5): 10, date(2026, 5, 6): 7, date(2026, 5, 7): 12}
+    assert _spread(5, 10, planned) == [
+        Slot(datetime(2026, 5, 6, tzinfo=UTC), 3),
+        Slot(datetime(2026, 5, 8, tzinfo=UTC), 2),
+    ]
+
+
+def test_nobody_to_plan() -> None:
+    assert _spread(0, 10) == []
+
+
+def test_shares_are_equal_where_all_want_more() -> None:
+    assert fair_shares(50, [1000, 1000]) == [25, 25]
+
+
+def test_what_one_leaves_goes_to_the_others() -> None:
+    assert fair_shares(50, [5, 1000, 1000]) == [5, 23, 22]
+
+
+def test_the_odd_one_goes_to_the_first() -> None:
+    assert fair_shares(1, [10, 10, 10]) == [1, 0, 0]
+
+
+def test_no_room_and_no_demand() -> None:
+    assert fair_shares(0, [3, 4]) == [0, 0]
+    assert fair_shares(10, []) == []
+    assert fair_shares(10, [0, 0]) == [0, 0]

@@ -1,0 +1,67 @@
+"""Serving an ASGI app on our own event loop, with granian's server embedded.
+
+Our loop owns the process: signals, background tasks and the server end in the order that the process chooses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from runtime.process import Transient
+
+HEADER_TIMEOUT_MS = 10_000
+"""A client that does not finish its request line and headers is gone after this."""
+BACKLOG = 1024
+CLOSE_DEADLINE_S = 10.0
+
+
+async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: str = "asgi") -> None:
+    """Serve until `stop`, then finish what is in flight. `asgi` runs the app's lifespan, `asginl` does not.
+
+    Raises Transient when the port is taken or the server ends by itself.
+    """
+    _require_free(host, port)
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces(interface),
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=BACKLOG,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+        log_enabled=False,
+    )
+    serving = asyncio.ensure_future(server.serve())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            await serving
+            raise Transient(f"the HTTP server on port {port} ended by itself")
+        server.stop()  # type: ignore[no-untyped-call]
+        try:
+            await asyncio.wait_for(serving, CLOSE_DEADLINE_S)
+        except TimeoutError:
+            raise Transient("requests in flight did not end in time") from None
+    finally:
+        for task in (serving, stopping):
+            task.cancel()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Granian panics inside its own threads on a taken port: find out before, and say it as what it is."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Transient(f"port {port} on {host} cannot be used: {error.strerror}") from None

@@ -1,0 +1,132 @@
+"""One shape of log line for everything, ours and the libraries', on stderr.
+
+Phone numbers are masked by who logs them (`mask_phone`, `mask_wamid`); tracebacks and wamids are masked here once
+more, because an error's text may quote a row. Message bodies are never logged at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import re
+import sys
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from runtime.settings import Settings
+
+_WAMID = re.compile(r"wamid\.[A-Za-z0-9+/=_-]+")
+_PHONE = re.compile(r"(?<![\w.:-])\+?[1-9]\d{9,14}(?![\w:-])")
+
+# Faust and aiokafka repeat themselves in an outage (65 lines a second): a line a second is enough of each.
+_CHATTY = ("aiokafka", "faust", "mode")
+_QUIET = ("asyncio", "httpx", "httpcore", "aiohttp", "_granian", "granian", "python_multipart")
+
+
+def mask_phone(phone: str) -> str:
+    """The last two digits are enough to recognise a number that one already knows."""
+    digits = phone.lstrip("+")
+    return "*" * max(len(digits) - 2, 0) + digits[-2:] if len(digits) > 4 else "*" * len(digits)
+
+
+def mask_wamid(wamid: str) -> str:
+    """A wamid holds the phone number in base64 at its front; its tail is random and identifies it."""
+    return f"wamid…{wamid[-8:]}" if len(wamid) > 32 else "wamid…"
+
+
+def mask_text(text: str) -> str:
+    """Text that someone else wrote (an error, a traceback), without numbers and wamids."""
+    text = _WAMID.sub(lambda found: mask_wamid(found.group()), text)
+    return _PHONE.sub(lambda found: mask_phone(found.group()), text)
+
+
+def configure(settings: Settings, process: str = "") -> None:
+    """Set up logging for this process; `process` is bound to every line."""
+    level = settings.log_level.upper()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _with_process(process),
+        _masked,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Hold libraries to warnings, and the chatty ones to a line a second each. They add handlers of their own late."""
+    for name in (*_QUIET, *_CHATTY):
+        library = logging.getLogger(name)
+        library.setLevel(logging.WARNING)
+        library.handlers.clear()
+        library.propagate = True
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(known, _OncePerSecond) for known in handler.filters):
+            handler.addFilter(_OncePerSecond(_CHATTY))
+
+
+class _OncePerSecond(logging.Filter):
+    """Lets one line a second of each chatty library through."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self._names = names
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        library = record.name.partition(".")[0]
+        if library not in self._names:
+            return True
+        now = time.monotonic()
+        if now - self._last.get(library, -1.0) < 1.0:
+            return False
+        self._last[library] = now
+        return True
+
+
+def _with_process(process: str) -> Any:
+    def bind(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if process:
+            event["process"] = process
+        return event
+
+    return bind
+
+
+def _masked(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = mask_text(value) if name in ("exception", "event", "error") else _WAMID.sub("wamid…", value)
+    return event

@@ -1,0 +1,127 @@
+"""How a process starts, stops and fails: one loop, two signals, four exit codes.
+
+The supervisor acts on the exit code alone: 75 restarts at once, 70 restarts and shows a bug, 64 stays down. Nothing
+here knows what the process does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from runtime import logs, metrics
+from runtime.settings import Settings, WrongSettings
+
+EXIT_OK = 0
+EXIT_USAGE = 64
+EXIT_BUG = 70
+EXIT_TRANSIENT = 75
+
+STOP_DEADLINE_S = 45.0
+"""From the signal to the end: the longest drain (sends in flight) fits, and an orchestrator's 60 s is not reached."""
+
+Run = Callable[[Settings, asyncio.Event], Awaitable[None]]
+
+
+class Transient(Exception):
+    """Something outside is not there now; a restart may find it. Never raised for a record that is wrong."""
+
+
+class Stalled(Transient):
+    """There is work and its dependencies answer, but nothing moves."""
+
+
+def run_process(name: str, run: Run, settings: Settings) -> int:
+    """Run one process to its end and return its exit code. TERM and INT set the `stop` that `run` gets."""
+    logs.configure(settings, process=name)
+    deadline = _Deadline()
+    try:
+        metrics.serve(settings.metrics_port)
+        asyncio.run(_until_stopped(run, settings, deadline))
+        failure: BaseException | None = None
+    except BaseException as error:  # noqa: BLE001 - the one place where every failure becomes an exit code
+        failure = error
+    finally:
+        deadline.lift()
+    return _told(failure)
+
+
+def _told(failure: BaseException | None) -> int:
+    """Log how it ended, and return the exit code."""
+    log = structlog.get_logger("process")
+    code = EXIT_OK if failure is None else exit_code(failure)
+    if code == EXIT_OK:
+        log.info("stopped")
+    elif code == EXIT_BUG:
+        log.error("ended by a bug", exit_code=code, exc_info=failure)
+    else:
+        log.error("ended", exit_code=code, reason=logs.mask_text(_reason(failure)))
+    return code
+
+
+def _reason(failure: BaseException | None) -> str:
+    if isinstance(failure, BaseExceptionGroup):
+        return "; ".join(_reason(inner) for inner in failure.exceptions)
+    return str(failure) or type(failure).__name__
+
+
+def exit_code(error: BaseException) -> int:
+    """The table of failures. Of a group, the worst counts: a bug is never hidden by an outage."""
+    match error:
+        case BaseExceptionGroup():
+            return max((exit_code(inner) for inner in error.exceptions), key=_SEVERITY.index)
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else EXIT_BUG if error.code else EXIT_OK
+        case Transient() | KeyboardInterrupt():
+            return EXIT_TRANSIENT
+        case WrongSettings():
+            return EXIT_USAGE
+        case _:
+            return EXIT_BUG
+
+
+_SEVERITY = (EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE, EXIT_BUG)
+
+
+async def _until_stopped(run: Run, settings: Settings, deadline: _Deadline) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if not stop.is_set():
+            structlog.get_logger("process").info("stopping")
+            deadline.start()
+            stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    structlog.get_logger("process").info("started", pid=os.getpid())
+    try:
+        await run(settings, stop)
+    finally:
+        deadline.start()  # cancelling what is left must not take for ever either
+
+
+class _Deadline:
+    """Ends this process with 75 if it is still there in time, whatever its loop is doing."""
+
+    def __init__(self) -> None:
+        self._timer = threading.Timer(STOP_DEADLINE_S, self._end)
+        self._timer.daemon = True
+
+    def start(self) -> None:
+        if self._timer.ident is None:
+            self._timer.start()
+
+    def lift(self) -> None:
+        self._timer.cancel()
+
+    @staticmethod
+    def _end() -> None:
+        structlog.get_logger("process").error("still running at its deadline", deadline_s=STOP_DEADLINE_S)
+        os._exit(EXIT_TRANSIENT)

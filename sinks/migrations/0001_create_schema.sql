@@ -291,9 +291,12 @@ CREATE TABLE campaign_stats (
     campaign_id       uuid PRIMARY KEY,
     version           bigint NOT NULL DEFAULT 0,
     published_version bigint NOT NULL DEFAULT 0,
+    campaign_status   text,
     folded_at         timestamptz,
     published_at      timestamptz
 );
+
+COMMENT ON COLUMN campaign_stats.campaign_status IS 'The status that this version tells; another one makes a new version';
 
 -- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<code>, skip/<reason>.
 -- The three trigger functions differ in their source rows only, so they are made from one text.

@@ -1,0 +1,63 @@
+"""From counters to what people read: a campaign's funnel and its rates. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from schemas.model import CampaignId
+from schemas.stats import CampaignStats
+
+
+def percentage(part: int, whole: int) -> float:
+    """Per cent with one decimal, a half rounded up; 0.0 where there is nothing to compare with."""
+    if whole <= 0:
+        return 0.0
+    return (2000 * part + whole) // (2 * whole) / 10
+
+
+def campaign_stats(
+    campaign_id: CampaignId,
+    name: str,
+    status: str,
+    counters: Mapping[str, int],
+    *,
+    version: int,
+    as_of: datetime,
+    producer: str = "",
+) -> CampaignStats:
+    """The snapshot that these counters mean; they are keyed ``dimension/key``, and an absent one is 0."""
+
+    def count(key: str) -> int:
+        return counters.get(key, 0)
+
+    total, pending = count("funnel/total"), count("status/pending")
+    sent, delivered, read = count("funnel/sent"), count("funnel/delivered"), count("funnel/read")
+    return CampaignStats(
+        producer=producer,
+        campaign_id=campaign_id,
+        campaign_name=name,
+        status=status,
+        total_target=total,
+        sent=sent,
+        delivered=delivered,
+        read=read,
+        failed=count("status/failed"),
+        pending=pending,
+        progress_percentage=percentage(total - pending, total),
+        delivery_rate=percentage(delivered, sent),
+        read_rate=percentage(read, sent),
+        queued=count("status/queued"),
+        skipped=count("status/skipped"),
+        unknown=count("status/unknown"),
+        retrying=count("funnel/retrying"),
+        replied=count("funnel/replied"),
+        failures=_under("failure/", counters),
+        skips=_under("skip/", counters),
+        version=version,
+        as_of=as_of,
+    )
+
+
+def _under(prefix: str, counters: Mapping[str, int]) -> dict[str, int]:
+    return {key.removeprefix(prefix): n for key, n in sorted(counters.items()) if key.startswith(prefix)}

@@ -1,0 +1,83 @@
+-- Statements of the counters. Deltas are written by triggers; one statement folds them, and readers add what is not folded.
+
+-- name: fold_deltas
+-- Moves all deltas into the counters and raises the version of each campaign whose counters or status changed. Any number may fold at
+-- once: a delta goes to whoever deletes it.
+WITH moved AS (
+    DELETE FROM campaign_counter_deltas RETURNING campaign_id, dimension, key, n),
+summed AS (
+    SELECT campaign_id, dimension, key, sum(n) AS n FROM moved GROUP BY campaign_id, dimension, key),
+folded AS (
+    INSERT INTO campaign_counters AS known (campaign_id, dimension, key, n)
+    SELECT campaign_id, dimension, key, n FROM summed WHERE n <> 0 ORDER BY campaign_id, dimension, key
+    ON CONFLICT (campaign_id, dimension, key) DO UPDATE SET n = known.n + excluded.n),
+changed AS (
+    SELECT DISTINCT campaign_id FROM summed
+    UNION
+    SELECT c.id FROM marketing_campaigns AS c LEFT JOIN campaign_stats AS s ON s.campaign_id = c.id
+    WHERE s.campaign_status IS DISTINCT FROM c.status)
+INSERT INTO campaign_stats AS s (campaign_id, version, campaign_status, folded_at)
+SELECT changed.campaign_id, 1, c.status, clock_timestamp()
+FROM changed JOIN marketing_campaigns AS c ON c.id = changed.campaign_id
+ORDER BY changed.campaign_id
+ON CONFLICT (campaign_id) DO UPDATE SET
+    version = s.version + 1, campaign_status = excluded.campaign_status, folded_at = excluded.folded_at
+RETURNING campaign_id, version
+
+-- name: read_stats
+-- Counters, with deltas that are not folded yet: exact at the moment of the statement.
+SELECT c.id, c.name, c.status, coalesce(s.version, 0), statement_timestamp(), coalesce(t.counters, '{}')
+FROM marketing_campaigns AS c
+LEFT JOIN campaign_stats AS s ON s.campaign_id = c.id
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(dimension || '/' || key, n) AS counters
+    FROM (SELECT dimension, key, sum(n) AS n
+          FROM (SELECT dimension, key, n FROM campaign_counters WHERE campaign_id = c.id
+                UNION ALL
+                SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = c.id) AS every
+          GROUP BY dimension, key HAVING sum(n) <> 0) AS summed) AS t ON true
+WHERE c.id = ANY(%(ids)s::uuid[])
+
+-- name: read_unpublished
+-- What the publisher owes: the folded counters of every campaign whose last version was not acknowledged, the oldest first.
+SELECT c.id, c.name, s.campaign_status, s.version, s.folded_at,
+       coalesce((SELECT jsonb_object_agg(k.dimension || '/' || k.key, k.n) FROM campaign_counters AS k
+                 WHERE k.campaign_id = c.id AND k.n <> 0), '{}')
+FROM campaign_stats AS s JOIN marketing_campaigns AS c ON c.id = s.campaign_id
+WHERE s.version > s.published_version
+ORDER BY s.folded_at LIMIT %(rows_max)s
+
+-- name: mark_published
+-- Remembers what Kafka acknowledged.
+UPDATE campaign_stats AS s SET published_version = p.version, published_at = clock_timestamp()
+FROM unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS p (id, version)
+WHERE s.campaign_id = p.id AND s.published_version < p.version
+
+-- name: recount
+-- Differences between the counters (folded or not) and the rows, counted in one snapshot; none is what it should be.
+WITH told AS (
+    SELECT dimension, key, sum(n) AS n
+    FROM (SELECT dimension, key, n FROM campaign_counters WHERE campaign_id = %(id)s
+          UNION ALL
+          SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = %(id)s) AS every
+    GROUP BY dimension, key HAVING sum(n) <> 0),
+mine AS MATERIALIZED (
+    SELECT status, sent_at, delivered_at, read_at, replied_at, next_attempt_at, failure_code, failure_text, skip_reason
+    FROM campaign_recipients WHERE campaign_id = %(id)s),
+counted AS (
+    SELECT 'funnel' AS dimension, key, n
+    FROM (SELECT count(*) AS total, count(sent_at) AS sent, count(delivered_at) AS delivered, count(read_at) AS read,
+                 count(replied_at) AS replied,
+                 count(*) FILTER (WHERE status IN ('failed', 'unknown') AND next_attempt_at IS NOT NULL) AS retrying
+          FROM mine) AS sums
+    CROSS JOIN LATERAL (VALUES ('total', total), ('sent', sent), ('delivered', delivered), ('read', read),
+                               ('replied', replied), ('retrying', retrying)) AS keyed (key, n)
+    WHERE n <> 0
+    UNION ALL SELECT 'status', status, count(*) FROM mine GROUP BY status
+    UNION ALL SELECT 'failure', coalesce(failure_code::text, failure_text), count(*) FROM mine
+              WHERE status = 'failed' GROUP BY 2
+    UNION ALL SELECT 'skip', skip_reason, count(*) FROM mine WHERE status = 'skipped' GROUP BY 2)
+SELECT dimension, key, coalesce(told.n, 0)::bigint, coalesce(counted.n, 0)::bigint
+FROM told FULL JOIN counted USING (dimension, key)
+WHERE told.n IS DISTINCT FROM counted.n
+ORDER BY dimension, key

@@ -46,7 +46,7 @@ def kafka_jars(say: Callable[[str], None]) -> Path:
     folder = cache_folder() / f"kafka-{KAFKA_VERSION}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
     if folder.is_dir():  # renamed into place when whole, so that it stands is enough
         return folder
-    with exclusively(folder.with_suffix(".lock")):
+    with exclusively(folder):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as work:
                 _fetch_all(read_lock(lock), Path(work), say)

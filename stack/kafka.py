@@ -201,7 +201,7 @@ def _formatted_storage(jars: Path) -> Path:
     folder = jars.with_name(f"{jars.name}-storage")
     if folder.is_dir():
         return folder
-    with exclusively(folder.with_suffix(".lock")):
+    with exclusively(folder):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(prefix="storage-", dir=folder.parent) as made:
                 work = Path(made)

@@ -55,9 +55,9 @@ def postgres_version() -> int:
 
 
 @contextmanager
-def exclusively(lock: Path) -> Iterator[None]:
-    """Hold `lock` against other processes; it falls with its holder, however that ends."""
-    with lock.open("a") as held:
+def exclusively(making: Path) -> Iterator[None]:
+    """Keep other processes from making the folder `making`; the lock falls with its holder, however that ends."""
+    with making.with_name(f"{making.name}.lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
 

@@ -32,7 +32,7 @@ def postgres_programs(version: int, account: pwd.struct_passwd | None) -> Path:
     name += "-" + hashlib.sha256(f"{source}{(source / 'bin/postgres').stat().st_size}".encode()).hexdigest()[:8]
     folder = _copies() / name
     if not folder.is_dir():
-        with exclusively(folder.with_suffix(".lock")):
+        with exclusively(folder):
             if not folder.is_dir():
                 _copy(packages, FOLDERS[version], folder)
     programs = folder / PACKAGE / FOLDERS[version] / "bin"

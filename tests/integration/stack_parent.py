@@ -1,0 +1,36 @@
+"""A program of its own that starts a stack and then ends in the way that it is told: the parent in the tests.
+
+python stack_parent.py throw-away|PATH  return|raise|wait
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from stack.embedded import embedded_stack
+
+
+def main() -> None:
+    """Start, say what runs, end."""
+    where, ending = sys.argv[1:]
+    with embedded_stack(None if where == "throw-away" else Path(where)) as stack:
+        servers = [psutil.Process(stack.kafka_pid), psutil.Process(stack.postgres_pid)]
+        told = {
+            "kafka": stack.kafka_bootstrap_servers,
+            "database_url": stack.database_url,
+            "pids": [process.pid for process in psutil.Process().children(recursive=True)],
+            "folders": [server.cwd() for server in servers],
+            "accounts": [server.uids().effective for server in servers],
+        }
+        print(json.dumps(told), flush=True)
+        if ending == "raise":
+            raise RuntimeError("as asked")
+        while ending == "wait":
+            time.sleep(60)
+
+
+if __name__ == "__main__":
+    main()

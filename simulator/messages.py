@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import time
 from dataclasses import dataclass
+from sys import intern
 
 from aiohttp import web
 
@@ -26,6 +27,7 @@ from simulator.sends import Malformed, Send, parse_send
 from simulator.wamids import trace_id_of, wamid_of
 
 TOKEN_CODE = 190
+ROUTE_PARTS = ("version", "phone_number_id", "endpoint")
 BAD_GATEWAY_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -69,7 +71,8 @@ class MessagesEndpoint:
         parsed = parse_send(raw)
         send = parsed.send if isinstance(parsed, Malformed) else parsed
         route = request.match_info
-        entry = self.ledger.open(time.time(), route["version"], route["phone_number_id"], route["endpoint"], send)
+        version, phone_number_id, endpoint = (intern(route[part]) for part in ROUTE_PARTS)
+        entry = self.ledger.open(time.time(), version, phone_number_id, endpoint, send)
         if (kind := self.faults.outage_now()) is not None:
             return await self.refuse_in_outage(request, entry, kind == "abort")
         refusal = self.refusal_of(request, entry, parsed)

@@ -100,7 +100,8 @@ def draw_statuses(
         code = dice.pick("status code", told.errors)
     words = failed_words(config, dice) if code is not None else delivered_words(config, dice)
     planned = happening(words, config, dice, code, start_s)
-    return disordered(planned, config, dice) if disorderly else planned
+    troubled = told.disorder_share or told.duplicate_share or told.without_callback_share
+    return disordered(planned, config, dice) if disorderly and troubled else planned
 
 
 def delivered_words(config: SimulatorConfig, dice: Dice) -> tuple[StatusWord, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 import orjson
@@ -83,8 +84,8 @@ def read_send(body: dict[str, Any]) -> Send:
 
 
 def text_or_none(value: object) -> str | None:
-    """A text that is not empty, else None."""
-    return value if isinstance(value, str) and value else None
+    """A text that is not empty, else None; kept once, for these few texts are in every send."""
+    return intern(value) if isinstance(value, str) and value else None
 
 
 def body_parameters(components: object) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ def refusal_of(body: dict[str, Any], send: Send) -> Malformed | None:
         )
     if send.type == "template":
         return template_refusal(body["template"], send)
-    if send.type == "text" and not text_or_none(body["text"].get("body")):
+    if send.type == "text" and not body["text"].get("body"):
         return missing("Parameter text.body is missing", send)
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import blake2b
 
 INTRODUCTION = b"\x1c\x18"
@@ -19,6 +20,7 @@ def wamid_of(number: str, salt: str, entry_id: int) -> str:
     )
 
 
+@lru_cache(maxsize=16_384)
 def user_id_of(number: str) -> str:
     """A business-scoped user id for a number: country and digits, always the same."""
     return f"US.{int.from_bytes(blake2b(number.encode(), digest_size=7).digest(), 'big')}"

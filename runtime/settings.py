@@ -141,5 +141,5 @@ def _said(item: ErrorDetails) -> str:
     return {"extra_forbidden": "no such setting", "missing": "is not set"}.get(item["type"], item["msg"])
 
 
-_SETUP_ONLY = frozenset({"maven_url", "cache_dir"})
+_SETUP_ONLY = frozenset({"maven_url", "cache_dir", "embedded_postgres"})
 """Read by the embedded stack's set-up alone, before there are settings."""

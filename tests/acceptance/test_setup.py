@@ -1,0 +1,171 @@
+"""What `make` and the set-up say and do on machines that are not ours: no network, no rights, no venv module."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from stack.embedded import prepare
+from tests.acceptance.ordinary_user import OrdinaryUser, make_ordinary_user
+
+ROOT = Path(__file__).parents[2]
+DEMO = ("-m", "cli.main", "demo", "--recipients", "60", "--json")
+PARENT = ROOT / "tests" / "integration" / "stack_parent.py"
+# A namespace without a network has a loopback device, but it is down. 0x8914 = SIOCSIFFLAGS, 0x41 = up and running.
+LOOPBACK_UP = (
+    "import fcntl, os, socket, struct, sys; "
+    "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41)); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+def needs_root(tool: str) -> pytest.MarkDecorator:
+    able = os.geteuid() == 0 and shutil.which(tool) is not None
+    return pytest.mark.skipif(not able, reason=f"needs root and {tool}")
+
+
+def without_network(*argv: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["unshare", "-n", sys.executable, "-c", LOOPBACK_UP, *argv],
+        cwd=ROOT,
+        env=dict(os.environ) | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared() -> None:
+    """What `make setup` has done, also where these tests were started in another way."""
+    prepare(lambda line: print(line, file=sys.stderr))
+
+
+@pytest.fixture(scope="module")
+def ordinary_user(prepared: None) -> Iterator[OrdinaryUser]:
+    folder = Path(tempfile.mkdtemp(prefix="campaigns-user-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield make_ordinary_user(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_make_alone_prints_help() -> None:
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("setup", "demo", "up", "test", "test-all", "check", "format"):
+        assert f"\n  {target} " in shown
+
+
+@pytest.mark.root
+@needs_root("unshare")
+def test_a_second_setup_needs_no_network() -> None:
+    if not (ROOT / ".venv" / "complete-requirements-dev.txt").exists():
+        pytest.skip("this environment was not made by make setup")
+    done = without_network("/usr/bin/env", "make", "setup-dev", env={"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"})
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.root
+@needs_root("unshare")
+def test_the_stack_starts_without_a_network(prepared: None) -> None:
+    done = without_network(sys.executable, str(PARENT), "throw-away", "return")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["kafka"].startswith("127.0.0.1:")
+
+
+@pytest.mark.root
+@needs_root("unshare")
+def test_the_demo_is_exact_without_a_network(prepared: None) -> None:
+    done = without_network(sys.executable, *DEMO)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert json.loads(done.stdout.splitlines()[-1])["verdict"] == "exact"
+
+
+@pytest.mark.root
+@needs_root("runuser")
+def test_an_ordinary_user_runs_the_servers_as_himself(ordinary_user: OrdinaryUser) -> None:
+    code = ordinary_user.home.parent / "code" / "tests" / "integration" / "stack_parent.py"
+    done = ordinary_user.run(str(code), "throw-away", "return")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["accounts"]) == {ordinary_user.home.stat().st_uid}
+
+
+@pytest.mark.root
+@needs_root("runuser")
+def test_the_demo_is_exact_for_an_ordinary_user(ordinary_user: OrdinaryUser) -> None:
+    done = ordinary_user.run(*DEMO)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert json.loads(done.stdout.splitlines()[-1])["verdict"] == "exact"
+
+
+@pytest.mark.root
+@needs_root("runuser")
+def test_a_home_that_cannot_be_written_to_is_explained(ordinary_user: OrdinaryUser) -> None:
+    lost = OrdinaryUser(
+        ordinary_user.name, ordinary_user.home, ordinary_user.python, ordinary_user.env | {"HOME": "/nonexistent"}
+    )
+    done = lost.run("-m", "stack.prepare")
+    assert done.returncode == 1
+    assert "CAMPAIGNS_CACHE_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def setup_script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("setup_script", ROOT / "scripts" / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("version", [(3, 10, 4), (3, 15, 0)])
+def test_a_python_of_the_wrong_version_is_told_so(
+    setup_script: ModuleType, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int]
+) -> None:
+    monkeypatch.setattr(setup_script.sys, "version_info", version)
+    with pytest.raises(SystemExit, match=r"Python 3\.11 to 3\.14 is needed"):
+        setup_script.check_python()
+
+
+def test_a_missing_venv_module_names_its_package(setup_script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(SystemExit, match=r"apt install python3\.\d+-venv"):
+        setup_script.check_machine()
+
+
+@pytest.mark.parametrize("libc", [("", ""), ("glibc", "2.17")])
+def test_a_c_library_that_will_not_do_is_named(
+    setup_script: ModuleType, monkeypatch: pytest.MonkeyPatch, libc: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(setup_script.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(setup_script.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(setup_script.platform, "libc_ver", lambda: libc)
+    with pytest.raises(SystemExit, match=r"glibc 2\.28 or newer is needed"):
+        setup_script.check_machine()
+
+
+def test_a_full_disk_is_told_before_anything_is_written(
+    setup_script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup_script.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    with pytest.raises(SystemExit, match=r"MB of free space are needed"):
+        setup_script.check_machine()
+
+
+def test_no_host_is_written_into_what_is_pinned() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt", "stack/kafka.lock"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        assert "--index-url" not in text

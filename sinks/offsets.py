@@ -24,8 +24,6 @@ MOVED_STATE = "CS001"
 class Misplaced(Exception):
     """A stored offset does not fit the topic, so records were lost or the topic is another one. No restart helps."""
 
-    exit_code = 70
-
 
 @dataclass(frozen=True, slots=True)
 class TopicIdentity:

@@ -1,0 +1,201 @@
+"""The sink: `recipient.events` into Postgres, any number of processes at once.
+
+A batch is one transaction: messages, rows, counters (by triggers) and offsets. Dead letters are acknowledged by Kafka
+before it commits. While Postgres or Kafka is away the same batch is tried again: nothing is dropped or read ahead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from domain.backoff import exponential
+from runtime import metrics
+from runtime.kafka import AsyncPublisher, PublishFailed
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.codec import Malformed, decode
+from schemas.events import RecipientEvent
+from schemas.topics import Topic
+from sinks import offsets
+from sinks.batch import Applied, Numbers, apply_by_halves, apply_events
+from sinks.database import Connection, connect, is_data_error, is_transient
+from sinks.dead_letters import DeadLetters
+from sinks.fold import Refusal
+from sinks.intake import Intake, Record, Watermarks
+from sinks.topic_identity import identify, watermarks
+
+STAGE = "sink"
+SESSION = {
+    # The merge statement joins an array with its rows: only a nested loop keeps the order of ids, and is the fastest.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Apply events until `stop`."""
+    identity = await identify(settings, Topic.RECIPIENT_EVENTS)
+    publisher = AsyncPublisher(settings)
+    sink = Sink(settings, stop, identity, publisher)
+    try:
+        while not stop.is_set():
+            await sink.consume()
+    finally:
+        await sink.close()
+        await publisher.close()
+
+
+async def accept_topic(settings: Settings) -> None:
+    """Declare the topic as it is now to be the right one; it is applied from its beginning, which changes no truth."""
+    identity = await identify(settings, Topic.RECIPIENT_EVENTS)
+    available = await watermarks(settings, identity.topic)
+    connection = await connect(settings.database_url.get_secret_value(), application_name="campaigns-sink")
+    async with connection:
+        await offsets.accept_topic(connection, identity, available)
+
+
+class Sink:
+    """One member of the group, and its connection."""
+
+    def __init__(
+        self, settings: Settings, stop: asyncio.Event, identity: offsets.TopicIdentity, publisher: AsyncPublisher
+    ) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._identity = identity
+        self._dead_letters = DeadLetters(publisher, STAGE, settings.dead_letter_rate_max)
+        self._numbers = Numbers()
+        self._connection: Connection | None = None
+
+    async def consume(self) -> None:
+        """Be a member of the group until `stop`, or until another sink turns out to own what is ours."""
+        intake = Intake(self._settings, STAGE, self._identity.topic, self._positions_of)
+        await intake.open()
+        try:
+            while not self._stop.is_set():
+                records = await intake.take()
+                if records and not await self._store(intake, records):
+                    return
+        finally:
+            await intake.close()
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _store(self, intake: Intake, records: Sequence[Record]) -> bool:
+        """Store a batch, however long it takes. False: another sink has these partitions, so join anew."""
+        tries = 0
+        while not self._stop.is_set():
+            started = time.monotonic()
+            moves = _moves(records, intake.positions)
+            try:
+                await self._write(records, moves)
+            except Exception as error:
+                if offsets.has_moved(error):
+                    log.warning("another sink was faster", partitions=sorted(moves))
+                    return False
+                if not (is_transient(error) or isinstance(error, PublishFailed)):
+                    raise
+                tries += 1
+                await self._wait(error, tries)
+            else:
+                intake.advance({partition: following for partition, (_, following) in moves.items()})
+                metrics.SINK_BATCH_SECONDS.observe(time.monotonic() - started)
+                return True
+        return True
+
+    async def _write(self, records: Sequence[Record], moves: Mapping[int, tuple[int, int]]) -> None:
+        events, sources, letters = _decoded(records)
+        connection = await self._connected()
+        try:
+            async with connection.transaction():
+                applied = await apply_events(connection, events, self._numbers)
+                await self._finish(connection, applied, sources, letters, moves)
+        except Exception as error:
+            if not is_data_error(error):
+                raise
+            applied = await apply_by_halves(connection, events, self._numbers)
+            async with connection.transaction():
+                await self._finish(connection, applied, sources, letters, moves)
+        metrics.SINK_EVENTS.inc(len(events) - len(applied.refused))
+        metrics.SINK_ROWS.inc(applied.rows_changed)
+        metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
+
+    async def _finish(
+        self,
+        connection: Connection,
+        applied: Applied,
+        sources: Sequence[Record],
+        malformed: Sequence[tuple[Record, str]],
+        moves: Mapping[int, tuple[int, int]],
+    ) -> None:
+        refused = [(sources[position], reason.value) for position, reason in applied.refused.items()]
+        await self._dead_letters.publish([*malformed, *refused])
+        await offsets.advance_offsets(connection, self._identity, moves)
+
+    async def _positions_of(self, available: Watermarks) -> Mapping[int, int]:
+        """Where to start in partitions that were assigned to us, however long Postgres is away."""
+        tries = 0
+        while True:
+            try:
+                connection = await self._connected()
+                return await offsets.read_offsets(connection, self._identity, available)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                if self._stop.is_set():
+                    raise Transient("stopped while Postgres was away") from error
+                tries += 1
+                await self._wait(error, tries)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            url = self._settings.database_url.get_secret_value()
+            self._connection = await connect(url, application_name="campaigns-sink", session=SESSION)
+        return self._connection
+
+    async def _wait(self, error: Exception, tries: int) -> None:
+        metrics.RETRIES.labels(STAGE).inc()
+        delay_s = exponential(tries, base_s=0.1, cap_s=5.0)
+        log.warning("trying again", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
+        await self.close()
+        try:
+            await asyncio.wait_for(self._stop.wait(), delay_s)
+        except TimeoutError:
+            return
+
+
+def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:
+    """Per partition the offset that we expect to be stored, and the one after our last record."""
+    last: dict[int, int] = {}
+    for record in records:
+        last[record.partition] = record.offset
+    return {partition: (positions[partition], offset + 1) for partition, offset in last.items()}
+
+
+def _decoded(
+    records: Sequence[Record],
+) -> tuple[list[RecipientEvent], list[Record], list[tuple[Record, str]]]:
+    """The events, the record of each, and the records that are no events."""
+    events: list[RecipientEvent] = []
+    sources: list[Record] = []
+    malformed: list[tuple[Record, str]] = []
+    for record in records:
+        try:
+            events.append(decode(RecipientEvent, record.value))
+            sources.append(record)
+        except (Malformed, OverflowError):  # a time at the edge of the calendar overflows on its way to UTC
+            malformed.append((record, Refusal.MALFORMED.value))
+    return events, sources, malformed

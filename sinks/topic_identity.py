@@ -1,0 +1,50 @@
+"""Which topic a name stands for now, and how far it reaches: what Kafka alone can say."""
+
+from __future__ import annotations
+
+import asyncio
+
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from runtime.kafka import client_config, consumer_config
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.topics import Topic
+from sinks.offsets import TopicIdentity
+
+TIMEOUT_S = 15.0
+
+
+async def identify(settings: Settings, topic: Topic) -> TopicIdentity:
+    """The ids of cluster and topic. Raises Transient where Kafka does not answer or has no such topic yet."""
+    return await asyncio.to_thread(_identify, settings, settings.topic(topic))
+
+
+async def watermarks(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
+    """Low and high watermark of every partition of a topic, by its real name."""
+    return await asyncio.to_thread(_watermarks, settings, topic)
+
+
+def _identify(settings: Settings, name: str) -> TopicIdentity:
+    admin = AdminClient(client_config(settings))
+    try:
+        cluster = admin.describe_cluster(request_timeout=TIMEOUT_S).result(TIMEOUT_S)
+        topics = admin.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)
+        topic_id = topics[name].result(TIMEOUT_S).topic_id
+    except (KafkaException, TimeoutError) as error:
+        said = str(error) or "no answer"
+        raise Transient(f"topic {name}: {said}; `campaigns topics apply` creates topics") from error
+    return TopicIdentity(cluster.cluster_id, name, str(topic_id))
+
+
+def _watermarks(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
+    consumer = Consumer(consumer_config(settings, "sink-watermarks"))
+    try:
+        partitions = consumer.list_topics(name, TIMEOUT_S).topics[name].partitions
+        return {
+            number: consumer.get_watermark_offsets(TopicPartition(name, number), timeout=TIMEOUT_S)
+            for number in sorted(partitions)
+        }
+    finally:
+        consumer.close()

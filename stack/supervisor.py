@@ -19,44 +19,17 @@ Everything here blocks at most shortly but `stop`, `restart` and `wait_for_failu
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-from stack.guarded import ChildRefused, Guarded, Program
-from stack.restarts import BACKOFF_MAX_S, Again, Finished, GivenUp, after_exit
+from stack.guarded import Program
+from stack.keeper import Child, Event, Keeper
+
+__all__ = ["STOP_DEADLINE_S", "Child", "Event", "Supervisor"]
 
 STOP_DEADLINE_S = 45.0
-REFUSED = 127  # as a shell says it: there is no such program
-
-
-@dataclass(frozen=True)
-class Child:
-    """One process to keep running. `env` is its whole environment."""
-
-    name: str
-    argv: Sequence[str]
-    env: Mapping[str, str] = field(repr=False)  # holds secrets
-    cwd: Path = field(default_factory=Path.cwd)
-
-    @property
-    def kind(self) -> str:
-        """Return the name without its number: children of a kind are stopped together."""
-        head, _, tail = self.name.rpartition("-")
-        return head if tail.isdigit() else self.name
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that a person may want to see."""
-
-    name: str
-    what: Literal["started", "ended", "restarting", "given_up", "finished"]
-    pid: int | None = None
-    code: int | None = None
-    delay_s: float | None = None
 
 
 class Supervisor:
@@ -74,7 +47,7 @@ class Supervisor:
         self._on_event = on_event
         self._held = tuple(held)
         self._stop_deadline_s = stop_deadline_s
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, Keeper] = {}
         self._failed: list[str] = []
         self._failure = threading.Condition()
         log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +65,7 @@ class Supervisor:
             stop_deadline_s=self._stop_deadline_s,
             held=self._held,
         )
-        kept = _Kept(child, program, self._report)
+        kept = Keeper(child, program, self._report)
         self._kept[child.name] = kept
         kept.begin()
 
@@ -129,7 +102,7 @@ class Supervisor:
     def stop(self) -> None:
         """End all children, the last started first; kill what is left at the deadline."""
         deadline = time.monotonic() + self._stop_deadline_s
-        waves: dict[str, list[_Kept]] = {}
+        waves: dict[str, list[Keeper]] = {}
         for kept in reversed(self._kept.values()):
             waves.setdefault(kept.child.kind, []).append(kept)
         for wave in waves.values():
@@ -154,127 +127,3 @@ class Supervisor:
     ) -> None:
         """End all children, however the block ended."""
         self.stop()
-
-
-class _Kept:
-    """One child, and the thread that keeps it running."""
-
-    def __init__(self, child: Child, program: Program, report: Callable[[Event], None]) -> None:
-        self.child = child
-        self.restarts = 0
-        self._program = program
-        self._report = report
-        self._running: Guarded | None = None
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._at_once = threading.Event()
-        self._changed = threading.Condition()
-        self._starts = 0
-        self._is_over = False
-        self._thread = threading.Thread(target=self._keep_until_over, name=f"keep-{child.name}", daemon=True)
-
-    @property
-    def pid(self) -> int | None:
-        """Return the pid while it runs."""
-        running = self._running
-        return running.pid if running is not None and running.poll() is None else None
-
-    def begin(self) -> None:
-        """Start the thread and wait for the first start."""
-        self._thread.start()
-        self._wait_for_start(1)
-
-    def signal(self, number: signal.Signals) -> int | None:
-        """Send a signal to the process, if there is one."""
-        running = self._running
-        if running is None or running.poll() is not None:
-            return None
-        running.signal(number)
-        return running.pid
-
-    def restart(self) -> None:
-        """End this one and wait for the next."""
-        started = self._starts
-        self._at_once.set()
-        with self._lock:
-            if self._running is not None:
-                self._running.ask_to_stop()
-        self._wait_for_start(started + 1)
-
-    def ask_to_stop(self) -> None:
-        """Ask the process to stop, for good."""
-        self._stopping.set()
-        self._at_once.set()
-        with self._lock:
-            if self._running is not None:
-                self._running.ask_to_stop()
-
-    def join(self, timeout_s: float) -> None:
-        """Wait for its end; kill it when the time is over."""
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            self.signal(signal.SIGKILL)
-            self._thread.join()
-
-    def _wait_for_start(self, number: int) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._starts >= number or self._is_over, timeout=BACKOFF_MAX_S)
-
-    def _keep_until_over(self) -> None:
-        try:
-            self._keep()
-        finally:
-            with self._changed:
-                self._is_over = True
-                self._changed.notify_all()
-
-    def _keep(self) -> None:
-        ends_in_a_row = 0
-        while True:
-            since = time.monotonic()
-            code = self._run()
-            if self._stopping.is_set():
-                return
-            ends_in_a_row += 1
-            ran_s = time.monotonic() - since
-            if self._at_once.is_set():  # asked for by `restart`
-                self._at_once.clear()
-                ends_in_a_row = 0
-                decision: Again | Finished | GivenUp = Again(0.0)
-            else:
-                decision = after_exit(code, ran_s, ends_in_a_row)
-            match decision:
-                case Again(delay_s):
-                    self._report(Event(self.child.name, "restarting", code=code, delay_s=delay_s))
-                    self._at_once.wait(delay_s)
-                    self._at_once.clear()
-                    if self._stopping.is_set():
-                        return
-                    self.restarts += 1
-                case Finished():
-                    self._report(Event(self.child.name, "finished", code=code))
-                    return
-                case GivenUp():
-                    self._report(Event(self.child.name, "given_up", code=code))
-                    return
-
-    def _run(self) -> int:
-        """Run the process once and return its exit code."""
-        try:
-            with self._lock:
-                if self._stopping.is_set():
-                    return 0
-                running = self._running = Guarded(self._program)
-        except ChildRefused:
-            self._mark_start()
-            return REFUSED
-        self._report(Event(self.child.name, "started", pid=running.pid))
-        self._mark_start()
-        code = running.wait()
-        self._report(Event(self.child.name, "ended", pid=running.pid, code=code))
-        return code
-
-    def _mark_start(self) -> None:
-        with self._changed:
-            self._starts += 1
-            self._changed.notify_all()

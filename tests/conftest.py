@@ -1,4 +1,4 @@
-"""The servers that the tests run against: embedded and thrown away, or those named in the environment.
+"""The servers that the tests run against: embedded and thrown away, or the ones that the environment names.
 
 `kafka` and `postgres` stand for the whole run; `database_url` is a fresh database, already migrated, for each test.
 Nothing is started unless a test asks for it.
@@ -18,15 +18,12 @@ GIVEN_KAFKA = "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS"
 GIVEN_DATABASE = "CAMPAIGNS_DATABASE_URL"
 
 
-def _are_servers_given() -> bool:
-    return bool(os.environ.get(GIVEN_KAFKA) and os.environ.get(GIVEN_DATABASE))
-
-
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """Bootstrap servers of a broker; isolate topics by a prefix of your own (`topic_prefix`)."""
-    if _are_servers_given():
-        yield os.environ[GIVEN_KAFKA]
+    given = os.environ.get(GIVEN_KAFKA)
+    if given:
+        yield given
     else:
         with embedded_stack(postgres=False) as stack:
             yield stack.kafka_bootstrap_servers
@@ -35,8 +32,9 @@ def kafka() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """Address of a server on which databases may be created."""
-    if _are_servers_given():
-        yield os.environ[GIVEN_DATABASE]
+    given = os.environ.get(GIVEN_DATABASE)  # for example a server of another version
+    if given:
+        yield given
     else:
         with embedded_stack(kafka=False) as stack:
             yield stack.database_url
@@ -85,7 +83,7 @@ def throw_away_stack() -> Iterator[Stack]:
 def _create(server: str, template: str = "template1") -> str:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')  # PostgreSQL 15+
     return name
 
 

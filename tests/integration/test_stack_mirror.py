@@ -1,0 +1,61 @@
+"""A Maven mirror named by `CAMPAIGNS_MAVEN_URL` serves the whole broker, and nothing is asked for a second time."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from stack.jars import LOCK_FILE, Jar, kafka_jars, read_lock
+
+
+@contextmanager
+def maven_mirror(jars: Path) -> Iterator[tuple[str, list[str]]]:
+    """Serve a folder of jars in the layout of a Maven repository; tell what was asked for."""
+    asked: list[str] = []
+
+    class Repository(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            group, artifact, version, name = self.path.strip("/").rsplit("/", 3)
+            known = [jar for jar in read_lock(LOCK_FILE.read_text()) if _path(jar) == (group, artifact, version)]
+            found = bool(known) and name == known[0].file_name
+            self.send_response(200 if found else 404)
+            body = (jars / name).read_bytes() if found else b""
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent: the test looks at `asked`."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _path(jar: Jar) -> tuple[str, str, str]:
+    return jar.group.replace(".", "/"), jar.artifact, jar.version
+
+
+def test_a_mirror_serves_the_whole_broker_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = kafka_jars(lambda _: None)
+    said: list[str] = []
+    with maven_mirror(genuine) as (url, asked):
+        monkeypatch.setenv("CAMPAIGNS_MAVEN_URL", url)
+        monkeypatch.setenv("CAMPAIGNS_CACHE_DIR", str(tmp_path))
+        fetched = kafka_jars(said.append)
+        assert fetched.parent == tmp_path
+        assert {path.name for path in fetched.iterdir()} == {path.name for path in genuine.iterdir()}
+        assert len(asked) >= len(said) == len(list(genuine.iterdir()))
+        first = len(asked)
+        assert kafka_jars(said.append) == fetched
+        assert len(asked) == first

@@ -103,7 +103,7 @@ BEGIN
         WHERE rel.recipient_id = d.id AND rel.attempt = d.n
           AND (d.verdict IN ('claimed', 'expired', 'skipped', 'held') OR d.n < d.newest)
     )
-    SELECT d.id, d.n, d.verdict, coalesce(i.event, d.event)
+    SELECT d.id, d.n, d.verdict, CASE WHEN d.verdict IN ('expired', 'skipped') THEN coalesce(i.event, d.event) END
     FROM decided AS d
     LEFT JOIN inserted AS i ON i.recipient_id = d.id AND i.attempt = d.n
     LEFT JOIN given ON true

@@ -1,0 +1,111 @@
+"""The sender: takes jobs from Kafka, claims each attempt in Postgres, posts it once, and tells what became of it.
+
+This module only puts the parts together and stops them in order: first no more claims, then the sends in flight
+(they are settled or deferred), then Kafka. The rules are in `sender_intake`, `sender_claims`, `sender_sends`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas import callback
+from schemas.jobs import SendJob
+from schemas.topics import Topic
+from sinks import database
+from streams.cloud_api import CloudApi
+from streams.sender_claims import SESSION, STATEMENT_TIMEOUT_S, Claims, boot_time
+from streams.sender_gate import Gate
+from streams.sender_intake import Intake, Window
+from streams.sender_outbox import Outbox, Publisher
+from streams.sender_sends import Knobs, Sends
+
+DRAIN_S = 40.0
+"""Sends in flight at the stop get this long: an answer takes 20 s at most, its settlement the rest."""
+DATABASE_CONNECTIONS = 5
+
+
+class DrainTooLong(Transient):
+    """Sends are still in flight at the end of the drain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The parts that the process and its tests hold."""
+
+    intake: Intake
+    sends: Sends
+    window: Window
+
+    async def drain(self, patience_s: float = DRAIN_S) -> None:
+        """Claim nothing more, and wait for what is in flight. Raises DrainTooLong; what is left ends as `unknown`."""
+        self.intake.close()
+        self.sends.draining.set()
+        try:
+            await asyncio.wait_for(self.window.empty(), patience_s)
+        except TimeoutError:
+            raise DrainTooLong(f"{self.window.in_flight} sends still in flight after {patience_s:.0f} s") from None
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    settings: Settings, publisher: Publisher, progressed: Callable[[], None] = lambda: None
+) -> AsyncIterator[Sender]:
+    """A sender without its source of jobs. Leaving it drains; a bug in any part cancels the body and is raised."""
+    pool = database.pool(
+        settings.database_url.get_secret_value(),
+        application_name="campaigns-sender",
+        size=DATABASE_CONNECTIONS,
+        statement_timeout_s=STATEMENT_TIMEOUT_S,
+        session=SESSION,
+    )
+    api = CloudApi(
+        url=settings.whatsapp_api_url,
+        version=settings.whatsapp_api_version,
+        access_token=settings.whatsapp_access_token,
+        timeout_s=settings.send_timeout_s,
+        connections=settings.send_window,
+    )
+    claims = Claims(pool, lease_s=settings.lease_s)
+    outbox = Outbox(pool, publisher, settings.topic(Topic.RECIPIENT_EVENTS))
+    gate, window = Gate(settings.whatsapp_mps), Window(settings.send_window)
+    sends = Sends(
+        claims=claims,
+        gate=gate,
+        api=api,
+        outbox=outbox,
+        knobs=Knobs(lease_s=settings.lease_s, time_scale=settings.time_scale),
+        callback_data=_callback_data(settings),
+        clock=boot_time,
+        progressed=progressed,
+    )
+    async with pool, api, asyncio.TaskGroup() as tasks:
+        services = [tasks.create_task(claims.run(), name="renewals"), tasks.create_task(outbox.run(), name="outbox")]
+        intake = Intake(
+            claims=claims,
+            gate=gate,
+            sends=sends,
+            outbox=outbox,
+            window=window,
+            tasks=tasks,
+            publisher=publisher,
+            jobs_topic=settings.topic(Topic.SEND_JOBS),
+        )
+        sender = Sender(intake, sends, window)
+        yield sender
+        await sender.drain()
+        for service in services:
+            service.cancel()
+
+
+def _callback_data(settings: Settings) -> Callable[[SendJob], str]:
+    secret = settings.callback_secret.get_secret_value().encode()
+
+    def encode(job: SendJob) -> str:
+        return callback.encode(secret, settings.deployment, job.campaign_id, job.recipient_id, job.attempt)
+
+    return encode

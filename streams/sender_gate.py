@@ -1,0 +1,77 @@
+"""The gate before every post: the rate of a number, and the brakes that throttled answers pull.
+
+A throttled number is asked for less than before, and comes back slowly: many posts that are refused help nobody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from domain.error_codes import ThrottleScope
+from domain.pacing import Brake, TokenBucket
+
+BURST_S = 0.05
+"""The bucket holds that many seconds of the rate."""
+RATE_AFTER_THROTTLE = 0.7
+RATE_MIN_SHARE = 0.02
+RATE_RECOVERY_SHARE = 0.001
+"""Of the full rate, for each accepted message: a halved rate is back after 500 of them."""
+BRAKE_BASE_S, BRAKE_FACTOR, BRAKE_CAP_S = 1.0, 2.0, 120.0
+
+
+class Gate:
+    """Permits for every number of one account. Permits are given in the order in which they were asked for."""
+
+    def __init__(self, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._full_rate = rate
+        self._clock = clock
+        self._buckets: dict[str, TokenBucket] = {}
+        self._brakes: dict[str, Brake] = {}
+
+    def reserve(self, phone_number_id: str) -> tuple[float, bool]:
+        """Seconds to wait, and whether that is a permit (then it is used up) or only the end of a brake."""
+        held_s = self.held_s(phone_number_id)
+        if held_s > 0:
+            return held_s, False
+        return self._bucket(phone_number_id).reserve(self._clock()), True
+
+    def held_s(self, phone_number_id: str) -> float:
+        """Seconds for which a brake holds this number."""
+        now = self._clock()
+        return max(self._brake(phone_number_id).wait_s(now), self._brake(ACCOUNT).wait_s(now))
+
+    def backlog_s(self, phone_number_id: str) -> float:
+        """Seconds until a permit asked for now would be given."""
+        bucket = self._bucket(phone_number_id)
+        owed = -bucket.tokens - max(0.0, self._clock() - bucket.at) * bucket.rate
+        return max(self.held_s(phone_number_id), owed / bucket.rate)
+
+    def throttled(self, phone_number_id: str, scope: ThrottleScope, retry_after_s: float | None) -> float:
+        """A throttled answer for a number or the account: hold it, and return for how long."""
+        brake = self._brake(ACCOUNT if scope is ThrottleScope.ACCOUNT else phone_number_id)
+        strikes = brake.strikes
+        wait_s = brake.pull(self._clock(), retry_after_s)
+        if brake.strikes > strikes:
+            bucket = self._bucket(phone_number_id)
+            bucket.rate = max(self._full_rate * RATE_MIN_SHARE, bucket.rate * RATE_AFTER_THROTTLE)
+        return wait_s
+
+    def answered(self, phone_number_id: str) -> None:
+        """An answer that was no throttle."""
+        now = self._clock()
+        self._brake(phone_number_id).release(now)
+        self._brake(ACCOUNT).release(now)
+        bucket = self._bucket(phone_number_id)
+        bucket.rate = min(self._full_rate, bucket.rate + self._full_rate * RATE_RECOVERY_SHARE)
+
+    def _bucket(self, phone_number_id: str) -> TokenBucket:
+        burst = max(1.0, self._full_rate * BURST_S)
+        return self._buckets.setdefault(phone_number_id, TokenBucket(self._full_rate, burst, burst, self._clock()))
+
+    def _brake(self, name: str) -> Brake:
+        return self._brakes.setdefault(name, Brake(BRAKE_BASE_S, BRAKE_FACTOR, BRAKE_CAP_S))
+
+
+ACCOUNT = ""
+"""The name of the account's brake; no phone number has it."""

@@ -1,0 +1,181 @@
+"""Where jobs become claims: decoding, distinct jobs in id order, as many claims as there are free slots.
+
+The claim is the durable effect, so a batch may be acknowledged after it, and sending goes on in a bounded window:
+slow answers hold up only themselves. Nothing here posts, and nothing is claimed after `close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from runtime import metrics
+from runtime.kafka import Record
+from schemas.codec import PRODUCER, Malformed, decode
+from schemas.dead_letters import DeadLetter
+from schemas.jobs import SendJob
+from schemas.topics import dead_letters_of
+from sinks.ledger import Outboxed, Verdict
+from streams.sender_claims import Claimed, Claims
+from streams.sender_gate import Gate
+from streams.sender_outbox import Outbox, Publisher
+from streams.sender_sends import Sends
+
+STAGE = "sender"
+BACKLOG_S = 0.4
+"""Claims stop while permits are handed out further ahead than this: most posts then need no renewal."""
+BACKLOG_PAUSE_S = 0.02
+
+_log = structlog.get_logger(STAGE)
+
+
+class RawRecord(Protocol):
+    """A record of `send.jobs` as it was read."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The recipient."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """The job as JSON."""
+        ...
+
+    @property
+    def partition(self) -> int:
+        """Where it was read."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Where it was read."""
+        ...
+
+
+class Window:
+    """Slots for sends in flight. Whoever waits gets as many as are free, and at least one."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._free = size
+        self._changed = asyncio.Event()
+
+    @property
+    def in_flight(self) -> int:
+        """Slots in use."""
+        return self._size - self._free
+
+    async def take(self, wanted: int) -> int:
+        """Take between one and `wanted` slots, waiting for the first."""
+        while self._free == 0:
+            await self._wait()
+        taken = min(self._free, wanted)
+        self._free -= taken
+        return taken
+
+    def give_back(self, slots: int = 1) -> None:
+        """Free slots again."""
+        self._free += slots
+        self._changed.set()
+
+    async def empty(self) -> None:
+        """Return when nothing is in flight."""
+        while self.in_flight:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+
+class Intake:
+    """Batches of jobs in, claimed sends out. `tasks` is the group that the sends live in."""
+
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        gate: Gate,
+        sends: Sends,
+        outbox: Outbox,
+        window: Window,
+        tasks: asyncio.TaskGroup,
+        publisher: Publisher,
+        jobs_topic: str,
+    ) -> None:
+        self._claims = claims
+        self._gate = gate
+        self._sends = sends
+        self._outbox = outbox
+        self._window = window
+        self._tasks = tasks
+        self._publisher = publisher
+        self._jobs_topic = jobs_topic
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Claim nothing more. A batch in hand is then never finished, so that it is not acknowledged."""
+        self._is_closed = True
+
+    async def take(self, records: Sequence[RawRecord]) -> None:
+        """Claim or refuse every job of a batch; returns when that is durable, so that the batch may be acknowledged."""
+        jobs = await self._decoded(records)
+        while jobs:
+            await self._rate_allows(jobs[0].phone_number_id)
+            slots = await self._window.take(len(jobs))
+            if self._is_closed:
+                self._window.give_back(slots)
+                await asyncio.Event().wait()  # until this batch is cancelled: it must not be acknowledged
+            chunk, jobs = jobs[:slots], jobs[slots:]
+            try:
+                claimed = await self._claims.claim(chunk)
+            except BaseException:
+                self._window.give_back(slots)
+                raise
+            self._start(chunk, claimed)
+
+    def _start(self, chunk: list[SendJob], claimed: Claimed) -> None:
+        for job in chunk:
+            key = (job.recipient_id, job.attempt)
+            answer = claimed.answers[key]
+            metrics.SENDER_CLAIMS.labels(answer.verdict.value).inc()
+            if answer.verdict is Verdict.CLAIMED:
+                work = self._sends.send(job, claimed.claims[key], claimed.issued_at)
+            elif answer.event is not None:
+                refused = Outboxed(job.recipient_id, job.attempt, answer.verdict.value, answer.event)
+                work = self._outbox.publish(refused)
+            else:
+                self._window.give_back()
+                continue
+            self._tasks.create_task(work).add_done_callback(self._done)
+        metrics.SENDER_IN_FLIGHT.set(self._window.in_flight)
+
+    def _done(self, _task: asyncio.Task[None]) -> None:
+        self._window.give_back()
+        metrics.SENDER_IN_FLIGHT.set(self._window.in_flight)
+
+    async def _rate_allows(self, phone_number_id: str) -> None:
+        while self._gate.backlog_s(phone_number_id) > BACKLOG_S:  # noqa: ASYNC110 - it is time that we wait for
+            await asyncio.sleep(BACKLOG_PAUSE_S)
+
+    async def _decoded(self, records: Sequence[RawRecord]) -> list[SendJob]:
+        """Distinct jobs in id order, so that senders lock in one order; the malformed ones are dead-lettered."""
+        jobs: dict[tuple[str, int], SendJob] = {}
+        dead: list[Record] = []
+        for record in records:
+            try:
+                job = decode(SendJob, record.value)
+            except Malformed as error:
+                _log.error("job dead-lettered", reason=error.reason, error=str(error), offset=record.offset)
+                metrics.DEAD_LETTERS.labels(STAGE, error.reason).inc()
+                letter = DeadLetter(STAGE, error.reason, self._jobs_topic, record.partition, record.offset)
+                dead.append((dead_letters_of(self._jobs_topic), record.key, record.value, letter.headers(PRODUCER)))
+                continue
+            jobs[str(job.recipient_id), job.attempt] = job
+        if dead:
+            await self._publisher.publish_batch(dead)
+        return [jobs[key] for key in sorted(jobs)]

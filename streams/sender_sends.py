@@ -1,0 +1,250 @@
+"""The life of one claimed attempt: permit, renewal, post, outcome. It ends with an outcome in the ledger, always.
+
+Before EVERY post the permit comes first and the renewal second, so that what the database said is at most a second
+old when the request leaves. A throttled message surely was not sent, so it goes again under the same attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, assert_never
+
+import structlog
+
+from domain import error_codes
+from domain.backoff import exponential, scaled_s
+from domain.error_codes import SCOPE_WIDE, ThrottleScope
+from domain.outcomes import Accepted, NotSent, Outcome, Rejected, Throttled, Unknown
+from runtime import metrics
+from runtime.logs import mask_phone
+from schemas.codec import PRODUCER
+from schemas.events import EventKind, Failure, RecipientEvent
+from schemas.jobs import SendJob
+from schemas.model import Wamid
+from sinks.ledger import Answer, Claim, Outboxed, Settlement, Verdict
+from streams.sender_claims import Claims
+from streams.sender_gate import Gate
+from streams.sender_outbox import Outbox
+
+FRESH_S = 1.0
+"""A claim or renewal issued longer ago is renewed before a post."""
+THROTTLED_MAX_S = 60.0
+"""A message that was throttled for longer is deferred, and gives its slot to others."""
+RENEWAL_PAUSE_S = 0.2
+DRAIN_WAIT_S = 2.0
+"""A process that stops still waits so long for a permit; what would wait longer is deferred."""
+PAIR_FACTOR, PAIR_CAP_S = 4.0, 600.0
+"""Meta's advice for one sender and one recipient: wait 4^n seconds after the n-th throttle, from n = 0."""
+
+_log = structlog.get_logger("sender")
+
+
+class Poster(Protocol):
+    """What a send needs of the Cloud API."""
+
+    async def post(self, job: SendJob, callback_data: str) -> Outcome:
+        """Send once, and say what the answer proves."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """The numbers of the settings that a send reads."""
+
+    lease_s: float
+    time_scale: float
+
+
+class Sends:
+    """Carries claimed attempts to their outcomes. One instance for all sends of a process."""
+
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        gate: Gate,
+        api: Poster,
+        outbox: Outbox,
+        knobs: Knobs,
+        callback_data: Callable[[SendJob], str],
+        clock: Callable[[], float],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        progressed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._claims = claims
+        self._gate = gate
+        self._api = api
+        self._outbox = outbox
+        self._knobs = knobs
+        self._callback_data = callback_data
+        self._clock = clock
+        self._now = now
+        self._progressed = progressed
+        self.draining = asyncio.Event()
+        """Set at the stop: what waits for a throttle is deferred instead."""
+
+    async def send(self, job: SendJob, claim: Claim, issued_at: float) -> None:
+        """Carry one attempt to its outcome."""
+        throttled_at: float | None = None
+        throttles = 0
+        while True:
+            permit = await self._permitted(job, claim, issued_at)
+            if permit is None:
+                await self._defer(job, claim, self._gate.held_s(job.phone_number_id))
+                return
+            if isinstance(permit, Answer):
+                await self._stopped_before_post(job, claim, permit)
+                return
+            issued_at = permit
+            outcome = await self._post(job)
+            self._progressed()
+            wait_s = self._wait_after(job, outcome, throttles)
+            if wait_s is None:
+                await self._settle(job, claim, outcome)
+                return
+            throttles += 1
+            metrics.SENDER_OUTCOMES.labels("throttled").inc()
+            throttled_at = self._clock() if throttled_at is None else throttled_at
+            is_pair = isinstance(outcome, Throttled) and outcome.scope is ThrottleScope.RECIPIENT
+            too_long = self._clock() - throttled_at + wait_s > THROTTLED_MAX_S
+            if too_long or (is_pair and not await self._waited(wait_s)):  # other scopes wait for their brake, above
+                await self._defer(job, claim, wait_s)
+                return
+
+    async def _permitted(self, job: SendJob, claim: Claim, issued_at: float) -> float | Answer | None:
+        """Wait for the rate permit, keeping the claim alive, then make sure that the claim is fresh.
+
+        Returns when the claim to rely on was issued, the answer that forbids the post, or None: the process stops.
+        """
+        while True:
+            wait_s, is_permit = self._gate.reserve(job.phone_number_id)
+            while wait_s > 0:
+                if wait_s > DRAIN_WAIT_S and self.draining.is_set():
+                    return None
+                slice_s = min(wait_s, self._knobs.lease_s / 4)
+                await (self._waited(slice_s) if wait_s > DRAIN_WAIT_S else asyncio.sleep(slice_s))
+                wait_s -= slice_s
+                if wait_s > 0:
+                    kept = await self._fresh(claim, issued_at)
+                    if isinstance(kept, Answer):
+                        return kept
+                    issued_at = kept
+            if is_permit and self._gate.held_s(job.phone_number_id) <= 0:
+                return await self._fresh(claim, issued_at)
+
+    async def _fresh(self, claim: Claim, issued_at: float) -> float | Answer:
+        """When the claim that a post may rely on was issued; or the answer that forbids the post."""
+        lease_ends_at = issued_at + self._knobs.lease_s
+        while self._clock() - issued_at > FRESH_S:
+            if self._clock() >= lease_ends_at:
+                return Answer(Verdict.EXPIRED)
+            renewed = await self._claims.renew(claim)
+            if renewed.answer is None:
+                await asyncio.sleep(RENEWAL_PAUSE_S)
+            elif renewed.answer.verdict is Verdict.RENEWED:
+                issued_at = renewed.issued_at
+                lease_ends_at = issued_at + self._knobs.lease_s
+            else:
+                return renewed.answer
+        return issued_at
+
+    async def _stopped_before_post(self, job: SendJob, claim: Claim, answer: Answer) -> None:
+        metrics.SENDER_OUTCOMES.labels(answer.verdict.value).inc()
+        self._progressed()
+        if answer.event is not None:
+            outboxed = Outboxed(claim.recipient_id, claim.attempt, answer.verdict.value, answer.event)
+            await self._outbox.publish(outboxed)
+        elif answer.verdict is Verdict.EXPIRED:  # the lease is over, and surely nothing was sent
+            event = self._event(job, EventKind.EXPIRED, not_before=self._now())
+            await self._outbox.settle(_settlement(claim, event))
+        else:
+            _log.warning("a claim was lost", to=mask_phone(job.phone_number), attempt=job.attempt)
+
+    async def _post(self, job: SendJob) -> Outcome:
+        started = time.perf_counter()
+        outcome = await self._api.post(job, self._callback_data(job))
+        metrics.SENDER_POST_SECONDS.observe(time.perf_counter() - started)
+        return outcome
+
+    def _wait_after(self, job: SendJob, outcome: Outcome, throttles: int) -> float | None:
+        """Seconds to wait before the same message goes again; None: the outcome is final."""
+        match outcome:
+            case Throttled(scope=ThrottleScope.RECIPIENT, retry_after_s=retry_after_s):
+                pair_s = exponential(throttles + 1, base_s=1.0, factor=PAIR_FACTOR, cap_s=PAIR_CAP_S)
+                return max(pair_s, retry_after_s or 0.0)
+            case Throttled(scope=scope, retry_after_s=retry_after_s):
+                return self._gate.throttled(job.phone_number_id, scope, retry_after_s)
+            case NotSent():
+                return self._gate.throttled(job.phone_number_id, ThrottleScope.ACCOUNT, None)
+            case Accepted() | Rejected() | Unknown():
+                self._gate.answered(job.phone_number_id)
+                return None
+            case _:
+                assert_never(outcome)
+
+    async def _waited(self, wait_s: float) -> bool:
+        """Wait, less than a lease; False when the process began to stop meanwhile."""
+        try:
+            await asyncio.wait_for(self.draining.wait(), wait_s)
+        except TimeoutError:
+            return True
+        return False
+
+    async def _defer(self, job: SendJob, claim: Claim, wait_s: float) -> None:
+        metrics.SENDER_OUTCOMES.labels("deferred").inc()
+        until = self._now() + timedelta(seconds=scaled_s(wait_s, self._knobs.time_scale))
+        await self._outbox.settle(_settlement(claim, self._event(job, EventKind.DEFERRED, not_before=until)))
+
+    async def _settle(self, job: SendJob, claim: Claim, outcome: Outcome) -> None:
+        event = self._final_event(job, outcome)
+        metrics.SENDER_OUTCOMES.labels(event.kind.value).inc()
+        await self._outbox.settle(_settlement(claim, event))
+
+    def _final_event(self, job: SendJob, outcome: Outcome) -> RecipientEvent:
+        match outcome:
+            case Accepted(wamid=wamid, held=held):
+                return self._event(
+                    job, EventKind.ACCEPTED, wamid=Wamid(wamid) if wamid else None, held_for_quality=held
+                )
+            case Rejected():
+                return self._event(job, EventKind.REJECTED, failure=self._failure(job, outcome))
+            case Unknown(reason=reason):
+                _log.warning("outcome unknown", reason=reason, to=mask_phone(job.phone_number), attempt=job.attempt)
+                return self._event(job, EventKind.UNKNOWN)
+            case _:
+                raise AssertionError(f"{type(outcome).__name__} is no final outcome")
+
+    def _failure(self, job: SendJob, rejected: Rejected) -> Failure:
+        kind = error_codes.error_class(rejected.code, transient_hint=rejected.transient_hint)
+        if kind in SCOPE_WIDE:
+            _log.error("every message of this scope fails", scope=kind.value, code=rejected.code)
+        return error_codes.failure(
+            rejected.code,
+            rejected.reason,
+            attempt=job.attempt,
+            from_webhook=False,
+            time_scale=self._knobs.time_scale,
+            transient_hint=rejected.transient_hint,
+        )
+
+    def _event(self, job: SendJob, kind: EventKind, **more: Any) -> RecipientEvent:
+        now = self._now()
+        return RecipientEvent(
+            producer=PRODUCER,
+            kind=kind,
+            campaign_id=job.campaign_id,
+            recipient_id=job.recipient_id,
+            attempt=job.attempt,
+            phone_number_id=job.phone_number_id,
+            occurred_at=now,
+            received_at=now,
+            **more,
+        )
+
+
+def _settlement(claim: Claim, event: RecipientEvent) -> Settlement:
+    return Settlement(claim, event.kind.value, event.model_dump_json(exclude_none=True), event.wamid)

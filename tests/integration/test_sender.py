@@ -1,0 +1,393 @@
+"""The sender on a real Postgres and a real HTTP server: what is posted, how often, and what the ledger says."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+import psycopg
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from runtime.kafka import PublishFailed, Record
+from runtime.settings import Settings
+from schemas.codec import encode
+from schemas.dead_letters import read_headers
+from schemas.events import EventKind, RecipientEvent, RetryClass
+from schemas.jobs import SendJob
+from sinks import ledger
+from streams import sender_sends
+from streams.sender import Sender, sending
+from streams.sender_claims import boot_time
+from tests.sending_world import World, a_world
+
+Answer = Callable[[int], Awaitable[web.Response]]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A record as it was read."""
+
+    value: bytes | None
+    key: bytes | None = None
+    partition: int = 3
+    offset: int = 17
+
+
+@dataclass
+class Kafka:
+    """Keeps what is published, or fails."""
+
+    records: list[Record] = field(default_factory=list)
+    is_down: bool = False
+
+    async def publish_batch(self, records: Sequence[Record]) -> list[tuple[int, int]]:
+        if self.is_down:
+            raise PublishFailed("down")
+        self.records += records
+        return [(0, 0)] * len(records)
+
+    def events(self) -> list[RecipientEvent]:
+        return [
+            RecipientEvent.model_validate_json(value or b"")
+            for topic, _, value, _ in self.records
+            if topic == "p.recipient.events"
+        ]
+
+    def kinds(self) -> list[EventKind]:
+        return [event.kind for event in self.events()]
+
+
+class Api:
+    """A Cloud API whose answers the test writes; keeps who was written to, and how often."""
+
+    def __init__(self) -> None:
+        self.posts: list[str] = []
+        self.callbacks: list[str] = []
+        self.open_posts = 0
+        self.open_posts_max = 0
+        self.arrived = asyncio.Event()
+        self.answer: Answer = self.accept
+        self.url = ""
+
+    async def accept(self, number: int) -> web.Response:
+        return web.json_response({"messages": [{"id": f"wamid.{number:04d}"}]})
+
+    async def take(self, request: web.Request) -> web.Response:
+        body = orjson.loads(await request.read())
+        self.posts.append(body["to"])
+        self.callbacks.append(body["biz_opaque_callback_data"])
+        self.open_posts += 1
+        self.open_posts_max = max(self.open_posts, self.open_posts_max)
+        self.arrived.set()
+        try:
+            return await self.answer(len(self.posts))
+        finally:
+            self.open_posts -= 1
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        application = web.Application()
+        application.router.add_post("/v25.0/1/messages", self.take)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+
+def error(code: int, status: int = 400) -> Answer:
+    async def answer(number: int) -> web.Response:
+        return web.json_response({"error": {"code": code, "message": "no"}}, status=status)
+
+    return answer
+
+
+@dataclass
+class Bench:
+    """Everything around one sender."""
+
+    world: World
+    kafka: Kafka
+    api: Api
+    sender: Sender
+
+    async def take(self, jobs: Sequence[SendJob]) -> None:
+        await self.sender.intake.take([Raw(encode(job)) for job in jobs])
+
+    async def finish(self) -> None:
+        async with asyncio.timeout(20):
+            await self.sender.window.empty()
+
+    async def ledger_rows(self) -> list[tuple[object, ...]]:
+        return await self.world.run("SELECT outcome, published_at IS NOT NULL FROM send_ledger")
+
+
+@contextlib.asynccontextmanager
+async def a_bench(database_url: str, **changed: object) -> AsyncIterator[Bench]:
+    api, kafka = Api(), Kafka()
+    async with a_world(database_url) as world, api.serving():
+        values = {
+            "kafka_bootstrap_servers": "unused:1",
+            "database_url": SecretStr(database_url),
+            "topic_prefix": "p.",
+            "whatsapp_api_url": api.url,
+            "whatsapp_mps": 2000,
+            "callback_secret": SecretStr("k"),
+            "send_window": 64,
+            **changed,
+        }
+        async with sending(Settings.model_validate(values), kafka) as sender:
+            yield Bench(world, kafka, api, sender)
+
+
+@pytest.fixture
+async def bench(database_url: str) -> AsyncIterator[Bench]:
+    async with a_bench(database_url) as made:
+        yield made
+
+
+async def test_each_job_is_posted_once_settled_published_and_marked(bench: Bench) -> None:
+    jobs = await bench.world.release(200)
+    await bench.take(jobs)
+    await bench.take(jobs)
+    await bench.finish()
+    assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs)
+    assert len(set(bench.api.callbacks)) == 200
+    assert set(await bench.ledger_rows()) == {("accepted", True)}
+    events = bench.kafka.events()
+    assert {(event.recipient_id, event.attempt) for event in events} == {(job.recipient_id, 1) for job in jobs}
+    assert {event.kind for event in events} == {EventKind.ACCEPTED}
+    assert len({event.wamid for event in events}) == len(events) == 200
+    assert bench.api.open_posts_max <= 64
+
+
+async def test_the_same_job_twice_in_one_batch_is_posted_once(bench: Bench) -> None:
+    [job] = await bench.world.release(1)
+    await bench.take([job, job, job])
+    await bench.finish()
+    assert len(bench.api.posts) == 1
+
+
+async def test_a_batch_returns_when_claims_are_durable_not_when_answers_come(bench: Bench) -> None:
+    release = asyncio.Event()
+
+    async def slowly(number: int) -> web.Response:
+        await release.wait()
+        return await bench.api.accept(number)
+
+    bench.api.answer = slowly
+    await bench.take(await bench.world.release(5))
+    assert await bench.world.count("send_ledger") == 5
+    assert bench.sender.window.in_flight == 5
+    release.set()
+    await bench.finish()
+    assert set(await bench.ledger_rows()) == {("accepted", True)}
+
+
+async def test_a_malformed_job_is_dead_lettered_and_its_neighbours_are_sent(bench: Bench) -> None:
+    jobs = await bench.world.release(2)
+    records = [Raw(encode(jobs[0])), Raw(b'{"v":1}', key=b"k"), Raw(None), Raw(encode(jobs[1]))]
+    await bench.sender.intake.take(records)
+    await bench.finish()
+    assert len(bench.api.posts) == 2
+    dead = [record for record in bench.kafka.records if record[0] == "p.send.jobs.dead"]
+    assert [record[2] for record in dead] == [b'{"v":1}', None]
+    letter = read_headers(dead[0][3])
+    assert (letter.stage, letter.reason) == ("sender", "malformed")
+    assert (letter.origin_partition, letter.origin_offset) == (3, 17)
+
+
+@pytest.mark.parametrize(
+    ("code", "retry_class"),
+    [
+        (131026, RetryClass.NEVER),
+        (131000, RetryClass.BACKOFF),
+        (131049, RetryClass.HELD_BACK),
+        (132001, RetryClass.NEVER),
+    ],
+)
+async def test_a_rejection_keeps_code_and_consequence(bench: Bench, code: int, retry_class: RetryClass) -> None:
+    bench.api.answer = error(code)
+    await bench.take(await bench.world.release(1))
+    await bench.finish()
+    [event] = bench.kafka.events()
+    assert event.kind is EventKind.REJECTED
+    assert event.failure is not None
+    assert (event.failure.code, event.failure.retry_class) == (code, retry_class)
+    assert len(bench.api.posts) == 1
+
+
+async def test_an_answer_without_a_meaning_is_unknown_and_never_repeated(bench: Bench) -> None:
+    bench.api.answer = error(3, 500)
+    await bench.take(await bench.world.release(1))
+    await bench.finish()
+    assert bench.kafka.kinds() == [EventKind.UNKNOWN]
+    assert len(bench.api.posts) == 1
+
+
+async def test_a_throttled_message_goes_again_under_the_same_attempt(bench: Bench) -> None:
+    async def throttle_first(number: int) -> web.Response:
+        return await (error(130429, 429)(number) if number == 1 else bench.api.accept(number))
+
+    bench.api.answer = throttle_first
+    jobs = await bench.world.release(1)
+    await bench.take(jobs)
+    await bench.finish()
+    assert len(bench.api.posts) == 2
+    assert len(set(bench.api.callbacks)) == 1
+    assert bench.kafka.kinds() == [EventKind.ACCEPTED]
+
+
+async def test_a_throttle_that_lasts_is_deferred_and_gives_the_budget_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_sends, "THROTTLED_MAX_S", 1.5)
+    bench.api.answer = error(130429, 429)
+    await bench.take(await bench.world.release(1))
+    await bench.finish()
+    [event] = bench.kafka.events()
+    assert event.kind is EventKind.DEFERRED
+    assert event.not_before is not None
+    assert event.not_before > event.occurred_at
+    assert await bench.world.budget_used() == 99
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'", EventKind.DEFERRED),
+        ("UPDATE marketing_campaigns SET status = 'cancelled'", EventKind.SKIPPED),
+        (
+            "INSERT INTO subscriptions SELECT phone_number, 'operator', false, now() FROM campaign_recipients",
+            EventKind.SKIPPED,
+        ),
+    ],
+)
+async def test_a_throttled_retry_does_not_outlive_a_stop(bench: Bench, sql: str, kind: EventKind) -> None:
+    """The first answer throttles; while it waits, the campaign stops: no second post."""
+    bench.api.answer = error(131056)
+    await bench.take(await bench.world.release(1))
+    async with asyncio.timeout(5):
+        await bench.api.arrived.wait()
+    await bench.world.run(sql)
+    await bench.world.run("UPDATE send_ledger SET claimed_at = claimed_at - interval '2 s'")
+    await bench.finish()
+    assert bench.kafka.kinds() == [kind]
+    assert len(bench.api.posts) <= 2
+    assert set(await bench.ledger_rows()) == {(kind.value, True)}
+
+
+async def test_a_slow_rate_renews_and_a_pause_stops_what_waits(database_url: str) -> None:
+    """Five permits a second for twenty claims: after the pause at most two seconds' worth may still go out."""
+    async with a_bench(database_url, whatsapp_mps=5) as bench:
+        taking = asyncio.create_task(bench.take(await bench.world.release(20)))
+        async with asyncio.timeout(5):
+            await bench.api.arrived.wait()
+        await bench.world.campaign_is("paused")
+        posted = len(bench.api.posts)
+        await taking
+        await bench.finish()
+        assert len(bench.api.posts) - posted <= 10
+        assert EventKind.DEFERRED in bench.kafka.kinds()
+        assert len(bench.kafka.events()) == 20
+        assert await bench.world.count("send_ledger") == 20
+
+
+async def test_a_paused_job_writes_nothing_and_posts_nothing(bench: Bench) -> None:
+    jobs = await bench.world.release(3)
+    await bench.world.campaign_is("paused")
+    await bench.take(jobs)
+    await bench.finish()
+    assert (bench.api.posts, bench.kafka.records, await bench.world.count("send_ledger")) == ([], [], 0)
+
+
+async def test_events_that_kafka_does_not_take_are_left_to_the_sweep(bench: Bench) -> None:
+    bench.kafka.is_down = True
+    await bench.take(await bench.world.release(1))
+    await bench.finish()
+    assert await bench.ledger_rows() == [("accepted", False)]
+    [waiting] = await ledger.unpublished(bench.world.connection, 10, older_than_s=0)
+    assert RecipientEvent.model_validate_json(waiting.event).kind is EventKind.ACCEPTED
+
+
+async def test_a_connection_lost_at_the_claim_loses_no_attempt(bench: Bench) -> None:
+    """Every connection of the sender is cut again and again while it claims, settles and marks."""
+    jobs = await bench.world.release(120)
+    cuts = 0
+
+    async def cut() -> None:
+        nonlocal cuts
+        async with await psycopg.AsyncConnection.connect(bench.world.url, autocommit=True) as connection:
+            for _ in range(15):
+                cursor = await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'campaigns-sender' AND datname = current_database()"
+                )
+                cuts += len(await cursor.fetchall())
+                await asyncio.sleep(0.02)
+
+    cutting = asyncio.create_task(cut())
+    for start in range(0, 120, 20):
+        await bench.take(jobs[start : start + 20])
+    await cutting
+    await bench.finish()
+    assert cuts > 0
+    assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs)
+    assert {row[0] for row in await bench.ledger_rows()} == {"accepted"}
+
+
+async def test_the_drain_waits_for_answers_and_defers_what_is_throttled(database_url: str) -> None:
+    async with a_bench(database_url) as bench:
+        release = asyncio.Event()
+
+        async def answer(number: int) -> web.Response:
+            if number == 1:
+                return await error(131056)(number)
+            await release.wait()
+            return await bench.api.accept(number)
+
+        bench.api.answer = answer
+        jobs = await bench.world.release(1)
+        await bench.take(jobs)
+        await bench.api.arrived.wait()
+        await bench.take(await bench.world.release(2))
+        draining = asyncio.create_task(bench.sender.drain())
+        async with asyncio.timeout(10):
+            while EventKind.DEFERRED not in bench.kafka.kinds():  # noqa: ASYNC110 - the throttled one
+                await asyncio.sleep(0.01)
+        release.set()
+        await draining
+        assert sorted(bench.kafka.kinds()) == [EventKind.ACCEPTED, EventKind.ACCEPTED, EventKind.DEFERRED]
+        late = asyncio.create_task(bench.take(await bench.world.release(1)))
+        await asyncio.wait([late], timeout=0.2)
+        assert not late.done()  # a batch after the stop is never acknowledged
+        late.cancel()
+        assert len(bench.api.posts) == 3
+
+
+async def test_a_sender_that_slept_past_its_lease_does_not_post(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen between claim and post (SIGSTOP, a suspended machine): boot time went on."""
+    slept = 0.0
+    monkeypatch.setattr("streams.sender.boot_time", lambda: boot_time() + slept)
+    async with a_bench(database_url) as bench:
+        reserve = bench.sender.sends._gate.reserve
+
+        def reserve_and_sleep(number: str) -> tuple[float, bool]:
+            nonlocal slept
+            slept += 100.0
+            return reserve(number)
+
+        monkeypatch.setattr(bench.sender.sends._gate, "reserve", reserve_and_sleep)
+        await bench.world.run("SELECT 1")
+        await bench.take(await bench.world.release(1))
+        await bench.finish()
+        assert bench.api.posts == []
+        assert bench.kafka.kinds() == [EventKind.EXPIRED]

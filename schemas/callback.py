@@ -1,0 +1,84 @@
+"""`biz_opaque_callback_data`: our own ids, echoed by Meta in every status of a message.
+
+    1.<deployment>.<campaign id>.<recipient id>.<attempt>.<8 bytes of HMAC-SHA256>       ids and HMAC in base64url
+
+It holds no personal data, because Meta shows it to every app that subscribes. The HMAC keeps a stranger's, or another
+deployment's, data from being taken for ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from uuid import UUID
+
+from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId
+
+VERSION = "1"
+LENGTH_MAX = 128
+_TAG_BYTES = 8
+_PARTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """The attempt that a status is about."""
+
+    campaign_id: CampaignId
+    recipient_id: RecipientId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """Why the data is not taken: a code of `REASONS`. The status is then matched by its wamid."""
+
+    reason: str
+
+
+REASONS = ("foreign_format", "foreign_deployment", "foreign_signature")
+
+
+def encode(secret: bytes, deployment: str, campaign_id: UUID, recipient_id: UUID, attempt: int) -> str:
+    """The callback data of one attempt: under 128 ASCII bytes."""
+    if not 1 <= attempt <= ATTEMPT_MAX:
+        raise ValueError(f"attempt {attempt} is outside 1 to {ATTEMPT_MAX}")
+    payload = f"{VERSION}.{deployment}.{_b64(campaign_id.bytes)}.{_b64(recipient_id.bytes)}.{attempt}"
+    return f"{payload}.{_b64(_tag(secret, payload))}"
+
+
+def decode(secret: bytes, deployment: str, text: str) -> Callback | NotOurs:
+    """Read callback data back; never raises, whatever the text."""
+    parts = text.split(".")
+    if len(text) > LENGTH_MAX or not text.isascii() or len(parts) != _PARTS or parts[0] != VERSION:
+        return NotOurs("foreign_format")
+    if parts[1] != deployment:
+        return NotOurs("foreign_deployment")
+    payload, _, tag = text.rpartition(".")
+    if not hmac.compare_digest(tag, _b64(_tag(secret, payload))):
+        return NotOurs("foreign_signature")
+    try:
+        campaign_id, recipient_id, attempt = _uuid(parts[2]), _uuid(parts[3]), int(parts[4])
+    except ValueError:
+        return NotOurs("foreign_format")  # signed with our key, so by a version that wrote otherwise
+    if not 1 <= attempt <= ATTEMPT_MAX:
+        return NotOurs("foreign_format")
+    return Callback(CampaignId(campaign_id), RecipientId(recipient_id), attempt)
+
+
+def _tag(secret: bytes, payload: str) -> bytes:
+    return hmac.digest(secret, payload.encode(), hashlib.sha256)[:_TAG_BYTES]
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(bytes=base64.b64decode(text + "==", altchars=b"-_", validate=True))
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,92 @@
+"""Every topic: name, partitions, how long and how large. The one place; `campaigns topics apply` makes it so.
+
+Names here are without the deployment's prefix (`Settings.topic`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Topic(StrEnum):
+    """The topics that carry the pipeline. Each has a dead-letter topic beside it."""
+
+    WEBHOOKS_RAW = "webhooks.raw"
+    SEND_JOBS = "send.jobs"
+    RECIPIENT_EVENTS = "recipient.events"
+    SUBSCRIPTION_EVENTS = "subscription.events"
+    CAMPAIGN_CONTROL = "campaign.control"
+    CAMPAIGN_STATS = "campaign.stats"
+
+    @property
+    def dead(self) -> str:
+        """Where its records go that cannot be processed."""
+        return dead_letters_of(self)
+
+
+DEAD_SUFFIX = ".dead"
+DEFAULT_RECORD_BYTES_MAX = 1024 * 1024
+WEBHOOK_RECORD_BYTES_MAX = 4 * 1024 * 1024
+"""A webhook may have 3 MB and 1,000 updates; a body above a bundle's 1 MiB travels alone."""
+
+DAY_MS = 86_400_000
+UNLIMITED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How one topic is to be."""
+
+    name: str
+    partitions: int
+    retention_ms: int
+    cleanup_policy: str = "delete"
+    record_bytes_max: int = DEFAULT_RECORD_BYTES_MAX
+
+    def config(self) -> dict[str, str]:
+        """The settings of the topic, by Kafka's names."""
+        config = {
+            "cleanup.policy": self.cleanup_policy,
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(self.record_bytes_max),
+            "unclean.leader.election.enable": "false",
+        }
+        if self.cleanup_policy == "compact":
+            # A reader that starts late needs only the last snapshot; without these it would read weeks of them.
+            config |= {
+                "min.cleanable.dirty.ratio": "0.1",
+                "segment.ms": str(DAY_MS),
+                "delete.retention.ms": str(DAY_MS),
+            }
+        return config
+
+
+def dead_letters_of(topic: str) -> str:
+    """The dead-letter topic of a topic, with or without prefix."""
+    return topic + DEAD_SUFFIX
+
+
+def _with_dead_letters(spec: TopicSpec, dead_retention_ms: int | None = None) -> tuple[TopicSpec, TopicSpec]:
+    dead = TopicSpec(
+        dead_letters_of(spec.name),
+        partitions=1,  # rare by intent: a stage with many of them stops
+        retention_ms=spec.retention_ms if dead_retention_ms is None else dead_retention_ms,
+        record_bytes_max=spec.record_bytes_max,
+    )
+    return spec, dead
+
+
+SPECS: tuple[TopicSpec, ...] = (
+    *_with_dead_letters(
+        TopicSpec(Topic.WEBHOOKS_RAW, 8, 30 * DAY_MS, record_bytes_max=WEBHOOK_RECORD_BYTES_MAX),
+    ),
+    *_with_dead_letters(TopicSpec(Topic.SEND_JOBS, 8, DAY_MS)),
+    *_with_dead_letters(TopicSpec(Topic.RECIPIENT_EVENTS, 8, 30 * DAY_MS)),
+    *_with_dead_letters(TopicSpec(Topic.SUBSCRIPTION_EVENTS, 4, UNLIMITED)),
+    *_with_dead_letters(TopicSpec(Topic.CAMPAIGN_CONTROL, 1, 30 * DAY_MS)),
+    # A dead letter has no key to compact by, so it is kept for a time instead.
+    *_with_dead_letters(TopicSpec(Topic.CAMPAIGN_STATS, 4, UNLIMITED, "compact"), dead_retention_ms=30 * DAY_MS),
+)
+
+BY_NAME: dict[str, TopicSpec] = {spec.name: spec for spec in SPECS}

@@ -1,0 +1,123 @@
+"""One status of a webhook: what it must have, and what it may have in several spellings.
+
+Never join on the phone number here: it may be missing, and it may differ from the number dialled.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+WAMID_LENGTH_MAX = 512
+PARENT_ID_SPELLINGS = ("parent_recipient_user_id", "parent_user_id", "recipient_parent_user_id")
+"""Meta's own pages spell it in three ways."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_S = 253_402_300_799  # the last second of 9999
+
+
+class MalformedItem(ValueError):
+    """A status without what an effect depends on; `reason` is a code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class StatusError:
+    """The first error of a failed status. `code` 0 is a code of Meta's; None: none was given."""
+
+    code: int | None
+    text: str
+    is_transient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatusItem:
+    """One status, whatever its word."""
+
+    wamid: str = field(repr=False)
+    status: str
+    occurred_at: datetime
+    phone_number_id: str | None = None
+    callback_data: str | None = None
+    error: StatusError | None = None
+    pricing_type: str = ""
+    pricing_category: str | None = None
+    recipient_id: str | None = field(default=None, repr=False)
+    recipient_user_id: str | None = field(default=None, repr=False)
+    parent_user_id: str | None = field(default=None, repr=False)
+    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+def read_status(status: Any, metadata: Any) -> StatusItem:
+    """Read one element of `statuses`. Raises MalformedItem with a reason code."""
+    if not isinstance(status, dict):
+        raise MalformedItem("malformed_status")
+    wamid, word = status.get("id"), status.get("status")
+    if not isinstance(wamid, str) or not 0 < len(wamid) <= WAMID_LENGTH_MAX or not wamid.isprintable():
+        raise MalformedItem("missing_wamid")
+    if not isinstance(word, str) or not word:
+        raise MalformedItem("missing_status")
+    pricing = status.get("pricing")
+    category = _text(pricing.get("category")) if isinstance(pricing, dict) else None
+    return StatusItem(
+        wamid=wamid,
+        status=word.lower(),
+        occurred_at=_time(status.get("timestamp")),
+        phone_number_id=_identifier(metadata.get("phone_number_id")) if isinstance(metadata, dict) else None,
+        callback_data=_text(status.get("biz_opaque_callback_data")),
+        error=_error(status.get("errors")),
+        pricing_type=(_text(pricing.get("type")) or "") if isinstance(pricing, dict) else "",
+        pricing_category=category,
+        recipient_id=_identifier(status.get("recipient_id")),
+        recipient_user_id=_text(status.get("recipient_user_id")),
+        parent_user_id=next((text for name in PARENT_ID_SPELLINGS if (text := _text(status.get(name)))), None),
+        raw=status,
+    )
+
+
+def _time(value: Any) -> datetime:
+    """Unix seconds: Meta sends a string, some an integer. Times that cannot be are refused, odd ones are not."""
+    if isinstance(value, str):
+        try:
+            value = int(value.strip())
+        except ValueError:
+            raise MalformedItem("malformed_timestamp") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise MalformedItem("malformed_timestamp")
+    if not 0 <= value <= _LATEST_S:
+        raise MalformedItem("malformed_timestamp")
+    return _EPOCH + timedelta(seconds=value)
+
+
+def _error(errors: Any) -> StatusError | None:
+    """The first error, in the shape of today or in the older ones without message, error_data or href."""
+    listed = [errors] if isinstance(errors, dict) else errors if isinstance(errors, list) else []
+    error = next((error for error in listed if isinstance(error, dict)), None)
+    if error is None:
+        return None
+    data = error.get("error_data")
+    details = _text(data.get("details")) if isinstance(data, dict) else _text(error.get("details"))
+    title = _text(error.get("title")) or _text(error.get("message"))
+    text = ": ".join(dict.fromkeys(part for part in (title, details) if part))
+    return StatusError(_code(error.get("code")), text, error.get("is_transient") is True)
+
+
+def _code(value: Any) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 12:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**12 else None
+
+
+def _identifier(value: Any) -> str | None:
+    """Ids are strings, yet some senders write the digits as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+
+
+def _text(value: Any) -> str | None:
+    """Text or nothing; without NUL, which JSON allows and Postgres refuses."""
+    return value.replace("\0", "") or None if isinstance(value, str) else None

@@ -1,0 +1,142 @@
+"""Meta's webhook bodies, taken apart: every entry, change and item, each good or bad by itself.
+
+Tolerant where Meta varies (unknown fields, integer or string times, old error shapes, the bare `{"statuses": [...]}`)
+and exact where an effect depends on it (a wamid, a status word, a time). What is not understood becomes a `BadItem`
+or an `OtherItem`, so that it is counted and never lost. What a status means for a recipient is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from schemas.codec import Malformed
+from schemas.webhook_statuses import MalformedItem, StatusItem, read_status
+
+WHATSAPP_OBJECT = "whatsapp_business_account"
+MESSAGES_FIELD = "messages"
+
+_VALUE_PARTS = (("messages", "message"), ("errors", "system_error"))
+
+
+@dataclass(frozen=True, slots=True)
+class OtherItem:
+    """Something that Meta may well say and that changes no recipient. `kind` is of a closed set."""
+
+    kind: str
+
+
+OTHER_KINDS = ("message", "system_error", "other_field", "other_object", "empty")
+
+
+@dataclass(frozen=True, slots=True)
+class BadItem:
+    """Something that cannot be what it stands for. `raw` holds it as a webhook body of its own."""
+
+    reason: str
+    raw: bytes
+
+
+Item = StatusItem | OtherItem | BadItem
+
+
+def parse_body(raw: bytes) -> list[Item]:
+    """All items of one body, in order. Raises Malformed when the body as a whole is none of Meta's."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise NotJson("webhook: no JSON") from None
+    if not isinstance(body, dict):
+        raise NotAnObject("webhook: no JSON object")
+    if body.get("object", WHATSAPP_OBJECT) != WHATSAPP_OBJECT:
+        return [OtherItem("other_object")]
+    if isinstance(body.get("entry"), list):
+        return [item for entry in body["entry"] for item in _entry(entry)]
+    if "statuses" in body or "value" in body:  # a value or a change without its envelope
+        change = body if "value" in body else {"value": body}
+        return list(_change({}, change))
+    raise NoEntry("webhook: neither entry nor statuses")
+
+
+class NotJson(Malformed):
+    """These bytes will never be JSON."""
+
+    reason = "not_json"
+
+
+class NotAnObject(Malformed):
+    """JSON, but no object."""
+
+    reason = "not_an_object"
+
+
+class NoEntry(Malformed):
+    """An object that holds nothing of Meta's."""
+
+    reason = "no_entry"
+
+
+def _entry(entry: Any) -> Iterator[Item]:
+    changes = entry.get("changes") if isinstance(entry, dict) else None
+    if not isinstance(changes, list):
+        yield BadItem("malformed_entry", _as_body(entry))
+        return
+    for change in changes:
+        yield from _change(entry, change)
+
+
+def _change(entry: dict[str, Any], change: Any) -> Iterator[Item]:
+    if not isinstance(change, dict):
+        yield BadItem("malformed_change", _as_body({**entry, "changes": [change]}))
+        return
+    if change.get("field", MESSAGES_FIELD) != MESSAGES_FIELD:
+        yield OtherItem("other_field")
+        return
+    value = change.get("value")
+    if not isinstance(value, dict):
+        yield BadItem("malformed_value", _as_body({**entry, "changes": [change]}))
+        return
+    yield from _value(entry, change, value)
+
+
+def _value(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any]) -> Iterator[Item]:
+    statuses = value.get("statuses")
+    found = statuses is not None
+    if isinstance(statuses, list):
+        metadata = value.get("metadata")
+        for status in statuses:
+            try:
+                yield read_status(status, metadata)
+            except MalformedItem as error:
+                yield BadItem(error.reason, _alone(entry, change, value, [status]))
+    elif found:
+        yield BadItem("malformed_statuses", _alone(entry, change, value, statuses))
+    for part, kind in _VALUE_PARTS:
+        listed = value.get(part)
+        if listed:
+            found = True
+            yield from [OtherItem(kind)] * (len(listed) if isinstance(listed, list) else 1)
+    if not found:
+        yield OtherItem("empty")
+
+
+def _alone(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any], statuses: Any) -> bytes:
+    """A body that holds these statuses and nothing else, so that a redrive repeats no neighbour."""
+    kept = {name: content for name, content in value.items() if name in ("messaging_product", "metadata")}
+    alone = {"field": change.get("field", MESSAGES_FIELD), "value": {**kept, "statuses": statuses}}
+    return _as_body({**{name: entry[name] for name in ("id", "time") if name in entry}, "changes": [alone]})
+
+
+def status_alone(item: StatusItem) -> bytes:
+    """One good status as a body of its own, for who refuses it later (its time, say)."""
+    value: dict[str, Any] = {"messaging_product": "whatsapp", "statuses": [item.raw]}
+    if item.phone_number_id is not None:
+        value["metadata"] = {"phone_number_id": item.phone_number_id}
+    return _as_body({"changes": [{"field": MESSAGES_FIELD, "value": value}]})
+
+
+def _as_body(entry: Any) -> bytes:
+    return orjson.dumps({"object": WHATSAPP_OBJECT, "entry": [entry]})

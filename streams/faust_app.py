@@ -1,0 +1,206 @@
+"""Faust as a library: one app, one agent, and a loop that never lets an event be acknowledged too early.
+
+Faust acks a batch when its agent goes on, AND when an exception or a cancellation leaves it. So nothing leaves the loop
+here: a transient failure is tried again inside, a wrong record is the handler's to dead-letter, and a bug or a
+cancellation in mid-batch ends the process at once, with the batch unacknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import faust
+import structlog
+
+from runtime import logs, metrics
+from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
+from runtime.settings import Settings
+from streams.faust_credentials import credentials
+from streams.watchdog import Beats, Watchdog
+
+STOP_DEADLINE_S = 40.0
+"""Below the process' own 45 s: a batch in work may end, and its offsets be committed."""
+RETRY_FIRST_S = 0.25
+RETRY_MAX_S = 10.0
+RETRY_LIMIT_S = 300.0
+"""A batch that fails for so long ends the process with 75: a fresh one may find what this one cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it stands in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+Handle = Callable[[Sequence[Record]], Awaitable[None]]
+"""Does the whole effect of a batch, durably. Raises Transient to get the same batch again, anything else as a bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """What a stage reads, and in what portions."""
+
+    stage: str
+    topic: str
+    """Its real name."""
+    batch_max: int
+    within_s: float
+    buffer_records_max: int
+    """Faust's buffer between fetcher and agent; times the size of a record, it is the memory of the process."""
+
+
+async def consume(
+    settings: Settings, stop: asyncio.Event, consumption: Consumption, handle: Handle, beats: Beats | None = None
+) -> None:
+    """Consume until `stop`. `beats`: a stage that progresses without committing says so there."""
+    app = _app(settings, consumption)
+    batches = Batches(handle, stop, consumption.stage)
+
+    async def agent(stream: Any) -> None:
+        async for events in stream.take_events(consumption.batch_max, within=consumption.within_s):
+            try:
+                await batches.settle([_record(event) for event in events])
+            except Transient as error:
+                _end(EXIT_TRANSIENT, "ended with a batch unfinished", error)
+            except asyncio.CancelledError:
+                _end(EXIT_TRANSIENT, "cancelled in the middle of a batch")
+            except BaseException as error:  # noqa: BLE001 - whatever leaves here would acknowledge the batch
+                _end(EXIT_BUG, "ended by a bug", error)
+
+    source = app.topic(consumption.topic, key_serializer="raw", value_serializer="raw")
+    app.agent(source, name=f"{consumption.stage}.agent", concurrency=1)(agent)
+    watchdog = Watchdog(settings, consumption, lambda: _assigned(app), beats)
+    await app.start()
+    logs.quiet_libraries()
+    watchdog.start()
+    try:
+        await _until_stopped(app, stop)
+    finally:
+        watchdog.stop()
+        try:
+            await asyncio.wait_for(app.stop(), STOP_DEADLINE_S)
+        except TimeoutError:
+            _end(EXIT_TRANSIENT, "did not stop in time")
+    if app.crash_reason is not None:
+        raise Transient(f"the consumer crashed: {type(app.crash_reason).__name__}") from app.crash_reason
+
+
+class Batches:
+    """The loop around one batch: again and again while it is transient, with a growing pause, up to a limit."""
+
+    def __init__(
+        self,
+        handle: Handle,
+        stop: asyncio.Event,
+        stage: str,
+        retry_first_s: float = RETRY_FIRST_S,
+        retry_limit_s: float = RETRY_LIMIT_S,
+    ) -> None:
+        self._handle = handle
+        self._stop = stop
+        self._stage = stage
+        self._retry_first_s = retry_first_s
+        self._retry_limit_s = retry_limit_s
+
+    async def settle(self, records: Sequence[Record]) -> None:
+        """Return when the batch's effect is durable. Raises Transient at the limit, or at once when stopping."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._retry_limit_s
+        pause_s = self._retry_first_s
+        while True:
+            try:
+                await self._handle(records)
+                return
+            except Transient as error:
+                metrics.RETRIES.labels(self._stage).inc()
+                if self._stop.is_set() or loop.time() + pause_s > give_up_at:
+                    raise
+                structlog.get_logger(self._stage).warning(
+                    "batch will be tried again", records=len(records), pause_s=pause_s, error=str(error)
+                )
+            await self._pause(pause_s)
+            pause_s = min(pause_s * 2, RETRY_MAX_S)
+
+    async def _pause(self, pause_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), pause_s)
+        except TimeoutError:
+            return
+
+
+def _app(settings: Settings, consumption: Consumption) -> Any:
+    more: dict[str, Any] = {"consumer_group_instance_id": settings.instance} if settings.instance else {}
+    given = credentials(settings)
+    if given is not None:
+        more["broker_credentials"] = given
+    return faust.App(
+        settings.group(consumption.stage),
+        loop=asyncio.get_running_loop(),
+        broker=[f"kafka://{address.strip()}" for address in settings.kafka_bootstrap_servers.split(",")],
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        store="memory://",
+        table_standby_replicas=0,
+        processing_guarantee="at_least_once",
+        stream_wait_empty=True,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=1.0,
+        broker_commit_every=10_000,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=3.0,
+        broker_rebalance_timeout=60.0,
+        broker_request_timeout=90.0,
+        broker_max_poll_interval=1000.0,
+        stream_buffer_maxsize=consumption.buffer_records_max,
+        consumer_max_fetch_size=1024 * 1024,
+        web_enabled=False,
+        **more,
+    )
+
+
+async def _until_stopped(app: Any, stop: asyncio.Event) -> None:
+    """Wait for our stop or for the app's own end, which is a crash."""
+    waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(app.wait_until_stopped())}
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    if not stop.is_set() and app.crash_reason is None:
+        raise Transient("the consumer ended by itself")
+
+
+def _record(event: Any) -> Record:
+    message = event.message
+    return Record(message.topic, message.partition, message.offset, message.key, message.value)
+
+
+def _assigned(app: Any) -> frozenset[int]:
+    """The partitions that are ours now; none before the first assignment."""
+    consumer = getattr(app, "_consumer", None)
+    try:
+        return frozenset(place.partition for place in consumer.assignment()) if consumer is not None else frozenset()
+    except (AttributeError, RuntimeError, faust.exceptions.FaustError):
+        return frozenset()  # not started yet, or in the middle of a rebalance
+
+
+def _end(code: int, said: str, error: BaseException | None = None) -> NoReturn:
+    """End the process here and now: every orderly way out would acknowledge the batch."""
+    log = structlog.get_logger("streams")
+    log.error(said, exit_code=code, exc_info=error if code == EXIT_BUG else None, error=str(error or ""))
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)

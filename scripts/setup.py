@@ -87,7 +87,10 @@ def install(requirements):
     say("installing the packages pinned in %s" % requirements)
     pip = [VENV_PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--require-virtualenv"]
     run(pip + ["--require-hashes", "--no-deps", "-r", requirements])
-    run(pip + ["--no-deps", "--no-build-isolation", "--no-index", "-C", "editable_mode=compat", "-e", "."])
+    run(
+        pip
+        + ["--no-deps", "--no-build-isolation", "--no-index", "--config-settings", "editable_mode=compat", "-e", "."]
+    )
     say("fetching the jars of Apache Kafka, preparing both servers")
     run([VENV_PYTHON, "-m", "stack.prepare"])
     say("ready: the command line is .venv/bin/campaigns")

@@ -1,0 +1,225 @@
+-- name: create_campaign
+-- A new draft.
+INSERT INTO marketing_campaigns (name, template_name, language_code, daily_send_limit, phone_number_id, time_zone)
+VALUES (%(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s)
+RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
+          activated_at, completed_at, created_at, updated_at
+
+-- name: read_campaign
+-- One campaign.
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
+       activated_at, completed_at, created_at, updated_at
+FROM marketing_campaigns WHERE id = %(id)s
+
+-- name: list_campaigns
+-- The newest campaigns first, a page of them.
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
+       activated_at, completed_at, created_at, updated_at
+FROM marketing_campaigns
+WHERE %(before)s::uuid IS NULL OR id < %(before)s::uuid
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: hold_campaign
+-- One campaign, held against other writers until the end of the transaction. Claims and releases do not wait for it.
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
+       activated_at, completed_at, created_at, updated_at
+FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
+
+-- name: change_status
+-- Change a held campaign's status. The empty delta makes the stats publisher say so.
+WITH told AS (
+    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) VALUES (%(id)s, 'funnel', 'total', 0)
+)
+UPDATE marketing_campaigns SET
+    status = %(status)s,
+    pause_reason = %(pause_reason)s,
+    activated_at = CASE WHEN %(status)s = 'active' THEN coalesce(activated_at, clock_timestamp()) ELSE activated_at END,
+    completed_at = CASE WHEN %(status)s = 'completed' THEN clock_timestamp() END
+WHERE id = %(id)s
+RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
+          activated_at, completed_at, created_at, updated_at
+
+-- name: add_recipients
+-- Add people in the order given; who is there already stays as it is. Returns who was added.
+INSERT INTO campaign_recipients (campaign_id, phone_number, template_parameters)
+SELECT %(campaign)s, u.phone_number, u.template_parameters::jsonb
+FROM unnest(%(phone_numbers)s::text[], %(template_parameters)s::text[])
+    WITH ORDINALITY AS u (phone_number, template_parameters, place)
+ORDER BY u.place
+ON CONFLICT (campaign_id, phone_number) DO NOTHING
+RETURNING id, phone_number
+
+-- name: find_unplanned
+-- Pending people without a planned time, in the order in which they came.
+SELECT id FROM campaign_recipients
+WHERE campaign_id = %(campaign)s AND id > %(after)s AND attempt = 0 AND scheduled_send_date IS NULL
+ORDER BY id LIMIT %(limit)s
+
+-- name: count_planned
+-- How many pending people are planned for each moment. Few moments: days start at one, and today is planned in calls.
+SELECT scheduled_send_date, count(*) FROM campaign_recipients
+WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at IS NOT NULL
+GROUP BY 1
+
+-- name: read_day_used
+-- What a campaign has used of one day.
+SELECT used FROM campaign_days WHERE campaign_id = %(campaign)s AND day = %(day)s
+
+-- name: plan_recipients
+-- Give people their planned time.
+UPDATE campaign_recipients AS r SET scheduled_send_date = u.at
+FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS u (id, at)
+WHERE r.id = u.id AND r.attempt = 0 AND r.scheduled_send_date IS NULL
+
+-- name: list_recipients
+-- A page of a campaign's people by id, the original columns first.
+SELECT id, campaign_id, phone_number, status, whatsapp_message_id, scheduled_send_date, sent_at, delivered_at, read_at,
+       failed_at, failure_reason, retry_count, max_retries, template_parameters, created_at, updated_at,
+       attempt, failure_code, next_attempt_at
+FROM campaign_recipients
+WHERE campaign_id = %(campaign)s AND id > %(after)s
+  AND (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
+  AND (%(phone_number)s::text IS NULL OR phone_number = %(phone_number)s::text)
+ORDER BY id LIMIT %(limit)s
+
+-- name: find_cancelled
+-- Cancelled campaigns in which somebody still waits: due, released and unclaimed, or (by the counters) pending.
+SELECT c.id, EXISTS (
+    SELECT FROM (
+        SELECT n FROM campaign_counters WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
+        UNION ALL
+        SELECT n FROM campaign_counter_deltas WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
+    ) AS counted HAVING sum(n) > 0
+) AS has_pending
+FROM marketing_campaigns AS c
+WHERE c.status = 'cancelled' AND (
+    EXISTS (SELECT FROM campaign_recipients AS r WHERE r.campaign_id = c.id AND r.next_attempt_at IS NOT NULL)
+    OR EXISTS (SELECT FROM releases AS rel WHERE rel.campaign_id = c.id)
+    OR EXISTS (
+        SELECT FROM (
+            SELECT n FROM campaign_counters WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
+            UNION ALL
+            SELECT n FROM campaign_counter_deltas WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
+        ) AS counted HAVING sum(n) > 0
+    )
+)
+
+-- name: hold_cancelled
+-- A chunk of people of a cancelled campaign who may have to be skipped, held in the order in which claims hold them.
+WITH waiting AS (
+    (SELECT id FROM campaign_recipients WHERE campaign_id = %(campaign)s AND next_attempt_at IS NOT NULL
+     LIMIT %(limit)s)
+    UNION
+    (SELECT recipient_id FROM releases WHERE campaign_id = %(campaign)s LIMIT %(limit)s)
+    UNION
+    (SELECT id FROM campaign_recipients
+     WHERE %(has_pending)s AND campaign_id = %(campaign)s AND id > %(after)s AND attempt = 0
+     ORDER BY id LIMIT %(limit)s)
+)
+SELECT r.id, r.attempt FROM campaign_recipients AS r JOIN waiting ON waiting.id = r.id
+ORDER BY r.id FOR NO KEY UPDATE OF r
+
+-- name: skip_cancelled
+-- Skip held people of a cancelled campaign by an attempt of its own, tell it, and give the budget back. A claimed one is
+-- the sender's; a last attempt that waits cannot be raised, so it fails.
+WITH held AS MATERIALIZED (
+    SELECT r.id, r.attempt = 62 AND r.next_attempt_at IS NOT NULL AS is_exhausted
+    FROM campaign_recipients AS r
+    WHERE r.id = ANY (%(ids)s::uuid[]) AND (
+        r.status = 'pending' OR r.next_attempt_at IS NOT NULL
+        OR (r.status = 'queued' AND NOT EXISTS (
+                SELECT FROM send_ledger AS l WHERE l.recipient_id = r.id AND l.attempt = r.attempt)))
+), changed AS (
+    UPDATE campaign_recipients AS r SET
+        attempt           = least(62, r.attempt + 1),
+        skipped_attempt   = CASE WHEN is_exhausted THEN r.skipped_attempt ELSE least(62, r.attempt + 1) END,
+        skip_reason       = CASE WHEN is_exhausted THEN r.skip_reason ELSE 'campaign_cancelled' END,
+        failed_attempts   = CASE WHEN is_exhausted THEN r.failed_attempts | (1::bigint << 62) ELSE r.failed_attempts END,
+        failed_attempt    = CASE WHEN is_exhausted THEN 62 ELSE r.failed_attempt END,
+        failed_at         = CASE WHEN is_exhausted THEN clock_timestamp() ELSE r.failed_at END,
+        failure_code      = CASE WHEN is_exhausted THEN NULL ELSE r.failure_code END,
+        failure_text      = CASE WHEN is_exhausted THEN 'attempts_exhausted' ELSE r.failure_text END,
+        failure_class     = CASE WHEN is_exhausted THEN 'never' ELSE r.failure_class END,
+        failure_backoff_s = CASE WHEN is_exhausted THEN 0 ELSE r.failure_backoff_s END
+    FROM held WHERE r.id = held.id
+    RETURNING r.id, r.attempt, r.status
+), told AS (
+    INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
+                             outcome, outcome_at, event)
+    SELECT id, attempt, %(campaign)s, current_date, clock_timestamp(), gen_random_uuid(), clock_timestamp(), 'skipped',
+           clock_timestamp(), ledger_event('skipped', %(campaign)s, id, attempt, %(producer)s, 'campaign_cancelled')
+    FROM changed WHERE status = 'skipped'
+    ON CONFLICT DO NOTHING
+), deleted AS (
+    -- All releases of those held: who was not skipped is claimed or answered, and needs no release any more.
+    DELETE FROM releases AS rel WHERE rel.recipient_id = ANY (%(ids)s::uuid[]) AND rel.campaign_id = %(campaign)s
+    RETURNING rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day
+), given AS (
+    SELECT give_budget_back(array_agg(campaign_id), array_agg(budget_day))
+    FROM deleted WHERE NOT EXISTS (
+        SELECT FROM send_ledger AS l WHERE l.recipient_id = deleted.recipient_id AND l.attempt = deleted.attempt)
+    HAVING count(*) > 0
+)
+SELECT count(*) FROM changed LEFT JOIN given ON true
+
+-- name: complete_campaigns
+-- Complete active campaigns in which nobody waits for anything, nor has been unknown for less than the time given.
+WITH done AS (
+    SELECT c.id FROM marketing_campaigns AS c
+    CROSS JOIN LATERAL (
+        SELECT sum(n) FILTER (WHERE (dimension, key) IN (
+                   ('status', 'pending'), ('status', 'queued'), ('funnel', 'retrying'))) AS waiting,
+               sum(n) FILTER (WHERE (dimension, key) = ('status', 'unknown')) AS unknown,
+               sum(n) FILTER (WHERE (dimension, key) = ('funnel', 'total')) AS total
+        FROM (
+            SELECT dimension, key, n FROM campaign_counters WHERE campaign_id = c.id
+            UNION ALL
+            SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = c.id
+        ) AS counted
+    ) AS counters
+    WHERE c.status = 'active' AND counters.total > 0 AND coalesce(counters.waiting, 0) = 0
+      AND CASE WHEN coalesce(counters.unknown, 0) = 0 THEN true ELSE NOT EXISTS (
+              SELECT FROM campaign_recipients AS r
+              WHERE r.campaign_id = c.id AND r.status = 'unknown'
+                AND r.updated_at > now() - %(unknown_s)s * interval '1 second')
+          END
+    FOR NO KEY UPDATE OF c
+), told AS (
+    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) SELECT id, 'funnel', 'total', 0 FROM done
+)
+UPDATE marketing_campaigns AS c SET status = 'completed', completed_at = clock_timestamp()
+FROM done WHERE c.id = done.id AND c.status = 'active'
+RETURNING c.id
+
+-- name: reopen_campaigns
+-- Make completed campaigns active again in which somebody became due, or queued without a claim.
+WITH open AS (
+    SELECT c.id FROM marketing_campaigns AS c
+    WHERE c.status = 'completed' AND (
+        EXISTS (SELECT FROM campaign_recipients AS r WHERE r.campaign_id = c.id AND r.next_attempt_at IS NOT NULL)
+        OR EXISTS (SELECT FROM releases AS rel JOIN campaign_recipients AS r ON r.id = rel.recipient_id
+                   WHERE rel.campaign_id = c.id AND r.attempt = rel.attempt AND r.status = 'queued'))
+    FOR NO KEY UPDATE OF c
+), told AS (
+    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) SELECT id, 'funnel', 'total', 0 FROM open
+)
+UPDATE marketing_campaigns AS c SET status = 'active', completed_at = NULL
+FROM open WHERE c.id = open.id AND c.status = 'completed'
+RETURNING c.id
+
+-- name: find_answer
+-- The answer that was given to this idempotency key.
+SELECT request_hash, response_status, response_body FROM idempotency_keys WHERE key = %(key)s
+
+-- name: try_key
+-- Hold an idempotency key until the end of the transaction; false: another request has it now.
+SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency-key ' || %(key)s, 0))
+
+-- name: store_answer
+-- Remember the answer to an idempotency key, in the transaction that did what it tells.
+INSERT INTO idempotency_keys (key, request_hash, response_status, response_body)
+VALUES (%(key)s, %(request_hash)s, %(response_status)s, %(response_body)s)
+
+-- name: forget_keys
+-- Forget idempotency keys after a time.
+DELETE FROM idempotency_keys WHERE created_at < now() - %(older_than_s)s * interval '1 second'

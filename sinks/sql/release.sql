@@ -1,0 +1,159 @@
+-- name: find_due_campaigns
+-- Active campaigns with something due, what they may send by, and how much is due (counted up to a limit).
+SELECT c.id, c.phone_number_id, c.time_zone, c.daily_send_limit, c.template_name, c.language_code, due.n, now()
+FROM marketing_campaigns AS c
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (
+        SELECT FROM campaign_recipients AS r
+        WHERE r.campaign_id = c.id AND r.next_attempt_at <= now()
+        ORDER BY r.next_attempt_at LIMIT %(count_max)s
+    ) AS counted
+) AS due
+WHERE c.status = 'active' AND due.n > 0
+ORDER BY c.id
+
+-- name: read_days_used
+-- What these campaigns have used of these days.
+SELECT campaign_id, used FROM campaign_days
+JOIN unnest(%(campaigns)s::uuid[], %(days)s::date[]) AS asked (campaign_id, day) USING (campaign_id, day)
+
+-- name: refill_number
+-- Refill a number's bucket (one second at most) and hold it until the end of the transaction.
+INSERT INTO number_rates AS n (phone_number_id, tokens) VALUES (%(number)s, %(mps)s)
+ON CONFLICT (phone_number_id) DO UPDATE SET
+    tokens = least(%(mps)s, n.tokens + %(mps)s * extract(epoch FROM greatest(interval '0', clock_timestamp() - n.refilled_at))),
+    refilled_at = greatest(n.refilled_at, clock_timestamp())
+RETURNING floor(tokens)::integer
+
+-- name: count_unclaimed
+-- Released and unclaimed over the ACTIVE campaigns of a number: a paused one must not fill the cap of the others.
+SELECT count(*) FROM releases AS rel JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
+WHERE rel.phone_number_id = %(number)s AND c.status = 'active'
+
+-- name: hold_day
+-- Hold the budget row of a campaign's day until the end of the transaction.
+INSERT INTO campaign_days AS d (campaign_id, day) VALUES (%(campaign)s, %(day)s)
+ON CONFLICT (campaign_id, day) DO UPDATE SET used = d.used
+RETURNING used
+
+-- name: release_due
+-- Raise the attempt of due rows: released, or skipped (without budget), or failed (no attempt is left).
+-- Rows that somebody else holds are left for the next step: whoever waits here would hold budget rows meanwhile.
+WITH due AS MATERIALIZED (
+    SELECT r.id, r.attempt,
+           CASE
+               WHEN r.attempt >= 62 THEN NULL
+               WHEN EXISTS (SELECT FROM subscriptions AS s WHERE s.person = r.phone_number AND NOT s.subscribed)
+                   THEN 'opted_out'
+               WHEN jsonb_typeof(r.template_parameters) NOT IN ('array', 'object', 'null')
+                    OR octet_length(r.template_parameters::text) > 262144  -- a job must fit its topic
+                   THEN 'template_parameters_invalid'
+           END AS refusal
+    FROM campaign_recipients AS r
+    WHERE r.campaign_id = %(campaign)s AND r.next_attempt_at <= now()
+    ORDER BY r.next_attempt_at, r.id LIMIT %(share)s
+    FOR NO KEY UPDATE OF r SKIP LOCKED
+), changed AS (
+    UPDATE campaign_recipients AS r SET
+        attempt           = least(62, r.attempt + 1),
+        skipped_attempt   = CASE WHEN due.refusal IS NULL THEN r.skipped_attempt ELSE r.attempt + 1 END,
+        skip_reason       = coalesce(due.refusal, r.skip_reason),
+        failed_attempts   = CASE WHEN r.attempt < 62 THEN r.failed_attempts ELSE r.failed_attempts | (1::bigint << 62) END,
+        failed_attempt    = CASE WHEN r.attempt < 62 THEN r.failed_attempt ELSE 62 END,
+        failed_at         = CASE WHEN r.attempt < 62 THEN r.failed_at ELSE clock_timestamp() END,
+        failure_code      = CASE WHEN r.attempt < 62 THEN r.failure_code END,
+        failure_text      = CASE WHEN r.attempt < 62 THEN r.failure_text ELSE 'attempts_exhausted' END,
+        failure_class     = CASE WHEN r.attempt < 62 THEN r.failure_class ELSE 'never' END,
+        failure_backoff_s = CASE WHEN r.attempt < 62 THEN r.failure_backoff_s ELSE 0 END
+    FROM due WHERE r.id = due.id AND r.attempt = due.attempt
+    RETURNING r.id, r.attempt, r.phone_number, r.template_parameters, r.status, r.skip_reason
+), released AS (
+    INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
+    SELECT id, attempt, %(campaign)s, %(number)s, %(send_before)s, %(day)s FROM changed WHERE status = 'queued'
+), told AS (
+    INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
+                             outcome, outcome_at, event)
+    SELECT id, attempt, %(campaign)s, %(day)s, %(send_before)s, gen_random_uuid(), clock_timestamp(),
+           'skipped', clock_timestamp(), ledger_event('skipped', %(campaign)s, id, attempt, %(producer)s, skip_reason)
+    FROM changed WHERE status = 'skipped'
+    ON CONFLICT DO NOTHING
+), charged AS (
+    UPDATE campaign_days SET used = used + (SELECT count(*) FROM changed WHERE status = 'queued')
+    WHERE campaign_id = %(campaign)s AND day = %(day)s
+)
+SELECT id, attempt, phone_number, template_parameters, status FROM changed
+
+-- name: spend_tokens
+-- Take what was released from the number's bucket.
+UPDATE number_rates SET tokens = tokens - %(spent)s WHERE phone_number_id = %(number)s
+
+-- name: record_published
+-- Where the jobs were published. A row that a claim is deleting at this moment needs no record.
+WITH job AS MATERIALIZED (
+    SELECT rel.recipient_id, rel.attempt, u.job_partition, u.job_offset
+    FROM releases AS rel
+    JOIN unnest(%(recipients)s::uuid[], %(attempts)s::smallint[], %(partitions)s::integer[], %(offsets)s::bigint[])
+        AS u (recipient_id, attempt, job_partition, job_offset) USING (recipient_id, attempt)
+    FOR NO KEY UPDATE OF rel SKIP LOCKED
+)
+UPDATE releases AS rel SET
+    published_at = clock_timestamp(), publish_count = rel.publish_count + 1,
+    job_partition = job.job_partition, job_offset = job.job_offset
+FROM job WHERE rel.recipient_id = job.recipient_id AND rel.attempt = job.attempt
+
+-- name: find_unclaimed
+-- Releases to publish (again): never published, because their leader died in between; or the sender's group is past
+-- the job and nobody claimed it; or it was published so long ago that the topic may have been lost.
+SELECT rel.recipient_id, rel.attempt, r.phone_number, r.template_parameters, rel.send_before, rel.phone_number_id,
+       c.id, c.template_name, c.language_code
+FROM releases AS rel
+JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
+JOIN campaign_recipients AS r ON r.id = rel.recipient_id
+LEFT JOIN unnest(%(partitions)s::integer[], %(committed)s::bigint[]) AS sender (job_partition, next_offset)
+    ON sender.job_partition = rel.job_partition
+WHERE c.status = 'active'
+  AND r.attempt = rel.attempt AND r.status = 'queued' AND r.next_attempt_at IS NULL
+  AND NOT EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt)
+  AND (
+      (rel.published_at IS NULL AND rel.released_at < now() - %(grace_s)s * interval '1 second')
+      OR (sender.next_offset > rel.job_offset AND rel.published_at < now() - least(
+            %(delay_max_s)s, %(delay_s)s * power(2, least(rel.publish_count - 1, 20))) * interval '1 second')
+      OR rel.published_at < now() - %(lost_s)s * interval '1 second'
+  )
+ORDER BY rel.released_at LIMIT %(limit)s
+
+-- name: find_partitions_awaited
+-- The partitions in which published jobs wait for their claim.
+SELECT DISTINCT job_partition FROM releases WHERE job_partition IS NOT NULL
+
+-- name: forget_answered
+-- Delete releases that can never be claimed any more, and give back the budget of those that were never claimed.
+-- A row that an older attempt's late acceptance made `sent` stays: that attempt's failure can make it queued again.
+WITH over AS MATERIALIZED (
+    SELECT rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day, EXISTS (
+               SELECT FROM send_ledger AS l WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt
+           ) AS is_in_ledger
+    FROM releases AS rel JOIN campaign_recipients AS r ON r.id = rel.recipient_id
+    WHERE (r.attempt > rel.attempt OR r.status NOT IN ('queued', 'sent') OR EXISTS (
+               SELECT FROM send_ledger AS l WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt))
+      AND rel.released_at < now() - %(older_than_s)s * interval '1 second'
+    ORDER BY rel.recipient_id, rel.attempt LIMIT %(limit)s
+    FOR UPDATE OF rel SKIP LOCKED
+), deleted AS (
+    DELETE FROM releases AS rel USING over WHERE rel.recipient_id = over.recipient_id AND rel.attempt = over.attempt
+    RETURNING rel.campaign_id, rel.budget_day, over.is_in_ledger
+), given AS (
+    SELECT give_budget_back(array_agg(campaign_id), array_agg(budget_day))
+    FROM deleted WHERE NOT is_in_ledger HAVING count(*) > 0
+)
+SELECT count(*) FROM deleted LEFT JOIN given ON true
+
+-- name: count_not_released
+-- What active campaigns still have to send (now without budget, or planned for later), and what is out already.
+SELECT
+    (SELECT count(*) FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id
+     WHERE c.status = 'active' AND r.next_attempt_at IS NOT NULL),
+    (SELECT count(*) FROM releases AS rel JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
+     WHERE c.status = 'active')
+    + (SELECT count(*) FROM send_ledger AS l JOIN marketing_campaigns AS c ON c.id = l.campaign_id
+       WHERE c.status = 'active' AND l.outcome IS NULL)

@@ -75,8 +75,6 @@ class Intake:
         Raises Misplaced where an offset is not in the topic, Transient where the consumer can go no further.
         """
         records = await self._call(self._poll)
-        if self._failure is not None:
-            raise self._failure
         return [record for record in records if self._is_ours(record)]
 
     def _is_ours(self, record: Record) -> bool:
@@ -111,9 +109,9 @@ class Intake:
     def _poll(self) -> list[Record]:
         self._commit()
         first = self._consumer.poll(IDLE_WAIT_S)
-        if first is None:
-            return []
-        found = [first, *self._consumer.consume(RECORDS_MAX - 1, GATHER_S)]
+        found = [] if first is None else [first, *self._consumer.consume(RECORDS_MAX - 1, GATHER_S)]
+        if self._failure is not None:  # then these partitions have no offsets of ours, and errors of that follow
+            raise self._failure
         for message in found:
             if (error := message.error()) is not None:
                 self._look_at(message, error)

@@ -1,4 +1,4 @@
-"""Snapshots to Kafka in transactions of one transactional.id: whoever initialises it last silences every older publisher.
+"""Snapshots to Kafka in transactions of one transactional.id: whoever initialises it last silences all before.
 
 So a publisher that slept through the loss of its lock cannot write an older snapshot after a newer one, which
 compaction would keep.

@@ -1,0 +1,199 @@
+"""The sink on a real broker and a real Postgres: what it applies, refuses, survives, and will not touch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import KafkaException
+
+from runtime.settings import Settings, read_settings
+from schemas.codec import encode
+from schemas.dead_letters import read_headers
+from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
+from schemas.model import CampaignId, RecipientId, Wamid
+from sinks import sink, stats
+from sinks.database import Connection, connect
+from sinks.offsets import Misplaced
+from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.histories import START
+from tests.kafka_topics import create_topics, delete_topic, eventually, put, read_all
+
+
+class World:
+    """A campaign, its topics, and sinks that run while the test looks on."""
+
+    def __init__(self, settings: Settings, connection: Connection, campaign: CampaignId) -> None:
+        self.settings, self.connection, self.campaign = settings, connection, campaign
+        self.kafka = settings.kafka_bootstrap_servers
+        self.topic = settings.topic("recipient.events")
+
+    async def people(self, count: int) -> list[RecipientId]:
+        return await add_recipients(self.connection, self.campaign, count)
+
+    def say(self, *events: RecipientEvent) -> None:
+        put(self.kafka, self.topic, [(event.key, encode(event)) for event in events])
+
+    async def one(self, statement: str, *parameters: Any) -> Any:
+        row = await (await self.connection.execute(statement.encode(), parameters)).fetchone()
+        return row[0] if row else None
+
+    def shows(self, statement: str, expected: Any, *parameters: Any) -> Callable[[], Any]:
+        async def holds() -> bool:
+            return bool(await self.one(statement, *parameters) == expected)
+
+        return holds
+
+    async def in_status(self, word: str, count: int) -> None:
+        counted = "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND status = %s"
+        await eventually(self.shows(counted, count, self.campaign, word))
+
+    @contextlib.asynccontextmanager
+    async def sinks(self, count: int = 1) -> AsyncIterator[list[asyncio.Task[None]]]:
+        stop = asyncio.Event()
+        tasks = [asyncio.create_task(sink.run(self.settings, stop)) for _ in range(count)]
+        try:
+            yield tasks
+        finally:
+            stop.set()
+            await asyncio.gather(*tasks)
+
+    def dead(self) -> dict[str, bytes]:
+        """Dead letters by reason."""
+        found = {}
+        for message in read_all(self.kafka, self.topic + ".dead"):
+            letter = read_headers(list(message.headers() or []))
+            assert (letter.stage, letter.origin_topic) == ("sink", self.topic)
+            found[letter.reason] = message.value() or b""
+        return found
+
+
+@pytest.fixture
+async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterator[World]:
+    settings = read_settings({
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CAMPAIGNS_DATABASE_URL": database_url,
+        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
+    })  # fmt: skip
+    topic = settings.topic("recipient.events")
+    await asyncio.to_thread(create_topics, kafka, topic)
+    await asyncio.to_thread(create_topics, kafka, topic + ".dead", partitions=1)
+    async with await connect(database_url, application_name="test") as connection:
+        yield World(settings, connection, await add_campaign(connection))
+
+
+def event(person: RecipientId, kind: EventKind, minutes: float = 0, **fields: Any) -> RecipientEvent:
+    at = START + timedelta(minutes=minutes)
+    known: dict[str, Any] = {
+        "recipient_id": person, "attempt": 1, "wamid": Wamid(f"wamid.{person}"), "phone_number_id": NUMBER_ID,
+        "occurred_at": at, "received_at": at,
+    }  # fmt: skip
+    return RecipientEvent(kind=kind, **(known | fields))
+
+
+async def test_events_become_rows_counters_and_offsets(world: World) -> None:
+    people = await world.people(50)
+    kinds = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
+    world.say(*(event(person, kind, minute) for minute, kind in enumerate(kinds) for person in people))
+    async with world.sinks():
+        await world.in_status("read", 50)
+        stored = "SELECT sum(next_offset)::int FROM sink_offsets WHERE topic = %s"
+        await eventually(world.shows(stored, 200, world.topic))
+    told = (await stats.read(world.connection, [world.campaign]))[world.campaign]
+    assert (told.total_target, told.sent, told.delivered, told.read, told.pending) == (50, 50, 50, 50, 0)
+    assert await stats.recount(world.connection, world.campaign) == []
+
+
+async def test_a_bad_record_harms_only_itself(world: World) -> None:
+    good, bad = await world.people(2)
+    nul = Failure(code=131026, reason="a\x00b", retry_class=RetryClass.NEVER, backoff_s=0)
+    put(world.kafka, world.topic, [(b"x", b'{"kind": "no such"}')])
+    world.say(
+        event(bad, EventKind.FAILED, failure=nul),
+        event(RecipientId(uuid4()), EventKind.SENT),
+        event(bad, EventKind.SENT, minutes=-3 * 24 * 60),
+        event(bad, EventKind.DELIVERED, occurred_at=START + timedelta(hours=1), received_at=START),
+        event(good, EventKind.DELIVERED),
+    )
+    async with world.sinks():
+        await world.in_status("delivered", 1)
+        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 6))
+    dead = world.dead()
+    assert set(dead) == {
+        "malformed", "refused_by_database", "unknown_recipient", "timestamp_too_old", "timestamp_in_future",
+    }  # fmt: skip
+    assert dead["malformed"] == b'{"kind": "no such"}'
+    assert await world.one("SELECT status FROM campaign_recipients WHERE id = %s", bad) == "pending"
+
+
+async def test_several_sinks_share_the_work_and_survive_lost_connections(world: World) -> None:
+    people = await world.people(300)
+    async with world.sinks(3):
+        for kind in (EventKind.SENT, EventKind.READ, EventKind.DELIVERED, EventKind.ACCEPTED):
+            world.say(*(event(person, kind, minute) for minute in (2, 1) for person in people))
+            await world.connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'campaigns-sink'"
+                " AND datname = current_database()"
+            )
+        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 2400))
+    await world.in_status("read", 300)
+    assert await stats.recount(world.connection, world.campaign) == []
+
+
+async def test_a_sink_that_lost_its_place_reads_it_again(world: World) -> None:
+    people = await world.people(20)
+    async with world.sinks():
+        world.say(*(event(person, EventKind.SENT) for person in people))
+        await world.in_status("sent", 20)
+        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 20))
+        await world.connection.execute("UPDATE sink_offsets SET next_offset = 0")
+        world.say(*(event(person, EventKind.READ, 1) for person in people))
+        await world.in_status("read", 20)
+        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 40))
+
+
+async def test_a_topic_made_anew_stops_the_sink_until_it_is_accepted(world: World) -> None:
+    (person,) = await world.people(1)
+    world.say(event(person, EventKind.SENT))
+    async with world.sinks():
+        await world.in_status("sent", 1)
+    delete_topic(world.kafka, world.topic)
+    await eventually(lambda: _can_create(world))
+    world.say(event(person, EventKind.READ))
+    with pytest.raises(Misplaced, match="--accept-topic"):
+        await sink.run(world.settings, asyncio.Event())
+    await sink.accept_topic(world.settings)
+    async with world.sinks():
+        await world.in_status("read", 1)
+
+
+async def _can_create(world: World) -> bool:
+    """A deleted topic keeps its name for a moment."""
+    try:
+        await asyncio.to_thread(create_topics, world.kafka, world.topic)
+    except KafkaException:
+        return False
+    return True
+
+
+async def test_an_offset_beyond_the_end_stops_the_sink(world: World) -> None:
+    (person,) = await world.people(1)
+    world.say(event(person, EventKind.SENT))
+    async with world.sinks():
+        await world.in_status("sent", 1)
+    await world.connection.execute("UPDATE sink_offsets SET next_offset = 1000")
+    with pytest.raises(Misplaced, match="beyond the end"):
+        await sink.run(world.settings, asyncio.Event())
+
+
+async def test_too_many_dead_letters_stop_the_sink(world: World) -> None:
+    few = world.settings.model_copy(update={"dead_letter_rate_max": 10})
+    put(world.kafka, world.topic, [(None, b"{}")] * 11)
+    with pytest.raises(Exception, match="dead letters in a minute"):
+        await asyncio.wait_for(sink.run(few, asyncio.Event()), 30)
+    assert await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets") < 11

@@ -13,7 +13,7 @@ from sinks.database import Connection
 from sinks.statements import load
 
 _SQL = load("campaigns")
-_LOWEST_ID = UUID(int=0)
+LOWEST_ID = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ async def find_cancelled(connection: Connection) -> list[Cancelled]:
     return [Cancelled(*row) for row in await (await connection.execute(_SQL["find_cancelled"])).fetchall()]
 
 
-async def skip_chunk(connection: Connection, cancelled: Cancelled, limit: int, after: UUID = _LOWEST_ID) -> Chunk:
+async def skip_chunk(connection: Connection, cancelled: Cancelled, limit: int, after: UUID = LOWEST_ID) -> Chunk:
     """Skip a chunk of who still waits, in one transaction: held first, then judged by what is true while held."""
     wanted = {
         "campaign": cancelled.campaign_id,

@@ -1,0 +1,52 @@
+"""From Postgres to Kafka, for what a transaction has left to be told: jobs of releases, and events of the ledger.
+
+Publishing comes after the commit and is recorded after the acknowledgement, so that a crash in between repeats it:
+a job twice is stopped by the claim, an event twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+
+from runtime import metrics
+from runtime.kafka import AsyncPublisher
+from runtime.settings import Settings
+from schemas.codec import encode
+from schemas.jobs import SendJob
+from schemas.topics import Topic
+from sinks import ledger, release
+from sinks.database import Connection
+
+PUBLISH_TIMEOUT_S = 10.0
+"""After it a publication counts as failed; what was released is found unpublished, and goes out later."""
+
+
+Turn: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Lends a connection for a moment: nobody keeps one while waiting for Kafka."""
+
+
+async def publish_jobs(turn: Turn, publisher: AsyncPublisher, settings: Settings, jobs: Sequence[SendJob]) -> None:
+    """Publish released jobs and record where they are. Raises PublishFailed; the jobs are found again then."""
+    if not jobs:
+        return
+    topic = settings.topic(Topic.SEND_JOBS)
+    records = [(topic, job.key, encode(job), None) for job in jobs]
+    places = await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
+    metrics.SCHEDULER_PUBLISHED.inc(len(jobs))
+    async with turn() as connection:
+        await release.record_published(connection, jobs, places)
+
+
+async def publish_outcomes(
+    turn: Turn, publisher: AsyncPublisher, settings: Settings, outcomes: Sequence[ledger.Outboxed]
+) -> None:
+    """Publish events of the ledger, byte for byte, and mark them. Raises PublishFailed."""
+    if not outcomes:
+        return
+    topic = settings.topic(Topic.RECIPIENT_EVENTS)
+    records = [(topic, each.kafka_key, each.event.encode(), None) for each in outcomes]
+    await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
+    async with turn() as connection:
+        await ledger.mark_published(connection, outcomes)

@@ -10,7 +10,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
 from stack.places import StackUnavailable, cache_folder, exclusively, is_reachable_by_anyone, shared_folder
@@ -26,10 +26,10 @@ def postgres_programs(version: int, account: pwd.struct_passwd | None) -> Path:
     packages = _site_packages()
     if account is None:
         return packages / PACKAGE / FOLDERS[version] / "bin"
-    name = f"postgres-{metadata.version(PACKAGE)}-{version}"
-    # Two environments may carry builds of one version number; the path tells them apart, the size a rebuild.
-    source = packages / PACKAGE / FOLDERS[version]
-    name += "-" + hashlib.sha256(f"{source}{(source / 'bin/postgres').stat().st_size}".encode()).hexdigest()[:8]
+    # By content: every environment on this machine shares one copy, and a rebuild gets its own.
+    with (packages / PACKAGE / FOLDERS[version] / "bin" / "postgres").open("rb") as binary:
+        digest = hashlib.file_digest(binary, "sha256").hexdigest()
+    name = f"postgres-{version}-{digest[:12]}"
     folder = _copies() / name
     if not folder.is_dir():
         with exclusively(folder):

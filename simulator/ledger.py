@@ -95,6 +95,7 @@ def entry_as_json(entry: Entry) -> dict[str, Any]:
         "recipient": send.user_id,
         "callback_data": send.callback,
         "phone_number_id": entry.phone_number_id,
+        "version": entry.path_version,
         "endpoint": entry.endpoint,
         "type": send.type,
         "template": send.template,

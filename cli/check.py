@@ -1,0 +1,152 @@
+"""`campaigns check`: settings, Kafka, topics, Postgres, schema and programs, a line each with the next step.
+
+It changes nothing. A finding is `ok`, `warning` (works, but see) or `wrong` (will not work).
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from cli.processes import say_wrong_settings
+from runtime.kafka import client_config
+from runtime.process import EXIT_TRANSIENT
+from runtime.settings import Settings, WrongSettings, read_settings
+from runtime.topics import REPLICAS
+from schemas.topics import SPECS
+from sinks.migrate import migrations
+
+TIMEOUT_S = 5.0
+POSTGRES_SUPPORTED = range(15, 19)
+MARKS = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  "}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line."""
+
+    about: str
+    state: Literal["ok", "warning", "wrong"]
+    found: str
+    next_step: str = ""
+
+
+def run_check(*, as_json: bool) -> int:
+    """Say everything; returns 0 where nothing is wrong, 75 where something is."""
+    try:
+        settings = read_settings()
+    except WrongSettings as wrong:
+        return say_wrong_settings(wrong)
+    findings = list(look(settings))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    for finding in findings:
+        step = f"  → {finding.next_step}" if finding.next_step else ""
+        print(f"{MARKS[finding.state]}  {finding.about}: {finding.found}{step}", file=sys.stderr)
+    return EXIT_TRANSIENT if any(finding.state == "wrong" for finding in findings) else 0
+
+
+def look(settings: Settings) -> Iterator[Finding]:
+    """Every finding."""
+    yield from _programs()
+    yield from _settings(settings)
+    yield from _kafka(settings)
+    yield from _postgres(settings)
+
+
+def _programs() -> Iterator[Finding]:
+    yield Finding("Python", "ok", platform.python_version())
+    if shutil.which("psql") is None:
+        yield Finding("psql", "warning", "not installed", "`campaigns psql -c SQL` works all the same")
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    yield Finding("settings", "ok", "valid")
+    if not settings.whatsapp_access_token.get_secret_value():
+        yield Finding("WhatsApp", "warning", "no access token", "set CAMPAIGNS_WHATSAPP_ACCESS_TOKEN to send")
+    if not settings.webhook_app_secrets:
+        yield Finding(
+            "webhooks", "warning", "no app secret", "set CAMPAIGNS_WEBHOOK_APP_SECRETS: none is taken without"
+        )
+    if settings.lease_s <= settings.send_timeout_s:
+        yield Finding(
+            "leases",
+            "wrong",
+            "a lease ends before an answer may come",
+            "CAMPAIGNS_LEASE_S must be longer than CAMPAIGNS_SEND_TIMEOUT_S",
+        )
+
+
+def _kafka(settings: Settings) -> Iterator[Finding]:
+    where = settings.kafka_bootstrap_servers
+    try:
+        listed = AdminClient(client_config(settings)).list_topics(timeout=TIMEOUT_S)
+    except KafkaException as error:
+        yield Finding("Kafka", "wrong", f"{where}: {error.args[0].str()}", "is it running? `campaigns up` starts one")
+        return
+    brokers = len(listed.brokers)
+    enough = brokers >= REPLICAS
+    yield Finding(
+        "Kafka",
+        "ok" if enough else "warning",
+        f"{where}, {brokers} broker(s)",
+        "" if enough else f"fewer than {REPLICAS}: a lost disk loses acknowledged records",
+    )
+    wanted = {settings.topic(spec.name): spec.partitions for spec in SPECS}
+    missing = [name for name in wanted if name not in listed.topics]
+    small = [name for name, n in wanted.items() if name in listed.topics and len(listed.topics[name].partitions) < n]
+    if missing or small:
+        said = [f"{len(missing)} missing"] if missing else []
+        said += [f"{len(small)} with too few partitions"] if small else []
+        yield Finding("topics", "wrong", ", ".join(said), "campaigns topics apply")
+    else:
+        yield Finding("topics", "ok", f"{len(wanted)} there")
+
+
+def _postgres(settings: Settings) -> Iterator[Finding]:
+    try:
+        with psycopg.connect(
+            settings.database_url.get_secret_value(), autocommit=True, connect_timeout=round(TIMEOUT_S)
+        ) as connection:
+            yield from _version(connection)
+            yield from _durability(connection)
+            yield from _schema(connection)
+    except psycopg.OperationalError as error:
+        yield Finding("PostgreSQL", "wrong", str(error).strip(), "is it running? `campaigns up` starts one")
+
+
+def _version(connection: psycopg.Connection) -> Iterator[Finding]:
+    major = connection.info.server_version // 10000
+    known = major in POSTGRES_SUPPORTED
+    step = "" if known else f"supported are {POSTGRES_SUPPORTED.start} to {POSTGRES_SUPPORTED.stop - 1}"
+    yield Finding("PostgreSQL", "ok" if known else "warning", str(major), step)
+
+
+def _durability(connection: psycopg.Connection) -> Iterator[Finding]:
+    row = connection.execute("SHOW synchronous_commit").fetchone()
+    found = row[0] if row else "unknown"
+    if found == "off":
+        yield Finding("synchronous_commit", "wrong", "off", "turn it on: a crash could repeat a send")
+
+
+def _schema(connection: psycopg.Connection) -> Iterator[Finding]:
+    there = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    applied = set[int]()
+    if there and there[0]:
+        applied = {row[0] for row in connection.execute("SELECT version FROM schema_migrations").fetchall()}
+    ours = {step.version for step in migrations()}
+    if missing := ours - applied:
+        yield Finding("schema", "wrong", f"{len(missing)} migration(s) missing", "campaigns db migrate")
+    elif newer := applied - ours:
+        yield Finding("schema", "wrong", f"{len(newer)} migration(s) newer than this version", "install that version")
+    else:
+        yield Finding("schema", "ok", f"migration {max(ours):04d}")

@@ -1,0 +1,102 @@
+"""The two HTTP conversations of the demo: our own REST API as any user has it, and the simulator's ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import orjson
+
+from cli.demo.people import Person
+
+RECIPIENTS_PER_REQUEST = 1000
+TIMEOUT_S = 30.0
+
+
+class Conversation:
+    """A client of one base URL; an answer that is no success raises httpx.HTTPStatusError."""
+
+    def __init__(self, url: str) -> None:
+        self.client = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.client.close()
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """One request with a JSON body, and the JSON of its answer."""
+        answer = self.client.request(method, path, json=body) if body is not None else self.client.request(method, path)
+        answer.raise_for_status()
+        return answer.json()
+
+
+class CampaignApi(Conversation):
+    """The REST API."""
+
+    def create(self, name: str) -> str:
+        """Create a campaign; returns its id."""
+        body = {"name": name, "template_name": "demo_offer", "language_code": "en_US"}
+        return str(self.call("POST", "/api/marketing/campaigns", body)["id"])
+
+    def add(self, campaign: str, people: Sequence[Person]) -> int:
+        """Add recipients, some with template parameters; returns how many the API says it added."""
+        added = 0
+        for start in range(0, len(people), RECIPIENTS_PER_REQUEST):
+            numbers = [_recipient(person) for person in people[start : start + RECIPIENTS_PER_REQUEST]]
+            path = f"/api/marketing/campaigns/{campaign}/recipients"
+            added += int(self.call("POST", path, {"phone_numbers": numbers})["added"])
+        return added
+
+    def opt_out(self, people: Iterable[Person]) -> None:
+        """Unsubscribe people."""
+        for person in people:
+            self.call("PUT", f"/api/marketing/subscriptions/{person.number}", {"subscribed": False})
+
+    def activate(self, campaign: str) -> None:
+        """Start the campaign."""
+        self.call("POST", f"/api/marketing/campaigns/{campaign}/activate")
+
+    def stats(self, campaign: str) -> dict[str, Any]:
+        """The campaign's stats."""
+        return dict(self.call("GET", f"/api/marketing/campaigns/{campaign}/stats"))
+
+
+def _recipient(person: Person) -> object:
+    if not person.parameters:
+        return person.number
+    return {"phone_number": person.number, "template_parameters": list(person.parameters)}
+
+
+class SimulatorClient(Conversation):
+    """The simulator's own endpoints."""
+
+    def state(self) -> dict[str, Any]:
+        """Its counters."""
+        return dict(self.call("GET", "/_simulator/state"))
+
+    def hold(self, seconds: float) -> None:
+        """Every answer from now on waits."""
+        self.call("POST", "/_simulator/hold", {"seconds": seconds})
+
+    def release(self) -> None:
+        """No answer waits any more."""
+        self.call("POST", "/_simulator/release")
+
+    def unanswered(self) -> list[dict[str, Any]]:
+        """The requests that it has received and not answered."""
+        return list(self.call("GET", "/_simulator/unanswered")["unanswered"])
+
+    def ledger(self) -> Iterator[dict[str, Any]]:
+        """Every request ever received, in order."""
+        with self.client.stream("GET", "/_simulator/ledger") as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines():
+                yield orjson.loads(line)

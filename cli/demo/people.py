@@ -1,0 +1,38 @@
+"""Whom the demo writes to: numbers made up from the seed, all different, all valid. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+AREA_CODES = (202, 206, 212, 213, 303, 305, 312, 404, 415, 469, 512, 602, 617, 702, 713, 818, 917, 945)
+"""Of the United States: the numbers must pass as real ones, and the simulator is the only one to see them."""
+NAMES = ("Ada", "Björn", "Chinwe", "Đặng", "Émile", "Fatima", "Gökçe", "Hana")
+WITH_PARAMETERS_EVERY = 4
+OPTED_OUT_EVERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One recipient."""
+
+    number: str
+    parameters: tuple[str, ...]
+    opted_out: bool
+
+
+def people(count: int, seed: int) -> list[Person]:
+    """So many people; the same for the same seed."""
+    dice = random.Random(seed)  # noqa: S311 - numbers for a simulation
+    numbers: dict[str, None] = {}
+    while len(numbers) < count:
+        exchange = dice.randint(220, 989)
+        if exchange % 100 == 11 or exchange == 555:  # service codes, and the exchange of films
+            continue
+        numbers[f"1{dice.choice(AREA_CODES)}{exchange}{dice.randint(0, 9999):04d}"] = None
+    return [_person(index, number, dice) for index, number in enumerate(numbers)]
+
+
+def _person(index: int, number: str, dice: random.Random) -> Person:
+    parameters = (dice.choice(NAMES), str(dice.randint(5, 50))) if index % WITH_PARAMETERS_EVERY == 0 else ()
+    return Person(number, parameters, opted_out=index % OPTED_OUT_EVERY == OPTED_OUT_EVERY // 2)

@@ -1,0 +1,205 @@
+"""The stage of the demo: servers of its own, the simulator, and every process supervised, gone with the `with` block.
+
+On servers that were given it takes a database and a topic prefix of its own, so that a campaign that lives there is
+neither sent nor counted.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from confluent_kafka.admin import AdminClient
+from psycopg import sql
+
+from cli.demo.killing import VERSIONS
+from cli.pipeline import (
+    DATABASE,
+    KAFKA,
+    LOOPBACK,
+    STARTED_IN_ORDER,
+    Servers,
+    child_environment,
+    event_line,
+    process_child,
+    servers,
+    shell_variables,
+    simulator_child,
+    wait_until_ready,
+)
+from cli.preparations import apply_topics, migrate_database
+from runtime.settings import PREFIX, Settings, read_settings
+from schemas.topics import BY_NAME
+from stack.ports import free_ports
+from stack.supervisor import Event, Supervisor
+
+NUMBER_ID = "106540352242922"
+SIMULATOR_TIME_SCALE = 2.0
+"""Messages are read within seconds, not minutes."""
+SEND_TIMEOUT_S = 10.0
+LEASE_S = 15.0
+"""Longer than the HTTP timeout, as it must be, and short enough to see an `unknown` declared."""
+STOP_DEADLINE_S = 20.0
+KEPT_OF_GIVEN = (KAFKA, DATABASE, f"{PREFIX}KAFKA_EXTRA")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the run plays on."""
+
+    settings: Settings
+    supervisor: Supervisor
+    api_url: str
+    simulator_url: str
+    folder: Path
+    """Logs of every process."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asked for, as far as the stage is concerned."""
+
+    mps: int
+    seed: int
+    time_scale: float
+
+
+@dataclass(frozen=True)
+class Corner:
+    """The part of the servers that is the demo's own."""
+
+    database_url: str
+    topic_prefix: str
+
+
+@contextmanager
+def staged(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Stage]:
+    """Everything running and ready."""
+    given = {name: value for name, value in shell_variables().items() if name in KEPT_OF_GIVEN}
+    with _folder() as folder, servers(given, None) as found, _own_corner(found, given) as corner:
+        say(f"Kafka and PostgreSQL are up ({', '.join(found.embedded) or 'none'} embedded)")
+        api_port, ingress_port, simulator_port = free_ports(3)
+        told = _variables(wanted, found, corner, api_port, ingress_port, simulator_port)
+        settings = read_settings({**given, **told}, folder)
+        migrate_database(settings)
+        apply_topics(settings)
+        say("database migrated, topics created")
+        environment = child_environment({**given, **told})
+        with Supervisor(folder, _reporting(say), stop_deadline_s=STOP_DEADLINE_S) as supervisor:
+            config = _simulator_config(wanted, settings, simulator_port, ingress_port)
+            supervisor.start(simulator_child(config, folder / "simulator.json", environment, "realistic"))
+            for kind in STARTED_IN_ORDER:
+                _start(supervisor, kind, environment, folder)
+            urls = {
+                "simulator": f"http://{LOOPBACK}:{simulator_port}/_simulator/state",
+                "ingress": f"http://{LOOPBACK}:{ingress_port}/ready",
+                "api": f"http://{LOOPBACK}:{api_port}/ready",
+            }
+            wait_until_ready(supervisor, urls, lambda _: None)
+            say(f"{len(supervisor.names())} processes are running (logs: {folder})")
+            api_url, simulator_url = f"http://{LOOPBACK}:{api_port}", f"http://{LOOPBACK}:{simulator_port}"
+            yield Stage(settings, supervisor, api_url, simulator_url, folder)
+
+
+def _start(supervisor: Supervisor, kind: str, environment: Mapping[str, str], folder: Path) -> None:
+    """Start one process, or for the sender two, each with its own version of the API."""
+    if kind != "sender":
+        supervisor.start(process_child(kind, environment, folder))
+        return
+    for version, name in VERSIONS.items():
+        spoken = {**environment, f"{PREFIX}WHATSAPP_API_VERSION": version}
+        supervisor.start(process_child(name, spoken, folder))
+
+
+def _variables(
+    wanted: Wanted, found: Servers, corner: Corner, api_port: int, ingress_port: int, simulator_port: int
+) -> dict[str, str]:
+    values: dict[str, object] = {
+        "KAFKA_BOOTSTRAP_SERVERS": found.kafka,
+        "DATABASE_URL": corner.database_url,
+        "TOPIC_PREFIX": corner.topic_prefix,
+        "DEPLOYMENT": "demo",
+        "WHATSAPP_API_URL": f"http://{LOOPBACK}:{simulator_port}",
+        "WHATSAPP_ACCESS_TOKEN": secrets.token_urlsafe(24),
+        "WHATSAPP_PHONE_NUMBER_ID": NUMBER_ID,
+        "WHATSAPP_MPS": wanted.mps,
+        "CALLBACK_SECRET": secrets.token_urlsafe(24),
+        "WEBHOOK_APP_SECRETS": secrets.token_hex(16),
+        "WEBHOOK_VERIFY_TOKEN": secrets.token_urlsafe(16),
+        "API_PORT": api_port,
+        "INGRESS_PORT": ingress_port,
+        "SEND_TIMEOUT_S": SEND_TIMEOUT_S,
+        "LEASE_S": LEASE_S,
+        "TIME_SCALE": wanted.time_scale,
+    }
+    return {f"{PREFIX}{name}": str(value) for name, value in values.items()}
+
+
+def _simulator_config(wanted: Wanted, settings: Settings, simulator_port: int, ingress_port: int) -> dict[str, object]:
+    return {
+        "port": simulator_port,
+        "seed": wanted.seed,
+        "time_scale": SIMULATOR_TIME_SCALE,
+        "webhook_url": f"http://{LOOPBACK}:{ingress_port}/webhooks/whatsapp",
+        "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
+        "access_token": settings.whatsapp_access_token.get_secret_value(),
+        "phone_number_ids": [NUMBER_ID],
+        "mps": wanted.mps,
+    }
+
+
+def _reporting(say: Callable[[str], None]) -> Callable[[Event], None]:
+    def report(event: Event) -> None:
+        if line := event_line(event):
+            say(line)
+
+    return report
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for logs; it stays where something went wrong, so that they can be read."""
+    folder = Path(tempfile.mkdtemp(prefix="campaigns-demo-"))
+    yield folder
+    if not (folder / KEEP).exists():
+        shutil.rmtree(folder)
+
+
+KEEP = "keep"
+"""A file of this name in the folder keeps it."""
+
+
+@contextmanager
+def _own_corner(found: Servers, given: Mapping[str, str]) -> Iterator[Corner]:
+    """A database and topics of our own on servers that were given; all of it on servers that are ours."""
+    name = f"campaigns_demo_{secrets.token_hex(4)}"
+    database_url, prefix = found.database, ""
+    with ExitStack() as ending:
+        if given.get(DATABASE):
+            _execute(found.database, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            ending.callback(_execute, found.database, drop)
+            database_url = urlunsplit(urlsplit(found.database)._replace(path=f"/{name}"))
+        if given.get(KAFKA):
+            prefix = f"{name}."
+            ending.callback(_delete_topics, given, prefix)
+        yield Corner(database_url, prefix)
+
+
+def _execute(url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _delete_topics(given: Mapping[str, str], prefix: str) -> None:
+    settings = read_settings({DATABASE: "not used here", **given}, Path(prefix))
+    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, **settings.kafka_extra})
+    for deleted in admin.delete_topics([prefix + name for name in BY_NAME]).values():
+        deleted.exception()  # waits; a topic that cannot be deleted is left

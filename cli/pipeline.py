@@ -1,0 +1,158 @@
+"""What `up` and `demo` share: the servers they stand on, the children they keep running, and when those are ready.
+
+It starts nothing by itself and knows no campaign.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from cli.processes import MODULES
+from runtime.settings import PREFIX
+from stack.supervisor import Child, Event, Supervisor
+
+KAFKA = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
+DATABASE = f"{PREFIX}DATABASE_URL"
+LOOPBACK = "127.0.0.1"
+READY_DEADLINE_S = 60.0
+PROBE_TIMEOUT_S = 2.0
+PROBE_EVERY_S = 0.1
+LOG_TAIL_LINES = 12
+
+STARTED_IN_ORDER = ("sink", "stats", "reconciler", "ingress", "sender", "scheduler", "api")
+"""Readers before writers; ended in reverse."""
+
+
+class Stopped(BaseException):
+    """SIGTERM or Ctrl-C: unwinds through every `with` on its way, and is no error."""
+
+
+class NotReady(Exception):
+    """A process did not come up; the message shows the end of its log."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The two addresses that everything runs against."""
+
+    kafka: str
+    database: str = field(repr=False)
+    embedded: tuple[str, ...] = ()
+
+
+@contextmanager
+def servers(given: Mapping[str, str], state_folder: Path | None) -> Iterator[Servers]:
+    """The servers named in `given`, and embedded ones for those that are not; kept in `state_folder`, if any."""
+    kafka, database = given.get(KAFKA, ""), given.get(DATABASE, "")
+    if kafka and database:
+        yield Servers(kafka, database)
+        return
+    from stack.embedded import embedded_stack  # noqa: PLC0415 - not loaded where nothing embedded starts
+
+    embedded = tuple(name for name, address in (("Kafka", kafka), ("PostgreSQL", database)) if not address)
+    with embedded_stack(state_folder, kafka=not kafka, postgres=not database) as stack:
+        yield Servers(kafka or stack.kafka_bootstrap_servers, database or stack.database_url, embedded)
+
+
+def shell_variables() -> dict[str, str]:
+    """Our variables as the shell has them, without those that a running `campaigns up` wrote for others."""
+    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+
+
+def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child: the shell's, with exactly these variables as ours."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**others, **variables}
+
+
+def stop_on_signals() -> None:
+    """From now on the first SIGTERM or SIGINT raises Stopped in the main thread; later ones do not disturb the end."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        raise Stopped
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def process_child(name: str, environment: Mapping[str, str], folder: Path) -> Child:
+    """One of our processes; `sender-2` is a sender. It runs in `folder`, whose `.campaigns/env` it reads, if any."""
+    kind = name.partition("-")[0]
+    assert kind in MODULES, f"there is no process {kind}"
+    named = {**environment, f"{PREFIX}INSTANCE": name}
+    return Child(name, [sys.executable, "-m", "cli", kind], named, folder)
+
+
+def simulator_child(config: Mapping[str, object], file: Path, environment: Mapping[str, str], preset: str) -> Child:
+    """The simulator. Its configuration holds secrets, so it is a file of the owner's and not on the command line."""
+    write_private(file, json.dumps(config))
+    argv = [sys.executable, "-m", "simulator", "--preset", preset, "--config", str(file)]
+    return Child("simulator", argv, environment, file.parent)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(file)
+
+
+def wait_until_ready(supervisor: Supervisor, urls: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Return when each of these answers 200. Raises NotReady for a child that was given up, or at the deadline."""
+    import httpx  # noqa: PLC0415 - 0.1 s that no other command needs
+
+    deadline = time.monotonic() + READY_DEADLINE_S
+    with httpx.Client(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
+        for name, url in urls.items():
+            while not _answers(client, url):
+                if failed := supervisor.wait_for_failure(PROBE_EVERY_S):
+                    raise NotReady(f"{failed} could not be started:\n{log_tail(supervisor, failed)}")
+                if time.monotonic() > deadline:
+                    raise NotReady(f"{name} is not ready after {READY_DEADLINE_S:.0f} s:\n{log_tail(supervisor, name)}")
+            say(f"{name} is ready")
+
+
+def _answers(client: object, url: str) -> bool:
+    import httpx  # noqa: PLC0415
+
+    assert isinstance(client, httpx.Client)
+    try:
+        return client.get(url).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def log_tail(supervisor: Supervisor, name: str) -> str:
+    """The last lines that a child wrote, and where the rest is."""
+    log = supervisor.log_of(name)
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
+    except FileNotFoundError:
+        lines = []
+    return "\n".join([*(f"  {line}" for line in lines), f"  (all of it: {log})"])
+
+
+def event_line(event: Event) -> str | None:
+    """What a person wants to know of a child's life: not that it started, but that it ended and comes again."""
+    match event.what:
+        case "restarting":
+            return f"{event.name} ended with {event.code}, starting it again"
+        case "given_up":
+            return f"{event.name} ended with {event.code} and is given up"
+        case "finished":
+            return f"{event.name} has ended"
+        case _:
+            return None

@@ -1,0 +1,71 @@
+"""Bringing database and topics to what this version expects: `db migrate`, `topics apply`, and every `up` and `demo`."""
+
+from __future__ import annotations
+
+import sys
+
+import psycopg
+
+from cli.processes import say_wrong_settings
+from runtime import topics
+from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
+from runtime.settings import Settings, WrongSettings, read_settings
+from sinks.database import is_transient
+from sinks.migrate import SchemaMismatch, migrate
+
+
+def migrate_database(settings: Settings) -> list[str]:
+    """Apply the migrations that are missing; returns their names."""
+    return migrate(settings.database_url.get_secret_value())
+
+
+def apply_topics(settings: Settings) -> topics.Report:
+    """Create or alter every topic."""
+    return topics.apply(settings)
+
+
+def run_migrate() -> int:
+    """`campaigns db migrate`."""
+    try:
+        applied = migrate_database(read_settings())
+    except WrongSettings as wrong:
+        return say_wrong_settings(wrong)
+    except (SchemaMismatch, psycopg.Error) as error:
+        _say(f"not migrated: {error}")
+        return EXIT_TRANSIENT if is_transient(error) else EXIT_BUG
+    for name in applied:
+        _say(f"applied {name}")
+    if not applied:
+        _say("nothing to do: the schema is up to date")
+    return 0
+
+
+def run_topics_apply() -> int:
+    """`campaigns topics apply`."""
+    try:
+        report = apply_topics(read_settings())
+    except WrongSettings as wrong:
+        return say_wrong_settings(wrong)
+    except Transient as error:
+        _say(f"not applied: {error}")
+        return EXIT_TRANSIENT
+    for topic in report.topics:
+        if topic.created:
+            _say(f"created {topic.name}")
+        elif topic.is_changed:
+            changes = [f"{topic.partitions_added} partitions more"] if topic.partitions_added else []
+            _say(f"altered {topic.name}: {', '.join([*changes, *topic.settings_changed])}")
+        if topic.partitions_kept:
+            _say(f"{topic.name} keeps its {topic.partitions_kept} partitions, more than needed")
+    if not any(topic.is_changed for topic in report.topics):
+        _say("nothing to do: every topic is as it should be")
+    if report.replicas < topics.REPLICAS:
+        _say(
+            f"warning: {report.brokers} broker(s), so {report.replicas} replica(s): "
+            "a lost disk loses acknowledged records"
+        )
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -67,7 +67,9 @@ class World:
         """Dead letters by reason."""
         found = {}
         for message in read_all(self.kafka, self.topic + ".dead"):
-            letter = read_headers(list(message.headers() or []))
+            headers = message.headers()
+            assert isinstance(headers, list)
+            letter = read_headers(headers)
             assert (letter.stage, letter.origin_topic) == ("sink", self.topic)
             found[letter.reason] = message.value() or b""
         return found

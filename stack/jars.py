@@ -99,7 +99,8 @@ def _fetch(jar: Jar, repository: Path, libs: Path) -> None:
             if attempt == TRIES:
                 raise StackUnavailable(
                     f"cannot download {jar.group}:{jar.artifact}:{jar.version} ({error}). "
-                    "Is there a network? A mirror may be named in CAMPAIGNS_MAVEN_URL."
+                    "Is there a network? A mirror may be named in CAMPAIGNS_MAVEN_URL; "
+                    "a certificate authority of your own network in REQUESTS_CA_BUNDLE."
                 ) from error
             time.sleep(attempt)
     check(jar, downloaded)

@@ -1,0 +1,180 @@
+"""Every payload file and what is made of it: the parser's contract with Meta's shapes, case by case."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from domain.reconciliation import Ignored, Ours, Refused, decide
+from schemas.codec import Malformed
+from schemas.events import EventKind, Origin, RecipientEvent, RetryClass
+from schemas.webhook_statuses import StatusItem
+from schemas.webhooks import BadItem, Item, OtherItem, parse_body
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "webhooks"
+RECEIVED_AT = datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
+OURS = Ours(b"secret", "default", "106540352242922")
+ORIGIN = Origin(topic="webhooks.raw", partition=0, offset=0)
+
+EXPECTED: dict[str, list[str]] = {
+    "account_update": ["other_field"],
+    "bare_change": ["sent"],
+    "bare_statuses": ["sent", "delivered"],
+    "call_status": ["other_field"],
+    "empty_entry": [],
+    "good_beside_bad": [
+        "bad:malformed_entry",
+        "bad:malformed_entry",
+        "bad:malformed_change",
+        "bad:malformed_value",
+        "bad:malformed_statuses",
+        "sent",
+        "bad:malformed_timestamp",
+        "bad:malformed_status",
+        "bad:malformed_timestamp",
+        "bad:missing_status",
+        "bad:missing_wamid",
+        "read",
+    ],
+    "inbound_message": ["message"],
+    "message_and_status": ["sent", "message"],
+    "no_entry": ["refused:no_entry"],
+    "no_statuses_at_all": ["empty"],
+    "not_an_object": ["refused:not_an_object"],
+    "other_object": ["other_object"],
+    "several_entries_changes_statuses": ["sent", "delivered", "read", "failed:131026"],
+    "status_delivered": ["delivered"],
+    "status_failed": ["failed:131026"],
+    "status_failed_code_0": ["failed:0"],
+    "status_failed_code_as_string": ["failed:131049"],
+    "status_failed_error_is_an_object": ["failed:131026"],
+    "status_failed_old_error_shape": ["failed:131026"],
+    "status_failed_unknown_transient_code": ["failed:999999"],
+    "status_failed_without_errors": ["failed:None"],
+    "status_group": ["delivered"],
+    "status_integer_timestamp": ["sent"],
+    "status_legacy_type": ["sent"],
+    "status_nul_in_error_text": ["failed:131000"],
+    "status_parent_id_spelling_1": ["sent"],
+    "status_parent_id_spelling_2": ["sent"],
+    "status_parent_id_spelling_3": ["sent"],
+    "status_played": ["read"],
+    "status_pricing_unknown_category": ["sent"],
+    "status_pricing_without_type": ["sent"],
+    "status_read": ["read"],
+    "status_sent": ["sent"],
+    "status_sent_without_conversation": ["sent"],
+    "status_unknown_fields": ["sent"],
+    "status_unknown_word": ["ignored:unknown_status"],
+    "status_without_recipient_id": ["sent"],
+    "system_error_code_0": ["system_error"],
+    "template_status_update": ["other_field"],
+    "timestamp_of_1970": ["refused:timestamp_too_old", "read"],
+    "timestamp_of_next_year": ["refused:timestamp_in_future", "read"],
+    "user_id_update": ["other_field"],
+    "user_preferences": ["other_field"],
+}
+
+
+def read(case: str) -> bytes:
+    return (FOLDER / f"{case}.json").read_bytes()
+
+
+def said(case: str) -> list[str]:
+    try:
+        return [_word(item) for item in parse_body(read(case))]
+    except Malformed as error:
+        return [f"refused:{error.reason}"]
+
+
+def _word(item: Item) -> str:
+    match item:
+        case OtherItem(kind):
+            return kind
+        case BadItem(reason, _):
+            return f"bad:{reason}"
+        case StatusItem():
+            return _decided(item)
+
+
+def _decided(item: StatusItem) -> str:
+    match decide(item, RECEIVED_AT, OURS, ORIGIN):
+        case RecipientEvent(kind=EventKind.FAILED, failure=failure):
+            assert failure is not None
+            return f"failed:{failure.code}"
+        case RecipientEvent(kind=kind):
+            return str(kind)
+        case Ignored(reason):
+            return f"ignored:{reason}"
+        case Refused(reason):
+            return f"refused:{reason}"
+
+
+def event_of(case: str) -> RecipientEvent:
+    [item] = parse_body(read(case))
+    assert isinstance(item, StatusItem)
+    event = decide(item, RECEIVED_AT, OURS, ORIGIN)
+    assert isinstance(event, RecipientEvent)
+    return event
+
+
+def bad_items(items: Iterable[Item]) -> list[BadItem]:
+    return [item for item in items if isinstance(item, BadItem)]
+
+
+def test_every_payload_file_has_an_expectation_and_the_other_way_round() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("case", sorted(EXPECTED))
+def test_payload(case: str) -> None:
+    assert said(case) == EXPECTED[case]
+
+
+def test_a_string_and_an_integer_timestamp_say_the_same_time() -> None:
+    assert event_of("status_integer_timestamp").occurred_at == event_of("status_sent").occurred_at
+
+
+def test_every_spelling_of_the_parent_id_is_read() -> None:
+    for spelling in (1, 2, 3):
+        [item] = parse_body(read(f"status_parent_id_spelling_{spelling}"))
+        assert isinstance(item, StatusItem)
+        assert item.parent_user_id == "US.ENT.11815799212886844830"
+
+
+def test_the_details_of_an_error_reach_the_failure() -> None:
+    failure = event_of("status_failed").failure
+    assert failure is not None
+    assert failure.reason == "Message undeliverable: Message could not be delivered."
+    assert failure.retry_class is RetryClass.NEVER
+
+
+def test_a_code_written_as_a_string_is_held_back_like_any_other() -> None:
+    failure = event_of("status_failed_code_as_string").failure
+    assert failure is not None
+    assert failure.retry_class is RetryClass.HELD_BACK
+
+
+def test_a_text_with_nul_can_be_stored() -> None:
+    failure = event_of("status_nul_in_error_text").failure
+    assert failure is not None
+    assert failure.reason == "Oddtext"
+
+
+def test_pricing_is_kept_whatever_its_category() -> None:
+    for case, kind, category in [
+        ("status_sent", "regular", "marketing"),
+        ("status_pricing_without_type", "", "marketing_lite"),
+        ("status_pricing_unknown_category", "regular", "general_purpose_ai"),
+    ]:
+        pricing = event_of(case).pricing
+        assert pricing is not None
+        assert (pricing.type, pricing.category) == (kind, category)
+
+
+def test_what_is_set_aside_is_a_body_of_its_own_that_fails_alone_for_the_same_reason() -> None:
+    bad = bad_items(parse_body(read("good_beside_bad")))
+    assert len(bad) == sum(word.startswith("bad:") for word in EXPECTED["good_beside_bad"])
+    for item in bad:
+        assert [again.reason for again in bad_items(parse_body(item.raw))] == [item.reason]

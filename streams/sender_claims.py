@@ -65,10 +65,18 @@ class Renewed:
 class Claims:
     """Claims in batches as asked, renews in rounds. `run` must be a task."""
 
-    def __init__(self, pool: Pool, *, lease_s: float, clock: Callable[[], float] = boot_time) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        lease_s: float,
+        clock: Callable[[], float] = boot_time,
+        progressed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._pool = pool
         self._lease_s = lease_s
         self._clock = clock
+        self._progressed = progressed
         self._renewals: GroupCommit[Claim, Renewed] = GroupCommit(self._renew_round, linger_s=0.002, round_max=500)
 
     async def run(self) -> None:
@@ -87,7 +95,7 @@ class Claims:
                 return await ledger.claim(connection, token, jobs, self._lease_s)
 
         # issued_at stays that of the first try: a row that is read back was judged then.
-        answers = await retrying("claim", once, give_up_after_s=self._lease_s)
+        answers = await retrying("claim", once, give_up_after_s=self._lease_s, tried=self._progressed)
         claims = {key: Claim(key[0], key[1], token) for key in answers}
         return Claimed(answers, claims, issued_at)
 
@@ -108,7 +116,9 @@ class Claims:
         return [Renewed(answers[claim.key], issued_at) for claim in claims]
 
 
-async def retrying(what: str, once: Callable[[], Awaitable[T]], *, give_up_after_s: float) -> T:
+async def retrying(
+    what: str, once: Callable[[], Awaitable[T]], *, give_up_after_s: float, tried: Callable[[], None] = lambda: None
+) -> T:
     """Repeat what failed for a passing reason, with backoff. Raises ClaimsUnreachable, or what is no such reason."""
     deadline, tries = time.monotonic() + give_up_after_s, 0
     while True:
@@ -118,6 +128,7 @@ async def retrying(what: str, once: Callable[[], Awaitable[T]], *, give_up_after
             if not is_transient(error):
                 raise
             tries += 1
+            tried()
             metrics.RETRIES.labels("sender").inc()
             _log.warning("Postgres did not answer", what=what, tries=tries, error=type(error).__name__)
             if time.monotonic() > deadline:

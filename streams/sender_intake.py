@@ -1,19 +1,21 @@
 """Where jobs become claims: decoding, distinct jobs in id order, as many claims as there are free slots.
 
 The claim is the durable effect, so a batch may be acknowledged after it, and sending goes on in a bounded window:
-slow answers hold up only themselves. Nothing here posts, and nothing is claimed after `close`.
+slow answers hold up only themselves. Nothing here posts.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from runtime import metrics
 from runtime.kafka import Record
+from runtime.process import Transient
 from schemas.codec import PRODUCER, Malformed, decode
 from schemas.dead_letters import DeadLetter
 from schemas.jobs import SendJob
@@ -29,7 +31,14 @@ BACKLOG_S = 0.4
 """Claims stop while permits are handed out further ahead than this: most posts then need no renewal."""
 BACKLOG_PAUSE_S = 0.02
 
+GRACE_S = 5.0
+"""A batch in hand at the stop may still be claimed for so long."""
+
 _log = structlog.get_logger(STAGE)
+
+
+class Unfinished(Transient):
+    """The process stops with a batch in hand that could not be claimed in time."""
 
 
 class RawRecord(Protocol):
@@ -106,6 +115,7 @@ class Intake:
         tasks: asyncio.TaskGroup,
         publisher: Publisher,
         jobs_topic: str,
+        progressed: Callable[[], None] = lambda: None,
     ) -> None:
         self._claims = claims
         self._gate = gate
@@ -115,27 +125,27 @@ class Intake:
         self._tasks = tasks
         self._publisher = publisher
         self._jobs_topic = jobs_topic
-        self._is_closed = False
+        self._progressed = progressed
+        self._closes_at: float | None = None
 
-    def close(self) -> None:
-        """Claim nothing more. A batch in hand is then never finished, so that it is not acknowledged."""
-        self._is_closed = True
+    def close(self, grace_s: float = GRACE_S) -> None:
+        """The process stops: finish the batch in hand within the grace, or leave it unacknowledged."""
+        self._closes_at = time.monotonic() + grace_s
 
     async def take(self, records: Sequence[RawRecord]) -> None:
         """Claim or refuse every job of a batch; returns when that is durable, so that the batch may be acknowledged."""
         jobs = await self._decoded(records)
         while jobs:
+            await self._unless_closed()
             await self._rate_allows(jobs[0].phone_number_id)
             slots = await self._window.take(len(jobs))
-            if self._is_closed:
-                self._window.give_back(slots)
-                await asyncio.Event().wait()  # until this batch is cancelled: it must not be acknowledged
-            chunk, jobs = jobs[:slots], jobs[slots:]
             try:
+                chunk, jobs = jobs[:slots], jobs[slots:]
                 claimed = await self._claims.claim(chunk)
             except BaseException:
                 self._window.give_back(slots)
                 raise
+            self._progressed()
             self._start(chunk, claimed)
 
     def _start(self, chunk: list[SendJob], claimed: Claimed) -> None:
@@ -159,8 +169,16 @@ class Intake:
         metrics.SENDER_IN_FLIGHT.set(self._window.in_flight)
 
     async def _rate_allows(self, phone_number_id: str) -> None:
-        while self._gate.backlog_s(phone_number_id) > BACKLOG_S:  # noqa: ASYNC110 - it is time that we wait for
+        while self._gate.backlog_s(phone_number_id) > BACKLOG_S:
+            await self._unless_closed()
+            self._progressed()  # we wait on purpose: that is no stall
             await asyncio.sleep(BACKLOG_PAUSE_S)
+
+    async def _unless_closed(self) -> None:
+        """Raises Unfinished after the grace, once the sends in flight are done: the end of the process cuts them."""
+        if self._closes_at is not None and time.monotonic() > self._closes_at:
+            await self._window.empty()
+            raise Unfinished("the rest of a batch is left to the next process")
 
     async def _decoded(self, records: Sequence[RawRecord]) -> list[SendJob]:
         """Distinct jobs in id order, so that senders lock in one order; the malformed ones are dead-lettered."""

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from runtime.dead_letter_limit import DeadLetterLimit
 from runtime.kafka import AsyncPublisher
 from runtime.process import Transient
 from runtime.settings import Settings
@@ -128,6 +129,7 @@ async def sending(
             tasks=tasks,
             publisher=publisher,
             jobs_topic=settings.topic(Topic.SEND_JOBS),
+            limit=DeadLetterLimit(settings.dead_letter_rate_max),
             progressed=progressed,
         )
         sender = Sender(intake, sends, window)

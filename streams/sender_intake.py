@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 
 from runtime import metrics
+from runtime.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from runtime.kafka import Record
 from runtime.process import Transient
 from schemas.codec import PRODUCER, Malformed, decode
@@ -115,6 +116,7 @@ class Intake:
         tasks: asyncio.TaskGroup,
         publisher: Publisher,
         jobs_topic: str,
+        limit: DeadLetterLimit,
         progressed: Callable[[], None] = lambda: None,
     ) -> None:
         self._claims = claims
@@ -125,6 +127,7 @@ class Intake:
         self._tasks = tasks
         self._publisher = publisher
         self._jobs_topic = jobs_topic
+        self._limit = limit
         self._progressed = progressed
         self._closes_at: float | None = None
 
@@ -195,5 +198,16 @@ class Intake:
                 continue
             jobs[str(job.recipient_id), job.attempt] = job
         if dead:
-            await self._publisher.publish_batch(dead)
+            await self._dead_letter(dead, len(records))
         return [jobs[key] for key in sorted(jobs)]
+
+    async def _dead_letter(self, dead: list[Record], items: int) -> None:
+        """Set records aside. Raises TooManyDeadLetters, after the sends in flight: the end of the process cuts them."""
+        now_s = time.monotonic()
+        try:
+            self._limit.require(now_s, len(dead), items)
+        except TooManyDeadLetters:
+            await self._window.empty()
+            raise
+        await self._publisher.publish_batch(dead)
+        self._limit.add(now_s, len(dead))

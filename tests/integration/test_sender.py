@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from runtime.dead_letter_limit import TooManyDeadLetters
 from runtime.kafka import PublishFailed, Record
 from runtime.settings import Settings
 from schemas.codec import encode
@@ -202,6 +203,15 @@ async def test_a_malformed_job_is_dead_lettered_and_its_neighbours_are_sent(benc
     letter = read_headers(dead[0][3])
     assert (letter.stage, letter.reason) == ("sender", "malformed")
     assert (letter.origin_partition, letter.origin_offset) == (3, 17)
+
+
+async def test_too_many_malformed_jobs_stop_the_stage_and_are_kept(database_url: str) -> None:
+    async with a_bench(database_url, dead_letter_rate_max=2) as bench:
+        await bench.take(await bench.world.release(1))
+        with pytest.raises(TooManyDeadLetters):
+            await bench.sender.intake.take([Raw(b"x")] * 3)
+        assert await bench.ledger_rows() == [("accepted", True)]
+        assert [record[0] for record in bench.kafka.records] == ["p.recipient.events"]
 
 
 @pytest.mark.parametrize(

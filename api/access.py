@@ -1,0 +1,129 @@
+"""Who may speak to the API, and how much: the first thing that sees a request, as a plain ASGI middleware.
+
+With keys set, every request but the probes needs one. Without, the API listens on loopback only, and there it
+checks Host and Origin: any web page in the operator's browser can post to loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import answer
+
+OPEN_PATHS = frozenset({"/health", "/ready"})
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+BODY_BYTES_MAX = 8 * 1024 * 1024
+"""10,000 recipients with half a kilobyte of parameters each, and some room."""
+BODY_TIMEOUT_S = 30.0
+
+
+class TooLarge(Exception):
+    """The body has more bytes than we take."""
+
+
+class Access:
+    """Refuses requests that may not be made, and bodies that are too large; hands on the others, body read."""
+
+    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr], body_bytes_max: int = BODY_BYTES_MAX) -> None:
+        self._app = app
+        self._keys = [key.get_secret_value().encode() for key in keys]
+        self._body_bytes_max = body_bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = None if scope["path"] in OPEN_PATHS else self._refusal(headers)
+        if refusal is not None:
+            status, code, detail = refusal
+            await answer(status, code, detail, headers=_CHALLENGE if status == 401 else None)(scope, receive, send)
+            return
+        try:
+            body = await asyncio.wait_for(_read(headers, receive, self._body_bytes_max), BODY_TIMEOUT_S)
+        except TooLarge:
+            detail = f"A body has at most {self._body_bytes_max} bytes."
+            await answer(413, "body_too_large", detail, headers={"Connection": "close"})(scope, receive, send)
+        except TimeoutError:
+            await answer(408, "body_too_slow", "The body did not come in time.")(scope, receive, send)
+        else:
+            await self._app(scope, _replay(body, receive), send)
+
+    def _refusal(self, headers: Headers) -> tuple[int, str, str] | None:
+        if self._keys:
+            return None if self._is_key(headers) else (401, "key_required", "A valid X-API-Key or Bearer is needed.")
+        if not is_loopback_authority(headers.get("host", "")):
+            return 403, "foreign_host", "This API answers to localhost only."
+        origin = headers.get("origin")
+        if origin is not None and not is_loopback_origin(origin):
+            return 403, "foreign_origin", "This API does not answer to other web pages."
+        return None
+
+    def _is_key(self, headers: Headers) -> bool:
+        given = headers.get("x-api-key")
+        if given is None:
+            scheme, _, token = headers.get("authorization", "").partition(" ")
+            given = token.strip() if scheme.lower() == "bearer" else ""
+        # Every key is compared, whatever matches: the time must not say which.
+        matches = [hmac.compare_digest(given.encode(), key) for key in self._keys]
+        return any(matches)
+
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+def is_loopback_authority(authority: str) -> bool:
+    """Whether `host[:port]` names this machine."""
+    try:
+        parts = urlsplit(f"//{authority}")
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.hostname in LOOPBACK_NAMES and parts.netloc == authority and "@" not in authority
+
+
+def is_loopback_origin(origin: str) -> bool:
+    """Whether a web page of this machine speaks."""
+    scheme, separator, authority = origin.partition("://")
+    return scheme in ("http", "https") and bool(separator) and is_loopback_authority(authority)
+
+
+async def _read(headers: Headers, receive: Receive, bytes_max: int) -> bytes:
+    stated = headers.get("content-length", "0")
+    if stated.isascii() and stated.isdigit() and int(stated[:20]) > bytes_max:
+        raise TooLarge
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise TooLarge
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    is_told = False
+
+    async def replay() -> Message:
+        nonlocal is_told
+        if is_told:
+            return await receive()
+        is_told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,176 @@
+"""What the API takes and gives, as pydantic models: the OpenAPI document is made from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from domain.days import UnknownTimeZone, zone
+from domain.lifecycle import CampaignStatus
+from domain.status import Status
+from sinks.campaigns import PAUSED_BY_OPERATOR
+from sinks.subscriptions import Source
+
+RECIPIENTS_MAX = 10_000
+"""In one call."""
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL stores no NUL, and UTF-8 knows no half of a surrogate pair."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("contains a character that cannot be stored")
+    return text
+
+
+def _known_zone(name: str) -> str:
+    try:
+        zone(name)
+    except UnknownTimeZone:
+        raise ValueError("is no IANA time zone such as America/Sao_Paulo") from None
+    return name
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_storable)]
+
+
+class _Taken(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CampaignIn(_Taken):
+    """A new campaign."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "Test Campaign",
+                "template_name": "your_template",
+                "language_code": "en_US",
+                "daily_send_limit": 250,
+            }
+        }
+    )
+
+    name: Text
+    template_name: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_]+$")]
+    language_code: Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2,4})?$", description="as en or en_US")]
+    daily_send_limit: Annotated[int, Field(gt=0, le=2_147_483_647, strict=True)] | None = None
+    phone_number_id: Annotated[str, Field(pattern=r"^[0-9]{1,64}$")] | None = None
+    time_zone: Annotated[str, Field(max_length=100), AfterValidator(_known_zone)] = "UTC"
+
+
+class CampaignOut(BaseModel):
+    """A campaign as it stands."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+    template_name: str
+    language_code: str
+    daily_send_limit: int | None
+    phone_number_id: str
+    time_zone: str
+    status: CampaignStatus
+    pause_reason: str | None
+    activated_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CampaignsOut(BaseModel):
+    """A page of campaigns, the newest first; `next` is the next page's `before`."""
+
+    campaigns: list[CampaignOut]
+    next: UUID | None = None
+
+
+class PauseIn(_Taken):
+    """Why it is paused."""
+
+    reason: Text = PAUSED_BY_OPERATOR
+
+
+class RecipientsIn(_Taken):
+    """People to write to: numbers, or objects with `phone_number` and `template_parameters`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"phone_numbers": ["14694652751", "19453083188"]}})
+
+    phone_numbers: Annotated[list[Any], Field(min_length=1, max_length=RECIPIENTS_MAX)]
+
+
+class Refused(BaseModel):
+    """One that was not added; `index` is its place in the request."""
+
+    index: int
+    value: Any
+    reason: str
+
+
+class RecipientsAdded(BaseModel):
+    """What became of a call."""
+
+    added: int
+    duplicates: list[Refused]
+    invalid: list[Refused]
+
+
+class RecipientOut(BaseModel):
+    """One row, with the columns of the original table."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    campaign_id: UUID
+    phone_number: str
+    status: Status
+    whatsapp_message_id: str | None
+    scheduled_send_date: datetime | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    read_at: datetime | None
+    failed_at: datetime | None
+    failure_reason: str | None
+    retry_count: int
+    max_retries: int
+    template_parameters: Any
+    created_at: datetime
+    updated_at: datetime
+    attempt: int
+    failure_code: int | None
+    next_attempt_at: datetime | None
+
+
+class RecipientsOut(BaseModel):
+    """A page of recipients; `next` is the next page's `after`."""
+
+    recipients: list[RecipientOut]
+    next: UUID | None = None
+
+
+class ProcessedOut(BaseModel):
+    """What a release by hand did, over all active campaigns."""
+
+    released: int
+    skipped: int
+    due_later: int
+    """Still to be sent: planned for later, waiting for a retry, or out of today's budget."""
+    already_released: int
+    """Released before and not answered yet."""
+
+
+class SubscriptionIn(_Taken):
+    """Whether the operator allows messages to this person."""
+
+    subscribed: Annotated[bool, Field(strict=True)]
+
+
+class SubscriptionOut(BaseModel):
+    """Whether this person may be written to, and who says no."""
+
+    subscribed: bool
+    out_by: list[Source]

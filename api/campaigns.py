@@ -1,0 +1,100 @@
+"""Campaigns: create, look, and change their state."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from api.bodies import CampaignIn, CampaignOut, CampaignsOut, PauseIn
+from api.idempotency import UseOnce
+from api.problems import Problem
+from api.services import UseCampaignId, UseConnection, UseServices
+from domain.lifecycle import Action
+from schemas.model import CampaignId
+from schemas.stats import CampaignStats
+from sinks import campaigns, stats
+from sinks.campaigns import NewCampaign, UnknownCampaign
+from sinks.database import Connection
+
+router = APIRouter(prefix="/api/marketing/campaigns", tags=["campaigns"])
+
+
+@router.post("", status_code=201, response_model=CampaignOut)
+async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce) -> JSONResponse:
+    """Create a draft: nothing is sent before it is activated."""
+    number = body.phone_number_id or services.settings.whatsapp_phone_number_id
+    if not number:
+        detail = "phone_number_id is needed: no default number is set."
+        raise Problem(422, "invalid_field", detail, field="phone_number_id")
+    new = NewCampaign(**{**body.model_dump(), "phone_number_id": number})
+
+    async def create(connection: Connection) -> CampaignOut:
+        return CampaignOut.model_validate(await campaigns.create(connection, new))
+
+    return await once.do(201, create)
+
+
+@router.get("")
+async def list_campaigns(
+    connection: UseConnection, limit: Annotated[int, Query(ge=1, le=500)] = 50, before: UUID | None = None
+) -> CampaignsOut:
+    """The newest campaigns first."""
+    found = await campaigns.newest(connection, limit + 1, before)
+    page = [CampaignOut.model_validate(each) for each in found[:limit]]
+    return CampaignsOut(campaigns=page, next=page[-1].id if len(found) > limit else None)
+
+
+@router.get("/{campaign_id}")
+async def read_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
+    """One campaign."""
+    return CampaignOut.model_validate(await campaigns.read(connection, campaign_id))
+
+
+@router.post("/{campaign_id}/activate")
+async def activate(campaign_id: UseCampaignId, services: UseServices, connection: UseConnection) -> CampaignOut:
+    """Plan everybody over the days, and start sending."""
+    return await _act(campaign_id, Action.ACTIVATE, services, connection)
+
+
+@router.post("/{campaign_id}/pause")
+async def pause(
+    campaign_id: UseCampaignId, services: UseServices, connection: UseConnection, body: PauseIn | None = None
+) -> CampaignOut:
+    """Stop within two seconds; what was not sent waits for the resume."""
+    reason = (body or PauseIn()).reason
+    return await _act(campaign_id, Action.PAUSE, services, connection, reason)
+
+
+@router.post("/{campaign_id}/resume")
+async def resume(campaign_id: UseCampaignId, services: UseServices, connection: UseConnection) -> CampaignOut:
+    """Go on after a pause."""
+    return await _act(campaign_id, Action.RESUME, services, connection)
+
+
+@router.post("/{campaign_id}/cancel")
+async def cancel(campaign_id: UseCampaignId, services: UseServices, connection: UseConnection) -> CampaignOut:
+    """Stop for ever: who still waits is skipped. What was sent keeps its statuses."""
+    return await _act(campaign_id, Action.CANCEL, services, connection)
+
+
+@router.get("/{campaign_id}/stats", tags=["stats"])
+async def read_stats(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignStats:
+    """The funnel at this moment, exactly."""
+    found = (await stats.read(connection, [CampaignId(campaign_id)])).get(CampaignId(campaign_id))
+    if found is None:
+        raise UnknownCampaign
+    return found
+
+
+async def _act(
+    campaign_id: UUID,
+    action: Action,
+    services: UseServices,
+    connection: UseConnection,
+    reason: str = campaigns.PAUSED_BY_OPERATOR,
+) -> CampaignOut:
+    done = await campaigns.act(connection, campaign_id, action, services.clock(), reason)
+    return CampaignOut.model_validate(done)

@@ -1,0 +1,39 @@
+"""Probes: `/health` says that this process answers, `/ready` that what it depends on does."""
+
+from __future__ import annotations
+
+import psycopg
+import psycopg_pool
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from api.services import UseServices
+from schemas.topics import Topic
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+async def ready(services: UseServices) -> JSONResponse:
+    """Postgres and Kafka answer."""
+    checks = {
+        "postgres": await _is_postgres_there(services),
+        "kafka": await services.publisher.is_reachable(services.settings.topic(Topic.SEND_JOBS)),
+    }
+    is_ready = all(checks.values())
+    return JSONResponse({"status": "ready" if is_ready else "not_ready", "checks": checks}, 200 if is_ready else 503)
+
+
+async def _is_postgres_there(services: UseServices) -> bool:
+    try:
+        async with services.pool.connection(timeout=2.0) as connection:
+            await connection.execute("SELECT 1")
+    except (psycopg.Error, psycopg_pool.PoolTimeout):
+        return False
+    return True

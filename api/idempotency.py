@@ -1,0 +1,62 @@
+"""`Idempotency-Key` on creates: the same request again gets the stored answer, and does nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from api.problems import Problem
+from api.services import UseConnection
+from sinks import idempotency
+from sinks.database import Connection
+
+HEADER = "Idempotency-Key"
+REPLAYED = {"Idempotent-Replayed": "true"}
+
+Work = Callable[[Connection], Awaitable[BaseModel]]
+
+
+class Once:
+    """Does the work of a request at most once per key."""
+
+    def __init__(self, connection: Connection, key: str | None, request_hash: bytes) -> None:
+        self._connection = connection
+        self._key = key
+        self._request_hash = request_hash
+
+    async def do(self, status: int, work: Work) -> JSONResponse:
+        """The answer of `work`, or the one that was stored. What fails is not stored.
+
+        Raises Problem: 409 while the first request runs, 422 where the key belongs to another request.
+        """
+        if self._key is None:
+            return JSONResponse((await work(self._connection)).model_dump(mode="json"), status)
+        async with self._connection.transaction():
+            if not await idempotency.is_held(self._connection, self._key):
+                raise Problem(409, "request_in_progress", "The first request with this key is still running.")
+            stored = await idempotency.find(self._connection, self._key)
+            if stored is None:
+                body = (await work(self._connection)).model_dump(mode="json")
+                answered = idempotency.StoredAnswer(self._request_hash, status, body)
+                await idempotency.store(self._connection, self._key, answered)
+                return JSONResponse(body, status)
+        if stored.request_hash != self._request_hash:
+            raise Problem(422, "idempotency_key_reused", "This key belongs to another request.", field=HEADER)
+        return JSONResponse(stored.body, stored.status, REPLAYED)
+
+
+async def _once(
+    request: Request,
+    connection: UseConnection,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
+) -> Once:
+    asked = b"\0".join([request.method.encode(), request.url.path.encode(), await request.body()])
+    return Once(connection, idempotency_key, hashlib.sha256(asked).digest())
+
+
+UseOnce = Annotated[Once, Depends(_once)]

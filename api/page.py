@@ -1,0 +1,77 @@
+"""The page at `/`: the newest campaigns and where they stand, as plain HTML without any script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from api.services import UseConnection
+from schemas.model import CampaignId
+from schemas.stats import CampaignStats
+from sinks import campaigns, stats
+
+CAMPAIGNS_MAX = 100
+REFRESH_S = 5
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+_COLUMNS = (
+    ("Campaign", lambda s: s.campaign_name),
+    ("Status", lambda s: s.status),
+    ("Total", lambda s: s.total_target),
+    ("Pending", lambda s: s.pending),
+    ("Queued", lambda s: s.queued),
+    ("Sent", lambda s: s.sent),
+    ("Delivered", lambda s: s.delivered),
+    ("Read", lambda s: s.read),
+    ("Failed", lambda s: s.failed),
+    ("Skipped", lambda s: s.skipped),
+    ("Unknown", lambda s: s.unknown),
+    ("Progress", lambda s: f"{s.progress_percentage} %"),
+    ("Delivery", lambda s: f"{s.delivery_rate} %"),
+    ("Read rate", lambda s: f"{s.read_rate} %"),
+)
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }
+table { border-collapse: collapse }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid #8884; text-align: right }
+th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
+"""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def page(connection: UseConnection) -> HTMLResponse:
+    """The newest campaigns."""
+    found = await campaigns.newest(connection, CAMPAIGNS_MAX)
+    ids = [CampaignId(each.id) for each in found]
+    read = await stats.read(connection, ids)
+    return HTMLResponse(render(read[each] for each in ids if each in read), headers=HEADERS)
+
+
+def render(campaigns_stats: Iterable[CampaignStats]) -> str:
+    """The page. Everything that somebody typed is escaped."""
+    head = "".join(f"<th>{name}</th>" for name, _ in _COLUMNS)
+    rows = [_row(each) for each in campaigns_stats]
+    body = "".join(rows) or f'<tr><td colspan="{len(_COLUMNS)}">No campaigns yet.</td></tr>'
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Campaigns</title>'
+        f'<meta http-equiv="refresh" content="{REFRESH_S}"><style>{_STYLE}</style></head>'
+        f"<body><h1>Campaigns</h1><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></body></html>"
+    )
+
+
+def _row(each: CampaignStats) -> str:
+    return "<tr>" + "".join(f"<td>{escape(str(value(each)))}</td>" for _, value in _COLUMNS) + "</tr>"

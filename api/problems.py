@@ -1,0 +1,111 @@
+"""Errors as `application/problem+json`, each with a code that programs may branch on. The one table of them.
+
+What an error says is ours: never a statement of SQL, an address, or a value that was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+import psycopg_pool
+import structlog
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from domain.lifecycle import WrongState
+from runtime.logs import mask_text
+from sinks.campaigns import UnknownCampaign
+from sinks.database import is_transient
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+
+log = structlog.get_logger("api")
+
+
+class Problem(HTTPException):
+    """An answer that is an error. `errors` name fields."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, detail, dict(headers) if headers else None)
+        self.code = code
+        self.errors = [{"field": field, "message": detail}] if field else []
+
+
+def answer(
+    status: int,
+    code: str,
+    detail: str,
+    errors: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """A problem as a response."""
+    body: dict[str, Any] = {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code}
+    body["detail"] = detail
+    if errors:
+        body["errors"] = list(errors)
+    return JSONResponse(body, status, headers, MEDIA_TYPE)
+
+
+def register(app: FastAPI) -> None:
+    """Answer every error of `app` as a problem."""
+    app.add_exception_handler(StarletteHTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(UnknownCampaign, _unknown_campaign)
+    app.add_exception_handler(WrongState, _wrong_state)
+    app.add_exception_handler(psycopg.Error, _database)
+    app.add_exception_handler(psycopg_pool.PoolTimeout, _database)
+    app.add_exception_handler(Exception, _bug)
+
+
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    if isinstance(error, Problem):
+        return answer(error.status_code, error.code, str(error.detail), error.errors, error.headers)
+    code = _CODES.get(error.status_code, "bad_request")
+    return answer(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _validation(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return answer(400, "malformed_json", "The body is not JSON.")
+    errors = [{"field": _field(item["loc"]), "message": item["msg"], "type": item["type"]} for item in found[:50]]
+    named = ", ".join(dict.fromkeys(item["field"] for item in errors))
+    return answer(422, "invalid_field", f"Wrong or missing: {named}", errors)
+
+
+def _field(location: Sequence[Any]) -> str:
+    """`body.phone_numbers` is `phone_numbers` to the one who wrote it."""
+    parts = [str(part) for part in location]
+    return ".".join(parts[1:]) if len(parts) > 1 else "".join(parts)
+
+
+async def _unknown_campaign(_request: Request, _error: Exception) -> JSONResponse:
+    return answer(404, "unknown_campaign", "There is no such campaign.")
+
+
+async def _wrong_state(_request: Request, error: Exception) -> JSONResponse:
+    return answer(409, "wrong_state", str(error))
+
+
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    if not is_transient(error):
+        return await _bug(request, error)
+    log.warning("not answered: Postgres is away", error=mask_text(str(error)).strip())
+    return answer(503, "unavailable", "Try again soon.", headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def _bug(_request: Request, error: Exception) -> JSONResponse:
+    log.error("a bug", exc_info=error)
+    return answer(500, "internal_error", "Something is wrong with the server; its log says what.")

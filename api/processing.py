@@ -1,0 +1,50 @@
+"""`process-daily`: the same release that the scheduler does, now and by hand, and the jobs published at once.
+
+It takes no lock: the budgets and rows hold with any number of releasers.
+"""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import APIRouter
+
+from api.bodies import ProcessedOut
+from api.services import UseServices
+from runtime import metrics
+from runtime.kafka import PublishFailed
+from sinks import release
+from sinks.database import connect
+from sinks.outbox import publish_jobs
+
+STEPS_MAX = 20
+"""A second's rate is released at once, and then what the next moments allow: no call goes on for long."""
+
+router = APIRouter(prefix="/api/marketing", tags=["campaigns"])
+log = structlog.get_logger("api")
+
+
+@router.post("/process-daily")
+async def process_daily(services: UseServices) -> ProcessedOut:
+    """Release what is due, as far as rates and daily limits allow, without waiting for the scheduler."""
+    settings = services.settings
+    rates = release.Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
+    url = settings.database_url.get_secret_value()
+    released = skipped = 0
+    connection = await connect(url, application_name="campaigns-api-release", session=release.RELEASER_SESSION)
+    async with connection:
+        _, already_released = await release.count_not_released(connection)
+        for _ in range(STEPS_MAX):
+            step = await release.release_step(connection, rates)
+            if not step.jobs and not step.skipped:
+                break
+            released += len(step.jobs)
+            skipped += step.skipped
+            metrics.SCHEDULER_RELEASED.inc(len(step.jobs))
+            try:
+                await publish_jobs(services.pool.connection, services.publisher, settings, step.jobs)
+            except PublishFailed as error:
+                # They are released, and durable: the scheduler publishes what it finds unpublished.
+                log.warning("released, but not published yet", jobs=len(step.jobs), error=str(error))
+                break
+        due_later, _ = await release.count_not_released(connection)
+    return ProcessedOut(released=released, skipped=skipped, due_later=due_later, already_released=already_released)

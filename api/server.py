@@ -1,0 +1,36 @@
+"""The API as a process. It must not listen beyond loopback without a key."""
+
+from __future__ import annotations
+
+import asyncio
+
+from api.access import LOOPBACK_NAMES
+from api.app import make_app
+from api.services import Services
+from runtime.http import serve
+from runtime.kafka import AsyncPublisher
+from runtime.settings import Settings, WrongSettings
+from sinks import database
+
+POOL_SIZE = 8
+SESSION = {"idle_in_transaction_session_timeout": "10s", "jit": "off"}
+"""A client that froze in a transaction holds its rows for no longer."""
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop`. Raises WrongSettings where everybody could command."""
+    require_keys(settings)
+    url = settings.database_url.get_secret_value()
+    publisher = AsyncPublisher(settings)
+    try:
+        async with database.pool(url, application_name="campaigns-api", size=POOL_SIZE, session=SESSION) as pool:
+            app = make_app(Services(settings, pool, publisher))
+            await serve(app, settings.api_host, settings.api_port, stop)
+    finally:
+        await publisher.close()
+
+
+def require_keys(settings: Settings) -> None:
+    """Raises WrongSettings where the API would listen beyond loopback without a key, or a key is too weak."""
+    if not settings.api_keys and settings.api_host.strip("[]") not in LOOPBACK_NAMES:
+        raise WrongSettings("CAMPAIGNS_API_KEYS: is needed unless CAMPAIGNS_API_HOST is loopback")

@@ -1,0 +1,58 @@
+"""What the routes work with, and how they ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+
+from runtime.kafka import AsyncPublisher
+from runtime.settings import Settings
+from sinks.campaigns import UnknownCampaign
+from sinks.database import Connection, Pool
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each for the whole process."""
+
+    settings: Settings
+    pool: Pool
+    publisher: AsyncPublisher
+    clock: Callable[[], datetime] = _utc_now
+
+
+def _services(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+UseServices = Annotated[Services, Depends(_services)]
+
+
+async def _connection(services: UseServices) -> AsyncIterator[Connection]:
+    async with services.pool.connection() as connection:
+        yield connection
+
+
+UseConnection = Annotated[Connection, Depends(_connection, scope="function")]
+"""Lent until the route returns, not until its answer is read by a slow client."""
+
+
+def _campaign_id(campaign_id: Annotated[str, Path(description="The campaign's id (UUID)")]) -> UUID:
+    try:
+        return UUID(campaign_id)
+    except ValueError:
+        raise UnknownCampaign from None
+
+
+UseCampaignId = Annotated[UUID, Depends(_campaign_id)]

@@ -1,0 +1,42 @@
+"""Who may be written to, as far as the operator decides it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.bodies import SubscriptionIn, SubscriptionOut
+from api.problems import Problem
+from api.services import UseConnection, UseServices
+from domain.phone_numbers import InvalidPhoneNumber, normalise
+from sinks import subscriptions
+
+router = APIRouter(prefix="/api/marketing/subscriptions", tags=["subscriptions"])
+
+
+@router.put("/{phone}")
+async def state_subscription(
+    phone: str, body: SubscriptionIn, services: UseServices, connection: UseConnection
+) -> SubscriptionOut:
+    """Opt a person out, or take that back. In force with the answer; a person's own STOP is not taken back by it."""
+    found = await subscriptions.state(
+        connection,
+        _person(phone),
+        subscriptions.Source.OPERATOR,
+        subscribed=body.subscribed,
+        occurred_at=services.clock(),
+    )
+    return SubscriptionOut(subscribed=found.subscribed, out_by=list(found.out_by))
+
+
+@router.get("/{phone}")
+async def read_subscription(phone: str, connection: UseConnection) -> SubscriptionOut:
+    """Whether a person may be written to."""
+    found = await subscriptions.read(connection, _person(phone))
+    return SubscriptionOut(subscribed=found.subscribed, out_by=list(found.out_by))
+
+
+def _person(phone: str) -> str:
+    try:
+        return normalise(phone)
+    except InvalidPhoneNumber as invalid:
+        raise Problem(422, "invalid_field", f"phone: {invalid.reason}", field="phone") from None

@@ -1,4 +1,4 @@
-"""Bringing database and topics to what this version expects: `db migrate`, `topics apply`, and every `up` and `demo`."""
+"""Bringing database and topics to what this version expects: `db migrate`, `topics apply`, and for `up` and `demo`."""
 
 from __future__ import annotations
 

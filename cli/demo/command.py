@@ -112,6 +112,7 @@ def _play(stage: Stage, wishes: Wishes, screen: Screen) -> Outcome:
             killing=killing,
             stats=evidence.reported,
             failures=_failures(evidence),
+            failure_texts=_texts(evidence),
             statuses_said=int(simulator.state()["statuses_said"]),
             seconds=seconds,
             sending_s=max(sent_until - started, 0.1),
@@ -205,11 +206,16 @@ def _posts(stage: Stage, entries: list[dict[str, Any]]) -> tuple[list[Post], Map
 
 
 def _failures(evidence: Evidence) -> dict[str, int]:
-    """Failed rows by code and text."""
-    return dict(
-        Counter(
-            f"{row.failure_code} {row.failure_reason}" if row.failure_code is not None else str(row.failure_reason)
-            for row in evidence.rows
-            if row.status == "failed"
-        )
-    )
+    """Failed rows by code; by their own reason where Meta gave no code."""
+    failed = [row for row in evidence.rows if row.status == "failed"]
+    return dict(Counter(str(row.failure_reason if row.failure_code is None else row.failure_code) for row in failed))
+
+
+def _texts(evidence: Evidence) -> dict[str, str]:
+    """What Meta says about each code, in its shortest words."""
+    texts: dict[str, str] = {}
+    for row in evidence.rows:
+        code, said = str(row.failure_code), row.failure_reason or ""
+        if row.status == "failed" and row.failure_code is not None:
+            texts[code] = min(texts.get(code, said), said, key=len)
+    return texts

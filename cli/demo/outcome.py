@@ -19,6 +19,8 @@ class Outcome:
     stats: Mapping[str, Any]
     """As the REST API says them."""
     failures: Mapping[str, int]
+    """By code."""
+    failure_texts: Mapping[str, str]
     statuses_said: int
     seconds: float
     """From the activation to rest."""

@@ -73,9 +73,9 @@ class Screen:
             table.add_row(word, str(stats[word]), "")
         self.console.print(table)
         if outcome.failures:
-            failures = Table("failures by reason", "recipients", box=None, pad_edge=False)
-            for reason, count in sorted(outcome.failures.items(), key=lambda each: -each[1]):
-                failures.add_row(reason, str(count))
+            failures = Table("failures by reason", "recipients", "", box=None, pad_edge=False)
+            for code, count in sorted(outcome.failures.items(), key=lambda each: -each[1]):
+                failures.add_row(code, str(count), outcome.failure_texts.get(code, "").partition(":")[0])
             self.console.print(failures)
         self.say(
             f"{outcome.verdict.messages_accepted} messages in {outcome.sending_s:.1f} s "

@@ -1,4 +1,4 @@
--- The whole schema, first version. Facts are stored; status, retry_count, failure_reason and next_attempt_at are generated
+-- The whole schema: what all migrations together make. Facts are stored; status, retry_count, failure_reason and next_attempt_at are generated
 -- from them, so that nothing can disagree with the facts. See docs/architecture.md for the meaning of each fact.
 
 -- Time-ordered ids on PostgreSQL 15 to 18 (RFC 9562, version 7): 48 bits of Unix milliseconds, then randomness.
@@ -162,6 +162,7 @@ CREATE TABLE messages (
     attempt           smallint CHECK (attempt BETWEEN 1 AND 62),
     phone_number_id   text,
     first_seen_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    accepted_at       timestamptz,
     sent_at           timestamptz,
     delivered_at      timestamptz,
     read_at           timestamptz,
@@ -171,6 +172,7 @@ CREATE TABLE messages (
     failure_text      text COLLATE "C",
     failure_class     text COLLATE "C",
     failure_backoff_s integer,
+    held_back         boolean NOT NULL DEFAULT false,
     pricing_at        timestamptz,
     pricing_type      text COLLATE "C",
     pricing_category  text COLLATE "C",
@@ -289,9 +291,12 @@ CREATE TABLE campaign_stats (
     campaign_id       uuid PRIMARY KEY,
     version           bigint NOT NULL DEFAULT 0,
     published_version bigint NOT NULL DEFAULT 0,
+    campaign_status   text,
     folded_at         timestamptz,
     published_at      timestamptz
 );
+
+COMMENT ON COLUMN campaign_stats.campaign_status IS 'The status that this version tells; another one makes a new version';
 
 -- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<code>, skip/<reason>.
 -- The three trigger functions differ in their source rows only, so they are made from one text.
@@ -411,7 +416,7 @@ $$;
 CREATE FUNCTION claim_refusal(in_recipient uuid, in_attempt smallint, in_send_before timestamptz)
 RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT CASE
-        WHEN r.attempt <> in_attempt OR r.status <> 'queued' OR r.next_attempt_at IS NOT NULL THEN 'stale'
+        WHEN r.id IS NULL OR r.attempt <> in_attempt OR r.status <> 'queued' OR r.next_attempt_at IS NOT NULL THEN 'stale'
         WHEN clock_timestamp() >= in_send_before THEN 'expired'
         WHEN c.status = 'cancelled' THEN 'campaign_cancelled'
         WHEN c.status <> 'active' THEN 'paused'
@@ -450,6 +455,177 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
 #variable_conflict use_column
 BEGIN
     PERFORM FROM campaign_recipients AS r WHERE r.id = ANY (recipients) ORDER BY r.id FOR NO KEY UPDATE;
-    CREATE TEMPORARY TABLE IF NOT EXISTS unused (x int);
-    RETURN;
+    RETURN QUERY
+    WITH jobs AS (
+        SELECT DISTINCT ON (j.id, j.n)
+            j.id, j.n, r.campaign_id, r.attempt AS newest, least(j.deadline, rel.send_before) AS send_before,
+            coalesce(rel.budget_day, (clock_timestamp() AT TIME ZONE 'UTC')::date) AS budget_day
+        FROM unnest(recipients, attempts, deadlines) AS j (id, n, deadline)
+        JOIN campaign_recipients AS r ON r.id = j.id
+        LEFT JOIN releases AS rel ON rel.recipient_id = j.id AND rel.attempt = j.n
+        ORDER BY j.id, j.n
+    ), judged AS MATERIALIZED (
+        SELECT jobs.*, claim_refusal(jobs.id, jobs.n, jobs.send_before) AS refusal,
+               l.token, l.outcome, l.event, l.published_at
+        FROM jobs LEFT JOIN send_ledger AS l ON l.recipient_id = jobs.id AND l.attempt = jobs.n
+    ), decided AS MATERIALIZED (
+        SELECT judged.*, CASE
+            WHEN judged.token = in_token AND judged.outcome IS NULL THEN 'claimed'
+            WHEN judged.token = in_token AND judged.published_at IS NULL THEN judged.outcome
+            WHEN judged.token IS NOT NULL THEN 'held'
+            WHEN judged.refusal IS NULL THEN 'claimed'
+            WHEN judged.refusal IN ('campaign_cancelled', 'opted_out') THEN 'skipped'
+            ELSE judged.refusal END AS verdict
+        FROM judged
+    ), inserted AS (
+        INSERT INTO send_ledger AS l (recipient_id, attempt, campaign_id, budget_day, send_before, token,
+                                      claimed_at, lease_until, outcome, outcome_at, event)
+        SELECT d.id, d.n, d.campaign_id, d.budget_day, d.send_before, in_token,
+               clock_timestamp(), clock_timestamp() + lease_s * interval '1 second',
+               CASE WHEN d.verdict <> 'claimed' THEN d.verdict END,
+               CASE WHEN d.verdict <> 'claimed' THEN clock_timestamp() END,
+               CASE WHEN d.verdict <> 'claimed'
+                   THEN ledger_event(d.verdict, d.campaign_id, d.id, d.n, in_producer, d.refusal) END
+        FROM decided AS d
+        WHERE d.token IS NULL AND d.verdict IN ('claimed', 'expired', 'skipped')
+        ORDER BY d.id, d.n
+        ON CONFLICT DO NOTHING
+        RETURNING l.recipient_id, l.attempt, l.campaign_id, l.budget_day, l.outcome, l.event
+    ), given AS (
+        SELECT give_budget_back(array_agg(i.campaign_id), array_agg(i.budget_day))
+        FROM inserted AS i WHERE i.outcome IS NOT NULL HAVING count(*) > 0
+    ), forgotten AS (
+        -- Not where this IS the newest attempt but has another status: an old attempt's late failure can make it
+        -- queued again, and then it must be published again.
+        DELETE FROM releases AS rel USING decided AS d
+        WHERE rel.recipient_id = d.id AND rel.attempt = d.n
+          AND (d.verdict IN ('claimed', 'expired', 'skipped', 'held') OR d.n < d.newest)
+    )
+    SELECT d.id, d.n, d.verdict, CASE WHEN d.verdict IN ('expired', 'skipped') THEN coalesce(i.event, d.event) END
+    FROM decided AS d
+    LEFT JOIN inserted AS i ON i.recipient_id = d.id AND i.attempt = d.n
+    LEFT JOIN given ON true
+    WHERE d.token IS NOT NULL OR i.recipient_id IS NOT NULL OR d.verdict NOT IN ('claimed', 'expired', 'skipped');
 END $$;
+
+-- Renews claims by the same conditions, or settles them as surely not sent. Verdicts: renewed; deferred, expired, skipped
+-- (settled, with the event). A claim that is not ours any more, or has its outcome, is not returned at all.
+CREATE FUNCTION renew_claims(
+    recipients uuid[], attempts smallint[], tokens uuid[], lease_s double precision, in_producer text
+) RETURNS TABLE (recipient_id uuid, attempt smallint, verdict text, event text)
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM send_ledger AS l
+    JOIN unnest(recipients, attempts) AS u (id, n) ON l.recipient_id = u.id AND l.attempt = u.n
+    ORDER BY l.recipient_id, l.attempt FOR NO KEY UPDATE OF l;
+    RETURN QUERY
+    WITH judged AS MATERIALIZED (
+        SELECT l.recipient_id AS id, l.attempt AS n, l.campaign_id, l.budget_day,
+               claim_refusal(l.recipient_id, l.attempt, l.send_before) AS refusal
+        FROM unnest(recipients, attempts, tokens) AS u (id, n, token)
+        JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token
+        WHERE l.outcome IS NULL
+    ), decided AS MATERIALIZED (
+        SELECT judged.*, CASE
+            WHEN judged.refusal IS NULL THEN NULL
+            WHEN judged.refusal = 'paused' THEN 'deferred'
+            WHEN judged.refusal IN ('campaign_cancelled', 'opted_out') THEN 'skipped'
+            ELSE 'expired' END AS new_outcome
+        FROM judged
+    ), changed AS (
+        UPDATE send_ledger AS l SET
+            lease_until = CASE WHEN d.new_outcome IS NULL
+                THEN clock_timestamp() + lease_s * interval '1 second' ELSE l.lease_until END,
+            outcome = d.new_outcome,
+            outcome_at = CASE WHEN d.new_outcome IS NOT NULL THEN clock_timestamp() END,
+            event = CASE WHEN d.new_outcome IS NOT NULL
+                THEN ledger_event(d.new_outcome, d.campaign_id, d.id, d.n, in_producer, d.refusal) END
+        FROM decided AS d WHERE l.recipient_id = d.id AND l.attempt = d.n
+        RETURNING l.recipient_id, l.attempt, l.campaign_id, l.budget_day, l.outcome, l.event
+    ), given AS (
+        SELECT give_budget_back(array_agg(c.campaign_id), array_agg(c.budget_day))
+        FROM changed AS c WHERE c.outcome IS NOT NULL HAVING count(*) > 0
+    )
+    SELECT c.recipient_id, c.attempt, coalesce(c.outcome, 'renewed'), c.event
+    FROM changed AS c LEFT JOIN given ON true;
+END $$;
+
+-- Writes answers. Only the owner of the token may, and only over no outcome, or over an `unknown` that the sweep declared
+-- while the owner was frozen: the answer is the better knowledge, and is published after it. Returns what was written.
+CREATE FUNCTION settle_attempts(
+    recipients uuid[], attempts smallint[], tokens uuid[], outcomes text[], wamids text[], events text[]
+) RETURNS TABLE (recipient_id uuid, attempt smallint)
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM send_ledger AS l
+    JOIN unnest(recipients, attempts) AS u (id, n) ON l.recipient_id = u.id AND l.attempt = u.n
+    ORDER BY l.recipient_id, l.attempt FOR NO KEY UPDATE OF l;
+    RETURN QUERY
+    WITH changed AS (
+        UPDATE send_ledger AS l SET
+            outcome = u.outcome, outcome_at = clock_timestamp(), wamid = u.wamid, event = u.event, published_at = NULL
+        FROM unnest(recipients, attempts, tokens, outcomes, wamids, events) AS u (id, n, token, outcome, wamid, event)
+        WHERE l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token
+          AND (l.outcome IS NULL OR (l.outcome = 'unknown' AND u.outcome <> 'unknown'))
+        RETURNING l.recipient_id, l.attempt, l.campaign_id, l.budget_day, l.outcome
+    ), given AS (
+        SELECT give_budget_back(array_agg(c.campaign_id), array_agg(c.budget_day))
+        FROM changed AS c WHERE c.outcome IN ('deferred', 'expired', 'skipped') HAVING count(*) > 0
+    )
+    SELECT c.recipient_id, c.attempt FROM changed AS c LEFT JOIN given ON true;
+END $$;
+
+-- Which of two facts of one kind is shown: the tuple comparisons of domain/facts.py. Each answers whether the new one (n) ranks
+-- above the known one (k). "Earlier first" is why the two times stand crosswise. Inlined by the planner: one expression each.
+
+CREATE FUNCTION recipient_accepts(
+    n_attempt smallint, n_at timestamptz, n_wamid text, k_attempt smallint, k_at timestamptz, k_wamid text
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
+        OR (n_attempt, n_wamid IS NOT NULL, k_at, coalesce(n_wamid, '') COLLATE "C")
+         > (k_attempt, k_wamid IS NOT NULL, n_at, coalesce(k_wamid, '') COLLATE "C"))
+$$;
+
+CREATE FUNCTION recipient_fails(
+    n_attempt smallint, n_at timestamptz, n_code integer, n_text text, n_class text, n_backoff_s integer,
+    k_attempt smallint, k_at timestamptz, k_code integer, k_text text, k_class text, k_backoff_s integer
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
+        OR (n_attempt, n_code IS NOT NULL, k_at, coalesce(n_code, -1), n_text COLLATE "C", n_class COLLATE "C", n_backoff_s)
+         > (k_attempt, k_code IS NOT NULL, n_at, coalesce(k_code, -1), k_text COLLATE "C", k_class COLLATE "C", k_backoff_s))
+$$;
+
+CREATE FUNCTION recipient_waits(
+    n_attempt smallint, n_until timestamptz, k_attempt smallint, k_until timestamptz
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL OR (n_attempt, n_until) > (k_attempt, k_until))
+$$;
+
+CREATE FUNCTION recipient_skips(
+    n_attempt smallint, n_reason text, k_attempt smallint, k_reason text
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
+        OR (n_attempt, n_reason COLLATE "C") > (k_attempt, k_reason COLLATE "C"))
+$$;
+
+-- The same for what is parked in messages.
+CREATE FUNCTION message_fails(n messages, k messages) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n.failed_at IS NOT NULL AND (k.failed_at IS NULL
+        OR (n.failure_code IS NOT NULL, k.failed_at, coalesce(n.failure_code, -1),
+            n.failure_text COLLATE "C", n.failure_class COLLATE "C", n.failure_backoff_s)
+         > (k.failure_code IS NOT NULL, n.failed_at, coalesce(k.failure_code, -1),
+            k.failure_text COLLATE "C", k.failure_class COLLATE "C", k.failure_backoff_s))
+$$;
+
+-- The first known price of a message is kept: the earliest, ties by type and category.
+CREATE FUNCTION message_is_priced(n messages, k messages) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n.pricing_at IS NOT NULL AND (k.pricing_at IS NULL
+        OR (n.pricing_at, n.pricing_type COLLATE "C", n.pricing_category COLLATE "C")
+         < (k.pricing_at, k.pricing_type COLLATE "C", k.pricing_category COLLATE "C"))
+$$;

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import reduce
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,16 +18,17 @@ from hypothesis import strategies as st
 
 from domain.facts import NOTHING, Facts, facts_of, merge
 from domain.status import failure_reason, next_attempt_at, retry_count, status
-from schemas.events import WEBHOOK_KINDS, RecipientEvent
+from schemas.events import WEBHOOK_KINDS, EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import RecipientId, Wamid
 from sinks import stats
 from sinks.batch import Numbers, apply_events
 from sinks.database import Connection, connect, is_transient
 from sinks.recipients import COLUMNS, facts_of_row, merge_facts, read_facts
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
-from tests.histories import events
+from tests.histories import RECIPIENT, START, events
 
 PEOPLE = 3
+DENSE_PEOPLE = 150
 TRIES_MAX = 20
 
 
@@ -147,6 +150,64 @@ def test_two_sinks_merge_what_the_domain_merges(
         await asyncio.gather(deliver(database.first, on_first), deliver(database.second, on_second))
         expected = truth(history, people)
         assert await read_facts(database.first, people) == expected
+        assert await stats.recount(database.first, campaign) == []
+        async with unchanged(database.first, people):
+            await deliver(database.second, [*on_second, *on_first])
+
+    database.runner.run(scenario())
+
+
+def dense(seed: int) -> tuple[list[Said], list[list[Said]], list[list[Said]]]:
+    """Many people at once, few attempts, times and codes: ties of every rank, which a drawn history rarely has."""
+    chance = Random(seed)
+    history = [dense_event(chance) for _ in range(DENSE_PEOPLE * 12)]
+    sides = [chance.choice(("first", "second", "both")) for _ in history]
+    first = [s for s, side in zip(history, sides, strict=True) if side != "second"]
+    second = [s for s, side in zip(history, sides, strict=True) if side != "first"]
+    return history, dense_cut(chance, first), dense_cut(chance, second)
+
+
+def dense_cut(chance: Random, history: list[Said]) -> list[list[Said]]:
+    chance.shuffle(history)
+    return [history[start : start + 60] for start in range(0, len(history), 60)]
+
+
+def dense_event(chance: Random) -> Said:
+    kind = chance.choice([*EventKind, EventKind.FAILED, EventKind.FAILED, EventKind.REJECTED])
+    attempt = chance.choice([1, 1, 2])
+    event = RecipientEvent(
+        kind=kind,
+        recipient_id=RECIPIENT,
+        attempt=attempt,
+        wamid=chance.choice([None, Wamid(f"wamid.{attempt}a"), Wamid(f"wamid.{attempt}B")]),
+        occurred_at=START + timedelta(minutes=chance.randrange(4)),
+        received_at=START,
+        failure=Failure(
+            code=chance.choice([None, 0, 131049]),
+            reason=chance.choice(["", "a", "B", "é"]),
+            retry_class=chance.choice([*RetryClass]),
+            backoff_s=chance.choice([0, 60]),
+        ),
+        skip_reason=chance.choice(["a", "B"]),
+        not_before=START + timedelta(minutes=chance.randrange(4)),
+        held_for_quality=chance.random() < 0.1,
+    )
+    may_lose_it = kind in WEBHOOK_KINDS and event.wamid is not None
+    return Said(chance.randrange(DENSE_PEOPLE), event, may_lose_it and chance.random() < 0.7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ties_of_every_rank_are_decided_alike(database: Database, seed: int) -> None:
+    history, first, second = dense(seed)
+
+    async def scenario() -> None:
+        campaign = await add_campaign(database.first)
+        people = await add_recipients(database.first, campaign, DENSE_PEOPLE)
+        on_first = [[travelling(s, people) for s in batch] for batch in first]
+        on_second = [[travelling(s, people) for s in batch] for batch in second]
+        await asyncio.gather(deliver(database.first, on_first), deliver(database.second, on_second))
+        found, expected = await read_facts(database.first, people), truth(history, people)
+        assert [found[person] for person in people] == [expected[person] for person in people]
         assert await stats.recount(database.first, campaign) == []
         async with unchanged(database.first, people):
             await deliver(database.second, [*on_second, *on_first])

@@ -1,0 +1,58 @@
+"""The funnel and its rates, from counters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from domain.stats import campaign_stats, percentage
+from schemas.codec import decode, encode
+from schemas.model import CampaignId
+from schemas.stats import CampaignStats
+
+CAMPAIGN = CampaignId(UUID(int=7))
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def told(counters: dict[str, int]) -> CampaignStats:
+    return campaign_stats(CAMPAIGN, "Test Campaign", "active", counters, version=3, as_of=NOW)
+
+
+def test_the_documented_example() -> None:
+    counters = {
+        "funnel/total": 100, "funnel/sent": 50, "funnel/delivered": 45, "funnel/read": 30,
+        "status/failed": 5, "status/pending": 50,
+    }  # fmt: skip
+    documented = {
+        "campaign_id": str(CAMPAIGN), "campaign_name": "Test Campaign", "status": "active", "total_target": 100,
+        "sent": 50, "delivered": 45, "read": 30, "failed": 5, "pending": 50,
+        "progress_percentage": 50.0, "delivery_rate": 90.0, "read_rate": 60.0,
+    }  # fmt: skip
+    assert documented.items() <= told(counters).model_dump(mode="json").items()
+
+
+def test_nothing_sent_has_rates_of_zero() -> None:
+    stats = told({})
+    assert (stats.progress_percentage, stats.delivery_rate, stats.read_rate) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "expected"),
+    [(1, 3, 33.3), (2, 3, 66.7), (1, 2000, 0.1), (1, 2001, 0.0), (5, 5, 100.0), (0, 5, 0.0), (1, 0, 0.0)],
+)
+def test_percentages_have_one_decimal_and_round_a_half_up(part: int, whole: int, expected: float) -> None:
+    assert percentage(part, whole) == expected
+
+
+def test_failures_and_skips_are_told_by_code() -> None:
+    stats = told({"failure/131026": 2, "failure/timeout": 1, "skip/opted_out": 4, "status/skipped": 4})
+    assert stats.failures == {"131026": 2, "timeout": 1}
+    assert (stats.skips, stats.skipped) == ({"opted_out": 4}, 4)
+
+
+def test_a_snapshot_travels_unchanged_under_its_campaigns_key() -> None:
+    stats = told({"funnel/total": 1})
+    assert decode(CampaignStats, encode(stats)) == stats
+    assert stats.key == str(CAMPAIGN).encode()

@@ -1,11 +1,12 @@
 """Makes this project runnable for an account that can reach none of our folders.
 
-Python, packages, code and cache are linked (or copied) into one folder that everyone can pass through. The files
-themselves are never changed.
+Python, packages and code are mounted where everyone can pass through, in a mount namespace of each command: nothing
+is copied, no mode is changed, nothing is left. Only the cache is copied, for that account must own its own.
 """
 
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,9 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.places import cache_folder, is_reachable_by_anyone
+from stack.places import cache_folder
 
 ROOT = Path(__file__).parents[2]
-CODE = ("api", "cli", "domain", "producers", "runtime", "schemas", "simulator", "sinks", "stack", "streams", "tests")
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,19 @@ class OrdinaryUser:
     """An account, and where it finds everything."""
 
     name: str
+    folder: Path
     home: Path
     python: Path
     env: dict[str, str]
+    mounts: tuple[tuple[Path, Path], ...]
 
-    def run(self, *argv: str, timeout_s: float = 180.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         """Run our Python as this account, in its own folder."""
         assigned = [f"{key}={value}" for key, value in self.env.items()]
+        command = ["runuser", "-u", self.name, "--", "env", "-i", *assigned, str(self.python), *argv]
+        steps = [shlex.join(["mount", "--bind", str(source), str(target)]) for source, target in self.mounts]
         return subprocess.run(
-            ["runuser", "-u", self.name, "--", "env", "-i", *assigned, str(self.python), *argv],
+            ["unshare", "--mount", "sh", "-c", " && ".join([*steps, "exec " + shlex.join(command)])],
             cwd=self.home,
             capture_output=True,
             text=True,
@@ -44,19 +48,14 @@ class OrdinaryUser:
 def make_ordinary_user(folder: Path, name: str = "nobody") -> OrdinaryUser:
     """Lay everything out in `folder`, which must be within reach of everyone."""
     account = pwd.getpwnam(name)
-    env = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-    python = Path(sys.executable).resolve()
-    if not is_reachable_by_anyone(python.parent):
-        _link(Path(sys.base_prefix), folder / "python")
-        env["PYTHONHOME"] = str(folder / "python")
-        env["LD_LIBRARY_PATH"] = str(folder / "python" / "lib")  # a Python built as a shared library
-        python = folder / "python" / python.relative_to(Path(sys.base_prefix).resolve())
-    site = Path(sysconfig.get_path("purelib"))
-    _link(site, folder / "site")
-    code = folder / "code"
-    code.mkdir()
-    for package in CODE:
-        shutil.copytree(ROOT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
+    base = Path(sys.base_prefix).resolve()
+    mounts = (
+        (base, folder / "python"),
+        (Path(sysconfig.get_path("purelib")), folder / "site"),
+        (ROOT, folder / "code"),
+    )
+    for _, target in mounts:
+        target.mkdir(mode=0o755)
     home = folder / "home"
     cache = home / ".cache" / "campaign-streams"
     for jars in cache_folder().glob("kafka-*"):
@@ -65,14 +64,14 @@ def make_ordinary_user(folder: Path, name: str = "nobody") -> OrdinaryUser:
     home.chmod(0o700)
     for path in (home, *home.rglob("*")):
         os.chown(path, account.pw_uid, account.pw_gid)
-    env |= {"HOME": str(home), "PYTHONPATH": f"{code}:{folder / 'site'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    return OrdinaryUser(name, home, python, env)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Copy a tree by hard links where both lie on one file system: a second instead of a minute."""
-    linked = subprocess.run(["cp", "-al", str(source), str(target)], capture_output=True, check=False)
-    if linked.returncode != 0:
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target, symlinks=True)
-    target.chmod(0o755)
+    env = {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "PYTHONHOME": str(folder / "python"),
+        "LD_LIBRARY_PATH": str(folder / "python" / "lib"),  # a Python built as a shared library
+        "PYTHONPATH": f"{folder / 'code'}:{folder / 'site'}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    python = folder / "python" / Path(sys.executable).resolve().relative_to(base)
+    return OrdinaryUser(name, folder, home, python, env, mounts)

@@ -133,10 +133,12 @@ async def sending(
             progressed=progressed,
         )
         sender = Sender(intake, sends, window)
-        yield sender
-        await sender.drain()
-        for service in services:
-            service.cancel()
+        try:
+            yield sender
+        finally:  # also when the source of jobs failed: what is in flight deserves its answer
+            await sender.drain()
+            for service in services:
+                service.cancel()
 
 
 def _callback_data(settings: Settings) -> Callable[[SendJob], str]:

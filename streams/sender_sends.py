@@ -37,6 +37,8 @@ THROTTLED_MAX_S = 60.0
 RENEWAL_PAUSE_S = 0.2
 DRAIN_WAIT_S = 2.0
 """A process that stops still waits so long for a permit; what would wait longer is deferred."""
+TOLD_EVERY_S = 10.0
+"""A template, a number or an account fails thousands of messages: one line for many."""
 PAIR_FACTOR, PAIR_CAP_S = 4.0, 600.0
 """Meta's advice for one sender and one recipient: wait 4^n seconds after the n-th throttle, from n = 0."""
 
@@ -84,6 +86,7 @@ class Sends:
         self._clock = clock
         self._now = now
         self._progressed = progressed
+        self._told_again_at: dict[int | None, float] = {}
         self.draining = asyncio.Event()
         """Set at the stop: what waits for a throttle is deferred instead."""
 
@@ -220,7 +223,8 @@ class Sends:
 
     def _failure(self, job: SendJob, rejected: Rejected) -> Failure:
         kind = error_codes.error_class(rejected.code, transient_hint=rejected.transient_hint)
-        if kind in SCOPE_WIDE:
+        if kind in SCOPE_WIDE and self._clock() >= self._told_again_at.get(rejected.code, 0.0):
+            self._told_again_at[rejected.code] = self._clock() + TOLD_EVERY_S
             _log.error("every message of this scope fails", scope=kind.value, code=rejected.code)
         return error_codes.failure(
             rejected.code,

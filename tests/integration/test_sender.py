@@ -397,23 +397,32 @@ async def test_a_batch_that_cannot_be_finished_at_the_stop_is_not_acknowledged(b
     assert await bench.ledger_rows() == [("accepted", True)]
 
 
-async def test_a_sender_that_slept_past_its_lease_does_not_post(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("sleep_s", "sql", "posts", "kind"),
+    [
+        (100.0, "SELECT 1", 0, EventKind.EXPIRED),
+        (2.0, "UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'", 0, EventKind.DEFERRED),
+        (2.0, "SELECT 1", 1, EventKind.ACCEPTED),
+    ],
+)
+async def test_a_sender_that_slept_between_claim_and_post_asks_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, sleep_s: float, sql: str, posts: int, kind: EventKind
 ) -> None:
-    """Frozen between claim and post (SIGSTOP, a suspended machine): boot time went on."""
+    """Frozen between claim and post (SIGSTOP, a suspended machine, a slow pool): boot time went on."""
     slept = 0.0
     monkeypatch.setattr("streams.sender.boot_time", lambda: boot_time() + slept)
     async with a_bench(database_url) as bench:
-        reserve = bench.sender.sends._gate.reserve
+        waited = bench.sender.sends._waited
 
-        def reserve_and_sleep(number: str) -> tuple[float, bool]:
+        async def sleep_instead(wait_s: float) -> bool:
             nonlocal slept
-            slept += 100.0
-            return reserve(number)
+            await bench.world.run(sql)
+            slept += sleep_s
+            return await waited(0.001)
 
-        monkeypatch.setattr(bench.sender.sends._gate, "reserve", reserve_and_sleep)
-        await bench.world.run("SELECT 1")
+        monkeypatch.setattr(bench.sender.sends, "_waited", sleep_instead)
+        monkeypatch.setattr(bench.sender.sends._gate, "reserve", lambda _: (0.0 if slept else 5.0, True))
         await bench.take(await bench.world.release(1))
         await bench.finish()
-        assert bench.api.posts == []
-        assert bench.kafka.kinds() == [EventKind.EXPIRED]
+        assert len(bench.api.posts) == posts
+        assert bench.kafka.kinds() == [kind]

@@ -6,6 +6,7 @@ Settings that someone added by hand to a topic stay.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from schemas.topics import SPECS, TopicSpec
 REPLICAS = 3
 IN_SYNC_MIN = 2
 TIMEOUT_S = 30.0
+VISIBLE_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +62,53 @@ class Report:
 def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
     """Make every topic as its spec says; safe to repeat and to run twice at once. Raises Transient without a broker."""
     admin = AdminClient(client_config(settings))
+    wanted = {settings.topic(spec.name): spec for spec in specs}
     try:
         listed = admin.list_topics(timeout=TIMEOUT_S)
         brokers = len(listed.brokers)
         replicas = min(REPLICAS, brokers)
-        in_sync_min = max(1, min(IN_SYNC_MIN, replicas - 1))
-        reports = []
-        for spec in specs:
-            name = settings.topic(spec.name)
-            wanted = {**spec.config(), "min.insync.replicas": str(in_sync_min)}
-            if name not in listed.topics and _create(admin, name, spec, replicas, wanted):
-                reports.append(TopicReport(name, created=True))
-            else:
-                reports.append(_alter(admin, name, spec, wanted))
+        in_sync = {"min.insync.replicas": str(max(1, min(IN_SYNC_MIN, replicas - 1)))}
+        missing = {name: spec for name, spec in wanted.items() if name not in listed.topics}
+        created = _create(admin, missing, replicas, in_sync)
+        _wait_for(admin, wanted)
+        reports = [
+            TopicReport(name, created=True) if name in created else _alter(admin, name, spec, in_sync)
+            for name, spec in wanted.items()
+        ]
     except KafkaException as error:
         raise Transient(f"topics: {error.args[0].str()}") from None
-    return Report(brokers, replicas, in_sync_min, tuple(reports))
+    return Report(brokers, replicas, int(in_sync["min.insync.replicas"]), tuple(reports))
 
 
-def _create(admin: AdminClient, name: str, spec: TopicSpec, replicas: int, config: dict[str, str]) -> bool:
-    """Create the topic. False when someone else was faster."""
-    wanted = NewTopic(name, spec.partitions, replicas, config=config)
-    try:
-        admin.create_topics([wanted], request_timeout=TIMEOUT_S)[name].result(TIMEOUT_S)
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
-            return False
-        raise
-    return True
+def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int, more: dict[str, str]) -> set[str]:
+    """Create the topics; return those that nobody else was faster to create."""
+    if not specs:
+        return set()
+    wanted = [
+        NewTopic(name, spec.partitions, replicas, config={**spec.config(), **more}) for name, spec in specs.items()
+    ]
+    created = set()
+    for name, future in admin.create_topics(wanted, request_timeout=TIMEOUT_S).items():
+        try:
+            future.result(TIMEOUT_S)
+            created.add(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    return created
 
 
-def _alter(admin: AdminClient, name: str, spec: TopicSpec, wanted: dict[str, str]) -> TopicReport:
+def _wait_for(admin: AdminClient, names: Iterable[str]) -> None:
+    """Wait until the broker that we ask knows the topics: creation returns before its metadata has gone round."""
+    end = time.monotonic() + TIMEOUT_S
+    while unknown := set(names) - set(admin.list_topics(timeout=TIMEOUT_S).topics):
+        if time.monotonic() > end:
+            raise Transient(f"topics: created, but not visible: {', '.join(sorted(unknown))}")
+        time.sleep(VISIBLE_PAUSE_S)
+
+
+def _alter(admin: AdminClient, name: str, spec: TopicSpec, more: dict[str, str]) -> TopicReport:
+    wanted = {**spec.config(), **more}
     found = admin.list_topics(name, timeout=TIMEOUT_S).topics[name]
     partitions = len(found.partitions)
     added = max(0, spec.partitions - partitions)

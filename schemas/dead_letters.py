@@ -5,7 +5,7 @@ A redrive reads nothing but these headers and the value, so they are an interfac
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schemas.codec import Malformed
@@ -48,10 +48,14 @@ class DeadLetter:
         ]
 
 
-def read_headers(headers: Iterable[tuple[str, bytes | str | None]] | None) -> DeadLetter:
-    """The headers of a dead letter. Raises Malformed when one is missing or wrong."""
+Value = bytes | str | None
+
+
+def read_headers(headers: Mapping[str, Value] | Iterable[tuple[str, Value]] | None) -> DeadLetter:
+    """The headers of a dead letter, as clients give them. Raises Malformed when one is missing or wrong."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     try:
-        found = {name: value.decode() if isinstance(value, bytes) else value or "" for name, value in headers or ()}
+        found = {name: value.decode() if isinstance(value, bytes) else value or "" for name, value in pairs}
         return DeadLetter(
             found[STAGE], found[REASON], found[TOPIC], int(found[PARTITION]), int(found[OFFSET]), int(found[INDEX])
         )

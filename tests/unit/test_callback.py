@@ -1,0 +1,50 @@
+"""Our ids in Meta's hands: they come back whole, or are not ours."""
+
+import uuid
+
+import pytest
+
+from schemas.callback import Callback, NotOurs, decode, encode
+from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId
+
+SECRET = b"secret"
+CAMPAIGN, RECIPIENT = CampaignId(uuid.UUID(int=1)), RecipientId(uuid.UUID(int=2**128 - 1))
+
+
+def text(secret: bytes = SECRET, deployment: str = "default", attempt: int = 7) -> str:
+    return encode(secret, deployment, CAMPAIGN, RECIPIENT, attempt)
+
+
+def test_it_comes_back() -> None:
+    assert decode(SECRET, "default", text()) == Callback(CAMPAIGN, RECIPIENT, 7)
+
+
+def test_the_longest_is_short_ascii_and_without_the_ids_in_plain() -> None:
+    longest = encode(SECRET, "d" * 16, CAMPAIGN, RECIPIENT, ATTEMPT_MAX)
+    assert len(longest) < 128
+    assert longest.isascii()
+    assert str(CAMPAIGN) not in longest
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (text(deployment="staging"), "foreign_deployment"),
+        (text(secret=b"other"), "foreign_signature"),
+        (text().replace(".7.", ".8."), "foreign_signature"),
+        ("", "foreign_format"),
+        ("order-4711", "foreign_format"),
+        ("2" + text()[1:], "foreign_format"),
+        (text() + "é", "foreign_format"),
+        ("1." + "x" * 200, "foreign_format"),
+        ("1.default.a.b.c.d", "foreign_signature"),
+    ],
+)
+def test_what_is_not_ours_says_why(given: str, reason: str) -> None:
+    assert decode(SECRET, "default", given) == NotOurs(reason)
+
+
+@pytest.mark.parametrize("attempt", [0, ATTEMPT_MAX + 1])
+def test_an_attempt_outside_its_range_is_refused(attempt: int) -> None:
+    with pytest.raises(ValueError, match="attempt"):
+        text(attempt=attempt)

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -90,6 +91,16 @@ def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgre
             kafka_pid=broker.child.pid if broker else None,
             postgres_pid=server.child.pid if server else None,
         )
+
+
+def remove_state(state_dir: Path) -> None:
+    """Remove a kept state that is not in use, its database included where that had to lie elsewhere."""
+    with ExitStack() as ending:
+        _lock(state_dir.absolute() / "lock", ending)
+        location = state_dir / "postgres.location"
+        if location.exists() and Path(location.read_text()).exists():
+            shutil.rmtree(location.read_text())
+        shutil.rmtree(state_dir)
 
 
 def _stop(wanted: Future[Broker] | Future[Server]) -> None:

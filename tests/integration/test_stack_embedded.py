@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stack.embedded import Stack, embedded_stack
+from stack.embedded import Stack, embedded_stack, remove_state
 from stack.places import StackUnavailable
 
 PARENT = Path(__file__).with_name("stack_parent.py")
@@ -127,9 +127,10 @@ def kept_state(folder: Path) -> Iterator[Path]:
     try:
         yield state
     finally:
-        location = state / "postgres.location"
-        if location.exists():
-            shutil.rmtree(location.read_text(), ignore_errors=True)
+        location = Path((state / "postgres.location").read_text())
+        remove_state(state)
+        assert not state.exists()
+        assert not location.exists()
 
 
 def test_a_kept_stack_survives_kill_9_with_its_data(tmp_path: Path) -> None:

@@ -23,8 +23,27 @@ scalars = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
 )
 names = st.sampled_from(
-    """id status timestamp errors code title error_data pricing category statuses value entry changes field metadata
-    phone_number_id object messages biz_opaque_callback_data""".split()
+    [
+        "id",
+        "status",
+        "timestamp",
+        "errors",
+        "code",
+        "title",
+        "error_data",
+        "pricing",
+        "category",
+        "statuses",
+        "value",
+        "entry",
+        "changes",
+        "field",
+        "metadata",
+        "phone_number_id",
+        "object",
+        "messages",
+        "biz_opaque_callback_data",
+    ]
 )
 trees = st.recursive(
     scalars | st.sampled_from(["sent", "failed", "messages", "1767225600"]),

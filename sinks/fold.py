@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -65,7 +65,10 @@ def fold(
             stated = facts_of(event, event.attempt)
             result.facts[event.recipient_id] = stated if known is None else merge(known, stated)
         if event.wamid is not None:
-            result.messages[event.wamid] = _learn(result.messages.get(event.wamid), event)
+            learned = result.messages.get(event.wamid)
+            if learned is None:
+                learned = result.messages[event.wamid] = Learned()
+            _learn(learned, event)
     return result
 
 
@@ -102,16 +105,14 @@ def tell_parked(result: Fold, messages: Iterable[Message], created_at: Mapping[R
     return lost
 
 
-def _learn(known: Learned | None, event: RecipientEvent) -> Learned:
-    learned = known or Learned()
+def _learn(learned: Learned, event: RecipientEvent) -> None:
     if event.recipient_id is None:
-        learned = replace(learned, parked=merge(learned.parked, facts_of(event, 1)))
+        learned.parked = merge(learned.parked, facts_of(event, 1))
     elif learned.recipient_id is None:
-        learned = replace(learned, recipient_id=event.recipient_id, attempt=event.attempt)
-    if learned.phone_number_id is None and event.phone_number_id is not None:
-        learned = replace(learned, phone_number_id=event.phone_number_id)
+        learned.recipient_id, learned.attempt = event.recipient_id, event.attempt
+    if learned.phone_number_id is None:
+        learned.phone_number_id = event.phone_number_id
     if event.pricing is not None:
         priced = PricedAt(event.occurred_at, event.pricing)
         if learned.priced is None or priced.rank < learned.priced.rank:
-            learned = replace(learned, priced=priced)
-    return learned
+            learned.priced = priced

@@ -26,9 +26,9 @@ _PARKED_AS = 1
 """The attempt under which parked facts are folded; only the wamid's own attempt is told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Learned:
-    """What one batch says of one wamid."""
+    """What one batch says of one wamid; filled by the fold, event by event."""
 
     recipient_id: RecipientId | None = None
     attempt: int | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from domain.facts import Acceptance, Facts, FailedAttempt, Skip, Wait
@@ -19,6 +20,8 @@ from sinks.statements import load
 
 SQL = load("recipients")
 
+_NUMBER = attrgetter("int")
+"""Orders ids as Postgres does, and faster than UUID's own comparison."""
 _TIMES = ("sent_at", "delivered_at", "read_at", "replied_at", "accepted_at", "failed_at",
           "deferred_until", "expired_until")  # fmt: skip
 _TEXTS = ("whatsapp_message_id", "failure_text", "failure_class", "skip_reason")
@@ -42,7 +45,7 @@ async def merge_facts(connection: Connection, learned: Mapping[RecipientId, Fact
 
 def merge_parameters(learned: Mapping[RecipientId, Facts]) -> dict[str, Any]:
     """The parameters of `merge_recipients`, sorted by id."""
-    ids = sorted(learned)
+    ids = sorted(learned, key=_NUMBER)
     columns = zip(*(_row(learned[recipient]) for recipient in ids), strict=True)
     parameters: dict[str, Any] = {"id": plain(ids)}
     for name, values in zip(COLUMNS, columns, strict=True):
@@ -53,14 +56,14 @@ def merge_parameters(learned: Mapping[RecipientId, Facts]) -> dict[str, Any]:
 
 async def find_recipients(connection: Connection, ids: Iterable[RecipientId]) -> dict[RecipientId, datetime]:
     """Of these ids those that have a row, with the time at which their campaign was created."""
-    asked = {"ids": plain(sorted(ids))}
+    asked = {"ids": plain(sorted(ids, key=_NUMBER))}
     cursor = await connection.execute(SQL["find_recipients"], asked, prepare=True, binary=True)
     return dict(await cursor.fetchall())
 
 
 async def read_facts(connection: Connection, ids: Iterable[RecipientId]) -> dict[RecipientId, Facts]:
     """The facts of those of these recipients that have a row."""
-    cursor = await connection.execute(SQL["read_facts"], {"ids": plain(sorted(ids))})
+    cursor = await connection.execute(SQL["read_facts"], {"ids": plain(sorted(ids, key=_NUMBER))})
     return {row[0]: facts_of_row(dict(zip(COLUMNS, row[1:], strict=True))) for row in await cursor.fetchall()}
 
 

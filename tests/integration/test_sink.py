@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import KafkaException
 
+from domain.facts import Facts
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.dead_letters import read_headers
@@ -20,6 +21,7 @@ from schemas.model import CampaignId, RecipientId, Wamid
 from sinks import sink, stats
 from sinks.database import Connection, connect
 from sinks.offsets import Misplaced
+from sinks.recipients import SQL, merge_parameters
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.histories import START
 from tests.kafka_topics import create_topics, delete_topic, eventually, put, read_all
@@ -199,3 +201,16 @@ async def test_too_many_dead_letters_stop_the_sink(world: World) -> None:
     with pytest.raises(Exception, match="dead letters in a minute"):
         await asyncio.wait_for(sink.run(few, asyncio.Event()), 30)
     assert await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets") < 11
+
+
+async def test_rows_are_locked_in_the_order_of_their_ids(world: World) -> None:
+    """Claims and releases lock by id too; otherwise sinks and senders would wait for each other in a circle."""
+    people = await world.people(500)
+    parameters = merge_parameters({person: Facts(attempt=1) for person in people})
+    url = world.settings.database_url.get_secret_value()
+    async with await connect(url, application_name="test", session=sink.SESSION) as connection:
+        plan = await (await connection.execute(b"EXPLAIN " + SQL["merge_recipients"].encode(), parameters)).fetchall()
+    steps = [line.strip(" ->") for (line,) in plan]
+    assert steps[1].startswith("Nested Loop")
+    assert steps[2].startswith("Function Scan on f")
+    assert steps[3].startswith("Index Scan using campaign_recipients_pkey")

@@ -34,6 +34,8 @@ FRESH_S = 1.0
 """A claim or renewal issued longer ago is renewed before a post."""
 THROTTLED_MAX_S = 60.0
 """A message that was throttled for longer is deferred, and gives its slot to others."""
+DEFERRAL_BASE_S, DEFERRAL_CAP_S = 60.0, 3600.0
+"""62 attempts of an hour each outlast any outage."""
 RENEWAL_PAUSE_S = 0.2
 DRAIN_WAIT_S = 2.0
 """A process that stops still waits so long for a permit; what would wait longer is deferred."""
@@ -115,7 +117,7 @@ class Sends:
             is_pair = isinstance(outcome, Throttled) and outcome.scope is ThrottleScope.RECIPIENT
             too_long = self._clock() - throttled_at + wait_s > THROTTLED_MAX_S
             if too_long or (is_pair and not await self._waited(wait_s)):  # other scopes wait for their brake, above
-                await self._defer(job, claim, wait_s)
+                await self._defer(job, claim, max(wait_s, self._patience_s(job)) if too_long else wait_s)
                 return
 
     async def _permitted(self, job: SendJob, claim: Claim, issued_at: float) -> float | Answer | None:
@@ -196,6 +198,10 @@ class Sends:
         except TimeoutError:
             return True
         return False
+
+    def _patience_s(self, job: SendJob) -> float:
+        """How long a throttled message rests: longer each time, so that an outage of days does not use up attempts."""
+        return exponential(job.attempt, base_s=DEFERRAL_BASE_S, cap_s=DEFERRAL_CAP_S)
 
     async def _defer(self, job: SendJob, claim: Claim, wait_s: float) -> None:
         metrics.SENDER_OUTCOMES.labels("deferred").inc()

@@ -2,11 +2,13 @@
 
 import asyncio
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.error_codes import ThrottleScope
+from streams import sender_claims
 from streams.sender_batches import GroupCommit
 from streams.sender_gate import Gate
 from streams.sender_intake import Window
@@ -125,3 +127,43 @@ def test_the_backlog_is_what_the_next_permit_would_wait(rate: float, permits: in
         gate.reserve("1")
     backlog = gate.backlog_s("1")
     assert gate.reserve("1")[0] == pytest.approx(max(0.0, backlog + 1 / rate), abs=1 / rate)
+
+
+async def test_what_fails_for_a_passing_reason_is_repeated_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_claims, "RETRY_BASE_S", 0.001)
+    errors: list[Exception] = [psycopg.errors.DeadlockDetected(), psycopg.OperationalError("gone")]
+    tried: list[int] = []
+
+    async def once() -> str:
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    said = await sender_claims.retrying("x", once, give_up_after_s=5, tried=lambda: tried.append(1))
+    assert (said, len(tried)) == ("done", 2)
+
+
+async def test_patience_ends_and_a_bug_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_claims, "RETRY_BASE_S", 0.001)
+    calls: list[int] = []
+
+    async def away() -> None:
+        calls.append(1)
+        raise psycopg.OperationalError("gone")
+
+    async def wrong() -> None:
+        calls.append(1)
+        raise psycopg.errors.UndefinedTable
+
+    with pytest.raises(sender_claims.ClaimsUnreachable):
+        await sender_claims.retrying("x", away, give_up_after_s=0.01)
+    assert len(calls) > 1
+    calls.clear()
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await sender_claims.retrying("x", wrong, give_up_after_s=5)
+    assert len(calls) == 1
+
+
+def test_the_clock_of_claims_goes_on_like_time() -> None:
+    first = sender_claims.boot_time()
+    assert 0 <= sender_claims.boot_time() - first < 5

@@ -1,0 +1,105 @@
+"""Who may speak to the API, tried on the middleware alone."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from api.access import Access, is_loopback_authority, is_loopback_origin
+from api.server import require_keys
+from runtime.settings import Settings, WrongSettings
+
+
+async def _echo(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+def _client(*keys: str) -> httpx.AsyncClient:
+    routes = [Route("/", _echo, methods=["GET", "POST"]), Route("/health", _echo)]
+    app = Access(Starlette(routes=routes), [SecretStr(key) for key in keys], body_bytes_max=1000)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8000", "LOCALHOST:80"]
+)
+def test_loopback_is_ours_with_any_port(host: str) -> None:
+    assert is_loopback_authority(host)
+    assert is_loopback_origin(f"http://{host}")
+    assert is_loopback_origin(f"https://{host}")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "localhost:x",
+     "localhost/evil", "evil.example#localhost", "[::1", "localhost@evil", "0.0.0.0", "localhost:99999"],
+)  # fmt: skip
+def test_everything_else_is_foreign(host: str) -> None:
+    assert not is_loopback_authority(host)
+    assert not is_loopback_origin(f"http://{host}")
+
+
+@pytest.mark.parametrize("origin", ["null", "", "file://", "localhost", "http://localhost/path", "ftp://localhost"])
+def test_an_origin_is_a_web_page_of_this_machine_or_foreign(origin: str) -> None:
+    assert not is_loopback_origin(origin)
+
+
+async def test_without_keys_a_foreign_host_or_page_is_refused() -> None:
+    client = _client()
+    assert (await client.get("/")).status_code == 200
+    assert (await client.get("/", headers={"Host": "evil.example"})).json()["code"] == "foreign_host"
+    assert (await client.post("/", headers={"Origin": "https://evil.example"})).json()["code"] == "foreign_origin"
+    assert (await client.post("/", headers={"Origin": "null"})).status_code == 403
+    assert (await client.post("/", headers={"Origin": "http://localhost:3000"})).status_code == 200
+
+
+async def test_with_keys_every_request_but_a_probe_needs_one() -> None:
+    client = _client("first-key", "second-key")
+    refused = await client.get("/")
+    assert (refused.status_code, refused.json()["code"]) == (401, "key_required")
+    assert refused.headers["www-authenticate"] == "Bearer"
+    assert (await client.get("/", headers={"X-API-Key": "wrong"})).status_code == 401
+    assert (await client.get("/", headers={"X-API-Key": ""})).status_code == 401
+    assert (await client.get("/", headers={"Authorization": "Basic first-key"})).status_code == 401
+    for key in ("first-key", "second-key"):
+        assert (await client.get("/", headers={"X-API-Key": key})).status_code == 200
+        assert (await client.get("/", headers={"Authorization": f"Bearer {key}"})).status_code == 200
+    assert (await client.get("/health")).status_code == 200
+
+
+async def _chunks() -> AsyncIterator[bytes]:
+    for _ in range(2):
+        yield b"x" * 600
+
+
+async def test_a_body_above_the_limit_is_413_whether_it_says_so_or_not() -> None:
+    client = _client()
+    assert (await client.post("/", content=b"x" * 1000)).text == "1000"
+    assert (await client.post("/", content=b"x" * 1001)).json()["code"] == "body_too_large"
+    assert (await client.post("/", content=_chunks())).status_code == 413
+
+
+def _settings(host: str, *keys: str) -> Settings:
+    return Settings(
+        kafka_bootstrap_servers="k:1",
+        database_url=SecretStr("postgresql://x"),
+        api_host=host,
+        api_keys=tuple(SecretStr(key) for key in keys),
+    )
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com"])
+def test_beyond_loopback_a_key_is_needed_to_start(host: str) -> None:
+    with pytest.raises(WrongSettings, match="CAMPAIGNS_API_KEYS"):
+        require_keys(_settings(host))
+    require_keys(_settings(host, "key"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_on_loopback_none_is_needed(host: str) -> None:
+    require_keys(_settings(host))

@@ -33,7 +33,7 @@ def realistic() -> SimulatorConfig:
                 132005: 0.001,
                 130403: 0.001,
             },
-            throttle_share=0.01,
+            throttle_share=0.0005,
             cut_after_share=0.001,
             cut_in_answer_share=0.0005,
             bad_gateway_share=0.001,

@@ -9,7 +9,8 @@ KEPT_S = 24 * 3600
 """A wamid that is ours is learned within minutes; a day covers an outage of the sender's side."""
 ROWS_MAX = 5000
 """Per call, so that no transaction grows long."""
-LOCK_KEY = 0x63616D70_00000002
+LOCK_KEY = 0x63616D70_00000004
+"""An advisory lock of its own: "camp", 4."""
 
 
 async def forget_parked(connection: Connection, *, age_s: float = KEPT_S, rows_max: int = ROWS_MAX) -> int:

@@ -1,0 +1,129 @@
+"""`campaigns verify`: do counters, rows and ledger say the same? Names what differs; repairs counters when asked.
+
+What the kept topics say about the rows (`--from-topic`) is asked elsewhere and joins the same answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from cli.processes import say_wrong_settings
+from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
+from runtime.settings import Settings, WrongSettings, read_settings
+from schemas.model import CampaignId
+from sinks import audit
+from sinks.database import connect, is_transient
+from sinks.lag import KafkaAway
+
+EXIT_DIFFERENT = 1
+STATEMENT_TIMEOUT_S = 3600.0
+"""A count of millions of rows takes its time, and holds up nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is told, and how the command ends."""
+
+    found: audit.Audit
+    repaired: tuple[audit.CounterDifference, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something differs, 75 where something could not be judged."""
+        if not self.found.is_clean:
+            return EXIT_DIFFERENT
+        return EXIT_OK if self.found.is_complete else EXIT_TRANSIENT
+
+
+def run_verify(campaign: UUID | None, *, as_json: bool, repair_counters: bool) -> int:
+    """`campaigns verify`."""
+    try:
+        answer = asyncio.run(_verify(read_settings(), campaign, repair_counters=repair_counters))
+    except WrongSettings as wrong:
+        return say_wrong_settings(wrong)
+    except (Transient, psycopg.Error) as error:
+        if isinstance(error, psycopg.Error) and not is_transient(error):
+            raise
+        _say(f"not verified: {str(error).strip()}")
+        return EXIT_TRANSIENT
+    if campaign is not None and answer.found.campaigns == 0:
+        _say(f"there is no campaign {campaign}")
+        return EXIT_DIFFERENT
+    print(orjson.dumps(as_document(answer)).decode() if as_json else "\n".join(as_lines(answer)))
+    return answer.exit_code
+
+
+async def _verify(settings: Settings, campaign: UUID | None, *, repair_counters: bool) -> Answer:
+    url = settings.database_url.get_secret_value()
+    only = None if campaign is None else CampaignId(campaign)
+    async with await connect(
+        url, application_name="campaigns-verify", statement_timeout_s=STATEMENT_TIMEOUT_S
+    ) as connection:
+        repaired = tuple(await audit.repair_counters(connection, only)) if repair_counters else ()
+        try:
+            until = await audit.applied_until(connection, settings)
+        except KafkaAway as error:
+            _say(f"Kafka is away ({error}): some checks are left out")
+            until = None
+        return Answer(await audit.audit(connection, only, until, _say), repaired)
+
+
+def as_document(answer: Answer) -> dict[str, Any]:
+    """The answer for `--json`."""
+    found = answer.found
+    return {
+        "verdict": "differs" if not found.is_clean else "exact" if found.is_complete else "incomplete",
+        "as_of": found.as_of,
+        "campaigns": found.campaigns,
+        "counters": [_counter(each) for each in found.counters],
+        "counters_repaired": [_counter(each) for each in answer.repaired],
+        "checks": [asdict(check) for check in found.checks],
+    }
+
+
+def as_lines(answer: Answer) -> list[str]:
+    """The answer for people."""
+    found = answer.found
+    lines = [f"repaired  {_counter_line(each)}" for each in answer.repaired]
+    lines += [f"DIFFERS   {_counter_line(each)}  → campaigns verify --repair-counters" for each in found.counters]
+    if not found.counters:
+        lines.append(f"ok        counters = rows, in {found.campaigns} campaign(s)")
+    for check in found.checks:
+        if check.not_checked:
+            lines.append(f"unjudged  {check.check}: {check.not_checked}")
+        elif check.count == 0:
+            lines.append(f"ok        {check.check}: none")
+        else:
+            lines.append(f"DIFFERS   {check.check}: {check.count}")
+            lines += [f"            {_place(each)}: {each.said}" for each in check.findings]
+            step = "campaigns trace <recipient id>" if check.findings[0].recipient_id else "campaigns verify --campaign"
+            lines.append(f"            → {step}")
+    return lines
+
+
+def _place(finding: audit.Finding) -> str:
+    parts = [f"campaign {finding.campaign_id}"] if finding.campaign_id else []
+    parts += [f"recipient {finding.recipient_id}"] if finding.recipient_id else []
+    parts += [f"attempt {finding.attempt}"] if finding.attempt is not None else []
+    return ", ".join(parts)
+
+
+def _counter(each: audit.CounterDifference) -> dict[str, Any]:
+    return {"campaign_id": each.campaign_id, **asdict(each.difference)}
+
+
+def _counter_line(each: audit.CounterDifference) -> str:
+    difference = each.difference
+    name = f"{difference.dimension}/{difference.key}"
+    return f"campaign {each.campaign_id}: counter {name} says {difference.told}, the rows say {difference.counted}"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,146 @@
+"""How far behind each stage is, who its members are, and how old what waits is: what Kafka alone can say.
+
+Looks only: it joins no group and commits nothing. Every call blocks, so call it from a thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from runtime.kafka import client_config, consumer_config
+from runtime.process import Transient
+from runtime.settings import Settings
+
+TIMEOUT_S = 5.0
+"""For each question; an operator waits for the answer."""
+
+RETRY_S = 0.1
+_PASSING = frozenset({
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+})  # fmt: skip
+
+Place = tuple[str, int]
+"""A topic by its real name, and a partition."""
+Watermarks = dict[int, tuple[int, int]]
+
+
+class KafkaAway(Transient):
+    """Kafka did not answer in time."""
+
+    def __init__(self, said: str, *, is_retriable: bool = False) -> None:
+        super().__init__(said)
+        self.is_retriable = is_retriable
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What one stage has not passed yet."""
+
+    records: int
+    oldest_at: datetime | None = None
+    """When the first record that waits was written."""
+
+
+class Broker:
+    """Questions to Kafka. Each raises KafkaAway where no answer comes."""
+
+    def __init__(self, settings: Settings, timeout_s: float = TIMEOUT_S) -> None:
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._admin = AdminClient(client_config(settings))
+        self._consumer = Consumer(consumer_config(settings, "look"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def watermarks(self, topic: str) -> Watermarks:
+        """Low and high watermark of every partition; none where there is no such topic."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                with _asking():
+                    return self._watermarks(topic)
+            except KafkaAway as error:
+                if not error.is_retriable or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)  # a leader is being elected, or the topic was made this moment
+
+    def _watermarks(self, topic: str) -> Watermarks:
+        listed = self._consumer.list_topics(topic, self._timeout_s).topics[topic].partitions
+        found: Watermarks = {}
+        for partition in sorted(listed):
+            marks = self._consumer.get_watermark_offsets(_at(topic, partition), timeout=self._timeout_s)
+            if marks is None:
+                raise KafkaAway(f"no watermarks of {topic} within {self._timeout_s:.0f} s")
+            found[partition] = marks
+        return found
+
+    def committed(self, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The committed offset of each partition that has one; `group` without prefix."""
+        name = self._settings.group(group)
+        asked = ConsumerGroupTopicPartitions(name, [_at(topic, p) for p in partitions])
+        with _asking():
+            futures = self._admin.list_consumer_group_offsets([asked], request_timeout=self._timeout_s)
+            found = futures[name].result(self._timeout_s).topic_partitions
+        return {each.partition: each.offset for each in found if each.offset >= 0}
+
+    def members(self, groups: Iterable[str]) -> dict[str, int]:
+        """How many members each group has."""
+        names = {self._settings.group(group): group for group in groups}
+        with _asking():
+            futures = self._admin.describe_consumer_groups(list(names), request_timeout=self._timeout_s)
+            return {names[name]: len(future.result(self._timeout_s).members) for name, future in futures.items()}
+
+    def lag(self, topic: str, passed: Mapping[int, int], watermarks: Watermarks | None = None) -> Lag:
+        """What lies between the offsets passed (where there is none: the beginning) and the end."""
+        known = self.watermarks(topic) if watermarks is None else watermarks
+        waiting = {p: max(low, passed.get(p, low)) for p, (low, high) in known.items()}
+        waiting = {p: offset for p, offset in waiting.items() if offset < known[p][1]}
+        records = sum(known[p][1] - offset for p, offset in waiting.items())
+        times = self.times_at({(topic, p): offset for p, offset in waiting.items()})
+        return Lag(records, min(times.values(), default=None))
+
+    def times_at(self, offsets: Mapping[Place, int]) -> dict[Place, datetime]:
+        """When the record at (or first after) each offset was written; without those that have none in time."""
+        if not offsets:
+            return {}
+        found: dict[Place, datetime] = {}
+        deadline = time.monotonic() + self._timeout_s
+        with _asking():
+            self._consumer.assign([TopicPartition(topic, p, offset) for (topic, p), offset in offsets.items()])
+            while len(found) < len(offsets) and time.monotonic() < deadline:
+                message = self._consumer.poll(0.2)
+                if message is None or message.error() is not None:
+                    continue
+                place = (message.topic() or "", message.partition() or 0)
+                if place not in found:
+                    found[place] = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
+                    self._consumer.pause([_at(*place)])
+            self._consumer.unassign()
+        return found
+
+
+def _at(topic: str, partition: int) -> TopicPartition:
+    return TopicPartition(topic, partition)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        cause = error.args[0]
+        raise KafkaAway(cause.str(), is_retriable=cause.code() in _PASSING) from error
+    except TimeoutError as error:
+        raise KafkaAway("no answer in time") from error

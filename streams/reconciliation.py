@@ -1,6 +1,8 @@
 """From one record of `webhooks.raw` to what is to be published: events, and dead letters for what cannot be one.
 
-Pure: the same record gives the same outputs. Each body and each item stands alone, so a bad one harms only itself.
+Pure but for one log line: the same record gives the same outputs. Each body and each item stands alone, so a bad one
+harms only itself. That holds for one that makes our code raise, too: a fresh process would raise the same, so it is
+set aside at once as `bug`, loudly, and the limit on dead letters stops the stage when there are many.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import assert_never
 
+import structlog
+
 from domain.reconciliation import Ignored, Ours, Refused, decide
 from runtime.kafka import Record as Published
 from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.codec import PRODUCER, Malformed, encode
-from schemas.dead_letters import DeadLetter
+from schemas.dead_letters import REASON_BUG, DeadLetter
 from schemas.events import Origin, RecipientEvent
 from schemas.topics import dead_letters_of
 from schemas.webhook_statuses import StatusItem
@@ -49,6 +53,9 @@ def reconcile(record: Record, ours: Ours, events_topic: str, outputs: Outputs) -
         except Malformed as error:
             _bury(record, index, error.reason, encode_bundle([body]), outputs)
             continue
+        except Exception as error:  # noqa: BLE001 - the module's docstring says why
+            _bury_bug(record, index, error, body, outputs)
+            continue
         origin = Origin(topic=record.topic, partition=record.partition, offset=record.offset, index=index)
         for item in items:
             match item:
@@ -57,7 +64,10 @@ def reconcile(record: Record, ours: Ours, events_topic: str, outputs: Outputs) -
                 case BadItem(reason, raw):
                     _bury(record, index, reason, encode_bundle([Body(body.received_at_us, raw)]), outputs)
                 case StatusItem():
-                    _decide(record, body, item, ours, origin, events_topic, outputs)
+                    try:
+                        _decide(record, body, item, ours, origin, events_topic, outputs)
+                    except Exception as error:  # noqa: BLE001 - as above
+                        _bury_bug(record, index, error, Body(body.received_at_us, status_alone(item)), outputs)
                 case _:
                     assert_never(item)
 
@@ -75,6 +85,12 @@ def _decide(
         case Refused(reason):
             alone = encode_bundle([Body(body.received_at_us, status_alone(item))])
             _bury(record, origin.index, reason, alone, outputs)
+
+
+def _bury_bug(record: Record, index: int, error: Exception, body: Body, outputs: Outputs) -> None:
+    place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "index": index}
+    structlog.get_logger(STAGE).error("set aside what makes our code raise", **place, exc_info=error)
+    _bury(record, index, REASON_BUG, encode_bundle([body]), outputs)
 
 
 def _bury(record: Record, index: int, reason: str, value: bytes, outputs: Outputs) -> None:

@@ -1,0 +1,17 @@
+"""A stage that takes a batch and never finishes it, for the watchdog to find."""
+
+import asyncio
+from collections.abc import Sequence
+
+from runtime.settings import Settings
+from schemas.topics import Topic
+from streams.faust_app import Consumption, Record, consume
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Consume, and hang."""
+
+    async def hang(_records: Sequence[Record]) -> None:
+        await asyncio.Event().wait()
+
+    await consume(settings, stop, Consumption("stalling", settings.topic(Topic.WEBHOOKS_RAW), 10, 0.05, 16), hang)

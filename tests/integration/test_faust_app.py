@@ -1,0 +1,36 @@
+"""Faust as a library: how a stage ends when it must, and that it acknowledges nothing then."""
+
+from pathlib import Path
+
+import pytest
+
+from runtime.settings import Settings
+from runtime.topics import apply
+from schemas.topics import BY_NAME, Topic
+from tests.integration.processes import environment, process
+from tests.integration.reading import committed_lag
+from tests.integration.test_reconciler import bundle, publish
+
+
+@pytest.fixture
+def settings(kafka: str, topic_prefix: str) -> Settings:
+    made = Settings.model_validate(
+        {"kafka_bootstrap_servers": kafka, "database_url": "postgresql://x", "topic_prefix": topic_prefix}
+    )
+    apply(made, [BY_NAME[Topic.WEBHOOKS_RAW]])
+    publish(made, [bundle(b"{}")])
+    return made
+
+
+@pytest.mark.parametrize(("stage", "code", "said"), [("stalling", 75, "stalled"), ("failing", 70, "ZeroDivisionError")])
+def test_it_ends_with_the_batch_unacknowledged(
+    settings: Settings, tmp_path: Path, stage: str, code: int, said: str
+) -> None:
+    quick = environment(
+        settings.kafka_bootstrap_servers, settings.topic_prefix, CAMPAIGNS_STALL_LIMIT_S="2", CAMPAIGNS_INSTANCE="one"
+    )
+    with process(f"tests.integration.{stage}", quick, tmp_path) as running:
+        assert running.wait() == code
+        assert said in running.log
+    lag = committed_lag(settings.kafka_bootstrap_servers, settings.group(stage), settings.topic(Topic.WEBHOOKS_RAW))
+    assert lag == 1

@@ -1,0 +1,42 @@
+"""Subscriptions on a real Postgres: the latest statement of each source, in any order."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sinks.database import Connection, connect
+from sinks.subscriptions import Source, read, state
+
+PERSON = "14694652751"
+NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
+LATER = NOON + timedelta(minutes=1)
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[Connection]:
+    async with await connect(database_url, application_name="test") as found:
+        yield found
+
+
+async def test_who_was_never_mentioned_is_subscribed(connection: Connection) -> None:
+    assert (await read(connection, PERSON)).subscribed
+
+
+async def test_an_older_statement_changes_nothing(connection: Connection) -> None:
+    await state(connection, PERSON, Source.KEYWORD, subscribed=False, occurred_at=LATER)
+    found = await state(connection, PERSON, Source.KEYWORD, subscribed=True, occurred_at=NOON)
+    assert found.out_by == (Source.KEYWORD,)
+
+
+async def test_of_two_at_one_moment_the_opt_out_holds(connection: Connection) -> None:
+    await state(connection, PERSON, Source.OPERATOR, subscribed=False, occurred_at=NOON)
+    assert not (await state(connection, PERSON, Source.OPERATOR, subscribed=True, occurred_at=NOON)).subscribed
+    await state(connection, "15550000001", Source.OPERATOR, subscribed=True, occurred_at=NOON)
+    assert not (await state(connection, "15550000001", Source.OPERATOR, subscribed=False, occurred_at=NOON)).subscribed
+
+
+async def test_one_source_does_not_take_back_what_another_said(connection: Connection) -> None:
+    await state(connection, PERSON, Source.KEYWORD, subscribed=False, occurred_at=NOON)
+    found = await state(connection, PERSON, Source.OPERATOR, subscribed=True, occurred_at=LATER)
+    assert (found.subscribed, found.out_by) == (False, (Source.KEYWORD,))

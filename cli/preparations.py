@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import psycopg
@@ -12,6 +13,7 @@ from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, WrongSettings, read_settings
 from sinks.database import is_transient
 from sinks.migrate import SchemaMismatch, migrate
+from sinks.sink import accept_topic
 
 
 def migrate_database(settings: Settings) -> list[str]:
@@ -37,6 +39,22 @@ def run_migrate() -> int:
         _say(f"applied {name}")
     if not applied:
         _say("nothing to do: the schema is up to date")
+    return 0
+
+
+def run_accept_topic() -> int:
+    """`campaigns sink --accept-topic`: what a sink that stopped at a foreign offset asks for."""
+    try:
+        asyncio.run(accept_topic(read_settings()))
+    except WrongSettings as wrong:
+        return say_wrong_settings(wrong)
+    except Transient as error:
+        _say(f"not accepted: {error}")
+        return EXIT_TRANSIENT
+    except psycopg.Error as error:
+        _say(f"not accepted: {error}")
+        return EXIT_TRANSIENT if is_transient(error) else EXIT_BUG
+    _say("accepted: the sink applies the topic from its beginning, which changes no row that is right")
     return 0
 
 

@@ -60,7 +60,7 @@ async def record_double_sends(
     connection: Connection, messages: Sequence[Message]
 ) -> list[tuple[RecipientId, int, str]]:
     """Record every wamid of an attempt that has two, and return those that are new. Call it after the rows' merge."""
-    claimed = sorted({(m.recipient_id, m.attempt) for m in messages if m.recipient_id and m.attempt})
+    claimed = {(m.recipient_id, m.attempt) for m in messages if m.recipient_id and m.attempt}
     if not claimed:
         return []
     ids, attempts = zip(*claimed, strict=True)

@@ -133,6 +133,7 @@ class Sends:
                 slice_s = min(wait_s, self._knobs.lease_s / 4)
                 await (self._waited(slice_s) if wait_s > DRAIN_WAIT_S else asyncio.sleep(slice_s))
                 wait_s -= slice_s
+                self._progressed()  # we wait on purpose: that is no stall
                 if wait_s > 0:
                     kept = await self._fresh(claim, issued_at)
                     if isinstance(kept, Answer):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import orjson
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from domain.error_codes import ThrottleScope
 from runtime.dead_letter_limit import TooManyDeadLetters
 from runtime.kafka import PublishFailed, Record
 from runtime.settings import Settings
@@ -19,6 +21,7 @@ from schemas.dead_letters import read_headers
 from schemas.events import EventKind, RecipientEvent, RetryClass
 from schemas.jobs import SendJob
 from sinks import ledger
+from sinks.ledger import Claim
 from streams import sender_sends
 from streams.sender import Sender, sending
 from streams.sender_claims import boot_time
@@ -122,6 +125,13 @@ class Bench:
     async def take(self, jobs: Sequence[SendJob]) -> None:
         await self.sender.intake.take([Raw(encode(job)) for job in jobs])
 
+    async def a_claim(self) -> tuple[SendJob, Claim, float]:
+        """One claimed attempt, with when it was claimed."""
+        [job] = await self.world.release(1)
+        issued_at, token = boot_time(), uuid4()
+        await self.world.claim([job], token=token, lease_s=2)
+        return job, Claim(job.recipient_id, job.attempt, token), issued_at
+
     async def finish(self) -> None:
         async with asyncio.timeout(20):
             await self.sender.window.empty()
@@ -131,7 +141,9 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def a_bench(database_url: str, **changed: object) -> AsyncIterator[Bench]:
+async def a_bench(
+    database_url: str, progressed: Callable[[], None] = lambda: None, **changed: object
+) -> AsyncIterator[Bench]:
     api, kafka = Api(), Kafka()
     async with a_world(database_url) as world, api.serving():
         values = {
@@ -144,7 +156,7 @@ async def a_bench(database_url: str, **changed: object) -> AsyncIterator[Bench]:
             "send_window": 64,
             **changed,
         }
-        async with sending(Settings.model_validate(values), kafka) as sender:
+        async with sending(Settings.model_validate(values), kafka, progressed) as sender:
             yield Bench(world, kafka, api, sender)
 
 
@@ -267,6 +279,20 @@ async def test_a_throttle_that_lasts_is_deferred_and_gives_the_budget_back(
     assert event.not_before is not None
     assert 59 < (event.not_before - event.occurred_at).total_seconds() < 62
     assert await bench.world.budget_used() == 99
+
+
+async def test_waiting_for_a_throttle_is_no_stall(database_url: str) -> None:
+    """A window full of throttled sends commits nothing; the watchdog must hear that this is intended."""
+    beats: list[int] = []
+    async with a_bench(database_url, progressed=lambda: beats.append(1), send_window=2, lease_s=2) as bench:
+        bench.sender.sends._gate.throttled("1", ThrottleScope.NUMBER, 2.0)
+        monitored = bench.sender.sends.send(*await bench.a_claim())
+        sending = asyncio.create_task(monitored)
+        await asyncio.wait([sending], timeout=1.6)
+        assert not sending.done()
+        assert len(beats) >= 2
+        await sending
+        assert bench.kafka.kinds() == [EventKind.ACCEPTED]
 
 
 async def test_an_api_that_is_not_there_defers_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from cli import operations
+
 EXIT_USAGE = 64
 TYPER_USAGE = 2
 
@@ -152,8 +154,16 @@ def reconciler() -> None:
 
 
 @app.command(rich_help_panel="Processes")
-def sink() -> None:
+def sink(
+    accept_topic: Annotated[
+        bool, typer.Option(help="Do not run: take the topic as it is now, from its beginning (it was made anew).")
+    ] = False,
+) -> None:
     """Merge events into Postgres."""
+    if accept_topic:
+        from cli.preparations import run_accept_topic
+
+        raise typer.Exit(run_accept_topic())
     _process("sink")
 
 
@@ -161,3 +171,6 @@ def sink() -> None:
 def stats() -> None:
     """Publish each campaign's counters."""
     _process("stats")
+
+
+operations.register(app)

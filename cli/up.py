@@ -68,8 +68,10 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
     stop_on_signals()
     state = STATE_FOLDER.absolute()
     try:
-        with _only_one(state), servers(shell_variables(), state) as found:
-            return _run(found, _chosen(ports), state, as_json=as_json)
+        with _only_one(state):
+            chosen = _chosen(ports)
+            with servers(shell_variables(), state) as found:
+                return _run(found, chosen, state, as_json=as_json)
     except WrongSettings as wrong:
         return say_wrong_settings(wrong)
     except AlreadyRuns as other:

@@ -12,14 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-import psycopg
 
-from cli.processes import say_wrong_settings
-from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
-from runtime.settings import Settings, WrongSettings, read_settings
+from cli.asking import told
+from runtime.process import EXIT_OK, EXIT_TRANSIENT
+from runtime.settings import Settings, read_settings
 from schemas.model import CampaignId
 from sinks import audit
-from sinks.database import connect, is_transient
+from sinks.database import connect
 from sinks.lag import KafkaAway
 
 EXIT_DIFFERENT = 1
@@ -44,15 +43,11 @@ class Answer:
 
 def run_verify(campaign: UUID | None, *, as_json: bool, repair_counters: bool) -> int:
     """`campaigns verify`."""
-    try:
-        answer = asyncio.run(_verify(read_settings(), campaign, repair_counters=repair_counters))
-    except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
-    except (Transient, psycopg.Error) as error:
-        if isinstance(error, psycopg.Error) and not is_transient(error):
-            raise
-        _say(f"not verified: {str(error).strip()}")
-        return EXIT_TRANSIENT
+    return told(lambda: _run(campaign, as_json=as_json, repair_counters=repair_counters))
+
+
+def _run(campaign: UUID | None, *, as_json: bool, repair_counters: bool) -> int:
+    answer = asyncio.run(_verify(read_settings(), campaign, repair_counters=repair_counters))
     if campaign is not None and answer.found.campaigns == 0:
         _say(f"there is no campaign {campaign}")
         return EXIT_DIFFERENT

@@ -44,6 +44,9 @@ NUMBER_ID = "106540352242922"
 SIMULATOR_TIME_SCALE = 2.0
 """Messages are read within seconds, not minutes."""
 SEND_TIMEOUT_S = 10.0
+SEND_WINDOW_S, SEND_WINDOW_MIN, SEND_WINDOW_MAX = 0.2, 16, 256
+"""A sender claims no more than the rate of so many seconds: what it has claimed and not posted when it is killed is
+`unknown`, too."""
 LEASE_S = 15.0
 """Longer than the HTTP timeout, as it must be, and short enough to see an `unknown` declared."""
 STOP_DEADLINE_S = 20.0
@@ -135,6 +138,7 @@ def _variables(
         "WEBHOOK_VERIFY_TOKEN": secrets.token_urlsafe(16),
         "API_PORT": api_port,
         "INGRESS_PORT": ingress_port,
+        "SEND_WINDOW": max(SEND_WINDOW_MIN, min(SEND_WINDOW_MAX, round(wanted.mps * SEND_WINDOW_S))),
         "SEND_TIMEOUT_S": SEND_TIMEOUT_S,
         "LEASE_S": LEASE_S,
         "TIME_SCALE": wanted.time_scale,

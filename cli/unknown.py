@@ -1,0 +1,140 @@
+"""`campaigns unknown`: list sends whose outcome is not known, repeat them, or declare them sent.
+
+A repetition may send a message a second time, so it says so, needs --yes, and waits for what may still answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import orjson
+
+from cli.asking import told
+from cli.processes import EXIT_USAGE
+from runtime.logs import mask_phone
+from runtime.process import EXIT_OK
+from runtime.settings import Settings, read_settings
+from schemas.events import EventKind
+from sinks import unknowns
+from sinks.database import connect
+
+EXIT_REFUSED = 1
+APPLICATION = "campaigns-unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Whom an act is about, and how sure the operator is."""
+
+    ids: tuple[UUID, ...] = ()
+    campaign: UUID | None = None
+    is_sure: bool = False
+    is_forced: bool = False
+    as_json: bool = False
+
+
+def run_list(campaign: UUID | None, limit: int, *, as_json: bool) -> int:
+    """`campaigns unknown list`."""
+    return told(lambda: asyncio.run(_list(read_settings(), campaign, limit, as_json=as_json)))
+
+
+def run_retry(wish: Wish) -> int:
+    """`campaigns unknown retry`."""
+    return told(lambda: asyncio.run(act(read_settings(), EventKind.RETRY, wish)))
+
+
+def run_assume_sent(wish: Wish) -> int:
+    """`campaigns unknown assume-sent`."""
+    return told(lambda: asyncio.run(act(read_settings(), EventKind.ASSUMED_SENT, wish)))
+
+
+async def _list(settings: Settings, campaign: UUID | None, limit: int, *, as_json: bool) -> int:
+    async with await connect(settings.database_url.get_secret_value(), application_name=APPLICATION) as connection:
+        found, total = await unknowns.find(connection, campaign=campaign, limit=limit)
+    if as_json:
+        print(orjson.dumps({"total": total, "unknown": [_document(each) for each in found]}).decode())
+        return EXIT_OK
+    now = datetime.now(UTC)
+    for each in found:
+        minutes = int((now - each.since).total_seconds() // 60)
+        asked = "  retry asked for" if each.is_retrying else ""
+        print(
+            f"{each.recipient_id}  {mask_phone(each.phone_number)}  attempt {each.attempt}  for {minutes} min"
+            f"  {each.campaign_name} ({each.campaign_status}){asked}"
+        )
+    _say(f"{total} unknown" + (f", {len(found)} shown" if total > len(found) else ""))
+    if total:
+        _say("a webhook heals them by itself; `campaigns unknown retry` repeats, `assume-sent` declares them sent")
+    return EXIT_OK
+
+
+async def act(settings: Settings, kind: EventKind, wish: Wish) -> int:
+    """Say it of those who are unknown, or say why not."""
+    if not wish.ids and wish.campaign is None:
+        _say("whom? recipient ids, or --campaign")
+        return EXIT_USAGE
+    async with await connect(settings.database_url.get_secret_value(), application_name=APPLICATION) as connection:
+        is_repeated = kind is EventKind.RETRY
+        if is_repeated and wish.is_sure and not wish.is_forced:
+            _say("waiting until everything that was received has been applied")
+            if (refusal := await unknowns.behind(connection, settings)) is not None:
+                return _refused(refusal, wish)
+        found, total = await unknowns.find(connection, campaign=wish.campaign, ids=wish.ids or None)
+    found = [each for each in found if not (is_repeated and each.is_retrying)]
+    if not found:
+        return _refused(unknowns.Refusal("not_unknown", "none of them is unknown (any more)"), wish)
+    if not wish.is_sure:
+        _say(_warning(kind, len(found)))
+        return EXIT_USAGE
+    if is_repeated and not wish.is_forced and (young := unknowns.too_young(found, datetime.now(UTC))) is not None:
+        return _refused(young, wish)
+    said = await unknowns.state(settings, kind, found, lambda: datetime.now(UTC))
+    return _done(kind, found, said, total, wish)
+
+
+def _done(kind: EventKind, found: Sequence[unknowns.Unknown], said: int, total: int, wish: Wish) -> int:
+    if wish.as_json:
+        document = {"event": kind.value, "published": said, "recipients": [_document(each) for each in found]}
+        print(orjson.dumps(document).decode())
+    _say(f"{kind.value}: said of {said} recipient(s); the sink applies it, `campaigns trace <recipient id>` shows it")
+    if total > unknowns.ROWS_MAX:
+        _say(f"{total - unknowns.ROWS_MAX} more are left: run it again")
+    return EXIT_OK
+
+
+def _warning(kind: EventKind, count: int) -> str:
+    if kind is EventKind.RETRY:
+        return (
+            f"{count} recipient(s) would be sent to again. Their last attempt MAY have reached them: nobody knows, and "
+            "they would get the message twice. Add --yes to do it; nothing was done."
+        )
+    return f"{count} recipient(s) would count as sent, for good. Add --yes to do it; nothing was done."
+
+
+def _refused(refusal: unknowns.Refusal, wish: Wish) -> int:
+    if wish.as_json:
+        print(orjson.dumps({"refused": refusal.reason}).decode())
+    forced = "" if refusal.reason == "not_unknown" else " (--force does it all the same)"
+    _say(f"refused, {refusal.reason}: {refusal.said}{forced}")
+    return EXIT_REFUSED
+
+
+def _document(each: unknowns.Unknown) -> dict[str, object]:
+    return {
+        "recipient_id": each.recipient_id,
+        "campaign_id": each.campaign_id,
+        "campaign_status": each.campaign_status,
+        "attempt": each.attempt,
+        "phone_number": mask_phone(each.phone_number),
+        "since": each.since,
+        "retry_asked": each.is_retrying,
+    }
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,155 @@
+"""The session that the README shows, typed as it stands against `campaigns up`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.commands import Up, run, up, wait_for
+
+CREATE = (
+    'curl -X POST $API/api/marketing/campaigns -H "Content-Type: application/json" '
+    """-d '{"name": "Test Campaign", "template_name": "your_template", "language_code": "en_US", """
+    """"daily_send_limit": 250}'"""
+)
+ADD = (
+    'curl -X POST $API/api/marketing/campaigns/{id}/recipients -H "Content-Type: application/json" '
+    """-d '{"phone_numbers": ["14694652751", "19453083188"]}'"""
+)
+ACTIVATE = "curl -X POST $API/api/marketing/campaigns/{id}/activate"
+PROCESS_DAILY = "curl -X POST $API/api/marketing/process-daily"
+STATS = "curl $API/api/marketing/campaigns/{id}/stats"
+SELECT = (
+    'campaigns psql -c "SELECT phone_number, status, whatsapp_message_id, sent_at, delivered_at, read_at, '
+    "failure_reason FROM campaign_recipients WHERE campaign_id = '{id}' ORDER BY created_at\""
+)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with up(tmp_path_factory.mktemp("up")) as started:
+        yield started
+
+
+def created(running: Up) -> str:
+    answer = json.loads(running.shell(CREATE))
+    return str(answer["id"])
+
+
+def rows(running: Up, campaign: str) -> list[list[str]]:
+    """The table that psql prints, without its head and foot."""
+    lines = running.shell(SELECT.replace("{id}", campaign)).splitlines()[2:]
+    return [[cell.strip() for cell in line.split("|")] for line in lines if "|" in line]
+
+
+def test_up_says_that_nothing_leaves_the_machine(running: Up) -> None:
+    assert "the simulator stands in for WhatsApp" in running.said
+    assert (running.folder / ".campaigns" / "env").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_campaign_from_creation_to_read(running: Up) -> None:
+    campaign = created(running)
+    assert json.loads(running.shell(ADD.replace("{id}", campaign))) == {"added": 2, "duplicates": [], "invalid": []}
+    assert json.loads(running.shell(ACTIVATE.replace("{id}", campaign)))["status"] == "active"
+    told = json.loads(running.shell(PROCESS_DAILY))
+    assert {"released", "skipped", "due_later", "already_released"} <= told.keys()
+
+    wait_for("both accepted", lambda: all(row[2].startswith("wamid.") for row in rows(running, campaign)))
+    assert {row[1] for row in rows(running, campaign)} <= {"sent", "delivered", "read"}
+    wait_for("both read", lambda: all(row[1] == "read" for row in rows(running, campaign)), 60)
+    found = rows(running, campaign)
+    assert [row[0] for row in found] == ["14694652751", "19453083188"]
+    for _, _, wamid, sent_at, delivered_at, read_at, reason in found:
+        assert wamid.startswith("wamid.")
+        assert "" < sent_at <= delivered_at <= read_at
+        assert reason == ""
+
+    stats = json.loads(running.shell(STATS.replace("{id}", campaign)))
+    expected = {"campaign_id": campaign, "campaign_name": "Test Campaign", "total_target": 2, "read": 2, "pending": 0}
+    assert {name: stats[name] for name in expected} == expected
+    assert (stats["progress_percentage"], stats["delivery_rate"], stats["read_rate"]) == (100.0, 100.0, 100.0)
+
+
+def test_the_example_of_the_stats(running: Up) -> None:
+    """50 of 100 sent, 45 delivered, 30 read, 5 failed: stated as facts by hand, counted all the same."""
+    campaign = created(running)
+    numbers = json.dumps([f"1469465{n:04d}" for n in range(1000, 1100)])
+    running.shell(ADD.replace("{id}", campaign).replace('["14694652751", "19453083188"]', numbers))
+    running.shell(
+        f"""campaigns psql -c "UPDATE marketing_campaigns SET status = 'active' WHERE id = '{campaign}'" """
+        f"""-c "UPDATE campaign_recipients AS r SET attempt = 1, sent_at = now(), accepted_attempts = 2,
+            delivered_at = CASE WHEN n <= 45 THEN now() END, read_at = CASE WHEN n <= 30 THEN now() END,
+            failed_attempts = CASE WHEN n > 45 THEN 2 ELSE 0 END,
+            failed_attempt = CASE WHEN n > 45 THEN 1 END, failed_at = CASE WHEN n > 45 THEN now() END,
+            failure_text = CASE WHEN n > 45 THEN 'undeliverable' END,
+            failure_class = CASE WHEN n > 45 THEN 'never' END
+            FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM campaign_recipients
+                  WHERE campaign_id = '{campaign}') AS numbered
+            WHERE r.id = numbered.id AND n <= 50" """
+    )
+    stats = json.loads(running.shell(STATS.replace("{id}", campaign)))
+    example = {
+        "campaign_id": campaign,
+        "campaign_name": "Test Campaign",
+        "status": "active",
+        "total_target": 100,
+        "sent": 50,
+        "delivered": 45,
+        "read": 30,
+        "failed": 5,
+        "pending": 50,
+        "progress_percentage": 50.0,
+        "delivery_rate": 90.0,
+        "read_rate": 60.0,
+    }
+    assert {name: stats[name] for name in example} == example
+
+
+def test_a_second_up_says_that_one_runs(running: Up) -> None:
+    second = run("up", "--api-port", "0", cwd=running.folder)
+    assert second.returncode == 64
+    assert f"runs already in {running.folder}" in second.stderr
+    assert str(running.process.pid) in second.stderr
+
+
+def test_a_taken_port_is_named(running: Up, tmp_path: Path) -> None:
+    port = running.api.rpartition(":")[2]
+    refused = run("up", "--api-port", port, "--ingress-port", "0", "--simulator-port", "0", cwd=tmp_path)
+    assert refused.returncode == 64
+    assert f"port {port} is taken" in refused.stderr
+    assert "--api-port" in refused.stderr
+
+
+def test_check_finds_everything_right(running: Up) -> None:
+    done = run("check", "--json", cwd=running.folder)
+    findings = {finding["about"]: finding["state"] for finding in json.loads(done.stdout)}
+    assert done.returncode == 0, done.stderr
+    assert {findings[about] for about in ("settings", "topics", "PostgreSQL", "schema")} == {"ok"}
+    assert findings["Kafka"] == "warning", "one broker is not three"
+
+
+def test_preparations_find_nothing_to_do(running: Up) -> None:
+    assert "nothing to do" in run("db", "migrate", cwd=running.folder).stderr
+    assert "nothing to do" in run("topics", "apply", cwd=running.folder).stderr
+
+
+def test_psql_works_where_psql_is_not_installed(running: Up) -> None:
+    bare = {"PATH": str(running.folder)}
+    done = run(
+        "psql",
+        "-c",
+        "SELECT 1 AS one, NULL AS nothing",
+        "-c",
+        "SELECT 'x' AS x WHERE false",
+        cwd=running.folder,
+        **bare,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:4] == [" one | nothing", "-----+---------", " 1   |", "(1 row)"]
+    assert "(0 rows)" in done.stdout
+    wrong = run("psql", "-c", "SELECT nonsense", cwd=running.folder, **bare)
+    assert wrong.returncode == 1
+    assert "nonsense" in wrong.stderr

@@ -1,0 +1,118 @@
+"""`campaigns demo` as a subprocess: exact, within its memory; and its verdict fails where a row is falsified."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.commands import CAMPAIGNS, environment
+
+RECIPIENTS = 300
+MEMORY_BYTES_MAX = 1_500_000_000
+DEADLINE_S = 300
+
+
+@dataclass
+class Ended:
+    """What a demo left behind."""
+
+    code: int
+    said: str
+    result: dict[str, object]
+    memory_bytes: int
+    family: list[psutil.Process]
+
+
+def memory_of(processes: list[psutil.Process]) -> int:
+    """Their memory, shared pages counted once."""
+    total = 0
+    for process in processes:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue  # ended since it was listed
+    return total
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    folder = tmp_path_factory.mktemp("demo")
+    seen: dict[int, psutil.Process] = {}
+    peak = 0
+    over = threading.Event()
+    with (folder / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            [CAMPAIGNS, "demo", "--recipients", str(RECIPIENTS), "--json"],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+
+        def measure() -> None:
+            nonlocal peak
+            itself = psutil.Process(process.pid)
+            while not over.wait(2.0):
+                try:
+                    family = [itself, *itself.children(recursive=True)]
+                except psutil.NoSuchProcess:
+                    return
+                seen.update({each.pid: each for each in family})
+                peak = max(peak, memory_of(family))
+
+        measuring = threading.Thread(target=measure)
+        measuring.start()
+        try:
+            out, _ = process.communicate(timeout=DEADLINE_S)
+        finally:
+            process.kill()
+            over.set()
+            measuring.join()
+    said = (folder / "stderr").read_text()
+    lines = out.splitlines()
+    return Ended(process.returncode, said, json.loads(lines[-1]) if lines else {}, peak, list(seen.values()))
+
+
+def test_the_verdict_is_exact(ended: Ended) -> None:
+    assert ended.code == 0, ended.said
+    wanted = {"verdict": "exact", "recipients": RECIPIENTS, "double_sends": 0, "rows_wrong": 0, "counters_wrong": 0}
+    assert {name: ended.result[name] for name in wanted} == wanted
+    assert "verdict: exact" in ended.said
+
+
+def test_everybody_was_written_to_once_but_who_opted_out(ended: Ended) -> None:
+    funnel = ended.result["funnel"]
+    assert isinstance(funnel, dict)
+    assert funnel["skipped"] == RECIPIENTS // 100
+    assert funnel["pending"] == funnel["queued"] == 0
+    assert funnel["total_target"] == RECIPIENTS
+    assert 0 < funnel["read"] <= funnel["delivered"] <= funnel["sent"]
+    assert isinstance(ended.result["failures"], dict)
+    assert sum(ended.result["failures"].values()) == funnel["failed"]
+
+
+def test_a_sender_was_killed_with_requests_in_flight(ended: Ended) -> None:
+    killed = ended.result["killed"]
+    assert isinstance(killed, dict)
+    assert killed["in_flight"] >= 1
+    assert len(killed["left"]) >= killed["in_flight"]
+    assert f"with SIGKILL while WhatsApp held {killed['in_flight']} of its requests unanswered" in ended.said
+    assert ended.result["restarts"] == {killed["process"]: 1}
+    received = [left for left in killed["left"] if left["simulator"] == "accepted"]
+    assert received
+    assert all(left["status"] != "unknown" for left in received), "healed by the webhook"
+
+
+def test_it_stays_within_its_memory_and_leaves_nothing(ended: Ended) -> None:
+    assert 100_000_000 < ended.memory_bytes < MEMORY_BYTES_MAX
+    assert not [each for each in ended.family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    folder = ended.said.partition("(logs: ")[2].partition(")")[0]
+    assert folder
+    assert not Path(folder).exists()

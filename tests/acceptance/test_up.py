@@ -1,0 +1,68 @@
+"""`campaigns up` keeps its data through kill -9, ends all that it started, and starts nothing embedded unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import psutil
+
+from tests.acceptance.commands import run, up, wait_for
+
+COUNT = "SELECT count(*) FROM marketing_campaigns"
+CREATE = (
+    'curl -sf -X POST $API/api/marketing/campaigns -H "Content-Type: application/json" '
+    """-d '{"name": "Kept", "template_name": "t", "language_code": "en_US"}'"""
+)
+
+
+def count_of_campaigns(folder: Path) -> str:
+    return run("psql", "-At", "-c", COUNT, cwd=folder).stdout.strip()
+
+
+def all_gone(family: list[psutil.Process]) -> bool:
+    return not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_data_survives_kill_9_and_nothing_is_left_of_a_normal_end(tmp_path: Path) -> None:
+    with up(tmp_path) as first:
+        campaign = json.loads(first.shell(CREATE))["id"]
+        family = first.family()
+        assert len(family) > 10, "every process and its guard"
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait()
+        wait_for("the end of everything that it started", lambda: all_gone(family), 60)
+    with up(tmp_path) as second:
+        told = json.loads(second.shell(f"curl -sf $API/api/marketing/campaigns/{campaign}/stats"))
+        assert told["campaign_name"] == "Kept"
+        family = second.family()
+        second.process.send_signal(signal.SIGTERM)
+        assert second.process.wait(60) == 0, second.said
+        assert all_gone(family)
+        assert not (tmp_path / ".campaigns" / "env").exists(), "others must not be sent to what is gone"
+
+
+def test_nothing_embedded_starts_where_both_addresses_are_set(
+    tmp_path: Path, kafka: str, empty_database_url: str
+) -> None:
+    addresses = {
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CAMPAIGNS_DATABASE_URL": empty_database_url,
+        "CAMPAIGNS_TOPIC_PREFIX": f"{tmp_path.name}.",
+    }
+    with up(tmp_path, **addresses) as started:
+        assert json.loads(started.shell(CREATE))["status"] == "draft"
+        assert count_of_campaigns(tmp_path) == "1"
+        names = {process.name() for process in started.family()}
+        assert not names & {"java", "postgres"}
+        assert not (tmp_path / ".campaigns" / "kafka").exists()
+        assert not (tmp_path / ".campaigns" / "postgres").exists()
+
+
+def test_wrong_settings_are_named_and_end_with_64(tmp_path: Path) -> None:
+    refused = run("up", "--api-port", "0", cwd=tmp_path, CAMPAIGNS_WHATSAPP_MPS="many", CAMPAIGNS_NO_SUCH_SETTING="1")
+    assert refused.returncode == 64
+    assert "CAMPAIGNS_WHATSAPP_MPS" in refused.stderr
+    assert "CAMPAIGNS_NO_SUCH_SETTING: no such setting" in refused.stderr

@@ -16,6 +16,8 @@ from schemas.topics import dead_letters_of
 from sinks.intake import Record
 
 WINDOW_S = 60.0
+ACKNOWLEDGE_S = 5.0
+"""Kafka's time, because the caller's transaction holds its rows meanwhile; then the whole batch is tried again."""
 KEPT_BYTES = 1000
 """Of a record that, with the headers of a dead letter, is too large for the topic."""
 
@@ -51,10 +53,11 @@ class DeadLetters:
             for record, reason in letters
         ]
         try:
-            await self._publisher.publish_batch(found)
+            await self._publisher.publish_batch(found, ACKNOWLEDGE_S)
         except RecordTooLarge as error:
             cut = [found[index] for index in error.indices]
-            await self._publisher.publish_batch([(t, k, (v or b"")[:KEPT_BYTES], h) for t, k, v, h in cut])
+            short = [(t, k, (v or b"")[:KEPT_BYTES], h) for t, k, v, h in cut]
+            await self._publisher.publish_batch(short, ACKNOWLEDGE_S)
         for record, reason in letters:
             metrics.DEAD_LETTERS.labels(self._stage, reason).inc()
             where = f"{record.topic}/{record.partition}@{record.offset}"

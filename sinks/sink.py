@@ -36,6 +36,8 @@ SESSION = {
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
     "jit": "off",
+    # A sink that is frozen in mid-transaction must not hold its rows for ever.
+    "idle_in_transaction_session_timeout": "15000",
 }
 
 log = structlog.get_logger(__name__)

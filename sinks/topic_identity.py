@@ -46,5 +46,7 @@ def _watermarks(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
             number: consumer.get_watermark_offsets(TopicPartition(name, number), timeout=TIMEOUT_S)
             for number in sorted(partitions)
         }
+    except KafkaException as error:
+        raise Transient(f"topic {name}: {error}") from error
     finally:
         consumer.close()

@@ -46,6 +46,8 @@ EXIT_TRANSIENT = 75
 SIMULATED_NUMBER_ID = "106540352242922"
 STOP_DEADLINE_S = 50.0
 """A sender may need its 45 s for what is in flight."""
+NO_FOLDER = Path("there-is-no-such-folder")
+"""Instead of the state folder: what a former `up` wrote for others must not be read by this one."""
 GENERATED = ("WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET", "WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN")
 """Made up at the first start where they are not set, and kept: a message sent yesterday must be known tomorrow."""
 
@@ -70,6 +72,7 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
     try:
         with _only_one(state):
             chosen = _chosen(ports)
+            _require_right_settings()
             with servers(shell_variables(), state) as found:
                 return _run(found, chosen, state, as_json=as_json)
     except WrongSettings as wrong:
@@ -85,11 +88,17 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
         return 0
 
 
+def _require_right_settings() -> None:
+    """Say what is wrong before any server starts. Raises WrongSettings."""
+    to_come = {KAFKA: "embedded", DATABASE: "embedded"}
+    read_settings({**to_come, **{name: value for name, value in shell_variables().items() if value}}, NO_FOLDER)
+
+
 def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
     from cli.preparations import apply_topics, migrate_database  # noqa: PLC0415 - loaded while servers start
 
     variables, is_simulated = _variables(found, ports, state)
-    settings = read_settings(variables, state / "no-env")
+    settings = read_settings(variables, NO_FOLDER)
     if found.embedded:
         _say(f"{' and '.join(found.embedded)} embedded, data in {state}")
     migrate_database(settings)

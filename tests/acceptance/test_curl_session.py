@@ -137,7 +137,7 @@ def test_preparations_find_nothing_to_do(running: Up) -> None:
 
 
 def test_psql_works_where_psql_is_not_installed(running: Up) -> None:
-    bare = {"PATH": str(running.folder)}
+    bare = str(running.folder)
     done = run(
         "psql",
         "-c",
@@ -145,11 +145,11 @@ def test_psql_works_where_psql_is_not_installed(running: Up) -> None:
         "-c",
         "SELECT 'x' AS x WHERE false",
         cwd=running.folder,
-        **bare,
+        PATH=bare,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:4] == [" one | nothing", "-----+---------", " 1   |", "(1 row)"]
     assert "(0 rows)" in done.stdout
-    wrong = run("psql", "-c", "SELECT nonsense", cwd=running.folder, **bare)
+    wrong = run("psql", "-c", "SELECT nonsense", cwd=running.folder, PATH=bare)
     assert wrong.returncode == 1
     assert "nonsense" in wrong.stderr

@@ -1,0 +1,117 @@
+"""The verdict on rows of a real Postgres: exact as the facts were stated, and different once one is falsified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.demo.counting import recount, reported
+from cli.demo.rows import Connection, connect, read_counters, read_rows
+from cli.demo.truth import Post, SaidStatus
+from cli.demo.verdict import Evidence, Verdict, judge
+
+AT = 1_700_000_000
+NUMBERS = ("14695550101", "14695550102", "14695550103")
+
+RECIPIENTS = """
+    INSERT INTO campaign_recipients (campaign_id, phone_number, template_parameters, created_at)
+    SELECT %s, unnest(%s::text[]), '["Ada"]', to_timestamp(%s)
+"""
+READ = """
+    UPDATE campaign_recipients SET attempt = 1, accepted_attempts = 2, accepted_attempt = 1,
+        sent_at = to_timestamp(%(at)s),
+        accepted_at = to_timestamp(%(at)s), whatsapp_message_id = 'wamid.' || phone_number,
+        delivered_at = to_timestamp(%(at)s + 2), read_at = to_timestamp(%(at)s + 5)
+"""
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    with connect(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def campaign(connection: Connection) -> str:
+    """Three people who read their message."""
+    made = connection.execute(
+        "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id) "
+        "VALUES ('Demo', 't', 'en_US', '1') RETURNING id::text"
+    ).fetchone()
+    assert made is not None
+    connection.execute(RECIPIENTS, [made[0], list(NUMBERS), AT - 60])
+    connection.execute(READ, {"at": AT})
+    return str(made[0])
+
+
+def verdict_on(connection: Connection, campaign: str) -> Verdict:
+    """The verdict, where the simulator said to each that it was sent, delivered and read."""
+    rows = read_rows(connection, campaign)
+    ids = {row.number: row.id for row in rows}
+    said = [("sent", 0), ("delivered", 2), ("read", 5)]
+    statuses = tuple(SaidStatus(word, AT + after, None, float(AT + after)) for word, after in said)
+    posts = [
+        Post(
+            number=number,
+            attempt=1,
+            recipient_id=ids.get(number, ""),
+            received_at=AT - 0.1,
+            outcome="answered",
+            http_status=200,
+            code=None,
+            answered_at=float(AT),
+            accepted=True,
+            wamid=f"wamid.{number}",
+            answer_has_wamid=True,
+            body_parameters=("Ada",),
+            statuses=statuses,
+        )
+        for number in NUMBERS
+    ]
+    return judge(
+        Evidence(
+            rows=rows,
+            posts=posts,
+            numbers=frozenset(NUMBERS),
+            parameters=dict.fromkeys(NUMBERS, ("Ada",)),
+            opted_out=frozenset(),
+            held_by_killed=frozenset(),
+            counters=read_counters(connection, campaign),
+            recount=recount(rows),
+            reported=reported(rows),
+            recount_reported=reported(rows),
+        )
+    )
+
+
+def test_it_is_exact_as_it_stands(connection: Connection, campaign: str) -> None:
+    assert verdict_on(connection, campaign).word == "exact"
+
+
+@pytest.mark.parametrize(
+    ("falsified", "field"),
+    [
+        ("read_at = NULL", "status"),
+        ("read_at = read_at + interval '1 s'", "read_at"),
+        ("sent_at = sent_at - interval '1 min'", "sent_at"),
+        ("whatsapp_message_id = 'wamid.other'", "whatsapp_message_id"),
+        ("failed_attempts = 2", "retry_count"),
+        ("template_parameters = '[\"Bea\"]'", "template_parameters"),
+        ("phone_number = '19453083188'", "row_missing"),
+    ],
+)
+def test_one_falsified_row_is_found(connection: Connection, campaign: str, falsified: str, field: str) -> None:
+    connection.execute(f"UPDATE campaign_recipients SET {falsified} WHERE phone_number = %s", [NUMBERS[1]])
+    verdict = verdict_on(connection, campaign)
+    assert verdict.word == "differs"
+    assert field in {name for wrong in verdict.wrong_rows for name in wrong.fields}
+    assert verdict.wrong_counters == (), "the triggers have counted the falsified row as well"
+
+
+def test_counters_that_were_tampered_with_are_found(connection: Connection, campaign: str) -> None:
+    connection.execute("UPDATE campaign_counter_deltas SET n = n + 1 WHERE key = 'read' AND dimension = 'funnel'")
+    verdict = verdict_on(connection, campaign)
+    assert verdict.word == "differs"
+    assert verdict.wrong_counters == ("funnel/read",)
+    assert verdict.wrong_rows == ()

@@ -6,11 +6,12 @@ Looks only: it joins no group and commits nothing. Every call blocks, so call it
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from functools import partial
+from typing import Self, TypeVar
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -25,7 +26,10 @@ TIMEOUT_S = 5.0
 RETRY_S = 0.1
 _PASSING = frozenset({
     KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE,
 })  # fmt: skip
+
+T = TypeVar("T")
 
 Place = tuple[str, int]
 """A topic by its real name, and a partition."""
@@ -35,9 +39,9 @@ Watermarks = dict[int, tuple[int, int]]
 class KafkaAway(Transient):
     """Kafka did not answer in time."""
 
-    def __init__(self, said: str, *, is_retriable: bool = False) -> None:
+    def __init__(self, said: str, *, is_passing: bool = False) -> None:
         super().__init__(said)
-        self.is_retriable = is_retriable
+        self.is_passing = is_passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +70,16 @@ class Broker:
 
     def watermarks(self, topic: str) -> Watermarks:
         """Low and high watermark of every partition; none where there is no such topic."""
-        deadline = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                with _asking():
-                    return self._watermarks(topic)
-            except KafkaAway as error:
-                if not error.is_retriable or time.monotonic() > deadline:
-                    raise
-                time.sleep(RETRY_S)  # a leader is being elected, or the topic was made this moment
-
-    def _watermarks(self, topic: str) -> Watermarks:
-        listed = self._consumer.list_topics(topic, self._timeout_s).topics[topic].partitions
-        found: Watermarks = {}
-        for partition in sorted(listed):
-            marks = self._consumer.get_watermark_offsets(_at(topic, partition), timeout=self._timeout_s)
-            if marks is None:
-                raise KafkaAway(f"no watermarks of {topic} within {self._timeout_s:.0f} s")
-            found[partition] = marks
-        return found
+        return self._asked(lambda: self._watermarks(topic))
 
     def committed(self, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         """The committed offset of each partition that has one; `group` without prefix."""
-        name = self._settings.group(group)
-        asked = ConsumerGroupTopicPartitions(name, [_at(topic, p) for p in partitions])
-        with _asking():
-            futures = self._admin.list_consumer_group_offsets([asked], request_timeout=self._timeout_s)
-            found = futures[name].result(self._timeout_s).topic_partitions
-        return {each.partition: each.offset for each in found if each.offset >= 0}
+        places = [_at(topic, p) for p in partitions]
+        return self._asked(lambda: self._committed(self._settings.group(group), places)) if places else {}
 
     def members(self, groups: Iterable[str]) -> dict[str, int]:
-        """How many members each group has."""
-        names = {self._settings.group(group): group for group in groups}
-        with _asking():
-            futures = self._admin.describe_consumer_groups(list(names), request_timeout=self._timeout_s)
-            return {names[name]: len(future.result(self._timeout_s).members) for name, future in futures.items()}
+        """How many members each group has; none where there is no such group."""
+        return {group: self._asked(partial(self._members, self._settings.group(group))) for group in groups}
 
     def lag(self, topic: str, passed: Mapping[int, int], watermarks: Watermarks | None = None) -> Lag:
         """What lies between the offsets passed (where there is none: the beginning) and the end."""
@@ -130,6 +109,43 @@ class Broker:
             self._consumer.unassign()
         return found
 
+    def _watermarks(self, topic: str) -> Watermarks:
+        listed = self._consumer.list_topics(topic, self._timeout_s).topics[topic].partitions
+        found: Watermarks = {}
+        for partition in sorted(listed):
+            marks = self._consumer.get_watermark_offsets(_at(topic, partition), timeout=self._timeout_s)
+            if marks is None:
+                raise KafkaAway(f"no watermarks of {topic} within {self._timeout_s:.0f} s")
+            found[partition] = marks
+        return found
+
+    def _committed(self, group: str, places: list[TopicPartition]) -> dict[int, int]:
+        asked = ConsumerGroupTopicPartitions(group, places)
+        futures = self._admin.list_consumer_group_offsets([asked], request_timeout=self._timeout_s)
+        found = futures[group].result(self._timeout_s).topic_partitions
+        return {each.partition: each.offset for each in found if each.offset >= 0}
+
+    def _members(self, group: str) -> int:
+        futures = self._admin.describe_consumer_groups([group], request_timeout=self._timeout_s)
+        try:
+            return len(futures[group].result(self._timeout_s).members)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return 0
+            raise
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        """The answer; asked again while a leader or coordinator is being found, or a topic is only just made."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                with _asking():
+                    return question()
+            except KafkaAway as error:
+                if not error.is_passing or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)
+
 
 def _at(topic: str, partition: int) -> TopicPartition:
     return TopicPartition(topic, partition)
@@ -141,6 +157,6 @@ def _asking() -> Iterator[None]:
         yield
     except KafkaException as error:
         cause = error.args[0]
-        raise KafkaAway(cause.str(), is_retriable=cause.code() in _PASSING) from error
+        raise KafkaAway(cause.str(), is_passing=cause.code() in _PASSING) from error
     except TimeoutError as error:
         raise KafkaAway("no answer in time") from error

@@ -31,6 +31,7 @@ REPLICAS = 3
 IN_SYNC_MIN = 2
 TIMEOUT_S = 30.0
 VISIBLE_PAUSE_S = 0.05
+REQUIRE_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,17 @@ def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
     except KafkaException as error:
         raise Transient(f"topics: {error.args[0].str()}") from None
     return Report(brokers, replicas, int(in_sync["min.insync.replicas"]), tuple(reports))
+
+
+def require_topic(settings: Settings, name: str) -> None:
+    """Raise Transient unless a broker answers and knows the topic of that real name."""
+    admin = AdminClient(client_config(settings))
+    try:
+        found = admin.list_topics(name, timeout=REQUIRE_TIMEOUT_S).topics.get(name)
+    except KafkaException as error:
+        raise Transient(f"Kafka: {error.args[0].str()}") from None
+    if found is None or found.error is not None:
+        raise Transient(f"topic {name} is not there: `campaigns topics apply` creates it")
 
 
 def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int, more: dict[str, str]) -> set[str]:

@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 
 from runtime import logs, metrics
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings
+from runtime.topics import require_topic
 from streams.faust_credentials import credentials
 from streams.watchdog import Beats, Watchdog
 
@@ -81,7 +83,7 @@ async def consume(
     source = app.topic(consumption.topic, key_serializer="raw", value_serializer="raw")
     app.agent(source, name=f"{consumption.stage}.agent", concurrency=1)(agent)
     watchdog = Watchdog(settings, consumption, lambda: _assigned(app), beats)
-    await app.start()
+    await _start(app, settings, consumption.topic)
     logs.quiet_libraries()
     watchdog.start()
     try:
@@ -92,8 +94,10 @@ async def consume(
             await asyncio.wait_for(app.stop(), STOP_DEADLINE_S)
         except TimeoutError:
             _end(EXIT_TRANSIENT, "did not stop in time")
+    if isinstance(app.crash_reason, KafkaError):
+        raise Transient(f"the consumer ended: {type(app.crash_reason).__name__}") from app.crash_reason
     if app.crash_reason is not None:
-        raise Transient(f"the consumer crashed: {type(app.crash_reason).__name__}") from app.crash_reason
+        raise RuntimeError("the consumer crashed") from app.crash_reason
 
 
 class Batches:
@@ -137,6 +141,15 @@ class Batches:
             await asyncio.wait_for(self._stop.wait(), pause_s)
         except TimeoutError:
             return
+
+
+async def _start(app: Any, settings: Settings, topic: str) -> None:
+    """Start where there is something to consume: Faust would wait in silence for a topic that nobody made."""
+    await asyncio.to_thread(require_topic, settings, topic)
+    try:
+        await app.start()
+    except KafkaError as error:
+        raise Transient(f"Kafka: {type(error).__name__}") from None
 
 
 def _app(settings: Settings, consumption: Consumption) -> Any:

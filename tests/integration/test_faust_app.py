@@ -34,3 +34,13 @@ def test_it_ends_with_the_batch_unacknowledged(
         assert said in running.log
     lag = committed_lag(settings.kafka_bootstrap_servers, settings.group(stage), settings.topic(Topic.WEBHOOKS_RAW))
     assert lag == 1
+
+
+@pytest.mark.parametrize(("servers", "said"), [("127.0.0.1:1", "Kafka"), ("", "campaigns topics apply")])
+def test_without_a_broker_or_its_topic_it_asks_for_a_restart(
+    kafka: str, topic_prefix: str, tmp_path: Path, servers: str, said: str
+) -> None:
+    with process("streams.reconciler", environment(servers or kafka, topic_prefix), tmp_path) as running:
+        assert running.wait() == 75
+        assert said in running.log
+        assert "Traceback" not in running.log

@@ -51,7 +51,7 @@ class Look:
         work = self.at_work
         counts = (
             (work.unfinished, "rows unfinished"),
-            (work.due_soon, "due again soon"),
+            (work.due_soon, "due soon"),
             (work.unsettled_or_unpublished, "sends unsettled"),
             (self.lag or 0, "records to consume"),
         )

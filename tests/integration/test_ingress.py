@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
 import uuid
@@ -20,6 +21,7 @@ from runtime.settings import Settings
 from runtime.topics import apply
 from schemas.bundles import decode_bundle
 from schemas.topics import BY_NAME, Topic
+from stack.embedded import embedded_stack
 from tests.integration.processes import Process, environment, eventually, free_port, process
 from tests.integration.reading import read_until, value_of
 
@@ -170,3 +172,27 @@ def test_without_a_secret_it_does_not_start(kafka: str, topic_prefix: str, tmp_p
     with process("producers.ingress", environment(kafka, topic_prefix), tmp_path) as running:
         assert running.wait() == 64
         assert "CAMPAIGNS_WEBHOOK_APP_SECRETS" in running.log
+
+
+def test_in_an_outage_it_says_503_and_all_that_got_200_is_there_afterwards(tmp_path: Path) -> None:
+    with embedded_stack(postgres=False) as stack:
+        assert stack.kafka_pid is not None
+        kafka = stack.kafka_bootstrap_servers
+        settings = Settings.model_validate({"kafka_bootstrap_servers": kafka, "database_url": "postgresql://x"})
+        apply(settings, [BY_NAME[Topic.WEBHOOKS_RAW]])
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        given = ingress_environment(kafka, "", port, CAMPAIGNS_INGRESS_ACK_TIMEOUT_S="1")
+        with process("producers.ingress", given, tmp_path) as running:
+            eventually(lambda: is_up(url, "/ready"), "ingress ready")
+            ingress = Ingress(running, url, kafka, settings.topic(Topic.WEBHOOKS_RAW))
+            before, during, after = (json.dumps({"entry": [], "n": n}).encode() for n in range(3))
+            assert ingress.post(before).status_code == 200
+            os.kill(stack.kafka_pid, signal.SIGSTOP)
+            try:
+                assert ingress.post(during).status_code == 503
+            finally:
+                os.kill(stack.kafka_pid, signal.SIGCONT)
+            eventually(lambda: ingress.post(after).status_code == 200, "taken again after the outage")
+            assert min(ingress.stored([before, after])) >= 1
+            assert running.stop() == 0

@@ -13,6 +13,7 @@ from producers.ingress_app import Doors, IngressApp
 from producers.pending_bytes import PendingBytes
 from runtime.http import serve
 from runtime.kafka import AsyncPublisher
+from runtime.process import Transient
 from runtime.settings import Settings, WrongSettings
 from schemas.topics import Topic
 
@@ -46,10 +47,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         is_ready=readiness.is_ready,
         shows_metrics=settings.metrics_port != 0,
     )
+    ending = asyncio.Event()
+    waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
     try:
-        await serve(IngressApp(doors), settings.ingress_host, settings.ingress_port, stop, interface="asginl")
+        await serve(IngressApp(doors), settings.ingress_host, settings.ingress_port, ending, interface="asginl")
     finally:
+        for wait in waits:
+            wait.cancel()
         await publisher.close(FLUSH_S)
+    if publisher.fatal.is_set():
+        raise Transient("the Kafka producer cannot go on")
+
+
+async def _pass_on(event: asyncio.Event, ending: asyncio.Event) -> None:
+    await event.wait()
+    ending.set()
 
 
 class Readiness:

@@ -110,7 +110,10 @@ class AsyncPublisher:
 
     def __init__(self, settings: Settings, **changed: Any) -> None:
         self._loop = asyncio.get_running_loop()
-        self._producer = Producer(producer_config(settings, **changed))
+        self.fatal = asyncio.Event()
+        """Set when this producer will never publish again: end the process, a fresh one can."""
+        config = producer_config(settings, **changed)
+        self._producer = Producer({**config, "error_cb": self._on_error})
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="kafka-publisher", daemon=True)
         self._poller.start()
@@ -176,6 +179,10 @@ class AsyncPublisher:
         self._closing.set()
         await asyncio.to_thread(self._poller.join, 5.0)
         return left
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal() and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.fatal.set)
 
     def _poll(self) -> None:
         while not self._closing.is_set():

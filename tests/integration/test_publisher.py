@@ -1,9 +1,11 @@
 """The publisher: an `await` that returns means acknowledged, and every other end is said."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from random import Random
 
 import pytest
+from confluent_kafka import KafkaError
 
 from runtime.kafka import AsyncPublisher, PublishFailed, RecordTooLarge
 from runtime.settings import Settings
@@ -70,3 +72,14 @@ async def test_without_a_broker_it_fails_in_time(settings: Settings) -> None:
 async def test_reachable_means_that_the_topic_is_known(settings: Settings, publisher: AsyncPublisher) -> None:
     assert await publisher.is_reachable(settings.topic("some"))
     assert not await publisher.is_reachable(settings.topic("other"))
+
+
+async def test_only_a_fatal_error_ends_the_publisher(settings: Settings, publisher: AsyncPublisher) -> None:
+    topic = settings.topic("some")
+    await publisher.publish_batch([(topic, None, b"before", None)])
+    raised = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, fatal=True)
+    publisher._on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    await asyncio.sleep(0)
+    assert not publisher.fatal.is_set()
+    publisher._on_error(raised)
+    await asyncio.wait_for(publisher.fatal.wait(), 5)

@@ -74,7 +74,7 @@ async def an_api(
     )
     publisher = AsyncPublisher(settings)
     try:
-        async with database.pool(database_url, application_name="test-api", size=4) as pool:
+        async with database.pool(database_url, application_name="test-api", size=4, timeout_s=1.5) as pool:
             app = make_app(Services(settings, pool, publisher, clock=lambda: datetime.now(UTC)))
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:

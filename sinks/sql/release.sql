@@ -51,7 +51,7 @@ WITH due AS MATERIALIZED (
            END AS refusal
     FROM campaign_recipients AS r
     WHERE r.campaign_id = %(campaign)s AND r.next_attempt_at <= now()
-    ORDER BY r.next_attempt_at, r.id LIMIT %(share)s
+    ORDER BY r.next_attempt_at LIMIT %(share)s  -- no tie-break: a whole day may be planned for one moment
     FOR NO KEY UPDATE OF r SKIP LOCKED
 ), changed AS (
     UPDATE campaign_recipients AS r SET

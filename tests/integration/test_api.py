@@ -298,3 +298,22 @@ async def test_probes_and_openapi_and_the_page(api: Api) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
     assert "<script" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_without_postgres_requests_are_503_and_the_process_is_healthy(kafka: str, topic_prefix: str) -> None:
+    make_topics(kafka, topic_prefix)
+    async with an_api("postgresql://postgres@127.0.0.1:1/none", kafka, topic_prefix) as api:
+        answer = await api.http.get(CAMPAIGNS)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer.headers["retry-after"]
+        assert (await api.http.get("/health")).status_code == 200
+        ready = await api.http.get("/ready")
+        assert (ready.status_code, ready.json()["checks"]) == (503, {"postgres": False, "kafka": True})
+
+
+async def test_with_keys_the_whole_api_needs_one(database_url: str, kafka: str, topic_prefix: str) -> None:
+    async with an_api(database_url, kafka, topic_prefix, keys=("a-key",)) as api:
+        for path in (CAMPAIGNS, "/", "/openapi.json"):
+            assert (await api.http.get(path)).status_code == 401
+            assert (await api.http.get(path, headers={"X-API-Key": "a-key"})).status_code == 200
+        assert (await api.http.post("/api/marketing/process-daily")).status_code == 401

@@ -78,7 +78,7 @@ async def test_two_releasers_at_once_release_nobody_twice_and_keep_the_limit(wor
     campaign = await world.active(200, limit=150)
     await world.run("UPDATE campaign_recipients SET scheduled_send_date = now()")
     async with await connect(world.url, application_name="second") as second:
-        rates = Rates(mps=30, cap_s=100)
+        rates = Rates(mps=100, cap_s=100)
 
         async def work(connection: object) -> list[object]:
             released: list[object] = []

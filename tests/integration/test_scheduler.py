@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from domain.lifecycle import Action
 from producers import leadership, scheduler
+from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
@@ -186,3 +187,11 @@ async def test_a_frozen_leader_loses_the_lock(world: CampaignWorld, settings: Se
             ]
             await connection.execute("SET idle_session_timeout = '200ms'")
         await eventually(_says(world, LEADERS, 0))
+
+
+async def test_postgres_away_for_too_long_is_transient(settings: Settings) -> None:
+    away = settings.model_copy(
+        update={"database_url": SecretStr("postgresql://postgres@127.0.0.1:1/none"), "stall_limit_s": 1.5}
+    )
+    with pytest.raises(Transient, match="Postgres"):
+        await asyncio.wait_for(scheduler.run(away, asyncio.Event()), 30)

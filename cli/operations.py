@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `campaigns`."""
     app.add_typer(unknown, name="unknown", rich_help_panel=PANEL)
     app.add_typer(parked, name="parked", rich_help_panel=PANEL)
-    for command in (verify,):
+    for command in (verify, trace):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -37,6 +37,16 @@ def verify(
     from cli.verify import run_verify
 
     raise typer.Exit(run_verify(campaign, as_json=json, repair_counters=repair_counters))
+
+
+def trace(
+    who: Annotated[str, typer.Argument(help="A phone number, a recipient id, or a message id (wamid...)")],
+    json: Json = False,
+) -> None:
+    """Tell the story of one recipient: every event, what it changed, or why it changed nothing."""
+    from cli.trace import run_trace
+
+    raise typer.Exit(run_trace(who, as_json=json))
 
 
 @unknown.command("list")

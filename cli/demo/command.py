@@ -36,6 +36,7 @@ EXIT_INTERRUPTED = 130
 LOOK_EVERY_S = 0.5
 KILL_AT_SHARE = 0.15
 """Of the recipients accepted: by then every process has work."""
+HELD_MAX = 40
 PATIENCE_S = 150.0
 """Beyond the time that the rate itself takes: backoffs, a lease, and the slowest reader of a message."""
 
@@ -56,15 +57,13 @@ def run_demo(wishes: Wishes, *, as_json: bool) -> int:
     stop_on_signals()
     try:
         with staged(Wanted(wishes.mps, wishes.seed, wishes.time_scale), screen.say) as stage:
-            (stage.folder / KEEP).touch()
             outcome = _play(stage, wishes, screen)
             screen.report(outcome)
             if as_json:
                 print(orjson.dumps(outcome.as_json()).decode(), flush=True)
             if outcome.verdict.word == "exact":
-                (stage.folder / KEEP).unlink()
                 return EXIT_EXACT
-            screen.say(f"the logs stay in {stage.folder}")
+            (stage.folder / KEEP).touch()
             return EXIT_DIFFERS
     except WrongSettings as wrong:
         return say_wrong_settings(wrong)
@@ -92,7 +91,9 @@ def _play(stage: Stage, wishes: Wishes, screen: Screen) -> Outcome:
         with screen.progress(wishes.recipients) as update:
             sent_until = started
             _wait_for_the_middle(simulator, wishes, started)
-            killing = note_claims(kill_while_held(simulator, stage.supervisor, screen.say), connection)
+            killing = note_claims(
+                kill_while_held(simulator, stage.supervisor, _held_wanted(wishes), screen.say), connection
+            )
             deadline = started + wishes.recipients / wishes.mps + PATIENCE_S + _longest_retries_s(wishes)
             posts = 0
             while True:
@@ -137,6 +138,11 @@ def _wait_for_the_middle(simulator: SimulatorClient, wishes: Wishes, started: fl
         if time.monotonic() > started + PATIENCE_S:
             raise NothingHeld("hardly anything was sent")
         time.sleep(0.02)
+
+
+def _held_wanted(wishes: Wishes) -> int:
+    """How many requests the victim should have on the way: many, but no more than a small run can offer."""
+    return max(1, min(HELD_MAX, wishes.recipients // 10))
 
 
 def _mostly_sent(posts: int, wishes: Wishes) -> bool:

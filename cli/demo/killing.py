@@ -18,7 +18,6 @@ from stack.supervisor import Supervisor
 
 VERSIONS = {"v25.0": "sender-1", "v24.0": "sender-2"}
 """API version to the process that speaks it."""
-HELD_WANTED = 40
 HOLD_S = 6.0
 """Shorter than the sender's HTTP timeout: nothing but the kill makes an outcome unknown."""
 GATHER_S = 2.5
@@ -47,11 +46,13 @@ class Killing:
     """Attempts claimed before the kill and unanswered after every living statement had ended, whoever held them."""
 
 
-def kill_while_held(simulator: SimulatorClient, supervisor: Supervisor, say: Callable[[str], None]) -> Killing:
-    """Hold all answers until a sender has requests there, kill it, and let the others go on."""
+def kill_while_held(
+    simulator: SimulatorClient, supervisor: Supervisor, wanted: int, say: Callable[[str], None]
+) -> Killing:
+    """Hold all answers until a sender has so many requests there, kill it, and let the others go on."""
     simulator.hold(HOLD_S)
     try:
-        killing = _kill(simulator, supervisor)
+        killing = _kill(simulator, supervisor, wanted)
     finally:
         simulator.release()
     say(
@@ -83,7 +84,7 @@ def held_by(
     )
 
 
-def _kill(simulator: SimulatorClient, supervisor: Supervisor) -> Killing:
+def _kill(simulator: SimulatorClient, supervisor: Supervisor, wanted: int) -> Killing:
     started = time.monotonic()
     while True:
         held = Counter(entry["version"] for entry in simulator.unanswered())
@@ -91,7 +92,7 @@ def _kill(simulator: SimulatorClient, supervisor: Supervisor) -> Killing:
         for version, count in held.most_common(1):
             victim = VERSIONS[version]
             pid = supervisor.pid_of(victim)
-            if pid is not None and count >= (HELD_WANTED if waited_s < GATHER_S else 1):
+            if pid is not None and count >= (wanted if waited_s < GATHER_S else 1):
                 supervisor.kill(victim)
                 return Killing(victim, version, pid, time.time(), count)
         if waited_s > GIVE_UP_S:

@@ -26,6 +26,7 @@ from cli.pipeline import (
     LOOPBACK,
     STARTED_IN_ORDER,
     Servers,
+    Stopped,
     child_environment,
     event_line,
     process_child,
@@ -86,7 +87,7 @@ class Corner:
 def staged(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Stage]:
     """Everything running and ready."""
     given = {name: value for name, value in shell_variables().items() if name in KEPT_OF_GIVEN}
-    with _folder() as folder, servers(given, None) as found, _own_corner(found, given) as corner:
+    with _folder(say) as folder, servers(given, None) as found, _own_corner(found, given) as corner:
         say(f"Kafka and PostgreSQL are up ({', '.join(found.embedded) or 'none'} embedded)")
         api_port, ingress_port, simulator_port = free_ports(3)
         told = _variables(wanted, found, corner, api_port, ingress_port, simulator_port)
@@ -167,17 +168,26 @@ def _reporting(say: Callable[[str], None]) -> Callable[[Event], None]:
     return report
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder for logs; it stays where something went wrong, so that they can be read."""
-    folder = Path(tempfile.mkdtemp(prefix="campaigns-demo-"))
-    yield folder
-    if not (folder / KEEP).exists():
-        shutil.rmtree(folder)
-
-
 KEEP = "keep"
 """A file of this name in the folder keeps it."""
+
+
+@contextmanager
+def _folder(say: Callable[[str], None]) -> Iterator[Path]:
+    """A folder for logs; it stays where something went wrong, so that they can be read."""
+    folder = Path(tempfile.mkdtemp(prefix="campaigns-demo-"))
+    try:
+        yield folder
+    except Stopped:
+        shutil.rmtree(folder)
+        raise
+    except BaseException:
+        say(f"the logs stay in {folder}")
+        raise
+    if (folder / KEEP).exists():
+        say(f"the logs stay in {folder}")
+    else:
+        shutil.rmtree(folder)
 
 
 @contextmanager

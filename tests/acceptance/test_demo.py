@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
+from confluent_kafka.admin import AdminClient
 
-from tests.acceptance.commands import CAMPAIGNS, environment
+from tests.acceptance.commands import CAMPAIGNS, environment, run, wait_for
 
 RECIPIENTS = 300
 MEMORY_BYTES_MAX = 1_500_000_000
@@ -116,3 +119,34 @@ def test_it_stays_within_its_memory_and_leaves_nothing(ended: Ended) -> None:
     folder = ended.said.partition("(logs: ")[2].partition(")")[0]
     assert folder
     assert not Path(folder).exists()
+
+
+def test_ctrl_c_ends_all_and_leaves_nothing(tmp_path: Path) -> None:
+    said = tmp_path / "stderr"
+    with said.open("w") as stderr:
+        process = subprocess.Popen([CAMPAIGNS, "demo"], cwd=tmp_path, env=environment(), stderr=stderr)
+    try:
+        wait_for("the campaign to be active", lambda: "activated" in said.read_text(), 90)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+    assert "stopped" in said.read_text()
+    assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not Path(said.read_text().partition("(logs: ")[2].partition(")")[0]).exists()
+
+
+def test_on_given_servers_it_takes_a_corner_of_its_own_and_leaves_it_clean(
+    tmp_path: Path, kafka: str, empty_database_url: str
+) -> None:
+    addresses = {"CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka, "CAMPAIGNS_DATABASE_URL": empty_database_url}
+    done = run("demo", "--recipients", "40", "--json", cwd=tmp_path, timeout_s=DEADLINE_S, **addresses)
+    assert done.returncode == 0, done.stderr
+    assert "(none embedded)" in done.stderr
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("SELECT to_regclass('campaign_recipients')").fetchone() == (None,)
+        databases = connection.execute("SELECT datname FROM pg_database").fetchall()
+    assert not [name for (name,) in databases if name.startswith("campaigns_demo")]
+    topics = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
+    assert not [name for name in topics if name.startswith("campaigns_demo")]

@@ -1,0 +1,152 @@
+"""The story of one recipient, told from its events: what each changed, or why it changed nothing. Pure.
+
+Merging does not mind the order, so the order here is the one in which the records were written. It must not decide
+anything: the merge and the refusals are those of the sink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from domain.facts import FACT_NAMES, NOTHING, Facts, facts_of, merge
+from domain.status import Status, status
+from schemas.events import RecipientEvent
+from schemas.model import RecipientId
+from sinks.fold import refuse
+
+Owner = tuple[RecipientId, int]
+"""Whose message, and in which attempt."""
+
+
+class Effect(StrEnum):
+    """What became of an event."""
+
+    CHANGED = "changed"
+    KNOWN = "already_known"
+    """Every fact in it was known, or is outranked (an earlier time, a newer attempt)."""
+    REPEATED = "repeated"
+    """The same statement as a record before."""
+    PARKED = "parked"
+    """Nobody has claimed its message id yet."""
+    REFUSED = "refused"
+    """Dead-lettered by the sink, with the reason."""
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One record of `recipient.events` that is about this story; `event` None: it is none."""
+
+    topic: str
+    partition: int
+    offset: int
+    written_at: datetime
+    event: RecipientEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one record did."""
+
+    told: Told
+    effect: Effect
+    before: Status | None = None
+    after: Status | None = None
+    changed: tuple[str, ...] = ()
+    """The facts that it changed, by name."""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Story:
+    """The steps, and what the events together say about each recipient."""
+
+    steps: list[Step] = field(default_factory=list)
+    facts: dict[RecipientId, Facts] = field(default_factory=dict)
+
+
+def tell(records: Iterable[Told], created_at: Mapping[RecipientId, datetime]) -> Story:
+    """Fold the records in the order of their writing. `created_at`: creation of each known recipient's campaign."""
+    return _Teller(created_at).tell(sorted(records, key=lambda told: (told.written_at, told.partition, told.offset)))
+
+
+class _Teller:
+    """Folds one record after the other."""
+
+    def __init__(self, created_at: Mapping[RecipientId, datetime]) -> None:
+        self._created_at = created_at
+        self._story = Story()
+        self._owners: dict[str, Owner] = {}
+        self._parked: dict[str, Facts] = {}
+        self._seen: dict[str, Told] = {}
+
+    def tell(self, records: Iterable[Told]) -> Story:
+        for told in records:
+            self._story.steps.append(self._step(told))
+        return self._story
+
+    def _step(self, told: Told) -> Step:
+        event = told.event
+        if event is None:
+            return Step(told, Effect.MALFORMED, reason="malformed")
+        refusal = refuse(event, self._created_at)
+        if refusal is not None:
+            return Step(told, Effect.REFUSED, reason=refusal.value)
+        statement = event.model_copy(update={"origin": None, "received_at": event.occurred_at}).model_dump_json()
+        first = self._seen.setdefault(statement, told)
+        owner = self._owner(event)
+        if owner is None:
+            wamid = event.wamid or ""
+            self._parked[wamid] = merge(self._parked.get(wamid, NOTHING), facts_of(event, 1))
+            return Step(told, Effect.PARKED, reason="nobody has claimed its message id yet")
+        step = self._merge(told, event, owner)
+        if first is not told and step.effect is Effect.KNOWN:
+            return Step(told, Effect.REPEATED, step.before, step.after, reason=f"the same as {place(first)}")
+        return step
+
+    def _owner(self, event: RecipientEvent) -> Owner | None:
+        if event.recipient_id is not None and event.attempt is not None:
+            return (event.recipient_id, event.attempt)
+        return self._owners.get(event.wamid or "")
+
+    def _merge(self, told: Told, event: RecipientEvent, owner: Owner) -> Step:
+        recipient, attempt = owner
+        known = self._story.facts.get(recipient, NOTHING)
+        merged = merge(known, facts_of(event, attempt))
+        parked = NOTHING
+        if event.wamid is not None and event.wamid not in self._owners:
+            self._owners[event.wamid] = owner
+            if event.wamid in self._parked:
+                parked = as_attempt(self._parked.pop(event.wamid), attempt)
+                merged = merge(merged, parked)
+        self._story.facts[recipient] = merged
+        changed = tuple(name for name in FACT_NAMES if getattr(known, name) != getattr(merged, name))
+        if not changed:
+            reason = "an equal or better-ranked fact was known"
+            return Step(told, Effect.KNOWN, status(known), status(merged), reason=reason)
+        reason = "" if parked == NOTHING else "it claimed a message id for which statuses were parked"
+        return Step(told, Effect.CHANGED, status(known), status(merged), changed, reason)
+
+
+def as_attempt(parked: Facts, attempt: int) -> Facts:
+    """Facts parked as attempt 1, as the attempt that their message turned out to be."""
+    if attempt == 1:
+        return parked
+    bit = 1 << attempt
+    return replace(
+        parked,
+        attempt=attempt,
+        accepted_attempts=bit if parked.accepted_attempts else 0,
+        acceptance=None if parked.acceptance is None else replace(parked.acceptance, attempt=attempt),
+        failed_attempts=bit if parked.failed_attempts else 0,
+        held_back_attempts=bit if parked.held_back_attempts else 0,
+        failure=None if parked.failure is None else replace(parked.failure, attempt=attempt),
+    )
+
+
+def place(told: Told) -> str:
+    """Where a record stands, as an operator types it."""
+    return f"{told.topic}/{told.partition}@{told.offset}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from cli.demo.calm import Look, Watch
 from cli.demo.clients import CampaignApi, SimulatorClient
 from cli.demo.counting import recount, reported
 from cli.demo.killing import Killing, NothingHeld, held_by, kill_while_held, note_claims
-from cli.demo.outcome import Outcome
+from cli.demo.outcome import Outcome, rate_of
 from cli.demo.people import Person, people
 from cli.demo.rows import Connection, connect, read_counters, read_rows, read_tokens
 from cli.demo.show import Screen
@@ -77,33 +77,22 @@ def run_demo(wishes: Wishes, *, as_json: bool) -> int:
 
 def _play(stage: Stage, wishes: Wishes, screen: Screen) -> Outcome:
     everyone = people(wishes.recipients, wishes.seed)
-    url = stage.settings.database_url.get_secret_value()
     with (
         CampaignApi(stage.api_url) as api,
         SimulatorClient(stage.simulator_url) as simulator,
-        connect(url) as connection,
+        connect(stage.settings.database_url.get_secret_value()) as connection,
     ):
         campaign = _prepare(api, everyone, screen)
         api.activate(campaign)
         started = time.monotonic()
         screen.say(f"activated: {wishes.recipients} recipients at {wishes.mps} messages a second, seed {wishes.seed}")
+        _wait_for_the_middle(simulator, wishes, started)
+        killing = kill_while_held(simulator, stage.supervisor, _held_wanted(wishes), screen.say)
+        killing = note_claims(killing, connection)
         watch = Watch(stage.settings, simulator, connection, campaign)
+        deadline = started + wishes.recipients / wishes.mps + PATIENCE_S + _longest_retries_s(wishes)
         with screen.progress(wishes.recipients) as update:
-            sent_until = started
-            _wait_for_the_middle(simulator, wishes, started)
-            killing = note_claims(
-                kill_while_held(simulator, stage.supervisor, _held_wanted(wishes), screen.say), connection
-            )
-            deadline = started + wishes.recipients / wishes.mps + PATIENCE_S + _longest_retries_s(wishes)
-            posts = 0
-            while True:
-                look, is_over = watch.look()
-                if look.posts > posts and not look.is_quiet:
-                    posts, sent_until = look.posts, sent_until if _mostly_sent(posts, wishes) else time.monotonic()
-                update(api.stats(campaign), look.describe())
-                if is_over or time.monotonic() > deadline:
-                    break
-                time.sleep(LOOK_EVERY_S)
+            look, is_over = _watch_until(deadline, watch, lambda seen: update(api.stats(campaign), seen.describe()))
         seconds = time.monotonic() - started
         screen.say("at rest" if is_over else f"not at rest in time: {look.describe()}")
         trouble = _trouble(stage, simulator, look, is_over=is_over)
@@ -116,10 +105,20 @@ def _play(stage: Stage, wishes: Wishes, screen: Screen) -> Outcome:
             failure_texts=_texts(evidence),
             statuses_said=int(simulator.state()["statuses_said"]),
             seconds=seconds,
-            sending_s=max(sent_until - started, 0.1),
+            rate=rate_of([post.received_at for post in evidence.posts]),
             seed=wishes.seed,
             restarts={name: stage.supervisor.restarts_of(name) for name in stage.supervisor.names()},
         )
+
+
+def _watch_until(deadline: float, watch: Watch, show: Callable[[Look], None]) -> tuple[Look, bool]:
+    """Look until it is over, or until the deadline; the last look, and whether it is over."""
+    while True:
+        look, is_over = watch.look()
+        show(look)
+        if is_over or time.monotonic() > deadline:
+            return look, is_over
+        time.sleep(LOOK_EVERY_S)
 
 
 def _prepare(api: CampaignApi, everyone: list[Person], screen: Screen) -> str:
@@ -143,10 +142,6 @@ def _wait_for_the_middle(simulator: SimulatorClient, wishes: Wishes, started: fl
 def _held_wanted(wishes: Wishes) -> int:
     """How many requests the victim should have on the way: many, but no more than a small run can offer."""
     return max(1, min(HELD_MAX, wishes.recipients // 10))
-
-
-def _mostly_sent(posts: int, wishes: Wishes) -> bool:
-    return posts > wishes.recipients * 0.98
 
 
 def _longest_retries_s(wishes: Wishes) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ class Outcome:
     statuses_said: int
     seconds: float
     """From the activation to rest."""
-    sending_s: float
+    rate: float
+    """Posts a second that the simulator received."""
     seed: int
     restarts: Mapping[str, int]
 
@@ -40,6 +41,7 @@ class Outcome:
             "rows_wrong": len(verdict.wrong_rows),
             "counters_wrong": len(verdict.wrong_counters),
             "statuses": self.statuses_said,
+            "rate": round(self.rate, 1),
             "seconds": round(self.seconds, 1),
             "funnel": {**funnel, **{word: self.stats[word] for word in ("skipped", "unknown", "pending", "queued")}},
             "failures": dict(self.failures),
@@ -54,3 +56,10 @@ class Outcome:
             "wrong": [asdict(wrong) for wrong in verdict.wrong_rows[:100]] + list(verdict.wrong_counters[:100]),
             "seed": self.seed,
         }
+
+
+def rate_of(times: Sequence[float]) -> float:
+    """Posts a second while most of them came: the last twentieth are retries, each after its backoff."""
+    most = sorted(times)[: max(1, len(times) * 19 // 20)]
+    span_s = most[-1] - most[0] if most else 0.0
+    return len(most) / span_s if span_s > 0 else 0.0

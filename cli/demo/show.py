@@ -78,8 +78,7 @@ class Screen:
                 failures.add_row(code, str(count), outcome.failure_texts.get(code, "").partition(":")[0])
             self.console.print(failures)
         self.say(
-            f"{outcome.verdict.messages_accepted} messages in {outcome.sending_s:.1f} s "
-            f"({outcome.verdict.messages_accepted / max(outcome.sending_s, 0.1):.0f}/s), "
+            f"{outcome.verdict.messages_accepted} messages accepted, at {outcome.rate:.0f} posts a second; "
             f"{outcome.statuses_said} statuses said by the simulator"
         )
         if outcome.verdict.waits_a_day:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 
 import phonenumbers
+import pytest
 from rich.console import Console
 
 from cli.demo.calm import Look
 from cli.demo.killing import Killing, held_by
-from cli.demo.outcome import Outcome
+from cli.demo.outcome import Outcome, rate_of
 from cli.demo.people import people
 from cli.demo.rows import AtWork
 from cli.demo.show import Screen
@@ -65,6 +66,11 @@ def outcome(verdict: Verdict) -> Outcome:
 
 EXACT = Verdict((), (), 0, (Left("a", 1, "never_received", "unknown"),), 1, 2)
 WRONG = Verdict((WrongRow("r9", ("status",), "read", "sent"),), ("funnel/read",), 1, (), 0, 2, ("not at rest",))
+
+
+def test_the_rate_leaves_out_the_late_retries() -> None:
+    assert rate_of([n / 10 for n in range(95)] + [1000.0] * 5) == pytest.approx(10, rel=0.02)
+    assert rate_of([]) == rate_of([5.0]) == 0.0
 
 
 def report(verdict: Verdict) -> str:

@@ -42,8 +42,11 @@ from stack.ports import free_ports
 from stack.supervisor import Event, Supervisor
 
 NUMBER_ID = "106540352242922"
-SIMULATOR_TIME_SCALE = 2.0
+SIMULATOR_TIME_SCALE = 4.0
 """Messages are read within seconds, not minutes."""
+THROTTLE_SHARE = 0.001
+"""Of answers, whatever the rate; what is above the rate is throttled anyway. A number that is throttled slows down by
+itself, as it must, so the preset's share would show a sender that stands on its brakes all the time."""
 SEND_TIMEOUT_S = 10.0
 SEND_WINDOW_S, SEND_WINDOW_MIN, SEND_WINDOW_MAX = 0.2, 16, 256
 """A sender claims no more than the rate of so many seconds: what it has claimed and not posted when it is killed is
@@ -157,6 +160,7 @@ def _simulator_config(wanted: Wanted, settings: Settings, simulator_port: int, i
         "access_token": settings.whatsapp_access_token.get_secret_value(),
         "phone_number_ids": [NUMBER_ID],
         "mps": wanted.mps,
+        "answers": {"throttle_share": THROTTLE_SHARE},
     }
 
 

@@ -1,0 +1,149 @@
+-- Statements of replay, of the audit from the topic, and of rebuild. They work beside the live tables, in a schema of their own that comes
+-- first on the search path: the sink's own statements then write there. {live} is where the live tables are, {facts} the columns that
+-- hold facts, {r_facts} {b_facts} {live_facts} the same by table.
+
+-- name: create_side
+-- Tables as the live ones, empty, without counters; and the two functions that compare messages, for their type.
+CREATE SCHEMA {side};
+CREATE UNLOGGED TABLE {side}.campaign_recipients (
+    LIKE {live}.campaign_recipients INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS, PRIMARY KEY (id));
+CREATE UNLOGGED TABLE {side}.recipients_before (LIKE {live}.campaign_recipients, PRIMARY KEY (id));
+CREATE UNLOGGED TABLE {side}.messages (
+    LIKE {live}.messages INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (wamid));
+CREATE INDEX ON {side}.messages (recipient_id, attempt) WHERE recipient_id IS NOT NULL;
+CREATE UNLOGGED TABLE {side}.double_sends (
+    LIKE {live}.double_sends INCLUDING DEFAULTS, PRIMARY KEY (recipient_id, attempt, wamid));
+CREATE UNLOGGED TABLE {side}.foreign_statuses (LIKE {live}.foreign_statuses, PRIMARY KEY (day, phone_number_id));
+DO $do$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN SELECT proname, prosrc FROM pg_proc
+             WHERE pronamespace = {live_name}::regnamespace AND proname IN ('message_fails', 'message_is_priced') LOOP
+        EXECUTE format('CREATE FUNCTION %I.%I(n %1$I.messages, k %1$I.messages) RETURNS boolean LANGUAGE sql IMMUTABLE AS %3$L',
+                       {side_name}, f.proname, f.prosrc);
+    END LOOP;
+END $do$
+
+-- name: hold_side
+-- Hold the name of a schema for as long as this session lives, so that nobody takes it for one that was left behind.
+SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))
+
+-- name: free_side
+-- Give such a name back.
+SELECT pg_advisory_unlock(hashtextextended(%(name)s, 0))
+
+-- name: list_sides
+-- Schemas of this kind.
+SELECT nspname FROM pg_namespace WHERE nspname ~ '^campaigns_side_[0-9a-f]+$'
+
+-- name: allow_joins
+-- Until the end of the transaction, plan freely: the sink's session settings are for its own statement.
+SELECT set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true), set_config('enable_seqscan', 'on', true)
+
+-- name: copy_messages
+-- Copy the live messages of these wamids that are not here yet; whose they are.
+WITH copied AS (
+    INSERT INTO messages SELECT * FROM {live}.messages WHERE wamid = ANY(%(wamids)s::text[])
+    ON CONFLICT DO NOTHING RETURNING recipient_id)
+SELECT DISTINCT recipient_id FROM copied WHERE recipient_id IS NOT NULL
+
+-- name: copy_rows
+-- Copy these live rows that are not here yet, once to be changed and once as they are.
+WITH seen AS MATERIALIZED (
+    SELECT * FROM {live}.campaign_recipients AS l
+    WHERE id = ANY(%(ids)s::uuid[]) AND NOT EXISTS (SELECT FROM recipients_before AS b WHERE b.id = l.id)),
+before AS (INSERT INTO recipients_before SELECT * FROM seen)
+INSERT INTO campaign_recipients (
+    id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at, {facts})
+SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at, {facts} FROM seen
+
+-- name: add_bare_rows
+-- Add these live rows that are not here yet, without any fact.
+INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
+SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
+FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[])
+ON CONFLICT DO NOTHING
+
+-- name: add_missing_rows
+-- Add, without any fact, every live row that has facts and is not here.
+INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
+SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
+FROM {live}.campaign_recipients AS l
+WHERE attempt > 0 AND (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
+  AND NOT EXISTS (SELECT FROM campaign_recipients AS r WHERE r.id = l.id)
+
+-- name: find_known_messages
+-- Wamids that wait here for their recipient, whom the live table knows.
+SELECT m.wamid, l.recipient_id, l.attempt FROM messages AS m JOIN {live}.messages AS l USING (wamid)
+WHERE m.recipient_id IS NULL AND l.recipient_id IS NOT NULL AND m.wamid > %(after)s
+ORDER BY m.wamid LIMIT %(rows_max)s
+
+-- name: find_claimants
+-- Whose these wamids are, after everything of the range: recipient and campaign, NULL where nobody claims one.
+SELECT m.wamid, r.campaign_id FROM messages AS m LEFT JOIN campaign_recipients AS r ON r.id = m.recipient_id
+WHERE m.wamid = ANY(%(wamids)s::text[])
+
+-- name: count_changes
+-- How many rows would change, and how many of them would become due where something may still be sent.
+SELECT count(*), count(*) FILTER (WHERE c.status IN ('active', 'paused', 'completed')
+    AND r.next_attempt_at < coalesce(b.next_attempt_at, 'infinity'))
+FROM recipients_before AS b JOIN campaign_recipients AS r USING (id)
+JOIN {live}.marketing_campaigns AS c ON c.id = r.campaign_id
+WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s) AND ({b_facts}) IS DISTINCT FROM ({r_facts})
+
+-- name: find_changes
+-- Rows that would change, those that would become due first: campaign and its status, then each row as it is and as it would be.
+SELECT r.id, r.campaign_id, c.status, {b_shown}, {r_shown}
+FROM recipients_before AS b JOIN campaign_recipients AS r USING (id)
+JOIN {live}.marketing_campaigns AS c ON c.id = r.campaign_id
+WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s) AND ({b_facts}) IS DISTINCT FROM ({r_facts})
+ORDER BY coalesce(r.next_attempt_at < coalesce(b.next_attempt_at, 'infinity'), false) DESC, r.id LIMIT %(rows_max)s
+
+-- name: read_shown
+-- These rows as they are, with the status of their campaign.
+SELECT r.id, r.campaign_id, c.status, {r_shown}
+FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id WHERE r.id = ANY(%(ids)s::uuid[])
+
+-- name: read_written
+-- Of the recipients of these ids and wamids those that this very transaction has changed.
+SELECT r.id, r.campaign_id, c.status, {r_shown}
+FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id
+WHERE r.xmin = pg_current_xact_id()::xid AND r.id = ANY(
+    %(ids)s::uuid[] || ARRAY(SELECT recipient_id FROM messages WHERE wamid = ANY(%(wamids)s::text[])))
+
+-- name: start_run
+-- Begin a run.
+INSERT INTO replay_runs (id, topic, cluster_id, topic_id, campaign_id, records_total)
+VALUES (%(id)s, %(topic)s, %(cluster_id)s, %(topic_id)s, %(campaign)s, %(records)s)
+
+-- name: start_run_partitions
+-- Where a run begins and ends in each partition.
+INSERT INTO replay_positions (run_id, topic_partition, next_offset, end_offset)
+SELECT %(id)s, u.p, u.first, u.last
+FROM unnest(%(partitions)s::integer[], %(firsts)s::bigint[], %(ends)s::bigint[]) AS u (p, first, last)
+
+-- name: find_run
+-- A run that is not finished: this one, or the last of its topic and campaign.
+SELECT id, topic, cluster_id, topic_id, campaign_id, records_total, records_done, events_done, rows_changed
+FROM replay_runs
+WHERE finished_at IS NULL AND topic = %(topic)s AND campaign_id IS NOT DISTINCT FROM %(campaign)s
+ORDER BY started_at DESC LIMIT 1
+
+-- name: read_run_positions
+-- Where a run stands.
+SELECT topic_partition, next_offset, end_offset FROM replay_positions WHERE run_id = %(id)s
+
+-- name: advance_run
+-- What is applied, in the transaction that applies it.
+WITH moved AS (
+    UPDATE replay_positions AS p SET next_offset = greatest(p.next_offset, u.next)
+    FROM unnest(%(partitions)s::integer[], %(nexts)s::bigint[]) AS u (p, next)
+    WHERE p.run_id = %(id)s AND p.topic_partition = u.p)
+UPDATE replay_runs SET records_done = records_done + %(records)s, events_done = events_done + %(events)s,
+    rows_changed = rows_changed + %(rows)s, updated_at = clock_timestamp()
+WHERE id = %(id)s
+
+-- name: finish_run
+-- The run is at its end.
+UPDATE replay_runs SET finished_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = %(id)s

@@ -1,0 +1,187 @@
+"""Reads a range of a topic once, from end to end, and joins no group: for replay, audit and dead letters.
+
+The range is bounded when it begins, so no writer can make a scan endless. It commits nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from runtime.kafka import consumer_config
+from runtime.process import Transient
+from runtime.settings import Settings
+
+RECORDS_MAX = 2000
+"""Of a batch: one transaction downstream, short enough not to hold live rows for long."""
+POLL_S = 0.5
+SILENCE_S = 30.0
+"""Kafka said nothing for so long, though there is more to read."""
+TIMEOUT_S = 15.0
+
+_LASTING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED})
+"""Errors that no patience ends; a broker that is away for a moment is none."""
+
+Ranges = dict[int, tuple[int, int]]
+"""Per partition the first offset and the one after the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """One record as it stands in the topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+    """When it was written."""
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class WrongBound(ValueError):
+    """A bound is neither a time nor an offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where a range begins or ends: a time, one offset for all partitions, or an offset each for some."""
+
+    at: datetime | None = None
+    offset: int | None = None
+    by_partition: Mapping[int, int] | None = None
+
+
+_PAIRS = re.compile(r"\d+:\d+(,\d+:\d+)*")
+
+
+def parse_bound(text: str) -> Bound:
+    """`2026-03-01T12:00Z` (without a zone: UTC), `1500`, or `0:1500,3:90` (partition:offset). Raises WrongBound."""
+    if text.isdecimal():
+        return Bound(offset=int(text))
+    if _PAIRS.fullmatch(text):
+        pairs = [pair.split(":") for pair in text.split(",")]
+        return Bound(by_partition={int(partition): int(offset) for partition, offset in pairs})
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongBound(
+            f"{text!r} is neither a time (2026-03-01T12:00Z) nor an offset (1500, or 0:1500,3:90)"
+        ) from None
+    return Bound(at=at.replace(tzinfo=UTC) if at.tzinfo is None else at)
+
+
+async def find_ranges(settings: Settings, topic: str, first: Bound | None = None, end: Bound | None = None) -> Ranges:
+    """What a topic (by its real name) has now between two bounds. Raises Transient where Kafka does not answer.
+
+    A bound that names partitions leaves the others out.
+    """
+    return await asyncio.to_thread(_find_ranges, settings, topic, first, end)
+
+
+def _find_ranges(settings: Settings, topic: str, first: Bound | None, end: Bound | None) -> Ranges:
+    consumer = Consumer(consumer_config(settings, "scan"))
+    try:
+        listed = consumer.list_topics(topic, TIMEOUT_S).topics[topic]
+        if listed.error is not None:
+            raise Transient(f"topic {topic}: {listed.error.str()}; `campaigns topics apply` creates topics")
+        partitions = [TopicPartition(topic, p) for p in listed.partitions]
+        whole = {each.partition: consumer.get_watermark_offsets(each, timeout=TIMEOUT_S) for each in partitions}
+        starts = _offsets(consumer, topic, whole, first, {p: low for p, (low, _) in whole.items()})
+        ends = _offsets(consumer, topic, whole, end, {p: high for p, (_, high) in whole.items()})
+        ranges = {p: (max(low, starts[p]), min(high, ends[p])) for p, (low, high) in whole.items()
+                  if p in starts and p in ends}  # fmt: skip
+        return {p: (start, max(start, stop)) for p, (start, stop) in sorted(ranges.items())}
+    except KafkaException as error:
+        raise Transient(f"topic {topic}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def _offsets(
+    consumer: Consumer, topic: str, whole: Ranges, bound: Bound | None, default: dict[int, int]
+) -> dict[int, int]:
+    if bound is None:
+        return default
+    if bound.by_partition is not None:
+        return dict(bound.by_partition)
+    if bound.offset is not None:
+        return dict.fromkeys(whole, bound.offset)
+    assert bound.at is not None, "a bound is one of three"
+    asked = [TopicPartition(topic, p, int(bound.at.timestamp() * 1000)) for p in whole]
+    found = consumer.offsets_for_times(asked, timeout=TIMEOUT_S) if asked else []
+    # No record at or after that time: the end.
+    return {each.partition: whole[each.partition][1] if each.offset < 0 else each.offset for each in found}
+
+
+def count(ranges: Mapping[int, tuple[int, int]]) -> int:
+    """How many offsets the ranges hold."""
+    return sum(end - start for start, end in ranges.values())
+
+
+async def scan(
+    settings: Settings, topic: str, ranges: Mapping[int, tuple[int, int]], records_max: int = RECORDS_MAX
+) -> AsyncIterator[list[Scanned]]:
+    """Every record of the ranges, in order per partition, in batches. Raises Transient where Kafka falls silent."""
+    todo = {p: end for p, (start, end) in ranges.items() if start < end}
+    if not todo:
+        return
+    loop = asyncio.get_running_loop()
+    consumer = Consumer(
+        consumer_config(settings, "scan", enable_partition_eof=True, queued_max_messages_kbytes=16 * 1024)
+    )
+    places = [TopicPartition(topic, p, ranges[p][0]) for p in todo]
+    with ThreadPoolExecutor(1, "topic-scan") as thread:  # its calls block
+        try:
+            await loop.run_in_executor(thread, consumer.assign, places)
+            silent_since = loop.time()
+            while todo:
+                messages = await loop.run_in_executor(thread, consumer.consume, records_max, POLL_S)
+                if messages:
+                    silent_since = loop.time()
+                elif loop.time() - silent_since > SILENCE_S:
+                    raise Transient(
+                        f"topic {topic}: nothing to read for {SILENCE_S:.0f} s, though it is not at its end"
+                    )
+                batch = _take(topic, messages, todo)
+                if batch:
+                    yield batch
+        finally:
+            await loop.run_in_executor(thread, consumer.close)
+
+
+def _take(topic: str, messages: list[Message], todo: dict[int, int]) -> list[Scanned]:
+    """The records before their partition's end; partitions that have reached it leave `todo`."""
+    batch = []
+    for message in messages:
+        partition, offset = message.partition() or 0, message.offset() or 0
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name for it
+            if error.fatal() or error.code() in _LASTING:
+                raise Transient(f"topic {topic}: {error.str()}")
+            continue
+        end = todo.get(partition)
+        if end is None:
+            continue
+        if error is None and offset < end:
+            batch.append(_scanned(topic, message))
+        if offset >= end - (error is None):
+            del todo[partition]
+    return batch
+
+
+def _scanned(topic: str, message: Message) -> Scanned:
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Scanned(
+        topic, message.partition() or 0, message.offset() or 0,
+        datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC), message.key(), message.value(),
+        tuple((name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs),
+    )  # fmt: skip

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `campaigns`."""
     app.add_typer(unknown, name="unknown", rich_help_panel=PANEL)
     app.add_typer(parked, name="parked", rich_help_panel=PANEL)
-    for command in (verify, trace):
+    for command in (status, verify, trace, pause, resume):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -37,6 +37,32 @@ def verify(
     from cli.verify import run_verify
 
     raise typer.Exit(run_verify(campaign, as_json=json, repair_counters=repair_counters))
+
+
+def status(json: Json = False) -> None:
+    """Say where everything stands, and the next step for what is not well. Works while a server is away."""
+    from cli.status import run_status
+
+    raise typer.Exit(run_status(as_json=json))
+
+
+def pause(
+    campaigns: Annotated[list[UUID] | None, typer.Argument(help="Campaign ids")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every active campaign")] = False,
+    reason: Annotated[str, typer.Option(help="Why; shown wherever the campaign is")] = "operator",
+    json: Json = False,
+) -> None:
+    """Stop sending within two seconds; needs Postgres alone."""
+    from cli.pause import run_pause
+
+    raise typer.Exit(run_pause(campaigns or [], reason, is_all=everything, as_json=json))
+
+
+def resume(campaigns: Annotated[list[UUID], typer.Argument(help="Campaign ids")]) -> None:
+    """Let paused campaigns send again."""
+    from cli.pause import run_resume
+
+    raise typer.Exit(run_resume(campaigns))
 
 
 def trace(

@@ -22,7 +22,7 @@ from schemas.model import CampaignId
 from schemas.topics import Topic
 from sinks import stats
 from sinks.database import Connection
-from sinks.lag import Broker, KafkaAway, Lag
+from sinks.lag import Broker, Lag
 from sinks.statements import load
 
 SQL = load("audit")
@@ -106,11 +106,7 @@ async def applied_until(connection: Connection, settings: Settings) -> datetime:
 
     positions = await read_positions(connection, topic)
     lag = await asyncio.to_thread(ask)
-    if lag.records == 0:
-        return asked_at
-    if lag.oldest_at is None:
-        raise KafkaAway("the first record that waits for the sink could not be read in time")
-    return min(asked_at, lag.oldest_at)
+    return asked_at if lag.oldest_at is None else min(asked_at, lag.oldest_at)
 
 
 async def read_positions(connection: Connection, topic: str) -> dict[int, int]:

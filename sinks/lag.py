@@ -91,7 +91,7 @@ class Broker:
         return Lag(records, min(times.values(), default=None))
 
     def times_at(self, offsets: Mapping[Place, int]) -> dict[Place, datetime]:
-        """When the record at (or first after) each offset was written; without those that have none in time."""
+        """When the record at (or first after) each offset was written. Raises KafkaAway where one does not come."""
         if not offsets:
             return {}
         found: dict[Place, datetime] = {}
@@ -106,7 +106,10 @@ class Broker:
                 if place not in found:
                     found[place] = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
                     self._consumer.pause([_at(*place)])
+            self._consumer.resume([_at(*place) for place in found])  # a pause would outlive the assignment
             self._consumer.unassign()
+        if len(found) < len(offsets):
+            raise KafkaAway(f"{len(offsets) - len(found)} record(s) could not be read in time")
         return found
 
     def _watermarks(self, topic: str) -> Watermarks:

@@ -1,0 +1,41 @@
+-- Statements of `campaigns status`: each counts by an index or reads a small table, so that it answers under any load.
+
+-- name: read_numbers
+-- What waits, and since when.
+SELECT
+    (SELECT count(*) FROM messages WHERE recipient_id IS NULL) AS parked,
+    (SELECT min(first_seen_at) FROM messages WHERE recipient_id IS NULL) AS parked_since,
+    (SELECT count(*) FROM releases AS rel JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
+     WHERE c.status = 'active') AS released,
+    (SELECT min(released_at) FROM releases AS rel JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
+     WHERE c.status = 'active') AS released_since,
+    (SELECT count(*) FROM send_ledger WHERE outcome IS NULL) AS in_flight,
+    (SELECT count(*) FROM send_ledger WHERE outcome IS NULL AND lease_until < now()) AS past_lease,
+    (SELECT count(*) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS untold,
+    (SELECT min(outcome_at) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS untold_since,
+    (SELECT count(DISTINCT (recipient_id, attempt)) FROM double_sends) AS double_sends,
+    (SELECT coalesce(sum(n), 0)::bigint FROM (
+        SELECT n FROM campaign_counters WHERE dimension = 'status' AND key = 'unknown'
+        UNION ALL SELECT n FROM campaign_counter_deltas WHERE dimension = 'status' AND key = 'unknown') AS every)
+        AS unknown
+
+-- name: list_open_campaigns
+-- Campaigns that send, or would but for a pause.
+SELECT id, name, status, pause_reason, updated_at FROM marketing_campaigns
+WHERE status IN ('active', 'paused') ORDER BY status, id
+
+-- name: count_sessions
+-- Our processes by the names of their sessions in this database.
+SELECT application_name, count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'campaigns-%%' AND pid <> pg_backend_pid()
+GROUP BY application_name
+
+-- name: list_locks
+-- The advisory locks that are held in this database, as the one number that was asked for.
+SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+
+-- name: list_active
+-- Campaigns that would send.
+SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id

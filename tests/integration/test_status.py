@@ -1,0 +1,181 @@
+"""The screen for 3 a.m. says what is wrong and what to do, whoever is away; and a pause needs Postgres alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from cli.pause import pause, resume, run_pause
+from cli.status import look
+from cli.status_lines import Line, lines
+from producers import leadership
+from runtime import topics
+from runtime.settings import Settings, read_settings
+from schemas.topics import Topic
+from sinks import pausing, sink, standing, stats_publisher
+from sinks.database import connect
+from sinks.lag import Broker, Lag
+from tests.kafka_topics import eventually, put
+from tests.sending_world import World, a_world
+
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with a_world(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings:
+    made = read_settings({
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CAMPAIGNS_DATABASE_URL": database_url,
+        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
+    })  # fmt: skip
+    await asyncio.to_thread(topics.apply, made)
+    await asyncio.to_thread(_wait_for_leaders, made)
+    return made
+
+
+def _wait_for_leaders(settings: Settings) -> None:
+    """A topic that was made this moment may have none yet, and a process would ask for a restart."""
+    with Broker(settings, timeout_s=30) as broker:
+        for topic in Topic:
+            broker.watermarks(settings.topic(topic))
+
+
+def by_name(found: list[Line]) -> dict[str, Line]:
+    return {line.about: line for line in found}
+
+
+async def test_every_line_that_is_not_well_has_a_next_step(world: World, settings: Settings) -> None:
+    jobs = await world.release(4)
+    await world.claim(jobs[:3])
+    await world.run("UPDATE releases SET released_at = now() - interval '1 hour'")
+    await world.run(
+        "UPDATE send_ledger SET lease_until = now() - interval '1 hour' WHERE recipient_id = %s", jobs[0].recipient_id
+    )
+    await world.run(
+        "UPDATE send_ledger SET outcome = 'accepted', event = '{}', outcome_at = now() - interval '1 hour'"
+        " WHERE recipient_id = %s",
+        jobs[1].recipient_id,
+    )
+    await world.run("UPDATE campaign_recipients SET unknown_attempt = 1 WHERE id = %s", jobs[2].recipient_id)
+    await world.run("INSERT INTO messages (wamid, first_seen_at) VALUES ('wamid.x', now() - interval '2 hours')")
+    await world.run(
+        "INSERT INTO double_sends VALUES (%s, 1, 'a'), (%s, 1, 'b')", jobs[0].recipient_id, jobs[0].recipient_id
+    )
+    await world.run(
+        "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status, pause_reason)"
+        " VALUES ('Held', 't', 'en', '1', 'paused', 'template_paused')"
+    )
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("send.jobs.dead"), [(b"x", b"x")])
+    found = by_name(await look(settings))
+    states = {name: line.state for name, line in found.items()}
+    assert states == {
+        "scheduler": "wrong", "stats": "wrong", "api": "look", "reconciler": "wrong", "sender": "wrong",
+        "sink": "wrong", "last webhook": "ok", "dead letters of send.jobs": "look", "parked statuses": "look",
+        "unknown sends": "look", "released, not claimed": "wrong", "in flight": "look", "answers not told": "wrong",
+        "double sends": "wrong", "active campaigns": "ok", "paused: Held": "look",
+    }  # fmt: skip
+    assert all(line.next_step for line in found.values() if line.state != "ok")
+    assert "template_paused" in found["paused: Held"].found
+    assert found["in flight"].found.startswith("2")
+    assert found["double sends"].found == "1", "one attempt, whatever number of message ids"
+
+
+async def test_processes_are_seen_by_their_groups_sessions_and_locks(world: World, settings: Settings) -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(sink.run(settings, stop))
+    async with world.another() as other:
+        for key in (leadership.LOCK_KEY, stats_publisher.LOCK_KEY):
+            await other.execute("SELECT pg_advisory_lock(%s)", [key])
+
+        async def is_member() -> bool:
+            return by_name(await look(settings))["sink"].state == "ok"
+
+        await eventually(is_member)
+        now = datetime.now(UTC)
+        await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), [(None, b"x")])
+        found = by_name(await look(settings))
+    stop.set()
+    await running
+    assert (found["scheduler"].state, found["stats"].state) == ("ok", "ok")
+    assert f"{now:%H:%M}" in found["last webhook"].found
+    assert found["reconciler"].state == "wrong"
+    assert "1 record(s) wait" in found["reconciler"].found
+    assert found["dead letters"].state == "ok"
+
+
+async def test_a_server_that_is_away_hides_nothing_of_the_other(world: World, settings: Settings) -> None:
+    found = by_name(await look(settings.model_copy(update={"kafka_bootstrap_servers": NOWHERE})))
+    assert (found["Kafka"].state, found["active campaigns"].found) == ("wrong", "1")
+    no_database = read_settings({
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "CAMPAIGNS_DATABASE_URL": f"postgresql://nobody@{NOWHERE}/none",
+        "CAMPAIGNS_TOPIC_PREFIX": settings.topic_prefix,
+    })  # fmt: skip
+    found = by_name(await look(no_database))
+    assert (found["PostgreSQL"].state, found["dead letters"].state) == ("wrong", "ok")
+
+
+async def test_a_stage_whose_oldest_record_is_late_is_not_well(world: World, settings: Settings) -> None:
+    kafka = await standing.read_kafka(settings, None)
+    late = Lag(7, datetime.now(UTC) - timedelta(minutes=2))
+    kafka = standing.KafkaStanding(
+        {**kafka.members, "sink": 1}, {**kafka.lags, "sink": late}, None, kafka.dead, kafka.missing_topics
+    )
+    (line,) = [each for each in lines(None, kafka, datetime.now(UTC), {}) if each.about == "sink"]
+    assert (line.state, line.found) == ("wrong", "1 running, 7 record(s) wait, for 2 min")
+
+
+def test_the_leaders_lock_is_the_one_that_is_looked_for() -> None:
+    assert standing.SCHEDULER_LOCK_KEY == leadership.LOCK_KEY
+
+
+async def test_all_campaigns_are_paused_while_kafka_is_away(
+    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = settings.model_copy(update={"kafka_bootstrap_servers": NOWHERE})
+    await world.run(
+        "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
+        " VALUES ('a', 't', 'en', '1', 'active'), ('b', 't', 'en', '1', 'draft')"
+    )
+    jobs = await world.release(1)
+    assert await pause(away, (), "incident", as_json=True) == 0
+    assert len(json.loads(capsys.readouterr().out)["paused"]) == 2
+    states = "SELECT status, pause_reason FROM marketing_campaigns ORDER BY status"
+    assert await world.run(states) == [("draft", None), ("paused", "incident"), ("paused", "incident")]
+    assert await world.claim(jobs) == ["paused"]
+    assert await resume(away, [world.campaign]) == 0
+    assert await world.claim(jobs) == ["claimed"]
+    assert await resume(away, [world.campaign]) == 1, "it is not paused any more"
+    assert await pause(away, [uuid4()], "x", as_json=False) == 1, "there is no such campaign"
+    assert run_pause([], "x", is_all=False, as_json=False) == 64, "which?"
+
+
+async def test_a_campaign_that_is_held_does_not_keep_the_others_from_being_paused(
+    world: World, database_url: str
+) -> None:
+    (row,) = await world.run(
+        "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
+        " VALUES ('held', 't', 'en', '1', 'active') RETURNING id"
+    )
+    held: UUID = row[0]
+    async with (
+        await connect(database_url, application_name="campaigns-pause", session={"lock_timeout": "50"}) as pausing_one,
+        world.another() as importer,
+    ):
+        async with importer.transaction():
+            await importer.execute("SELECT FROM marketing_campaigns WHERE id = %s FOR NO KEY UPDATE", [held])
+            outcome = await pausing.pause_all(pausing_one, "incident", lambda: datetime.now(UTC))
+        assert outcome == pausing.Outcome((world.campaign,), (held,))
+        outcome = await pausing.pause_all(pausing_one, "incident", lambda: datetime.now(UTC))
+        assert outcome == pausing.Outcome((held,), ())

@@ -44,6 +44,8 @@ from stack.supervisor import Event, Supervisor
 NUMBER_ID = "106540352242922"
 SIMULATOR_TIME_SCALE = 4.0
 """Messages are read within seconds, not minutes."""
+ROOM = 2
+"""What the number can take, in terms of what it is used for: after a stop both senders catch up at the full rate."""
 THROTTLE_SHARE = 0.001
 """Of answers, whatever the rate; what is above the rate is throttled anyway. A number that is throttled slows down by
 itself, as it must, so the preset's share would show a sender that stands on its brakes all the time."""
@@ -159,7 +161,7 @@ def _simulator_config(wanted: Wanted, settings: Settings, simulator_port: int, i
         "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
         "access_token": settings.whatsapp_access_token.get_secret_value(),
         "phone_number_ids": [NUMBER_ID],
-        "mps": wanted.mps,
+        "mps": wanted.mps * ROOM,
         "answers": {"throttle_share": THROTTLE_SHARE},
     }
 

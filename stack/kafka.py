@@ -92,18 +92,25 @@ class Broker:
 
 
 def start_kafka(
-    folder: Path, log_file: Path, *, throw_away: bool, say: Callable[[str], None], held: Sequence[int] = ()
+    folder: Path,
+    log_file: Path,
+    *,
+    throw_away: bool,
+    say: Callable[[str], None],
+    held: Sequence[int] = (),
+    advertised_port: int | None = None,
 ) -> Broker:
     """Start a broker that keeps its data in `folder`; return when it answers.
 
-    With `throw_away`, folder and log are removed when it ends.
+    With `throw_away`, folder and log are removed when it ends. `advertised_port`: where clients are told to find it,
+    if not where it listens (something stands in between).
     """
     jars = kafka_jars(say)
     formatted = _formatted_storage(jars)
     with log_file.open("ab+") as log:  # our own descriptor: readable after the guard has removed the file
         for _ in range(TRIES):
             client, controller = free_ports(2)
-            properties = _lay_out(folder, formatted, client, controller)
+            properties = _lay_out(folder, formatted, client, controller, advertised_port or client)
             child = Guarded(
                 Program(
                     argv=[*_java(jars, folder), "kafka.Kafka", str(properties)],
@@ -135,7 +142,7 @@ def tail(log: IO[bytes]) -> str:
     return b"\n".join(log.read().splitlines()[-LOG_LINES_SHOWN:]).decode(errors="replace")
 
 
-def _lay_out(folder: Path, formatted: Path, client: int, controller: int) -> Path:
+def _lay_out(folder: Path, formatted: Path, client: int, controller: int, advertised: int) -> Path:
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     if not (data / "meta.properties").exists():
@@ -144,7 +151,7 @@ def _lay_out(folder: Path, formatted: Path, client: int, controller: int) -> Pat
     settings = SETTINGS | {
         "log.dirs": str(data),
         "listeners": f"PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{client}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{advertised}",
         "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller}",
     }
     properties = folder / "server.properties"
@@ -221,7 +228,7 @@ def _formatted_storage(jars: Path) -> Path:
 def _lay_out_for_tool(work: Path) -> Path:
     (work / "data").mkdir()
     (work / "data" / "meta.properties").touch()  # `_lay_out` formats what has none
-    properties = _lay_out(work, work, 1, 2)
+    properties = _lay_out(work, work, 1, 2, 1)
     (work / "data" / "meta.properties").unlink()
     return properties
 

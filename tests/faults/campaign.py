@@ -1,0 +1,166 @@
+"""One campaign under steady load while a fault happens: start, recovery, rest, verdict. The story of each test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import httpx
+
+from cli.demo.calm import Watch
+from cli.demo.people import Person
+from tests.faults.judging import Judged, judge_campaign
+from tests.faults.steady import Crowd, Steady
+from tests.faults.world import World, eventually
+
+WARM_S = 30.0
+RECOVERY_DEADLINE_S = 90.0
+REST_DEADLINE_S = 120.0
+COHORT = 20
+"""Recovery is shown by so many messages claimed after the end of the fault whose delivery is in their rows."""
+
+RECOVERED = """
+    SELECT count(*) FILTER (WHERE r.status NOT IN ('queued', 'sent', 'unknown')) >= %s
+           AND count(*) FILTER (WHERE r.status IN ('queued', 'sent')
+                                AND l.claimed_at < clock_timestamp() - interval '3 s') = 0
+    FROM send_ledger AS l JOIN campaign_recipients AS r ON r.id = l.recipient_id
+    WHERE l.campaign_id = %s AND l.claimed_at > to_timestamp(%s)
+"""
+"""The first condition alone would hold with half of the partitions standing still."""
+IN_ROWS = (
+    "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND status IN ('delivered', 'read', 'failed')"
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a fault did, in figures."""
+
+    recovery_s: float
+    rest_s: float
+    messages: int
+    webhooks: int
+    unknown_ever: int
+    unknown_left: int
+    judged: Judged
+
+    def figures(self) -> dict[str, object]:
+        """For the log."""
+        found = asdict(self)
+        del found["judged"]
+        return {name: round(value, 1) if isinstance(value, float) else value for name, value in found.items()}
+
+
+class Underway:
+    """A campaign that is being sent while people are added to it."""
+
+    def __init__(self, world: World, crowd: Crowd, per_s: float, name: str) -> None:
+        self.world = world
+        world.wait_until_ready()
+        self._ledger_from = int(world.simulator.state()["received"])
+        self._webhooks_from = int(world.simulator.state()["webhooks_posted"])
+        first = crowd.take(int(per_s))
+        self.id = world.api.create(name)
+        world.api.add(self.id, first)
+        world.api.activate(self.id)
+        self._first: list[Person] = first
+        self.load = Steady(str(world.api.client.base_url).rstrip("/"), self.id, crowd, per_s)
+
+    def wait_until_flowing(self, messages: int) -> None:
+        """Return when so many deliveries are in their rows: every process has work."""
+        eventually(lambda: self.world.count(IN_ROWS, self.id) >= messages, "the pipeline flows", WARM_S)
+
+    @property
+    def everybody(self) -> Sequence[Person]:
+        """Whom we asked to write to."""
+        return [*self._first, *self.load.added]
+
+    def on_the_way(self) -> int:
+        """Messages that the simulator has accepted and whose end is not in the rows."""
+        accepted = int(self.world.simulator.state()["accepted"]) - self._ledger_from
+        return accepted - self.world.count(IN_ROWS, self.id)
+
+    def recovery_s(self, since: float) -> float:
+        """Seconds from `since` until what was claimed after it is delivered, and nothing claimed after it is stuck."""
+
+        def recovered() -> bool:
+            with self.world.connect() as connection:
+                found = connection.execute(RECOVERED, [COHORT, self.id, since]).fetchone()
+            return bool(found and found[0])
+
+        eventually(recovered, "messages claimed after the fault are delivered", RECOVERY_DEADLINE_S)
+        return time.time() - since
+
+    def finish(self, since: float, recovery_s: float | None = None) -> Result:
+        """Recover, add no more people, come to rest, and judge."""
+        recovery = self.recovery_s(since) if recovery_s is None else recovery_s
+        self.load.stop()
+        stopped = time.monotonic()
+        trouble = self._rest()
+        rest_s = time.monotonic() - stopped
+        with self.world.connect() as connection:
+            entries = _entries(self.world, self._ledger_from)
+            judged = judge_campaign(
+                self.world.settings, connection, self.id, self.everybody, entries, self._stats(), trouble
+            )
+        self.world.require_alive()
+        webhooks = int(self.world.simulator.state()["webhooks_posted"]) - self._webhooks_from
+        messages = judged.verdict.messages_accepted
+        return Result(recovery, rest_s, messages, webhooks, judged.unknown_ever, judged.unknown_left, judged)
+
+    def _stats(self) -> dict[str, object]:
+        def asked() -> dict[str, object] | None:
+            try:
+                return self.world.api.stats(self.id)
+            except httpx.HTTPError:
+                return None
+
+        return eventually(asked, "the API answers", WARM_S)
+
+    def _rest(self) -> tuple[str, ...]:
+        with self.world.connect() as connection:
+            watch = Watch(self.world.settings, self.world.simulator, connection, self.id)
+            said = ""
+
+            def is_over() -> bool:
+                nonlocal said
+                look, over = watch.look()
+                said = look.describe()
+                return over
+
+            try:
+                eventually(is_over, "everything is at rest", REST_DEADLINE_S, every_s=0.2)
+            except AssertionError:
+                return (f"not at rest in time: {said}",)
+        return ()
+
+
+def _entries(world: World, after: int) -> list[dict[str, object]]:
+    return [entry for entry in world.simulator.ledger() if int(entry["id"]) > after]
+
+
+def require_exact(result: Result, unknown_max: int) -> None:
+    """Fail for any difference, and for more unknown sends than the fault explains."""
+    verdict = result.judged.verdict
+    assert not verdict.trouble, verdict.trouble
+    assert verdict.double_sends == 0
+    assert not verdict.wrong_rows, f"{len(verdict.wrong_rows)} rows: {verdict.wrong_rows[:5]}"
+    assert not verdict.wrong_counters, verdict.wrong_counters
+    assert result.unknown_left <= unknown_max, f"{result.unknown_left} unknown left, {unknown_max} explained"
+
+
+Strike = Callable[[World, Underway], "Struck"]
+
+
+@dataclass(frozen=True)
+class Struck:
+    """What a fault says of itself."""
+
+    ended_at: float
+    """When the cause was gone (a kill: when it fell): the recovery counts from here."""
+    in_flight: int
+    """What was in the middle when it fell."""
+    unknown_max: int = 0
+    """How many sends it may leave unknown for ever."""
+    recovery_s: float | None = None

@@ -1,0 +1,76 @@
+"""The verdict of the demo, on a campaign that went through faults: rows and conduct against the simulator's ledger.
+
+An `unknown` may remain only where the simulator never accepted the attempt (else its webhooks would have healed it),
+and no more of them than the fault explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cli.demo.counting import recount, reported
+from cli.demo.people import Person
+from cli.demo.rows import Connection, read_counters, read_rows
+from cli.demo.truth import post_of
+from cli.demo.verdict import Evidence, Verdict, judge
+from runtime.settings import Settings
+from schemas import callback
+
+EVER_UNKNOWN = """
+    SELECT count(*) FROM campaign_recipients
+    WHERE campaign_id = %s AND unknown_attempt IS NOT NULL
+"""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdict, and the unknown ones."""
+
+    verdict: Verdict
+    unknown_ever: int
+    unknown_left: int
+
+    @property
+    def healed(self) -> int:
+        """Unknown sends that a webhook settled."""
+        return self.unknown_ever - self.unknown_left
+
+
+def judge_campaign(
+    settings: Settings,
+    connection: Connection,
+    campaign: str,
+    everybody: Sequence[Person],
+    entries: Sequence[Mapping[str, Any]],
+    stats: Mapping[str, Any],
+    trouble: tuple[str, ...],
+) -> Judged:
+    """Compare everything with everything. `entries`: the simulator's ledger, other campaigns' posts included."""
+    secret = settings.callback_secret.get_secret_value().encode()
+    posts, strangers = [], 0
+    for entry in entries:
+        said = callback.decode(secret, settings.deployment, entry["callback_data"] or "")
+        if isinstance(said, callback.NotOurs):
+            strangers += 1
+        elif str(said.campaign_id) == campaign:
+            posts.append(post_of(entry, str(said.recipient_id), said.attempt))
+    rows = read_rows(connection, campaign)
+    unknown = frozenset((row.id, row.attempt) for row in rows if row.status == "unknown")
+    found = connection.execute(EVER_UNKNOWN, [campaign]).fetchone()
+    assert found is not None
+    evidence = Evidence(
+        rows=rows,
+        posts=posts,
+        numbers=frozenset(person.number for person in everybody),
+        parameters={person.number: person.parameters for person in everybody},
+        opted_out=frozenset(),
+        held_by_killed=unknown,
+        counters=read_counters(connection, campaign),
+        recount=recount(rows),
+        reported=stats,
+        recount_reported=reported(rows),
+        trouble=trouble + ((f"{strangers} posts without callback data of ours",) if strangers else ()),
+    )
+    return Judged(judge(evidence), int(found[0]), len(unknown))

@@ -1,0 +1,143 @@
+"""The faults: each strikes a world under load, proves that something was in the middle, and says when it was over."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.faults.campaign import Struck, Underway
+from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World, eventually
+
+MIDDLE_DEADLINE_S = 20.0
+HOLD_S = 1.5
+"""Shorter than the sender's timeout: nothing but the fault makes an outcome unknown."""
+FROZEN_S = LEASE_S + 3.0
+BOTH = 2 * SEND_WINDOW
+
+
+def in_the_middle(world: World, underway: Underway, kind: str) -> int:
+    """Wait until a process of this kind has something unfinished; how much."""
+    counts = {
+        "sender": lambda: int(world.simulator.state()["unanswered_now"]),
+        "ingress": lambda: int(world.simulator.state()["webhooks_unacknowledged"]),
+        "api": lambda: int(underway.load.is_asking.is_set()),
+        "scheduler": lambda: world.count("SELECT count(*) FROM releases"),
+        "stats": lambda: world.count("SELECT count(*) FROM campaign_counter_deltas"),
+    }
+    look = counts.get(kind, underway.on_the_way)
+    return eventually(look, f"a {kind} is in the middle of something", MIDDLE_DEADLINE_S, every_s=0.002)
+
+
+def kill_all(world: World, underway: Underway, kind: str) -> Struck:
+    """SIGKILL of every process of a kind at once."""
+    before = len(_abandoned(world)) if kind == "sender" else 0
+    if kind == "sender":
+        world.simulator.hold(HOLD_S)
+    in_flight = in_the_middle(world, underway, kind)
+    for name in world.names(kind):
+        world.signal(name, signal.SIGKILL)
+    struck_at = time.time()
+    if kind == "sender":
+        in_flight = eventually(lambda: len(_abandoned(world)) - before, "requests were abandoned by the kill", 5.0)
+        world.simulator.release()
+    return Struck(struck_at, in_flight, unknown_max=BOTH if kind == "sender" else 0)
+
+
+def stop_all(world: World, underway: Underway, kind: str) -> Struck:
+    """SIGTERM of every process of a kind in turn; each ends by itself and is started again."""
+    in_flight = in_the_middle(world, underway, kind)
+    struck_at = time.time()
+    for name in world.names(kind):
+        before = len(world.events)
+        world.supervisor.restart(name)
+        ended = [event for event in world.events[before:] if event.name == name and event.what == "ended"]
+        assert [event.code for event in ended] == [0], f"{name} ended with {ended}"
+    return Struck(struck_at, in_flight)
+
+
+def freeze_one(world: World, underway: Underway, kind: str, frozen_s: float = FROZEN_S) -> Struck:
+    """SIGSTOP of one process (of the schedulers, the leader), longer than a lease; it wakes in another world."""
+    name = world.leader() if kind == "scheduler" else world.names(kind)[0]
+    if kind == "sender":
+        world.simulator.hold(
+            HOLD_S,
+        )
+    in_flight = in_the_middle(world, underway, kind)
+    world.signal(name, signal.SIGSTOP)
+    if kind == "sender":
+        world.simulator.release()
+    try:
+        passed(frozen_s)
+    finally:
+        world.signal(name, signal.SIGCONT)
+    return Struck(time.time(), in_flight, unknown_max=SEND_WINDOW if kind == "sender" else 0)
+
+
+def kill_kafka(world: World, underway: Underway) -> Struck:
+    """SIGKILL of the broker, and a start at once."""
+    in_flight = in_the_middle(world, underway, "sink")
+    world.kafka.kill()
+    world.kafka.start()
+    return Struck(time.time(), in_flight)
+
+
+def kill_postgres(world: World, underway: Underway) -> Struck:
+    """SIGKILL of the server, and a start at once."""
+    in_flight = in_the_middle(world, underway, "sink")
+    world.postgres.kill()
+    world.postgres.start()
+    return Struck(time.time(), in_flight, unknown_max=BOTH)
+
+
+def take_away(world: World, underway: Underway, dependency: str, seconds: float) -> Struck:
+    """The network to a dependency is cut for so long."""
+    in_flight = in_the_middle(world, underway, "sink")
+    proxy = world.dependencies[dependency]
+    assert proxy.connections > 0
+    proxy.cut()
+    try:
+        passed(seconds)
+    finally:
+        proxy.mend()
+    return Struck(time.time(), in_flight, unknown_max=_unknown_of(dependency, seconds))
+
+
+def hang(world: World, underway: Underway, dependency: str, seconds: float) -> Struck:
+    """Connections to a dependency stand, and nothing passes for so long."""
+    in_flight = in_the_middle(world, underway, "sink")
+    proxy = world.dependencies[dependency]
+    assert proxy.connections > 0
+    proxy.hang()
+    try:
+        passed(seconds)
+    finally:
+        proxy.mend()
+    return Struck(time.time(), in_flight, unknown_max=_unknown_of(dependency, seconds))
+
+
+def delay(world: World, underway: Underway, dependency: str, seconds: float, by_s: float) -> Struck:
+    """Everything to and from a dependency arrives late for so long."""
+    in_flight = in_the_middle(world, underway, "sink")
+    proxy = world.dependencies[dependency]
+    proxy.delay(by_s)
+    try:
+        passed(seconds)
+    finally:
+        proxy.mend()
+    return Struck(time.time(), in_flight, unknown_max=_unknown_of(dependency, seconds))
+
+
+def passed(seconds: float) -> None:
+    """Let a fault last: its length is what is tested, not a condition that could be waited for."""
+    time.sleep(seconds)
+
+
+def _unknown_of(dependency: str, seconds: float) -> int:
+    """Without the Cloud API, a windowful in each timeout. Without Postgres, what was claimed and could not be renewed."""
+    if dependency == "cloud":
+        return int(BOTH * (2 + seconds / SEND_TIMEOUT_S))
+    return BOTH if dependency == "postgres" else 0
+
+
+def _abandoned(world: World) -> list[int]:
+    return [int(entry["id"]) for entry in world.simulator.ledger() if entry["outcome"] == "abandoned"]

@@ -1,0 +1,234 @@
+"""The world that faults happen in: servers behind proxies, every process supervised, the simulator as the truth.
+
+The test looks at Postgres and at the simulator directly, past the proxies, so that it sees what the processes cannot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+
+from cli.demo.clients import CampaignApi, SimulatorClient
+from cli.demo.rows import Connection
+from cli.pipeline import LOOPBACK, child_environment, process_child, simulator_child, wait_until_ready
+from cli.preparations import apply_topics, migrate_database
+from runtime.settings import PREFIX, Settings, read_settings
+from stack.ports import free_ports
+from stack.supervisor import Child, Event, Supervisor
+from tests.faults.proxy import Proxy
+from tests.faults.servers import KafkaServer, PostgresServer, folder_for_servers
+
+ROOT = Path(__file__).parents[2]
+NUMBER_ID = "106540352242922"
+NAMES = (
+    *("sink-1", "sink-2", "stats-1", "reconciler-1", "reconciler-2", "ingress-1"),
+    *("sender-1", "sender-2", "scheduler-1", "scheduler-2", "api-1"),
+)
+"""Readers before writers. One ingress and one API, because each has one port."""
+VERSIONS = {"sender-1": "v25.0", "sender-2": "v24.0"}
+"""Each sender speaks another version of the API, so that the simulator says whose a request is."""
+KINDS = tuple(dict.fromkeys(name.partition("-")[0] for name in NAMES))
+SEND_WINDOW = 32
+SEND_TIMEOUT_S = 3.0
+LEASE_S = 5.0
+STALL_LIMIT_S = 20.0
+TIME_SCALE = 200.0
+"""Backoffs of ten minutes take three seconds."""
+MPS = 400
+"""More than the load, so that what a fault held up is caught up with."""
+
+SIMULATED = {
+    "draws_by": "to",
+    "answers": {"latency": {"median_s": 0.06, "p99_s": 0.3}},
+    "statuses": {
+        "sent": {"median_s": 0.1, "p99_s": 0.3},
+        "delivered": {"median_s": 0.2, "p99_s": 0.6},
+        "read": {"median_s": 0.3, "p99_s": 1.0},
+        "read_rate": 0.8,
+        "errors": {"131026": 0.01, "131000": 0.01},
+        "duplicate_share": 0.05,
+        "disorder_share": 0.05,
+        "overtaking_share": 0.02,
+        "late": {"median_s": 0.3, "p99_s": 1.0},
+        "overtaken": {"median_s": 0.2, "p99_s": 0.4},
+    },
+    "webhooks": {"single_share": 0.2, "several_entries_share": 0.1, "retry_max": 2.0, "timeout_s": 15.0},
+}
+T = TypeVar("T")
+
+
+@dataclass
+class World:
+    """Everything that runs, and how to reach it."""
+
+    settings: Settings
+    kafka: KafkaServer
+    postgres: PostgresServer
+    cloud: Proxy
+    supervisor: Supervisor
+    simulator: SimulatorClient
+    api: CampaignApi
+    urls: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+    folder: Path
+    events: list[Event]
+
+    @property
+    def dependencies(self) -> dict[str, Proxy]:
+        """The three networks."""
+        return {"kafka": self.kafka.proxy, "postgres": self.postgres.proxy, "cloud": self.cloud}
+
+    def names(self, kind: str) -> list[str]:
+        """The processes of a kind."""
+        return [name for name in NAMES if name.partition("-")[0] == kind]
+
+    def connect(self) -> Connection:
+        """A connection of the test's own, past the proxy."""
+        return psycopg.connect(self.postgres.direct_url, autocommit=True, application_name="faults")
+
+    def count(self, statement: str, *values: object) -> int:
+        """The one number that a statement says."""
+        with self.connect() as connection:
+            found = connection.execute(statement.encode(), values).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    def log(self, name: str) -> str:
+        """What a process has written."""
+        return self.supervisor.log_of(name).read_text(encoding="utf-8", errors="replace")
+
+    def signal(self, name: str, number: signal.Signals) -> int:
+        """Send a signal; the pid that got it."""
+        pid = self.supervisor.kill(name, number)
+        assert pid is not None, f"{name} was down already"
+        return pid
+
+    def leader(self) -> str:
+        """The scheduler that leads."""
+        led = {name: _last(r"(?m)^(\S+ ?\S*).*\bleading\b", self.log(name)) for name in self.names("scheduler")}
+        return max(led, key=lambda name: led[name])
+
+    @contextmanager
+    def extra(self, name: str, double: str | None = None) -> Iterator[Supervisor]:
+        """One process more, in a supervisor of its own; `double` names a test double (tests.faults.doubles)."""
+        with Supervisor(self.folder, self.events.append) as supervisor:
+            child = process_child(name.partition("-")[0], self.environment, self.folder)
+            environment = {**child.env, f"{PREFIX}INSTANCE": name}
+            argv = child.argv
+            if double is not None:
+                environment["PYTHONPATH"] = str(ROOT)
+                argv = [argv[0], "-m", "tests.faults.doubles", double, name.partition("-")[0]]
+            supervisor.start(Child(name, argv, environment, self.folder))
+            yield supervisor
+
+    def wait_until_ready(self) -> None:
+        """Return when ingress and API answer that they are ready."""
+        wait_until_ready(self.supervisor, self.urls, lambda _: None)
+
+    def require_alive(self) -> None:
+        """Fail for a process that is down for good, or frozen."""
+        assert self.supervisor.wait_for_failure(0) is None, "a process was given up"
+        for name in NAMES:
+            pid = eventually(lambda name=name: self.supervisor.pid_of(name), f"{name} runs", 30.0)  # type: ignore[misc]
+            state = Path(f"/proc/{pid}/stat")
+            assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "T", f"{name} is frozen"
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Everything running and ready."""
+    with folder_for_servers() as folder:
+        logs = Path(os.environ.get("FAULTS_LOGS", "")) if os.environ.get("FAULTS_LOGS") else folder / "logs"
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kafka = KafkaServer(folder)
+        try:
+            postgres = PostgresServer(folder)
+            try:
+                with Proxy() as cloud:
+                    yield from _peopled(kafka, postgres, cloud, logs)
+            finally:
+                postgres.close()
+        finally:
+            kafka.close()
+
+
+def _peopled(kafka: KafkaServer, postgres: PostgresServer, cloud: Proxy, logs: Path) -> Iterator[World]:
+    api_port, ingress_port, simulator_port = free_ports(3)
+    cloud.retarget(simulator_port)
+    told = _variables(kafka, postgres, cloud, api_port, ingress_port)
+    settings = read_settings(told, logs)
+    migrate_database(settings)
+    apply_topics(settings)
+    environment = child_environment(told)
+    events: list[Event] = []
+    with Supervisor(logs, events.append) as supervisor:
+        config = {
+            **SIMULATED,
+            "port": simulator_port,
+            "webhook_url": f"http://{LOOPBACK}:{ingress_port}/webhooks/whatsapp",
+            "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
+            "access_token": settings.whatsapp_access_token.get_secret_value(),
+            "phone_number_ids": [NUMBER_ID],
+        }
+        supervisor.start(simulator_child(config, logs / "simulator.json", environment, "tidy"))
+        for name in NAMES:
+            spoken = {f"{PREFIX}WHATSAPP_API_VERSION": VERSIONS[name]} if name in VERSIONS else {}
+            supervisor.start(process_child(name, {**environment, **spoken}, logs))
+        urls = {"ingress-1": f"http://{LOOPBACK}:{ingress_port}/ready", "api-1": f"http://{LOOPBACK}:{api_port}/ready"}
+        simulator_url, api_url = f"http://{LOOPBACK}:{simulator_port}", f"http://{LOOPBACK}:{api_port}"
+        with SimulatorClient(simulator_url) as simulator, CampaignApi(api_url) as api:
+            found = World(settings, kafka, postgres, cloud, supervisor, simulator, api, urls, environment, logs, events)
+            found.wait_until_ready()
+            yield found
+
+
+def _variables(
+    kafka: KafkaServer, postgres: PostgresServer, cloud: Proxy, api_port: int, ingress_port: int
+) -> dict[str, str]:
+    values: dict[str, object] = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "DATABASE_URL": postgres.url,
+        "DEPLOYMENT": "faults",
+        "WHATSAPP_API_URL": f"http://{LOOPBACK}:{cloud.port}",
+        "WHATSAPP_ACCESS_TOKEN": secrets.token_urlsafe(24),
+        "WHATSAPP_PHONE_NUMBER_ID": NUMBER_ID,
+        "WHATSAPP_MPS": MPS,
+        "CALLBACK_SECRET": secrets.token_urlsafe(24),
+        "WEBHOOK_APP_SECRETS": secrets.token_hex(16),
+        "WEBHOOK_VERIFY_TOKEN": secrets.token_urlsafe(16),
+        "API_PORT": api_port,
+        "INGRESS_PORT": ingress_port,
+        "INGRESS_ACK_TIMEOUT_S": 5.0,
+        "SEND_WINDOW": SEND_WINDOW,
+        "SEND_TIMEOUT_S": SEND_TIMEOUT_S,
+        "LEASE_S": LEASE_S,
+        "STALL_LIMIT_S": STALL_LIMIT_S,
+        "TIME_SCALE": TIME_SCALE,
+    }
+    return {f"{PREFIX}{name}": str(value) for name, value in values.items()}
+
+
+def eventually(look: Callable[[], T | None], what: str, deadline_s: float, every_s: float = 0.05) -> T:
+    """Look until something true is found; fail with `what` at the deadline."""
+    end = time.monotonic() + deadline_s
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"
+        time.sleep(every_s)
+
+
+def _last(pattern: str, text: str) -> str:
+    found = re.findall(pattern, text)
+    return found[-1] if found else ""

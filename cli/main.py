@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from cli import operations
+from cli import operations, repairs
 
 EXIT_USAGE = 64
 TYPER_USAGE = 2
@@ -174,3 +174,4 @@ def stats() -> None:
 
 
 operations.register(app)
+repairs.register(app)

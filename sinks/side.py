@@ -49,7 +49,8 @@ def statement(name: str, live: str, **more: sql.Composable) -> sql.Composed:
     """A statement of replay.sql with the live schema and the lists of columns in it."""
     return sql.SQL(_SQL[name]).format(
         live=sql.Identifier(live), facts=_columns(COLUMNS), r_facts=_columns(COLUMNS, "r"),
-        b_facts=_columns(COLUMNS, "b"), live_facts=_columns(COLUMNS, "l"), r_shown=_columns(SHOWN, "r"), b_shown=_columns(SHOWN, "b"), **more,
+        b_facts=_columns(COLUMNS, "b"), live_facts=_columns(COLUMNS, "l"), r_shown=_columns(SHOWN, "r"),
+        b_shown=_columns(SHOWN, "b"), **more,
     )  # fmt: skip
 
 

@@ -1,0 +1,250 @@
+"""Replay: a range of a topic merged into the rows once more. It writes to no live topic and moves no offset of a sink.
+
+The plan runs everything on side tables first: it says what would change and who would become due. Only then the same
+events are merged into the live rows, batch by batch, each in one transaction with the progress of the run; and each
+transaction looks once more whether it made anybody due. Merging again what is known changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from domain.backoff import exponential
+from runtime.settings import Settings
+from schemas.events import RecipientEvent
+from schemas.model import CampaignId
+from sinks import replay_runs, topic_scan
+from sinks.batch import Numbers, apply_events
+from sinks.database import Connection, connect, is_data_error, is_transient
+from sinks.parked import KEPT_S
+from sinks.replay_runs import Run
+from sinks.row_changes import Change, change_of, read_rows, read_written, rows_shown
+from sinks.side import Side
+from sinks.sink import SESSION
+from sinks.topic_scan import Ranges, Scanned
+
+TRIES_MAX = 8
+"""Of one batch while Postgres is away or locks collide: about half a minute."""
+CHANGES_MAX = 10_000
+"""Rows that are shown one by one; the others are counted."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Read:
+    """What one record says: events, and reasons for what is none."""
+
+    events: list[RecipientEvent] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+Reader = Callable[[Scanned], Read]
+Progress = Callable[[str, int, int], None]
+"""Told: the phase, records passed, records altogether."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a replay would do."""
+
+    records: int = 0
+    events: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    foreign: int = 0
+    changed: int = 0
+    made_due: int = 0
+    changes: list[Change] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Done:
+    """What a replay did."""
+
+    rows_changed: int = 0
+    columns: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    """`from → to`."""
+    unclaimed: int = 0
+    """Old statuses that nobody claims: another system's, already counted once."""
+    changes: list[Change] = field(default_factory=list)
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Count what one transaction changed."""
+        self.rows_changed += len(changes)
+        for change in changes:
+            self.columns.update(change.columns)
+            before, after = change.before["status"], change.after["status"]
+            if before != after:
+                self.statuses[f"{before} → {after}"] += 1
+        self.changes += changes[: CHANGES_MAX - len(self.changes)]
+
+
+class MakesDue(Exception):
+    """Rows would become due for sending, and that was not allowed. What came before is applied; this batch is not."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        super().__init__(f"{len(changes)} row(s) would become due")
+        self.changes = changes
+
+
+async def plan(
+    settings: Settings, side: Side, topic: str, ranges: Ranges, reader: Reader, campaign: CampaignId | None,
+    stop: asyncio.Event, progress: Progress = lambda *_: None,
+) -> Plan | None:  # fmt: skip
+    """Run the range on the side tables; what it would change in the live ones. None: stopped before the end."""
+    result = Plan()
+    total = topic_scan.count(ranges)
+    async for batch in topic_scan.scan(settings, topic, ranges):
+        events = _events(batch, reader, campaign, result.refused)
+        foreign = await side.foreign_among(events)
+        ours = [event for event in events if not _is_foreign(event, foreign)]
+        applied = await side.apply(ours)
+        result.refused.update(reason.value for reason in applied.refused.values())
+        result.foreign += len(events) - len(ours)
+        result.records += len(batch)
+        result.events += len(ours)
+        progress("looking", result.records, total)
+        if stop.is_set():
+            return None
+    async with side.free_planning():
+        values = {"campaign": campaign, "rows_max": CHANGES_MAX}
+        result.changed, result.made_due = (await side.run("count_changes", values))[0]
+        result.changes = rows_shown(await side.run("find_changes", values))
+    return result
+
+
+class Replay:
+    """One run over the live rows. `side` has been planned over the same range."""
+
+    def __init__(self, settings: Settings, side: Side, run: Run, reader: Reader, *, allow_retries: bool) -> None:
+        self._settings = settings
+        self._side = side
+        self._run = run
+        self._reader = reader
+        self._allow_retries = allow_retries
+        self._numbers = Numbers()
+        self.done = Done()
+
+    async def apply(self, rate: float | None, stop: asyncio.Event, progress: Progress = lambda *_: None) -> bool:
+        """Apply what is left of the run; False: stopped before the end. Raises MakesDue."""
+        url = self._settings.database_url.get_secret_value()
+        run, pace = self._run, _Pace(rate, stop)
+        total = run.records_done + topic_scan.count(run.ranges)
+        batch_max = topic_scan.RECORDS_MAX if rate is None else max(1, min(topic_scan.RECORDS_MAX, int(rate)))
+        async with (
+            await connect(url, application_name="campaigns-replay", session=SESSION) as connection,
+            await connect(url, application_name="campaigns-replay-look", session=SESSION) as look,
+        ):
+            async for batch in topic_scan.scan(self._settings, run.topic, run.ranges, batch_max):
+                events = await self._wanted(_events(batch, self._reader, run.campaign_id, Counter()))
+                await self._store(connection, look, batch, events)
+                run.records_done += len(batch)
+                progress("applying", run.records_done, total)
+                if not await pace.keep(len(batch)):
+                    return False
+            await replay_runs.finish(connection, run)
+        return True
+
+    async def _wanted(self, events: Sequence[RecipientEvent]) -> list[RecipientEvent]:
+        """Without what is not ours: it was counted when it came, and must not be counted or parked again."""
+        foreign = await self._side.foreign_among(events)
+        wamids = sorted({event.wamid for event in events if event.recipient_id is None and event.wamid is not None})
+        claimed = dict(await self._side.run("find_claimants", {"wamids": wamids})) if wamids else {}
+        too_old = datetime.now(UTC) - timedelta(seconds=KEPT_S)
+        wanted = []
+        for event in events:
+            if event.recipient_id is None:
+                campaign = claimed.get(event.wamid)
+                if _is_foreign(event, foreign) or (campaign is None and event.received_at < too_old):
+                    self.done.unclaimed += 1
+                    continue
+                if self._run.campaign_id is not None and campaign != self._run.campaign_id:
+                    continue
+            wanted.append(event)
+        return wanted
+
+    async def _store(
+        self, connection: Connection, look: Connection, batch: Sequence[Scanned], events: Sequence[RecipientEvent]
+    ) -> None:
+        """One batch, and by halves where one event cannot be written; progress with the last part."""
+        parts: list[Sequence[RecipientEvent]] = [events]
+        tries = 0
+        while parts:
+            part = parts[-1]
+            try:
+                async with connection.transaction():
+                    changes = await self._merge(connection, look, part)
+                    if len(parts) == 1:
+                        await replay_runs.advance(connection, self._run, batch, len(events), len(changes))
+            except Exception as error:
+                if is_data_error(error) and part:
+                    middle = len(part) // 2
+                    parts[-1:] = [part[middle:], part[:middle]] if middle else [[]]
+                    continue
+                tries += 1
+                if not is_transient(error) or tries >= TRIES_MAX or connection.closed:
+                    raise
+                log.warning("trying again", error=str(error).strip(), tries=tries)
+                await asyncio.sleep(exponential(tries, base_s=0.1, cap_s=10.0))
+            else:
+                parts.pop()
+                self.done.add(changes)
+
+    async def _merge(self, connection: Connection, look: Connection, events: Sequence[RecipientEvent]) -> list[Change]:
+        """Merge, and compare with what others still see: the rows as they were, which nobody can change meanwhile."""
+        await apply_events(connection, events, self._numbers)
+        after = await read_written(connection, events)
+        if not after:
+            return []
+        before = await read_rows(look, after)
+        changes = [change for id_ in after if (change := change_of(before[id_], after[id_])) is not None]
+        due = [change for change in changes if change.makes_due]
+        if due and not self._allow_retries:
+            raise MakesDue(due)
+        return changes
+
+
+def _events(
+    batch: Sequence[Scanned], reader: Reader, campaign: CampaignId | None, refused: Counter[str]
+) -> list[RecipientEvent]:
+    found: list[RecipientEvent] = []
+    for record in batch:
+        read = reader(record)
+        refused.update(read.refused)
+        found += read.events
+    if campaign is None:
+        return found
+    return [event for event in found if event.recipient_id is None or event.campaign_id == campaign]
+
+
+def _is_foreign(event: RecipientEvent, foreign: set[str]) -> bool:
+    return event.recipient_id is None and event.phone_number_id in foreign
+
+
+class _Pace:
+    """Holds the records per second down to a rate, and notices a stop."""
+
+    def __init__(self, rate: float | None, stop: asyncio.Event) -> None:
+        self._rate = rate
+        self._stop = stop
+        self._started = time.monotonic()
+        self._passed = 0
+
+    async def keep(self, records: int) -> bool:
+        """Wait as long as the rate asks; False once stopped."""
+        self._passed += records
+        if self._rate is not None:
+            ahead_s = self._passed / self._rate - (time.monotonic() - self._started)
+            if ahead_s > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), ahead_s)
+        return not self._stop.is_set()

@@ -1,0 +1,49 @@
+"""What one record of a replayed topic says, by the rules of the stage that reads it live. Publishes nothing."""
+
+from __future__ import annotations
+
+from domain.reconciliation import Ours
+from runtime.settings import Settings
+from schemas.codec import Malformed, decode
+from schemas.events import RecipientEvent
+from schemas.topics import Topic
+from sinks.fold import Refusal
+from sinks.replay import Read, Reader
+from sinks.topic_scan import Scanned
+from streams.faust_app import Record
+from streams.reconciliation import Outputs, reconcile
+
+REPLAYABLE = (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS)
+
+
+def reader_of(settings: Settings, topic: Topic) -> Reader:
+    """How records of this topic become events. Raises ValueError for a topic that cannot be replayed."""
+    if topic is Topic.RECIPIENT_EVENTS:
+        return read_event
+    if topic is not Topic.WEBHOOKS_RAW:
+        raise ValueError(f"{topic} cannot be replayed")
+    ours = Ours(
+        settings.callback_secret.get_secret_value().encode(), settings.deployment,
+        settings.whatsapp_phone_number_id, settings.time_scale,
+    )  # fmt: skip
+    return lambda record: read_webhooks(record, ours)
+
+
+def read_event(record: Scanned) -> Read:
+    """The event that a record of `recipient.events` is."""
+    read = Read()
+    try:
+        read.events.append(decode(RecipientEvent, record.value))
+    except (Malformed, OverflowError):  # as the sink refuses it
+        read.refused[Refusal.MALFORMED.value] += 1
+    return read
+
+
+def read_webhooks(record: Scanned, ours: Ours) -> Read:
+    """The events of a record of `webhooks.raw`; what would be dead-lettered is counted by its reason."""
+    outputs = Outputs()
+    same = Record(record.topic, record.partition, record.offset, record.key, record.value)
+    reconcile(same, ours, Topic.RECIPIENT_EVENTS, outputs)
+    events = [decode(RecipientEvent, value) for topic, _, value, _ in outputs.published
+              if topic == Topic.RECIPIENT_EVENTS]  # fmt: skip
+    return Read(events, outputs.dead)

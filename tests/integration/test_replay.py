@@ -1,0 +1,261 @@
+"""Replay on a real broker and a real Postgres: what it says, what it changes, what it must never do."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from cli.progress import Progress
+from cli.replay import Answer, Wish, WrongWish, document_of, lines_of, replay
+from domain.error_codes import failure
+from schemas.events import EventKind, RecipientEvent
+from schemas.model import CampaignId, RecipientId, Wamid
+from schemas.topics import Topic
+from sinks import stats
+from tests.campaign_rows import NUMBER_ID
+from tests.event_world import EventWorld, an_event_world
+from tests.histories import START
+from tests.kafka_topics import put, read_all
+
+EVENTS, WEBHOOKS = Topic.RECIPIENT_EVENTS.value, Topic.WEBHOOKS_RAW.value
+KINDS = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
+
+
+@pytest.fixture
+async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterator[EventWorld]:
+    async with an_event_world(kafka, database_url, topic_prefix) as made:
+        yield made
+        assert await made.rows("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, 'campaigns_side')") == []
+
+
+async def do(world: EventWorld, topic: str, **wish: Any) -> Answer:
+    return await replay(world.settings, Wish(topic, **wish), asyncio.Event(), Progress(io.StringIO()))
+
+
+def retryable(world: EventWorld, person: RecipientId) -> RecipientEvent:
+    failed = failure(131000, "Something went wrong", attempt=1, from_webhook=True, time_scale=1)
+    return world.event(person, EventKind.FAILED, 1, failure=failed)
+
+
+async def test_replaying_everything_twice_changes_nothing(world: EventWorld) -> None:
+    people = await world.people(40)
+    loose = [
+        world.event(person, kind, 5, recipient_id=None, attempt=None, campaign_id=None)
+        for person in people[:10] for kind in (EventKind.DELIVERED, EventKind.READ)
+    ]  # fmt: skip
+    nobodys = world.event(people[0], EventKind.SENT, 5, recipient_id=None, attempt=None, wamid=Wamid("wamid.other"))
+    foreign = nobodys.model_copy(update={"phone_number_id": "999", "wamid": Wamid("wamid.foreign")})
+    statuses = [world.status(person, word, 6) for person in people for word in ("delivered", "sent")]
+    async with world.sinks():
+        await world.say(*loose, *(world.event(person, kind, 2) for person in people for kind in KINDS))
+        await world.say(nobodys, foreign, *(retryable(world, person) for person in people[:3]))
+        await world.applied(20 + 160 + 2 + 3)
+    await world.hook(*statuses, world.status(people[0], "sent", id="wamid.stray", biz_opaque_callback_data="x"))
+    # What nobody claimed is forgotten after a day, and counted.
+    await world.run("DELETE FROM messages WHERE recipient_id IS NULL")
+    before = await world.everything()
+    assert len(before["foreign_statuses"]) == 1
+    for _ in range(2):
+        for topic in (EVENTS, WEBHOOKS):
+            answer = await do(world, topic)
+            assert (answer.verdict, answer.plan.changed) == ("applied", 0)
+            assert answer.done is not None
+            assert answer.done.rows_changed == 0
+    assert await world.everything() == before
+
+
+async def test_a_dry_run_says_exactly_what_a_real_run_then_changes(world: EventWorld) -> None:
+    people = await world.people(30)
+    await world.say(*(world.event(person, EventKind.ACCEPTED) for person in people))
+    await world.say(*(world.event(person, EventKind.READ, 3) for person in people[:7]))
+    await asyncio.to_thread(put, world.kafka, world.events, [(b"x", b"no event")])
+    before = await world.everything()
+    dry = await do(world, EVENTS, is_dry=True)
+    assert (dry.plan.records, dry.plan.events, dry.plan.changed, dry.plan.made_due) == (38, 37, 30, 0)
+    assert dry.plan.refused == {"malformed": 1}
+    assert await world.everything() == before
+    [read] = [change for change in dry.plan.changes if change.recipient_id == people[0]]
+    assert {"attempt", "sent_at", "read_at", "whatsapp_message_id", "status"} <= set(read.columns)
+    assert (read.before["status"], read.after["status"]) == ("pending", "read")
+    assert read.after["read_at"] == START + timedelta(minutes=3)
+
+    real = await do(world, EVENTS)
+    assert real.done is not None
+    assert {each.recipient_id: each for each in real.done.changes} == {
+        each.recipient_id: each for each in dry.plan.changes
+    }
+    assert real.done.statuses == {"pending → sent": 23, "pending → read": 7}
+    assert await world.rows("SELECT status, count(*) FROM campaign_recipients GROUP BY 1 ORDER BY 1") == [
+        ("read", 7), ("sent", 23),
+    ]  # fmt: skip
+    assert await stats.recount(world.connection, world.campaign) == []
+    assert await world.rows("SELECT * FROM sink_offsets") == []
+    text = "\n".join(lines_of(real)) + str(document_of(real))
+    assert "wamid." not in text
+
+
+async def test_a_webhook_lost_behind_a_bug_is_found_again(world: EventWorld) -> None:
+    [person, other] = await world.people(2)
+    await world.say(world.event(person, EventKind.ACCEPTED), world.event(other, EventKind.ACCEPTED))
+    assert (await do(world, EVENTS)).verdict == "applied"
+    await world.hook(world.status(person, "delivered", 4), {"id": f"wamid.{other}", "status": "read",
+                     "timestamp": str(int(START.timestamp()) + 60)})  # fmt: skip
+    answer = await do(world, WEBHOOKS)
+    assert answer.done is not None
+    assert answer.done.statuses == {"sent → delivered": 1, "sent → read": 1}
+    assert await asyncio.to_thread(read_all, world.kafka, world.webhooks + ".dead") == []
+    assert len(await asyncio.to_thread(read_all, world.kafka, world.events)) == 2
+
+
+async def test_nobody_becomes_due_unless_allowed(world: EventWorld) -> None:
+    good, bad, late = await world.people(3)
+    await world.say(world.event(good, EventKind.SENT), retryable(world, bad))
+    refused = await do(world, EVENTS)
+    assert (refused.verdict, refused.exit_code) == ("refused", 1)
+    assert [each.recipient_id for each in refused.made_due] == [bad]
+    assert "--allow-retries" in lines_of(refused)[-1]
+    assert await world.one("SELECT count(*) FROM campaign_recipients WHERE attempt > 0") == 0
+    allowed = await do(world, EVENTS, allow_retries=True)
+    assert allowed.verdict == "applied"
+    assert await world.one("SELECT next_attempt_at IS NOT NULL FROM campaign_recipients WHERE id = %s", bad)
+
+    again = await do(world, EVENTS)
+    assert (again.verdict, again.plan.made_due) == ("applied", 0), "a row that is due already is not made due"
+    await world.run("UPDATE marketing_campaigns SET status = 'cancelled'")
+    await world.say(retryable(world, late))
+    assert (await do(world, EVENTS)).verdict == "applied", "in a cancelled campaign nobody is sent to"
+
+
+async def test_a_row_that_became_due_after_the_look_is_refused_in_its_transaction(
+    world: EventWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [person] = await world.people(1)
+    await world.say(retryable(world, person))
+    await world.say(world.event(person, EventKind.SENT))
+    async with world.sinks():
+        await world.applied(2)
+    answer = None
+
+    async def forget(*_: Any) -> bool:
+        # After the look, before the first transaction: as if the row had been put back.
+        columns = "attempt = 0, sent_at = NULL, accepted_attempts = 0, accepted_attempt = NULL, accepted_at = NULL"
+        failed = "failed_attempts = 0, failed_attempt = NULL, failed_at = NULL, failure_class = NULL"
+        await world.run(f"UPDATE campaign_recipients SET {columns}, {failed}, whatsapp_message_id = NULL")
+        await world.run("UPDATE marketing_campaigns SET status = 'active'")
+        return True
+
+    original = replay.__globals__["_start"]
+
+    async def start(*arguments: Any) -> Any:
+        await forget()
+        return await original(*arguments)
+
+    monkeypatch.setitem(replay.__globals__, "_start", start)
+    answer = await do(world, EVENTS)
+    assert answer.verdict == "refused"
+    assert answer.plan.made_due == 0
+    assert await world.one("SELECT attempt FROM campaign_recipients") == 0
+
+
+async def test_a_stopped_run_goes_on_where_it_stood(world: EventWorld) -> None:
+    people = await world.people(60)
+    await world.say(*(world.event(person, EventKind.SENT) for person in people))
+    stop = asyncio.Event()
+    progress = Progress(io.StringIO())
+    said: list[tuple[str, int, int]] = []
+
+    def say(phase: str, done: int, total: int) -> None:
+        said.append((phase, done, total))
+        if phase == "applying":
+            stop.set()
+
+    progress.say = say  # type: ignore[method-assign]
+    stopped = await replay(world.settings, Wish(EVENTS, rate=20.0), stop, progress)
+    assert (stopped.verdict, stopped.exit_code) == ("stopped", 75)
+    [(_, first, total)] = [each for each in said if each[0] == "applying"]
+    assert 0 < first <= 20
+    assert total == 60
+    assert await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'sent'") == first
+    await world.say(*(world.event(person, EventKind.READ, 1) for person in people))  # beyond the run's end
+
+    with pytest.raises(WrongWish):
+        await do(world, EVENTS, is_resumed=True, first="0")
+    resumed = await do(world, EVENTS, is_resumed=True)
+    assert resumed.verdict == "applied"
+    assert resumed.plan.records == 60 - first
+    assert await world.rows("SELECT status, count(*) FROM campaign_recipients GROUP BY 1") == [("sent", 60)]
+    assert await world.one("SELECT records_done FROM replay_runs WHERE finished_at IS NOT NULL") == 60
+    with pytest.raises(WrongWish):
+        await do(world, EVENTS, is_resumed=True)
+
+
+async def test_ranges_and_campaigns_bound_a_replay(world: EventWorld) -> None:
+    people = await world.people(3)
+    other = EventWorld(world.settings, world.connection, CampaignId(UUID(int=77)))
+    await world.run(
+        "INSERT INTO marketing_campaigns (id, name, template_name, language_code, phone_number_id, status, created_at)"
+        " VALUES (%s, 'o', 't', 'en', %s, 'active', %s)", other.campaign, NUMBER_ID, START - timedelta(hours=1),
+    )  # fmt: skip
+    [stranger] = await other.people(1)
+    await world.say(*(world.event(person, EventKind.SENT) for person in people))
+    await other.say(other.event(stranger, EventKind.SENT))
+    loose = other.event(stranger, EventKind.READ, 2, recipient_id=None, attempt=None, campaign_id=None)
+    await other.say(loose)
+    mine = await do(world, EVENTS, campaign=world.campaign)
+    assert mine.done is not None
+    assert mine.done.rows_changed == 3
+    assert await world.one("SELECT status FROM campaign_recipients WHERE id = %s", stranger) == "pending"
+    assert await world.one("SELECT count(*) FROM messages WHERE recipient_id IS NULL") == 0
+    theirs = await do(world, EVENTS, campaign=other.campaign)
+    assert theirs.done is not None
+    assert theirs.done.rows_changed == 1
+    assert await world.one("SELECT status FROM campaign_recipients WHERE id = %s", stranger) == "read"
+
+    soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    assert (await do(world, EVENTS, first=soon, is_dry=True)).plan.records == 0
+    assert (await do(world, EVENTS, end=soon, is_dry=True)).plan.records == 5
+    whole = [(await do(world, EVENTS, first=f"{p}:0", is_dry=True)).plan.records for p in range(4)]
+    assert sum(whole) == 5
+    with pytest.raises(WrongWish):
+        await do(world, Topic.SEND_JOBS.value)
+
+
+async def test_a_replay_goes_on_while_live_traffic_flows(world: EventWorld) -> None:
+    people = await world.people(400)
+    await world.say(*(world.event(person, kind, 2) for kind in KINDS for person in people))
+    await world.run("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'")
+
+    async def live() -> None:
+        for minute in range(3, 9):
+            await world.say(*(world.event(person, EventKind.READ, minute) for person in reversed(people)))
+
+    async with world.sinks(2):
+        flowing = asyncio.create_task(live())
+        answers = await asyncio.gather(do(world, EVENTS), do(world, EVENTS), do(world, EVENTS, is_dry=True))
+        await flowing
+        assert [answer.verdict for answer in answers] == ["applied", "applied", "dry_run"]
+        await world.applied(1600 + 2400)
+    rows = await world.rows("SELECT DISTINCT status, read_at, sent_at FROM campaign_recipients")
+    at = START + timedelta(minutes=2)
+    assert rows == [("read", at, at)]
+    assert await stats.recount(world.connection, world.campaign) == []
+
+
+async def test_one_event_that_cannot_be_written_harms_only_itself(world: EventWorld) -> None:
+    good, bad, late = await world.people(3)
+    broken = failure(131026, "a\x00b", attempt=1, from_webhook=True, time_scale=1)
+    await world.say(
+        world.event(good, EventKind.SENT), world.event(bad, EventKind.FAILED, failure=broken),
+        world.event(late, EventKind.SENT),
+    )  # fmt: skip
+    answer = await do(world, EVENTS)
+    assert answer.verdict == "applied"
+    assert answer.plan.refused == {"refused_by_database": 1}
+    assert await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'sent'") == 2
+    assert await world.one("SELECT records_done FROM replay_runs") == 3

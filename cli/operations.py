@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `campaigns`."""
     app.add_typer(unknown, name="unknown", rich_help_panel=PANEL)
     app.add_typer(parked, name="parked", rich_help_panel=PANEL)
-    for command in (status, verify, trace, pause, resume):
+    for command in (status, verify, trace, pause, resume, recover):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -63,6 +63,18 @@ def resume(campaigns: Annotated[list[UUID], typer.Argument(help="Campaign ids")]
     from cli.pause import run_resume
 
     raise typer.Exit(run_resume(campaigns))
+
+
+def recover(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where server and timeline are as before (a restored snapshot)")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """After a restored database or a failover: read the topics again, then let sending go on."""
+    from cli.recover import run_recover
+
+    raise typer.Exit(run_recover(is_forced=force, as_json=json))
 
 
 def trace(

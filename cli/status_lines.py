@@ -51,6 +51,8 @@ def lines(
 
 
 def _database_processes(database: DatabaseStanding) -> Iterator[Line]:
+    if not database.is_our_history:
+        yield Line("database", "wrong", "another history than the data's: nothing is sent", "campaigns recover")
     sessions = database.sessions
     for name, is_led, word in (
         ("scheduler", database.has_leader, "leads"),

@@ -17,6 +17,7 @@ from sinks import stats_publisher
 from sinks.audit import read_positions
 from sinks.database import Connection
 from sinks.lag import Broker, Lag
+from sinks.recovery import read_installation
 from sinks.statements import load
 
 SQL = load("standing")
@@ -69,6 +70,8 @@ class DatabaseStanding:
     campaigns: tuple[OpenCampaign, ...]
     sessions: Mapping[str, int]
     """Our processes by application name."""
+    is_our_history: bool
+    """False: restored, or failed over; nothing is sent until `campaigns recover`."""
     has_leader: bool
     has_publisher: bool
     positions: Mapping[int, int]
@@ -99,6 +102,7 @@ async def read_database(connection: Connection, settings: Settings) -> DatabaseS
         numbers=Numbers(*numbers),
         campaigns=tuple(OpenCampaign(*row) for row in campaigns),
         sessions=dict(sessions),
+        is_our_history=(await read_installation(connection))[0],
         has_leader=SCHEDULER_LOCK_KEY in locks,
         has_publisher=stats_publisher.LOCK_KEY in locks,
         positions=await read_positions(connection, settings.topic(Topic.RECIPIENT_EVENTS)),

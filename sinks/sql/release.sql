@@ -9,7 +9,7 @@ CROSS JOIN LATERAL (
         ORDER BY r.next_attempt_at LIMIT %(count_max)s
     ) AS counted
 ) AS due
-WHERE c.status = 'active' AND due.n > 0
+WHERE c.status = 'active' AND due.n > 0 AND installation_is_known()
 ORDER BY c.id
 
 -- name: read_days_used

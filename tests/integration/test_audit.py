@@ -15,7 +15,7 @@ from producers import leadership
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
-from sinks import audit, migrate, parked, stats, stats_publisher
+from sinks import audit, migrate, parked, recovery, stats, stats_publisher
 from sinks.lag import KafkaAway
 from tests.kafka_topics import create_topics, put
 from tests.sending_world import World, a_world
@@ -227,5 +227,6 @@ def test_every_advisory_lock_has_a_key_of_its_own() -> None:
         stats_publisher.LOCK_KEY,
         parked.LOCK_KEY,
         audit.LOCK_KEY,
+        recovery.LOCK_KEY,
     ]
     assert len(set(keys)) == len(keys)

@@ -136,6 +136,12 @@ async def test_a_stage_whose_oldest_record_is_late_is_not_well(world: World, set
     assert (line.state, line.found) == ("wrong", "1 running, 7 record(s) wait, for 2 min")
 
 
+async def test_a_database_that_went_back_is_not_well(world: World, settings: Settings) -> None:
+    assert "database" not in by_name(await look(settings))
+    await world.run("UPDATE installation SET system_identifier = 1")
+    assert by_name(await look(settings))["database"].next_step == "campaigns recover"
+
+
 def test_the_leaders_lock_is_the_one_that_is_looked_for() -> None:
     assert standing.SCHEDULER_LOCK_KEY == leadership.LOCK_KEY
 

@@ -1,0 +1,52 @@
+"""`campaigns recover`: after a restored database or a failover, reads the topics again and lets sending go on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import asdict
+
+import orjson
+
+from cli.asking import told
+from runtime.process import EXIT_OK
+from runtime.settings import Settings, read_settings
+from sinks import recovery
+from sinks.database import connect
+from sinks.offsets import Misplaced
+from sinks.sink import SESSION
+
+EXIT_MISPLACED = 1
+
+
+def run_recover(*, is_forced: bool, as_json: bool) -> int:
+    """`campaigns recover`."""
+    return told(lambda: asyncio.run(recover(read_settings(), is_forced=is_forced, as_json=as_json)))
+
+
+async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
+    """Recover where the data belongs to another history, or where it is wished."""
+    url = settings.database_url.get_secret_value()
+    async with await connect(
+        url, application_name="campaigns-recover", statement_timeout_s=600, session=SESSION
+    ) as connection:
+        is_known, epoch = await recovery.read_installation(connection)
+        if is_known and not is_forced:
+            _say(f"nothing to do: this is the history that the data belongs to (epoch {epoch})")
+            return EXIT_OK
+        try:
+            done = await recovery.recover(connection, settings, _say)
+        except Misplaced as error:
+            _say(str(error))
+            return EXIT_MISPLACED
+    if as_json:
+        print(orjson.dumps(asdict(done)).decode())
+    _say(
+        f"epoch {done.epoch}: {done.events} events applied, {done.rows_changed} rows changed, "
+        f"{done.unknown} released attempts declared unknown; sending goes on"
+    )
+    return EXIT_OK
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,50 @@
+-- Statements of `campaigns recover`.
+
+-- name: read_installation
+-- Whether this is the history that the data belongs to, and which epoch it is in.
+SELECT installation_is_known(), coalesce((SELECT epoch FROM installation), 0)
+
+-- name: stop_sending
+-- Nothing is released or claimed until the new epoch, also where the operator knows better than server and timeline.
+UPDATE installation SET timeline = 'recovering'
+
+-- name: declare_lost
+-- Attempts that were released, and of which nobody knows the outcome: unknown, in row and ledger, whose outbox tells it.
+WITH lost AS MATERIALIZED (
+    SELECT r.id, r.campaign_id, released.attempt
+    FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[]) AS released (id, attempt)
+    JOIN campaign_recipients AS r ON r.id = released.id
+    WHERE (r.attempt < released.attempt
+           OR (r.attempt = released.attempt AND r.status = 'queued' AND r.next_attempt_at IS NULL))
+      AND NOT EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = r.id AND l.attempt = released.attempt)
+    ORDER BY r.id FOR NO KEY UPDATE OF r
+), declared AS (
+    UPDATE campaign_recipients AS r SET
+        attempt = greatest(r.attempt, lost.attempt), unknown_attempt = greatest(r.unknown_attempt, lost.attempt)
+    FROM lost WHERE r.id = lost.id
+), told AS (
+    INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
+                             outcome, outcome_at, event)
+    SELECT id, attempt, campaign_id, current_date, clock_timestamp(), gen_random_uuid(), clock_timestamp(),
+           'unknown', clock_timestamp(), ledger_event('unknown', campaign_id, id, attempt, %(producer)s)
+    FROM lost ON CONFLICT DO NOTHING
+), forgotten AS (
+    DELETE FROM releases AS rel USING lost WHERE rel.recipient_id = lost.id AND rel.attempt <= lost.attempt
+)
+SELECT count(*) FROM lost
+
+-- name: find_open
+-- Released by the rows themselves, whatever topics know.
+SELECT r.id, r.attempt FROM campaign_recipients AS r
+WHERE r.status = 'queued' AND r.next_attempt_at IS NULL AND r.id > %(after)s
+  AND NOT EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = r.id AND l.attempt = r.attempt)
+ORDER BY r.id LIMIT %(limit)s
+
+-- name: begin_epoch
+-- From now on this history is ours: releases and claims go on.
+INSERT INTO installation AS i (system_identifier, timeline)
+SELECT system_identifier, current_timeline() FROM pg_control_system()
+ON CONFLICT (is_only) DO UPDATE SET
+    system_identifier = excluded.system_identifier, timeline = excluded.timeline, epoch = i.epoch + 1,
+    recovered_at = clock_timestamp()
+RETURNING epoch

@@ -1,0 +1,141 @@
+"""A database that went back in time sends nothing until the topics were read again, and nobody twice afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from cli.recover import recover
+from runtime import topics
+from runtime.settings import Settings, read_settings
+from schemas.codec import encode
+from schemas.events import EventKind, RecipientEvent
+from schemas.jobs import SendJob
+from schemas.model import Wamid
+from schemas.topics import Topic
+from sinks import audit, ledger, recovery
+from sinks.lag import Broker
+from sinks.ledger import unpublished
+from sinks.release import Rates, release_step
+from tests.kafka_topics import put
+from tests.sending_world import World, a_world
+
+NOW = datetime.now(UTC)
+RATES = Rates(mps=80, cap_s=10)
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with a_world(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings:
+    made = read_settings({
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CAMPAIGNS_DATABASE_URL": database_url,
+        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
+    })  # fmt: skip
+    await asyncio.to_thread(topics.apply, made)
+
+    def wait_for_leaders() -> None:
+        with Broker(made, timeout_s=30) as broker:
+            for topic in Topic:
+                broker.watermarks(made.topic(topic))
+
+    await asyncio.to_thread(wait_for_leaders)
+    return made
+
+
+async def went_back(world: World) -> None:
+    """As after a restore to another point in time: the same server in a new history."""
+    await world.run("UPDATE installation SET timeline = '0000000F'")
+
+
+async def forget(world: World, *jobs: SendJob) -> None:
+    """The restored rows are from before the release: planned, and due."""
+    for job in jobs:
+        await world.run("DELETE FROM releases WHERE recipient_id = %s", job.recipient_id)
+        await world.run(
+            "UPDATE campaign_recipients SET attempt = 0, scheduled_send_date = now() - interval '1 day' WHERE id = %s",
+            job.recipient_id,
+        )
+
+
+async def statuses(world: World, *jobs: SendJob) -> list[tuple[str, int]]:
+    found = []
+    for job in jobs:
+        found += await world.run("SELECT status, attempt FROM campaign_recipients WHERE id = %s", job.recipient_id)
+    return found
+
+
+async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: Settings) -> None:
+    sent, released, queued, waiting = await world.release(4)
+    await forget(world, sent, released, waiting)
+    answer = RecipientEvent(
+        kind=EventKind.ACCEPTED, recipient_id=sent.recipient_id, attempt=1, wamid=Wamid("wamid.1"),
+        occurred_at=NOW, received_at=NOW,
+    )  # fmt: skip
+    bootstrap = settings.kafka_bootstrap_servers
+    jobs = [(job.key, encode(job)) for job in (sent, released)] + [(b"x", b"no job")]
+    await asyncio.to_thread(put, bootstrap, settings.topic("send.jobs"), jobs)
+    told = [(answer.key, encode(answer)), (b"x", b"no event")]
+    await asyncio.to_thread(put, bootstrap, settings.topic("recipient.events"), told)
+    await went_back(world)
+
+    assert (await release_step(world.connection, RATES)).jobs == (), "nothing is released"
+    assert await world.claim([queued, sent]) == ["paused", "paused"], "nothing is claimed, nor refused for good"
+    assert await world.count("send_ledger") == 0
+
+    assert await recover(settings, is_forced=False, as_json=True) == 0
+    assert await statuses(world, sent, released, queued, waiting) == [
+        ("sent", 1), ("unknown", 1), ("unknown", 1), ("pending", 0),
+    ]  # fmt: skip
+    assert await recovery.read_installation(world.connection) == (True, 2)
+    told_later = await unpublished(world.connection, 10, older_than_s=-1)
+    assert {each.recipient_id for each in told_later} == {released.recipient_id, queued.recipient_id}
+    assert {each.outcome for each in told_later} == {"unknown"}
+
+    step = await release_step(world.connection, RATES)
+    assert [job.recipient_id for job in step.jobs] == [waiting.recipient_id], "who was never sent to is sent to"
+    assert await world.claim(list(step.jobs)) == ["claimed"]
+    assert await world.claim([sent, released, queued]) == ["stale", "held", "held"], "an old job sends nothing"
+    assert (await audit.audit(world.connection, None, None)).is_clean
+
+
+async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Settings) -> None:
+    (job,) = await world.release(1)
+    await asyncio.to_thread(
+        put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
+    )
+    await forget(world, job)
+    await went_back(world)
+    first = await recovery.recover(world.connection, settings)
+    again = await recovery.recover(world.connection, settings)
+    assert (first.unknown, again.unknown, again.rows_changed) == (1, 0, 0)
+    assert (first.epoch, again.epoch) == (2, 3)
+
+
+async def test_a_claim_in_hand_is_deferred_not_posted(world: World) -> None:
+    """The sender asks again before every post, so what it holds at the moment of the failover is not sent either."""
+    (job,) = await world.release(1)
+    token = uuid4()
+    assert await world.claim([job], token=token) == ["claimed"]
+    await went_back(world)
+    answers = await ledger.renew(world.connection, [ledger.Claim(job.recipient_id, 1, token)], 45)
+    assert [answer.verdict for answer in answers.values()] == ["deferred"]
+
+
+async def test_where_the_history_is_ours_there_is_nothing_to_do(
+    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (job,) = await world.release(1)
+    assert await recover(settings, is_forced=False, as_json=False) == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert await world.claim([job]) == ["claimed"]
+    assert await recovery.read_installation(world.connection) == (True, 1)

@@ -7,11 +7,13 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 RUN := .venv/bin/python
 CODE := api cli domain producers runtime schemas simulator sinks stack streams tests scripts
 # What takes seconds comes first, so that a mistake shows early.
-TESTS := tests/unit tests/properties tests/contract tests/integration tests/acceptance
+TESTS := tests/unit tests/properties tests/contract tests/integration tests/acceptance tests/faults
+MINUTES ?= 30
+SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test test-all check lint format lock
+.PHONY: help setup setup-dev demo up test test-all faults chaos check lint format lock
 
 help: ## show this
 	@echo "campaign-streams: make <target>"
@@ -38,6 +40,12 @@ test: setup-dev ## run the tests (ARGS="-k name")
 
 test-all: setup-dev ## run the slow tests as well
 	@$(RUN) -m pytest $(ARGS) $(wildcard $(TESTS))
+
+faults: setup-dev ## kill, freeze, cut off and poison everything in turn, under load
+	@$(RUN) -m pytest -s $(ARGS) tests/faults
+
+chaos: setup-dev ## the same at random: MINUTES=30 SEED=1
+	@$(RUN) -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
 
 lint: setup-dev
 	@$(RUN) -m ruff format --check $(wildcard $(CODE))

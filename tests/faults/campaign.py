@@ -133,6 +133,11 @@ class Underway:
                 eventually(is_over, "everything is at rest", REST_DEADLINE_S, every_s=0.2)
             except AssertionError:
                 return (f"not at rest in time: {said}",)
+        told = "SELECT count(*) FROM campaign_stats WHERE campaign_id = %s AND published_version = version"
+        try:
+            eventually(lambda: self.world.count(told, self.id), "the last stats are published", WARM_S)
+        except AssertionError as late:
+            return (str(late),)
         return ()
 
 

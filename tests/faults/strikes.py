@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 from tests.faults.campaign import Struck, Underway
 from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World, eventually
@@ -11,13 +12,17 @@ from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World, even
 MIDDLE_DEADLINE_S = 20.0
 HOLD_S = 1.5
 """Shorter than the sender's timeout: nothing but the fault makes an outcome unknown."""
+LEAST_HELD = 10
+"""Requests that a sender waits for when it is struck; answers are held back until so many are."""
 FROZEN_S = LEASE_S + 3.0
+LEADER_FROZEN_S = 14.0
+"""The server ends a silent leader's session after 10 s, and with it the lock."""
 BOTH = 2 * SEND_WINDOW
 
 
 def in_the_middle(world: World, underway: Underway, kind: str) -> int:
     """Wait until a process of this kind has something unfinished; how much."""
-    counts = {
+    counts: dict[str, Callable[[], int]] = {
         "sender": lambda: int(world.simulator.state()["unanswered_now"]),
         "ingress": lambda: int(world.simulator.state()["webhooks_unacknowledged"]),
         "api": lambda: int(underway.load.is_asking.is_set()),
@@ -25,7 +30,13 @@ def in_the_middle(world: World, underway: Underway, kind: str) -> int:
         "stats": lambda: world.count("SELECT count(*) FROM campaign_counter_deltas"),
     }
     look = counts.get(kind, underway.on_the_way)
-    return eventually(look, f"a {kind} is in the middle of something", MIDDLE_DEADLINE_S, every_s=0.002)
+    least = LEAST_HELD if kind == "sender" else 1
+
+    def found() -> int:
+        count = look()
+        return count if count >= least else 0
+
+    return eventually(found, f"a {kind} is in the middle of something", MIDDLE_DEADLINE_S, every_s=0.002)
 
 
 def kill_all(world: World, underway: Underway, kind: str) -> Struck:
@@ -133,7 +144,7 @@ def passed(seconds: float) -> None:
 
 
 def _unknown_of(dependency: str, seconds: float) -> int:
-    """Without the Cloud API, a windowful in each timeout. Without Postgres, what was claimed and could not be renewed."""
+    """Without the Cloud API, a windowful in each timeout. Without Postgres, claims that ran out."""
     if dependency == "cloud":
         return int(BOTH * (2 + seconds / SEND_TIMEOUT_S))
     return BOTH if dependency == "postgres" else 0

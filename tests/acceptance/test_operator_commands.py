@@ -1,0 +1,78 @@
+"""The operator's commands as subprocesses: exit codes, JSON on stdout, words on stderr."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from runtime import topics
+from runtime.settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def campaigns(kafka: str, database_url: str, topic_prefix: str, tmp_path: Path) -> Run:
+    variables = {
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CAMPAIGNS_DATABASE_URL": database_url,
+        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
+    }
+    topics.apply(read_settings(variables))
+
+    def run(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT), **variables, **changed},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+def test_verify_finds_and_repairs_a_falsified_counter(campaigns: Run, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "WITH c AS (INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id)"
+            " VALUES ('c', 't', 'en', '1') RETURNING id)"
+            " INSERT INTO campaign_recipients (campaign_id, phone_number) SELECT id, '14690000001' FROM c"
+        )
+        assert campaigns("verify").returncode == 0
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("DELETE FROM campaign_recipients")
+    found = campaigns("verify", "--json")
+    document = json.loads(found.stdout)
+    assert (found.returncode, document["verdict"], len(document["counters"])) == (1, "differs", 2)
+    assert campaigns("verify", "--repair-counters").returncode == 0
+    assert json.loads(campaigns("verify", "--json").stdout)["verdict"] == "exact"
+
+
+def test_each_command_answers_in_json(campaigns: Run) -> None:
+    status = campaigns("status", "--json")
+    assert status.returncode == 1, "no process runs"
+    assert {"scheduler", "sender", "double sends"} <= {line["about"] for line in json.loads(status.stdout)}
+    assert json.loads(campaigns("unknown", "list", "--json").stdout) == {"total": 0, "unknown": []}
+    assert json.loads(campaigns("parked", "list", "--json").stdout) == {"total": 0, "parked": [], "foreign": []}
+    assert json.loads(campaigns("pause", "--all", "--json").stdout) == {"paused": [], "still_active": []}
+    nobody = campaigns("trace", "+1 469 000 0001", "--json")
+    assert (nobody.returncode, json.loads(nobody.stdout)["recipients"]) == (1, [])
+    assert campaigns("recover").returncode == 0
+    assert campaigns("unknown", "retry").returncode == 64
+    assert campaigns("pause").returncode == 64
+
+
+def test_without_postgres_a_command_asks_to_be_run_again(campaigns: Run) -> None:
+    away = campaigns("verify", CAMPAIGNS_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert away.returncode == 75
+    assert "Traceback" not in away.stderr

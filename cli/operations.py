@@ -31,12 +31,13 @@ def register(app: typer.Typer) -> None:
 def verify(
     campaign: Campaign = None,
     repair_counters: Annotated[bool, typer.Option("--repair-counters", help="Correct counters that differ")] = False,
+    from_topic: Annotated[bool, typer.Option("--from-topic", help="Recompute the rows from the kept events")] = False,
     json: Json = False,
 ) -> None:
     """Prove that counters, rows and ledger say the same, while everything runs; name what differs."""
     from cli.verify import run_verify
 
-    raise typer.Exit(run_verify(campaign, as_json=json, repair_counters=repair_counters))
+    raise typer.Exit(run_verify(campaign, as_json=json, repair_counters=repair_counters, is_from_topic=from_topic))
 
 
 def status(json: Json = False) -> None:

@@ -18,7 +18,7 @@ AllowRetries = Annotated[bool, typer.Option("--allow-retries", help="Also where 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `campaigns`."""
-    for command in (replay,):
+    for command in (replay, rebuild):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -39,3 +39,15 @@ def replay(
     from cli.replay import Wish, run_replay
 
     raise typer.Exit(run_replay(Wish(topic, first, end, campaign, rate, dry_run, allow_retries, resume, json)))
+
+
+def rebuild(
+    campaign: Annotated[UUID, typer.Option("--campaign", help="This campaign; paused, completed or cancelled")],
+    apply: Annotated[bool, typer.Option("--apply", help="Put the rows right; else only show what differs")] = False,
+    allow_retries: AllowRetries = False,
+    json: Json = False,
+) -> None:
+    """Put the rows of a campaign back to what the kept events say, after a bad release wrote wrong facts."""
+    from cli.rebuild import Wish, run_rebuild
+
+    raise typer.Exit(run_rebuild(Wish(campaign, apply, allow_retries, json)))

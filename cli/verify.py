@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from cli.asking import told
-from runtime.process import EXIT_OK, EXIT_TRANSIENT
+from cli.comparison import comparison_document, comparison_lines
+from cli.progress import Progress
+from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, read_settings
 from schemas.model import CampaignId
 from sinks import audit
+from sinks.audit_from_topic import Comparison, compare_with_topic
 from sinks.database import connect
 from sinks.lag import KafkaAway
+from sinks.offsets import Misplaced
 
 EXIT_DIFFERENT = 1
 STATEMENT_TIMEOUT_S = 3600.0
@@ -32,22 +36,32 @@ class Answer:
 
     found: audit.Audit
     repaired: tuple[audit.CounterDifference, ...] = ()
+    topic: Comparison | str | None = None
+    """What the kept topic says; a text: why it could not be asked."""
 
     @property
     def exit_code(self) -> int:
         """1 where something differs, 75 where something could not be judged."""
-        if not self.found.is_clean:
+        if not self.found.is_clean or (isinstance(self.topic, Comparison) and self.topic.differs):
             return EXIT_DIFFERENT
-        return EXIT_OK if self.found.is_complete else EXIT_TRANSIENT
+        return EXIT_OK if self.is_complete else EXIT_TRANSIENT
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything that was asked could be judged."""
+        return self.found.is_complete and not isinstance(self.topic, str)
 
 
-def run_verify(campaign: UUID | None, *, as_json: bool, repair_counters: bool) -> int:
+def run_verify(campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from_topic: bool = False) -> int:
     """`campaigns verify`."""
-    return told(lambda: _run(campaign, as_json=as_json, repair_counters=repair_counters))
+    return told(lambda: _run(campaign, as_json=as_json, repair_counters=repair_counters, is_from_topic=is_from_topic))
 
 
-def _run(campaign: UUID | None, *, as_json: bool, repair_counters: bool) -> int:
-    answer = asyncio.run(_verify(read_settings(), campaign, repair_counters=repair_counters))
+def _run(campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from_topic: bool) -> int:
+    settings = read_settings()
+    answer = asyncio.run(_verify(settings, campaign, repair_counters=repair_counters))
+    if is_from_topic and answer.found.campaigns:
+        answer = replace(answer, topic=asyncio.run(_compare(settings, campaign)))
     if campaign is not None and answer.found.campaigns == 0:
         _say(f"there is no campaign {campaign}")
         return EXIT_DIFFERENT
@@ -70,16 +84,27 @@ async def _verify(settings: Settings, campaign: UUID | None, *, repair_counters:
         return Answer(await audit.audit(connection, only, until, _say), repaired)
 
 
+async def _compare(settings: Settings, campaign: UUID | None) -> Comparison | str:
+    progress = Progress(sys.stderr)
+    try:
+        return await compare_with_topic(settings, None if campaign is None else CampaignId(campaign), progress.say)
+    except (Transient, Misplaced) as error:
+        return str(error)
+    finally:
+        progress.end()
+
+
 def as_document(answer: Answer) -> dict[str, Any]:
     """The answer for `--json`."""
     found = answer.found
     return {
-        "verdict": "differs" if not found.is_clean else "exact" if found.is_complete else "incomplete",
+        "verdict": {EXIT_DIFFERENT: "differs", EXIT_OK: "exact"}.get(answer.exit_code, "incomplete"),
         "as_of": found.as_of,
         "campaigns": found.campaigns,
         "counters": [_counter(each) for each in found.counters],
         "counters_repaired": [_counter(each) for each in answer.repaired],
         "checks": [asdict(check) for check in found.checks],
+        **({} if answer.topic is None else {"from_topic": comparison_document(answer.topic)}),
     }
 
 
@@ -100,7 +125,7 @@ def as_lines(answer: Answer) -> list[str]:
             lines += [f"            {_place(each)}: {each.said}" for each in check.findings]
             step = "campaigns trace <recipient id>" if check.findings[0].recipient_id else "campaigns verify --campaign"
             lines.append(f"            → {step}")
-    return lines
+    return lines if answer.topic is None else [*lines, *comparison_lines(answer.topic)]
 
 
 def _place(finding: audit.Finding) -> str:

@@ -19,11 +19,13 @@ import structlog
 
 from domain.backoff import exponential
 from runtime.settings import Settings
+from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId
 from sinks import replay_runs, topic_scan
 from sinks.batch import Numbers, apply_events
 from sinks.database import Connection, connect, is_data_error, is_transient
+from sinks.fold import Refusal
 from sinks.parked import KEPT_S
 from sinks.replay_runs import Run
 from sinks.row_changes import Change, change_of, read_rows, read_written, rows_shown
@@ -45,6 +47,16 @@ class Read:
 
     events: list[RecipientEvent] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+
+
+def read_event(record: Scanned) -> Read:
+    """The event that a record of `recipient.events` is."""
+    read = Read()
+    try:
+        read.events.append(decode(RecipientEvent, record.value))
+    except (Malformed, OverflowError):  # as the sink refuses it
+        read.refused[Refusal.MALFORMED.value] += 1
+    return read
 
 
 Reader = Callable[[Scanned], Read]
@@ -104,7 +116,7 @@ async def plan(
     result = Plan()
     total = topic_scan.count(ranges)
     async for batch in topic_scan.scan(settings, topic, ranges):
-        events = _events(batch, reader, campaign, result.refused)
+        events = events_of(batch, reader, campaign, result.refused)
         foreign = await side.foreign_among(events)
         ours = [event for event in events if not _is_foreign(event, foreign)]
         applied = await side.apply(ours)
@@ -145,7 +157,7 @@ class Replay:
             await connect(url, application_name="campaigns-replay-look", session=SESSION) as look,
         ):
             async for batch in topic_scan.scan(self._settings, run.topic, run.ranges, batch_max):
-                events = await self._wanted(_events(batch, self._reader, run.campaign_id, Counter()))
+                events = await self._wanted(events_of(batch, self._reader, run.campaign_id, Counter()))
                 await self._store(connection, look, batch, events)
                 run.records_done += len(batch)
                 progress("applying", run.records_done, total)
@@ -213,9 +225,10 @@ class Replay:
         return changes
 
 
-def _events(
+def events_of(
     batch: Sequence[Scanned], reader: Reader, campaign: CampaignId | None, refused: Counter[str]
 ) -> list[RecipientEvent]:
+    """The events of a batch that may concern a campaign; what is none is counted by its reason."""
     found: list[RecipientEvent] = []
     for record in batch:
         read = reader(record)

@@ -47,11 +47,15 @@ class Start(Enum):
 
 def statement(name: str, live: str, **more: sql.Composable) -> sql.Composed:
     """A statement of replay.sql with the live schema and the lists of columns in it."""
-    return sql.SQL(_SQL[name]).format(
-        live=sql.Identifier(live), facts=_columns(COLUMNS), r_facts=_columns(COLUMNS, "r"),
-        b_facts=_columns(COLUMNS, "b"), live_facts=_columns(COLUMNS, "l"), r_shown=_columns(SHOWN, "r"),
-        b_shown=_columns(SHOWN, "b"), **more,
-    )  # fmt: skip
+    rest = [name for name in COLUMNS if name != "attempt"]
+    lists = {
+        "facts": _columns(COLUMNS), "r_facts": _columns(COLUMNS, "r"), "b_facts": _columns(COLUMNS, "b"),
+        "r_shown": _columns(SHOWN, "r"), "b_shown": _columns(SHOWN, "b"), "live_shown": _columns(SHOWN, "l"),
+        "r_rest": _columns(rest, "r"), "live_rest": _columns(rest, "l"),
+        "swap": sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(each), sql.Identifier("r", each)) for each in rest),
+    }  # fmt: skip
+    return sql.SQL(_SQL[name]).format(live=sql.Identifier(live), **lists, **more)
 
 
 def _columns(names: Iterable[str], table: str | None = None) -> sql.Composed:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from domain.reconciliation import Ours
 from runtime.settings import Settings
-from schemas.codec import Malformed, decode
+from schemas.codec import decode
 from schemas.events import RecipientEvent
 from schemas.topics import Topic
-from sinks.fold import Refusal
-from sinks.replay import Read, Reader
+from sinks.replay import Read, Reader, read_event
 from sinks.topic_scan import Scanned
 from streams.faust_app import Record
 from streams.reconciliation import Outputs, reconcile
@@ -27,16 +26,6 @@ def reader_of(settings: Settings, topic: Topic) -> Reader:
         settings.whatsapp_phone_number_id, settings.time_scale,
     )  # fmt: skip
     return lambda record: read_webhooks(record, ours)
-
-
-def read_event(record: Scanned) -> Read:
-    """The event that a record of `recipient.events` is."""
-    read = Read()
-    try:
-        read.events.append(decode(RecipientEvent, record.value))
-    except (Malformed, OverflowError):  # as the sink refuses it
-        read.refused[Refusal.MALFORMED.value] += 1
-    return read
 
 
 def read_webhooks(record: Scanned, ours: Ours) -> Read:

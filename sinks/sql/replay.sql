@@ -1,6 +1,6 @@
 -- Statements of replay, of the audit from the topic, and of rebuild. They work beside the live tables, in a schema of their own that comes
 -- first on the search path: the sink's own statements then write there. {live} is where the live tables are, {facts} the columns that
--- hold facts, {r_facts} {b_facts} {live_facts} the same by table.
+-- hold facts ({..._facts} by table, {..._rest} without the attempt), {..._shown} those and what they mean, {swap} their assignment.
 
 -- name: create_side
 -- Tables as the live ones, empty, without counters; and the two functions that compare messages, for their type.
@@ -147,3 +147,47 @@ WHERE id = %(id)s
 -- name: finish_run
 -- The run is at its end.
 UPDATE replay_runs SET finished_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = %(id)s
+
+-- name: read_applied
+-- How far the sinks have come in a topic, and in which topic of that name.
+SELECT topic_partition, next_offset, cluster_id, topic_id FROM sink_offsets WHERE topic = %(topic)s
+
+-- name: count_judged
+-- How many live rows there are, and of how many only the attempt is ahead of the topic: a release, or one that nobody answered.
+SELECT count(*), count(*) FILTER (WHERE l.attempt > coalesce(r.attempt, 0) AND ({live_rest}) IS NOT DISTINCT FROM ({r_rest}))
+FROM {live}.campaign_recipients AS l LEFT JOIN campaign_recipients AS r USING (id)
+WHERE %(campaign)s::uuid IS NULL OR l.campaign_id = %(campaign)s
+
+-- name: find_differences
+-- Rows that say something else than the topic, with what of the ledger the topic does not hold yet. An attempt may be ahead.
+SELECT l.id, l.campaign_id, c.status, c.created_at, {live_shown}, {r_shown},
+       ARRAY(SELECT s.event FROM send_ledger AS s WHERE s.recipient_id = l.id AND s.event IS NOT NULL
+             AND (s.published_at IS NULL OR s.published_at > %(until)s))
+FROM {live}.campaign_recipients AS l JOIN campaign_recipients AS r USING (id)
+JOIN marketing_campaigns AS c ON c.id = l.campaign_id
+WHERE l.id > %(after)s AND (%(ids)s::uuid[] IS NULL OR l.id = ANY(%(ids)s::uuid[]))
+  AND (%(campaign)s::uuid IS NULL OR l.campaign_id = %(campaign)s)
+  AND (l.attempt < r.attempt OR ({live_rest}) IS DISTINCT FROM ({r_rest}))
+ORDER BY l.id LIMIT %(rows_max)s
+
+-- name: find_wamids
+-- The messages of these recipients.
+SELECT wamid, recipient_id FROM messages WHERE recipient_id = ANY(%(ids)s::uuid[])
+
+-- name: hold_campaign
+-- The status of a campaign, which nobody can change until the end of the transaction.
+SELECT status FROM {live}.marketing_campaigns WHERE id = %(campaign)s FOR SHARE
+
+-- name: hold_rows
+-- Hold live rows, in the order in which everybody does.
+SELECT id FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+
+-- name: swap_rows
+-- Put the facts of the side tables into live rows that are held. An attempt is never lowered.
+UPDATE {live}.campaign_recipients AS l SET {swap}, attempt = greatest(l.attempt, r.attempt)
+FROM campaign_recipients AS r WHERE r.id = l.id AND l.id = ANY(%(ids)s::uuid[])
+
+-- name: read_live
+-- Live rows, with the status of their campaign.
+SELECT l.id, l.campaign_id, c.status, {live_shown}
+FROM {live}.campaign_recipients AS l JOIN marketing_campaigns AS c ON c.id = l.campaign_id WHERE l.id = ANY(%(ids)s::uuid[])

@@ -1,0 +1,126 @@
+"""Rows of one campaign put back to what the kept events say, after a bad release wrote wrong facts into them.
+
+The one writer that may take facts away, so it is careful: never in an active campaign, never a lower attempt, never a
+row whose events are deleted, never the ledger; each chunk holds its rows, and reads the topic on to what they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from runtime.settings import Settings
+from schemas.model import CampaignId
+from sinks.arrays import plain
+from sinks.recompute import LOWEST_ID, Kind, Pair, Recomputation, recompute, recomputing
+from sinks.replay import CHANGES_MAX, MakesDue, Progress
+from sinks.row_changes import Change, Row, change_of
+from sinks.side import SHOWN
+
+CHUNK = 500
+
+
+class Refused(Exception):
+    """The campaign is not one that may be rebuilt now; nothing was done. `reason` is a code."""
+
+    def __init__(self, reason: str, said: str) -> None:
+        super().__init__(said)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What differs from the topic, and what was put right."""
+
+    records: int = 0
+    differs: int = 0
+    waiting: int = 0
+    outside_retention: int = 0
+    rows_swapped: int = 0
+    changes: list[Change] = field(default_factory=list)
+    """The first of them: those that differ, or those that were swapped."""
+
+
+async def rebuild(
+    settings: Settings, campaign: CampaignId, *, is_applied: bool, allow_retries: bool,
+    progress: Progress = lambda *_: None,
+) -> Rebuilt:  # fmt: skip
+    """Say what differs, and put it right where asked. Raises Refused, MakesDue (chunks before are applied)."""
+    async with recomputing(settings, "rebuild") as side:
+        found = await recompute(settings, side, campaign, progress)
+        await found.add_missing()
+        result = Rebuilt()
+        if is_applied:
+            await _refuse_active(found)
+        else:
+            await _require(found)
+        after = LOWEST_ID
+        while pairs := await found.differences(after, CHUNK):
+            after = pairs[-1].live.id
+            if is_applied:
+                pairs = await _swap(found, [pair.live.id for pair in pairs], result, allow_retries=allow_retries)
+            _count(result, pairs)
+        result.records = found.records
+        return result
+
+
+async def _swap(found: Recomputation, ids: Sequence[UUID], result: Rebuilt, *, allow_retries: bool) -> list[Pair]:
+    """Swap a chunk in one transaction; what was different while it was held."""
+    side = found.side
+    async with side.connection.transaction():
+        await _refuse_active(found)
+        await side.run("hold_rows", {"ids": plain(ids)})
+        # Whoever wrote these rows before us has committed its offsets with them; nobody can write them now.
+        await found.catch_up()
+        pairs = await found.differences(rows_max=len(ids), ids=ids)
+        wrong = [pair for pair in pairs if pair.kind is Kind.DIFFERS and pair.is_whole]
+        if wrong:
+            swapped = plain(pair.live.id for pair in wrong)
+            await side.run("swap_rows", {"ids": swapped})
+            _guard(wrong, await side.run("read_live", {"ids": swapped}), allow_retries=allow_retries)
+    result.rows_swapped += len(wrong)
+    return pairs
+
+
+def _guard(wrong: Sequence[Pair], rows: Sequence[tuple[object, ...]], *, allow_retries: bool) -> None:
+    before = {pair.live.id: pair.live for pair in wrong}
+    due = []
+    for id_, campaign, status, *values in rows:
+        assert isinstance(id_, UUID)
+        assert isinstance(campaign, UUID)
+        after = Row(id_, campaign, str(status), dict(zip(SHOWN, values, strict=True)))
+        change = change_of(before[id_], after)
+        if change is not None and change.makes_due:
+            due.append(change)
+    if due and not allow_retries:
+        raise MakesDue(due)
+
+
+def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
+    for pair in pairs:
+        match pair.kind:
+            case Kind.WAITING:
+                result.waiting += 1
+            case Kind.OUTSIDE:
+                result.outside_retention += 1
+            case Kind.DIFFERS if not pair.is_whole:
+                result.outside_retention += 1  # a replay merges what the topic knows; nothing may be taken away
+            case Kind.DIFFERS:
+                result.differs += 1
+                change = change_of(pair.live, pair.topic)
+                if change is not None and len(result.changes) < CHANGES_MAX:
+                    result.changes.append(change)
+
+
+async def _refuse_active(found: Recomputation) -> None:
+    """Hold the campaign's status until the end of the transaction, and refuse an active one."""
+    if await _require(found) == "active":
+        raise Refused("campaign_active", "the campaign is active: pause it first, so that nobody is sent to meanwhile")
+
+
+async def _require(found: Recomputation) -> str:
+    rows = await found.side.run("hold_campaign", {"campaign": found.campaign})
+    if not rows:
+        raise Refused("no_such_campaign", f"there is no campaign {found.campaign}")
+    return str(rows[0][0])

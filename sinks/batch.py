@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import psycopg
 import structlog
 
 from runtime.logs import mask_wamid
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from sinks import messages
-from sinks.database import Connection, is_data_error
+from sinks.database import Connection, is_data_error, is_transient
 from sinks.fold import Fold, Refusal, fold, tell_parked
 from sinks.messages import Message
 from sinks.recipients import find_recipients, merge_facts
@@ -59,10 +60,29 @@ class Numbers:
         return doubtful - self._ours
 
 
+class CodeRaised(Exception):
+    """Our own code raised over these events: a bug that some of them bring out, and that a fresh process repeats."""
+
+
+def is_of_events(error: BaseException) -> bool:
+    """Whether it is some of the events that cannot be applied: they are to be found and set aside."""
+    return is_data_error(error) or isinstance(error, CodeRaised)
+
+
 async def apply_events(connection: Connection, events: Sequence[RecipientEvent], numbers: Numbers) -> Applied:
-    """Apply events inside the caller's transaction. Raises psycopg.Error; nothing is half applied then."""
-    if not events:
-        return Applied()
+    """Apply events inside the caller's transaction; nothing is half applied when it raises.
+
+    Raises psycopg.Error, and CodeRaised for what neither Postgres nor the network has raised.
+    """
+    try:
+        return await _apply(connection, events, numbers) if events else Applied()
+    except Exception as error:
+        if isinstance(error, psycopg.Error) or is_transient(error) or is_data_error(error):
+            raise
+        raise CodeRaised(f"{len(events)} events: {type(error).__name__}") from error
+
+
+async def _apply(connection: Connection, events: Sequence[RecipientEvent], numbers: Numbers) -> Applied:
     foreign = await numbers.foreign_among(connection, events)
     ids = {event.recipient_id for event in events if event.recipient_id is not None}
     folded = fold(events, await find_recipients(connection, ids) if ids else {}, foreign)
@@ -77,7 +97,7 @@ async def apply_events(connection: Connection, events: Sequence[RecipientEvent],
 
 
 async def apply_by_halves(connection: Connection, events: Sequence[RecipientEvent], numbers: Numbers) -> Applied:
-    """Apply a batch that holds data which the database refuses: the bad event ends alone and is refused.
+    """Apply a batch that holds what the database refuses, or what makes our code raise: it ends alone and is refused.
 
     Each part is a transaction of its own: applying again is harmless, and rows stay locked in order.
     """
@@ -89,16 +109,23 @@ async def apply_by_halves(connection: Connection, events: Sequence[RecipientEven
             async with connection.transaction():
                 applied = await apply_events(connection, [events[at] for at in positions], numbers)
         except Exception as error:
-            if not is_data_error(error):
+            if not is_of_events(error):
                 raise
             if len(positions) == 1:
-                result.refused[positions[0]] = Refusal.REFUSED_BY_DATABASE
+                result.refused[positions[0]] = _refusal(error)
                 continue
             middle = len(positions) // 2
             parts += [positions[middle:], positions[:middle]]
         else:
             result.add(applied, positions)
     return result
+
+
+def _refusal(error: Exception) -> Refusal:
+    if isinstance(error, CodeRaised):
+        log.error("set aside what makes our code raise", exc_info=error)
+        return Refusal.BUG
+    return Refusal.REFUSED_BY_DATABASE
 
 
 async def _tell_parked(connection: Connection, folded: Fold, changed: Sequence[Message]) -> list[Message]:

@@ -32,6 +32,7 @@ class Refusal(StrEnum):
     TIMESTAMP_TOO_OLD = "timestamp_too_old"
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"
     REFUSED_BY_DATABASE = "refused_by_database"
+    BUG = "bug"
 
 
 @dataclass(slots=True)

@@ -23,8 +23,8 @@ from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.topics import Topic
 from sinks import offsets
-from sinks.batch import Applied, Numbers, apply_by_halves, apply_events
-from sinks.database import Connection, connect, is_data_error, is_transient
+from sinks.batch import Applied, Numbers, apply_by_halves, apply_events, is_of_events
+from sinks.database import Connection, connect, is_transient
 from sinks.dead_letters import DeadLetters
 from sinks.fold import Refusal
 from sinks.intake import Intake, Record, Watermarks
@@ -142,7 +142,7 @@ class Sink:
                 applied = await apply_events(connection, events, self._numbers)
                 await self._finish(connection, applied, sources, letters, moves)
         except Exception as error:
-            if not is_data_error(error):
+            if not is_of_events(error):
                 raise
             applied = await apply_by_halves(connection, events, self._numbers)
             async with connection.transaction():
@@ -216,4 +216,7 @@ def _decoded(
             sources.append(record)
         except (Malformed, OverflowError):  # a time at the edge of the calendar overflows on its way to UTC
             malformed.append((record, Refusal.MALFORMED.value))
+        except Exception:  # a fresh process would raise the same: set aside, loudly
+            log.exception("set aside what makes our code raise", partition=record.partition)
+            malformed.append((record, Refusal.BUG.value))
     return events, sources, malformed

@@ -18,7 +18,7 @@ from runtime.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from runtime.kafka import Record
 from runtime.process import Transient
 from schemas.codec import PRODUCER, Malformed, decode
-from schemas.dead_letters import DeadLetter
+from schemas.dead_letters import REASON_BUG, DeadLetter
 from schemas.jobs import SendJob
 from schemas.topics import dead_letters_of
 from sinks.ledger import Outboxed, Verdict
@@ -190,10 +190,12 @@ class Intake:
         for record in records:
             try:
                 job = decode(SendJob, record.value)
-            except Malformed as error:
-                _log.error("job dead-lettered", reason=error.reason, error=str(error), offset=record.offset)
-                metrics.DEAD_LETTERS.labels(STAGE, error.reason).inc()
-                letter = DeadLetter(STAGE, error.reason, self._jobs_topic, record.partition, record.offset)
+            except Exception as error:  # noqa: BLE001 - what makes our code raise does so again in a fresh process
+                reason = error.reason if isinstance(error, Malformed) else REASON_BUG
+                trace = None if isinstance(error, Malformed) else error
+                _log.error("job dead-lettered", reason=reason, error=str(error), offset=record.offset, exc_info=trace)
+                metrics.DEAD_LETTERS.labels(STAGE, reason).inc()
+                letter = DeadLetter(STAGE, reason, self._jobs_topic, record.partition, record.offset)
                 dead.append((dead_letters_of(self._jobs_topic), record.key, record.value, letter.headers(PRODUCER)))
                 continue
             jobs[str(job.recipient_id), job.attempt] = job

@@ -1,0 +1,134 @@
+"""Processes of ours with one function replaced: what no outside force can bring about.
+
+    python -m tests.faults.doubles DOUBLE KIND
+
+The product knows nothing of this: the double changes the loaded module, then runs the process as the CLI does.
+"""
+
+from __future__ import annotations
+
+import datetime as real
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+from cli.processes import MODULES, run_named
+
+CRASHES_EVERY = 16
+"""Of the recipients: whose last bits are zero makes the code raise."""
+STEP_S = 300.0
+"""Below the ten minutes that a provider's timestamp may be ahead of ours."""
+OURS = ("api", "domain", "producers", "runtime", "schemas", "sinks", "streams")
+
+
+def crashes(recipient_id: Any) -> bool:
+    """Whether a recipient is one of those that crash the code."""
+    return recipient_id is not None and recipient_id.int % CRASHES_EVERY == 0
+
+
+def _raise_for(recipient_id: Any) -> None:
+    if crashes(recipient_id):
+        raise ZeroDivisionError("the double's bug")
+
+
+def _raise_for_any(events: Iterable[Any]) -> None:
+    for event in events:
+        _raise_for(event.recipient_id)
+
+
+def crash(kind: str) -> None:
+    """Some recipients' records make the code of this stage raise."""
+    if kind == "reconciler":
+        _wrap("streams.reconciliation", "decide", lambda item, *_: _raise_for(_recipient_in(item)))
+    elif kind == "sink":
+        _wrap("sinks.batch", "fold", lambda events, *_: _raise_for_any(events))
+    else:
+        _wrap("streams.sender_intake", "decode", None, lambda job: _raise_for(job.recipient_id))
+
+
+def _recipient_in(item: Any) -> Any:
+    from schemas import callback  # noqa: PLC0415 - after the modules of the process
+
+    parts = (item.callback_data or "").split(".")
+    return callback._uuid(parts[3]) if len(parts) == 6 else None
+
+
+def _wrap(
+    module: str,
+    name: str,
+    before: Callable[..., object] | None,
+    after: Callable[[Any], object] | None = None,
+) -> None:
+    loaded = import_module(module)
+    inner = getattr(loaded, name)
+
+    def wrapped(*given: Any, **named: Any) -> Any:
+        if before is not None:
+            before(*given)
+        result = inner(*given, **named)
+        if after is not None:
+            after(result)
+        return result
+
+    setattr(loaded, name, wrapped)
+
+
+def twin(kind: str) -> None:
+    """A sink in a group of its own: it and the others all believe that they own every partition."""
+    assert kind == "sink"
+    import_module("sinks.sink").STAGE = "sink-twin"  # type: ignore[attr-defined]
+
+
+class Stepped(real.datetime):
+    """The clock of the machine, and a step."""
+
+    step = real.timedelta()
+
+    @classmethod
+    def now(cls, tz: real.tzinfo | None = None) -> Any:
+        """Real values are of the real class: nothing else may notice."""
+        return real.datetime.now(tz) + cls.step
+
+
+def stepping(kind: str) -> None:
+    """SIGUSR1 puts the process's clock forward, the next one back, and so on."""
+    import_module(MODULES[kind])
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in OURS and getattr(module, "datetime", None) is real.datetime:
+            module.datetime = Stepped  # type: ignore[attr-defined]
+    now = time.time
+    time.time = lambda: now() + Stepped.step.total_seconds()
+
+    def step(*_: object) -> None:
+        Stepped.step = real.timedelta() if Stepped.step else real.timedelta(seconds=STEP_S)
+
+    signal.signal(signal.SIGUSR1, step)
+
+
+def stuck(kind: str) -> None:
+    """A sink whose batch never ends, although Kafka and Postgres answer."""
+    assert kind == "sink"
+    import asyncio  # noqa: PLC0415
+
+    async def never(*_: object) -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    import_module("sinks.sink").apply_events = never  # type: ignore[attr-defined]
+
+
+DOUBLES: dict[str, Callable[[str], None]] = {"crash": crash, "twin": twin, "stepping": stepping, "stuck": stuck}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Change, then run."""
+    double, kind = argv
+    DOUBLES[double](kind)
+    return run_named(kind)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""What is no outage: other members, second owners, poison, repetition, and code that raises."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Producer
+
+from schemas.dead_letters import REASON_BUG, read_headers
+from schemas.topics import Topic
+from tests.faults.campaign import Struck
+from tests.faults.doubles import STEP_S
+from tests.faults.steady import Crowd
+from tests.faults.story import short_half, survived, under_load
+from tests.faults.strikes import in_the_middle, passed, poison, rebalance, storm, twin
+from tests.faults.world import NAMES, World, eventually
+from tests.faults.world import world as a_world
+from tests.kafka_topics import read_all
+
+pytestmark = pytest.mark.faults
+CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink": Topic.RECIPIENT_EVENTS}
+
+
+@pytest.mark.parametrize("kind", short_half(("reconciler", "sender", "sink"), "reconciler"))
+def test_a_third_member_joins_and_leaves_in_mid_batch(world: World, crowd: Crowd, kind: str) -> None:
+    underway = under_load(world, crowd, f"rebalance of {kind}s")
+    survived(underway, rebalance(world, underway, kind))
+
+
+def test_two_sinks_believe_that_they_own_the_same_partitions(world: World, crowd: Crowd) -> None:
+    underway = under_load(world, crowd, "two sinks")
+    survived(underway, twin(world, underway))
+
+
+@pytest.mark.slow
+def test_webhooks_come_twenty_times(world: World, crowd: Crowd) -> None:
+    underway = under_load(world, crowd, "storm")
+    survived(underway, storm(world, underway))
+
+
+@pytest.mark.slow
+def test_poison_in_every_topic(world: World, crowd: Crowd) -> None:
+    underway = under_load(world, crowd, "poison")
+    survived(underway, poison(world, underway))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CRASHING)
+def test_records_that_crash_the_code_are_set_aside_and_apply_when_it_is_mended(
+    world: World, crowd: Crowd, kind: str
+) -> None:
+    """A third process has the bug. It must set aside just those records; produced again, they apply as any other."""
+    topic = world.settings.topic(CRASHING[kind])
+    kafka = world.kafka.bootstrap_servers
+    before = len(read_all(kafka, f"{topic}.dead"))
+    underway = under_load(world, crowd, f"crashing {kind}")
+    in_flight = in_the_middle(world, underway, "sink")
+    with world.extra(f"{kind}-3", "crash") as extra:
+        eventually(lambda: len(read_all(kafka, f"{topic}.dead")) > before + 3, "records are set aside", 60.0, 0.5)
+        assert extra.restarts_of(f"{kind}-3") == 0, "one record ends the process"
+    ended_at = time.time()
+    dead = read_all(kafka, f"{topic}.dead")[before:]
+    assert {read_headers(message.headers()).reason for message in dead} == {REASON_BUG}
+    producer = Producer({"bootstrap.servers": kafka})
+    for message in dead:
+        producer.produce(topic, key=message.key(), value=message.value())
+    assert producer.flush(30) == 0
+    survived(underway, Struck(ended_at, in_flight))
+
+
+@pytest.fixture
+def stepping_world() -> Iterator[World]:
+    """Every process with a clock that can be stepped."""
+    with a_world(double="stepping") as found:
+        yield found
+
+
+@pytest.mark.slow
+def test_the_clocks_of_the_processes_step(stepping_world: World, crowd: Crowd) -> None:
+    """Forward, and back again while the load goes on; the database's clock stays."""
+    world = stepping_world
+    underway = under_load(world, crowd, f"clocks step by {STEP_S:.0f} s")
+    in_flight = in_the_middle(world, underway, "sender")
+    for _ in range(2):
+        for name in NAMES:
+            world.signal(name, signal.SIGUSR1)
+        passed(6.0)
+    survived(underway, Struck(time.time(), in_flight))

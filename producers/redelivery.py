@@ -7,13 +7,13 @@ their lease are declared unknown here, because only the leader looks at all of t
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from producers.leadership import Leader, waited
-from runtime.kafka import AsyncPublisher, PublishFailed, client_config
+from runtime.kafka import AsyncPublisher, PublishFailed, consumer_config
 from runtime.settings import Settings
 from schemas.topics import Topic
 from sinks import ledger, release
@@ -35,12 +35,23 @@ class Redelivery:
         self._leader = leader
         self._publisher = publisher
         self._settings = settings
-        self._admin = AdminClient(client_config(settings))
+        config = consumer_config(settings, SENDER_GROUP)
+        config.pop("group.instance.id", None)  # it asks for the group's offsets and never joins
+        # Not the admin client: in librdkafka 2.x its requests end the process where a broker dies under them.
+        self._consumer = Consumer(config)
+        self._asking = ThreadPoolExecutor(1, "sender-offsets")
         delay_s = max(SHORTEST_DELAY_S, release.Patience().delay_s / settings.time_scale)
         self._patience = release.Patience(delay_s=delay_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """A round a second; at once where a chunk was full. Kafka being away is waited for."""
+        try:
+            await self._rounds(stop)
+        finally:  # after the question that may be under way, in the same thread
+            self._asking.submit(self._consumer.close)
+            self._asking.shutdown(wait=False)
+
+    async def _rounds(self, stop: asyncio.Event) -> None:
         is_full = False
         while not await waited(stop, 0 if is_full else ROUND_S):
             try:
@@ -75,8 +86,7 @@ class Redelivery:
         if not partitions:
             return {}
         topic = self._settings.topic(Topic.SEND_JOBS)
-        group = self._settings.group(SENDER_GROUP)
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, each) for each in partitions])
-        futures = self._admin.list_consumer_group_offsets([asked], request_timeout=OFFSETS_TIMEOUT_S)
-        found = await asyncio.wrap_future(futures[group])
-        return {each.partition: each.offset for each in found.topic_partitions if each.offset >= 0}
+        places = [TopicPartition(topic, each) for each in partitions]
+        asked = self._asking.submit(self._consumer.committed, places, OFFSETS_TIMEOUT_S)
+        found = await asyncio.wrap_future(asked)
+        return {each.partition: each.offset for each in found if each.offset >= 0}

@@ -149,6 +149,9 @@ class Sends:
             if self._clock() >= lease_ends_at:
                 return Answer(Verdict.EXPIRED)
             renewed = await self._claims.renew(claim)
+            # An answer that took longer than a post may rely on it is no stall: ended now, what surely was not sent
+            # would count as unknown.
+            self._progressed()
             if renewed.answer is None:
                 await asyncio.sleep(RENEWAL_PAUSE_S)
             elif renewed.answer.verdict is Verdict.RENEWED:

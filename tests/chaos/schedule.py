@@ -15,6 +15,7 @@ SHORTEST_S, LONGEST_S = 3.0, 15.0
 OUTAGE_S = 40.0
 """Once in a while a dependency is away for longer than any timeout."""
 LONG_SHARE = 0.15
+LESS = ("rebalance", "twin", "storm", "poison")
 CALM_S = (1.0, 6.0)
 """Between a recovery and the next fault."""
 
@@ -38,7 +39,8 @@ def next_fault(dice: random.Random) -> Planned:
         seconds = OUTAGE_S
     by_s = dice.uniform(0.05, 0.8)
     match dice.choices(
-        ("kill", "stop", "freeze", "kill kafka", "kill postgres", "cut", "hang", "delay"), (4, 3, 3, 1, 1, 2, 2, 1)
+        (*("kill", "stop", "freeze", "kill kafka", "kill postgres", "cut", "hang", "delay"), *LESS),
+        (4, 3, 3, 1, 1, 2, 2, 1, 0.5, 0.5, 0.5, 0.5),
     )[0]:
         case "kill":
             return Planned(f"kill {kind}", calm_s, lambda w, u: strikes.kill_all(w, u, kind))
@@ -48,6 +50,14 @@ def next_fault(dice: random.Random) -> Planned:
             return Planned(
                 f"freeze {kind} {seconds:.0f} s", calm_s, lambda w, u: strikes.freeze_one(w, u, kind, seconds)
             )
+        case "rebalance":
+            return Planned("rebalance", calm_s, strikes.rebalance)
+        case "twin":
+            return Planned("twin sinks", calm_s, strikes.twin)
+        case "storm":
+            return Planned("storm of duplicates", calm_s, strikes.storm)
+        case "poison":
+            return Planned("poison", calm_s, strikes.poison)
         case "kill kafka":
             return Planned("kill kafka", calm_s, strikes.kill_kafka)
         case "kill postgres":

@@ -20,6 +20,9 @@ REST_DEADLINE_S = 120.0
 COHORT = 20
 """Recovery is shown by so many messages claimed after the end of the fault whose delivery is in their rows."""
 
+EXPLAINED = (0, 75, -9)
+"""How a process may end here: told to, by its own word that something outside is missing, or by our SIGKILL."""
+
 RECOVERED = """
     SELECT count(*) FILTER (WHERE r.status NOT IN ('queued', 'sent', 'unknown')) >= %s
            AND count(*) FILTER (WHERE r.status IN ('queued', 'sent')
@@ -60,6 +63,7 @@ class Underway:
         world.wait_until_ready()
         self._ledger_from = int(world.simulator.state()["received"])
         self._webhooks_from = int(world.simulator.state()["webhooks_posted"])
+        self._events_from = len(world.events)
         first = crowd.take(int(per_s))
         self.id = world.api.create(name)
         world.api.add(self.id, first)
@@ -97,7 +101,7 @@ class Underway:
         recovery = self.recovery_s(since) if recovery_s is None else recovery_s
         self.load.stop()
         stopped = time.monotonic()
-        trouble = self._rest()
+        trouble = (*self._rest(), *self._bugs())
         rest_s = time.monotonic() - stopped
         with self.world.connect() as connection:
             entries = _entries(self.world, self._ledger_from)
@@ -108,6 +112,11 @@ class Underway:
         webhooks = int(self.world.simulator.state()["webhooks_posted"]) - self._webhooks_from
         messages = judged.verdict.messages_accepted
         return Result(recovery, rest_s, messages, webhooks, judged.unknown_ever, judged.unknown_left, judged)
+
+    def _bugs(self) -> list[str]:
+        """Processes that ended in a way that no fault explains: a bug of ours (70), or a crash of a library."""
+        ended = [event for event in self.world.events[self._events_from :] if event.what == "ended"]
+        return [f"{event.name} ended with {event.code}" for event in ended if event.code not in EXPLAINED]
 
     def _stats(self) -> dict[str, object]:
         def asked() -> dict[str, object] | None:

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -122,13 +123,7 @@ class World:
     def extra(self, name: str, double: str | None = None) -> Iterator[Supervisor]:
         """One process more, in a supervisor of its own; `double` names a test double (tests.faults.doubles)."""
         with Supervisor(self.folder, self.events.append) as supervisor:
-            child = process_child(name.partition("-")[0], self.environment, self.folder)
-            environment = {**child.env, f"{PREFIX}INSTANCE": name}
-            argv = child.argv
-            if double is not None:
-                environment["PYTHONPATH"] = str(ROOT)
-                argv = [argv[0], "-m", "tests.faults.doubles", double, name.partition("-")[0]]
-            supervisor.start(Child(name, argv, environment, self.folder))
+            supervisor.start(_child(name, self.environment, self.folder, double))
             yield supervisor
 
     def wait_until_ready(self) -> None:
@@ -145,8 +140,8 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """Everything running and ready."""
+def world(double: str | None = None) -> Iterator[World]:
+    """Everything running and ready; with `double`, every process is that test double (tests.faults.doubles)."""
     with folder_for_servers() as folder:
         logs = Path(os.environ.get("FAULTS_LOGS", "")) if os.environ.get("FAULTS_LOGS") else folder / "logs"
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -155,14 +150,16 @@ def world() -> Iterator[World]:
             postgres = PostgresServer(folder)
             try:
                 with Proxy() as cloud:
-                    yield from _peopled(kafka, postgres, cloud, logs)
+                    yield from _peopled(kafka, postgres, cloud, logs, double)
             finally:
                 postgres.close()
         finally:
             kafka.close()
 
 
-def _peopled(kafka: KafkaServer, postgres: PostgresServer, cloud: Proxy, logs: Path) -> Iterator[World]:
+def _peopled(
+    kafka: KafkaServer, postgres: PostgresServer, cloud: Proxy, logs: Path, double: str | None
+) -> Iterator[World]:
     api_port, ingress_port, simulator_port = free_ports(3)
     cloud.retarget(simulator_port)
     told = _variables(kafka, postgres, cloud, api_port, ingress_port)
@@ -171,7 +168,13 @@ def _peopled(kafka: KafkaServer, postgres: PostgresServer, cloud: Proxy, logs: P
     apply_topics(settings)
     environment = child_environment(told)
     events: list[Event] = []
-    with Supervisor(logs, events.append) as supervisor:
+
+    def note(event: Event) -> None:
+        events.append(event)
+        if event.what == "ended":
+            print(time.strftime("%H:%M:%S"), f"{event.name} (pid {event.pid}) ended with {event.code}", flush=True)
+
+    with Supervisor(logs, note) as supervisor:
         config = {
             **SIMULATED,
             "port": simulator_port,
@@ -183,13 +186,21 @@ def _peopled(kafka: KafkaServer, postgres: PostgresServer, cloud: Proxy, logs: P
         supervisor.start(simulator_child(config, logs / "simulator.json", environment, "tidy"))
         for name in NAMES:
             spoken = {f"{PREFIX}WHATSAPP_API_VERSION": VERSIONS[name]} if name in VERSIONS else {}
-            supervisor.start(process_child(name, {**environment, **spoken}, logs))
+            supervisor.start(_child(name, {**environment, **spoken}, logs, double))
         urls = {"ingress-1": f"http://{LOOPBACK}:{ingress_port}/ready", "api-1": f"http://{LOOPBACK}:{api_port}/ready"}
         simulator_url, api_url = f"http://{LOOPBACK}:{simulator_port}", f"http://{LOOPBACK}:{api_port}"
         with SimulatorClient(simulator_url) as simulator, CampaignApi(api_url) as api:
             found = World(settings, kafka, postgres, cloud, supervisor, simulator, api, urls, environment, logs, events)
             found.wait_until_ready()
             yield found
+
+
+def _child(name: str, environment: Mapping[str, str], folder: Path, double: str | None) -> Child:
+    child = process_child(name, environment, folder)
+    if double is None:
+        return child
+    argv = [sys.executable, "-m", "tests.faults.doubles", double, name.partition("-")[0]]
+    return Child(name, argv, {**child.env, "PYTHONPATH": str(ROOT)}, folder)
 
 
 def _variables(

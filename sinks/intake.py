@@ -27,6 +27,9 @@ IDLE_WAIT_S = 0.5
 GATHER_S = 0.02
 """How long a batch waits for more records after its first."""
 COMMIT_EVERY_S = 1.0
+COMMIT_AGAIN_S = 5.0
+"""A commit may be lost in a rebalance, and a partition may come with an offset that Kafka was never told: without new
+records it would show a lag for ever."""
 WATERMARK_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 15.0
 
@@ -61,7 +64,7 @@ class Intake:
         self._thread = ThreadPoolExecutor(1, "kafka-consumer")
         self._failure: BaseException | None = None
         self._committed_at = 0.0
-        self._uncommitted: dict[int, int] = {}
+        self._uncommitted: set[int] = set()
         # An offset that the topic does not have is an error to be shown, never a reason to jump.
         self._consumer = Consumer(consumer_config(settings, group, auto_offset_reset="error"))
 
@@ -86,7 +89,8 @@ class Intake:
         """These are the next offsets now: their effect is durable."""
         for partition, offset in offsets.items():
             if partition in self.positions:
-                self.positions[partition] = self._uncommitted[partition] = offset
+                self.positions[partition] = offset
+                self._uncommitted.add(partition)
 
     async def close(self) -> None:
         """Tell Kafka where we stand, and leave the group."""
@@ -143,7 +147,7 @@ class Intake:
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         for revoked in partitions:
             self.positions.pop(revoked.partition, None)
-            self._uncommitted.pop(revoked.partition, None)
+            self._uncommitted.discard(revoked.partition)
         log.info("partitions revoked", partitions=sorted(p.partition for p in partitions))
 
     def _watermarks(self, consumer: Any, partition: TopicPartition) -> tuple[int, int]:
@@ -152,9 +156,12 @@ class Intake:
 
     def _commit(self, *, wait: bool = False) -> None:
         now = time.monotonic()
-        if not self._uncommitted or (now - self._committed_at < COMMIT_EVERY_S and not wait):
+        is_due = self._uncommitted and now - self._committed_at >= COMMIT_EVERY_S
+        is_due_again = now - self._committed_at >= COMMIT_AGAIN_S
+        moved = dict(self.positions)
+        if not moved or not (wait or is_due or is_due_again):
             return
-        moved = {p: self._uncommitted.pop(p) for p in list(self._uncommitted)}
+        self._uncommitted.clear()
         self._committed_at = now
         try:
             places = [TopicPartition(self._topic, p, offset) for p, offset in moved.items()]

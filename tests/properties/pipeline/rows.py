@@ -1,0 +1,143 @@
+"""Postgres restated: rows, counters and messages. Facts, merge, status and fold are the product's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain.facts import NOTHING, Facts, merge
+from domain.status import Status, next_attempt_at, status
+from schemas.events import RecipientEvent, RetryClass
+from schemas.model import CampaignId, RecipientId
+from sinks.fold import fold, tell_parked
+from sinks.messages import Learned, Message
+from tests.properties.pipeline.rules import RULES, Rules
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CAMPAIGN = CampaignId(UUID(int=7))
+MAX_RETRIES = 3
+
+Key = tuple[RecipientId, int]
+"""A recipient and the number of its attempt."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One recipient."""
+
+    planned_at: datetime
+    facts: Facts = NOTHING
+    status: Status = Status.PENDING
+    due_at: datetime | None = None
+    stored_due_at: datetime | None = None
+    """Only without the rule `due`."""
+    changed_at: datetime = START
+    born_with: dict[int, tuple[int, datetime | None]] = field(default_factory=dict)
+    """Per attempt: what was accepted and delivered when it was released. Only without the rule `accbits`."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """The recipients of one campaign, and the messages that are known of them."""
+
+    rules: Rules = RULES
+    rows: dict[RecipientId, Row] = field(default_factory=dict)
+    campaign: str = "active"
+    opted_out: set[RecipientId] = field(default_factory=set)
+    messages: dict[str, Learned] = field(default_factory=dict)
+    counters: Counter[str] = field(default_factory=Counter)
+    own_facts: list[tuple[RecipientId, Facts]] = field(default_factory=list)
+    """Facts that no event brought: releases and skips. With the events they are all that was ever stated."""
+
+    def add_person(self, recipient: RecipientId, planned_at: datetime = START) -> None:
+        """A new pending row."""
+        row = self.rows[recipient] = Row(planned_at, due_at=planned_at, stored_due_at=planned_at)
+        self.counters.update(counted(row))
+
+    # -------------------------------------------------------------------------------------------------------- rows
+
+    def put(self, recipient: RecipientId, facts: Facts, now: datetime) -> None:
+        """Merge facts into a row; the counters follow as the triggers' deltas do."""
+        row = self.rows[recipient]
+        merged = merge(row.facts, facts)
+        if merged == row.facts:
+            return
+        self.counters.subtract(counted(row))
+        row.facts = merged
+        row.status = status(merged) if self.rules.accbits else _status_by_the_last_acceptance(merged)
+        due_at = next_attempt_at(merged, planned_at=row.planned_at, created_at=START, max_retries=MAX_RETRIES)
+        if not self.rules.due:
+            if due_at is not None and facts.attempt == merged.attempt:
+                row.stored_due_at = due_at
+            due_at = row.stored_due_at
+        row.due_at = due_at
+        row.changed_at = now
+        self.counters.update(counted(row))
+
+    def state(self, recipient: RecipientId, facts: Facts, now: datetime) -> None:
+        """Merge facts that no event brings."""
+        self.own_facts.append((recipient, facts))
+        self.rows[recipient].stored_due_at = None
+        self.put(recipient, facts, now)
+
+    def apply_events(self, events: Sequence[RecipientEvent], now: datetime) -> None:
+        """A batch of the sink: messages first, then rows."""
+        created_at: Mapping[RecipientId, datetime] = dict.fromkeys(self.rows, START)
+        folded = fold(events, created_at, set())
+        assert not folded.refused, folded.refused
+        lost = tell_parked(folded, self.merge_messages(folded.messages), created_at)
+        assert not lost, lost
+        for recipient, facts in folded.facts.items():
+            self.put(recipient, facts, now)
+
+    def merge_messages(self, learned: Mapping[str, Learned]) -> list[Message]:
+        """Merge what was learned per wamid; the messages that learned something."""
+        changed: list[Message] = []
+        for wamid, new in learned.items():
+            known = self.messages.setdefault(wamid, Learned())
+            parked = merge(known.parked, new.parked)
+            is_claim = known.recipient_id is None and new.recipient_id is not None
+            if parked == known.parked and not is_claim:
+                continue
+            is_seen = self.rules.parking or not is_claim
+            known.parked = parked
+            if is_claim:
+                known.recipient_id, known.attempt = new.recipient_id, new.attempt
+            told = retold(parked, known.attempt) if known.attempt and is_seen and parked != NOTHING else None
+            changed.append(Message(wamid, known.recipient_id, known.attempt, told))
+        return changed
+
+
+def retold(parked: Facts, attempt: int) -> Facts:
+    """Facts that were parked as attempt 1, told as the attempt that the wamid belongs to."""
+    bit = 1 << attempt
+    return replace(
+        parked, attempt=attempt,
+        accepted_attempts=bit if parked.acceptance else 0,
+        acceptance=replace(parked.acceptance, attempt=attempt) if parked.acceptance else None,
+        failed_attempts=bit if parked.failure else 0,
+        held_back_attempts=bit if parked.failure and parked.failure.retry_class is RetryClass.HELD_BACK else 0,
+        failure=replace(parked.failure, attempt=attempt) if parked.failure else None,
+    )  # fmt: skip
+
+
+def counted(row: Row) -> Counter[str]:
+    """What one row adds to the counters."""
+    facts = row.facts
+    is_retrying = row.status in (Status.FAILED, Status.UNKNOWN) and row.due_at is not None
+    keys: Iterable[tuple[str, object]] = (
+        (f"status/{row.status}", True), ("funnel/total", True), ("funnel/sent", facts.sent_at),
+        ("funnel/delivered", facts.delivered_at), ("funnel/read", facts.read_at), ("funnel/retrying", is_retrying),
+    )  # fmt: skip
+    return Counter(key for key, holds in keys if holds)
+
+
+def _status_by_the_last_acceptance(facts: Facts) -> Status:
+    """The status where acceptance is one tuple instead of a set: what the rule `accbits` replaced."""
+    if facts.delivered_at is None and facts.failed_attempts & (1 << facts.attempt):
+        return Status.FAILED
+    is_old = facts.acceptance is None or facts.acceptance.attempt != facts.attempt
+    return status(replace(facts, accepted_attempts=0)) if is_old else status(facts)

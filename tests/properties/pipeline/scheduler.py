@@ -1,0 +1,116 @@
+"""The scheduler's moves: two leaders that release, publish and die in between, and what either repeats or closes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+
+from domain.status import Status
+from tests.properties.pipeline.rows import Key
+from tests.properties.pipeline.world import ATTEMPTS_MAX, UNKNOWN_S, WINDOW_S, Job, Move, World
+
+JOBS_MAX = 12
+"""A walk publishes no more: it is about order, not volume."""
+
+
+class Leader:
+    """One of two that believe they lead. What it has released and not published is lost when it dies."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._released: list[Key] = []
+
+    def moves(self) -> Iterator[Move]:
+        """What it may do now."""
+        if self._released:
+            yield Move("leader publishes", 3, self.publish)
+            yield Move("leader dies", 0.5, self._released.clear)
+        elif self._is_due():
+            yield Move("leader releases", 3, self.release)
+
+    def live(self) -> None:
+        """One round of a leader that is well."""
+        if self._is_due():
+            self.release()
+        if self._released:
+            self.publish()
+
+    def _is_due(self) -> bool:
+        world = self._world
+        return world.tables.campaign == "active" and any(
+            row.due_at is not None and row.due_at <= world.now and row.facts.attempt < ATTEMPTS_MAX
+            for row in world.tables.rows.values()
+        )
+
+    def release(self) -> None:
+        """One step."""
+        world = self._world
+        send_before = world.now + timedelta(seconds=WINDOW_S)
+        world.require_unsent_due()
+        self._released = world.tables.release_due(world.now, send_before)
+        for key in self._released:
+            world.send_before[key] = send_before
+
+    def publish(self) -> None:
+        """Publish what was released, and record where."""
+        publish(self._world, self._released)
+        self._released = []
+
+
+def publish(world: World, keys: list[Key]) -> None:
+    """Jobs into `send.jobs`."""
+    for key in keys:
+        world.jobs.append(Job(key, world.send_before[key]))
+        world.tables.record_published(key, len(world.jobs) - 1, world.now)
+
+
+class Upkeep:
+    """What any leader repeats or closes: publications, the sweep, cancellations, the end of a campaign."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def moves(self) -> Iterator[Move]:
+        """What it may do now."""
+        world, tables = self._world, self._world.tables
+        unclaimed = tables.find_unclaimed(world.now, world.committed)
+        if unclaimed and len(world.jobs) < JOBS_MAX:
+            yield Move("jobs published again", 2, partial(publish, world, unclaimed))
+        if world.jobs and len(world.jobs) < JOBS_MAX:
+            yield Move("a job doubled", 0.15, partial(world.jobs.append, world.jobs[-1]))
+        if any(held.outcome is None and held.lease_until < world.now for held in tables.ledger.values()):
+            yield Move("sweep declares unknown", 2, partial(tables.declare_unknown, world.now))
+        if world.rules.outbox and tables.read_unpublished(world.now, 2):
+            yield Move("sweep publishes", 1.5, self.publish_outcomes)
+            yield Move("sweep publishes and dies", 0.3, partial(self.publish_outcomes, is_marked=False))
+        if tables.campaign == "cancelled":
+            yield Move("skip cancelled", 1, partial(tables.skip_cancelled, world.now))
+        if tables.is_over(world.now, UNKNOWN_S):
+            yield Move("complete", 0.6, partial(tables.complete_campaigns, world.now, UNKNOWN_S))
+        if tables.is_open_again():
+            yield Move("reopen", 1, tables.reopen_campaigns)
+        if any(key in tables.ledger or tables.rows[key[0]].status is not Status.QUEUED for key in tables.releases):
+            yield Move("forget answered", 0.5, partial(tables.forget_answered, world.now, 5))
+
+    def live(self) -> None:
+        """One round of everything."""
+        world, tables = self._world, self._world.tables
+        tables.declare_unknown(world.now)
+        if world.rules.outbox:
+            self.publish_outcomes()
+        publish(world, tables.find_unclaimed(world.now, world.committed))
+        tables.skip_cancelled(world.now)
+        tables.complete_campaigns(world.now, UNKNOWN_S)
+        tables.reopen_campaigns()
+        tables.forget_answered(world.now, 5)
+
+    def publish_outcomes(self, *, is_marked: bool = True) -> None:
+        """The sweep of the outbox."""
+        world, tables = self._world, self._world.tables
+        for key in tables.read_unpublished(world.now, 2):
+            held = tables.ledger[key]
+            assert held.event is not None, "an outcome has its event"
+            world.tell(held.event)
+            if is_marked:
+                tables.mark_published(key, held.event.kind.value)

@@ -1,0 +1,157 @@
+"""The moves of everybody else: Meta's webhooks, the sink, the operator, the people, and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from random import Random
+
+from domain.status import Status
+from schemas.events import EventKind, Failure, RecipientEvent
+from schemas.model import RecipientId
+from tests.properties.pipeline.rows import Key
+from tests.properties.pipeline.world import HELD_BACK, TRANSIENT, Move, World
+
+STORIES: tuple[tuple[str, EventKind, Failure | None, frozenset[str]], ...] = (
+    ("sent", EventKind.SENT, None, frozenset()),
+    ("delivered", EventKind.DELIVERED, None, frozenset({"held back"})),
+    ("read", EventKind.READ, None, frozenset({"failed", "held back"})),
+    ("failed", EventKind.FAILED, TRANSIENT, frozenset({"delivered", "read", "held back"})),
+    ("held back", EventKind.FAILED, HELD_BACK, frozenset({"delivered", "read", "failed"})),
+)
+"""What Meta may say of a message: the word, the event, and the words after which it is not said."""
+
+
+class Webhooks:
+    """Meta: late, doubled, in any order, with and without callback data."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._said: dict[Key, set[str]] = {}
+
+    def moves(self) -> Iterator[Move]:
+        """What it may say now."""
+        for key in self._world.accepted:
+            said = self._said.setdefault(key, set())
+            for word, kind, failure, never_after in STORIES:
+                if word not in said and not said & never_after:
+                    yield Move(f"webhook {word}", 0.35, partial(self.say, key, word, kind, failure))
+                    if self._is_wamid_told(key):
+                        bare = partial(self.say, key, word, kind, failure, is_bare=True)
+                        yield Move(f"webhook {word}, bare", 0.35, bare)
+
+    def live(self) -> None:
+        """Say `sent` of every message that Meta has not called failed."""
+        for key in self._world.accepted:
+            if key not in self._world.failed_later and "sent" not in self._said.setdefault(key, set()):
+                self.say(key, "sent", EventKind.SENT, None)
+
+    def _is_wamid_told(self, key: Key) -> bool:
+        """Without callback data only the sender's own event can say whose message it is."""
+        held = self._world.tables.ledger.get(key)
+        return held is not None and held.event is not None and held.event.wamid is not None
+
+    def say(self, key: Key, word: str, kind: EventKind, failure: Failure | None, *, is_bare: bool = False) -> None:
+        """One webhook, as the reconciler tells it."""
+        world = self._world
+        self._said[key].add(word)
+        if failure is not None:
+            world.failed_later.add(key)
+        wamid = world.accepted[key]
+        if is_bare:
+            world.tell(
+                RecipientEvent(kind=kind, wamid=wamid, occurred_at=world.now, received_at=world.now, failure=failure)
+            )
+        else:
+            world.tell(world.event(kind, key, wamid=wamid, failure=failure))
+
+
+class Sink:
+    """Applies events in any order and batching, again and again."""
+
+    def __init__(self, world: World, random: Random) -> None:
+        self._world = world
+        self._random = random
+
+    def moves(self) -> Iterator[Move]:
+        """What it may apply now."""
+        world = self._world
+        waiting = [at for at in range(len(world.events)) if at not in world.applied]
+        if waiting:
+            yield Move("apply the next", 2, partial(world.apply, waiting[:1]))
+            yield Move("apply any", 2, partial(self._apply_some, waiting))
+        if world.events:
+            yield Move("replay a prefix", 0.3, self._replay)
+
+    def live(self) -> None:
+        """Apply everything."""
+        waiting = [at for at in range(len(self._world.events)) if at not in self._world.applied]
+        if waiting:
+            self._world.apply(waiting)
+
+    def _apply_some(self, waiting: list[int]) -> None:
+        some = self._random.sample(waiting, self._random.randint(1, min(3, len(waiting))))
+        self._world.apply(some)
+
+    def _replay(self) -> None:
+        end = self._random.randint(1, len(self._world.events))
+        start = self._random.randint(0, end - 1)
+        self._world.apply(list(range(start, end)))
+
+
+class Operator:
+    """Pauses, resumes, cancels, and decides about unknown sends; people opt out."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def moves(self) -> Iterator[Move]:
+        """What it may do now."""
+        tables = self._world.tables
+        if tables.campaign == "active":
+            yield Move("pause", 0.12, partial(self._stop, "paused"))
+        if tables.campaign == "paused":
+            yield Move("resume", 0.6, self.resume)
+        if tables.campaign in ("active", "paused"):
+            yield Move("cancel", 0.06, partial(self._stop, "cancelled"))
+        for recipient, row in tables.rows.items():
+            if recipient not in tables.opted_out:
+                yield Move("opt out", 0.05, partial(self._opt_out, recipient))
+            if row.status is Status.UNKNOWN:
+                key = (recipient, row.facts.attempt)
+                yield Move("ask to repeat", 0.6, partial(self._repeat, key))
+                yield Move("assume sent", 0.2, partial(self._assume_sent, key))
+
+    def resume(self) -> None:
+        """Go on, where it was paused."""
+        if self._world.tables.campaign == "paused":
+            self._world.tables.campaign = "active"
+            self._world.stopped_at = None
+
+    def _stop(self, state: str) -> None:
+        world = self._world
+        world.tables.campaign = state
+        world.stopped_at = world.seconds if world.stopped_at is None else world.stopped_at
+
+    def _opt_out(self, recipient: RecipientId) -> None:
+        self._world.tables.opted_out.add(recipient)
+        self._world.out_at[recipient] = self._world.seconds
+
+    def _repeat(self, key: Key) -> None:
+        self._world.asked.add(key)
+        self._world.tell(self._world.event(EventKind.RETRY, key))
+
+    def _assume_sent(self, key: Key) -> None:
+        self._world.tell(self._world.event(EventKind.ASSUMED_SENT, key))
+
+
+class Clock:
+    """Time passes: a moment, a few seconds, longer than a lease."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def moves(self) -> Iterator[Move]:
+        """How much may pass."""
+        for seconds, weight in ((0.5, 0.3), (3.0, 0.25), (11.0, 0.25), (50.0, 0.12)):
+            yield Move(f"{seconds:g} s pass", weight, partial(self._world.pass_time, seconds))

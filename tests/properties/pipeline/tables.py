@@ -1,0 +1,137 @@
+"""Postgres restated: what the scheduler's statements do, by their names. Held against the SQL as the ledger is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain.facts import Facts, Skip
+from domain.status import Status
+from schemas.model import RecipientId
+from tests.properties.pipeline.ledger import Ledger, LedgerRow, Release, ledger_event
+from tests.properties.pipeline.rows import Key
+
+
+@dataclass(slots=True)
+class Tables(Ledger):
+    """The database of one campaign."""
+
+    def release_due(self, now: datetime, send_before: datetime) -> list[Key]:
+        """Raise the attempt of due rows: released, or skipped without budget."""
+        released: list[Key] = []
+        if self.campaign != "active":
+            return released
+        for recipient, row in self.rows.items():
+            if row.due_at is None or row.due_at > now:
+                continue
+            if recipient in self.opted_out:
+                self._skip(recipient, "opted_out", now, send_before)
+                continue
+            key = (recipient, row.facts.attempt + 1)
+            row.born_with[key[1]] = (row.facts.accepted_attempts, row.facts.delivered_at)
+            self.state(recipient, Facts(attempt=key[1]), now)
+            self.releases[key] = Release(send_before, now)
+            self.used += 1
+            self.charged.add(key)
+            released.append(key)
+        return released
+
+    def _skip(self, recipient: RecipientId, reason: str, now: datetime, send_before: datetime) -> None:
+        newest = self.rows[recipient].facts.attempt
+        key = (recipient, newest + 1 if self.rules.skipnew else max(1, newest))
+        self.state(recipient, Facts(attempt=key[1], skipped=Skip(key[1], reason)), now)
+        if key not in self.ledger:
+            event = ledger_event("skipped", key, now, reason)
+            self.ledger[key] = LedgerRow(UUID(int=0), send_before, now, "skipped", now, event)
+
+    def record_published(self, key: Key, offset: int, now: datetime) -> None:
+        """Where a job was published."""
+        release = self.releases.get(key)
+        if release is not None:
+            release.published_at, release.offset = now, offset
+            release.publish_count += 1
+
+    def find_unclaimed(self, now: datetime, committed: int) -> list[Key]:
+        """Releases to publish (again): Patience's 2 s, 5 s doubling, an hour."""
+        if self.campaign != "active":
+            return []
+        return [key for key, release in self.releases.items() if self._is_unclaimed(key, release, now, committed)]
+
+    def _is_unclaimed(self, key: Key, release: Release, now: datetime, committed: int) -> bool:
+        row = self.rows[key[0]]
+        is_wanted = row.facts.attempt == key[1] and row.status is Status.QUEUED and row.due_at is None
+        if not is_wanted or key in self.ledger:
+            return False
+        if release.published_at is None:
+            return now - release.released_at > timedelta(seconds=2)
+        if not self.rules.repub:
+            return False
+        age = (now - release.published_at).total_seconds()
+        delay = min(300.0, 5.0 * 2 ** (release.publish_count - 1))
+        return (committed > release.offset and age > delay) or age > 3600
+
+    def forget_answered(self, now: datetime, older_than_s: float) -> None:
+        """Delete releases that can never be claimed any more; unclaimed ones give their budget back."""
+        kept = (Status.QUEUED, Status.SENT) if self.rules.forget else (Status.QUEUED,)
+        for key, release in list(self.releases.items()):
+            row = self.rows[key[0]]
+            is_over = row.facts.attempt > key[1] or row.status not in kept or key in self.ledger
+            if is_over and now - release.released_at > timedelta(seconds=older_than_s):
+                self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        del self.releases[key]
+        if key not in self.ledger:
+            self.give_budget_back(key)
+
+    def skip_cancelled(self, now: datetime) -> int:
+        """Skip who still waits in a cancelled campaign, by an attempt of its own, and give budgets back."""
+        if self.campaign != "cancelled" or not self.rules.cancel:
+            return 0
+        released = {key[0] for key in self.releases}
+        held = [r for r, row in self.rows.items() if row.due_at is not None or r in released or not row.facts.attempt]
+        skipped = [recipient for recipient in held if self._waits(recipient)]
+        for recipient in skipped:
+            self._skip(recipient, "campaign_cancelled", now, now)
+        for key in [key for key in self.releases if key[0] in held]:
+            self._forget(key)
+        return len(skipped)
+
+    def _waits(self, recipient: RecipientId) -> bool:
+        row = self.rows[recipient]
+        newest = (recipient, row.facts.attempt)
+        is_hidden = row.status is Status.SENT and newest in self.releases and self.rules.hidden
+        is_unclaimed = (row.status is Status.QUEUED or is_hidden) and newest not in self.ledger
+        return row.status is Status.PENDING or row.due_at is not None or is_unclaimed
+
+    def complete_campaigns(self, now: datetime, unknown_s: float) -> bool:
+        """Complete the campaign where nobody waits for anything."""
+        if not self.is_over(now, unknown_s):
+            return False
+        self.campaign = "completed"
+        return True
+
+    def is_over(self, now: datetime, unknown_s: float) -> bool:
+        """Whether nobody waits in an active campaign; an unknown waits for so long."""
+        young = now - timedelta(seconds=unknown_s)
+        waits = any(
+            row.status in (Status.PENDING, Status.QUEUED)
+            or (row.status in (Status.FAILED, Status.UNKNOWN) and row.due_at is not None)
+            or (row.status is Status.UNKNOWN and row.changed_at > young)
+            for row in self.rows.values()
+        )
+        return self.campaign == "active" and not waits
+
+    def reopen_campaigns(self) -> bool:
+        """Make it active again."""
+        if not self.is_open_again():
+            return False
+        self.campaign = "active"
+        return True
+
+    def is_open_again(self) -> bool:
+        """Whether in a completed campaign somebody became due, or queued without a claim."""
+        due = any(row.due_at is not None for row in self.rows.values())
+        queued = any(self.rows[r].facts.attempt == n and self.rows[r].status is Status.QUEUED for r, n in self.releases)
+        return self.campaign == "completed" and (due or queued) and self.rules.reopen

@@ -1,0 +1,230 @@
+"""What surrounds the tables: the clock, the topic of jobs, the topic of events, the Cloud API, and the invariants.
+
+Truth is kept here, apart from the tables: what the API received and accepted, what the operator asked for, which
+process died. Every violation is raised where it happens, as `Violation`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from domain.facts import NOTHING, Facts, merge
+from domain.status import Status
+from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
+from schemas.model import RecipientId, Wamid
+from tests.properties.pipeline.ledger import NOT_SENT
+from tests.properties.pipeline.rows import CAMPAIGN, START, Key, counted
+from tests.properties.pipeline.rules import RULES, Rules
+from tests.properties.pipeline.tables import Tables
+
+LEASE_S = 45.0
+FRESH_S = 1.0
+STOP_S = 2.0
+"""A pause, cancel or opt-out holds after so long."""
+WINDOW_S = 60.0
+"""From a release to its send_before."""
+ATTEMPTS_MAX = 7
+"""A walk goes no further."""
+UNKNOWN_S = 100.0
+
+TRANSIENT = Failure(code=131000, reason="a", retry_class=RetryClass.BACKOFF, backoff_s=10)
+PERMANENT = Failure(code=131026, reason="b", retry_class=RetryClass.NEVER, backoff_s=0)
+HELD_BACK = Failure(code=131049, reason="c", retry_class=RetryClass.HELD_BACK, backoff_s=20)
+
+
+class Violation(Exception):
+    """An invariant does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A record of `send.jobs`."""
+
+    key: Key
+    send_before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Something that may happen now. `weight`: how often, among what may."""
+
+    name: str
+    weight: float
+    act: Callable[[], object]
+
+
+class World:
+    """The clock, the topics, the truth."""
+
+    def __init__(self, rules: Rules = RULES, people: int = 1) -> None:
+        self.rules = rules
+        self.tables = Tables(rules)
+        self.seconds = 0.0
+        for n in range(people):
+            self.tables.add_person(RecipientId(UUID(int=n + 1)))
+        self.jobs: list[Job] = []
+        self.committed = 0
+        self.events: list[RecipientEvent] = []
+        self.applied: set[int] = set()
+        self.send_before: dict[Key, datetime] = {}
+        self.stopped_at: float | None = None
+        self.out_at: dict[RecipientId, float] = {}
+        self.received: set[Key] = set()
+        self.accepted: dict[Key, Wamid | None] = {}
+        self.failed_later: set[Key] = set()
+        self.asked: set[Key] = set()
+        self.excused: set[Key] = set()
+        """Attempts whose process died, or whose answer was lost: these may end as unknown."""
+        self._tokens = 0
+
+    @property
+    def now(self) -> datetime:
+        """The present moment, for every process the same."""
+        return START + timedelta(seconds=self.seconds)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass; whoever is in the middle of something is frozen meanwhile."""
+        self.seconds += seconds
+
+    def token(self) -> UUID:
+        """A new one."""
+        self._tokens += 1
+        return UUID(int=self._tokens)
+
+    # ---------------------------------------------------------------------------------------------------- topics
+
+    def event(self, kind: EventKind, key: Key, **more: Any) -> RecipientEvent:
+        """An event of this moment."""
+        return RecipientEvent(
+            kind=kind, campaign_id=CAMPAIGN, recipient_id=key[0], attempt=key[1],
+            occurred_at=self.now, received_at=self.now, **more,
+        )  # fmt: skip
+
+    def tell(self, event: RecipientEvent) -> None:
+        """Append to `recipient.events`."""
+        self.events.append(event)
+
+    def apply(self, places: list[int]) -> None:
+        """The sink takes these records as a batch."""
+        self.tables.apply_events([self.events[at] for at in places], self.now)
+        self.applied.update(places)
+
+    # ---------------------------------------------------------------------------------------------------- G3, G6
+
+    def post(self, key: Key, *, is_received: bool) -> None:
+        """A request leaves for the Cloud API. Raises Violation where it must not."""
+        held = self.tables.ledger.get(key)
+        if held is None:
+            raise Violation("G3: a post without a claim")
+        if self.now > held.lease_until:
+            raise Violation("G6: a post past its lease")
+        if self.now > self.send_before[key] + timedelta(seconds=1):
+            raise Violation("G6: a post past send_before")
+        if self.stopped_at is not None and self.seconds - self.stopped_at > STOP_S:
+            raise Violation(f"G6: a post too long after the campaign was {self.tables.campaign}")
+        out_at = self.out_at.get(key[0])
+        if out_at is not None and self.seconds - out_at > STOP_S:
+            raise Violation("G6: a post too long after the opt-out")
+        if is_received:
+            self._require_first(key)
+            self.received.add(key)
+
+    def _require_first(self, key: Key) -> None:
+        if key in self.received:
+            raise Violation("G3: a second post of one attempt")
+        for other in self.accepted:
+            is_older = other[0] == key[0] and other[1] < key[1]
+            if is_older and other not in self.failed_later and other not in self.asked:
+                raise Violation("G3: a post although an older attempt was accepted, never failed, nobody asked")
+
+    def require_unsent_due(self) -> None:
+        """Nobody is released again to whom something was sent. Raises Violation."""
+        for row in self.tables.rows.values():
+            is_due = row.due_at is not None and row.due_at <= self.now
+            if is_due and row.status in (Status.SENT, Status.DELIVERED, Status.READ):
+                raise Violation(f"G3: released again, although {row.status}")
+
+    # -------------------------------------------------------------------------------------------------- always
+
+    def require_consistent(self) -> None:
+        """What holds after every step. Raises Violation."""
+        tables = self.tables
+        recount: Counter[str] = sum((counted(row) for row in tables.rows.values()), Counter())
+        if recount != +tables.counters:
+            raise Violation("G4: counters differ from the recount")
+        if tables.used != len(tables.charged) - tables.returned.total():
+            raise Violation("budget: not what was charged less what was given back")
+        for key, times in tables.returned.items():
+            if times > 1:
+                raise Violation("budget: given back twice")
+            if key not in tables.charged:
+                raise Violation("budget: given back, but never charged")
+            if key in self.accepted:
+                raise Violation("budget: given back for a message that was sent")
+
+    # ------------------------------------------------------------------------------------------------- at the end
+
+    def require_finished(self, random: Random) -> None:
+        """What holds when everybody has lived and everything was delivered for long enough. Raises Violation."""
+        self._require_nobody_waits()
+        self._require_truth()
+        self._require_budget()
+        if any(held.outcome is None for held in self.tables.ledger.values()):
+            raise Violation("a claim without an outcome for ever")
+        if any(not held.is_published for held in self.tables.ledger.values()):
+            raise Violation("an outcome that is never told")
+        if any(learned.recipient_id is None for learned in self.tables.messages.values()):
+            raise Violation("parked for ever")
+        self._require_order_free(random)
+
+    def _require_nobody_waits(self) -> None:
+        tables = self.tables
+        for recipient, row in tables.rows.items():
+            key = (recipient, row.facts.attempt)
+            if row.facts.attempt >= ATTEMPTS_MAX:
+                continue
+            if row.status in (Status.PENDING, Status.QUEUED):
+                raise Violation(f"stuck in {row.status} for ever, campaign {tables.campaign}")
+            if row.due_at is not None:
+                raise Violation(f"{row.status} and due for ever, campaign {tables.campaign}")
+            if row.status is Status.UNKNOWN and key not in self.excused:
+                raise Violation("unknown, although its process lived and its answer was heard")
+
+    def _require_truth(self) -> None:
+        for recipient, row in self.tables.rows.items():
+            good = [key for key in self.accepted if key[0] == recipient and key not in self.failed_later]
+            if good and row.status not in (Status.SENT, Status.DELIVERED, Status.READ):
+                raise Violation(f"accepted and never failed, but {row.status} for ever")
+
+    def _require_budget(self) -> None:
+        tables = self.tables
+        for key in tables.charged:
+            held = tables.ledger.get(key)
+            is_over = held is not None or key not in tables.releases
+            is_unsent = held is None or held.outcome in NOT_SENT
+            if is_over and tables.returned[key] != is_unsent:
+                raise Violation(f"budget: given back {tables.returned[key]} times, unsent {is_unsent}")
+
+    def _require_order_free(self, random: Random) -> None:
+        """G2: what was stated, in any order, batching and repetition, gives the same rows."""
+        places = [*self.applied, *random.sample(sorted(self.applied), len(self.applied) // 2)]
+        random.shuffle(places)
+        again = Tables(self.rules)
+        for recipient in self.tables.rows:
+            again.add_person(recipient)
+        while places:
+            size = random.randint(1, 4)
+            again.apply_events([self.events[at] for at in places[:size]], self.now)
+            places = places[size:]
+        for recipient, row in self.tables.rows.items():
+            own: Facts = NOTHING
+            for whose, facts in self.tables.own_facts:
+                own = merge(own, facts) if whose == recipient else own
+            if merge(again.rows[recipient].facts, own) != row.facts:
+                raise Violation("G2: another order of the same events gives another row")

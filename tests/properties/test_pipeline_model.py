@@ -1,0 +1,63 @@
+"""Sections of the pipeline as a state machine: Hypothesis looks for the shortest history that breaks an invariant.
+
+The world around the product's own facts, merge, status and fold stands in tests/properties/pipeline.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.properties.pipeline.walks import PRELUDES, Pipeline
+from tests.properties.pipeline.world import Move
+
+
+class PipelineMachine(RuleBasedStateMachine):
+    """Draws who moves and what it does; `Violation` is raised by the world itself, at every step and at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pipeline = Pipeline(Random(0))
+
+    @initialize(random=st.randoms(use_true_random=False), people=st.integers(1, 2), prelude=st.sampled_from(PRELUDES))
+    def begin(self, random: Random, people: int, prelude: tuple[str, ...]) -> None:
+        self.pipeline = Pipeline(random, people=people)
+        self.pipeline.begin(prelude)
+
+    def _one_of(self, data: st.DataObject, moves: list[Move]) -> None:
+        self.pipeline.do(moves[data.draw(st.integers(0, len(moves) - 1), label="which")])
+
+    @precondition(lambda self: any(True for each in self.pipeline.senders for _ in each.moves()))
+    @rule(data=st.data(), first=st.booleans())
+    def a_sender_moves(self, data: st.DataObject, first: bool) -> None:
+        senders = self.pipeline.senders if first else self.pipeline.senders[::-1]
+        self._one_of(data, next(moves for each in senders if (moves := list(each.moves()))))
+
+    @precondition(lambda self: any(True for each in self.pipeline.schedulers for _ in each.moves()))
+    @rule(data=st.data())
+    def a_scheduler_moves(self, data: st.DataObject) -> None:
+        self._one_of(data, [move for each in self.pipeline.schedulers for move in each.moves()])
+
+    @precondition(lambda self: any(True for each in self.pipeline.tellers for _ in each.moves()))
+    @rule(data=st.data())
+    def meta_speaks_or_the_sink_applies(self, data: st.DataObject) -> None:
+        self._one_of(data, [move for each in self.pipeline.tellers for move in each.moves()])
+
+    @precondition(lambda self: any(True for _ in self.pipeline.operator.moves()))
+    @rule(data=st.data())
+    def an_operator_or_a_person_acts(self, data: st.DataObject) -> None:
+        self._one_of(data, list(self.pipeline.operator.moves()))
+
+    @rule(data=st.data())
+    def time_passes(self, data: st.DataObject) -> None:
+        self._one_of(data, list(self.pipeline.clock.moves()))
+
+    def teardown(self) -> None:
+        self.pipeline.finish()
+
+
+PipelineMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestPipeline = PipelineMachine.TestCase

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 PREFIX = "CAMPAIGNS_"
@@ -98,6 +98,19 @@ class Settings(BaseModel):
             raise ValueError("expects http:// or https://")
         return value.rstrip("/")
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.lease_s <= self.send_timeout_s:
+            raise ValueError(f"{PREFIX}LEASE_S: must be longer than {PREFIX}SEND_TIMEOUT_S, or answers come too late")
+        return self
+
+    def require(self, *names: str) -> None:
+        """Fail closed: raises WrongSettings naming those of these secrets and texts that are not set."""
+        unset = [name for name in names if not str(_plain(getattr(self, name)))]
+        if unset:
+            problems = (f"{PREFIX}{name.upper()}: is not set, and this process needs it" for name in unset)
+            raise WrongSettings("\n".join(problems))
+
     def topic(self, name: str) -> str:
         """The real name of a topic."""
         return self.topic_prefix + name
@@ -133,12 +146,19 @@ def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path =
     try:
         return Settings.model_validate({name: value for name, value in fields.items() if name not in _SETUP_ONLY})
     except ValidationError as error:
-        problems = (f"{PREFIX}{str(item['loc'][0]).upper()}: {_said(item)}" for item in error.errors())
+        problems = map(_problem, error.errors())
         raise WrongSettings("\n".join(problems)) from None
 
 
-def _said(item: ErrorDetails) -> str:
-    return {"extra_forbidden": "no such setting", "missing": "is not set"}.get(item["type"], item["msg"])
+def _problem(item: ErrorDetails) -> str:
+    if not item["loc"]:  # a rule over several settings, which names them itself
+        return item["msg"].removeprefix("Value error, ")
+    said = {"extra_forbidden": "no such setting", "missing": "is not set"}.get(item["type"], item["msg"])
+    return f"{PREFIX}{str(item['loc'][0]).upper()}: {said}"
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 _SETUP_ONLY = frozenset({"maven_url", "cache_dir", "embedded_postgres"})

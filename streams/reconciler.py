@@ -30,6 +30,7 @@ BUFFER_RECORDS_MAX = 256
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Consume `webhooks.raw` until `stop`."""
+    settings.require("callback_secret")
     publisher = AsyncPublisher(settings)
     stage = Reconciler(settings, publisher)
     source = settings.topic(Topic.WEBHOOKS_RAW)

@@ -19,7 +19,7 @@ from runtime import metrics
 from runtime.kafka import consumer_config
 from runtime.process import Transient
 from runtime.settings import Settings
-from sinks.offsets import Misplaced
+from sinks.offsets import BeyondEnd, Misplaced
 
 RECORDS_MAX = 5000
 """A batch; beyond it the merge gains little and a lock is held longer."""
@@ -135,14 +135,24 @@ class Intake:
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         try:
-            asked = {p.partition: self._watermarks(consumer, p) for p in partitions}
-            answer = asyncio.run_coroutine_threadsafe(_of(self._positions_of(asked)), self._loop).result()
+            answer = self._starts(consumer, partitions)
         except Exception as error:  # noqa: BLE001 - raised by `take`; here librdkafka would swallow it
             self._failure = Transient(f"watermarks: {error}") if isinstance(error, KafkaException) else error
             return
         self.positions.update(answer)
         consumer.incremental_assign([TopicPartition(self._topic, p, offset) for p, offset in answer.items()])
         log.info("partitions assigned", offsets=dict(sorted(answer.items())))
+
+    def _starts(self, consumer: Any, partitions: list[TopicPartition]) -> Mapping[int, int]:
+        """Where to start. An offset counts as beyond the end only against an end that was asked for after it."""
+        while True:
+            asked = {p.partition: self._watermarks(consumer, p) for p in partitions}
+            try:
+                return asyncio.run_coroutine_threadsafe(_of(self._positions_of(asked)), self._loop).result()
+            except BeyondEnd as error:
+                _, high = self._watermarks(consumer, TopicPartition(self._topic, error.partition))
+                if error.offset > high:
+                    raise
 
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         for revoked in partitions:

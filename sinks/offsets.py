@@ -25,6 +25,15 @@ class Misplaced(Exception):
     """A stored offset does not fit the topic, so records were lost or the topic is another one. No restart helps."""
 
 
+class BeyondEnd(Misplaced):
+    """The stored offset is beyond the end that was asked for before it was read: another sink may have moved it on."""
+
+    def __init__(self, said: str, partition: int, offset: int) -> None:
+        super().__init__(said)
+        self.partition = partition
+        self.offset = offset
+
+
 @dataclass(frozen=True, slots=True)
 class TopicIdentity:
     """Which topic exactly: the ids of cluster and topic never repeat, its name may."""
@@ -103,4 +112,5 @@ def _check(
     if offset < low:
         raise Misplaced(f"{where}: offsets {offset} to {low - 1} were deleted before they were applied. {remedy}")
     if offset > high:
-        raise Misplaced(f"{where}: the stored offset {offset} is beyond the end, {high}: records were lost. {remedy}")
+        said = f"{where}: the stored offset {offset} is beyond the end, {high}: records were lost. {remedy}"
+        raise BeyondEnd(said, partition, offset)

@@ -15,7 +15,15 @@ SHORTEST_S, LONGEST_S = 3.0, 15.0
 OUTAGE_S = 40.0
 """Once in a while a dependency is away for longer than any timeout."""
 LONG_SHARE = 0.15
-LESS = ("rebalance", "twin", "storm", "poison")
+PLAIN: dict[str, Strike] = {
+    "kill kafka": strikes.kill_kafka,
+    "kill postgres": strikes.kill_postgres,
+    "rebalance": strikes.rebalance,
+    "twin sinks": strikes.twin,
+    "storm of duplicates": strikes.storm,
+    "poison": strikes.poison,
+}
+"""Faults that need nothing drawn."""
 CALM_S = (1.0, 6.0)
 """Between a recovery and the next fault."""
 
@@ -39,8 +47,7 @@ def next_fault(dice: random.Random) -> Planned:
         seconds = OUTAGE_S
     by_s = dice.uniform(0.05, 0.8)
     match dice.choices(
-        (*("kill", "stop", "freeze", "kill kafka", "kill postgres", "cut", "hang", "delay"), *LESS),
-        (4, 3, 3, 1, 1, 2, 2, 1, 0.5, 0.5, 0.5, 0.5),
+        ("kill", "stop", "freeze", "cut", "hang", "delay", *PLAIN), (4, 3, 3, 2, 2, 1, 1, 1, 0.5, 0.5, 0.5, 0.5)
     )[0]:
         case "kill":
             return Planned(f"kill {kind}", calm_s, lambda w, u: strikes.kill_all(w, u, kind))
@@ -50,18 +57,8 @@ def next_fault(dice: random.Random) -> Planned:
             return Planned(
                 f"freeze {kind} {seconds:.0f} s", calm_s, lambda w, u: strikes.freeze_one(w, u, kind, seconds)
             )
-        case "rebalance":
-            return Planned("rebalance", calm_s, strikes.rebalance)
-        case "twin":
-            return Planned("twin sinks", calm_s, strikes.twin)
-        case "storm":
-            return Planned("storm of duplicates", calm_s, strikes.storm)
-        case "poison":
-            return Planned("poison", calm_s, strikes.poison)
-        case "kill kafka":
-            return Planned("kill kafka", calm_s, strikes.kill_kafka)
-        case "kill postgres":
-            return Planned("kill postgres", calm_s, strikes.kill_postgres)
+        case plain if plain in PLAIN:
+            return Planned(plain, calm_s, PLAIN[plain])
         case "cut":
             return Planned(
                 f"cut {dependency} {seconds:.0f} s", calm_s, lambda w, u: strikes.take_away(w, u, dependency, seconds)

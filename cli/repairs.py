@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -16,8 +17,19 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would 
 AllowRetries = Annotated[bool, typer.Option("--allow-retries", help="Also where people would be sent to again")]
 
 
+dead_letters = typer.Typer(help="What the stages have set aside.", no_args_is_help=True)
+
+OfTopic = Annotated[str | None, typer.Option("--topic", help="Of this topic, with or without .dead")]
+OfStage = Annotated[str | None, typer.Option("--stage", help="Set aside by this stage")]
+OfReason = Annotated[str | None, typer.Option("--reason", help="With this reason code")]
+Since = Annotated[datetime | None, typer.Option("--since", help="Set aside at or after this time (UTC)")]
+At = Annotated[str | None, typer.Argument(help="One of them, such as webhooks.raw.dead/0@17")]
+Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many")]
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to `campaigns`."""
+    app.add_typer(dead_letters, name="dead-letters", rich_help_panel=PANEL)
     for command in (replay, rebuild):
         app.command(rich_help_panel=PANEL)(command)
 
@@ -51,3 +63,67 @@ def rebuild(
     from cli.rebuild import Wish, run_rebuild
 
     raise typer.Exit(run_rebuild(Wish(campaign, apply, allow_retries, json)))
+
+
+@dead_letters.command("list")
+def dead_letters_list(
+    topic: OfTopic = None,
+    stage: OfStage = None,
+    reason: OfReason = None,
+    since: Since = None,
+    limit: Limit = 100,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are dealt with")] = False,
+    json: Json = False,
+) -> None:
+    """Say what waits in the dead-letter topics: stage, reason, error, where it came from, when."""
+    from cli.dead_letters import Wish, run_list
+
+    raise typer.Exit(run_list(Wish(topic, stage, reason, since, None, limit, everything, as_json=json)))
+
+
+@dead_letters.command("show")
+def dead_letters_show(
+    place: Annotated[str, typer.Argument(help="Such as webhooks.raw.dead/0@17")],
+    raw: Annotated[bool, typer.Option("--raw", help="The bytes as they are, unmasked")] = False,
+    json: Json = False,
+) -> None:
+    """Show one dead letter, numbers and message ids masked."""
+    from cli.dead_letters import Wish, run_show
+
+    raise typer.Exit(run_show(Wish(place=place, is_all=True, as_json=json), is_raw=raw))
+
+
+@dead_letters.command("redrive")
+def dead_letters_redrive(
+    place: At = None,
+    topic: OfTopic = None,
+    stage: OfStage = None,
+    reason: OfReason = None,
+    since: Since = None,
+    limit: Limit = 1_000_000,
+    everything: Annotated[bool, typer.Option("--all", help="Every one that waits")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Send dead letters back to the stage that refused them, once each."""
+    from cli.dead_letters import Wish, run_redrive
+
+    raise typer.Exit(run_redrive(Wish(topic, stage, reason, since, place, limit, everything, dry_run, json)))
+
+
+@dead_letters.command("drop")
+def dead_letters_drop(
+    place: At = None,
+    topic: OfTopic = None,
+    stage: OfStage = None,
+    reason: OfReason = None,
+    since: Since = None,
+    limit: Limit = 1_000_000,
+    everything: Annotated[bool, typer.Option("--all", help="Every one that waits")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Mark dead letters as dealt with; their bytes stay in the topic until it forgets them."""
+    from cli.dead_letters import Wish, run_drop
+
+    raise typer.Exit(run_drop(Wish(topic, stage, reason, since, place, limit, everything, dry_run, json)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from schemas.codec import Malformed
 
-STAGE, REASON, TOPIC, PARTITION, OFFSET, INDEX, PRODUCER = (
+STAGE, REASON, TOPIC, PARTITION, OFFSET, INDEX, PRODUCER, ERROR = (
     "stage",
     "reason",
     "origin_topic",
@@ -18,7 +18,9 @@ STAGE, REASON, TOPIC, PARTITION, OFFSET, INDEX, PRODUCER = (
     "origin_offset",
     "origin_index",
     "producer",
+    "error",
 )
+ERROR_CHARS_MAX = 500
 
 REASON_BUG = "bug"
 """The item made our code raise; kept for us, not for its sender."""
@@ -26,7 +28,10 @@ REASON_BUG = "bug"
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Why one item was set aside. `origin_index`: the body in its bundle, or 0."""
+    """Why one item was set aside. `origin_index`: the body in its bundle, or 0.
+
+    `error` says more than the reason code where there is more to say: no values, numbers and message ids masked.
+    """
 
     stage: str
     reason: str
@@ -34,10 +39,11 @@ class DeadLetter:
     origin_partition: int
     origin_offset: int
     origin_index: int = 0
+    error: str = ""
 
     def headers(self, producer: str) -> list[tuple[str, bytes]]:
         """As Kafka headers."""
-        return [
+        headers = [
             (STAGE, self.stage.encode()),
             (REASON, self.reason.encode()),
             (TOPIC, self.origin_topic.encode()),
@@ -46,6 +52,7 @@ class DeadLetter:
             (INDEX, str(self.origin_index).encode()),
             (PRODUCER, producer.encode()),
         ]
+        return [*headers, (ERROR, self.error[:ERROR_CHARS_MAX].encode())] if self.error else headers
 
 
 Value = bytes | str | None
@@ -57,7 +64,8 @@ def read_headers(headers: Mapping[str, Value] | Iterable[tuple[str, Value]] | No
     try:
         found = {name: value.decode() if isinstance(value, bytes) else value or "" for name, value in pairs}
         return DeadLetter(
-            found[STAGE], found[REASON], found[TOPIC], int(found[PARTITION]), int(found[OFFSET]), int(found[INDEX])
-        )
+            found[STAGE], found[REASON], found[TOPIC], int(found[PARTITION]), int(found[OFFSET]), int(found[INDEX]),
+            found.get(ERROR, ""),
+        )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise Malformed(f"dead letter: header {error}") from None

@@ -23,8 +23,8 @@ from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId
 from sinks import replay_runs, topic_scan
-from sinks.batch import Numbers, apply_events
-from sinks.database import Connection, connect, is_data_error, is_transient
+from sinks.batch import Numbers, apply_events, is_of_events
+from sinks.database import Connection, connect, is_transient
 from sinks.fold import Refusal
 from sinks.parked import KEPT_S
 from sinks.replay_runs import Run
@@ -198,7 +198,7 @@ class Replay:
                     if len(parts) == 1:
                         await replay_runs.advance(connection, self._run, batch, len(events), len(changes))
             except Exception as error:
-                if is_data_error(error) and part:
+                if is_of_events(error) and part:
                     middle = len(part) // 2
                     parts[-1:] = [part[middle:], part[:middle]] if middle else [[]]
                     continue

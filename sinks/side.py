@@ -19,8 +19,8 @@ from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from sinks import messages
 from sinks.arrays import plain
-from sinks.batch import Applied, Numbers, apply_by_halves, apply_events
-from sinks.database import Connection, connect, is_data_error
+from sinks.batch import Applied, Numbers, apply_by_halves, apply_events, is_of_events
+from sinks.database import Connection, connect
 from sinks.fold import Fold, tell_parked
 from sinks.messages import Learned
 from sinks.recipients import COLUMNS, find_recipients, merge_facts
@@ -84,7 +84,7 @@ class Side:
             async with self.connection.transaction():
                 return await apply_events(self.connection, events, self._numbers)
         except Exception as error:
-            if not is_data_error(error):
+            if not is_of_events(error):
                 raise
         return await apply_by_halves(self.connection, events, self._numbers)
 

@@ -17,6 +17,7 @@ import structlog
 from domain.backoff import exponential
 from runtime import metrics
 from runtime.kafka import AsyncPublisher, PublishFailed
+from runtime.logs import mask_text
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import Malformed, decode
@@ -25,7 +26,7 @@ from schemas.topics import Topic
 from sinks import offsets
 from sinks.batch import Applied, Numbers, apply_by_halves, apply_events, is_of_events
 from sinks.database import Connection, connect, is_transient
-from sinks.dead_letters import DeadLetters
+from sinks.dead_letters import DeadLetters, Refused
 from sinks.fold import Refusal
 from sinks.intake import Intake, Record, Watermarks
 from sinks.topic_identity import identify, watermarks
@@ -156,11 +157,11 @@ class Sink:
         connection: Connection,
         applied: Applied,
         sources: Sequence[Record],
-        malformed: Sequence[tuple[Record, str]],
+        malformed: Sequence[Refused],
         moves: Mapping[int, tuple[int, int]],
     ) -> None:
-        refused = [(sources[position], reason.value) for position, reason in applied.refused.items()]
-        await self._dead_letters.publish([*malformed, *refused])
+        refused = [(sources[position], reason.value, "") for position, reason in applied.refused.items()]
+        await self._dead_letters.publish([*malformed, *refused], len(sources) + len(malformed))
         await offsets.advance_offsets(connection, self._identity, moves)
 
     async def _positions_of(self, available: Watermarks) -> Mapping[int, int]:
@@ -205,18 +206,18 @@ def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int,
 
 def _decoded(
     records: Sequence[Record],
-) -> tuple[list[RecipientEvent], list[Record], list[tuple[Record, str]]]:
+) -> tuple[list[RecipientEvent], list[Record], list[Refused]]:
     """The events, the record of each, and the records that are no events."""
     events: list[RecipientEvent] = []
     sources: list[Record] = []
-    malformed: list[tuple[Record, str]] = []
+    malformed: list[Refused] = []
     for record in records:
         try:
             events.append(decode(RecipientEvent, record.value))
             sources.append(record)
-        except (Malformed, OverflowError):  # a time at the edge of the calendar overflows on its way to UTC
-            malformed.append((record, Refusal.MALFORMED.value))
-        except Exception:  # a fresh process would raise the same: set aside, loudly
+        except (Malformed, OverflowError) as error:  # a time at the edge of the calendar overflows on its way to UTC
+            malformed.append((record, Refusal.MALFORMED.value, mask_text(str(error))))
+        except Exception as error:  # a fresh process would raise the same: set aside, loudly
             log.exception("set aside what makes our code raise", partition=record.partition)
-            malformed.append((record, Refusal.BUG.value))
+            malformed.append((record, Refusal.BUG.value, mask_text(f"{type(error).__name__}: {error}")))
     return events, sources, malformed

@@ -15,6 +15,7 @@ import structlog
 
 from domain.reconciliation import Ignored, Ours, Refused, decide
 from runtime.kafka import Record as Published
+from runtime.logs import mask_text
 from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.codec import PRODUCER, Malformed, encode
 from schemas.dead_letters import REASON_BUG, DeadLetter
@@ -43,15 +44,15 @@ def reconcile(record: Record, ours: Ours, events_topic: str, outputs: Outputs) -
     """Add to `outputs` what one record says."""
     try:
         bodies = decode_bundle(record.value)
-    except Malformed:
-        _bury(record, 0, MALFORMED_BUNDLE, record.value or b"", outputs)
+    except Malformed as error:
+        _bury(record, 0, MALFORMED_BUNDLE, record.value or b"", outputs, str(error))
         return
     for index, body in enumerate(bodies):
         outputs.bodies += 1
         try:
             items = parse_body(body.raw)
         except Malformed as error:
-            _bury(record, index, error.reason, encode_bundle([body]), outputs)
+            _bury(record, index, error.reason, encode_bundle([body]), outputs, str(error))
             continue
         except Exception as error:  # noqa: BLE001 - the module's docstring says why
             _bury_bug(record, index, error, body, outputs)
@@ -90,11 +91,12 @@ def _decide(
 def _bury_bug(record: Record, index: int, error: Exception, body: Body, outputs: Outputs) -> None:
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "index": index}
     structlog.get_logger(STAGE).error("set aside what makes our code raise", **place, exc_info=error)
-    _bury(record, index, REASON_BUG, encode_bundle([body]), outputs)
+    said = mask_text(f"{type(error).__name__}: {error}")
+    _bury(record, index, REASON_BUG, encode_bundle([body]), outputs, said)
 
 
-def _bury(record: Record, index: int, reason: str, value: bytes, outputs: Outputs) -> None:
-    letter = DeadLetter(STAGE, reason, record.topic, record.partition, record.offset, index)
+def _bury(record: Record, index: int, reason: str, value: bytes, outputs: Outputs, error: str = "") -> None:
+    letter = DeadLetter(STAGE, reason, record.topic, record.partition, record.offset, index, error)
     outputs.published.append((dead_letters_of(record.topic), None, value, letter.headers(PRODUCER)))
     outputs.dead[reason] += 1
     outputs.items["dead_letter"] += 1

@@ -16,6 +16,7 @@ import structlog
 from runtime import metrics
 from runtime.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from runtime.kafka import Record
+from runtime.logs import mask_text
 from runtime.process import Transient
 from schemas.codec import PRODUCER, Malformed, decode
 from schemas.dead_letters import REASON_BUG, DeadLetter
@@ -195,7 +196,8 @@ class Intake:
                 trace = None if isinstance(error, Malformed) else error
                 _log.error("job dead-lettered", reason=reason, error=str(error), offset=record.offset, exc_info=trace)
                 metrics.DEAD_LETTERS.labels(STAGE, reason).inc()
-                letter = DeadLetter(STAGE, reason, self._jobs_topic, record.partition, record.offset)
+                said = mask_text(f"{type(error).__name__}: {error}")
+                letter = DeadLetter(STAGE, reason, self._jobs_topic, record.partition, record.offset, error=said)
                 dead.append((dead_letters_of(self._jobs_topic), record.key, record.value, letter.headers(PRODUCER)))
                 continue
             jobs[str(job.recipient_id), job.attempt] = job

@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import KafkaException
 
 from domain.facts import Facts
+from runtime.dead_letter_limit import TooManyDeadLetters
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.dead_letters import read_headers
@@ -198,7 +199,7 @@ async def test_an_offset_beyond_the_end_stops_the_sink(world: World) -> None:
 async def test_too_many_dead_letters_stop_the_sink(world: World) -> None:
     few = world.settings.model_copy(update={"dead_letter_rate_max": 10})
     put(world.kafka, world.topic, [(None, b"{}")] * 11)
-    with pytest.raises(Exception, match="dead letters in a minute"):
+    with pytest.raises(TooManyDeadLetters):
         await asyncio.wait_for(sink.run(few, asyncio.Event()), 30)
     assert await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets") < 11
 

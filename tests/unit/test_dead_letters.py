@@ -1,5 +1,7 @@
 """Dead letters say where they come from; too many of them stop a stage."""
 
+from dataclasses import replace
+
 import pytest
 
 from runtime.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
@@ -13,6 +15,12 @@ def test_headers_come_back_as_a_list_and_as_a_mapping() -> None:
     headers = LETTER.headers("campaign-streams/0")
     assert read_headers(headers) == LETTER
     assert read_headers(dict(headers)) == LETTER
+
+
+def test_an_error_text_comes_back_cut() -> None:
+    letter = replace(LETTER, error="SendJob: attempt: greater_than_equal")
+    assert read_headers(letter.headers("x")) == letter
+    assert len(read_headers(replace(LETTER, error="x" * 9999).headers("x")).error) == 500
 
 
 @pytest.mark.parametrize("headers", [None, [], [("stage", b"x")], {"stage": b"\xff"}])

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from runtime.dead_letter_limit import TooManyDeadLetters
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
-from sinks.dead_letters import DeadLetters, TooManyDeadLetters
+from sinks.dead_letters import DeadLetters
 from sinks.fold import Refusal, fold
 from sinks.intake import Record
 from tests.histories import START
@@ -74,10 +75,10 @@ async def test_dead_letters_above_the_limit_of_a_minute_stop_the_stage() -> None
     now = 0.0
     publisher = Acknowledging()
     letters = DeadLetters(publisher, "sink", 3, clock=lambda: now)  # type: ignore[arg-type]
-    two = [(Record("t", 0, offset, None, b""), "malformed") for offset in range(2)]
-    await letters.publish(two)
+    two = [(Record("t", 0, offset, None, b""), "malformed", "") for offset in range(2)]
+    await letters.publish(two, 100)
     with pytest.raises(TooManyDeadLetters):
-        await letters.publish(two)
+        await letters.publish(two, 100)
     now = 61.0
-    await letters.publish(two)
+    await letters.publish(two, 100)
     assert publisher.published == 4

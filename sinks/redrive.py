@@ -1,0 +1,91 @@
+"""Dead letters sent back to the stage that refused them, or dropped, and remembered as dealt with.
+
+The record goes back as it is, key, bytes and headers. It is remembered after Kafka has acknowledged it, so a crash
+between sends it twice: everything downstream merges or claims, so that is harmless, while forgetting it would not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from runtime.kafka import AsyncPublisher, RecordTooLarge
+from runtime.settings import Settings
+from sinks.arrays import plain
+from sinks.database import Connection
+from sinks.dead_letter_reading import SQL, Filter, Letter, find
+
+LOCK_KEY = 0x63616D70_0000000A
+"""An advisory lock of its own: two operators at once would redrive the same letters twice."""
+
+
+class Busy(Exception):
+    """Somebody else redrives or drops at this moment."""
+
+
+@dataclass(slots=True)
+class Acted:
+    """What was done, or would be."""
+
+    letters: list[Letter] = field(default_factory=list)
+    too_large: int = 0
+    """Cannot go back: with its headers it is larger than the topic allows."""
+
+
+async def redrive(settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool) -> Acted:
+    """Send letters back to where they came from. Raises Busy, PublishFailed, Transient."""
+    publisher = None if is_dry else AsyncPublisher(settings)
+    try:
+        return await _act(settings, connection, wanted, limit, "redriven", publisher, is_dry=is_dry)
+    finally:
+        if publisher is not None:
+            await publisher.close()
+
+
+async def drop(settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool) -> Acted:
+    """Mark letters as dealt with; they stay in their topic until it forgets them. Raises Busy, Transient."""
+    return await _act(settings, connection, wanted, limit, "dropped", None, is_dry=is_dry)
+
+
+async def _act(
+    settings: Settings, connection: Connection, wanted: Filter, limit: int, act: str,
+    publisher: AsyncPublisher | None, *, is_dry: bool,
+) -> Acted:  # fmt: skip
+    row = await (await connection.execute(SQL["begin_acting"], {"lock": LOCK_KEY})).fetchone()
+    if row is None or not row[0]:
+        raise Busy("somebody else redrives or drops dead letters now")
+    result = Acted()
+    async for found in find(settings, connection, wanted):
+        letters = [letter for letter in found if letter.act is None][: limit - len(result.letters)]
+        if letters and not is_dry:
+            if publisher is not None:
+                letters = await _send_back(publisher, letters, result)
+            await _remember(connection, letters, act)
+        result.letters += letters
+        if len(result.letters) >= limit:
+            break
+    return result
+
+
+async def _send_back(publisher: AsyncPublisher, letters: list[Letter], result: Acted) -> list[Letter]:
+    records = [(each.origin_topic, each.record.key, each.record.value, each.record.headers) for each in letters]
+    try:
+        await publisher.publish_batch(records)
+    except RecordTooLarge as error:
+        result.too_large += len(error.indices)
+        return [letter for index, letter in enumerate(letters) if index not in error.indices]
+    return letters
+
+
+async def _remember(connection: Connection, letters: Sequence[Letter], act: str) -> None:
+    for (topic, topic_id), group in groupby(letters, key=lambda each: (each.place.topic, each.topic_id)):
+        places = [letter.place for letter in group]
+        values = {
+            "topic": topic,
+            "topic_id": topic_id,
+            "act": act,
+            "partitions": plain(place.partition for place in places),
+            "offsets": plain(place.offset for place in places),
+        }
+        await connection.execute(SQL["record_acts"], values)

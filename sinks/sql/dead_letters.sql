@@ -1,0 +1,16 @@
+-- name: find_acts
+-- Which of these dead letters an operator has dealt with, and how.
+SELECT topic_partition, topic_offset, act FROM dead_letter_acts
+WHERE topic_id = %(topic_id)s AND (topic_partition, topic_offset) IN (
+    SELECT p, o FROM unnest(%(partitions)s::integer[], %(offsets)s::bigint[]) AS u (p, o))
+
+-- name: record_acts
+-- Remember that these dead letters are dealt with.
+INSERT INTO dead_letter_acts (topic_id, topic_partition, topic_offset, topic, act)
+SELECT %(topic_id)s, p, o, %(topic)s, %(act)s FROM unnest(%(partitions)s::integer[], %(offsets)s::bigint[]) AS u (p, o)
+ON CONFLICT DO NOTHING
+
+-- name: begin_acting
+-- One operator at a time; false: another one acts now.
+SELECT pg_try_advisory_lock(%(lock)s)
+

@@ -1,0 +1,164 @@
+"""`campaigns dead-letters` on a real broker: listed, shown masked, sent back once, dropped; the bytes untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer
+
+from cli.dead_letters import Wish, WrongPlace, filter_of
+from schemas.bundles import Body, encode_bundle
+from schemas.codec import encode
+from schemas.dead_letters import DeadLetter, read_headers
+from schemas.events import EventKind
+from schemas.model import RecipientId
+from sinks.database import connect
+from sinks.dead_letter_reading import Filter, find
+from sinks.redrive import LOCK_KEY, Busy, drop, redrive
+from tests.event_world import EventWorld, an_event_world
+from tests.kafka_topics import put, read_all
+
+ROOT = Path(__file__).parents[2]
+PHONE = "15550001234"
+
+
+@pytest.fixture
+async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterator[EventWorld]:
+    async with an_event_world(kafka, database_url, topic_prefix) as made:
+        yield made
+
+
+def run(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, bytes, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "cli", "dead-letters", *arguments], cwd=folder, capture_output=True, timeout=60,
+        check=False, env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return ended.returncode, ended.stdout, ended.stderr.decode()
+
+
+def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") -> bytes:
+    """Put a dead letter where the reconciler puts it; its bytes."""
+    letter = DeadLetter("reconciler", reason, world.webhooks, 2, 40, 1, error)
+    value = encode_bundle([Body(1_767_225_605_000_000, raw)])
+    producer = Producer({"bootstrap.servers": world.kafka})
+    producer.produce(world.webhooks + ".dead", value, headers=dict(letter.headers("test")))
+    assert producer.flush(30) == 0
+    return value
+
+
+async def refuse_two_events(world: EventWorld) -> tuple[RecipientId, bytes]:
+    """Let a sink refuse a stranger's event and a record that is none; the stranger and the event's bytes."""
+    stranger = RecipientId(uuid4())
+    event = world.event(stranger, EventKind.SENT)
+    async with world.sinks():
+        await asyncio.to_thread(put, world.kafka, world.events, [(b"x", b'{"kind": "no such"}')])
+        await world.say(event)
+        await world.applied(2)
+    return stranger, encode(event)
+
+
+async def test_every_stage_is_listed_and_shown_masked(world: EventWorld, tmp_path: Path) -> None:
+    _, event = await refuse_two_events(world)
+    hook = json.dumps({"statuses": [{"wa_id": int(PHONE), "recipient_id": PHONE}]}).encode()
+    value = await asyncio.to_thread(bury_webhook, world, "no_entry", hook, "webhook: no entry")
+    await asyncio.to_thread(put, world.kafka, world.webhooks + ".dead", [(None, b"without headers")])
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["total"] == 4
+    by_reason = {letter["reason"]: letter for letter in document["letters"]}
+    assert {reason: letter["stage"] for reason, letter in by_reason.items()} == {
+        "no_entry": "reconciler", "no_headers": "?", "malformed": "sink", "unknown_recipient": "sink",
+    }  # fmt: skip
+    assert by_reason["no_entry"]["error"] == "webhook: no entry"
+    assert by_reason["malformed"]["error"].startswith("RecipientEvent: ")
+    assert by_reason["no_entry"]["origin"] == {"topic": world.webhooks, "partition": 2, "offset": 40, "index": 1}
+    assert by_reason["unknown_recipient"]["bytes"] == len(event)
+
+    place = by_reason["no_entry"]["place"]
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "show", place)
+    assert code == 0
+    assert b"recipient_id" in out
+    assert PHONE.encode() not in out
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "show", place, "--raw")
+    assert (code, out) == (0, value)
+    for wish, expected in (
+        (Wish(topic="webhooks.raw"), 2), (Wish(topic=world.events + ".dead"), 2), (Wish(stage="sink"), 2),
+        (Wish(reason="malformed"), 1), (Wish(since=datetime(2100, 1, 1)), 0),  # noqa: DTZ001 - as typed
+        (Wish(topic="send.jobs"), 0), (Wish(place=place), 1),
+    ):  # fmt: skip
+        assert await counted(world, wish) == expected, wish
+    for nonsense in (Wish(topic="no.such"), Wish(place="nonsense"), Wish(place="no.such/0@1")):
+        with pytest.raises(WrongPlace):
+            filter_of(world.settings, nonsense)
+    code, _, _ = await asyncio.to_thread(run, world, tmp_path, "show", "nonsense")
+    assert code == 64
+
+
+async def counted(world: EventWorld, wish: Wish) -> int:
+    found = find(world.settings, world.connection, filter_of(world.settings, wish))
+    return sum([len(letters) async for letters in found])
+
+
+async def test_a_redrive_heals_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
+    stranger, event = await refuse_two_events(world)
+    [other] = await world.people(1)
+    await world.run("UPDATE campaign_recipients SET id = %s WHERE id = %s", stranger, other)  # restored meanwhile
+    arguments = ("--reason", "unknown_recipient", "--json")
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments, "--dry-run")
+    assert (code, json.loads(out)["count"]) == (0, 1)
+    assert len(await asyncio.to_thread(read_all, world.kafka, world.events)) == 2
+
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments)
+    assert (code, json.loads(out)["count"]) == (0, 1)
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments)
+    assert (code, json.loads(out)["count"]) == (0, 0), "a second redrive finds nothing to do"
+    records = await asyncio.to_thread(read_all, world.kafka, world.events)
+    [again] = [record for record in records if record.headers()]
+    assert again.value() == event
+    assert again.key() == str(stranger).encode()
+    assert read_headers(again.headers()).reason == "unknown_recipient"
+    async with world.sinks():
+        await world.applied(3)
+    assert await world.one("SELECT status FROM campaign_recipients WHERE id = %s", stranger) == "sent"
+
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list", "--json")
+    assert [letter["reason"] for letter in json.loads(out)["letters"]] == ["malformed"]
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list", "--json", "--all")
+    assert {letter["act"] for letter in json.loads(out)["letters"]} == {None, "redriven"}
+
+
+async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: EventWorld, tmp_path: Path) -> None:
+    await refuse_two_events(world)
+    code, _, said = await asyncio.to_thread(run, world, tmp_path, "drop")
+    assert (code, "--all" in said) == (64, True)
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--all", "--limit", "1", "--json")
+    assert (code, json.loads(out)["count"]) == (0, 1)
+    place: Any = json.loads(out)["letters"][0]["place"]
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", place, "--json")
+    assert json.loads(out)["count"] == 0, "what was dropped stays dropped"
+    assert len(await asyncio.to_thread(read_all, world.kafka, world.events + ".dead")) == 2
+    assert await world.rows("SELECT act FROM dead_letter_acts") == [("dropped",)]
+
+
+async def test_one_operator_acts_at_a_time(world: EventWorld) -> None:
+    await refuse_two_events(world)
+    url = world.settings.database_url.get_secret_value()
+    everything = Filter(with_done=True)
+    await world.run("SELECT pg_advisory_lock(%s)", LOCK_KEY)
+    async with await connect(url, application_name="test-other") as other:
+        with pytest.raises(Busy):
+            await redrive(world.settings, other, everything, 10, is_dry=False)
+        await world.run("SELECT pg_advisory_unlock(%s)", LOCK_KEY)
+        assert len((await drop(world.settings, other, everything, 10, is_dry=False)).letters) == 2

@@ -142,7 +142,7 @@ WITH held AS MATERIALIZED (
         failure_class     = CASE WHEN is_exhausted THEN 'never' ELSE r.failure_class END,
         failure_backoff_s = CASE WHEN is_exhausted THEN 0 ELSE r.failure_backoff_s END
     FROM held WHERE r.id = held.id
-    RETURNING r.id, r.attempt, r.status
+    RETURNING r.id, r.attempt, r.status, r.failed_at, r.failure_text, r.failure_class
 ), told AS (
     INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                              outcome, outcome_at, event)
@@ -150,6 +150,18 @@ WITH held AS MATERIALIZED (
            clock_timestamp(), ledger_event('skipped', %(campaign)s, id, attempt, %(producer)s, 'campaign_cancelled')
     FROM changed WHERE status = 'skipped'
     ON CONFLICT DO NOTHING
+), exhausted AS (
+    -- The last attempt has its row here already, and what that told is applied, or it would not be due: now its failure is told.
+    INSERT INTO send_ledger AS l (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
+                                  outcome, outcome_at, event)
+    SELECT id, attempt, %(campaign)s, current_date, clock_timestamp(), gen_random_uuid(), clock_timestamp(),
+           'rejected', clock_timestamp(), json_build_object(
+               'v', 1, 'producer', %(producer)s::text, 'kind', 'rejected', 'campaign_id', %(campaign)s::uuid,
+               'recipient_id', id, 'attempt', attempt, 'occurred_at', failed_at, 'received_at', clock_timestamp(),
+               'failure', json_build_object('reason', failure_text, 'retry_class', failure_class, 'backoff_s', 0))::text
+    FROM changed WHERE status = 'failed'
+    ON CONFLICT (recipient_id, attempt) DO UPDATE SET token = excluded.token, outcome = excluded.outcome,
+        outcome_at = excluded.outcome_at, event = excluded.event, published_at = NULL
 ), deleted AS (
     -- All releases of those held: who was not skipped is claimed or answered, and needs no release any more.
     DELETE FROM releases AS rel WHERE rel.recipient_id = ANY (%(ids)s::uuid[]) AND rel.campaign_id = %(campaign)s

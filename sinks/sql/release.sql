@@ -66,7 +66,8 @@ WITH due AS MATERIALIZED (
         failure_class     = CASE WHEN r.attempt < 62 THEN r.failure_class ELSE 'never' END,
         failure_backoff_s = CASE WHEN r.attempt < 62 THEN r.failure_backoff_s ELSE 0 END
     FROM due WHERE r.id = due.id AND r.attempt = due.attempt
-    RETURNING r.id, r.attempt, r.phone_number, r.template_parameters, r.status, r.skip_reason
+    RETURNING r.id, r.attempt, r.phone_number, r.template_parameters, r.status, r.skip_reason,
+              r.failed_at, r.failure_text, r.failure_class
 ), released AS (
     INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
     SELECT id, attempt, %(campaign)s, %(number)s, %(send_before)s, %(day)s FROM changed WHERE status = 'queued'
@@ -77,6 +78,18 @@ WITH due AS MATERIALIZED (
            'skipped', clock_timestamp(), ledger_event('skipped', %(campaign)s, id, attempt, %(producer)s, skip_reason)
     FROM changed WHERE status = 'skipped'
     ON CONFLICT DO NOTHING
+), exhausted AS (
+    -- The last attempt has its row here already, and what that told is applied, or it would not be due: now its failure is told.
+    INSERT INTO send_ledger AS l (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
+                                  outcome, outcome_at, event)
+    SELECT id, attempt, %(campaign)s, %(day)s, %(send_before)s, gen_random_uuid(), clock_timestamp(),
+           'rejected', clock_timestamp(), json_build_object(
+               'v', 1, 'producer', %(producer)s::text, 'kind', 'rejected', 'campaign_id', %(campaign)s::uuid,
+               'recipient_id', id, 'attempt', attempt, 'occurred_at', failed_at, 'received_at', clock_timestamp(),
+               'failure', json_build_object('reason', failure_text, 'retry_class', failure_class, 'backoff_s', 0))::text
+    FROM changed WHERE status = 'failed'
+    ON CONFLICT (recipient_id, attempt) DO UPDATE SET token = excluded.token, outcome = excluded.outcome,
+        outcome_at = excluded.outcome_at, event = excluded.event, published_at = NULL
 ), charged AS (
     UPDATE campaign_days SET used = used + (SELECT count(*) FROM changed WHERE status = 'queued')
     WHERE campaign_id = %(campaign)s AND day = %(day)s

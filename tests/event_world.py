@@ -18,6 +18,7 @@ from schemas.model import CampaignId, RecipientId, Wamid
 from schemas.topics import Topic
 from sinks import sink
 from sinks.database import Connection, connect
+from sinks.lag import Broker
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.histories import START
 from tests.kafka_topics import create_topics, eventually, put
@@ -117,6 +118,13 @@ class EventWorld:
             await asyncio.gather(*tasks)
 
 
+def wait_for_leaders(settings: Settings, *topics: str) -> None:
+    """A topic made this moment may have no leader yet."""
+    with Broker(settings, timeout_s=30) as broker:
+        for topic in topics:
+            broker.watermarks(topic)
+
+
 @contextlib.asynccontextmanager
 async def an_event_world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterator[EventWorld]:
     settings = read_settings({
@@ -128,5 +136,6 @@ async def an_event_world(kafka: str, database_url: str, topic_prefix: str) -> As
     topics = [settings.topic(name) for name in (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS)]
     await asyncio.to_thread(create_topics, kafka, *topics)
     await asyncio.to_thread(create_topics, kafka, *(topic + ".dead" for topic in topics), partitions=1)
+    await asyncio.to_thread(wait_for_leaders, settings, *topics)
     async with await connect(database_url, application_name="test") as connection:
         yield EventWorld(settings, connection, await add_campaign(connection))

@@ -26,7 +26,7 @@ from sinks.audit_from_topic import Comparison, compare_with_topic
 from sinks.offsets import Misplaced
 from sinks.rebuild import Rebuilt, Refused, rebuild
 from sinks.replay import MakesDue
-from tests.event_world import EventWorld, an_event_world
+from tests.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.histories import START
 from tests.kafka_topics import create_topics, delete_topic
 
@@ -156,6 +156,7 @@ async def test_a_topic_made_anew_is_not_judged(world: EventWorld) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
     await asyncio.to_thread(delete_topic, world.kafka, world.events)
     await asyncio.to_thread(create_topics, world.kafka, world.events)
+    await asyncio.to_thread(wait_for_leaders, world.settings, world.events)
     with pytest.raises(Misplaced):
         await compare(world)
 

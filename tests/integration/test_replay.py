@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +26,9 @@ from sinks import stats
 from tests.campaign_rows import NUMBER_ID
 from tests.event_world import EventWorld, an_event_world
 from tests.histories import START
-from tests.kafka_topics import put, read_all
+from tests.kafka_topics import eventually, put, read_all
 
+ROOT = Path(__file__).parents[2]
 EVENTS, WEBHOOKS = Topic.RECIPIENT_EVENTS.value, Topic.WEBHOOKS_RAW.value
 KINDS = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
 
@@ -259,3 +265,42 @@ async def test_one_event_that_cannot_be_written_harms_only_itself(world: EventWo
     assert answer.plan.refused == {"refused_by_database": 1}
     assert await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'sent'") == 2
     assert await world.one("SELECT records_done FROM replay_runs") == 3
+
+
+def command(world: EventWorld, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli", "replay", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+async def ended(child: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
+    out, said = await asyncio.to_thread(child.communicate, None, 60)
+    return child.returncode, out, said.decode()
+
+
+async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: EventWorld, tmp_path: Path) -> None:
+    people = await world.people(300)
+    await world.say(*(world.event(person, kind, 1) for person in people for kind in (EventKind.SENT, EventKind.READ)))
+    killed = command(world, tmp_path, "--from-topic", EVENTS, "--rate", "100")
+
+    async def has_begun() -> bool:
+        return bool(await world.one("SELECT sum(records_done) FROM replay_runs"))
+
+    await eventually(has_begun)
+    killed.kill()
+    await ended(killed)
+    done = await world.one("SELECT records_done FROM replay_runs")
+    assert 0 < done < 600, "the kill fell in the middle"
+    assert await world.one("SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'campaigns_side')") == 1
+
+    code, out, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--resume", "--json"))
+    assert code == 0, said
+    document = json.loads(out)
+    assert (document["verdict"], document["records"]) == ("applied", 600 - done)
+    assert "records" in said
+    assert await world.rows("SELECT status, count(*) FROM campaign_recipients GROUP BY 1") == [("read", 300)]
+    assert await stats.recount(world.connection, world.campaign) == []
+    code, _, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--from", "yesterday"))
+    assert (code, "neither a time" in said) == (64, True)

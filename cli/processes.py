@@ -22,14 +22,14 @@ MODULES = {
 
 
 def run_named(name: str) -> int:
-    """Run one process until a signal; returns its exit code."""
+    """Run one process until a signal, and end with its exit code; returns only for wrong settings."""
     try:
         settings = read_settings()
     except WrongSettings as wrong:
         return say_wrong_settings(wrong)
-    from runtime.process import run_process  # noqa: PLC0415 - a wrong setting is said without loading all
+    from runtime.process import leave, run_process  # noqa: PLC0415 - a wrong setting is said without loading all
 
-    return run_process(name, import_module(MODULES[name]).run, settings)
+    return leave(run_process(name, import_module(MODULES[name]).run, settings))
 
 
 def say_wrong_settings(wrong: WrongSettings) -> int:

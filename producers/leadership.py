@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from runtime.settings import Settings
+from runtime.watchdog import Beats
 from sinks.database import Connection, connect
 from sinks.release import RELEASER_SESSION
 
@@ -46,12 +47,14 @@ class Leader:
 
 
 @asynccontextmanager
-async def leadership(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Leader | None]:
+async def leadership(
+    settings: Settings, stop: asyncio.Event, beats: Beats | None = None
+) -> AsyncIterator[Leader | None]:
     """Wait for the lock and lead. None: stopped while waiting. Raises psycopg.Error when the connection is lost."""
     url = settings.database_url.get_secret_value()
     connection = await connect(url, application_name="campaigns-scheduler", session=RELEASER_SESSION)
     try:
-        if await _is_locked(connection, stop):
+        if await _is_locked(connection, stop, beats or Beats()):
             log.info("leading")
             yield Leader(connection)
         else:
@@ -60,8 +63,9 @@ async def leadership(settings: Settings, stop: asyncio.Event) -> AsyncIterator[L
         await connection.close()  # and with it the lock
 
 
-async def _is_locked(connection: Connection, stop: asyncio.Event) -> bool:
+async def _is_locked(connection: Connection, stop: asyncio.Event, beats: Beats) -> bool:
     while not stop.is_set():
+        beats.beat()
         row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])).fetchone()
         if row is not None and row[0]:
             return True

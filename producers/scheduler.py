@@ -18,7 +18,8 @@ from runtime import metrics
 from runtime.kafka import AsyncPublisher, PublishFailed
 from runtime.process import Transient
 from runtime.settings import Settings
-from sinks.database import is_transient
+from runtime.watchdog import Beats, Pulse
+from sinks.database import answering, is_transient
 from sinks.outbox import publish_jobs
 from sinks.release import Rates, Step, release_step
 
@@ -34,11 +35,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Lead whenever the lock is free, until `stop`. Raises Transient when Postgres stays away."""
     publisher = AsyncPublisher(settings)
     lost_since: float | None = None
+    beats = Beats()
+    pulse = Pulse(settings, "scheduler", beats, answering(settings))
+    pulse.start()
     try:
         while not stop.is_set():
             started = time.monotonic()
             try:
-                await _lead(settings, publisher, stop)
+                await _lead(settings, publisher, stop, beats)
             except Exception as error:
                 if not _is_transient(error):
                     raise
@@ -47,25 +51,30 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 if time.monotonic() - lost_since > settings.stall_limit_s:
                     raise Transient("Postgres is away for too long") from error
                 log.warning("not leading: Postgres is away", error=_told(error))
+                beats.beat()
                 await waited(stop, RECONNECT_S)
     finally:
+        pulse.stop()
         await publisher.close()
 
 
-async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Event) -> None:
-    async with leadership(settings, stop) as leader:
+async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Event, beats: Beats) -> None:
+    async with leadership(settings, stop, beats) as leader:
         if leader is None:
             return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(leader.keep(stop))
-            tasks.create_task(_release(leader, publisher, settings, stop))
+            tasks.create_task(_release(leader, publisher, settings, stop, beats))
             tasks.create_task(Redelivery(leader, publisher, settings).run(stop))
             tasks.create_task(Upkeep(leader, settings).run(stop))
 
 
-async def _release(leader: Leader, publisher: AsyncPublisher, settings: Settings, stop: asyncio.Event) -> None:
+async def _release(
+    leader: Leader, publisher: AsyncPublisher, settings: Settings, stop: asyncio.Event, beats: Beats
+) -> None:
     rates = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
     while True:
+        beats.beat()
         started = time.monotonic()
         async with leader.turn() as connection:
             step = await release_step(connection, rates)

@@ -5,6 +5,7 @@ Every connection states who it is, bounds its statements, and notices a dead pee
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -12,10 +13,14 @@ import psycopg
 import psycopg_pool
 from psycopg.conninfo import make_conninfo
 
+from runtime.settings import Settings
+
 STATEMENT_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5
-_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-"""A peer that died without a word is noticed after 11 s."""
+_KEEPALIVE = {
+    "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000,
+}  # fmt: skip
+"""A peer that died without a word is noticed after 11 s, also where something was on its way to it."""
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = psycopg_pool.AsyncConnectionPool[Connection]
@@ -82,6 +87,21 @@ def _conninfo(url: str, application_name: str, session: dict[str, str] | None, s
         connect_timeout=CONNECT_TIMEOUT_S,
         **_KEEPALIVE,
     )
+
+
+def answering(settings: Settings) -> Callable[[], bool]:
+    """A question for a watchdog: whether Postgres answers a fresh connection. It blocks."""
+    url = settings.database_url.get_secret_value()
+
+    def answers() -> bool:
+        try:
+            with psycopg.connect(_conninfo(url, "campaigns-watchdog", None, STATEMENT_TIMEOUT_S)) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    return answers
 
 
 async def connect(

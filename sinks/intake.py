@@ -58,6 +58,8 @@ class Intake:
 
     def __init__(self, settings: Settings, group: str, topic: str, positions_of: PositionsOf) -> None:
         self.positions: dict[int, int] = {}
+        self.awaited: frozenset[int] = frozenset()
+        """Partitions assigned to us whose offsets Postgres has not said yet."""
         self._topic = topic
         self._positions_of = positions_of
         self._loop = asyncio.get_running_loop()
@@ -129,17 +131,19 @@ class Intake:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's name for it
             where = f"{message.topic()}/{message.partition()}"
             raise Misplaced(f"{where}: {error.str()}. Records were lost, or the topic was made anew; start again.")
-        if error.fatal():
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 - as an event it is not marked as fatal
             raise Transient(f"Kafka consumer: {error.str()}")
         log.warning("Kafka consumer", error=error.str())
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self.awaited = frozenset(p.partition for p in partitions)
         try:
             answer = self._starts(consumer, partitions)
         except Exception as error:  # noqa: BLE001 - raised by `take`; here librdkafka would swallow it
             self._failure = Transient(f"watermarks: {error}") if isinstance(error, KafkaException) else error
             return
         self.positions.update(answer)
+        self.awaited = frozenset()
         consumer.incremental_assign([TopicPartition(self._topic, p, offset) for p, offset in answer.items()])
         log.info("partitions assigned", offsets=dict(sorted(answer.items())))
 

@@ -20,12 +20,13 @@ from runtime.kafka import AsyncPublisher, PublishFailed
 from runtime.logs import mask_text
 from runtime.process import Transient
 from runtime.settings import Settings
+from runtime.watchdog import Beats, Watchdog
 from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.topics import Topic
 from sinks import offsets
 from sinks.batch import Applied, Numbers, apply_by_halves, apply_events, is_of_events
-from sinks.database import Connection, connect, is_transient
+from sinks.database import Connection, answering, connect, is_transient
 from sinks.dead_letters import DeadLetters, Refused
 from sinks.fold import Refusal
 from sinks.intake import Intake, Record, Watermarks
@@ -94,17 +95,28 @@ class Sink:
         self._dead_letters = DeadLetters(publisher, STAGE, settings.dead_letter_rate_max)
         self._numbers = Numbers()
         self._connection: Connection | None = None
+        self._beats = Beats()
 
     async def consume(self) -> None:
         """Be a member of the group until `stop`, or until another sink turns out to own what is ours."""
         intake = Intake(self._settings, STAGE, self._identity.topic, self._positions_of)
+        watchdog = Watchdog(
+            self._settings,
+            STAGE,
+            self._identity.topic,
+            lambda: intake.awaited.union(intake.positions),
+            beats=self._beats,
+            answers=answering(self._settings),
+        )
         await intake.open()
+        watchdog.start()
         try:
             while not self._stop.is_set():
                 records = await intake.take()
                 if records and not await self._store(intake, records):
                     return
         finally:
+            watchdog.stop()
             await intake.close()
 
     async def close(self) -> None:
@@ -128,8 +140,10 @@ class Sink:
                 if not (is_transient(error) or isinstance(error, PublishFailed)):
                     raise
                 tries += 1
+                self._beats.beat()  # it says that it waits: a fresh process would do no better
                 await self._wait(error, tries)
             else:
+                self._beats.beat()
                 intake.advance({partition: following for partition, (_, following) in moves.items()})
                 metrics.SINK_BATCH_SECONDS.observe(time.monotonic() - started)
                 return True
@@ -177,6 +191,7 @@ class Sink:
                 if self._stop.is_set():
                     raise Transient("stopped while Postgres was away") from error
                 tries += 1
+                self._beats.beat()
                 await self._wait(error, tries)
 
     async def _connected(self) -> Connection:

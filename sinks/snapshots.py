@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import structlog
 from confluent_kafka import KafkaException, Producer
 
 from runtime.kafka import producer_config
@@ -19,6 +20,8 @@ from schemas.stats import CampaignStats
 from schemas.topics import Topic
 
 TIMEOUT_S = 20.0
+
+log = structlog.get_logger(__name__)
 
 
 class NotPublished(Transient):
@@ -52,7 +55,10 @@ class SnapshotPublisher:
 
     async def close(self) -> None:
         """Wait for nothing: what is not committed is published by the next one."""
-        await asyncio.to_thread(self._producer.flush, 1.0)
+        try:
+            await asyncio.to_thread(self._producer.flush, 1.0)
+        except KafkaException as error:  # why it closes is known already, and must not be hidden by this
+            log.info("the producer could not flush", error=str(error))
 
     def _publish(self, snapshots: Sequence[CampaignStats]) -> None:
         try:

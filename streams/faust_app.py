@@ -23,8 +23,8 @@ from runtime import logs, metrics
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings
 from runtime.topics import require_topic
+from runtime.watchdog import Answers, Beats, Watchdog, always
 from streams.faust_credentials import credentials
-from streams.watchdog import Beats, Watchdog
 
 STOP_DEADLINE_S = 12.0
 """A batch in work may end and its offsets be committed. Faust itself would wait for a broker that is away; what follows
@@ -64,9 +64,17 @@ class Consumption:
 
 
 async def consume(
-    settings: Settings, stop: asyncio.Event, consumption: Consumption, handle: Handle, beats: Beats | None = None
+    settings: Settings,
+    stop: asyncio.Event,
+    consumption: Consumption,
+    handle: Handle,
+    beats: Beats | None = None,
+    answers: Answers = always,
 ) -> None:
-    """Consume until `stop`. `beats`: a stage that progresses without committing says so there."""
+    """Consume until `stop`. `beats`: a stage that progresses without committing says so there.
+
+    `answers`: whether what the handler needs is there; while it is not, standing still is no stall.
+    """
     app = _app(settings, consumption)
     batches = Batches(handle, stop, consumption.stage)
 
@@ -83,7 +91,9 @@ async def consume(
 
     source = app.topic(consumption.topic, key_serializer="raw", value_serializer="raw")
     app.agent(source, name=f"{consumption.stage}.agent", concurrency=1)(agent)
-    watchdog = Watchdog(settings, consumption, lambda: _assigned(app), beats)
+    watchdog = Watchdog(
+        settings, consumption.stage, consumption.topic, lambda: _assigned(app), beats=beats, answers=answers
+    )
     await _start(app, settings, consumption.topic)
     logs.quiet_libraries()
     watchdog.start()

@@ -16,6 +16,7 @@ from runtime.dead_letter_limit import DeadLetterLimit
 from runtime.kafka import AsyncPublisher
 from runtime.process import Transient
 from runtime.settings import Settings
+from runtime.watchdog import Beats
 from schemas import callback
 from schemas.jobs import SendJob
 from schemas.topics import Topic
@@ -27,7 +28,6 @@ from streams.sender_gate import Gate
 from streams.sender_intake import STAGE, Intake, Window
 from streams.sender_outbox import Outbox, Publisher
 from streams.sender_sends import Knobs, Sends
-from streams.watchdog import Beats
 
 DRAIN_S = 40.0
 """Sends in flight at the stop get this long: an answer takes 20 s at most, its settlement the rest."""
@@ -75,7 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         async with sending(settings, publisher, beats.beat) as sender:
             stopping = asyncio.create_task(_stop_when(stop, sender))
             try:
-                await consume(settings, stop, jobs, sender.intake.take, beats)
+                await consume(settings, stop, jobs, sender.intake.take, beats, database.answering(settings))
             finally:
                 stopping.cancel()
     finally:

@@ -20,8 +20,9 @@ REST_DEADLINE_S = 120.0
 COHORT = 20
 """Recovery is shown by so many messages claimed after the end of the fault whose delivery is in their rows."""
 
-EXPLAINED = (0, 75, -9)
-"""How a process may end here: told to, by its own word that something outside is missing, or by our SIGKILL."""
+EXPLAINED = (0, 75, -9, -15)
+"""How a process may end here: told to (-15: before it had begun), by its own word that something outside is missing,
+or by our SIGKILL."""
 
 RECOVERED = """
     SELECT count(*) FILTER (WHERE r.status NOT IN ('queued', 'sent', 'unknown')) >= %s
@@ -70,6 +71,7 @@ class Underway:
         world.api.activate(self.id)
         self._first: list[Person] = first
         self.load = Steady(str(world.api.client.base_url).rstrip("/"), self.id, crowd, per_s)
+        world.loads.append(self.load)
 
     def wait_until_flowing(self, messages: int) -> None:
         """Return when so many deliveries are in their rows: every process has work."""

@@ -10,10 +10,17 @@ from tests.faults.world import world as a_world
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
-    """Everything running, until a test leaves something broken."""
+def running_world() -> Iterator[World]:
+    """Everything running."""
     with a_world() as found:
         yield found
+
+
+@pytest.fixture
+def world(running_world: World) -> Iterator[World]:
+    """The world of all tests, without a load left over."""
+    yield running_world
+    running_world.unload()
 
 
 @pytest.fixture(scope="session")

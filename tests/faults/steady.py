@@ -42,6 +42,7 @@ class Steady:
         self._crowd = crowd
         self._per_s = per_s
         self._stopping = threading.Event()
+        self._abandoned = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="steady", daemon=True)
         self._thread.start()
@@ -52,6 +53,12 @@ class Steady:
         self._thread.join()
         if self._failure is not None:
             raise self._failure
+
+    def abandon(self) -> None:
+        """Add no more, whatever was asked for."""
+        self._abandoned = True
+        self._stopping.set()
+        self._thread.join()
 
     def _run(self) -> None:
         try:
@@ -75,7 +82,7 @@ class Steady:
 
     def _add(self, client: httpx.Client, some: list[Person]) -> None:
         body = {"phone_numbers": [_recipient(person) for person in some]}
-        while True:
+        while not self._abandoned:
             self.is_asking.set()
             try:
                 answer = client.post(self._url, json=body)

@@ -28,6 +28,7 @@ from stack.ports import free_ports
 from stack.supervisor import Child, Event, Supervisor
 from tests.faults.proxy import Proxy
 from tests.faults.servers import KafkaServer, PostgresServer, folder_for_servers
+from tests.faults.steady import Steady
 
 ROOT = Path(__file__).parents[2]
 NUMBER_ID = "106540352242922"
@@ -83,6 +84,15 @@ class World:
     environment: Mapping[str, str] = field(repr=False)
     folder: Path
     events: list[Event]
+    loads: list[Steady] = field(default_factory=list)
+    """Every load ever put on it; who fails must not leave one behind."""
+
+    def unload(self) -> None:
+        """End every load, also of a test that failed, and mend what it left broken."""
+        for proxy in self.dependencies.values():
+            proxy.mend()
+        while self.loads:
+            self.loads.pop().abandon()
 
     @property
     def dependencies(self) -> dict[str, Proxy]:

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from runtime.process import Transient
+from runtime.watchdog import Clocks
 from streams.faust_app import Batches, Record
-from streams.watchdog import Clocks
 
 RECORDS = [Record("t", 0, 0, None, b"")]
 

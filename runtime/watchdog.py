@@ -1,7 +1,8 @@
-"""Ends a consumer that lives but no longer consumes: lag, no movement, and a broker that answers.
+"""Ends a process that lives but no longer works, so that the supervisor starts a fresh one.
 
-A thread with a consumer of its own, which asks for the group's offsets and never joins it. An unreachable broker is no
-stall: it resets the clocks.
+`Watchdog` watches a consumer: lag, no movement, and dependencies that answer. `Pulse` watches a loop that should come
+round. Both are threads, because what they watch may be the event loop. A dependency that is away is no stall: it resets
+the clocks. So is a machine that slept, or a process that was frozen: only time in which the watcher itself ran counts.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -20,11 +20,16 @@ from runtime.kafka import consumer_config
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import Settings
 
-if TYPE_CHECKING:
-    from streams.faust_app import Consumption
-
 LOOKS_PER_LIMIT = 6
 BROKER_TIMEOUT_S = 5.0
+
+Answers = Callable[[], bool]
+"""Whether what the process depends on, beside Kafka, answers a fresh connection. May block for some seconds."""
+
+
+def always() -> bool:
+    """For a process that needs Kafka alone."""
+    return True
 
 
 class Beats:
@@ -71,18 +76,22 @@ class Watchdog:
     def __init__(
         self,
         settings: Settings,
-        consumption: Consumption,
+        stage: str,
+        topic: str,
         assigned: Callable[[], frozenset[int]],
+        *,
         beats: Beats | None = None,
+        answers: Answers = always,
         end: Callable[[int], object] = os._exit,
     ) -> None:
         self._limit_s = settings.stall_limit_s
-        self._topic = consumption.topic
-        self._stage = consumption.stage
-        self._config = consumer_config(settings, consumption.stage)
+        self._topic = topic
+        self._stage = stage
+        self._config = consumer_config(settings, stage)
         self._config.pop("group.instance.id", None)  # it never joins
         self._assigned = assigned
         self._beats = beats
+        self._answers = answers
         self._end = end
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -96,36 +105,89 @@ class Watchdog:
         self._stopping.set()
 
     def _watch(self) -> None:
-        log = structlog.get_logger("watchdog")
         clocks = Clocks()
         consumer = Consumer(self._config)
+        interval_s = self._limit_s / LOOKS_PER_LIMIT
+        watched_s, last = 0.0, time.monotonic()
         try:
-            while not self._stopping.wait(self._limit_s / LOOKS_PER_LIMIT):
+            while not self._stopping.wait(interval_s):
+                now = time.monotonic()
+                watched_s += min(now - last, interval_s + 2 * BROKER_TIMEOUT_S)
+                last = now
                 try:
-                    stalled_s = self._look(consumer, clocks)
+                    stalled_s = self._look(consumer, clocks, watched_s)
                 except KafkaException:
                     clocks.reset()
                     continue
-                if stalled_s > self._limit_s and not self._stopping.is_set():
-                    log.error("stalled: lag, and no progress", stage=self._stage, stalled_s=round(stalled_s, 1))
-                    self._end(EXIT_TRANSIENT)
+                if stalled_s <= self._limit_s or self._stopping.is_set():
+                    continue
+                if not self._answers():
+                    clocks.reset()
+                    continue
+                _tell(self._stage, "stalled: lag, and no progress", stalled_s)
+                self._end(EXIT_TRANSIENT)
         finally:
             consumer.close()
 
-    def _look(self, consumer: Consumer, clocks: Clocks) -> float:
+    def _look(self, consumer: Consumer, clocks: Clocks, watched_s: float) -> float:
         """The longest stall of our partitions."""
         partitions = self._assigned()
         clocks.keep(partitions)
         if not partitions:
             return 0.0
-        now = time.monotonic()
         places = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
         longest = 0.0
         for place in consumer.committed(places, timeout=BROKER_TIMEOUT_S):
             low, end = consumer.get_watermark_offsets(place, timeout=BROKER_TIMEOUT_S)
             committed = max(place.offset, low)  # nothing committed yet is negative
             metrics.LAG_RECORDS.labels(self._topic, str(place.partition)).set(end - committed)
-            longest = max(longest, clocks.stalled_for(place.partition, committed, end, now))
-        if self._beats is not None and now - self._beats.last <= self._limit_s:
+            longest = max(longest, clocks.stalled_for(place.partition, committed, end, watched_s))
+        if self._beats is not None and time.monotonic() - self._beats.last <= self._limit_s:
             return 0.0
         return longest
+
+
+class Pulse:
+    """Watches a loop that beats at each round, and ends the process with 75 when it stands while all answers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stage: str,
+        beats: Beats,
+        answers: Answers,
+        end: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._limit_s = settings.stall_limit_s
+        self._stage = stage
+        self._beats = beats
+        self._answers = answers
+        self._end = end
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="pulse", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching. Does not wait."""
+        self._stopping.set()
+
+    def _watch(self) -> None:
+        interval_s = self._limit_s / LOOKS_PER_LIMIT
+        seen, looks = self._beats.last, 0
+        while not self._stopping.wait(interval_s):
+            looks = looks + 1 if self._beats.last == seen else 0
+            seen = self._beats.last
+            if looks < LOOKS_PER_LIMIT:
+                continue
+            if not self._answers():
+                looks = 0
+            elif not self._stopping.is_set():
+                _tell(self._stage, "stalled: no round", looks * interval_s)
+                self._end(EXIT_TRANSIENT)
+
+
+def _tell(stage: str, said: str, stalled_s: float) -> None:
+    structlog.get_logger("watchdog").error(said, stage=stage, stalled_s=round(stalled_s, 1))

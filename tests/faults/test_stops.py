@@ -1,0 +1,67 @@
+"""Every process ends in time when told to, whatever hangs; one that stands still ends by itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from stack.supervisor import STOP_DEADLINE_S
+from tests.faults.campaign import Struck
+from tests.faults.steady import Crowd
+from tests.faults.story import survived, under_load
+from tests.faults.strikes import BOTH, in_the_middle
+from tests.faults.world import NAMES, STALL_LIMIT_S, World, eventually
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+STALLED = "stalled: lag, and no progress"
+
+
+@pytest.mark.parametrize("dependencies", [("kafka",), ("postgres",), ("cloud",), ("kafka", "postgres", "cloud")])
+def test_every_process_ends_in_time_while_dependencies_hang(
+    world: World, crowd: Crowd, dependencies: tuple[str, ...]
+) -> None:
+    """All of them at once; the supervisor would kill one that takes longer, and that shows as -9."""
+    underway = under_load(world, crowd, f"stop while {dependencies} hang")
+    in_flight = in_the_middle(world, underway, "sink")
+    for dependency in dependencies:
+        world.dependencies[dependency].hang()
+    before = len(world.events)
+    try:
+        with ThreadPoolExecutor(len(NAMES)) as threads:
+            took_s = dict(zip(NAMES, threads.map(lambda name: _restart_s(world, name), NAMES), strict=True))
+    finally:
+        for dependency in dependencies:
+            world.dependencies[dependency].mend()
+    print(json.dumps({"hanging": dependencies, "stopped_in_s": took_s}))
+    ended = {event.name: event.code for event in world.events[before:] if event.what == "ended"}
+    assert set(ended) == set(NAMES)
+    assert {name: code for name, code in ended.items() if code not in (0, 75)} == {}
+    assert max(took_s.values()) <= STOP_DEADLINE_S
+    survived(underway, Struck(time.time(), in_flight, unknown_max=2 * BOTH))
+
+
+def _restart_s(world: World, name: str) -> float:
+    """Tell one process to stop; how long it took to end."""
+    before = len(world.events)
+    started = time.monotonic()
+    world.supervisor.restart(name)
+    eventually(
+        lambda: any(event.name == name and event.what == "ended" for event in world.events[before:]),
+        f"{name} ends",
+        STOP_DEADLINE_S + 10.0,
+    )
+    return round(time.monotonic() - started, 1)
+
+
+def test_a_sink_that_stands_still_while_all_answers_ends_and_is_started_again(world: World, crowd: Crowd) -> None:
+    underway = under_load(world, crowd, "a sink stands still")
+    in_flight = in_the_middle(world, underway, "sink")
+    with world.extra("sink-3", "stuck") as extra:
+        eventually(lambda: extra.restarts_of("sink-3") > 0, "it ends by itself", 3 * STALL_LIMIT_S + 30.0)
+        assert STALLED in world.log("sink-3")
+        ended = [event.code for event in world.events if event.name == "sink-3" and event.what == "ended"]
+        assert ended[-1] == 75
+    survived(underway, Struck(time.time(), in_flight))

@@ -167,11 +167,11 @@ class Sends:
         if answer.event is not None:
             outboxed = Outboxed(claim.recipient_id, claim.attempt, answer.verdict.value, answer.event)
             await self._outbox.publish(outboxed)
-        elif answer.verdict is Verdict.EXPIRED:  # the lease is over, and surely nothing was sent
+        elif answer.verdict in (Verdict.EXPIRED, Verdict.LOST):
+            # The lease is over, or the sweep was faster than the renewal: surely nothing was sent. The ledger takes it
+            # over nothing and over the sweep's `unknown` only, so a claim that is not ours any more stays as it is.
             event = self._event(job, EventKind.EXPIRED, not_before=self._now())
             await self._outbox.settle(_settlement(claim, event))
-        else:
-            _log.warning("a claim was lost", to=mask_phone(job.phone_number), attempt=job.attempt)
 
     async def _post(self, job: SendJob) -> Outcome:
         started = time.perf_counter()

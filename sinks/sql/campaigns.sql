@@ -121,14 +121,16 @@ ORDER BY r.id FOR NO KEY UPDATE OF r
 
 -- name: skip_cancelled
 -- Skip held people of a cancelled campaign by an attempt of its own, tell it, and give the budget back. A claimed one is
--- the sender's; a last attempt that waits cannot be raised, so it fails.
+-- the sender's; a last attempt that waits cannot be raised, so it fails. An unclaimed attempt that hides behind an older
+-- one's `sent` is skipped too: the older one may fail yet, and its release is gone then.
 WITH held AS MATERIALIZED (
     SELECT r.id, r.attempt = 62 AND r.next_attempt_at IS NOT NULL AS is_exhausted
     FROM campaign_recipients AS r
     WHERE r.id = ANY (%(ids)s::uuid[]) AND (
         r.status = 'pending' OR r.next_attempt_at IS NOT NULL
-        OR (r.status = 'queued' AND NOT EXISTS (
-                SELECT FROM send_ledger AS l WHERE l.recipient_id = r.id AND l.attempt = r.attempt)))
+        OR ((r.status = 'queued' OR r.status = 'sent' AND EXISTS (
+                SELECT FROM releases AS rel WHERE rel.recipient_id = r.id AND rel.attempt = r.attempt))
+            AND NOT EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = r.id AND l.attempt = r.attempt)))
 ), changed AS (
     UPDATE campaign_recipients AS r SET
         attempt           = least(62, r.attempt + 1),
@@ -142,13 +144,13 @@ WITH held AS MATERIALIZED (
         failure_class     = CASE WHEN is_exhausted THEN 'never' ELSE r.failure_class END,
         failure_backoff_s = CASE WHEN is_exhausted THEN 0 ELSE r.failure_backoff_s END
     FROM held WHERE r.id = held.id
-    RETURNING r.id, r.attempt, r.status, r.failed_at, r.failure_text, r.failure_class
+    RETURNING r.id, r.attempt, r.status, r.skipped_attempt, r.failed_at, r.failure_text, r.failure_class
 ), told AS (
     INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                              outcome, outcome_at, event)
     SELECT id, attempt, %(campaign)s, current_date, clock_timestamp(), gen_random_uuid(), clock_timestamp(), 'skipped',
            clock_timestamp(), ledger_event('skipped', %(campaign)s, id, attempt, %(producer)s, 'campaign_cancelled')
-    FROM changed WHERE status = 'skipped'
+    FROM changed WHERE skipped_attempt = attempt
     ON CONFLICT DO NOTHING
 ), exhausted AS (
     -- The last attempt has its row here already, and what that told is applied, or it would not be due: now its failure is told.
@@ -172,7 +174,8 @@ WITH held AS MATERIALIZED (
         SELECT FROM send_ledger AS l WHERE l.recipient_id = deleted.recipient_id AND l.attempt = deleted.attempt)
     HAVING count(*) > 0
 )
-SELECT count(*) FROM changed LEFT JOIN given ON true
+-- One row, even where nobody was skipped: a join from no rows would not give back what was deleted.
+SELECT counted.n FROM (SELECT count(*) AS n FROM changed) AS counted LEFT JOIN given ON true
 
 -- name: complete_campaigns
 -- Complete active campaigns in which nobody waits for anything, nor has been unknown for less than the time given.

@@ -473,7 +473,8 @@ $$;
 -- Claims or refuses attempts. Verdicts: claimed; expired, skipped (refused for good, with the event, settled in the
 -- ledger); paused (nothing written); stale (not the newest attempt, or answered meanwhile: nothing to do); held (claimed
 -- or refused before, by somebody else). A second call with the same token finds what the first one did, so a claim whose
--- answer was lost is read back by repeating it.
+-- answer was lost is read back by repeating it, also where the sweep has declared it unknown meanwhile: its owner posted
+-- nothing, sees that the lease is over, and says so.
 CREATE FUNCTION claim_attempts(
     in_token uuid, recipients uuid[], attempts smallint[], deadlines timestamptz[], lease_s double precision,
     in_producer text
@@ -498,7 +499,7 @@ BEGIN
         FROM jobs LEFT JOIN send_ledger AS l ON l.recipient_id = jobs.id AND l.attempt = jobs.n
     ), decided AS MATERIALIZED (
         SELECT judged.*, CASE
-            WHEN judged.token = in_token AND judged.outcome IS NULL THEN 'claimed'
+            WHEN judged.token = in_token AND coalesce(judged.outcome, 'unknown') = 'unknown' THEN 'claimed'
             WHEN judged.token = in_token AND judged.published_at IS NULL THEN judged.outcome
             WHEN judged.token IS NOT NULL THEN 'held'
             WHEN judged.refusal IS NULL THEN 'claimed'

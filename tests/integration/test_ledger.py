@@ -70,6 +70,23 @@ async def test_a_lost_answer_is_read_back_by_its_token(world: World) -> None:
     assert await world.budget_used() == 99
 
 
+@pytest.mark.parametrize("is_published", [False, True])
+async def test_a_lost_answer_is_read_back_after_the_sweep_and_settled_as_not_sent(
+    world: World, is_published: bool
+) -> None:
+    jobs, token = await world.release(1), uuid4()
+    first = await ledger.claim(world.connection, token, jobs, 0)
+    declared = await ledger.declare_unknown(world.connection, 10)
+    if is_published:
+        await ledger.mark_published(world.connection, declared)
+    assert await ledger.claim(world.connection, token, jobs, 0) == first
+    claim = Claim(jobs[0].recipient_id, 1, token)
+    assert (await ledger.renew(world.connection, [claim], 45))[claim.key].verdict is Verdict.LOST
+    settled = Settlement(claim, "expired", _event(EventKind.UNKNOWN, claim, world.campaign))
+    assert await ledger.settle(world.connection, [settled]) == {claim.key}
+    assert await world.budget_used() == 99
+
+
 @pytest.mark.parametrize(
     ("sql", "verdict", "reason"),
     [

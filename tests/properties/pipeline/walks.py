@@ -25,6 +25,7 @@ PRELUDES: tuple[tuple[str, ...], ...] = (
     (*_REPEATED, "webhook sent", "apply the next"),
     (*_POSTED, "post: accepted", "settle", "publish", "mark"),
     (*_POSTED, "3 s pass", "renew"),
+    (*_POSTED[:4], "lose claim's answer", "50 s pass", "sweep declares unknown"),
 )  # fmt: skip
 """How walks begin, in turn: what takes many steps to come to is where they look closest."""
 

@@ -1,0 +1,319 @@
+"""The model's rules against the SQL: histories of the model, call by call, through the product's statements.
+
+The model walks and every call on its tables is recorded, with what it answered and what the tables held after it. The
+same calls then go to a real Postgres, whose clock is the model's: a `clock_timestamp()` and a `now()` of our own come
+first in the search path. What differs, in an answer or in a row, is a rule that one of the two does not have.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.facts import NOTHING
+from schemas.events import RecipientEvent
+from schemas.jobs import SendJob
+from schemas.model import RecipientId
+from sinks import batch, closing, ledger, recipients, release
+from sinks.database import Connection, connect
+from sinks.ledger import Claim, Outboxed, Settlement
+from sinks.statements import load
+from tests.properties.pipeline.ledger import LedgerRow
+from tests.properties.pipeline.rows import CAMPAIGN, START, Key, counted
+from tests.properties.pipeline.tables import Tables
+from tests.properties.pipeline.walks import PRELUDES, Pipeline
+
+HISTORIES = 24
+STEPS = 30
+FAR_OFFSET = 1_000_000
+CLOCK = """
+CREATE FUNCTION the_model.{}() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS $$ SELECT current_setting('the_model.now')::timestamptz $$
+"""
+EMPTY = """
+DELETE FROM releases; DELETE FROM send_ledger; DELETE FROM messages; DELETE FROM subscriptions;
+DELETE FROM campaign_recipients; DELETE FROM campaign_days; DELETE FROM double_sends;
+DELETE FROM campaign_counters; DELETE FROM campaign_counter_deltas; DELETE FROM marketing_campaigns
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call on the model's tables."""
+
+    name: str
+    now: datetime
+    values: tuple[Any, ...]
+    campaign: str
+    """Its state before the call: an operator's acts are not calls."""
+    answer: Any
+    after: Tables
+
+
+RECORDED = frozenset({
+    "release_due", "record_published", "forget_answered", "claim_attempts", "renew_claims", "settle_attempts",
+    "mark_published", "declare_unknown", "skip_cancelled", "complete_campaigns", "reopen_campaigns", "apply_events",
+})  # fmt: skip
+
+
+class Recorder:
+    """Tables that remember every call."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.calls: list[Call] = []
+        self._world = pipeline.world
+        self._tables = pipeline.world.tables
+        pipeline.world.tables = self  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._tables, name)
+        if name not in RECORDED:
+            return found
+
+        def call(*values: Any) -> Any:
+            campaign = self._tables.campaign
+            answer = found(*values)
+            self.calls.append(Call(name, self._world.now, values, campaign, *copy.deepcopy((answer, self._tables))))
+            return answer
+
+        return call
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "campaign":
+            self._tables.campaign = str(value)
+        else:
+            object.__setattr__(self, name, value)
+
+
+SCRIPTS: tuple[tuple[str, ...], ...] = (
+    (*PRELUDES[2], "cancel", "skip cancelled", "webhook failed", "apply the next"),
+    (*PRELUDES[1], "webhook delivered", "apply the next", "cancel", "skip cancelled"),
+    (*PRELUDES[5], "claim", "hear claim", "permit", "renew", "settle"),
+    (*PRELUDES[5], "3 s pass", "sweep publishes", "claim", "hear claim", "permit", "renew", "settle"),
+)
+"""What chance comes to seldom, and what once went wrong."""
+
+
+def history(seed: int, script: tuple[str, ...] = (), steps: int = STEPS) -> list[Call]:
+    """A walk of the model and its fair end, as calls."""
+    random = Random(seed)
+    pipeline = Pipeline(random, people=1 + seed % 2)
+    recorder = Recorder(pipeline)
+    pipeline.begin(script or PRELUDES[seed % len(PRELUDES)])
+    assert len(pipeline.trace) >= len(script), "the script does not play"
+    for _ in range(steps):
+        moves = list(pipeline.moves())
+        pipeline.do(random.choices(moves, [move.weight for move in moves])[0])
+    pipeline.finish()
+    return recorder.calls
+
+
+class Sql:
+    """The same calls on Postgres."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def rows(self, sql: Any, *values: object) -> list[tuple[Any, ...]]:
+        cursor = await self.connection.execute(sql, values)
+        return await cursor.fetchall() if cursor.description else []
+
+    async def begin(self, people: Sequence[RecipientId]) -> None:
+        for statement in EMPTY.split(";"):
+            await self.rows(statement)
+        await self.rows(
+            "INSERT INTO marketing_campaigns"
+            " (id, name, template_name, language_code, phone_number_id, status, created_at)"
+            " VALUES (%s, 'c', 't', 'en', '1', 'active', %s)",
+            CAMPAIGN,
+            START,
+        )
+        await self.rows("INSERT INTO campaign_days (campaign_id, day) VALUES (%s, '2026-03-01')", CAMPAIGN)
+        for person in people:
+            await self.rows(
+                "INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, created_at)"
+                " VALUES (%s, %s, %s, %s, %s)",
+                person,
+                CAMPAIGN,
+                _phone(person),
+                START,
+                START,
+            )
+
+    async def surroundings(self, call: Call) -> None:
+        """The clock, and what an operator or a person did before this call."""
+        await self.rows("SELECT set_config('the_model.now', %s, false)", call.now.isoformat())
+        await self.rows(
+            "UPDATE marketing_campaigns SET status = %s, pause_reason = %s",
+            call.campaign,
+            "test" if call.campaign == "paused" else None,
+        )
+        for person in call.after.opted_out:
+            await self.rows(
+                "INSERT INTO subscriptions (person, source, subscribed, occurred_at)"
+                " VALUES (%s, 'operator', false, %s) ON CONFLICT DO NOTHING",
+                _phone(person),
+                call.now,
+            )
+
+    async def do(self, call: Call) -> Any:
+        return await getattr(self, call.name)(*call.values)
+
+    async def release_due(self, now: datetime, send_before: datetime) -> list[Key]:
+        values = {"campaign": CAMPAIGN, "day": "2026-03-01", "share": 100, "number": "1", "send_before": send_before}
+        cursor = await self.connection.execute(load("release")["release_due"], {**values, "producer": ""})
+        released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[4] == "queued"]
+        for key in released:  # its default is the server's own clock
+            await self.rows("UPDATE releases SET released_at = %s WHERE (recipient_id, attempt) = (%s, %s)", now, *key)
+        return sorted(released)
+
+    async def record_published(self, key: Key, offset: int, _now: datetime) -> None:
+        await release.record_published(self.connection, [_job(key, START)], [(0, offset)])
+
+    async def forget_answered(self, _now: datetime, older_than_s: float) -> None:
+        await release.forget_answered(self.connection, older_than_s, 100)
+
+    async def claim_attempts(
+        self, key: Key, token: UUID, deadline: datetime, lease_s: float, _now: datetime
+    ) -> tuple[str, RecipientEvent | None]:
+        answers = await ledger.claim(self.connection, token, [_job(key, deadline)], lease_s)
+        return answers[key].verdict.value, _event(answers[key].event)
+
+    async def renew_claims(
+        self, key: Key, token: UUID, lease_s: float, _now: datetime
+    ) -> tuple[str, RecipientEvent | None]:
+        answers = await ledger.renew(self.connection, [Claim(*key, token)], lease_s)
+        return answers[key].verdict.value, _event(answers[key].event)
+
+    async def settle_attempts(self, key: Key, token: UUID, event: RecipientEvent, _now: datetime) -> bool:
+        settlement = Settlement(Claim(*key, token), event.kind.value, event.model_dump_json(), event.wamid)
+        return bool(await ledger.settle(self.connection, [settlement]))
+
+    async def mark_published(self, key: Key, outcome: str) -> None:
+        await ledger.mark_published(self.connection, [Outboxed(*key, outcome, "")])
+
+    async def declare_unknown(self, _now: datetime) -> list[Key]:
+        declared = await ledger.declare_unknown(self.connection, 100)
+        return sorted((RecipientId(each.recipient_id), each.attempt) for each in declared)
+
+    async def skip_cancelled(self, _now: datetime) -> int:
+        found = await closing.find_cancelled(self.connection)
+        return (await closing.skip_chunk(self.connection, found[0], 100)).skipped if found else 0
+
+    async def complete_campaigns(self, _now: datetime, unknown_s: float) -> bool:
+        return bool(await closing.complete(self.connection, unknown_s))
+
+    async def reopen_campaigns(self) -> bool:
+        return bool(await closing.reopen(self.connection))
+
+    async def apply_events(self, events: Sequence[RecipientEvent], _now: datetime) -> None:
+        async with self.connection.transaction():
+            applied = await batch.apply_events(self.connection, events, batch.Numbers())
+        assert not applied.refused
+
+    async def state(self, people: Sequence[RecipientId]) -> dict[str, Any]:
+        """What the tables hold."""
+        facts = await recipients.read_facts(self.connection, people)
+        derived = "SELECT id, status, next_attempt_at, retry_count FROM campaign_recipients ORDER BY id"
+        unclaimed = await release.find_unclaimed(self.connection, {0: FAR_OFFSET}, release.Patience(), 100)
+        return {
+            "facts": {person: facts.get(person, NOTHING) for person in people},
+            "derived": await self.rows(derived),
+            "ledger": await self.rows(
+                "SELECT recipient_id, attempt, send_before, lease_until, outcome, published_at IS NOT NULL"
+                " FROM send_ledger ORDER BY 1, 2"
+            ),
+            "releases": await self.rows(
+                "SELECT recipient_id, attempt, send_before, publish_count FROM releases ORDER BY 1, 2"
+            ),
+            "used": await self.rows("SELECT sum(used)::integer FROM campaign_days"),
+            "campaign": await self.rows("SELECT status FROM marketing_campaigns"),
+            "unclaimed": sorted((job.recipient_id, job.attempt) for job in unclaimed),
+            "counters": await self.rows(
+                "SELECT dimension || '/' || key, sum(n)::integer FROM campaign_counter_deltas"
+                " WHERE dimension IN ('status', 'funnel') GROUP BY 1 HAVING sum(n) <> 0 ORDER BY 1"
+            ),
+        }
+
+
+def modelled(tables: Tables, now: datetime) -> dict[str, Any]:
+    """What the model's tables hold, in the same form."""
+    counters = sum((counted(row) for row in tables.rows.values()), start=type(tables.counters)())
+    return {
+        "facts": {person: row.facts for person, row in tables.rows.items()},
+        "derived": [(p, r.status.value, r.due_at, _retries(r.facts)) for p, r in sorted(tables.rows.items())],
+        "ledger": [(*key, *_ledger_row(held)) for key, held in sorted(tables.ledger.items())],
+        "releases": [(*k, r.send_before, r.publish_count) for k, r in sorted(tables.releases.items())],
+        "used": [(tables.used,)],
+        "campaign": [(tables.campaign,)],
+        "unclaimed": sorted(tables.find_unclaimed(now, FAR_OFFSET)),
+        "counters": sorted((key, n) for key, n in counters.items() if n),
+    }
+
+
+def _retries(facts: Any) -> int:
+    return int((facts.failed_attempts & ~facts.held_back_attempts).bit_count())
+
+
+def _ledger_row(held: LedgerRow) -> tuple[Any, ...]:
+    return (held.send_before, held.lease_until, held.outcome, held.is_published)
+
+
+def _phone(person: RecipientId) -> str:
+    return str(15_550_000_000 + person.int)
+
+
+def _event(stated: str | None) -> RecipientEvent | None:
+    return RecipientEvent.model_validate_json(stated).model_copy(update={"producer": ""}) if stated else None
+
+
+def _job(key: Key, send_before: datetime) -> SendJob:
+    return SendJob(
+        campaign_id=CAMPAIGN,
+        recipient_id=key[0],
+        attempt=key[1],
+        phone_number_id="1",
+        phone_number=_phone(key[0]),
+        template_name="t",
+        language_code="en",
+        send_before=send_before,
+    )
+
+
+def _plain(answer: Any) -> Any:
+    return sorted(answer) if isinstance(answer, list) else answer
+
+
+async def follow(url: str, histories: Sequence[list[Call]]) -> None:
+    """Each history, call by call, on Postgres; after each call both hold the same."""
+    async with await connect(url, application_name="test-clock") as admin:
+        await admin.execute("CREATE SCHEMA the_model")
+        for name in ("clock_timestamp", "now"):
+            await admin.execute(CLOCK.format(name).encode())
+    path = {"search_path": "the_model,pg_catalog,public"}
+    async with await connect(url, application_name="test-model", session=path) as connection:
+        sql = Sql(connection)
+        for number, calls in enumerate(histories):
+            people = sorted(calls[0].after.rows)
+            await sql.begin(people)
+            for place, call in enumerate(calls):
+                await sql.surroundings(call)
+                where = f"history {number}, call {place}: {call.name}{call.values}"
+                assert await sql.do(call) == _plain(call.answer), where
+                assert await sql.state(people) == modelled(call.after, call.now), where
+
+
+@pytest.mark.parametrize("part", range(2))
+async def test_the_sql_answers_and_holds_what_the_model_does(database_url: str, part: int) -> None:
+    await follow(database_url, [history(seed) for seed in range(part, HISTORIES, 2)])
+
+
+async def test_the_sql_follows_what_once_went_wrong(database_url: str) -> None:
+    await follow(database_url, [history(0, script, steps=0) for script in SCRIPTS])

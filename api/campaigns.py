@@ -17,6 +17,7 @@ from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from sinks import campaigns, stats
 from sinks.campaigns import NewCampaign, UnknownCampaign
+from sinks.clock import read_clock
 from sinks.database import Connection
 
 router = APIRouter(prefix="/api/marketing/campaigns", tags=["campaigns"])
@@ -54,30 +55,28 @@ async def read_campaign(campaign_id: UseCampaignId, connection: UseConnection) -
 
 
 @router.post("/{campaign_id}/activate")
-async def activate(campaign_id: UseCampaignId, services: UseServices, connection: UseConnection) -> CampaignOut:
+async def activate(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
     """Plan everybody over the days, and start sending."""
-    return await _act(campaign_id, Action.ACTIVATE, services, connection)
+    return await _act(campaign_id, Action.ACTIVATE, connection)
 
 
 @router.post("/{campaign_id}/pause")
-async def pause(
-    campaign_id: UseCampaignId, services: UseServices, connection: UseConnection, body: PauseIn | None = None
-) -> CampaignOut:
+async def pause(campaign_id: UseCampaignId, connection: UseConnection, body: PauseIn | None = None) -> CampaignOut:
     """Stop within two seconds; what was not sent waits for the resume."""
     reason = (body or PauseIn()).reason
-    return await _act(campaign_id, Action.PAUSE, services, connection, reason)
+    return await _act(campaign_id, Action.PAUSE, connection, reason)
 
 
 @router.post("/{campaign_id}/resume")
-async def resume(campaign_id: UseCampaignId, services: UseServices, connection: UseConnection) -> CampaignOut:
+async def resume(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
     """Go on after a pause."""
-    return await _act(campaign_id, Action.RESUME, services, connection)
+    return await _act(campaign_id, Action.RESUME, connection)
 
 
 @router.post("/{campaign_id}/cancel")
-async def cancel(campaign_id: UseCampaignId, services: UseServices, connection: UseConnection) -> CampaignOut:
+async def cancel(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
     """Stop for ever: who still waits is skipped. What was sent keeps its statuses."""
-    return await _act(campaign_id, Action.CANCEL, services, connection)
+    return await _act(campaign_id, Action.CANCEL, connection)
 
 
 @router.get("/{campaign_id}/stats", tags=["stats"])
@@ -92,9 +91,8 @@ async def read_stats(campaign_id: UseCampaignId, connection: UseConnection) -> C
 async def _act(
     campaign_id: UUID,
     action: Action,
-    services: UseServices,
     connection: UseConnection,
     reason: str = campaigns.PAUSED_BY_OPERATOR,
 ) -> CampaignOut:
-    done = await campaigns.act(connection, campaign_id, action, services.clock(), reason)
+    done = await campaigns.act(connection, campaign_id, action, await read_clock(connection), reason)
     return CampaignOut.model_validate(done)

@@ -21,6 +21,7 @@ from domain.phone_numbers import InvalidPhoneNumber, normalise
 from domain.status import Status
 from sinks import campaigns
 from sinks.campaigns import NewRecipient
+from sinks.clock import read_clock
 from sinks.database import Connection
 from sinks.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
 
@@ -36,14 +37,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @router.post("", response_model=RecipientsAdded)
-async def add_recipients(
-    campaign_id: UseCampaignId, body: RecipientsIn, services: UseServices, once: UseOnce
-) -> JSONResponse:
+async def add_recipients(campaign_id: UseCampaignId, body: RecipientsIn, once: UseOnce) -> JSONResponse:
     """Add people. Invalid and repeated numbers are reported one by one, the others go in."""
     people, refused, repeated = await asyncio.to_thread(_judge, body.phone_numbers)
 
     async def add(connection: Connection) -> RecipientsAdded:
-        added = await campaigns.add_recipients(connection, campaign_id, list(people.values()), services.clock())
+        now = await read_clock(connection)
+        added = await campaigns.add_recipients(connection, campaign_id, list(people.values()), now)
         known = [
             Refused(index=index, value=person.phone_number, reason="already_in_campaign")
             for index, person in people.items()

@@ -284,7 +284,9 @@ async def test_a_throttle_that_lasts_is_deferred_and_gives_the_budget_back(
 async def test_waiting_for_a_throttle_is_no_stall(database_url: str) -> None:
     """A window full of throttled sends commits nothing; the watchdog must hear that this is intended."""
     beats: list[int] = []
-    async with a_bench(database_url, progressed=lambda: beats.append(1), send_window=2, lease_s=2, send_timeout_s=1) as bench:
+    async with a_bench(
+        database_url, progressed=lambda: beats.append(1), send_window=2, lease_s=2, send_timeout_s=1
+    ) as bench:
         bench.sender.sends._gate.throttled("1", ThrottleScope.NUMBER, 2.0)
         monitored = bench.sender.sends.send(*await bench.a_claim())
         sending = asyncio.create_task(monitored)

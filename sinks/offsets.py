@@ -21,6 +21,9 @@ MOVED_STATE = "CS001"
 """The SQLSTATE that advance_sink_offset raises."""
 
 
+REMEDY = "If the topic is meant as it is, `campaigns sink --accept-topic` applies it from its beginning."
+
+
 class Misplaced(Exception):
     """A stored offset does not fit the topic, so records were lost or the topic is another one. No restart helps."""
 
@@ -106,11 +109,10 @@ def _check(
 ) -> None:
     low, high = watermarks
     where = f"{identity.topic}/{partition}"
-    remedy = "If the topic is meant as it is, `campaigns sink --accept-topic` applies it from its beginning."
     if stored != (identity.cluster_id, identity.topic_id):
-        raise Misplaced(f"{where} is not the topic that offset {offset} was stored for: it was made anew. {remedy}")
+        raise Misplaced(f"{where} is not the topic that offset {offset} was stored for: it was made anew. {REMEDY}")
     if offset < low:
-        raise Misplaced(f"{where}: offsets {offset} to {low - 1} were deleted before they were applied. {remedy}")
+        raise Misplaced(f"{where}: offsets {offset} to {low - 1} were deleted before they were applied. {REMEDY}")
     if offset > high:
-        said = f"{where}: the stored offset {offset} is beyond the end, {high}: records were lost. {remedy}"
+        said = f"{where}: the stored offset {offset} is beyond the end, {high}: records were lost. {REMEDY}"
         raise BeyondEnd(said, partition, offset)

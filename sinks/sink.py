@@ -33,6 +33,9 @@ from sinks.intake import Intake, Record, Watermarks
 from sinks.topic_identity import identify, watermarks
 
 STAGE = "sink"
+IDENTIFY_EVERY_S = 10.0
+"""What a sink reads meanwhile in a topic made anew is applied again from its beginning once that is accepted."""
+IDENTIFY_TIMEOUT_S = 3.0
 SESSION = {
     # The merge statement joins an array with its rows: only a nested loop keeps the order of ids, and is the fastest.
     "plan_cache_mode": "force_generic_plan",
@@ -96,6 +99,7 @@ class Sink:
         self._numbers = Numbers()
         self._connection: Connection | None = None
         self._beats = Beats()
+        self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def consume(self) -> None:
         """Be a member of the group until `stop`, or until another sink turns out to own what is ours."""
@@ -113,11 +117,25 @@ class Sink:
         try:
             while not self._stop.is_set():
                 records = await intake.take()
+                await self._require_same_topic()
                 if records and not await self._store(intake, records):
                     return
         finally:
             watchdog.stop()
             await intake.close()
+
+    async def _require_same_topic(self) -> None:
+        """Raises Misplaced where the topic was made anew under us: reading goes on there as if nothing had happened."""
+        now = time.monotonic()
+        if now < self._identify_at:
+            return
+        self._identify_at = now + IDENTIFY_EVERY_S
+        try:
+            found = await identify(self._settings, Topic.RECIPIENT_EVENTS, IDENTIFY_TIMEOUT_S)
+        except Transient:  # away, or between two topics: asked again
+            return
+        if found != self._identity:
+            raise offsets.Misplaced(f"{found.topic} was made anew while it was read. {offsets.REMEDY}")
 
     async def close(self) -> None:
         """Give the connection back."""

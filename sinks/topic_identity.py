@@ -16,9 +16,9 @@ from sinks.offsets import TopicIdentity
 TIMEOUT_S = 15.0
 
 
-async def identify(settings: Settings, topic: Topic) -> TopicIdentity:
+async def identify(settings: Settings, topic: Topic, timeout_s: float = TIMEOUT_S) -> TopicIdentity:
     """The ids of cluster and topic. Raises Transient where Kafka does not answer or has no such topic yet."""
-    return await asyncio.to_thread(_identify, settings, settings.topic(topic))
+    return await asyncio.to_thread(_identify, settings, settings.topic(topic), timeout_s)
 
 
 async def watermarks(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
@@ -26,12 +26,12 @@ async def watermarks(settings: Settings, topic: str) -> dict[int, tuple[int, int
     return await asyncio.to_thread(_watermarks, settings, topic)
 
 
-def _identify(settings: Settings, name: str) -> TopicIdentity:
+def _identify(settings: Settings, name: str, timeout_s: float) -> TopicIdentity:
     admin = AdminClient(client_config(settings))
     try:
-        cluster = admin.describe_cluster(request_timeout=TIMEOUT_S).result(TIMEOUT_S)
-        topics = admin.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)
-        topic_id = topics[name].result(TIMEOUT_S).topic_id
+        cluster = admin.describe_cluster(request_timeout=timeout_s).result(timeout_s)
+        topics = admin.describe_topics(TopicCollection([name]), request_timeout=timeout_s)
+        topic_id = topics[name].result(timeout_s).topic_id
     except (KafkaException, TimeoutError) as error:
         said = str(error) or "no answer"
         raise Transient(f"topic {name}: {said}; `campaigns topics apply` creates topics") from error

@@ -1,0 +1,78 @@
+"""A topic deleted and made anew under a running sink: it must stop, and name the command, however long the new one is.
+
+With as many records as the old one had, nothing in Kafka's protocol tells the sink that its offsets mean nothing now.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+from confluent_kafka import KafkaException
+
+from schemas.codec import encode
+from schemas.events import EventKind, RecipientEvent
+from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.histories import START
+from tests.integration.processes import environment, eventually, process
+from tests.kafka_topics import create_topics, delete_topic, put
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+PEOPLE = 40
+ENDS_WITHIN_S = 60.0
+
+
+def events(people: list[UUID], kind: EventKind) -> list[tuple[bytes | None, bytes]]:
+    said = [
+        RecipientEvent(
+            kind=kind,
+            recipient_id=person,
+            attempt=1,
+            phone_number_id=NUMBER_ID,
+            occurred_at=START,
+            received_at=START,
+        )
+        for person in people
+    ]
+    return [(event.key, encode(event)) for event in said]
+
+
+@pytest.mark.parametrize("times", [1, 4])
+async def test_a_topic_made_anew_under_a_running_sink_stops_it(
+    kafka: str, database_url: str, topic_prefix: str, tmp_path: Path, times: int
+) -> None:
+    topic = f"{topic_prefix}recipient.events"
+    create_topics(kafka, topic)
+    create_topics(kafka, f"{topic}.dead", partitions=1)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        people: list[UUID] = list(await add_recipients(connection, await add_campaign(connection), PEOPLE))
+
+    def in_status(word: str) -> int:
+        with psycopg.connect(database_url, autocommit=True) as looking:
+            found = looking.execute("SELECT count(*) FROM campaign_recipients WHERE status = %s", [word]).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    def made_anew() -> bool:
+        try:
+            create_topics(kafka, topic)
+        except KafkaException:
+            return False  # a deleted topic keeps its name for a moment
+        return True
+
+    told = environment(kafka, topic_prefix, CAMPAIGNS_DATABASE_URL=database_url)
+    with process("sinks.sink", told, tmp_path) as sink:
+        put(kafka, topic, events(people, EventKind.SENT))
+        eventually(lambda: in_status("sent") == PEOPLE, "the first topic is applied")
+        delete_topic(kafka, topic)
+        eventually(made_anew, "the topic is made anew")
+        put(kafka, topic, events(people, EventKind.DELIVERED) * times)
+        code = sink.child.wait(ENDS_WITHIN_S)
+        assert code not in (0, 75), sink.log
+        if "--accept-topic" in sink.log:
+            return
+    with process("sinks.sink", told, tmp_path) as again:
+        assert again.child.wait(ENDS_WITHIN_S) not in (0, 75), again.log
+        assert "--accept-topic" in again.log

@@ -88,8 +88,8 @@ def _one(found: World, underway: Underway, dice: random.Random, tally: Tally, en
 def _conclude(found: World, result: Result, tally: Tally, healing: Healing, seed: int) -> int:
     verdict = result.judged.verdict
     failures = [*tally.failures, *verdict.trouble]
-    if result.unknown_left > tally.unknown_max:
-        failures.append(f"{result.unknown_left} unknown left, {tally.unknown_max} explained")
+    if result.unknown_ever > tally.unknown_max:
+        failures.append(f"{result.unknown_ever} were unknown, {tally.unknown_max} explained")
     lost = sum("row_missing" in row.fields or row.found_status == "queued" for row in verdict.wrong_rows)
     exact = verdict.word == "exact" and not failures
     for row in verdict.wrong_rows[:20]:

@@ -163,7 +163,7 @@ def require_exact(result: Result, unknown_max: int) -> None:
     assert verdict.double_sends == 0
     assert not verdict.wrong_rows, f"{len(verdict.wrong_rows)} rows: {verdict.wrong_rows[:5]}"
     assert not verdict.wrong_counters, verdict.wrong_counters
-    assert result.unknown_left <= unknown_max, f"{result.unknown_left} unknown left, {unknown_max} explained"
+    assert result.unknown_ever <= unknown_max, f"{result.unknown_ever} were unknown, {unknown_max} explained"
 
 
 Strike = Callable[[World, Underway], "Struck"]
@@ -178,5 +178,5 @@ class Struck:
     in_flight: int
     """What was in the middle when it fell."""
     unknown_max: int = 0
-    """How many sends it may leave unknown for ever."""
+    """How many sends it may make unknown."""
     recovery_s: float | None = None

@@ -1,7 +1,7 @@
 """The verdict of the demo, on a campaign that went through faults: rows and conduct against the simulator's ledger.
 
 An `unknown` may remain only where the simulator never accepted the attempt (else its webhooks would have healed it),
-and no more of them than the fault explains.
+and no more sends may ever have been unknown than the fault explains.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from cli.demo.verdict import Evidence, Verdict, judge
 from runtime.settings import Settings
 from schemas import callback
 
-EVER_UNKNOWN = """
-    SELECT count(*) FROM campaign_recipients
-    WHERE campaign_id = %s AND unknown_attempt IS NOT NULL
+UNANSWERED = """
+    SELECT recipient_id::text, attempt FROM send_ledger WHERE campaign_id = %s AND outcome = 'unknown'
 """
+"""Attempts whose answer no sender noted: the simulator's word for those is in its statuses alone."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,7 @@ def judge_campaign(
         elif str(said.campaign_id) == campaign:
             posts.append(post_of(entry, str(said.recipient_id), said.attempt))
     rows = read_rows(connection, campaign)
-    unknown = frozenset((row.id, row.attempt) for row in rows if row.status == "unknown")
-    found = connection.execute(EVER_UNKNOWN, [campaign]).fetchone()
-    assert found is not None
+    unknown = frozenset((found[0], found[1]) for found in connection.execute(UNANSWERED, [campaign]).fetchall())
     evidence = Evidence(
         rows=rows,
         posts=posts,
@@ -73,4 +71,4 @@ def judge_campaign(
         recount_reported=reported(rows),
         trouble=trouble + ((f"{strangers} posts without callback data of ours",) if strangers else ()),
     )
-    return Judged(judge(evidence), int(found[0]), len(unknown))
+    return Judged(judge(evidence), len(unknown), sum(row.status == "unknown" for row in rows))

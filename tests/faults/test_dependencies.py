@@ -12,7 +12,7 @@ from tests.faults.world import World
 pytestmark = pytest.mark.faults
 DEPENDENCIES = ("kafka", "postgres", "cloud")
 AWAY_S = 60.0
-SHORTLY_AWAY_S = 12.0
+SHORTLY_AWAY_S = 20.0
 HANGING_S = 10.0
 LATE_S, LATE_BY_S = 15.0, 0.4
 

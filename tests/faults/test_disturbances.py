@@ -14,7 +14,7 @@ from schemas.topics import Topic
 from tests.faults.campaign import Struck
 from tests.faults.doubles import STEP_S
 from tests.faults.steady import Crowd
-from tests.faults.story import short_half, survived, under_load
+from tests.faults.story import survived, under_load
 from tests.faults.strikes import in_the_middle, passed, poison, rebalance, storm, twin
 from tests.faults.world import NAMES, World, eventually
 from tests.faults.world import world as a_world
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.faults
 CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink": Topic.RECIPIENT_EVENTS}
 
 
-@pytest.mark.parametrize("kind", short_half(("reconciler", "sender", "sink"), "reconciler"))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ("reconciler", "sender", "sink"))
 def test_a_third_member_joins_and_leaves_in_mid_batch(world: World, crowd: Crowd, kind: str) -> None:
     underway = under_load(world, crowd, f"rebalance of {kind}s")
     survived(underway, rebalance(world, underway, kind))

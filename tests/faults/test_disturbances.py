@@ -25,7 +25,7 @@ CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ("reconciler", "sender", "sink"))
+@pytest.mark.parametrize("kind", ["reconciler", "sender", "sink"])
 def test_a_third_member_joins_and_leaves_in_mid_batch(world: World, crowd: Crowd, kind: str) -> None:
     underway = under_load(world, crowd, f"rebalance of {kind}s")
     survived(underway, rebalance(world, underway, kind))

@@ -299,6 +299,7 @@ CREATE TABLE campaign_stats (
 COMMENT ON COLUMN campaign_stats.campaign_status IS 'The status that this version tells; another one makes a new version';
 
 -- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<code>, skip/<reason>.
+-- A row that was written by hand may lack code, text or reason: 'unknown' counts it, or its writer would be refused.
 -- The three trigger functions differ in their source rows only, so they are made from one text.
 DO $do$
 DECLARE
@@ -335,10 +336,10 @@ BEGIN
                 SELECT campaign_id, 'status', status, sum(sign) FROM changed
                 GROUP BY campaign_id, status HAVING sum(sign) <> 0
                 UNION ALL
-                SELECT campaign_id, 'failure', coalesce(failure_code::text, failure_text), sum(sign) FROM changed
-                WHERE status = 'failed' GROUP BY 1, 3 HAVING sum(sign) <> 0
+                SELECT campaign_id, 'failure', coalesce(failure_code::text, failure_text, 'unknown'), sum(sign)
+                FROM changed WHERE status = 'failed' GROUP BY 1, 3 HAVING sum(sign) <> 0
                 UNION ALL
-                SELECT campaign_id, 'skip', skip_reason, sum(sign) FROM changed
+                SELECT campaign_id, 'skip', coalesce(skip_reason, 'unknown'), sum(sign) FROM changed
                 WHERE status = 'skipped' GROUP BY 1, 3 HAVING sum(sign) <> 0;
                 RETURN NULL;
             END $body$ $create$, source.verb, source.rows);

@@ -299,6 +299,7 @@ CREATE TABLE campaign_stats (
 COMMENT ON COLUMN campaign_stats.campaign_status IS 'The status that this version tells; another one makes a new version';
 
 -- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<code>, skip/<reason>.
+-- A row that was written by hand may lack code, text or reason: 'unknown' counts it, or its writer would be refused.
 -- The three trigger functions differ in their source rows only, so they are made from one text.
 DO $do$
 DECLARE
@@ -335,10 +336,10 @@ BEGIN
                 SELECT campaign_id, 'status', status, sum(sign) FROM changed
                 GROUP BY campaign_id, status HAVING sum(sign) <> 0
                 UNION ALL
-                SELECT campaign_id, 'failure', coalesce(failure_code::text, failure_text), sum(sign) FROM changed
-                WHERE status = 'failed' GROUP BY 1, 3 HAVING sum(sign) <> 0
+                SELECT campaign_id, 'failure', coalesce(failure_code::text, failure_text, 'unknown'), sum(sign)
+                FROM changed WHERE status = 'failed' GROUP BY 1, 3 HAVING sum(sign) <> 0
                 UNION ALL
-                SELECT campaign_id, 'skip', skip_reason, sum(sign) FROM changed
+                SELECT campaign_id, 'skip', coalesce(skip_reason, 'unknown'), sum(sign) FROM changed
                 WHERE status = 'skipped' GROUP BY 1, 3 HAVING sum(sign) <> 0;
                 RETURN NULL;
             END $body$ $create$, source.verb, source.rows);
@@ -694,3 +695,17 @@ CREATE TABLE dead_letter_acts (
     acted_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (topic_id, topic_partition, topic_offset)
 );
+
+-- What `subscription.events` is to be told: a row for each statement that took hold, written in its transaction.
+CREATE TABLE subscription_outbox (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    person       text NOT NULL,
+    source       text NOT NULL,
+    subscribed   boolean NOT NULL,
+    occurred_at  timestamptz NOT NULL,
+    published_at timestamptz
+);
+CREATE INDEX subscription_outbox_unpublished ON subscription_outbox (id) WHERE published_at IS NULL;
+-- What was said before there was an outbox is told as well.
+INSERT INTO subscription_outbox (person, source, subscribed, occurred_at)
+SELECT person, source, subscribed, occurred_at FROM subscriptions ORDER BY occurred_at;

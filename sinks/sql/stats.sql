@@ -74,9 +74,10 @@ counted AS (
                                ('replied', replied), ('retrying', retrying)) AS keyed (key, n)
     WHERE n <> 0
     UNION ALL SELECT 'status', status, count(*) FROM mine GROUP BY status
-    UNION ALL SELECT 'failure', coalesce(failure_code::text, failure_text), count(*) FROM mine
+    UNION ALL SELECT 'failure', coalesce(failure_code::text, failure_text, 'unknown'), count(*) FROM mine
               WHERE status = 'failed' GROUP BY 2
-    UNION ALL SELECT 'skip', skip_reason, count(*) FROM mine WHERE status = 'skipped' GROUP BY 2)
+    UNION ALL SELECT 'skip', coalesce(skip_reason, 'unknown'), count(*) FROM mine
+              WHERE status = 'skipped' GROUP BY 2)
 SELECT dimension, key, coalesce(told.n, 0)::bigint, coalesce(counted.n, 0)::bigint
 FROM told FULL JOIN counted USING (dimension, key)
 WHERE told.n IS DISTINCT FROM counted.n

@@ -42,9 +42,15 @@ def counted(database_url: str) -> Iterator[Counted]:
     opened.close()
 
 
+WITHOUT_A_WORD = {
+    "failure": """UPDATE campaign_recipients SET attempt = 1, failed_attempts = 2, failed_attempt = 1, failed_at = now()
+    WHERE id = %(id)s""",
+    "skip": "UPDATE campaign_recipients SET attempt = 1, skipped_attempt = 1 WHERE id = %(id)s",
+}
 BY_HAND = (
     """UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, attempt = greatest(attempt, 1),
     failed_at = now(), failure_text = 'by hand', failure_class = 'never' WHERE id = %(id)s""",
+    *WITHOUT_A_WORD.values(),
     "UPDATE campaign_recipients SET delivered_at = NULL, read_at = NULL WHERE id = %(id)s",
     "UPDATE campaign_recipients SET scheduled_send_date = now() WHERE campaign_id = %(campaign)s",
     "UPDATE campaign_recipients SET attempt = 5, retry_attempt = 5, unknown_attempt = 5 WHERE id = %(id)s",
@@ -85,6 +91,22 @@ async def _do(connection: Connection, campaign: CampaignId, person: RecipientId,
             await connection.execute(statement.encode(), {"id": person, "campaign": campaign})
         case event:
             await merge_facts(connection, {person: facts_of(event, event.attempt or 0)})  # type: ignore[attr-defined,arg-type]
+
+
+@pytest.mark.parametrize(("dimension", "statement"), WITHOUT_A_WORD.items())
+async def test_a_row_without_a_reason_is_counted_as_unknown(database_url: str, dimension: str, statement: str) -> None:
+    async with await connect(database_url, application_name="test") as connection:
+        campaign = await add_campaign(connection)
+        person, *_ = await add_recipients(connection, campaign, 2)
+        await connection.execute(statement.encode(), {"id": person})
+        assert await stats.recount(connection, campaign) == []
+        await stats.fold(connection)
+        assert await stats.recount(connection, campaign) == []
+        query = "SELECT key, n FROM campaign_counters WHERE campaign_id = %s AND dimension = %s AND n <> 0"
+        assert await (await connection.execute(query, [campaign, dimension])).fetchall() == [("unknown", 1)]
+        await connection.execute("DELETE FROM campaign_recipients WHERE id = %s", [person])
+        await stats.fold(connection)
+        assert await (await connection.execute(query, [campaign, dimension])).fetchall() == []
 
 
 async def test_a_wrong_counter_is_found(database_url: str) -> None:

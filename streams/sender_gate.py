@@ -47,6 +47,11 @@ class Gate:
         owed = -bucket.tokens - max(0.0, self._clock() - bucket.at) * bucket.rate
         return max(self.held_s(phone_number_id), owed / bucket.rate)
 
+    def room(self, phone_number_id: str, ahead_s: float) -> int:
+        """How many permits asked for now would be given within `ahead_s`; at least one where nobody waits that long."""
+        left_s = ahead_s - self.backlog_s(phone_number_id)
+        return max(1, int(left_s * self._bucket(phone_number_id).rate)) if left_s > 0 else 0
+
     def throttled(self, phone_number_id: str, scope: ThrottleScope, retry_after_s: float | None) -> float:
         """A throttled answer for a number or the account: hold it, and return for how long."""
         brake = self._brake(ACCOUNT if scope is ThrottleScope.ACCOUNT else phone_number_id)

@@ -30,7 +30,8 @@ from streams.sender_sends import Sends
 
 STAGE = "sender"
 BACKLOG_S = 0.4
-"""Claims stop while permits are handed out further ahead than this: most posts then need no renewal."""
+"""No more is claimed than permits can be given for within this: most posts then need no renewal, and a kill leaves
+little that was claimed and never posted."""
 BACKLOG_PAUSE_S = 0.02
 
 GRACE_S = 5.0
@@ -141,8 +142,8 @@ class Intake:
         jobs = await self._decoded(records)
         while jobs:
             await self._unless_closed()
-            await self._rate_allows(jobs[0].phone_number_id)
-            slots = await self._window.take(len(jobs))
+            room = await self._rate_allows(jobs[0].phone_number_id)
+            slots = await self._window.take(min(len(jobs), room))
             try:
                 chunk, jobs = jobs[:slots], jobs[slots:]
                 claimed = await self._claims.claim(chunk)
@@ -151,6 +152,7 @@ class Intake:
                 raise
             self._progressed()
             self._start(chunk, claimed)
+            await asyncio.sleep(0)  # they reserve their permits first, so that the next room is without them
 
     def _start(self, chunk: list[SendJob], claimed: Claimed) -> None:
         for job in chunk:
@@ -172,11 +174,13 @@ class Intake:
         self._window.give_back()
         metrics.SENDER_IN_FLIGHT.set(self._window.in_flight)
 
-    async def _rate_allows(self, phone_number_id: str) -> None:
-        while self._gate.backlog_s(phone_number_id) > BACKLOG_S:
+    async def _rate_allows(self, phone_number_id: str) -> int:
+        """Wait until the rate has room for a claim, and return for how many."""
+        while (room := self._gate.room(phone_number_id, BACKLOG_S)) < 1:
             await self._unless_closed()
             self._progressed()  # we wait on purpose: that is no stall
             await asyncio.sleep(BACKLOG_PAUSE_S)
+        return room
 
     async def _unless_closed(self) -> None:
         """Raises Unfinished after the grace, once the sends in flight are done: the end of the process cuts them."""

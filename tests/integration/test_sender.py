@@ -331,8 +331,8 @@ async def test_a_throttled_retry_does_not_outlive_a_stop(bench: Bench, sql: str,
     assert set(await bench.ledger_rows()) == {(kind.value, True)}
 
 
-async def test_a_slow_rate_renews_and_a_pause_stops_what_waits(database_url: str) -> None:
-    """Five permits a second for twenty claims: after the pause at most two seconds' worth may still go out."""
+async def test_a_slow_rate_claims_no_further_ahead_than_it_sends(database_url: str) -> None:
+    """Five permits a second for twenty jobs: at the pause next to nothing is claimed that was not posted."""
     async with a_bench(database_url, whatsapp_mps=5) as bench:
         taking = asyncio.create_task(bench.take(await bench.world.release(20)))
         async with asyncio.timeout(5):
@@ -341,10 +341,10 @@ async def test_a_slow_rate_renews_and_a_pause_stops_what_waits(database_url: str
         posted = len(bench.api.posts)
         await taking
         await bench.finish()
-        assert len(bench.api.posts) - posted <= 10
-        assert EventKind.DEFERRED in bench.kafka.kinds()
-        assert len(bench.kafka.events()) == 20
-        assert await bench.world.count("send_ledger") == 20
+        assert len(bench.api.posts) - posted <= 3
+        claimed = await bench.world.count("send_ledger")
+        assert claimed == len(bench.kafka.events()) <= posted + 3
+        assert await bench.world.count("releases") == 20 - claimed
 
 
 async def test_a_paused_job_writes_nothing_and_posts_nothing(bench: Bench) -> None:

@@ -167,3 +167,24 @@ async def test_patience_ends_and_a_bug_is_never_repeated(monkeypatch: pytest.Mon
 def test_the_clock_of_claims_goes_on_like_time() -> None:
     first = sender_claims.boot_time()
     assert 0 <= sender_claims.boot_time() - first < 5
+
+
+def test_room_is_what_the_rate_gives_soon() -> None:
+    gate = Gate(100, clock=lambda: 0.0)
+    rooms = [gate.room("1", 0.4)]
+    for _ in range(5 + 20):  # the burst, then a fifth of a second
+        gate.reserve("1")
+    rooms.append(gate.room("1", 0.4))
+    for _ in range(20):
+        gate.reserve("1")
+    rooms.append(gate.room("1", 0.4))
+    assert rooms == [40, 20, 0]
+
+
+def test_an_idle_number_has_room_for_one_however_slow_it_is() -> None:
+    gate = Gate(1, clock=lambda: 0.0)
+    rooms = [gate.room("1", 0.4)]
+    for _ in range(2):
+        gate.reserve("1")
+        rooms.append(gate.room("1", 0.4))
+    assert rooms == [1, 1, 0]

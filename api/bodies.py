@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from domain.days import UnknownTimeZone, zone
 from domain.lifecycle import CampaignStatus
 from domain.status import Status
+from schemas.subscriptions import Source
 from sinks.campaigns import PAUSED_BY_OPERATOR
-from sinks.subscriptions import Source
 
 RECIPIENTS_MAX = 10_000
 """In one call."""

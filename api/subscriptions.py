@@ -8,6 +8,7 @@ from api.bodies import SubscriptionIn, SubscriptionOut
 from api.problems import Problem
 from api.services import UseConnection, UseServices
 from domain.phone_numbers import InvalidPhoneNumber, normalise
+from schemas.subscriptions import Source
 from sinks import subscriptions
 
 router = APIRouter(prefix="/api/marketing/subscriptions", tags=["subscriptions"])
@@ -21,7 +22,7 @@ async def state_subscription(
     found = await subscriptions.state(
         connection,
         _person(phone),
-        subscriptions.Source.OPERATOR,
+        Source.OPERATOR,
         subscribed=body.subscribed,
         occurred_at=services.clock(),
     )

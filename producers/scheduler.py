@@ -1,6 +1,6 @@
 """The scheduler: one leader releases what is due, sees that every release is claimed, and closes what is over.
 
-Three loops share the leader's connection, so that a Kafka that does not answer never holds up a cancellation. Losing
+Four loops share the leader's connection, so that a Kafka that does not answer never holds up a cancellation. Losing
 Postgres is survived by waiting and leading anew; a bug ends the process.
 """
 
@@ -13,6 +13,7 @@ import structlog
 
 from producers.leadership import Leader, leadership, waited
 from producers.redelivery import Redelivery
+from producers.subscription_sweep import sweep_subscriptions
 from producers.upkeep import Upkeep
 from runtime import metrics
 from runtime.kafka import AsyncPublisher, PublishFailed
@@ -67,6 +68,7 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
             tasks.create_task(_release(leader, publisher, settings, stop, beats))
             tasks.create_task(Redelivery(leader, publisher, settings).run(stop))
             tasks.create_task(Upkeep(leader, settings).run(stop))
+            tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
 
 
 async def _release(

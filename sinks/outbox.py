@@ -1,4 +1,4 @@
-"""From Postgres to Kafka, for what a transaction has left to be told: jobs of releases, and events of the ledger.
+"""From Postgres to Kafka, for what a transaction has left to be told: jobs, events of the ledger, subscriptions.
 
 Publishing comes after the commit and is recorded after the acknowledgement, so that a crash in between repeats it:
 a job twice is stopped by the claim, an event twice changes nothing.
@@ -16,7 +16,7 @@ from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.jobs import SendJob
 from schemas.topics import Topic
-from sinks import ledger, release
+from sinks import ledger, release, subscriptions
 from sinks.database import Connection
 
 PUBLISH_TIMEOUT_S = 10.0
@@ -50,3 +50,17 @@ async def publish_outcomes(
     await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
     async with turn() as connection:
         await ledger.mark_published(connection, outcomes)
+
+
+async def publish_subscriptions(turn: Turn, publisher: AsyncPublisher, settings: Settings, limit: int) -> int:
+    """Publish the oldest unpublished statements and mark them; how many. Raises PublishFailed; all go out again."""
+    async with turn() as connection:
+        waiting = await subscriptions.unpublished(connection, limit)
+    if not waiting:
+        return 0
+    topic = settings.topic(Topic.SUBSCRIPTION_EVENTS)
+    records = [(topic, each.event.key, encode(each.event), None) for each in waiting]
+    await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
+    async with turn() as connection:
+        await subscriptions.mark_published(connection, waiting)
+    return len(waiting)

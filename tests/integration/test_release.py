@@ -9,6 +9,7 @@ import pytest
 
 from domain.lifecycle import Action
 from schemas.events import EventKind, RecipientEvent
+from schemas.subscriptions import Source
 from sinks import closing, ledger, release, stats, subscriptions
 from sinks.closing import Cancelled
 from sinks.database import connect
@@ -95,7 +96,7 @@ async def test_two_releasers_at_once_release_nobody_twice_and_keep_the_limit(wor
 
 async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_budget(world: CampaignWorld) -> None:
     campaign = await world.active(2, limit=2)
-    out = subscriptions.Source.OPERATOR
+    out = Source.OPERATOR
     await subscriptions.state(world.operator, "15550000001", out, subscribed=False, occurred_at=datetime.now(UTC))
     step = await world.release()
     assert (len(step.jobs), step.skipped) == (1, 1)
@@ -113,7 +114,7 @@ async def test_a_skip_is_not_hidden_under_a_deferred_attempt(world: CampaignWorl
     campaign = await world.active(1)
     await world.release()
     await world.run("UPDATE campaign_recipients SET deferred_attempt = 1, deferred_until = now()")
-    out = subscriptions.Source.OPERATOR
+    out = Source.OPERATOR
     await subscriptions.state(world.operator, "15550000000", out, subscribed=False, occurred_at=datetime.now(UTC))
     assert (await world.release()).skipped == 1
     assert (await world.release()).skipped == 0

@@ -70,7 +70,7 @@ def _one(found: World, underway: Underway, dice: random.Random, tally: Tally, en
     planned = next_fault(dice)
     passed(min(planned.calm_s, max(0.0, end - time.monotonic())))
     started = time.monotonic()
-    tally.faults[" ".join(planned.name.split()[:2])] += 1
+    tally.faults[planned.kind] += 1
     try:
         struck = planned.strike(found, underway)
         lasted_s = time.monotonic() - started

@@ -36,6 +36,11 @@ class Planned:
     calm_s: float
     strike: Strike
 
+    @property
+    def kind(self) -> str:
+        """The name without its figures."""
+        return self.name if self.name in PLAIN else " ".join(self.name.split()[:2])
+
 
 def next_fault(dice: random.Random) -> Planned:
     """Draw one fault. Always as many draws as the kind needs, in the same order."""

@@ -15,7 +15,8 @@ from tests.faults.steady import Crowd, Steady
 from tests.faults.world import World, eventually
 
 WARM_S = 30.0
-RECOVERY_DEADLINE_S = 90.0
+RECOVERY_DEADLINE_S = 180.0
+"""Tells what is stuck from what is slow: on two cores that others use as well, a broker alone may take half a minute."""
 REST_DEADLINE_S = 120.0
 COHORT = 20
 """Recovery is shown by so many messages claimed after the end of the fault whose delivery is in their rows."""

@@ -89,4 +89,4 @@ def test_the_clocks_of_the_processes_step(stepping_world: World, crowd: Crowd) -
         for name in NAMES:
             world.signal(name, signal.SIGUSR1)
         passed(6.0)
-    survived(underway, Struck(time.time(), in_flight))
+    survived(underway, Struck(time.time(), in_flight), clocks_stepped=True)

@@ -53,7 +53,7 @@ CREATE FUNCTION claim_attempts(
     in_producer text
 ) RETURNS TABLE (recipient_id uuid, attempt smallint, verdict text, event text)
 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM FROM campaign_recipients AS r WHERE r.id = ANY (recipients) ORDER BY r.id FOR NO KEY UPDATE;
@@ -116,7 +116,7 @@ CREATE FUNCTION renew_claims(
     recipients uuid[], attempts smallint[], tokens uuid[], lease_s double precision, in_producer text
 ) RETURNS TABLE (recipient_id uuid, attempt smallint, verdict text, event text)
 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM FROM send_ledger AS l
@@ -160,7 +160,7 @@ CREATE FUNCTION settle_attempts(
     recipients uuid[], attempts smallint[], tokens uuid[], outcomes text[], wamids text[], events text[]
 ) RETURNS TABLE (recipient_id uuid, attempt smallint)
 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM FROM send_ledger AS l

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION claim_attempts(
     in_producer text
 ) RETURNS TABLE (recipient_id uuid, attempt smallint, verdict text, event text)
 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM FROM campaign_recipients AS r WHERE r.id = ANY (recipients) ORDER BY r.id FOR NO KEY UPDATE;

@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 RUN := .venv/bin/python
 CODE := api cli domain producers runtime schemas simulator sinks stack streams tests scripts
 # What takes seconds comes first, so that a mistake shows early.
-TESTS := tests/unit tests/properties tests/contract tests/integration tests/acceptance tests/faults
+TESTS := tests/unit tests/properties tests/contract tests/integration tests/acceptance
 MINUTES ?= 30
 SEED ?= 1
 ARGS ?=
@@ -39,7 +39,7 @@ test: setup-dev ## run the tests (ARGS="-k name")
 	@$(RUN) -m pytest -m "not slow" $(ARGS) $(wildcard $(TESTS))
 
 test-all: setup-dev ## run the slow tests as well
-	@$(RUN) -m pytest $(ARGS) $(wildcard $(TESTS))
+	@$(RUN) -m pytest $(ARGS) $(wildcard $(TESTS)) tests/faults
 
 faults: setup-dev ## kill, freeze, cut off and poison everything in turn, under load
 	@$(RUN) -m pytest -s $(ARGS) tests/faults

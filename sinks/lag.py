@@ -56,9 +56,9 @@ class Lag:
 class Broker:
     """Questions to Kafka. Each raises KafkaAway where no answer comes."""
 
-    def __init__(self, settings: Settings, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, settings: Settings, timeout_s: float | None = None) -> None:
         self._settings = settings
-        self._timeout_s = timeout_s
+        self._timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
         self._admin = AdminClient(client_config(settings))
         self._consumer = Consumer(consumer_config(settings, "look"))
 

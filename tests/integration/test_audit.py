@@ -15,7 +15,7 @@ from producers import leadership
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
-from sinks import audit, migrate, parked, recovery, stats, stats_publisher
+from sinks import audit, lag, migrate, parked, recovery, stats, stats_publisher
 from sinks.lag import KafkaAway
 from tests.kafka_topics import create_topics, put
 from tests.sending_world import World, a_world
@@ -214,7 +214,10 @@ async def test_how_far_the_sink_has_come_is_the_first_record_that_waits(world: W
     assert await audit.applied_until(world.connection, settings) <= written
 
 
-async def test_without_kafka_it_is_not_known_how_far_the_sink_has_come(world: World, settings: Settings) -> None:
+async def test_without_kafka_it_is_not_known_how_far_the_sink_has_come(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "TIMEOUT_S", 0.5)
     away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     with pytest.raises(KafkaAway):
         await audit.applied_until(world.connection, away)

@@ -17,7 +17,7 @@ from producers import leadership
 from runtime import topics
 from runtime.settings import Settings, read_settings
 from schemas.topics import Topic
-from sinks import pausing, sink, standing, stats_publisher
+from sinks import lag, pausing, sink, standing, stats_publisher
 from sinks.database import connect
 from sinks.lag import Broker, Lag
 from tests.kafka_topics import eventually, put
@@ -114,8 +114,12 @@ async def test_processes_are_seen_by_their_groups_sessions_and_locks(world: Worl
     assert found["dead letters"].state == "ok"
 
 
-async def test_a_server_that_is_away_hides_nothing_of_the_other(world: World, settings: Settings) -> None:
-    found = by_name(await look(settings.model_copy(update={"kafka_bootstrap_servers": NOWHERE})))
+async def test_a_server_that_is_away_hides_nothing_of_the_other(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as shortly:
+        shortly.setattr(lag, "TIMEOUT_S", 0.5)
+        found = by_name(await look(settings.model_copy(update={"kafka_bootstrap_servers": NOWHERE})))
     assert (found["Kafka"].state, found["active campaigns"].found) == ("wrong", "1")
     no_database = read_settings({
         "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
@@ -168,8 +172,9 @@ async def test_all_campaigns_are_paused_while_kafka_is_away(
 
 
 async def test_a_campaign_that_is_held_does_not_keep_the_others_from_being_paused(
-    world: World, database_url: str
+    world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pausing, "PAUSE_S", 0.05)
     (row,) = await world.run(
         "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
         " VALUES ('held', 't', 'en', '1', 'active') RETURNING id"

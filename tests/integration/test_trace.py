@@ -13,7 +13,7 @@ from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, Origin, RecipientEvent
 from schemas.model import RecipientId, Wamid
-from sinks import sink
+from sinks import lag, sink
 from sinks.story import Effect
 from tests.kafka_topics import create_topics, eventually, put
 from tests.sending_world import World, a_world
@@ -117,7 +117,10 @@ async def test_a_message_id_that_the_database_does_not_know_is_told_all_the_same
     assert (found.dossiers, [step.effect for step in found.story.steps]) == ([], [Effect.PARKED])
 
 
-async def test_without_kafka_the_database_answers(world: World, settings: Settings) -> None:
+async def test_without_kafka_the_database_answers(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "TIMEOUT_S", 0.5)
     (job,) = await world.release(1)
     found = await look(settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}), job.phone_number)
     assert [each.recipient_id for each in found.dossiers] == [job.recipient_id]

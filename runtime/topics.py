@@ -123,9 +123,7 @@ def _alter(admin: AdminClient, name: str, spec: TopicSpec, more: dict[str, str])
     wanted = {**spec.config(), **more}
     found = admin.list_topics(name, timeout=TIMEOUT_S).topics[name]
     partitions = len(found.partitions)
-    added = max(0, spec.partitions - partitions)
-    if added:
-        admin.create_partitions([NewPartitions(name, spec.partitions)])[name].result(TIMEOUT_S)
+    added = spec.partitions - partitions if _raise_partitions(admin, name, partitions, spec.partitions) else 0
     changed = _changed(admin, name, wanted)
     if changed:
         resource = _resource(
@@ -138,6 +136,21 @@ def _alter(admin: AdminClient, name: str, spec: TopicSpec, more: dict[str, str])
         settings_changed=changed,
         partitions_kept=partitions if partitions > spec.partitions else 0,
     )
+
+
+def _raise_partitions(admin: AdminClient, name: str, found: int, wanted: int) -> bool:
+    """Tell whether we did it: nothing is to do, or somebody who runs at the same time was faster."""
+    if found >= wanted:
+        return False
+    try:
+        admin.create_partitions([NewPartitions(name, wanted)])[name].result(TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.INVALID_PARTITIONS:
+            raise
+        if len(admin.list_topics(name, timeout=TIMEOUT_S).topics[name].partitions) < wanted:
+            raise  # refused for another reason
+        return False
+    return True
 
 
 def _changed(admin: AdminClient, name: str, wanted: dict[str, str]) -> tuple[str, ...]:

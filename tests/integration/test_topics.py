@@ -1,5 +1,7 @@
 """Topics on a real broker: created as the table says, altered towards it, never lowered."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
@@ -55,6 +57,15 @@ def test_partitions_and_settings_are_altered_but_never_lowered(kafka: str, topic
     config = config_of(kafka, f"{topic_prefix}few")
     assert (config["retention.ms"], config["segment.bytes"]) == ("1000", "1048577")
     assert len(admin.list_topics(timeout=10).topics[f"{topic_prefix}few"].partitions) == 4
+
+
+def test_several_at_once_create_and_alter_without_a_failure(kafka: str, topic_prefix: str) -> None:
+    for partitions in (1, 3, 5):
+        spec = [TopicSpec(f"topic{number}", partitions, 1000 * partitions) for number in range(6)]
+        with ThreadPoolExecutor(4) as several:
+            list(several.map(apply, [settings(kafka, topic_prefix)] * 4, [spec] * 4))
+        listed = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
+        assert {len(listed[topic_prefix + each.name].partitions) for each in spec} == {partitions}
 
 
 def test_an_unreachable_cluster_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:

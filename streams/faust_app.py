@@ -26,6 +26,8 @@ from runtime.topics import require_topic
 from runtime.watchdog import Answers, Beats, Watchdog, always
 from streams.faust_credentials import credentials
 
+START_PATIENCE_S = 3.0
+"""For a start in which a stop comes."""
 STOP_DEADLINE_S = 12.0
 """A batch in work may end and its offsets be committed. Faust itself would wait for a broker that is away; what follows
 (a sender's drain) needs the rest of the process' 45 s."""
@@ -94,7 +96,7 @@ async def consume(
     watchdog = Watchdog(
         settings, consumption.stage, consumption.topic, lambda: _assigned(app), beats=beats, answers=answers
     )
-    await _start(app, settings, consumption.topic)
+    await _start(app, settings, consumption.topic, stop)
     logs.quiet_libraries()
     watchdog.start()
     try:
@@ -155,11 +157,21 @@ class Batches:
             return
 
 
-async def _start(app: Any, settings: Settings, topic: str) -> None:
-    """Start where there is something to consume: Faust would wait in silence for a topic that nobody made."""
+async def _start(app: Any, settings: Settings, topic: str, stop: asyncio.Event) -> None:
+    """Start where there is something to consume: Faust would wait in silence for a topic that nobody made.
+
+    It also waits without an end for a broker that goes away meanwhile, so a stop must not wait for the start.
+    """
     await asyncio.to_thread(require_topic, settings, topic)
+    starting = asyncio.ensure_future(app.start())
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await asyncio.wait({starting}, timeout=START_PATIENCE_S)  # a start that ends soon can be stopped in order
+    if not starting.done():
+        raise Transient("told to stop before it could start")
     try:
-        await app.start()
+        starting.result()
     except KafkaError as error:
         raise Transient(f"Kafka: {type(error).__name__}") from None
 

@@ -1,5 +1,8 @@
 """Faust as a library: how a stage ends when it must, and that it acknowledges nothing then."""
 
+import socket
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,20 @@ def test_without_a_broker_or_its_topic_it_asks_for_a_restart(
         assert running.wait() == 75
         assert said in running.log
         assert "Traceback" not in running.log
+
+
+def test_a_stop_does_not_wait_for_a_start_that_gets_no_answer(tmp_path: Path) -> None:
+    with ExitStack() as held:
+        silent = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+        silent.settimeout(30)
+        servers = f"127.0.0.1:{silent.getsockname()[1]}"
+        running = held.enter_context(process("tests.integration.starting", environment(servers, ""), tmp_path))
+        heard = b""
+        while b"faust" not in heard:  # another client of the stage asks as well
+            client = held.enter_context(silent.accept()[0])
+            client.settimeout(30)
+            heard = client.recv(1000)
+        since = time.monotonic()
+        assert running.stop() == 75
+        assert time.monotonic() - since < 15
+        assert "told to stop before it could start" in running.log

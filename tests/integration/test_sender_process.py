@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -135,11 +136,15 @@ async def test_a_stop_waits_for_the_answers_in_flight(
 ) -> None:
     async with a_world(database_url) as world:
         jobs = await world.release(20)
-        cloud.ask("hold", {"seconds": 1.5})
-        with process(MODULE, settings(kafka, topics, database_url, cloud), tmp_path) as sender:
+        cloud.ask("hold", {"seconds": 30.0})
+        patient = {"CAMPAIGNS_SEND_TIMEOUT_S": "20", "CAMPAIGNS_LEASE_S": "45"}
+        with process(MODULE, settings(kafka, topics, database_url, cloud) | patient, tmp_path) as sender:
             publish(kafka, topics, jobs)
             eventually(lambda: cloud.unanswered() == 20, "every post is in flight")
-            assert sender.stop() == 0
+            sender.child.send_signal(signal.SIGTERM)
+            eventually(lambda: "stopping" in sender.log, "the sender knows that it is to stop")
+            cloud.ask("release", {})
+            assert sender.wait() == 0
         assert await world.run("SELECT DISTINCT outcome FROM send_ledger") == [("accepted",)]
 
 

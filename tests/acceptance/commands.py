@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 
 UP_DEADLINE_S = 90.0
 END_DEADLINE_S = 60.0
@@ -55,9 +57,11 @@ class Up:
     simulator: str
 
     def shell(self, line: str) -> str:
-        """One line typed in its folder, as it stands; returns what it printed."""
+        """One line typed in its folder, as it stands; returns what it printed. Skips where there is no curl for it."""
+        if "curl" in line and shutil.which("curl") is None:
+            pytest.skip("needs curl")
         done = subprocess.run(
-            ["bash", "-c", line],
+            ["sh", "-c", line],
             cwd=self.folder,
             env=environment(API=self.api),
             capture_output=True,

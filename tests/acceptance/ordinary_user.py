@@ -17,6 +17,16 @@ from pathlib import Path
 from stack.places import cache_folder
 
 ROOT = Path(__file__).parents[2]
+# A namespace without a network has a loopback device, but it is down. 0x8914 = SIOCSIFFLAGS, 0x41 = up and running.
+WITH_LOOPBACK = (
+    sys.executable,
+    "-c",
+    (
+        "import fcntl, os, socket, struct, sys; "
+        "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41)); "
+        "os.execvp(sys.argv[1], sys.argv[1:])"
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -30,13 +40,20 @@ class OrdinaryUser:
     env: dict[str, str]
     mounts: tuple[tuple[Path, Path], ...]
 
-    def run(self, *argv: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, network: bool = True, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         """Run our Python as this account, in its own folder."""
         assigned = [f"{key}={value}" for key, value in self.env.items()]
         command = ["runuser", "-u", self.name, "--", "env", "-i", *assigned, str(self.python), *argv]
         steps = [shlex.join(["mount", "--bind", str(source), str(target)]) for source, target in self.mounts]
         return subprocess.run(
-            ["unshare", "--mount", "sh", "-c", " && ".join([*steps, "exec " + shlex.join(command)])],
+            [
+                "unshare",
+                "--mount",
+                *([] if network else ["--net", *WITH_LOOPBACK]),
+                "sh",
+                "-c",
+                " && ".join([*steps, "exec " + shlex.join(command)]),
+            ],
             cwd=self.home,
             capture_output=True,
             text=True,

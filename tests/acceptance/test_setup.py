@@ -15,17 +15,11 @@ from types import ModuleType
 import pytest
 
 from stack.embedded import prepare
-from tests.acceptance.ordinary_user import OrdinaryUser, make_ordinary_user
+from tests.acceptance.ordinary_user import WITH_LOOPBACK, OrdinaryUser, make_ordinary_user
 
 ROOT = Path(__file__).parents[2]
 DEMO = ("-m", "cli", "demo", "--recipients", "60", "--json")
 PARENT = ROOT / "tests" / "integration" / "stack_parent.py"
-# A namespace without a network has a loopback device, but it is down. 0x8914 = SIOCSIFFLAGS, 0x41 = up and running.
-LOOPBACK_UP = (
-    "import fcntl, os, socket, struct, sys; "
-    "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41)); "
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
 
 
 def needs_root(*command: str) -> pytest.MarkDecorator:
@@ -43,7 +37,7 @@ def without_network(*argv: str, env: dict[str, str] | None = None) -> subprocess
     # A make around these tests would be taken for the parent of the make inside.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", LOOPBACK_UP, *argv],
+        ["unshare", "--net", *WITH_LOOPBACK, *argv],
         cwd=ROOT,
         env=inherited | (env or {}),
         capture_output=True,
@@ -93,14 +87,6 @@ def test_the_stack_starts_without_a_network(prepared: None) -> None:
 
 
 @pytest.mark.root
-@WITHOUT_NETWORK
-def test_the_demo_is_exact_without_a_network(prepared: None) -> None:
-    done = without_network(sys.executable, *DEMO)
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert json.loads(done.stdout.splitlines()[-1])["verdict"] == "exact"
-
-
-@pytest.mark.root
 @AS_ORDINARY_USER
 def test_an_ordinary_user_runs_the_servers_as_himself(ordinary_user: OrdinaryUser) -> None:
     code = ordinary_user.folder / "code" / PARENT.relative_to(ROOT)
@@ -110,9 +96,10 @@ def test_an_ordinary_user_runs_the_servers_as_himself(ordinary_user: OrdinaryUse
 
 
 @pytest.mark.root
+@WITHOUT_NETWORK
 @AS_ORDINARY_USER
-def test_the_demo_is_exact_for_an_ordinary_user(ordinary_user: OrdinaryUser) -> None:
-    done = ordinary_user.run(*DEMO)
+def test_the_demo_is_exact_for_an_ordinary_user_without_a_network(ordinary_user: OrdinaryUser) -> None:
+    done = ordinary_user.run(*DEMO, network=False)
     assert done.returncode == 0, done.stderr[-4000:]
     assert json.loads(done.stdout.splitlines()[-1])["verdict"] == "exact"
 

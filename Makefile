@@ -6,8 +6,11 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& { echo "$$python"; exit; }; done; echo python3)
 RUN := .venv/bin/python
 CODE := api cli domain producers runtime schemas simulator sinks stack streams tests scripts
-# What takes seconds comes first, so that a mistake shows early.
-TESTS := tests/unit tests/properties tests/contract tests/integration tests/acceptance
+# What takes longest comes first, so that the workers end together. They mostly wait for servers and processes, so that
+# three keep two cores busy; each has servers of its own. `make test WORKERS=0 ARGS=-s` shows what tests print.
+TESTS := tests/acceptance tests/integration tests/properties tests/contract tests/unit
+WORKERS ?= 3
+PYTEST := -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 MINUTES ?= 30
 SEED ?= 1
 ARGS ?=
@@ -36,10 +39,11 @@ up: setup ## run everything until Ctrl-C; the data stays in .campaigns/
 	@.venv/bin/campaigns up $(ARGS)
 
 test: setup-dev ## run the tests (ARGS="-k name")
-	@$(RUN) -m pytest -m "not slow" $(ARGS) $(wildcard $(TESTS))
+	@$(RUN) $(PYTEST) -m "not slow" $(ARGS) $(wildcard $(TESTS))
 
 test-all: setup-dev ## run the slow tests as well
-	@$(RUN) -m pytest $(ARGS) $(wildcard $(TESTS)) tests/faults
+	@$(RUN) $(PYTEST) $(ARGS) $(wildcard $(TESTS))
+	@$(RUN) -m pytest $(ARGS) tests/faults
 
 faults: setup-dev ## kill, freeze, cut off and poison everything in turn, under load
 	@$(RUN) -m pytest -s $(ARGS) tests/faults

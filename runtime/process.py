@@ -29,6 +29,9 @@ STOP_DEADLINE_S = 43.0
 """A little less than the 45 s after which the supervisor kills, so that the log says why. The longest drain (sends in
 flight) fits from the signal to the end, and an orchestrator's 60 s is not reached."""
 
+LEFTOVERS_S = 5.0
+"""For what a library has left in the loop when our own code is through: some of it swallows its cancellation."""
+
 Run = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
@@ -115,23 +118,35 @@ async def _until_stopped(run: Run, settings: Settings, deadline: _Deadline) -> N
     structlog.get_logger("process").info("started", pid=os.getpid())
     try:
         await run(settings, stop)
-    finally:
-        deadline.start()  # cancelling what is left must not take for ever either
+    except BaseException as failure:
+        deadline.only_leftovers(failure)
+        raise
+    deadline.only_leftovers(None)
 
 
 class _Deadline:
-    """Ends this process with 75 if it is still there in time, whatever its loop is doing."""
+    """Ends this process if it is still there in time, whatever its loop is doing."""
 
     def __init__(self) -> None:
-        self._timer = threading.Timer(STOP_DEADLINE_S, self._end)
-        self._timer.daemon = True
+        self._timer: threading.Timer | None = None
 
     def start(self) -> None:
-        if self._timer.ident is None:
-            self._timer.start()
+        """From a signal on: 75 at the deadline."""
+        self._set(STOP_DEADLINE_S, self._end)
+
+    def only_leftovers(self, failure: BaseException | None) -> None:
+        """Our code ended so; what is left is cancelled, and gets a moment for it."""
+        self._set(LEFTOVERS_S, lambda: leave(_told(failure)))
 
     def lift(self) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set(self, after_s: float, then: Callable[[], None]) -> None:
+        self.lift()
+        self._timer = threading.Timer(after_s, then)
+        self._timer.daemon = True
+        self._timer.start()
 
     @staticmethod
     def _end() -> None:

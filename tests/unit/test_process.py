@@ -3,7 +3,10 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,6 +16,7 @@ from runtime.process import Stalled, Transient, exit_code, run_process
 from runtime.settings import Settings, WrongSettings
 
 SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x"})
+ROOT = Path(__file__).parents[2]
 PHONE = "14694652751"
 WAMID = "wamid.HBgLMTQ2OTQ2NTI3NTEVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA"
 
@@ -57,6 +61,39 @@ def test_a_signal_sets_stop_and_ends_in_order(number: signal.Signals) -> None:
         await asyncio.wait_for(stop.wait(), 5)
 
     assert run_process("test", run, SETTINGS) == 0
+
+
+LEAVING_SOMETHING = """
+import asyncio, sys
+from runtime import process
+from runtime.settings import Settings
+
+process.LEFTOVERS_S = 0.2
+settings = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x"})
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+async def run(_settings, _stop):
+    run.left = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    if sys.argv[1] == "75":
+        raise process.Transient("away")
+
+sys.exit(process.run_process("test", run, settings))
+"""
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, "stopped"), (75, "away")])
+def test_what_a_library_leaves_in_the_loop_does_not_hold_the_process(code: int, said: str) -> None:
+    argv = [sys.executable, "-c", LEAVING_SOMETHING, str(code)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
 
 
 def test_masks_keep_enough_to_recognise_and_no_more() -> None:

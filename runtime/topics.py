@@ -145,11 +145,19 @@ def _raise_partitions(admin: AdminClient, name: str, found: int, wanted: int) ->
     try:
         admin.create_partitions([NewPartitions(name, wanted)])[name].result(TIMEOUT_S)
     except KafkaException as error:
-        if error.args[0].code() != KafkaError.INVALID_PARTITIONS:
+        if error.args[0].code() != KafkaError.INVALID_PARTITIONS or not _comes_to(admin, name, wanted):
             raise
-        if len(admin.list_topics(name, timeout=TIMEOUT_S).topics[name].partitions) < wanted:
-            raise  # refused for another reason
         return False
+    return True
+
+
+def _comes_to(admin: AdminClient, name: str, partitions: int) -> bool:
+    """Tell whether the topic has so many; the broker that we ask learns it later than the one that decides."""
+    end = time.monotonic() + REQUIRE_TIMEOUT_S
+    while len(admin.list_topics(name, timeout=TIMEOUT_S).topics[name].partitions) < partitions:
+        if time.monotonic() > end:
+            return False
+        time.sleep(VISIBLE_PAUSE_S)
     return True
 
 

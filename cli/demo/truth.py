@@ -131,11 +131,17 @@ def post_of(entry: Mapping[str, Any], recipient_id: str, attempt: int) -> Post:
 
 
 def truth_of(
-    posts: Sequence[Post], *, held_by_killed: Set[int] = frozenset(), opted_out: bool = False, retries_max: int = 3
+    posts: Sequence[Post],
+    *,
+    held_by_killed: Set[int] = frozenset(),
+    opted_out: bool = False,
+    retries_max: int = 3,
+    frozen: Sequence[Span] = (),
 ) -> Truth:
     """What must be true of a recipient with these posts, in order of receipt.
 
     `held_by_killed`: attempts whose claim a killed process held without having noted an answer.
+    `frozen`: when senders were stopped, so that an answer could be read only after it.
     """
     if opted_out:
         return SKIPPED if not posts else Truth("skipped", wrong_conduct=("posted_to_opted_out",))
@@ -144,11 +150,13 @@ def truth_of(
         by_attempt.setdefault(post.attempt, []).append(post)
     if not by_attempt:
         return NEVER_POSTED
-    endings = {n: _ending(by_attempt[n], answers_count=n not in held_by_killed) for n in sorted(by_attempt)}
+    endings = {
+        n: _ending(by_attempt[n], answers_count=n not in held_by_killed, frozen=frozen) for n in sorted(by_attempt)
+    }
     return _row(endings, [said for post in posts for said in post.statuses], by_attempt, retries_max)
 
 
-def _ending(posts: Sequence[Post], *, answers_count: bool) -> Ending:
+def _ending(posts: Sequence[Post], *, answers_count: bool, frozen: Sequence[Span]) -> Ending:
     """The ending of one attempt. Answers that the killed process never noted do not count; statuses always do."""
     said = [status for post in posts for status in post.statuses]
     failure = next((status for status in said if status.word == "failed"), None)
@@ -157,7 +165,7 @@ def _ending(posts: Sequence[Post], *, answers_count: bool) -> Ending:
     answered = answers_count and last is not None and last.was_answered
     by_answer = answered and last is not None and last.http_status == 200
     wamid = accepted_post.wamid if accepted_post and (said or (by_answer and accepted_post.answer_has_wamid)) else None
-    common = {"wamid": wamid, "accepted_by_answer_at": _answered(last) if by_answer and last else None}
+    common = {"wamid": wamid, "accepted_by_answer_at": _answered(last, frozen) if by_answer and last else None}
     if failure is not None:
         exactly = Span(failure.timestamp, failure.timestamp)
         return Ending(accepted=True, failed_code=failure.code, failed_at=exactly, **common)  # type: ignore[arg-type]
@@ -169,12 +177,16 @@ def _ending(posts: Sequence[Post], *, answers_count: bool) -> Ending:
         return Ending(throttled=True)
     if last.code is None or ((last.http_status or 0) >= 500 and last.code not in RETRIED):
         return Ending(unknown=True)
-    return Ending(failed_code=last.code, failed_at=_answered(last))
+    return Ending(failed_code=last.code, failed_at=_answered(last, frozen))
 
 
-def _answered(post: Post) -> Span:
+def _answered(post: Post, frozen: Sequence[Span]) -> Span:
     at = post.answered_at if post.answered_at is not None else post.received_at
-    return Span(at - CLOCK_SLACK_S, at + ANSWER_READ_WITHIN_S)
+    read_by = at + ANSWER_READ_WITHIN_S
+    for stop in sorted(frozen, key=lambda stop: stop.earliest):
+        if stop.earliest <= read_by and at <= stop.latest:
+            read_by = max(read_by, stop.latest + ANSWER_READ_WITHIN_S)
+    return Span(at - CLOCK_SLACK_S, read_by)
 
 
 def _row(

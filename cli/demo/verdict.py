@@ -58,6 +58,8 @@ class Evidence:
     """The same fields, worked out from the rows."""
     trouble: tuple[str, ...] = ()
     """What makes a verdict impossible: the run was not at rest, webhooks were given up."""
+    frozen: tuple[Span, ...] = ()
+    """When senders stood still, and could not read what was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class WrongRow:
     fields: tuple[str, ...]
     expected_status: str
     found_status: str
+    values: tuple[str, ...] = ()
+    """What each field is and should be, where both are known; times as seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +119,14 @@ def judge(evidence: Evidence) -> Verdict:
             posts.get(row.number, []),
             held_by_killed=frozenset(held.get(row.id, ())),
             opted_out=row.number in evidence.opted_out,
+            frozen=evidence.frozen,
         )
         waiting += truth.waits_a_day
         fields = differing(row, truth, posts.get(row.number, []), evidence.parameters.get(row.number, ()))
         if row.status == "unknown" and (row.id, row.attempt) not in evidence.held_by_killed:
             fields.append("unknown_not_of_killed")
         if fields:
-            wrong.append(WrongRow(row.id, tuple(fields), truth.status, row.status))
+            wrong.append(WrongRow(row.id, tuple(fields), truth.status, row.status, _values(row, truth, fields)))
     return Verdict(
         wrong_rows=(*wrong, *_strangers(evidence, posts)),
         wrong_counters=tuple(_wrong_counters(evidence)),
@@ -159,6 +164,14 @@ def differing(row: Row, truth: Truth, posts: Sequence[Post], parameters: tuple[s
     if row.parameters != parameters or any(post.body_parameters != parameters for post in posts):
         wrong.append("template_parameters")
     return wrong
+
+
+def _values(row: Row, truth: Truth, fields: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        f"{name} is {getattr(row, name)}, should be {getattr(truth, name)}"
+        for name in fields
+        if hasattr(row, name) and hasattr(truth, name)
+    )
 
 
 def double_sends(posts: Sequence[Post]) -> int:

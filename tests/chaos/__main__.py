@@ -94,6 +94,8 @@ def _conclude(found: World, result: Result, tally: Tally, healing: Healing, seed
     exact = verdict.word == "exact" and not failures
     for row in verdict.wrong_rows[:20]:
         say(f"wrong row {row.row_id}: {', '.join(row.fields)}; is {row.found_status}, should be {row.expected_status}")
+        for value in row.values:
+            say(f"    {value}")
     line = {
         "verdict": "exact" if exact else "differs",
         "seed": seed,

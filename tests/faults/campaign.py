@@ -10,6 +10,7 @@ import httpx
 
 from cli.demo.calm import Watch
 from cli.demo.people import Person
+from cli.demo.truth import Span
 from tests.faults.judging import Judged, judge_campaign
 from tests.faults.steady import Crowd, Steady
 from tests.faults.world import World, eventually
@@ -67,6 +68,8 @@ class Underway:
         self._ledger_from = int(world.simulator.state()["received"])
         self._webhooks_from = int(world.simulator.state()["webhooks_posted"])
         self._events_from = len(world.events)
+        self.frozen: list[Span] = []
+        """When a sender stood still."""
         first = crowd.take(int(per_s))
         self.id = world.api.create(name)
         world.api.add(self.id, first)
@@ -111,7 +114,14 @@ class Underway:
         with self.world.connect() as connection:
             entries = _entries(self.world, self._ledger_from)
             judged = judge_campaign(
-                self.world.settings, connection, self.id, self.everybody, entries, self._stats(), trouble
+                self.world.settings,
+                connection,
+                self.id,
+                self.everybody,
+                entries,
+                self._stats(),
+                trouble,
+                tuple(self.frozen),
             )
         self.world.require_alive()
         webhooks = int(self.world.simulator.state()["webhooks_posted"]) - self._webhooks_from

@@ -13,7 +13,7 @@ from typing import Any
 from cli.demo.counting import recount, reported
 from cli.demo.people import Person
 from cli.demo.rows import Connection, read_counters, read_rows
-from cli.demo.truth import post_of
+from cli.demo.truth import Span, post_of
 from cli.demo.verdict import Evidence, Verdict, judge
 from runtime.settings import Settings
 from schemas import callback
@@ -46,6 +46,7 @@ def judge_campaign(
     entries: Sequence[Mapping[str, Any]],
     stats: Mapping[str, Any],
     trouble: tuple[str, ...],
+    frozen: tuple[Span, ...],
 ) -> Judged:
     """Compare everything with everything. `entries`: the simulator's ledger, other campaigns' posts included."""
     secret = settings.callback_secret.get_secret_value().encode()
@@ -70,5 +71,6 @@ def judge_campaign(
         reported=stats,
         recount_reported=reported(rows),
         trouble=trouble + ((f"{strangers} posts without callback data of ours",) if strangers else ()),
+        frozen=frozen,
     )
     return Judged(judge(evidence), len(unknown), sum(row.status == "unknown" for row in rows))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from cli.demo.truth import Span
 from schemas.bundles import decode_bundle
 from schemas.topics import Topic
 from sinks.lag import Broker
@@ -78,17 +79,18 @@ def freeze_one(world: World, underway: Underway, kind: str, frozen_s: float = FR
     """SIGSTOP of one process (of the schedulers, the leader), longer than a lease; it wakes in another world."""
     name = world.leader() if kind == "scheduler" else world.names(kind)[0]
     if kind == "sender":
-        world.simulator.hold(
-            HOLD_S,
-        )
+        world.simulator.hold(HOLD_S)
     in_flight = in_the_middle(world, underway, kind)
     world.signal(name, signal.SIGSTOP)
+    stopped_at = time.time()
     if kind == "sender":
         world.simulator.release()
     try:
         passed(frozen_s)
     finally:
         world.signal(name, signal.SIGCONT)
+        if kind == "sender":
+            underway.frozen.append(Span(stopped_at, time.time()))
     return Struck(time.time(), in_flight, unknown_max=SEND_WINDOW if kind == "sender" else 0)
 
 

@@ -193,6 +193,11 @@ class TestTruth:
     def test_an_earlier_status_bounds_the_time(self) -> None:
         assert truth_of([post(said("sent", 0))]).sent_at == Span(AT + 0.1 - 1.0, AT)
 
+    def test_an_answer_is_read_when_its_sender_wakes(self) -> None:
+        stops = (Span(AT - 9, AT - 5), Span(AT + 9, AT + 30), Span(AT + 35, AT + 50), Span(AT + 90, AT + 99))
+        assert truth_of([post()], frozen=stops).sent_at == Span(AT + 0.1 - 1.0, AT + 60)
+        assert truth_of([post()], frozen=stops[:1]) == truth_of([post()])
+
     def test_read_brings_delivered_and_sent(self) -> None:
         lost_answer = post(said("read", 5), outcome="cut", http_status=None)
         truth = truth_of([lost_answer])

@@ -11,7 +11,8 @@ import httpx
 from cli.demo.calm import Watch
 from cli.demo.people import Person
 from cli.demo.truth import Span
-from tests.faults.judging import Judged, judge_campaign
+from cli.demo.verdict import Held
+from tests.faults.judging import Judged, judge_campaign, posts_of
 from tests.faults.steady import Crowd, Steady
 from tests.faults.world import World, eventually
 
@@ -38,6 +39,8 @@ UNDERWAY = "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND 
 IN_ROWS = (
     "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND status IN ('delivered', 'read', 'failed')"
 )
+
+OPEN_CLAIMS = "SELECT recipient_id::text, attempt FROM send_ledger WHERE campaign_id = %s AND outcome IS NULL"
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,16 @@ class Underway:
         accepted = int(self.world.simulator.state()["accepted"]) - self._ledger_from
         # A retried message is accepted more than once, which over a long campaign adds up.
         return min(accepted - self.world.count(IN_ROWS, self.id), self.world.count(UNDERWAY, self.id))
+
+    def open_claims(self) -> set[Held]:
+        """Attempts that a sender has claimed and noted no outcome of."""
+        with self.world.connect() as connection:
+            return {(found[0], found[1]) for found in connection.execute(OPEN_CLAIMS, [self.id]).fetchall()}
+
+    def posted(self) -> set[Held]:
+        """Attempts that the simulator has received."""
+        posts, _ = posts_of(self.world.settings, self.id, _entries(self.world, self._ledger_from))
+        return {(post.recipient_id, post.attempt) for post in posts}
 
     def recovery_s(self, since: float) -> float:
         """Seconds from `since` until what was claimed after it is delivered, and nothing claimed after it is stuck."""

@@ -6,14 +6,14 @@ and no more sends may ever have been unknown than the fault explains.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cli.demo.counting import recount, reported
 from cli.demo.people import Person
 from cli.demo.rows import Connection, read_counters, read_rows
-from cli.demo.truth import Span, post_of
+from cli.demo.truth import Post, Span, post_of
 from cli.demo.verdict import Evidence, Verdict, judge
 from runtime.settings import Settings
 from schemas import callback
@@ -38,6 +38,19 @@ class Judged:
         return self.unknown_ever - self.unknown_left
 
 
+def posts_of(settings: Settings, campaign: str, entries: Iterable[Mapping[str, Any]]) -> tuple[list[Post], int]:
+    """The posts of one campaign, and how many of all were none of ours."""
+    secret = settings.callback_secret.get_secret_value().encode()
+    posts, strangers = [], 0
+    for entry in entries:
+        said = callback.decode(secret, settings.deployment, entry["callback_data"] or "")
+        if isinstance(said, callback.NotOurs):
+            strangers += 1
+        elif str(said.campaign_id) == campaign:
+            posts.append(post_of(entry, str(said.recipient_id), said.attempt))
+    return posts, strangers
+
+
 def judge_campaign(
     settings: Settings,
     connection: Connection,
@@ -49,14 +62,7 @@ def judge_campaign(
     frozen: tuple[Span, ...],
 ) -> Judged:
     """Compare everything with everything. `entries`: the simulator's ledger, other campaigns' posts included."""
-    secret = settings.callback_secret.get_secret_value().encode()
-    posts, strangers = [], 0
-    for entry in entries:
-        said = callback.decode(secret, settings.deployment, entry["callback_data"] or "")
-        if isinstance(said, callback.NotOurs):
-            strangers += 1
-        elif str(said.campaign_id) == campaign:
-            posts.append(post_of(entry, str(said.recipient_id), said.attempt))
+    posts, strangers = posts_of(settings, campaign, entries)
     rows = read_rows(connection, campaign)
     unknown = frozenset((found[0], found[1]) for found in connection.execute(UNANSWERED, [campaign]).fetchall())
     evidence = Evidence(

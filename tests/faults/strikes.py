@@ -12,6 +12,7 @@ import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from cli.demo.truth import Span
+from cli.demo.verdict import Held
 from schemas.bundles import decode_bundle
 from schemas.topics import Topic
 from sinks.lag import Broker
@@ -27,6 +28,9 @@ FROZEN_S = LEASE_S + 3.0
 LEADER_FROZEN_S = 14.0
 """The server ends a silent leader's session after 10 s, and with it the lock."""
 BOTH = 2 * SEND_WINDOW
+ANSWERS_LATE_BY_S = 0.4
+CAUGHT_WITHIN = 10
+"""So many tries to stop the senders between a claim and its post."""
 
 
 def in_the_middle(world: World, underway: Underway, kind: str) -> int:
@@ -92,6 +96,32 @@ def freeze_one(world: World, underway: Underway, kind: str, frozen_s: float = FR
         if kind == "sender":
             underway.frozen.append(Span(stopped_at, time.time()))
     return Struck(time.time(), in_flight, unknown_max=SEND_WINDOW if kind == "sender" else 0)
+
+
+def freeze_claimed(world: World, underway: Underway) -> tuple[Struck, set[Held]]:
+    """SIGSTOP of every sender between a claim and its post, past the lease; and the attempts it fell on.
+
+    Postgres' answers come late, so that claims stand in the ledger before their senders know of them.
+    """
+    senders = world.names("sender")
+    claimed: set[Held] = set()
+    proxy = world.dependencies["postgres"]
+    for _ in range(CAUGHT_WITHIN):
+        proxy.delay(ANSWERS_LATE_BY_S)
+        eventually(lambda: len(underway.open_claims()) >= LEAST_HELD, "attempts are claimed", MIDDLE_DEADLINE_S)
+        for name in senders:
+            world.signal(name, signal.SIGSTOP)
+        stopped_at = time.time()
+        proxy.mend()
+        passed(ANSWERS_LATE_BY_S)  # what was written before the stop arrives
+        claimed = underway.open_claims() - underway.posted()
+        passed(FROZEN_S if claimed else 0.0)
+        for name in senders:
+            world.signal(name, signal.SIGCONT)
+        underway.frozen.append(Span(stopped_at, time.time()))
+        if claimed:
+            break
+    return Struck(time.time(), len(claimed), unknown_max=BOTH), claimed
 
 
 def kill_kafka(world: World, underway: Underway) -> Struck:

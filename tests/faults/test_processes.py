@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.steady import Crowd
 from tests.faults.story import short_half, survived, under_load
-from tests.faults.strikes import FROZEN_S, LEADER_FROZEN_S, freeze_one, kill_all, stop_all
+from tests.faults.strikes import FROZEN_S, LEADER_FROZEN_S, freeze_claimed, freeze_one, kill_all, stop_all
 from tests.faults.world import KINDS, World
 
 pytestmark = pytest.mark.faults
@@ -30,3 +30,12 @@ def test_one_of_a_kind_is_frozen_past_its_lease(world: World, crowd: Crowd, kind
     """The leader among schedulers, past its lock."""
     underway = under_load(world, crowd, f"freeze {kind}")
     survived(underway, freeze_one(world, underway, kind, LEADER_FROZEN_S if kind == "scheduler" else FROZEN_S))
+
+
+@pytest.mark.slow
+def test_senders_frozen_between_claim_and_post_send_nothing_of_it_when_they_wake(world: World, crowd: Crowd) -> None:
+    """Their leases are over; the same people are written to under another attempt."""
+    underway = under_load(world, crowd, "freeze between claim and post")
+    struck, claimed = freeze_claimed(world, underway)
+    survived(underway, struck)
+    assert claimed.isdisjoint(underway.posted())

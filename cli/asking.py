@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 
 import psycopg
 
-from cli.processes import say_wrong_settings
+from cli.processes import EXIT_USAGE, say_wrong_settings
+from cli.terminal import printable, printable_lines
+from runtime import logs
 from runtime.logs import mask_text
-from runtime.process import EXIT_TRANSIENT, Transient
-from runtime.settings import WrongSettings
+from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
+from runtime.settings import WrongSettings, read_settings
 from sinks.database import is_transient
+
+NO_SCHEMA = "the schema is not of this version: campaigns db migrate"
+OTHER_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
 
 def told(command: Callable[[], int]) -> int:
-    """The exit code of the command: its own, 64 for wrong settings, 75 where a server is away. A bug is raised."""
+    """The exit code of the command: its own, 64 for wrong settings or schema, 75 where a server is away, 70: a bug."""
     try:
+        logs.configure(read_settings())  # what our own parts log must not stand between the JSON on stdout
         return command()
     except WrongSettings as wrong:
         return say_wrong_settings(wrong)
-    except Transient as error:
-        said = str(error)
-    except psycopg.Error as error:
-        if not is_transient(error):
-            raise
-        said = str(error).strip()
-    print(f"not done: {mask_text(said)}", file=sys.stderr)
-    return EXIT_TRANSIENT
+    except BrokenPipeError:
+        raise  # whoever read the answer has read enough: typer ends quietly
+    except OTHER_SCHEMA as error:
+        _say(f"not done: {NO_SCHEMA} ({reason_of(error)})")
+        return EXIT_USAGE
+    except Exception as error:  # noqa: BLE001 - the end of the command, whatever it is
+        if not (isinstance(error, Transient) or is_transient(error)):
+            _say(printable_lines(mask_text("".join(traceback.format_exception(error)))).rstrip())
+            _say("a bug: the lines above say where")
+            return EXIT_BUG
+        _say(f"not done: {reason_of(error)}")
+        return EXIT_TRANSIENT
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a server did not do it: on one line, without numbers and message ids."""
+    return printable(mask_text("; ".join(line.strip() for line in str(error).splitlines() if line.strip())))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

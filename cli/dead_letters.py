@@ -6,28 +6,24 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from cli.asking import told
-from runtime.logs import mask_phone, mask_text
-from runtime.process import EXIT_OK, EXIT_USAGE
+from cli.dead_letter_lines import document_of, line_of, readable
+from runtime.process import EXIT_OK, EXIT_USAGE, Transient
 from runtime.settings import Settings, read_settings
-from schemas.bundles import decode_bundle
-from schemas.codec import Malformed
-from schemas.dead_letters import DeadLetter
-from schemas.topics import BY_NAME, DEAD_SUFFIX, Topic
-from sinks.database import Connection, connect
+from schemas.topics import BY_NAME, DEAD_SUFFIX
+from sinks.database import Connection, connect, is_transient
 from sinks.dead_letter_reading import Filter, Letter, Place, find
 from sinks.redrive import Acted, Busy, drop, redrive
 
 EXIT_REFUSED = 1
 _PLACE = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)/(?P<partition>\d+)@(?P<offset>\d+)")
-_DIGITS = re.compile(r"\d{8,15}")
 
 Act = Callable[..., Awaitable[Acted]]
 
@@ -91,7 +87,7 @@ def filter_of(settings: Settings, wish: Wish) -> Filter:
     place = None
     if wish.place is not None:
         found = _PLACE.fullmatch(wish.place)
-        if found is None:
+        if found is None or not found["topic"].endswith(DEAD_SUFFIX):
             raise WrongPlace(f"{wish.place!r} is no place of a dead letter, such as webhooks.raw.dead/0@17")
         place = Place(_real(settings, found["topic"]), int(found["partition"]), int(found["offset"]))
     topic = None if wish.topic is None else _real(settings, wish.topic)
@@ -112,7 +108,7 @@ async def _list(settings: Settings, connection: Connection, asked: Filter, wish:
     counted: Counter[tuple[str, str]] = Counter()
     async for letters in find(settings, connection, asked):
         shown += letters[: wish.limit - len(shown)]
-        counted.update((letter.place.topic, _said(letter).reason) for letter in letters)
+        counted.update((letter.place.topic, letter.stated.reason) for letter in letters)
     if wish.as_json:
         print(orjson.dumps({
             "total": counted.total(),
@@ -125,99 +121,93 @@ async def _list(settings: Settings, connection: Connection, asked: Filter, wish:
     for (topic, reason), n in sorted(counted.items()):
         print(f"{topic}: {n} {reason}", file=sys.stderr)
     more = f", {len(shown)} shown" if counted.total() > len(shown) else ""
-    print(f"{counted.total()} dead letter(s){more}", file=sys.stderr)
+    waiting = "" if wish.is_all else " wait"
+    print(f"{counted.total()} dead letter(s){waiting}{more}", file=sys.stderr)
     if counted:
-        print("show one: campaigns dead-letters show <place>; then redrive or drop", file=sys.stderr)
+        print(
+            "show one: campaigns dead-letters show PLACE; once its cause is mended redrive, else drop", file=sys.stderr
+        )
     return EXIT_OK
 
 
 async def _show(settings: Settings, connection: Connection, asked: Filter, wish: Wish, *, is_raw: bool) -> int:
+    if is_raw and sys.stdout.isatty():
+        print("these bytes may steer a terminal: write them to a file, or pipe them on", file=sys.stderr)
+        return EXIT_USAGE
+    letter = await _only(settings, connection, asked)
+    if letter is None:
+        print(_none_at(wish), file=sys.stderr)
+        return EXIT_REFUSED
+    if is_raw:
+        sys.stdout.buffer.write(letter.record.value or b"")
+        sys.stdout.flush()
+    elif wish.as_json:
+        print(orjson.dumps({**document_of(letter), "value": readable(letter)}).decode())
+    else:
+        print(line_of(letter))
+        print("\n".join(readable(letter)))
+    return EXIT_OK
+
+
+async def _only(settings: Settings, connection: Connection, asked: Filter) -> Letter | None:
+    """The first letter that is meant."""
     async for letters in find(settings, connection, asked):
-        for letter in letters:
-            if is_raw:
-                sys.stdout.buffer.write(letter.record.value or b"")
-                sys.stdout.flush()
-            elif wish.as_json:
-                print(orjson.dumps({**document_of(letter), "value": readable(letter)}).decode())
-            else:
-                print(line_of(letter))
-                print("\n".join(readable(letter)))
-        return EXIT_OK
-    print(f"there is no dead letter at {wish.place}", file=sys.stderr)
-    return EXIT_REFUSED
+        return letters[0]
+    return None
+
+
+def _none_at(wish: Wish) -> str:
+    return f"there is no dead letter at {wish.place}: it is past its retention, or never was"
 
 
 async def _act(settings: Settings, connection: Connection, asked: Filter, wish: Wish, act: Act) -> int:
     if not (asked.is_narrow or wish.is_all):
         print("which? a place, --topic, --stage, --reason, --since, or --all", file=sys.stderr)
         return EXIT_USAGE
+    if asked.place is not None and (ending := await _needless(settings, connection, asked, wish)) is not None:
+        return ending
+    documents: list[dict[str, Any]] = []
+    count = 0
+
+    def tell(letters: Sequence[Letter]) -> None:
+        nonlocal count
+        count += len(letters)
+        for letter in letters:
+            if wish.as_json:
+                documents.append(document_of(letter))
+            else:
+                print(line_of(letter))
+
+    word = "sent back to where they came from" if act is redrive else "dropped"
     try:
-        done = await act(settings, connection, asked, wish.limit, is_dry=wish.is_dry)
+        done = await act(settings, connection, asked, wish.limit, is_dry=wish.is_dry, tell=tell)
     except Busy as busy:
         print(f"refused, busy: {busy}", file=sys.stderr)
         return EXIT_REFUSED
+    except Exception as error:
+        if count and (isinstance(error, Transient) or is_transient(error)):
+            print(f"{count} dead letter(s) {word} before it failed; run it again for the others", file=sys.stderr)
+        raise
     if wish.as_json:
         print(orjson.dumps({
-            "dry_run": wish.is_dry,
-            "count": len(done.letters),
-            "too_large": done.too_large,
-            "letters": [document_of(letter) for letter in done.letters],
+            "dry_run": wish.is_dry, "count": done.count, "too_large": done.too_large, "letters": documents,
         }).decode())  # fmt: skip
-    else:
-        for letter in done.letters:
-            print(line_of(letter))
     would = "would be " if wish.is_dry else ""
-    word = "sent back to where they came from" if act is redrive else "dropped"
-    print(f"{len(done.letters)} dead letter(s) {would}{word}", file=sys.stderr)
+    print(f"{done.count} dead letter(s) {would}{word}", file=sys.stderr)
     if done.too_large:
-        print(f"{done.too_large} cannot go back: too large for their topic", file=sys.stderr)
+        print(f"{done.too_large} cannot go back: too large for their topic; show them, then drop", file=sys.stderr)
     return EXIT_OK
 
 
-def document_of(letter: Letter) -> dict[str, Any]:
-    """For `--json`: all but the bytes."""
-    said = _said(letter)
-    return {
-        "place": str(letter.place),
-        "stage": said.stage,
-        "reason": said.reason,
-        "error": mask_text(said.error) or None,
-        "origin": {
-            "topic": said.origin_topic,
-            "partition": said.origin_partition,
-            "offset": said.origin_offset,
-            "index": said.origin_index,
-        },
-        "at": letter.record.at,
-        "bytes": len(letter.record.value or b""),
-        "act": letter.act,
-    }
-
-
-def line_of(letter: Letter) -> str:
-    """For people."""
-    said = _said(letter)
-    origin = f"{said.origin_topic}/{said.origin_partition}@{said.origin_offset}.{said.origin_index}"
-    error = f"  {mask_text(said.error)}" if said.error else ""
-    act = f"  [{letter.act}]" if letter.act else ""
-    return (
-        f"{letter.place}  {letter.record.at:%Y-%m-%d %H:%M:%S}  {said.stage}: {said.reason}{error}  from {origin}{act}"
-    )
-
-
-def readable(letter: Letter) -> list[str]:
-    """The record as text, numbers and message ids masked; a bundle body by body."""
-    value = letter.record.value or b""
-    parts = [value]
-    if letter.origin_topic.endswith(Topic.WEBHOOKS_RAW):
-        try:
-            parts = [body.raw for body in decode_bundle(value)]
-        except Malformed:
-            parts = [value]
-    texts = (part.decode(errors="backslashreplace") for part in parts)
-    return [_DIGITS.sub(lambda found: mask_phone(found.group()), mask_text(text)) for text in texts]
-
-
-def _said(letter: Letter) -> DeadLetter:
-    """What its headers say; a record without them is somebody else's."""
-    return letter.said or DeadLetter("?", "no_headers", letter.origin_topic, -1, -1)
+async def _needless(settings: Settings, connection: Connection, asked: Filter, wish: Wish) -> int | None:
+    """The exit code where the one letter that is meant is not there, or is dealt with; None: it waits."""
+    letter = await _only(settings, connection, replace(asked, with_done=True))
+    if letter is None:
+        print(_none_at(wish), file=sys.stderr)
+        return EXIT_REFUSED
+    if letter.act is None:
+        return None
+    if wish.as_json:
+        print(orjson.dumps({"dry_run": wish.is_dry, "count": 0, "too_large": 0, "letters": []}).decode())
+    print(f"nothing to do: {letter.place} was {letter.act} before", file=sys.stderr)
+    return EXIT_OK

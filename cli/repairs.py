@@ -17,12 +17,22 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would 
 AllowRetries = Annotated[bool, typer.Option("--allow-retries", help="Also where people would be sent to again")]
 
 
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-03-01T12:00Z") from None
+
+
 dead_letters = typer.Typer(help="What the stages have set aside.", no_args_is_help=True)
 
 OfTopic = Annotated[str | None, typer.Option("--topic", help="Of this topic, with or without .dead")]
 OfStage = Annotated[str | None, typer.Option("--stage", help="Set aside by this stage")]
 OfReason = Annotated[str | None, typer.Option("--reason", help="With this reason code")]
-Since = Annotated[datetime | None, typer.Option("--since", help="Set aside at or after this time (UTC)")]
+Since = Annotated[
+    datetime | None,
+    typer.Option("--since", parser=_moment, metavar="TIME", help="At or after this time (UTC): 2026-03-01T12:00Z"),
+]
 At = Annotated[str | None, typer.Argument(help="One of them, such as webhooks.raw.dead/0@17")]
 Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many")]
 

@@ -63,9 +63,14 @@ def read_headers(headers: Mapping[str, Value] | Iterable[tuple[str, Value]] | No
     pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     try:
         found = {name: value.decode() if isinstance(value, bytes) else value or "" for name, value in pairs}
-        return DeadLetter(
-            found[STAGE], found[REASON], found[TOPIC], int(found[PARTITION]), int(found[OFFSET]), int(found[INDEX]),
-            found.get(ERROR, ""),
-        )  # fmt: skip
+        partition, offset, index = (_number(found[name]) for name in (PARTITION, OFFSET, INDEX))
+        return DeadLetter(found[STAGE], found[REASON], found[TOPIC], partition, offset, index, found.get(ERROR, ""))
     except (KeyError, ValueError) as error:
         raise Malformed(f"dead letter: header {error}") from None
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 2**63:
+        raise ValueError("no offset is so large")
+    return number

@@ -30,6 +30,9 @@ DEFAULT_RECORD_BYTES_MAX = 1024 * 1024
 WEBHOOK_RECORD_BYTES_MAX = 4 * 1024 * 1024
 """A webhook may have 3 MB and 1,000 updates; a body above a bundle's 1 MiB travels alone."""
 
+DEAD_BYTES_MORE = 32 * 1024
+"""A dead letter is its record and headers, the error text among them: whatever was read must fit, untouched."""
+
 DAY_MS = 86_400_000
 UNLIMITED = -1
 
@@ -72,7 +75,7 @@ def _with_dead_letters(spec: TopicSpec, dead_retention_ms: int | None = None) ->
         dead_letters_of(spec.name),
         partitions=1,  # rare by intent: a stage with many of them stops
         retention_ms=spec.retention_ms if dead_retention_ms is None else dead_retention_ms,
-        record_bytes_max=spec.record_bytes_max,
+        record_bytes_max=spec.record_bytes_max + DEAD_BYTES_MORE,
     )
     return spec, dead
 

@@ -28,6 +28,8 @@ from sinks.topic_scan import Bound, Scanned
 SQL = load("dead_letters")
 TIMEOUT_S = 15.0
 BATCH = 500
+STAGE_UNKNOWN = "?"
+REASON_NO_HEADERS = "no_headers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Letter:
     said: DeadLetter | None
     act: str | None
     """`redriven` or `dropped`; None: it waits."""
+
+    @property
+    def stated(self) -> DeadLetter:
+        """What its headers say; a record without them is somebody else's."""
+        return self.said or DeadLetter(STAGE_UNKNOWN, REASON_NO_HEADERS, self.origin_topic, -1, -1)
 
     @property
     def origin_topic(self) -> str:
@@ -83,19 +90,18 @@ class Filter:
 
     def wants(self, letter: Letter) -> bool:
         """Whether this letter is meant."""
-        said = letter.said
         return (
             (self.with_done or letter.act is None)
             and (self.place is None or letter.place == self.place)
-            and (self.stage is None or (said is not None and said.stage == self.stage))
-            and (self.reason is None or (said is not None and said.reason == self.reason))
+            and (self.stage is None or letter.stated.stage == self.stage)
+            and (self.reason is None or letter.stated.reason == self.reason)
             and (self.since is None or letter.record.at >= self.since)
         )
 
 
 async def find(settings: Settings, connection: Connection, wanted: Filter) -> AsyncIterator[list[Letter]]:
     """The dead letters that are meant, in batches, oldest first in each partition. Raises Transient."""
-    for name, topic_id in sorted((await asyncio.to_thread(_dead_topics, settings)).items()):
+    for name, topic_id in sorted((await asyncio.to_thread(dead_topics, settings)).items()):
         if not wanted.wants_topic(name):
             continue
         ranges = await topic_scan.find_ranges(settings, name, _first(wanted), _end(wanted))
@@ -116,8 +122,8 @@ def _end(wanted: Filter) -> Bound | None:
     return None if wanted.place is None else Bound(by_partition={wanted.place.partition: wanted.place.offset + 1})
 
 
-def _dead_topics(settings: Settings) -> dict[str, str]:
-    """The dead-letter topics that there are, and their ids."""
+def dead_topics(settings: Settings) -> dict[str, str]:
+    """The dead-letter topics that there are, and their ids. It blocks. Raises Transient."""
     names = {settings.topic(spec.name) for spec in SPECS if spec.name.endswith(DEAD_SUFFIX)}
     admin = AdminClient(client_config(settings))
     try:
@@ -127,7 +133,8 @@ def _dead_topics(settings: Settings) -> dict[str, str]:
         described = admin.describe_topics(TopicCollection(there), request_timeout=TIMEOUT_S)
         return {name: str(described[name].result(TIMEOUT_S).topic_id) for name in there}
     except (KafkaException, TimeoutError) as error:
-        raise Transient(f"dead-letter topics: {str(error) or 'no answer'}") from error
+        cause = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+        raise Transient(f"dead-letter topics: {cause}") from error
 
 
 async def _acts(connection: Connection, topic_id: str, batch: Sequence[Scanned]) -> dict[tuple[int, int], str]:

@@ -161,4 +161,4 @@ async def test_one_operator_acts_at_a_time(world: EventWorld) -> None:
         with pytest.raises(Busy):
             await redrive(world.settings, other, everything, 10, is_dry=False)
         await world.run("SELECT pg_advisory_unlock(%s)", LOCK_KEY)
-        assert len((await drop(world.settings, other, everything, 10, is_dry=False)).letters) == 2
+        assert (await drop(world.settings, other, everything, 10, is_dry=False)).count == 2

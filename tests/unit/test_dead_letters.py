@@ -23,7 +23,10 @@ def test_an_error_text_comes_back_cut() -> None:
     assert len(read_headers(replace(LETTER, error="x" * 9999).headers("x")).error) == 500
 
 
-@pytest.mark.parametrize("headers", [None, [], [("stage", b"x")], {"stage": b"\xff"}])
+HUGE = [(name, b"9" * 30 if name == "origin_offset" else value) for name, value in LETTER.headers("x")]
+
+
+@pytest.mark.parametrize("headers", [None, [], [("stage", b"x")], {"stage": b"\xff"}, HUGE])
 def test_a_letter_without_its_headers_is_malformed(headers: list[tuple[str, bytes]] | None) -> None:
     with pytest.raises(Malformed):
         read_headers(headers)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from cli.asking import told
+from cli.asking import reason_of, told
+from cli.terminal import printable
 from domain.status import status
-from runtime.logs import mask_phone, mask_wamid
-from runtime.process import EXIT_OK, Transient
+from runtime.logs import mask_phone, mask_text, mask_wamid
+from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, read_settings
 from sinks import trace
 from sinks.database import connect
@@ -31,10 +32,10 @@ async def _trace(settings: Settings, who: str, *, as_json: bool) -> int:
     found = await look(settings, who)
     print(orjson.dumps(as_document(found)).decode() if as_json else "\n".join(as_lines(found)))
     _say(f"{found.records_read} records of recipient.events looked at")
-    if not found.dossiers and not found.story.steps:
+    if not found.dossiers and not found.story.steps and not found.not_read:
         _say("nobody is known by that; try a phone number in full, a recipient id, or a message id (wamid...)")
         return EXIT_NOBODY
-    return EXIT_OK
+    return EXIT_TRANSIENT if found.not_read else EXIT_OK
 
 
 async def look(settings: Settings, who: str) -> trace.Trace:
@@ -43,12 +44,12 @@ async def look(settings: Settings, who: str) -> trace.Trace:
     async with await connect(url, application_name="campaigns-trace") as connection:
         dossiers = [await trace.read_dossier(connection, each) for each in await trace.find(connection, who)]
     known = [each for each in dossiers if each is not None]
-    if not known and not who.startswith("wamid."):
+    if not known and not trace.keys_of(who):
         return trace.Trace([], Story())
     try:
         story, read = await trace.read_story(settings, known, who, _say)
     except Transient as error:
-        return trace.Trace(known, Story(), not_read=f"Kafka is away: {error}")
+        return trace.Trace(known, Story(), not_read=f"Kafka is away: {reason_of(error)}")
     return trace.Trace(known, story, read)
 
 
@@ -76,7 +77,7 @@ def _step(step: Step) -> dict[str, Any]:
         "written_at": step.told.written_at,
         "place": place(step.told),
         "kind": None if event is None else event.kind.value,
-        "recipient_id": None if event is None else event.recipient_id,
+        "recipient_id": step.recipient,
         "attempt": None if event is None else event.attempt,
         "occurred_at": None if event is None else event.occurred_at,
         "origin": None if event is None or event.origin is None else event.origin.model_dump(),
@@ -89,21 +90,31 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def as_lines(found: trace.Trace) -> list[str]:
-    """For people: the dossiers, then the story, one line each."""
-    lines = [line for each in found.dossiers for line in _dossier_lines(each)]
+    """For people: each dossier with its part of the story, a line for an event; then what is nobody's."""
+    lines: list[str] = []
+    told = {each.recipient_id for each in found.dossiers}
+    for each in found.dossiers:
+        lines += _dossier_lines(each)
+        if not found.not_read:
+            lines += _events(step for step in found.story.steps if step.recipient == each.recipient_id)
+            lines += _end_lines(each, found.story)
+    others = [step for step in found.story.steps if step.recipient not in told]
+    if others:
+        lines += ["of nobody whose row is there:", *_events(others)]
     if found.not_read:
         lines.append(f"events: not read. {found.not_read}")
-    else:
-        lines += ["events (written, place, what, effect):", *(f"  {_step_line(step)}" for step in found.story.steps)]
-        lines += [line for each in found.dossiers for line in _end_lines(each, found.story)]
-    return lines
+    return [printable(line) for line in lines]
+
+
+def _events(steps: Iterable[Step]) -> list[str]:
+    return ["  events (written, place, what, effect):", *(f"    {_step_line(step)}" for step in steps)]
 
 
 def _dossier_lines(each: trace.Dossier) -> Iterator[str]:
     row = each.row
     yield f"recipient {row['id']}  {mask_phone(row['phone_number'])}  campaign {row['name']} ({row['status']})"
     due = f", due {_at(row['next_attempt_at'])}" if row["next_attempt_at"] else ""
-    why = f" ({row['failure_reason']})" if row["failure_reason"] else ""
+    why = f" ({mask_text(row['failure_reason'])})" if row["failure_reason"] else ""
     yield f"  now: {row['recipient_status']}{why}, attempt {row['attempt']}, {row['retry_count']} failed{due}"
     for release in each.releases:
         where = "not published"
@@ -145,11 +156,11 @@ def _step_line(step: Step) -> str:
 def _end_lines(each: trace.Dossier, story: Story) -> Iterator[str]:
     facts = story.facts.get(each.recipient_id)
     if facts is None:
-        yield f"  no event of {each.recipient_id} is kept"
+        yield "    none is kept"
     elif status(facts) != each.row["recipient_status"]:
         yield (
-            f"  the events alone say {status(facts)}, the row says {each.row['recipient_status']}: a release without an"
-            " answer, an event not applied yet, or one that is not kept any more"
+            f"    the events alone say {status(facts)}, the row says {each.row['recipient_status']}: a release without"
+            " an answer, an event not applied yet, or one that is not kept any more"
         )
 
 
@@ -160,6 +171,8 @@ def _masked(row: trace.Row) -> trace.Row:
         masked["phone_number"] = mask_phone(masked["phone_number"])
     if isinstance(masked.get("wamid"), str):
         masked["wamid"] = mask_wamid(masked["wamid"])
+    if isinstance(masked.get("failure_reason"), str):
+        masked["failure_reason"] = mask_text(masked["failure_reason"])
     return masked
 
 

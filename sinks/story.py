@@ -15,7 +15,7 @@ from domain.facts import FACT_NAMES, NOTHING, Facts, facts_of, merge
 from domain.status import Status, status
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
-from sinks.fold import refuse
+from sinks.fold import Refusal, refuse
 
 Owner = tuple[RecipientId, int]
 """Whose message, and in which attempt."""
@@ -45,6 +45,8 @@ class Told:
     offset: int
     written_at: datetime
     event: RecipientEvent | None
+    keyed: RecipientId | None = None
+    """Whom its key names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Step:
 
     told: Told
     effect: Effect
+    recipient: RecipientId | None = None
+    """Whose story it belongs to; None: nobody's yet."""
     before: Status | None = None
     after: Status | None = None
     changed: tuple[str, ...] = ()
@@ -84,17 +88,30 @@ class _Teller:
         self._seen: dict[str, Told] = {}
 
     def tell(self, records: Iterable[Told]) -> Story:
-        for told in records:
-            self._story.steps.append(self._step(told))
+        self._story.steps = [self._step(told) for told in records]
+        self._story.steps = [self._claimed(step) for step in self._story.steps]
         return self._story
+
+    def _claimed(self, step: Step) -> Step:
+        """What was said of a message id before anybody had claimed it belongs to who did."""
+        event = step.told.event
+        if step.recipient is not None or event is None or event.wamid not in self._owners:
+            return step
+        return replace(step, recipient=self._owners[event.wamid][0])
 
     def _step(self, told: Told) -> Step:
         event = told.event
         if event is None:
-            return Step(told, Effect.MALFORMED, reason="malformed")
+            return Step(told, Effect.MALFORMED, told.keyed, reason="malformed")
+        try:
+            return self._judged(told, event)
+        except Exception:  # noqa: BLE001 - the sink's code is the same: it has set this record aside
+            return Step(told, Effect.REFUSED, event.recipient_id, reason=Refusal.BUG.value)
+
+    def _judged(self, told: Told, event: RecipientEvent) -> Step:
         refusal = refuse(event, self._created_at)
         if refusal is not None:
-            return Step(told, Effect.REFUSED, reason=refusal.value)
+            return Step(told, Effect.REFUSED, event.recipient_id, reason=refusal.value)
         statement = event.model_copy(update={"origin": None, "received_at": event.occurred_at}).model_dump_json()
         first = self._seen.setdefault(statement, told)
         owner = self._owner(event)
@@ -104,7 +121,7 @@ class _Teller:
             return Step(told, Effect.PARKED, reason="nobody has claimed its message id yet")
         step = self._merge(told, event, owner)
         if first is not told and step.effect is Effect.KNOWN:
-            return Step(told, Effect.REPEATED, step.before, step.after, reason=f"the same as {place(first)}")
+            return Step(told, Effect.REPEATED, owner[0], step.before, step.after, reason=f"the same as {place(first)}")
         return step
 
     def _owner(self, event: RecipientEvent) -> Owner | None:
@@ -126,9 +143,9 @@ class _Teller:
         changed = tuple(name for name in FACT_NAMES if getattr(known, name) != getattr(merged, name))
         if not changed:
             reason = "an equal or better-ranked fact was known"
-            return Step(told, Effect.KNOWN, status(known), status(merged), reason=reason)
+            return Step(told, Effect.KNOWN, recipient, status(known), status(merged), reason=reason)
         reason = "" if parked == NOTHING else "it claimed a message id for which statuses were parked"
-        return Step(told, Effect.CHANGED, status(known), status(merged), changed, reason)
+        return Step(told, Effect.CHANGED, recipient, status(known), status(merged), changed, reason)
 
 
 def as_attempt(parked: Facts, attempt: int) -> Facts:

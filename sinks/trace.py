@@ -14,8 +14,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.phone_numbers import InvalidPhoneNumber, normalise
 from runtime.settings import Settings
-from schemas.codec import Malformed, decode
+from schemas.codec import decode
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from schemas.topics import BY_NAME, Topic
@@ -67,7 +68,7 @@ async def find(connection: Connection, who: str) -> list[RecipientId]:
     elif (recipient := _as_uuid(who)) is not None:
         name, values = "find_by_id", {"id": str(recipient)}
     else:
-        name, values = "find_by_phone", {"phone": "".join(filter(str.isdigit, who))}
+        name, values = "find_by_phone", {"phone": _as_number(who)}
     return [row[0] for row in await (await connection.execute(SQL[name], values)).fetchall()]
 
 
@@ -81,14 +82,21 @@ async def read_dossier(connection: Connection, recipient: RecipientId) -> Dossie
     return Dossier(rows[0], *[await _rows(connection, name, about) for name in names])
 
 
+def keys_of(who: str) -> set[str]:
+    """The keys of records about `who` that can be told without a row; a phone number is no key."""
+    if who.startswith("wamid."):
+        return {who}
+    recipient = _as_uuid(who)
+    return set() if recipient is None else {str(recipient)}
+
+
 async def read_story(
     settings: Settings, dossiers: Sequence[Dossier], who: str, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Story, int]:
     """Read the topic and tell the story; with the number of records looked at. Raises Transient without Kafka."""
     wamids = {message["wamid"] for each in dossiers for message in each.messages}
     wamids |= {entry["wamid"] for each in dossiers for entry in each.ledger if entry["wamid"] is not None}
-    wamids |= {who} if who.startswith("wamid.") else set()
-    keys = {str(each.recipient_id) for each in dossiers} | wamids
+    keys = {str(each.recipient_id) for each in dossiers} | wamids | keys_of(who)
     since = min((each.row["created_at"] for each in dossiers), default=None)
     told, read = await _read(settings, keys, None if since is None else Bound(at=since - BEFORE), progress)
     created_at = {each.recipient_id: each.row["created_at"] for each in dossiers}
@@ -125,15 +133,26 @@ def _partitions(settings: Settings, topic: str, keys: Collection[bytes]) -> set[
 def _told(record: Scanned) -> Told:
     try:
         event = decode(RecipientEvent, record.value)
-    except Malformed:
+    except Exception:  # noqa: BLE001 - whatever it is, the sink has set this record aside
         event = None
-    return Told(record.topic, record.partition, record.offset, record.at, event)
+    keyed = _as_uuid((record.key or b"").decode(errors="replace"))
+    return Told(
+        record.topic, record.partition, record.offset, record.at, event, None if keyed is None else RecipientId(keyed)
+    )
 
 
 async def _rows(connection: Connection, name: str, values: dict[str, Any]) -> list[Row]:
     cursor = await connection.execute(SQL[name], values)
     columns = [column.name for column in cursor.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]
+
+
+def _as_number(text: str) -> str:
+    """As it is stored; of what is no number, the digits."""
+    try:
+        return normalise(text)
+    except InvalidPhoneNumber:
+        return "".join(filter(str.isdigit, text))
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import sys
+import urllib.error
+import urllib.request
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import orjson
-import psycopg
 
-from cli.asking import told
-from cli.status_lines import Line, lines
-from runtime.logs import mask_text
-from runtime.process import EXIT_OK
+from cli.asking import OTHER_SCHEMA, reason_of, told
+from cli.status_lines import Answer, Line, ingress_line, lines
+from cli.terminal import printable
+from runtime.process import EXIT_OK, Transient
 from runtime.settings import Settings, read_settings
 from sinks import standing
 from sinks.database import connect, is_transient
-from sinks.lag import KafkaAway
 
 EXIT_NOT_WELL = 1
 STATEMENT_TIMEOUT_S = 10.0
+DATABASE_PATIENCE_S = 15.0
+"""A server that takes connections and is frozen bounds no statement itself."""
+INGRESS_PATIENCE_S = 3.0
+LOOPBACK = "127.0.0.1"
+EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, never listened on
 MARKS = {"ok": "ok   ", "look": "look ", "wrong": "WRONG"}
 
 
@@ -36,7 +42,7 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
     else:
         for line in found:
             step = f"  → {line.next_step}" if line.next_step else ""
-            print(f"{MARKS[line.state]}  {line.about}: {line.found}{step}")
+            print(printable(f"{MARKS[line.state]}  {line.about}: {line.found}{step}"))
     wrong = sum(line.state == "wrong" for line in found)
     print("all is well" if not wrong else f"{wrong} line(s) are not well", file=sys.stderr)
     return EXIT_NOT_WELL if wrong else EXIT_OK
@@ -47,19 +53,41 @@ async def look(settings: Settings) -> list[Line]:
     away: dict[str, str] = {}
     database: standing.DatabaseStanding | None = None
     kafka: standing.KafkaStanding | None = None
+    schema: list[Line] = []
     try:
-        database = await _database(settings)
-    except psycopg.errors.UndefinedTable:
-        away["PostgreSQL"] = "there is no schema; campaigns db migrate"
-    except psycopg.Error as error:
-        if not is_transient(error):
+        async with asyncio.timeout(DATABASE_PATIENCE_S):
+            database = await _database(settings)
+    except OTHER_SCHEMA as error:
+        schema = [Line("schema", "wrong", f"not of this version: {reason_of(error)}", "campaigns db migrate")]
+    except Exception as error:
+        if not is_transient(error):  # a timeout is an OSError, too
             raise
-        away["PostgreSQL"] = mask_text(str(error).strip())
+        away["PostgreSQL"] = reason_of(error) or f"no answer within {DATABASE_PATIENCE_S:.0f} s"
     try:
         kafka = await standing.read_kafka(settings, None if database is None else database.positions)
-    except KafkaAway as error:
-        away["Kafka"] = str(error)
-    return lines(database, kafka, datetime.now(UTC), away)
+        if database is not None:
+            kafka = await _without_dealt_with(settings, kafka)
+    except Transient as error:
+        away["Kafka"] = reason_of(error)
+    answer = await asyncio.to_thread(_ask_ingress, settings)
+    return [*schema, *lines(database, kafka, datetime.now(UTC), away), ingress_line(answer)]
+
+
+def _ask_ingress(settings: Settings) -> Answer:
+    """What the ingress says of itself where these settings place it."""
+    host = LOOPBACK if settings.ingress_host in EVERY_ADDRESS else settings.ingress_host
+    if settings.ingress_port == 0:
+        return Answer("a port of its own choice", None)
+    url = f"http://{host}:{settings.ingress_port}/ready"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=INGRESS_PATIENCE_S) as response:
+            return Answer(url, response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(url, error.code)
+    except (OSError, http.client.HTTPException):
+        return Answer(url, None)
 
 
 async def _database(settings: Settings) -> standing.DatabaseStanding:
@@ -68,3 +96,17 @@ async def _database(settings: Settings) -> standing.DatabaseStanding:
         url, application_name="campaigns-status", statement_timeout_s=STATEMENT_TIMEOUT_S
     ) as connection:
         return await standing.read_database(connection, settings)
+
+
+async def _without_dealt_with(settings: Settings, kafka: standing.KafkaStanding) -> standing.KafkaStanding:
+    url = settings.database_url.get_secret_value()
+    try:
+        async with asyncio.timeout(DATABASE_PATIENCE_S):
+            async with await connect(
+                url, application_name="campaigns-status", statement_timeout_s=STATEMENT_TIMEOUT_S
+            ) as connection:
+                return await standing.without_dealt_with(connection, kafka)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        return kafka

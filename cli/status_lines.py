@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Literal
 
 from sinks.lag import Lag
@@ -20,6 +21,9 @@ LATE = timedelta(seconds=60)
 SWEPT = timedelta(seconds=30)
 """The leader looks every second for what nobody ended or told."""
 UNCLAIMED = timedelta(minutes=5)
+SILENT = timedelta(minutes=10)
+"""Meta says `sent` within seconds of an answer."""
+PAUSED_SHOWN = 10
 PARKED = timedelta(hours=1)
 """A message id of ours is learned within minutes."""
 
@@ -32,6 +36,25 @@ class Line:
     state: State
     found: str
     next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the ingress answered to whether it is ready; None: nothing."""
+
+    url: str
+    status: int | None
+
+
+def ingress_line(answer: Answer) -> Line:
+    """Only it can say: it is no member of a group, and no session of the database."""
+    if answer.status == HTTPStatus.OK:
+        return Line("ingress", "ok", f"ready, {answer.url}")
+    if answer.status is None:
+        step = "start `campaigns ingress`; where it runs elsewhere, ask its /ready there"
+        return Line("ingress", "look", f"no answer at {answer.url}", step)
+    said = f"answers {answer.status} at {answer.url}: webhooks are refused, Meta repeats them"
+    return Line("ingress", "wrong", said, "is Kafka there, and `webhooks.raw`? Its log says more")
 
 
 def lines(
@@ -67,15 +90,17 @@ def _database_processes(database: DatabaseStanding) -> Iterator[Line]:
 
 
 def _stages(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
-    for stage in STAGES:
+    for stage, topic in STAGES.items():
         members, lag = kafka.members[stage], kafka.lags[stage]
         said = f"{members} running, {_lag(lag, now)}"
         if not members:
             yield Line(stage, "wrong", said, f"start `campaigns {stage}`, or look at its log")
         elif lag.records and lag.oldest_at is not None and now - lag.oldest_at > LATE:
-            yield Line(
-                stage, "wrong", said, f"if it does not fall, start another `campaigns {stage}`; its log says more"
-            )
+            dead = kafka.dead.get(topic)
+            step = f"if it does not fall, start another `campaigns {stage}`; its log says more"
+            if dead is not None and dead.waiting:
+                step += f". Too many dead letters stop it: campaigns dead-letters list --stage {stage}"
+            yield Line(stage, "wrong", said, step)
         else:
             yield Line(stage, "ok", said)
 
@@ -83,13 +108,21 @@ def _stages(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
 def _kafka(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
     if kafka.missing_topics:
         yield Line("topics", "wrong", f"missing: {', '.join(kafka.missing_topics)}", "campaigns topics apply")
-    last = kafka.last_webhook_at
-    yield Line("last webhook", "ok", "none is kept" if last is None else f"{_age(last, now)} ago, at {last:%H:%M:%S}Z")
-    dead = {topic: n for topic, n in kafka.dead.items() if n}
+    yield _last_webhook(kafka, now)
+    dead = {topic: each.waiting for topic, each in kafka.dead.items() if each.waiting}
     for topic, n in dead.items():
-        yield Line(f"dead letters of {topic}", "look", f"{n}", "campaigns dead-letters list")
+        yield Line(f"dead letters of {topic}", "look", f"{n}", f"campaigns dead-letters list --topic {topic}")
     if not dead:
         yield Line("dead letters", "ok", "none")
+
+
+def _last_webhook(kafka: KafkaStanding, now: datetime) -> Line:
+    last, event = kafka.last_webhook_at, kafka.last_event_at
+    said = "none is kept" if last is None else f"{_age(last, now)} ago, at {last:%Y-%m-%d %H:%M:%S}Z"
+    if event is None or now - event > SILENT or (last is not None and now - last <= SILENT):
+        return Line("last webhook", "ok", said)
+    step = "events are written meanwhile: is the ingress reachable from outside, and Meta's webhook subscribed?"
+    return Line("last webhook", "look", said, step)
 
 
 def _waiting(database: DatabaseStanding, now: datetime) -> Iterator[Line]:
@@ -111,12 +144,13 @@ def _waiting(database: DatabaseStanding, now: datetime) -> Iterator[Line]:
 def _campaigns(database: DatabaseStanding) -> Iterator[Line]:
     active = [each for each in database.campaigns if each.status == "active"]
     yield Line("active campaigns", "ok", f"{len(active)}")
-    for each in database.campaigns:
-        if each.status == "paused":
-            step = f"once that is settled: campaigns resume {each.id}"
-            yield Line(
-                f"paused: {each.name}", "look", f"{each.pause_reason}, since {each.updated_at:%Y-%m-%d %H:%M}Z", step
-            )
+    paused = [each for each in database.campaigns if each.status == "paused"]
+    for each in paused[:PAUSED_SHOWN]:
+        said = f"{each.pause_reason}, since {each.updated_at:%Y-%m-%d %H:%M}Z"
+        yield Line(f"paused: {each.name}", "look", said, f"once that is settled: campaigns resume {each.id}")
+    if (more := len(paused) - PAUSED_SHOWN) > 0:
+        ask = "SELECT id, name, pause_reason FROM marketing_campaigns WHERE status = 'paused'"
+        yield Line("paused: others", "look", f"{more} more", f'campaigns psql -c "{ask}"')
 
 
 def _line(about: str, count: int, is_bad: bool, more: str, state: State, step: str) -> Line:
@@ -127,7 +161,9 @@ def _line(about: str, count: int, is_bad: bool, more: str, state: State, step: s
 def _lag(lag: Lag, now: datetime) -> str:
     if not lag.records:
         return "nothing waits"
-    return f"{lag.records} record(s) wait" + ("" if lag.oldest_at is None else f", for {_age(lag.oldest_at, now)}")
+    statuses = "" if lag.statuses is None else f" with {lag.statuses} status(es)"
+    since = "" if lag.oldest_at is None else f", for {_age(lag.oldest_at, now)}"
+    return f"{lag.records} record(s){statuses} wait{since}"
 
 
 def _since(moment: datetime | None, now: datetime) -> str:

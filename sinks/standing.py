@@ -7,20 +7,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from runtime.settings import Settings
+from schemas.bundles import decode_bundle
 from schemas.topics import Topic
+from schemas.webhook_statuses import StatusItem
+from schemas.webhooks import parse_body
 from sinks import stats_publisher
 from sinks.audit import read_positions
 from sinks.database import Connection
-from sinks.lag import Broker, Lag
+from sinks.dead_letter_reading import SQL as DEAD_LETTERS_SQL
+from sinks.dead_letter_reading import dead_topics
+from sinks.lag import Broker, Lag, Watermarks
 from sinks.recovery import read_installation
 from sinks.statements import load
 
 SQL = load("standing")
+
+SAMPLE_BYTES = 8 * 1024 * 1024
+"""Of bundles that wait, read to count their statuses."""
 
 SCHEDULER_LOCK_KEY = 0x63616D70_00000002
 """The scheduler's leader holds it; the scheduler lives above this layer, so a test keeps the two numbers equal."""
@@ -79,6 +87,21 @@ class DatabaseStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """What a dead-letter topic keeps."""
+
+    topic_id: str
+    kept: Watermarks
+    dealt_with: int = 0
+    """Redriven or dropped, as Postgres remembers; they are kept until their retention ends all the same."""
+
+    @property
+    def waiting(self) -> int:
+        """How many nobody has dealt with."""
+        return sum(high - low for low, high in self.kept.values()) - self.dealt_with
+
+
+@dataclass(frozen=True, slots=True)
 class KafkaStanding:
     """What Kafka knows."""
 
@@ -86,8 +109,9 @@ class KafkaStanding:
     lags: Mapping[str, Lag]
     """By stage. The sink's is the one that Postgres keeps, where it answers."""
     last_webhook_at: datetime | None
-    dead: Mapping[str, int]
-    """Records in the dead-letter topic of each topic; those redriven stay until their retention ends."""
+    last_event_at: datetime | None
+    dead: Mapping[str, DeadLetters]
+    """By the topic that they came from."""
     missing_topics: tuple[str, ...]
 
 
@@ -110,14 +134,30 @@ async def read_database(connection: Connection, settings: Settings) -> DatabaseS
 
 
 async def read_kafka(settings: Settings, sink_positions: Mapping[int, int] | None) -> KafkaStanding:
-    """Ask Kafka. Raises KafkaAway."""
+    """Ask Kafka. Raises Transient where it does not answer."""
     return await asyncio.to_thread(_read_kafka, settings, sink_positions)
+
+
+async def without_dealt_with(connection: Connection, kafka: KafkaStanding) -> KafkaStanding:
+    """The same, dead letters that were redriven or dropped left out: only Postgres remembers them."""
+    kept = [(each.topic_id, p, low, high) for each in kafka.dead.values() for p, (low, high) in each.kept.items()]
+    values = {
+        "topic_ids": [topic_id for topic_id, _, _, _ in kept],
+        "partitions": [partition for _, partition, _, _ in kept],
+        "lows": [low for _, _, low, _ in kept],
+        "highs": [high for _, _, _, high in kept],
+    }
+    rows = await (await connection.execute(DEAD_LETTERS_SQL["count_acts"], values)).fetchall()
+    acts = {row[0]: int(row[1]) for row in rows}
+    dead = {topic: replace(each, dealt_with=acts.get(each.topic_id, 0)) for topic, each in kafka.dead.items()}
+    return replace(kafka, dead=dead)
 
 
 def _read_kafka(settings: Settings, sink_positions: Mapping[int, int] | None) -> KafkaStanding:
     with Broker(settings) as broker:
         marks = {topic: broker.watermarks(settings.topic(topic)) for topic in Topic}
-        dead = {topic.value: broker.watermarks(settings.topic(topic.dead)) for topic in Topic}
+        dead_marks = {topic: broker.watermarks(settings.topic(topic.dead)) for topic in Topic}
+        ids = dead_topics(settings)
         lags: dict[str, Lag] = {}
         for stage, topic in STAGES.items():
             name = settings.topic(topic)
@@ -125,12 +165,40 @@ def _read_kafka(settings: Settings, sink_positions: Mapping[int, int] | None) ->
             if stage == "sink" and sink_positions is not None:
                 passed = dict(sink_positions)
             lags[stage] = broker.lag(name, passed, marks[topic])
-        webhooks = settings.topic(Topic.WEBHOOKS_RAW)
-        last = {(webhooks, p): high - 1 for p, (low, high) in marks[Topic.WEBHOOKS_RAW].items() if high > low}
+            if topic is Topic.WEBHOOKS_RAW and lags[stage].records:
+                lags[stage] = replace(lags[stage], statuses=_statuses(broker, name, passed, marks[topic]))
         return KafkaStanding(
             members=broker.members(STAGES),
             lags=lags,
-            last_webhook_at=max(broker.times_at(last).values(), default=None),
-            dead={topic: sum(high - low for low, high in found.values()) for topic, found in dead.items()},
+            last_webhook_at=_last(broker, settings.topic(Topic.WEBHOOKS_RAW), marks[Topic.WEBHOOKS_RAW]),
+            last_event_at=_last(broker, settings.topic(Topic.RECIPIENT_EVENTS), marks[Topic.RECIPIENT_EVENTS]),
+            dead={
+                topic.value: DeadLetters(ids.get(settings.topic(topic.dead), ""), found)
+                for topic, found in dead_marks.items()
+            },
             missing_topics=tuple(topic.value for topic in Topic if not marks[topic]),
         )
+
+
+def _last(broker: Broker, name: str, marks: Watermarks) -> datetime | None:
+    """When the newest record of a topic was written."""
+    last = {(name, p): high - 1 for p, (low, high) in marks.items() if high > low}
+    return max(broker.times_at(last).values(), default=None)
+
+
+def _statuses(broker: Broker, name: str, passed: Mapping[int, int], marks: Watermarks) -> int:
+    """How many statuses wait in bundles: counted, or where there are very many, by the mean of the first ones."""
+    waiting = {(name, p): (max(low, passed.get(p, low)), high) for p, (low, high) in marks.items()}
+    waiting = {place: (start, end) for place, (start, end) in waiting.items() if start < end}
+    records = sum(end - start for start, end in waiting.values())
+    values = broker.first_values(waiting, SAMPLE_BYTES)
+    found = sum(map(_statuses_of, values))
+    return found if len(values) >= records else round(found * records / max(1, len(values)))
+
+
+def _statuses_of(record: bytes) -> int:
+    try:
+        bodies = decode_bundle(record)
+        return sum(isinstance(item, StatusItem) for body in bodies for item in parse_body(body.raw))
+    except Exception:  # noqa: BLE001 - what cannot be read is dead-lettered by the reconciler, and is no status
+        return 0

@@ -14,3 +14,11 @@ ON CONFLICT DO NOTHING
 -- One operator at a time; false: another one acts now.
 SELECT pg_try_advisory_lock(%(lock)s)
 
+
+-- name: count_acts
+-- How many of the dead letters that are kept an operator has dealt with, by topic.
+SELECT acts.topic_id, count(*) FROM dead_letter_acts AS acts
+JOIN unnest(%(topic_ids)s::text[], %(partitions)s::integer[], %(lows)s::bigint[], %(highs)s::bigint[])
+    AS kept (topic_id, topic_partition, low, high) USING (topic_id, topic_partition)
+WHERE acts.topic_offset >= kept.low AND acts.topic_offset < kept.high
+GROUP BY acts.topic_id

@@ -59,11 +59,11 @@ def pause(
     raise typer.Exit(run_pause(campaigns or [], reason, is_all=everything, as_json=json))
 
 
-def resume(campaigns: Annotated[list[UUID], typer.Argument(help="Campaign ids")]) -> None:
+def resume(campaigns: Annotated[list[UUID], typer.Argument(help="Campaign ids")], json: Json = False) -> None:
     """Let paused campaigns send again."""
     from cli.pause import run_resume
 
-    raise typer.Exit(run_resume(campaigns))
+    raise typer.Exit(run_resume(campaigns, as_json=json))
 
 
 def recover(

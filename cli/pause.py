@@ -12,10 +12,10 @@ import orjson
 
 from cli.asking import told
 from cli.processes import EXIT_USAGE
-from domain.lifecycle import Action, WrongState
+from domain.lifecycle import Action
 from runtime.process import EXIT_OK
 from runtime.settings import Settings, read_settings
-from sinks import campaigns, pausing
+from sinks import pausing
 from sinks.database import connect
 
 EXIT_NOT_ALL = 1
@@ -29,46 +29,55 @@ def run_pause(ids: Sequence[UUID], reason: str, *, is_all: bool, as_json: bool) 
     return told(lambda: asyncio.run(pause(read_settings(), ids, reason, as_json=as_json)))
 
 
-def run_resume(ids: Sequence[UUID]) -> int:
+def run_resume(ids: Sequence[UUID], *, as_json: bool) -> int:
     """`campaigns resume`."""
-    return told(lambda: asyncio.run(resume(read_settings(), ids)))
+    return told(lambda: asyncio.run(resume(read_settings(), ids, as_json=as_json)))
 
 
 async def pause(settings: Settings, ids: Sequence[UUID], reason: str, *, as_json: bool) -> int:
     """Pause these campaigns; none named: every active one."""
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-pause", session=pausing.SESSION) as connection:
-        try:
-            if ids:
-                outcome = await pausing.pause(connection, ids, reason, _now)
-            else:
-                outcome = await pausing.pause_all(connection, reason, _now)
-        except (WrongState, campaigns.UnknownCampaign) as error:
-            _say(str(error) or "there is no such campaign")
-            return EXIT_NOT_ALL
+        if ids:
+            outcome = await pausing.pause(connection, ids, reason, _now)
+        else:
+            outcome = await pausing.pause_all(connection, reason, _now)
     if as_json:
-        print(orjson.dumps({"paused": outcome.paused, "still_active": outcome.still_active}).decode())
+        print(orjson.dumps({
+            "paused": outcome.paused, "still_active": outcome.still_active, "refused": _documents(outcome.refused),
+        }).decode())  # fmt: skip
     for each in outcome.paused:
         _say(f"paused {each}")
     for each in outcome.still_active:
-        _say(f"NOT paused {each}: something holds it; run this again")
-    if not outcome.paused and not outcome.still_active:
+        _say(f"NOT paused {each}: {pausing.HELD}")
+    for each, why in outcome.refused:
+        _say(f"not paused {each}: {why}")
+    if outcome == pausing.Outcome((), ()):
         _say("nothing to do: no campaign is active")
-    return EXIT_NOT_ALL if outcome.still_active else EXIT_OK
+    return EXIT_NOT_ALL if outcome.still_active or outcome.refused else EXIT_OK
 
 
-async def resume(settings: Settings, ids: Sequence[UUID]) -> int:
-    """Resume paused campaigns, one by one: why each was paused must be known."""
+async def resume(settings: Settings, ids: Sequence[UUID], *, as_json: bool) -> int:
+    """Resume paused campaigns, each by itself: why each was paused must be known."""
+    resumed: list[UUID] = []
+    refused: list[tuple[UUID, str]] = []
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-resume", session=pausing.SESSION) as connection:
         for each in ids:
-            try:
-                await campaigns.act(connection, each, Action.RESUME, _now())
-            except (WrongState, campaigns.UnknownCampaign) as error:
-                _say(f"{each}: {str(error) or 'there is no such campaign'}")
-                return EXIT_NOT_ALL
-            _say(f"active again: {each}")
-    return EXIT_OK
+            why = await pausing.try_to(connection, each, Action.RESUME, _now())
+            if why is None:
+                resumed.append(each)
+                _say(f"active again: {each}")
+            else:
+                refused.append((each, why))
+                _say(f"not resumed {each}: {why}")
+    if as_json:
+        print(orjson.dumps({"resumed": resumed, "refused": _documents(refused)}).decode())
+    return EXIT_NOT_ALL if refused else EXIT_OK
+
+
+def _documents(refused: Sequence[tuple[UUID, str]]) -> list[dict[str, object]]:
+    return [{"campaign_id": each, "why": why} for each, why in refused]
 
 
 def _now() -> datetime:

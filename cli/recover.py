@@ -17,6 +17,7 @@ from sinks.offsets import Misplaced
 from sinks.sink import SESSION
 
 EXIT_MISPLACED = 1
+STOPPED = "not ended: nothing is sent until `campaigns recover` is run again and ends"
 
 
 def run_recover(*, is_forced: bool, as_json: bool) -> int:
@@ -32,15 +33,23 @@ async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
     ) as connection:
         is_known, epoch = await recovery.read_installation(connection)
         if is_known and not is_forced:
+            if as_json:
+                print(orjson.dumps({"needed": False, "epoch": epoch}).decode())
             _say(f"nothing to do: this is the history that the data belongs to (epoch {epoch})")
+            _say("a backup put back on the same server looks the same: campaigns recover --force")
             return EXIT_OK
+        _say("sending is stopped until this has ended")
         try:
             done = await recovery.recover(connection, settings, _say)
         except Misplaced as error:
             _say(str(error))
+            _say(STOPPED)
             return EXIT_MISPLACED
+        except BaseException:
+            _say(STOPPED)
+            raise
     if as_json:
-        print(orjson.dumps(asdict(done)).decode())
+        print(orjson.dumps({"needed": True, **asdict(done)}).decode())
     _say(
         f"epoch {done.epoch}: {done.events} events applied, {done.rows_changed} rows changed, "
         f"{done.unknown} released attempts declared unknown; sending goes on"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import orjson
 
 from cli.asking import told
 from cli.processes import EXIT_USAGE
+from cli.terminal import printable
 from runtime.logs import mask_phone
 from runtime.process import EXIT_OK
 from runtime.settings import Settings, read_settings
@@ -65,7 +67,7 @@ async def _list(settings: Settings, campaign: UUID | None, limit: int, *, as_jso
         asked = "  retry asked for" if each.is_retrying else ""
         print(
             f"{each.recipient_id}  {mask_phone(each.phone_number)}  attempt {each.attempt}  for {minutes} min"
-            f"  {each.campaign_name} ({each.campaign_status}){asked}"
+            f"  {printable(each.campaign_name)} ({each.campaign_status}){asked}"
         )
     _say(f"{total} unknown" + (f", {len(found)} shown" if total > len(found) else ""))
     if total:
@@ -84,11 +86,17 @@ async def act(settings: Settings, kind: EventKind, wish: Wish) -> int:
             _say("waiting until everything that was received has been applied")
             if (refusal := await unknowns.behind(connection, settings)) is not None:
                 return _refused(refusal, wish)
-        found, total = await unknowns.find(connection, campaign=wish.campaign, ids=wish.ids or None)
-    found = [each for each in found if not (is_repeated and each.is_retrying)]
+        unknown, total = await unknowns.find(connection, campaign=wish.campaign, ids=wish.ids or None)
+    if others := set(wish.ids) - {each.recipient_id for each in unknown}:
+        _say(f"{len(others)} of those named are not unknown (any more): left as they are")
+    found = [each for each in unknown if not (is_repeated and each.is_retrying)]
+    if asked := len(unknown) - len(found):
+        _say(f"{asked} are to be repeated already: left as they are")
     if not found:
-        return _refused(unknowns.Refusal("not_unknown", "none of them is unknown (any more)"), wish)
+        return _refused(_nobody(len(unknown)), wish)
     if not wish.is_sure:
+        if wish.as_json:
+            print(orjson.dumps({"refused": "not_confirmed", "recipients": len(found)}).decode())
         _say(_warning(kind, len(found)))
         return EXIT_USAGE
     if is_repeated and not wish.is_forced and (young := unknowns.too_young(found, datetime.now(UTC))) is not None:
@@ -97,11 +105,22 @@ async def act(settings: Settings, kind: EventKind, wish: Wish) -> int:
     return _done(kind, found, said, total, wish)
 
 
+def _nobody(asked_before: int) -> unknowns.Refusal:
+    if asked_before:
+        said = "a repetition was asked for before; they are released when their campaign sends"
+        return unknowns.Refusal("asked_before", said)
+    return unknowns.Refusal("not_unknown", "none of them is unknown (any more)")
+
+
 def _done(kind: EventKind, found: Sequence[unknowns.Unknown], said: int, total: int, wish: Wish) -> int:
     if wish.as_json:
         document = {"event": kind.value, "published": said, "recipients": [_document(each) for each in found]}
         print(orjson.dumps(document).decode())
     _say(f"{kind.value}: said of {said} recipient(s); the sink applies it, `campaigns trace <recipient id>` shows it")
+    resting = Counter(each.campaign_status for each in found if each.campaign_status in ("paused", "cancelled"))
+    for status, count in sorted(resting.items()):
+        if kind is EventKind.RETRY:
+            _say(f"{count} of them belong to a campaign that is {status}: nothing is sent to them while it is")
     if total > unknowns.ROWS_MAX:
         _say(f"{total - unknowns.ROWS_MAX} more are left: run it again")
     return EXIT_OK
@@ -119,7 +138,7 @@ def _warning(kind: EventKind, count: int) -> str:
 def _refused(refusal: unknowns.Refusal, wish: Wish) -> int:
     if wish.as_json:
         print(orjson.dumps({"refused": refusal.reason}).decode())
-    forced = "" if refusal.reason == "not_unknown" else " (--force does it all the same)"
+    forced = " (--force does it all the same)" if refusal.yields else ""
     _say(f"refused, {refusal.reason}: {refusal.said}{forced}")
     return EXIT_REFUSED
 

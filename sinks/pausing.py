@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.lifecycle import Action, WrongState
+from domain.lifecycle import Action, CampaignStatus, WrongState
 from sinks import campaigns
 from sinks.database import Connection, is_transient
 from sinks.statements import load
@@ -21,15 +21,19 @@ _SQL = load("standing")
 SESSION = {"lock_timeout": "1000"}
 """For the connection: a campaign held by an import must not keep the others from being paused."""
 ROUNDS_MAX = 10
+HELD = "something holds it; run this again"
 PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Who is paused now, and who could not be: somebody held them all the time."""
+    """What became of the campaigns that were to be paused."""
 
     paused: tuple[UUID, ...]
     still_active: tuple[UUID, ...]
+    """Somebody held them all the time."""
+    refused: tuple[tuple[UUID, str], ...] = ()
+    """They cannot be paused, and why."""
 
 
 async def pause_all(connection: Connection, reason: str, clock: Callable[[], datetime]) -> Outcome:
@@ -41,30 +45,51 @@ async def pause_all(connection: Connection, reason: str, clock: Callable[[], dat
             break
         if number:
             await asyncio.sleep(PAUSE_S)
-        paused += [each for each in active if await _pause(connection, each, reason, clock())]
+        paused += [each for each in active if await try_to(connection, each, Action.PAUSE, clock(), reason) is None]
         active = await _active(connection)
     return Outcome(tuple(paused), tuple(active))
 
 
 async def pause(connection: Connection, ids: Collection[UUID], reason: str, clock: Callable[[], datetime]) -> Outcome:
-    """Pause these. Raises WrongState, UnknownCampaign."""
-    for each in ids:
-        await campaigns.act(connection, each, Action.PAUSE, clock(), reason)
-    return Outcome(tuple(ids), ())
+    """Pause these, each by itself: one that cannot be paused keeps no other one from it."""
+    paused: list[UUID] = []
+    refused: list[tuple[UUID, str]] = []
+    waiting = list(dict.fromkeys(ids))
+    for number in range(ROUNDS_MAX):
+        if not waiting:
+            break
+        if number:
+            await asyncio.sleep(PAUSE_S)
+        held = []
+        for each in waiting:
+            why = await try_to(connection, each, Action.PAUSE, clock(), reason)
+            if why is None:
+                paused.append(each)
+            elif why == HELD:
+                held.append(each)
+            else:
+                refused.append((each, why))
+        waiting = held
+    return Outcome(tuple(paused), tuple(waiting), tuple(refused))
+
+
+async def try_to(
+    connection: Connection, campaign: UUID, action: Action, now: datetime, reason: str = campaigns.PAUSED_BY_OPERATOR
+) -> str | None:
+    """Why it is not done; None: it is (a pause: or was before). `HELD`: somebody holds the campaign, so try again."""
+    try:
+        await campaigns.act(connection, campaign, action, now, reason)
+    except campaigns.UnknownCampaign:
+        return "there is no such campaign"
+    except WrongState as error:
+        is_paused = action is Action.PAUSE and error.status is CampaignStatus.PAUSED
+        return None if is_paused else str(error)
+    except Exception as error:
+        if connection.closed or not is_transient(error):
+            raise
+        return HELD
+    return None
 
 
 async def _active(connection: Connection) -> list[UUID]:
     return [row[0] for row in await (await connection.execute(_SQL["list_active"])).fetchall()]
-
-
-async def _pause(connection: Connection, campaign: UUID, reason: str, now: datetime) -> bool:
-    """False: it is not active any more, or somebody holds it."""
-    try:
-        await campaigns.act(connection, campaign, Action.PAUSE, now, reason)
-    except (WrongState, campaigns.UnknownCampaign):
-        return False
-    except Exception as error:
-        if connection.closed or not is_transient(error):
-            raise
-        return False
-    return True

@@ -53,10 +53,12 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an act is refused. `reason` is a code; every one but `not_unknown` yields to force."""
+    """Why an act is refused. `reason` is a code."""
 
     reason: str
     said: str
+    yields: bool = False
+    """To force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,8 @@ async def behind(connection: Connection, settings: Settings, patience_s: float =
             ends = await asyncio.to_thread(broker.watermarks, topic)
             while left := await left_of(ends):
                 if time.monotonic() > deadline:
-                    return Refusal(
-                        f"{stage}_lag", f"the {stage} has {left} records before it: an answer may be among them"
-                    )
+                    said = f"the {stage} has {left} records before it: an answer may be among them"
+                    return Refusal(f"{stage}_lag", said, yields=True)
                 await asyncio.sleep(POLL_S)
     return None
 
@@ -125,7 +126,8 @@ def too_young(unknowns: Sequence[Unknown], now: datetime) -> Refusal | None:
         return None
     wait = max(AGE_MIN - (now - each.since) for each in young)
     minutes = int(wait.total_seconds() // 60) + 1
-    return Refusal("too_young", f"{len(young)} of them are unknown for less than 15 minutes; wait {minutes} more")
+    said = f"{len(young)} of them are unknown for less than 15 minutes; wait {minutes} more"
+    return Refusal("too_young", said, yields=True)
 
 
 async def state(settings: Settings, kind: EventKind, unknowns: Sequence[Unknown], clock: Callable[[], datetime]) -> int:

@@ -72,6 +72,9 @@ class Settings(BaseModel):
     log_format: str = Field(default="console", pattern=r"^(console|json)$")
     instance: str = Field(default="", max_length=100, description="a stable name of this process among its kind")
     dead_letter_rate_max: int = Field(default=1000, ge=1, description="dead letters a minute before the stage stops")
+    dead_letter_share_max: float = Field(
+        default=0.5, gt=0, le=1, description="share of dead letters in the last items above which the stage stops"
+    )
     stall_limit_s: float = Field(default=60.0, gt=1)
 
     @field_validator("webhook_app_secrets", "api_keys", mode="before")

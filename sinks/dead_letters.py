@@ -30,11 +30,15 @@ class DeadLetters:
     """Publishes dead letters of one stage; they are acknowledged when `publish` returns."""
 
     def __init__(
-        self, publisher: AsyncPublisher, stage: str, rate_max: int, clock: Callable[[], float] = time.monotonic
+        self,
+        publisher: AsyncPublisher,
+        stage: str,
+        limit: DeadLetterLimit,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._publisher = publisher
         self._stage = stage
-        self._limit = DeadLetterLimit(rate_max)
+        self._limit = limit
         self._clock = clock
 
     async def publish(self, letters: Sequence[Refused], items: int) -> None:
@@ -43,6 +47,7 @@ class DeadLetters:
         Raises TooManyDeadLetters above the limits (rate, share), PublishFailed where Kafka does not acknowledge.
         """
         if not letters:
+            self._limit.add(self._clock(), 0, items)
             return
         self._limit.require(self._clock(), len(letters), items)
         found = [
@@ -55,7 +60,7 @@ class DeadLetters:
             cut = [found[index] for index in error.indices]
             short = [(t, k, (v or b"")[:KEPT_BYTES], h) for t, k, v, h in cut]
             await self._publisher.publish_batch(short, ACKNOWLEDGE_S)
-        self._limit.add(self._clock(), len(letters))
+        self._limit.add(self._clock(), len(letters), items)
         for record, reason, _ in letters:
             metrics.DEAD_LETTERS.labels(self._stage, reason).inc()
             where = f"{record.topic}/{record.partition}@{record.offset}"

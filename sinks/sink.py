@@ -16,6 +16,7 @@ import structlog
 
 from domain.backoff import exponential
 from runtime import metrics
+from runtime.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, stand_still
 from runtime.kafka import AsyncPublisher, PublishFailed
 from runtime.logs import mask_text
 from runtime.process import Transient
@@ -95,7 +96,8 @@ class Sink:
         self._settings = settings
         self._stop = stop
         self._identity = identity
-        self._dead_letters = DeadLetters(publisher, STAGE, settings.dead_letter_rate_max)
+        limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
+        self._dead_letters = DeadLetters(publisher, STAGE, limit)
         self._numbers = Numbers()
         self._connection: Connection | None = None
         self._beats = Beats()
@@ -151,6 +153,8 @@ class Sink:
             moves = _moves(records, intake.positions)
             try:
                 await self._write(records, moves)
+            except TooManyDeadLetters as error:
+                await stand_still(error, STAGE, self._stop, self._beats.beat)
             except Exception as error:
                 if offsets.has_moved(error):
                     log.warning("another sink was faster", partitions=sorted(moves))

@@ -20,6 +20,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from runtime import logs, metrics
+from runtime.dead_letter_limit import TooManyDeadLetters, stand_still
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings
 from runtime.topics import require_topic
@@ -78,7 +79,8 @@ async def consume(
     `answers`: whether what the handler needs is there; while it is not, standing still is no stall.
     """
     app = _app(settings, consumption)
-    batches = Batches(handle, stop, consumption.stage)
+    beats = Beats() if beats is None else beats
+    batches = Batches(handle, stop, consumption.stage, beat=beats.beat)
 
     async def agent(stream: Any) -> None:
         async for events in stream.take_events(consumption.batch_max, within=consumption.within_s):
@@ -124,15 +126,20 @@ class Batches:
         stage: str,
         retry_first_s: float = RETRY_FIRST_S,
         retry_limit_s: float = RETRY_LIMIT_S,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._handle = handle
         self._stop = stop
         self._stage = stage
         self._retry_first_s = retry_first_s
         self._retry_limit_s = retry_limit_s
+        self._beat = beat
 
     async def settle(self, records: Sequence[Record]) -> None:
-        """Return when the batch's effect is durable. Raises Transient at the limit, or at once when stopping."""
+        """Return when the batch's effect is durable. Raises Transient at the limit, or at once when stopping.
+
+        Stands still until the stop where it holds too many dead letters.
+        """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._retry_limit_s
         pause_s = self._retry_first_s
@@ -140,6 +147,9 @@ class Batches:
             try:
                 await self._handle(records)
                 return
+            except TooManyDeadLetters as error:
+                await stand_still(error, self._stage, self._stop, self._beat)
+                raise Transient("stopped where it stood still: too many dead letters") from error
             except Transient as error:
                 metrics.RETRIES.labels(self._stage).inc()
                 if self._stop.is_set() or loop.time() + pause_s > give_up_at:

@@ -48,7 +48,7 @@ class Reconciler:
     def __init__(self, settings: Settings, publisher: AsyncPublisher) -> None:
         self._publisher = publisher
         self._events_topic = settings.topic(Topic.RECIPIENT_EVENTS)
-        self._limit = DeadLetterLimit(settings.dead_letter_rate_max)
+        self._limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._log = structlog.get_logger(STAGE)
         self._ours = Ours(
             settings.callback_secret.get_secret_value().encode(),
@@ -64,10 +64,10 @@ class Reconciler:
         for record in records:
             reconcile(record, self._ours, self._events_topic, outputs)
             await asyncio.sleep(0)  # a batch may have 50,000 items, and the group's heartbeats share this loop
-        dead = outputs.dead.total()
-        self._limit.require(time.monotonic(), dead, outputs.items.total())
+        dead, items = outputs.dead.total(), outputs.items.total()
+        self._limit.require(time.monotonic(), dead, items)
         await self._publisher.publish_batch(outputs.published)
-        self._limit.add(time.monotonic(), dead)
+        self._limit.add(time.monotonic(), dead, items)
         self._count(outputs, time.monotonic() - started)
 
     def _count(self, outputs: Outputs, seconds: float) -> None:

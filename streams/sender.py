@@ -130,7 +130,7 @@ async def sending(
             tasks=tasks,
             publisher=publisher,
             jobs_topic=settings.topic(Topic.SEND_JOBS),
-            limit=DeadLetterLimit(settings.dead_letter_rate_max),
+            limit=DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max),
             progressed=progressed,
         )
         sender = Sender(intake, sends, window)

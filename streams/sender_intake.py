@@ -205,17 +205,17 @@ class Intake:
                 dead.append((dead_letters_of(self._jobs_topic), record.key, record.value, letter.headers(PRODUCER)))
                 continue
             jobs[str(job.recipient_id), job.attempt] = job
-        if dead:
-            await self._dead_letter(dead, len(records))
+        await self._dead_letter(dead, len(records))
         return [jobs[key] for key in sorted(jobs)]
 
     async def _dead_letter(self, dead: list[Record], items: int) -> None:
-        """Set records aside. Raises TooManyDeadLetters, after the sends in flight: the end of the process cuts them."""
+        """Set records aside. Raises TooManyDeadLetters, after the sends in flight: nothing is to be under way then."""
         now_s = time.monotonic()
         try:
             self._limit.require(now_s, len(dead), items)
         except TooManyDeadLetters:
             await self._window.empty()
             raise
-        await self._publisher.publish_batch(dead)
-        self._limit.add(now_s, len(dead))
+        if dead:
+            await self._publisher.publish_batch(dead)
+        self._limit.add(now_s, len(dead), items)

@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import KafkaException
 
 from domain.facts import Facts
+from runtime import dead_letter_limit
 from runtime.dead_letter_limit import TooManyDeadLetters
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
@@ -196,12 +197,23 @@ async def test_an_offset_beyond_the_end_stops_the_sink(world: World) -> None:
         await sink.run(world.settings, asyncio.Event())
 
 
-async def test_too_many_dead_letters_stop_the_sink(world: World) -> None:
+async def test_too_many_dead_letters_stop_the_sink(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     few = world.settings.model_copy(update={"dead_letter_rate_max": 10})
-    put(world.kafka, world.topic, [(None, b"{}")] * 11)
-    with pytest.raises(TooManyDeadLetters):
-        await asyncio.wait_for(sink.run(few, asyncio.Event()), 30)
-    assert await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets") < 11
+    put(world.kafka, world.topic, [(b"x", b"{}")] * 11)
+    stop = asyncio.Event()
+    stood: list[TooManyDeadLetters] = []
+
+    async def stand_still(error: TooManyDeadLetters, *arguments: Any) -> None:
+        stood.append(error)
+        stop.set()
+        await dead_letter_limit.stand_still(error, *arguments)
+
+    monkeypatch.setattr(sink, "stand_still", stand_still)
+    await asyncio.wait_for(sink.run(few, stop), 30)
+    assert len(stood) == 1, "it neither ends nor tries again"
+    passed = await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
+    dead = await asyncio.to_thread(read_all, world.kafka, world.topic + ".dead")
+    assert passed == len(dead) < 11, "nothing of the batch is set aside, or passed"
 
 
 async def test_rows_are_locked_in_the_order_of_their_ids(world: World) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from runtime.dead_letter_limit import TooManyDeadLetters
 from runtime.process import Transient
 from runtime.watchdog import Clocks
 from streams.faust_app import Batches, Record
@@ -55,6 +56,20 @@ async def test_a_bug_is_not_tried_again() -> None:
     with pytest.raises(ZeroDivisionError):
         await batches(handler).settle(RECORDS)
     assert handler.calls == 1
+
+
+async def test_too_many_dead_letters_are_not_tried_again_but_stand_still_until_the_stop() -> None:
+    stop, beats = asyncio.Event(), 0
+
+    def beat() -> None:
+        nonlocal beats
+        beats += 1
+        stop.set()
+
+    handler = Handler(TooManyDeadLetters("x"))
+    with pytest.raises(Transient, match="stood still"):
+        await Batches(handler, stop, "test", beat=beat).settle(RECORDS)
+    assert (handler.calls, beats) == (1, 1)
 
 
 def test_a_partition_with_lag_that_does_not_move_stalls() -> None:

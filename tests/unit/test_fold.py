@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from runtime.dead_letter_limit import TooManyDeadLetters
+from runtime.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from sinks.dead_letters import DeadLetters
@@ -74,7 +74,7 @@ class Acknowledging:
 async def test_dead_letters_above_the_limit_of_a_minute_stop_the_stage() -> None:
     now = 0.0
     publisher = Acknowledging()
-    letters = DeadLetters(publisher, "sink", 3, clock=lambda: now)  # type: ignore[arg-type]
+    letters = DeadLetters(publisher, "sink", DeadLetterLimit(3), clock=lambda: now)  # type: ignore[arg-type]
     two = [(Record("t", 0, offset, None, b""), "malformed", "") for offset in range(2)]
     await letters.publish(two, 100)
     with pytest.raises(TooManyDeadLetters):

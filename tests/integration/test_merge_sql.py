@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.facts import NOTHING, Facts, facts_of, merge
-from domain.status import failure_reason, next_attempt_at, retry_count, status
+from domain.status import Status, failure_reason, next_attempt_at, retry_count, status
 from schemas.events import WEBHOOK_KINDS, EventKind, Failure, RecipientEvent, RetryClass
-from schemas.model import RecipientId, Wamid
+from schemas.model import CampaignId, RecipientId, Wamid
 from sinks import stats
 from sinks.batch import Numbers, apply_events
 from sinks.database import Connection, connect, is_transient
@@ -30,6 +31,8 @@ from tests.histories import RECIPIENT, START, events
 PEOPLE = 3
 DENSE_PEOPLE = 150
 TRIES_MAX = 20
+MAX_RETRIES = 3
+"""A campaign's, where nobody asked for another."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,41 @@ def truth(history: list[Said], people: list[RecipientId]) -> dict[RecipientId, F
             attempt = saying.event.attempt or 0
             known[people[saying.person]] = merge(known[people[saying.person]], facts_of(event, attempt))
     return known
+
+
+def counters(known: Iterable[Facts]) -> dict[str, int]:
+    """The counters that these facts mean, counted from the domain's own functions."""
+    found: Counter[str] = Counter()
+    for facts in known:
+        word = status(facts)
+        due = next_attempt_at(facts, planned_at=None, created_at=START, max_retries=MAX_RETRIES)
+        found["funnel/total"] += 1
+        found[f"status/{word}"] += 1
+        found["funnel/sent"] += facts.sent_at is not None
+        found["funnel/delivered"] += facts.delivered_at is not None
+        found["funnel/read"] += facts.read_at is not None
+        found["funnel/replied"] += facts.replied_at is not None
+        found["funnel/retrying"] += word in (Status.FAILED, Status.UNKNOWN) and due is not None
+        if word is Status.FAILED and facts.failure is not None:
+            code = facts.failure.code
+            found[f"failure/{facts.failure.text if code is None else code}"] += 1
+        if word is Status.SKIPPED and facts.skipped is not None:
+            found[f"skip/{facts.skipped.reason}"] += 1
+    return {key: n for key, n in found.items() if n}
+
+
+async def told(connection: Connection, campaign: CampaignId) -> dict[str, int]:
+    """The counters of a campaign, those not folded yet included."""
+    cursor = await connection.execute(_COUNTERS, {"id": campaign})
+    return dict(await cursor.fetchall())
+
+
+_COUNTERS = """
+    SELECT dimension || '/' || key, sum(n)::int
+    FROM (SELECT dimension, key, n FROM campaign_counters WHERE campaign_id = %(id)s
+          UNION ALL SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = %(id)s) AS every
+    GROUP BY 1 HAVING sum(n) <> 0
+"""
 
 
 class Database:
@@ -151,6 +189,7 @@ def test_two_sinks_merge_what_the_domain_merges(
         expected = truth(history, people)
         assert await read_facts(database.first, people) == expected
         assert await stats.recount(database.first, campaign) == []
+        assert await told(database.first, campaign) == counters(expected.values())
         async with unchanged(database.first, people):
             await deliver(database.second, [*on_second, *on_first])
 
@@ -209,6 +248,7 @@ def test_ties_of_every_rank_are_decided_alike(database: Database, seed: int) -> 
         found, expected = await read_facts(database.first, people), truth(history, people)
         assert [found[person] for person in people] == [expected[person] for person in people]
         assert await stats.recount(database.first, campaign) == []
+        assert await told(database.first, campaign) == counters(expected.values())
         async with unchanged(database.first, people):
             await deliver(database.second, [*on_second, *on_first])
 

@@ -46,12 +46,14 @@ def main() -> int:
     stop_on_signals()
     try:
         with world() as found:
-            return _run(found, told.minutes * 60.0, told.seed)
+            verdict = _run(found, told.minutes * 60.0, told.seed)
     except Stopped:
         return EXIT_INTERRUPTED
+    print(json.dumps(verdict), flush=True)
+    return 0 if verdict["verdict"] == "exact" else 1
 
 
-def _run(found: World, seconds: float, seed: int) -> int:
+def _run(found: World, seconds: float, seed: int) -> dict[str, object]:
     say(f"seed {seed}, {seconds / 60:.1f} minutes, {PER_S:.0f} messages a second; logs in {found.folder}")
     crowd = Crowd(seed, int(PER_S * seconds * 1.2) + 5000)
     dice = random.Random(seed)
@@ -62,7 +64,10 @@ def _run(found: World, seconds: float, seed: int) -> int:
     with Healing(found, underway.id) as healing:
         while time.monotonic() < end:
             _one(found, underway, dice, tally, end)
-        result = underway.finish(time.time())
+        try:
+            result = underway.finish(time.time())
+        except AssertionError as failed:
+            return {"verdict": "differs", "seed": seed, "failures": [*tally.failures, str(failed)]}
     return _conclude(found, result, tally, healing, seed)
 
 
@@ -85,7 +90,7 @@ def _one(found: World, underway: Underway, dice: random.Random, tally: Tally, en
     say(f"{planned.name:40} in flight {struck.in_flight:4}  lasted {lasted_s:5.1f} s  recovered in {recovery_s:5.1f} s")
 
 
-def _conclude(found: World, result: Result, tally: Tally, healing: Healing, seed: int) -> int:
+def _conclude(found: World, result: Result, tally: Tally, healing: Healing, seed: int) -> dict[str, object]:
     verdict = result.judged.verdict
     failures = [*tally.failures, *verdict.trouble]
     if result.unknown_ever > tally.unknown_max:
@@ -96,7 +101,7 @@ def _conclude(found: World, result: Result, tally: Tally, healing: Healing, seed
         say(f"wrong row {row.row_id}: {', '.join(row.fields)}; is {row.found_status}, should be {row.expected_status}")
         for value in row.values:
             say(f"    {value}")
-    line = {
+    return {
         "verdict": "exact" if exact else "differs",
         "seed": seed,
         "faults": sum(tally.faults.values()),
@@ -119,8 +124,6 @@ def _conclude(found: World, result: Result, tally: Tally, healing: Healing, seed
         "restarts": {name: n for name in found.supervisor.names() if (n := found.supervisor.restarts_of(name))},
         "failures": failures,
     }
-    print(json.dumps(line), flush=True)
-    return 0 if exact else 1
 
 
 def say(line: str) -> None:

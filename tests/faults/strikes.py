@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import signal
 import time
 from collections.abc import Callable
 
-import httpx
-from confluent_kafka import Consumer, Producer, TopicPartition
-
 from cli.demo.truth import Span
 from cli.demo.verdict import Held
-from schemas.bundles import decode_bundle
-from schemas.topics import Topic
-from sinks.lag import Broker
 from tests.faults.campaign import Struck, Underway
 from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World, eventually
 
@@ -178,63 +170,6 @@ def delay(world: World, underway: Underway, dependency: str, seconds: float, by_
     return Struck(time.time(), in_flight, unknown_max=_unknown_of(dependency, seconds))
 
 
-def rebalance(world: World, underway: Underway, kind: str = "reconciler") -> Struck:
-    """One process more joins the group in mid-batch, works, and leaves."""
-    in_flight = in_the_middle(world, underway, kind)
-    with world.extra(f"{kind}-3") as extra:
-        eventually(lambda: extra.pid_of(f"{kind}-3"), "it runs", MIDDLE_DEADLINE_S)
-        eventually(lambda: _members(world, kind) == 3, "it has joined", MIDDLE_DEADLINE_S)
-        passed(2.0)
-    return Struck(time.time(), in_flight)
-
-
-def twin(world: World, underway: Underway) -> Struck:
-    """A sink of another group: for a while every partition has two sinks that believe it is theirs."""
-    in_flight = in_the_middle(world, underway, "sink")
-    with world.extra("sink-9", "twin"):
-        late = "another sink was faster"
-        before = _said(world, late)
-        eventually(lambda: _said(world, late) > before, "two sinks met at one offset", MIDDLE_DEADLINE_S)
-        passed(3.0)
-    return Struck(time.time(), in_flight)
-
-
-def storm(world: World, underway: Underway, times: int = 20) -> Struck:
-    """Every webhook of this campaign that Kafka holds is posted again, several times, as Meta would."""
-    in_flight = in_the_middle(world, underway, "ingress")
-    bodies = [body.raw for bundle in _values(world, "webhooks.raw", 60) for body in decode_bundle(bundle)]
-    secret = world.settings.webhook_app_secrets[0].get_secret_value().encode()
-    url = world.urls["ingress-1"].replace("/ready", "/webhooks/whatsapp")
-    taken = 0
-    with httpx.Client(timeout=10.0, trust_env=False) as client:
-        for body in bodies[:50] * times:
-            signature = hmac.new(secret, body, hashlib.sha256).hexdigest()
-            headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}
-            taken += client.post(url, content=body, headers=headers).status_code == httpx.codes.OK
-    assert taken >= 20 * times, f"{taken} duplicates were taken"
-    return Struck(time.time(), in_flight)
-
-
-POISON = (b"", b"{", b"\xff\x00\xfe", b'{"kind": "no such"}', b"[1, 2, 3]", b"\x93\x01\x02\x03")
-POISONED = (Topic.WEBHOOKS_RAW, Topic.SEND_JOBS, Topic.RECIPIENT_EVENTS)
-"""The topics that a stage consumes."""
-
-
-def poison(world: World, underway: Underway) -> Struck:
-    """Records that are nothing at all, in every topic that is consumed; each must end as a dead letter."""
-    in_flight = in_the_middle(world, underway, "sink")
-    before = {topic: _end(world, topic.dead) for topic in POISONED}
-    producer = Producer({"bootstrap.servers": world.kafka.bootstrap_servers})
-    for topic in POISONED:
-        for value in POISON:
-            producer.produce(world.settings.topic(topic), value=value)
-    assert producer.flush(30) == 0
-    for topic in POISONED:
-        wanted = before[topic] + len(POISON)
-        eventually(lambda topic=topic, wanted=wanted: _end(world, topic.dead) >= wanted, f"{topic} is clean", 30.0)  # type: ignore[misc]
-    return Struck(time.time(), in_flight)
-
-
 def passed(seconds: float) -> None:
     """Let a fault last: its length is what is tested, not a condition that could be waited for."""
     time.sleep(seconds)
@@ -245,43 +180,6 @@ def _unknown_of(dependency: str, seconds: float) -> int:
     if dependency == "cloud":
         return int(BOTH * (2 + seconds / SEND_TIMEOUT_S))
     return BOTH if dependency == "postgres" else 0
-
-
-def _members(world: World, group: str) -> int:
-    with Broker(world.settings) as broker:
-        return broker.members([group])[group]
-
-
-def _said(world: World, line: str) -> int:
-    return sum(world.log(name).count(line) for name in ("sink-1", "sink-2", "sink-9"))
-
-
-def _end(world: World, topic: str) -> int:
-    with Broker(world.settings) as broker:
-        return sum(end for _, end in broker.watermarks(world.settings.topic(topic)).values())
-
-
-def _values(world: World, topic: str, count: int) -> list[bytes]:
-    """The last few records of a topic."""
-    name = world.settings.topic(topic)
-    with Broker(world.settings) as broker:
-        marks = broker.watermarks(name)
-    each = -(-count // len(marks))
-    starts = {p: max(low, high - each) for p, (low, high) in marks.items()}
-    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap_servers, "group.id": "faults-look"})
-    consumer.assign([TopicPartition(name, p, start) for p, start in starts.items()])
-    wanted = sum(marks[p][1] - start for p, start in starts.items())
-    found: list[bytes] = []
-
-    def enough() -> bool:
-        found.extend(m.value() or b"" for m in consumer.consume(wanted, 0.5) if m.error() is None)
-        return len(found) >= wanted
-
-    try:
-        eventually(enough, f"{wanted} records of {topic} are read", 20.0)
-    finally:
-        consumer.close()
-    return found
 
 
 def _abandoned(world: World) -> list[int]:

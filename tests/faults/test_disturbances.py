@@ -7,21 +7,17 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Producer
 
-from schemas.dead_letters import REASON_BUG, read_headers
-from schemas.topics import Topic
 from tests.faults.campaign import Struck
+from tests.faults.disturbances import CRASHING, crash, poison, rebalance, storm, twin
 from tests.faults.doubles import STEP_S
 from tests.faults.steady import Crowd
 from tests.faults.story import survived, under_load
-from tests.faults.strikes import in_the_middle, passed, poison, rebalance, storm, twin
-from tests.faults.world import NAMES, World, eventually
+from tests.faults.strikes import in_the_middle, passed
+from tests.faults.world import NAMES, World
 from tests.faults.world import world as a_world
-from tests.kafka_topics import read_all
 
 pytestmark = pytest.mark.faults
-CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink": Topic.RECIPIENT_EVENTS}
 
 
 @pytest.mark.slow
@@ -53,23 +49,8 @@ def test_poison_in_every_topic(world: World, crowd: Crowd) -> None:
 def test_records_that_crash_the_code_are_set_aside_and_apply_when_it_is_mended(
     world: World, crowd: Crowd, kind: str
 ) -> None:
-    """A third process has the bug. It must set aside just those records; produced again, they apply as any other."""
-    topic = world.settings.topic(CRASHING[kind])
-    kafka = world.kafka.bootstrap_servers
-    before = len(read_all(kafka, f"{topic}.dead"))
     underway = under_load(world, crowd, f"crashing {kind}")
-    in_flight = in_the_middle(world, underway, "sink")
-    with world.extra(f"{kind}-3", "crash") as extra:
-        eventually(lambda: len(read_all(kafka, f"{topic}.dead")) > before + 3, "records are set aside", 60.0, 0.5)
-        assert extra.restarts_of(f"{kind}-3") == 0, "one record ends the process"
-    ended_at = time.time()
-    dead = read_all(kafka, f"{topic}.dead")[before:]
-    assert {read_headers(message.headers()).reason for message in dead} == {REASON_BUG}
-    producer = Producer({"bootstrap.servers": kafka})
-    for message in dead:
-        producer.produce(topic, key=message.key(), value=message.value())
-    assert producer.flush(30) == 0
-    survived(underway, Struck(ended_at, in_flight))
+    survived(underway, crash(world, underway, kind))
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ def comparison_lines(found: Comparison | str) -> list[str]:
         return [f"unjudged  rows from the topic: {found}"]
     word = "DIFFERS " if found.differs else "ok      "
     counted = f"{found.equal} equal, {found.differs} differ, {found.waiting} with an answer on its way"
-    lines = [f"{word}  rows from {found.records} events: {counted}, {found.outside_retention} outside retention"]
+    lines = [f"{word}  rows from {found.records} records: {counted}, {found.outside_retention} outside retention"]
+    lines += [f"            events passed over, {reason}: {n}" for reason, n in sorted(found.refused.items())]
     for each in found.differences:
         lines.append(f"            {as_line(each.change)}")
         lines += [

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import orjson
 
 from cli.asking import told
+from cli.command_settings import command_settings
 from cli.progress import Progress
 from cli.row_changes import as_document, as_line
 from runtime.process import EXIT_OK
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from schemas.model import CampaignId
 from sinks.offsets import Misplaced
 from sinks.rebuild import Rebuilt, Refused, rebuild
 from sinks.replay import MakesDue
+from sinks.row_changes import Change
+from streams.replay_reading import reader_of
 
 EXIT_DIFFERENT = 1
 EXIT_REFUSED = 1
@@ -36,33 +41,35 @@ class Wish:
 
 def run_rebuild(wish: Wish) -> int:
     """`campaigns rebuild`: 0 nothing differs or all is put right, 1 it differs or was refused."""
-    return told(lambda: asyncio.run(_run(read_settings(), wish)))
+    return told(lambda: asyncio.run(_run(command_settings(), wish)))
 
 
 async def _run(settings: Settings, wish: Wish) -> int:
     progress = Progress(sys.stderr)
     try:
         found = await rebuild(
-            settings, CampaignId(wish.campaign), is_applied=wish.is_applied, allow_retries=wish.allow_retries,
-            progress=progress.say,
+            settings, CampaignId(wish.campaign), partial(reader_of, settings), is_applied=wish.is_applied,
+            allow_retries=wish.allow_retries, progress=progress.say,
         )  # fmt: skip
     except Refused as refused:
         return _refused(wish, refused.reason, str(refused))
     except Misplaced as refused:
         return _refused(wish, "another_topic", str(refused))
     except MakesDue as refused:
-        for change in refused.changes[:LINES_MAX]:
-            print(as_line(change), file=sys.stderr)
-        return _refused(wish, "makes_due", f"{refused}, and be sent to; --allow-retries does it all the same")
+        said = f"{refused}, and be sent to; --allow-retries does it all the same. What came before is put right"
+        return _refused(wish, "makes_due", said, refused.changes)
     finally:
         progress.end()
     _tell(wish, found)
     return EXIT_OK if found.differs == found.rows_swapped else EXIT_DIFFERENT
 
 
-def _refused(wish: Wish, reason: str, said: str) -> int:
+def _refused(wish: Wish, reason: str, said: str, made_due: Sequence[Change] = ()) -> int:
     if wish.as_json:
-        print(orjson.dumps({"verdict": "refused", "reason": reason}).decode())
+        due = [as_document(change) for change in made_due]
+        print(orjson.dumps({"verdict": "refused", "reason": reason, "made_due": due}).decode())
+    for change in made_due[:LINES_MAX]:
+        print(as_line(change), file=sys.stderr)
     print(f"refused, {reason}: {said}", file=sys.stderr)
     return EXIT_REFUSED
 
@@ -85,5 +92,6 @@ def _tell(wish: Wish, found: Rebuilt) -> None:
     if len(found.changes) > LINES_MAX:
         print(f"… and {found.differs - LINES_MAX} more (--json shows up to 10,000)")
     left = f"; {found.outside_retention} left as they are: their events are deleted" if found.outside_retention else ""
+    left += f"; {found.waiting} with an answer on its way" if found.waiting else ""
     done = f"{found.rows_swapped} put right" if wish.is_applied else "--apply puts them right"
     print(f"{found.records} records; {found.differs} row(s) differ from the topic, {done}{left}")

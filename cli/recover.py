@@ -9,8 +9,9 @@ from dataclasses import asdict
 import orjson
 
 from cli.asking import told
+from cli.command_settings import command_settings
 from runtime.process import EXIT_OK
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from sinks import recovery
 from sinks.database import connect
 from sinks.offsets import Misplaced
@@ -22,7 +23,7 @@ STOPPED = "not ended: nothing is sent until `campaigns recover` is run again and
 
 def run_recover(*, is_forced: bool, as_json: bool) -> int:
     """`campaigns recover`."""
-    return told(lambda: asyncio.run(recover(read_settings(), is_forced=is_forced, as_json=as_json)))
+    return told(lambda: asyncio.run(recover(command_settings(), is_forced=is_forced, as_json=as_json)))
 
 
 async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:

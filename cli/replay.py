@@ -8,31 +8,27 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
 
 from cli.asking import told
+from cli.command_settings import command_settings
 from cli.progress import Progress
-from cli.row_changes import as_document, as_line
-from runtime.process import EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE
-from runtime.settings import Settings, read_settings
+from cli.replay_answer import Answer, document_of, lines_of
+from runtime.process import EXIT_USAGE, Transient
+from runtime.settings import Settings
 from schemas.model import CampaignId
 from schemas.topics import Topic
 from sinks import replay_runs, topic_scan
-from sinks.database import connect
+from sinks.database import connect, is_transient
 from sinks.offsets import TopicIdentity
-from sinks.replay import Done, MakesDue, Plan, Replay, plan
+from sinks.replay import MakesDue, Replay, plan
 from sinks.replay_runs import Run
-from sinks.row_changes import Change
-from sinks.side import Start, side_tables
+from sinks.side import Side, Start, side_tables
 from sinks.topic_identity import identify
 from streams.replay_reading import REPLAYABLE, reader_of
-
-EXIT_REFUSED = 1
-LINES_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +46,13 @@ class Wish:
     as_json: bool = False
 
 
-@dataclass(slots=True)
-class Answer:
-    """What happened."""
-
-    verdict: str
-    plan: Plan = field(default_factory=Plan)
-    run: Run | None = None
-    done: Done | None = None
-    made_due: list[Change] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """1 where it refused, 75 where it is to be resumed."""
-        return {"refused": EXIT_REFUSED, "stopped": EXIT_TRANSIENT}.get(self.verdict, EXIT_OK)
-
-
 class WrongWish(ValueError):
     """What is asked for cannot be; nothing was done."""
 
 
 def run_replay(wish: Wish) -> int:
     """`campaigns replay`."""
-    return told(lambda: asyncio.run(_run(read_settings(), wish)))
+    return told(lambda: asyncio.run(_run(command_settings(), wish)))
 
 
 async def _run(settings: Settings, wish: Wish) -> int:
@@ -97,24 +77,36 @@ async def replay(settings: Settings, wish: Wish, stop: asyncio.Event, progress: 
     reader = reader_of(settings, topic)
     identity = await identify(settings, topic)
     run = await _unfinished(settings, identity, campaign, wish)
-    if run is None:
-        first, end = (None if text is None else topic_scan.parse_bound(text) for text in (wish.first, wish.end))
-        ranges = await topic_scan.find_ranges(settings, identity.topic, first, end)
-    else:
-        ranges = run.ranges
+    first, end = (None if text is None else topic_scan.parse_bound(text) for text in (wish.first, wish.end))
+    asked = await topic_scan.find_asked(settings, identity.topic, first, end)
+    ranges = asked.ranges if run is None else run.ranges
+    answer = Answer("stopped", identity.topic, ranges, asked.kept, run=run)
     async with side_tables(settings, Start.AS_IT_IS, "replay") as side:
-        found = await plan(settings, side, identity.topic, ranges, reader, campaign, stop, progress.say)
+        await _require(side, campaign, run)
+        answer.plan = found = await plan(settings, side, identity.topic, ranges, reader, campaign, stop, progress.say)
         progress.end()
         if found is None:
-            return Answer("stopped", run=run)
+            return answer
         if wish.is_dry:
-            return Answer("dry_run", found)
+            answer.verdict = "dry_run"
+            return answer
         if found.made_due and not wish.allow_retries:
-            return Answer("refused", found, made_due=[each for each in found.changes if each.makes_due])
+            answer.verdict, answer.made_due = "refused", [each for each in found.changes if each.makes_due]
+            return answer
         if run is None:
-            run = await _start(settings, identity, campaign, ranges)
+            answer.run = run = await _start(settings, identity, campaign, ranges)
+            await _require(side, campaign, run)
         act = Replay(settings, side, run, reader, allow_retries=wish.allow_retries)
-        return await _apply(act, Answer("stopped", found, run, act.done), wish, stop, progress)
+        answer.done = act.done
+        return await _apply(act, answer, wish, stop, progress)
+
+
+async def _require(side: Side, campaign: CampaignId | None, run: Run | None) -> None:
+    """Raises WrongWish where there is no such campaign, or somebody else is at this run; holds it until the end."""
+    if campaign is not None and not (await side.run("find_campaign", {"campaign": campaign}))[0][0]:
+        raise WrongWish(f"there is no campaign {campaign}")
+    if run is not None and not (await side.run("hold_side", {"name": str(run.id)}))[0][0]:
+        raise WrongWish("that replay is going on at this moment, in another process")
 
 
 async def _apply(act: Replay, answer: Answer, wish: Wish, stop: asyncio.Event, progress: Progress) -> Answer:
@@ -123,6 +115,11 @@ async def _apply(act: Replay, answer: Answer, wish: Wish, stop: asyncio.Event, p
             answer.verdict = "applied"
     except MakesDue as refused:  # the rows changed since they were looked at
         answer.verdict, answer.made_due = "refused", list(refused.changes)
+    except Exception as error:
+        progress.end()
+        if isinstance(error, Transient) or is_transient(error):
+            print(f"{act.done.rows_changed} row(s) changed so far; --resume goes on from there", file=sys.stderr)
+        raise
     progress.end()
     return answer
 
@@ -137,9 +134,10 @@ async def _unfinished(
     async with await connect(settings.database_url.get_secret_value(), application_name="campaigns-replay") as found:
         run = await replay_runs.find_unfinished(found, identity.topic, campaign)
     if run is None:
-        raise WrongWish("there is no unfinished replay of this topic and campaign")
+        of = f"campaign {campaign}" if campaign else "all campaigns (with --campaign: of that one)"
+        raise WrongWish(f"there is no unfinished replay of {identity.topic} and {of}")
     if (run.cluster_id, run.topic_id) != (identity.cluster_id, identity.topic_id):
-        raise WrongWish("the topic was made anew since that replay began: start a new one")
+        raise WrongWish(f"{identity.topic} was made anew since that replay began: start a new one")
     return run
 
 
@@ -149,48 +147,3 @@ async def _start(
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-replay") as connection:
         return await replay_runs.start(connection, identity, campaign, ranges)
-
-
-def document_of(answer: Answer) -> dict[str, Any]:
-    """The answer for `--json`."""
-    found, done = answer.plan, answer.done
-    told_of: dict[str, Any] = {
-        "verdict": answer.verdict,
-        "records": found.records,
-        "events": found.events,
-        "refused": dict(found.refused),
-        "foreign": found.foreign,
-        "would_change": found.changed,
-        "would_make_due": found.made_due,
-        "made_due": [as_document(each) for each in answer.made_due or found.changes if each.makes_due],
-    }
-    if done is None:
-        return {**told_of, "changes": [as_document(each) for each in found.changes]}
-    return {
-        **told_of,
-        "run": None if answer.run is None else answer.run.id,
-        "rows_changed": done.rows_changed,
-        "columns": dict(done.columns),
-        "statuses": dict(done.statuses),
-        "unclaimed": done.unclaimed,
-        "changes": [as_document(each) for each in done.changes],
-    }
-
-
-def lines_of(answer: Answer) -> list[str]:
-    """The answer for people."""
-    found, done = answer.plan, answer.done
-    lines = [f"{found.records} records, {found.events} events; they would change {found.changed} row(s)"]
-    lines += [f"refused: {reason} {n}" for reason, n in sorted(found.refused.items())]
-    shown = found.changes if done is None else done.changes
-    lines += [as_line(change) for change in shown[:LINES_MAX]]
-    if len(shown) > LINES_MAX:
-        lines.append(f"… and {len(shown) - LINES_MAX} more (--json shows up to 10,000)")
-    if answer.verdict == "refused":
-        count = max(found.made_due, len(answer.made_due))
-        lines.append(f"REFUSED: {count} row(s) would become due, and be sent to; --allow-retries does it all the same")
-    if done is not None:
-        lines.append(f"changed {done.rows_changed} row(s)" + "".join(f"; {k}: {n}" for k, n in done.statuses.items()))
-    if answer.verdict == "stopped":
-        lines.append("stopped before the end: run it again" + (" with --resume" if answer.run else ""))
-    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cli.terminal import printable
 from runtime.logs import mask_text, mask_wamid
 from sinks.row_changes import Change
 
@@ -33,7 +34,7 @@ def as_line(change: Change) -> str:
 
 def _text(name: str, value: Any) -> str:
     shown = _shown(name, value)
-    return "-" if shown is None else str(shown)
+    return "-" if shown is None else printable(str(shown))
 
 
 def _shown(name: str, value: Any) -> Any:

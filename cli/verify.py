@@ -8,22 +8,27 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from cli.asking import told
+from cli.command_settings import command_settings
 from cli.comparison import comparison_document, comparison_lines
 from cli.progress import Progress
-from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
-from runtime.settings import Settings, read_settings
+from cli.terminal import printable
+from runtime.logs import mask_text
+from runtime.process import EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE, Transient
+from runtime.settings import Settings
 from schemas.model import CampaignId
 from sinks import audit
 from sinks.audit_from_topic import Comparison, compare_with_topic
 from sinks.database import connect
 from sinks.lag import KafkaAway
 from sinks.offsets import Misplaced
+from streams.replay_reading import reader_of
 
 EXIT_DIFFERENT = 1
 STATEMENT_TIMEOUT_S = 3600.0
@@ -58,13 +63,13 @@ def run_verify(campaign: UUID | None, *, as_json: bool, repair_counters: bool, i
 
 
 def _run(campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from_topic: bool) -> int:
-    settings = read_settings()
+    settings = command_settings()
     answer = asyncio.run(_verify(settings, campaign, repair_counters=repair_counters))
-    if is_from_topic and answer.found.campaigns:
-        answer = replace(answer, topic=asyncio.run(_compare(settings, campaign)))
     if campaign is not None and answer.found.campaigns == 0:
         _say(f"there is no campaign {campaign}")
-        return EXIT_DIFFERENT
+        return EXIT_USAGE
+    if is_from_topic:
+        answer = replace(answer, topic=asyncio.run(_compare(settings, campaign)))
     print(orjson.dumps(as_document(answer)).decode() if as_json else "\n".join(as_lines(answer)))
     return answer.exit_code
 
@@ -87,7 +92,8 @@ async def _verify(settings: Settings, campaign: UUID | None, *, repair_counters:
 async def _compare(settings: Settings, campaign: UUID | None) -> Comparison | str:
     progress = Progress(sys.stderr)
     try:
-        return await compare_with_topic(settings, None if campaign is None else CampaignId(campaign), progress.say)
+        only = None if campaign is None else CampaignId(campaign)
+        return await compare_with_topic(settings, only, partial(reader_of, settings), progress.say)
     except (Transient, Misplaced) as error:
         return str(error)
     finally:
@@ -136,12 +142,12 @@ def _place(finding: audit.Finding) -> str:
 
 
 def _counter(each: audit.CounterDifference) -> dict[str, Any]:
-    return {"campaign_id": each.campaign_id, **asdict(each.difference)}
+    return {"campaign_id": each.campaign_id, **asdict(each.difference), "key": mask_text(each.difference.key)}
 
 
 def _counter_line(each: audit.CounterDifference) -> str:
     difference = each.difference
-    name = f"{difference.dimension}/{difference.key}"
+    name = printable(mask_text(f"{difference.dimension}/{difference.key}"))
     return f"campaign {each.campaign_id}: counter {name} says {difference.told}, the rows say {difference.counted}"
 
 

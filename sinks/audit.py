@@ -39,7 +39,7 @@ SKEW_S = 10.0
 STATE_CHECKS = ("wrong_state", "audience_is_not_the_sum")
 LEDGER_CHECKS = (
     "double_send", "claim_without_outcome", "answer_unpublished", "parked_though_known", "parked_not_told",
-    "released_unseen", "attempt_behind", "outcome_not_applied",
+    "released_unseen", "row_missing", "attempt_behind", "outcome_not_applied",
 )  # fmt: skip
 NEED_THE_SINK = frozenset({"parked_though_known", "outcome_not_applied"})
 """These can be judged only where it is known how far the sink has come."""

@@ -19,7 +19,7 @@ from schemas.events import RecipientEvent
 from schemas.model import CampaignId
 from sinks import topic_scan
 from sinks.recompute import Kind, Pair, Recomputation, recompute, recomputing
-from sinks.replay import Progress, read_event
+from sinks.replay import Progress, ReaderOf, read_event
 from sinks.row_changes import Change, change_of
 
 SAMPLES = 20
@@ -69,18 +69,18 @@ class Comparison:
 
 
 async def compare_with_topic(
-    settings: Settings, campaign_id: CampaignId | None, progress: Progress = lambda *_: None
+    settings: Settings, campaign_id: CampaignId | None, reader_of: ReaderOf, progress: Progress = lambda *_: None
 ) -> Comparison:
     """Compare all rows, or one campaign's. Raises Misplaced where the topic is another one, Transient, KafkaAway."""
     async with recomputing(settings, "verify") as side:
-        found = await recompute(settings, side, campaign_id, progress)
+        found = await recompute(settings, side, campaign_id, reader_of, progress)
         await side.connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         async with side.free_planning():
             await found.catch_up()
             await found.add_missing()
             result, sample = await _judge(found)
         wrong = [(pair, change) for pair in sample if (change := change_of(pair.live, pair.topic)) is not None]
-        events = await _explain(settings, found, [pair.live.id for pair, _ in wrong])
+        events = await _explain(settings, found, [pair.live.id for pair, _ in wrong], progress)
         result.differences = tuple(RowDifference(change, tuple(events.get(pair.live.id, ()))) for pair, change in wrong)
         return result
 
@@ -100,14 +100,19 @@ async def _judge(found: Recomputation) -> tuple[Comparison, list[Pair]]:
     return result, sample
 
 
-async def _explain(settings: Settings, found: Recomputation, ids: Sequence[UUID]) -> dict[UUID, list[Told]]:
+async def _explain(
+    settings: Settings, found: Recomputation, ids: Sequence[UUID], progress: Progress
+) -> dict[UUID, list[Told]]:
     """The events of these recipients: the topic once more, because nobody keeps all of them in memory."""
     if not ids:
         return {}
     told: dict[UUID, list[Told]] = {id_: [] for id_ in ids}
     whose = dict(await found.side.run("find_wamids", {"ids": list(ids)}))
     ranges = {p: (low, found.passed[p]) for p, low in found.lows.items()}
+    records = 0
     async for batch in topic_scan.scan(settings, found.identity.topic, ranges):
+        records += len(batch)
+        progress("explaining", records, topic_scan.count(ranges))
         for record in batch:
             place = f"{record.topic}/{record.partition}@{record.offset}"
             for event in read_event(record).events:

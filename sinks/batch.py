@@ -96,6 +96,31 @@ async def _apply(connection: Connection, events: Sequence[RecipientEvent], numbe
     return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), len(lost))
 
 
+async def find_refused(
+    connection: Connection, events: Sequence[RecipientEvent], numbers: Numbers
+) -> dict[int, Refusal]:
+    """Which events of a batch that cannot be applied are at fault: tried by halves, and nothing of it is kept.
+
+    So the others can be applied in one transaction with the position of the batch: rows never know more than it says.
+    """
+    refused: dict[int, Refusal] = {}
+    parts: list[list[int]] = [list(range(len(events)))]
+    while parts:
+        positions = parts.pop()
+        try:
+            async with connection.transaction(force_rollback=True):
+                await apply_events(connection, [events[at] for at in positions], numbers)
+        except Exception as error:
+            if not is_of_events(error):
+                raise
+            if len(positions) == 1:
+                refused[positions[0]] = _refusal(error)
+                continue
+            middle = len(positions) // 2
+            parts += [positions[middle:], positions[:middle]]
+    return refused
+
+
 async def apply_by_halves(connection: Connection, events: Sequence[RecipientEvent], numbers: Numbers) -> Applied:
     """Apply a batch that holds what the database refuses, or what makes our code raise: it ends alone and is refused.
 

@@ -14,9 +14,9 @@ from runtime.settings import Settings
 from schemas.model import CampaignId
 from sinks.arrays import plain
 from sinks.recompute import LOWEST_ID, Kind, Pair, Recomputation, recompute, recomputing
-from sinks.replay import CHANGES_MAX, MakesDue, Progress
+from sinks.replay import CHANGES_MAX, MakesDue, Progress, ReaderOf
 from sinks.row_changes import Change, Row, change_of
-from sinks.side import SHOWN
+from sinks.side import SHOWN, Side
 
 CHUNK = 500
 
@@ -43,37 +43,39 @@ class Rebuilt:
 
 
 async def rebuild(
-    settings: Settings, campaign: CampaignId, *, is_applied: bool, allow_retries: bool,
+    settings: Settings, campaign: CampaignId, reader_of: ReaderOf, *, is_applied: bool, allow_retries: bool,
     progress: Progress = lambda *_: None,
 ) -> Rebuilt:  # fmt: skip
     """Say what differs, and put it right where asked. Raises Refused, MakesDue (chunks before are applied)."""
     async with recomputing(settings, "rebuild") as side:
-        found = await recompute(settings, side, campaign, progress)
+        await _require(side, campaign, may_be_active=not is_applied)
+        found = await recompute(settings, side, campaign, reader_of, progress)
         await found.add_missing()
         result = Rebuilt()
-        if is_applied:
-            await _refuse_active(found)
-        else:
-            await _require(found)
         after = LOWEST_ID
-        while pairs := await found.differences(after, CHUNK):
-            after = pairs[-1].live.id
+        while pairs := await found.differences(after, is_any_ahead=True, rows_max=CHUNK):
+            before, after = after, pairs[-1].live.id
             if is_applied:
-                pairs = await _swap(found, [pair.live.id for pair in pairs], result, allow_retries=allow_retries)
+                ids = [pair.live.id for pair in pairs]
+                await found.catch_up()  # most of it while no row is held
+                pairs = await _swap(found, campaign, before, ids, result, allow_retries=allow_retries)
             _count(result, pairs)
         result.records = found.records
         return result
 
 
-async def _swap(found: Recomputation, ids: Sequence[UUID], result: Rebuilt, *, allow_retries: bool) -> list[Pair]:
+async def _swap(
+    found: Recomputation, campaign: CampaignId, after: UUID, ids: Sequence[UUID], result: Rebuilt, *,
+    allow_retries: bool,
+) -> list[Pair]:  # fmt: skip
     """Swap a chunk in one transaction; what was different while it was held."""
     side = found.side
     async with side.connection.transaction():
-        await _refuse_active(found)
+        await _require(side, campaign, may_be_active=False)
         await side.run("hold_rows", {"ids": plain(ids)})
         # Whoever wrote these rows before us has committed its offsets with them; nobody can write them now.
         await found.catch_up()
-        pairs = await found.differences(rows_max=len(ids), ids=ids)
+        pairs = await found.differences(after, is_any_ahead=True, last=ids[-1], rows_max=len(ids), ids=ids)
         wrong = [pair for pair in pairs if pair.kind is Kind.DIFFERS and pair.is_whole]
         if wrong:
             swapped = plain(pair.live.id for pair in wrong)
@@ -113,14 +115,10 @@ def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
                     result.changes.append(change)
 
 
-async def _refuse_active(found: Recomputation) -> None:
+async def _require(side: Side, campaign: CampaignId, *, may_be_active: bool) -> None:
     """Hold the campaign's status until the end of the transaction, and refuse an active one."""
-    if await _require(found) == "active":
-        raise Refused("campaign_active", "the campaign is active: pause it first, so that nobody is sent to meanwhile")
-
-
-async def _require(found: Recomputation) -> str:
-    rows = await found.side.run("hold_campaign", {"campaign": found.campaign})
+    rows = await side.run("hold_campaign", {"campaign": campaign})
     if not rows:
-        raise Refused("no_such_campaign", f"there is no campaign {found.campaign}")
-    return str(rows[0][0])
+        raise Refused("no_such_campaign", f"there is no campaign {campaign}")
+    if rows[0][0] == "active" and not may_be_active:
+        raise Refused("campaign_active", "the campaign is active: pause it first, so that nobody is sent to meanwhile")

@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import structlog
 
@@ -21,14 +22,16 @@ from domain.backoff import exponential
 from runtime.settings import Settings
 from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
-from schemas.model import CampaignId
+from schemas.model import CampaignId, RecipientId
+from schemas.topics import Topic
 from sinks import replay_runs, topic_scan
-from sinks.batch import Numbers, apply_events, is_of_events
+from sinks.batch import Numbers, apply_events, find_refused, is_of_events
 from sinks.database import Connection, connect, is_transient
 from sinks.fold import Refusal
 from sinks.parked import KEPT_S
+from sinks.recipients import merge_facts, read_facts
 from sinks.replay_runs import Run
-from sinks.row_changes import Change, change_of, read_rows, read_written, rows_shown
+from sinks.row_changes import Change, Row, change_of, read_rows, read_written, rows_shown
 from sinks.side import Side
 from sinks.sink import SESSION
 from sinks.topic_scan import Ranges, Scanned
@@ -37,6 +40,8 @@ TRIES_MAX = 8
 """Of one batch while Postgres is away or locks collide: about half a minute."""
 CHANGES_MAX = 10_000
 """Rows that are shown one by one; the others are counted."""
+EVENTS_MAX = 2000
+"""Of a transaction. A record of webhooks holds up to some thousands, and is not divided."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,10 +61,14 @@ def read_event(record: Scanned) -> Read:
         read.events.append(decode(RecipientEvent, record.value))
     except (Malformed, OverflowError):  # as the sink refuses it
         read.refused[Refusal.MALFORMED.value] += 1
+    except Exception:
+        log.exception("passed over what makes our code raise", partition=record.partition, offset=record.offset)
+        read.refused[Refusal.BUG.value] += 1
     return read
 
 
 Reader = Callable[[Scanned], Read]
+ReaderOf = Callable[[Topic], Reader]
 Progress = Callable[[str, int, int], None]
 """Told: the phase, records passed, records altogether."""
 
@@ -116,17 +125,18 @@ async def plan(
     result = Plan()
     total = topic_scan.count(ranges)
     async for batch in topic_scan.scan(settings, topic, ranges):
-        events = events_of(batch, reader, campaign, result.refused)
-        foreign = await side.foreign_among(events)
-        ours = [event for event in events if not _is_foreign(event, foreign)]
-        applied = await side.apply(ours)
-        result.refused.update(reason.value for reason in applied.refused.values())
-        result.foreign += len(events) - len(ours)
-        result.records += len(batch)
-        result.events += len(ours)
-        progress("looking", result.records, total)
-        if stop.is_set():
-            return None
+        for records, read in portions(batch, reader, result.refused):
+            events = await side.of_campaign(read, campaign)
+            foreign = await side.foreign_among(events)
+            ours = [event for event in events if not _is_foreign(event, foreign)]
+            applied = await side.apply(ours)
+            result.refused.update(reason.value for reason in applied.refused.values())
+            result.foreign += len(events) - len(ours)
+            result.records += len(records)
+            result.events += len(ours)
+            progress("looking", result.records, total)
+            if stop.is_set():
+                return None
     async with side.free_planning():
         values = {"campaign": campaign, "rows_max": CHANGES_MAX}
         result.changed, result.made_due = (await side.run("count_changes", values))[0]
@@ -157,12 +167,13 @@ class Replay:
             await connect(url, application_name="campaigns-replay-look", session=SESSION) as look,
         ):
             async for batch in topic_scan.scan(self._settings, run.topic, run.ranges, batch_max):
-                events = await self._wanted(events_of(batch, self._reader, run.campaign_id, Counter()))
-                await self._store(connection, look, batch, events)
-                run.records_done += len(batch)
-                progress("applying", run.records_done, total)
-                if not await pace.keep(len(batch)):
-                    return False
+                for records, read in portions(batch, self._reader, Counter()):
+                    events = await self._wanted(await self._side.of_campaign(read, run.campaign_id))
+                    await self._store(connection, look, records, events)
+                    run.records_done += len(records)
+                    progress("applying", run.records_done, total)
+                    if not await pace.keep(len(records)):
+                        return False
             await replay_runs.finish(connection, run)
         return True
 
@@ -185,22 +196,18 @@ class Replay:
         return wanted
 
     async def _store(
-        self, connection: Connection, look: Connection, batch: Sequence[Scanned], events: Sequence[RecipientEvent]
+        self, connection: Connection, look: Connection, records: Sequence[Scanned], events: Sequence[RecipientEvent]
     ) -> None:
-        """One batch, and by halves where one event cannot be written; progress with the last part."""
-        parts: list[Sequence[RecipientEvent]] = [events]
+        """These records and the progress of the run in one transaction; without events that cannot be written."""
         tries = 0
-        while parts:
-            part = parts[-1]
+        while True:
             try:
                 async with connection.transaction():
-                    changes = await self._merge(connection, look, part)
-                    if len(parts) == 1:
-                        await replay_runs.advance(connection, self._run, batch, len(events), len(changes))
+                    changes = await self._merge(connection, look, events)
+                    await replay_runs.advance(connection, self._run, records, len(events), len(changes))
             except Exception as error:
-                if is_of_events(error) and part:
-                    middle = len(part) // 2
-                    parts[-1:] = [part[middle:], part[:middle]] if middle else [[]]
+                if is_of_events(error) and (refused := await find_refused(connection, events, self._numbers)):
+                    events = [event for at, event in enumerate(events) if at not in refused]
                     continue
                 tries += 1
                 if not is_transient(error) or tries >= TRIES_MAX or connection.closed:
@@ -208,8 +215,8 @@ class Replay:
                 log.warning("trying again", error=str(error).strip(), tries=tries)
                 await asyncio.sleep(exponential(tries, base_s=0.1, cap_s=10.0))
             else:
-                parts.pop()
                 self.done.add(changes)
+                return
 
     async def _merge(self, connection: Connection, look: Connection, events: Sequence[RecipientEvent]) -> list[Change]:
         """Merge, and compare with what others still see: the rows as they were, which nobody can change meanwhile."""
@@ -218,25 +225,42 @@ class Replay:
         if not after:
             return []
         before = await read_rows(look, after)
-        changes = [change for id_ in after if (change := change_of(before[id_], after[id_])) is not None]
-        due = [change for change in changes if change.makes_due]
+        due = _made_due(before, after)
+        if due:
+            after.update(await self._end_of(connection, due))
+            due = _made_due(before, after)
         if due and not self._allow_retries:
             raise MakesDue(due)
-        return changes
+        return [change for id_ in after if (change := change_of(before[id_], after[id_])) is not None]
+
+    async def _end_of(self, connection: Connection, due: Sequence[Change]) -> dict[UUID, Row]:
+        """Rows that became due, with what the rest of the range says of them: nobody may send to them in between."""
+        ids = [RecipientId(change.recipient_id) for change in due]
+        await merge_facts(connection, await read_facts(self._side.connection, ids))
+        return await read_rows(connection, ids)
 
 
-def events_of(
-    batch: Sequence[Scanned], reader: Reader, campaign: CampaignId | None, refused: Counter[str]
-) -> list[RecipientEvent]:
-    """The events of a batch that may concern a campaign; what is none is counted by its reason."""
-    found: list[RecipientEvent] = []
+def _made_due(before: Mapping[UUID, Row], after: Mapping[UUID, Row]) -> list[Change]:
+    changes = (change_of(before[id_], row) for id_, row in after.items())
+    return [change for change in changes if change is not None and change.makes_due]
+
+
+def portions(
+    batch: Sequence[Scanned], reader: Reader, refused: Counter[str]
+) -> Iterator[tuple[list[Scanned], list[RecipientEvent]]]:
+    """Whole records and their events, few enough for a transaction; what is no event is counted by its reason."""
+    records: list[Scanned] = []
+    events: list[RecipientEvent] = []
     for record in batch:
         read = reader(record)
         refused.update(read.refused)
-        found += read.events
-    if campaign is None:
-        return found
-    return [event for event in found if event.recipient_id is None or event.campaign_id == campaign]
+        records.append(record)
+        events += read.events
+        if len(events) >= EVENTS_MAX:
+            yield records, events
+            records, events = [], []
+    if records:
+        yield records, events
 
 
 def _is_foreign(event: RecipientEvent, foreign: set[str]) -> bool:

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from runtime.settings import Settings
 from schemas.events import RecipientEvent
-from schemas.model import RecipientId
+from schemas.model import CampaignId, RecipientId
 from sinks import messages
 from sinks.arrays import plain
 from sinks.batch import Applied, Numbers, apply_by_halves, apply_events, is_of_events
@@ -31,7 +31,12 @@ STATEMENT_TIMEOUT_S = 3600.0
 MEANINGS = ("status", "next_attempt_at", "retry_count", "failure_reason")
 SHOWN = (*COLUMNS, *MEANINGS)
 """What is compared and shown of a row: its facts, and what they mean."""
-ADOPTED_MAX = 5000
+_NEVER_NULL = frozenset({"attempt", "accepted_attempts", "failed_attempts", "held_back_attempts", "held_for_quality"})
+_RAISED = {
+    "attempt": "raised.attempt", "status": "meant", "next_attempt_at": "meant_at",
+    "failure_reason": "CASE WHEN meant = 'skipped' THEN r.skip_reason ELSE r.failure_text END",
+}  # fmt: skip
+"""What a row means with another attempt than its own; the names are those of `find_differences`."""
 
 _SQL = load("replay")
 
@@ -54,6 +59,10 @@ def statement(name: str, live: str, **more: sql.Composable) -> sql.Composed:
         "r_rest": _columns(rest, "r"), "live_rest": _columns(rest, "l"),
         "swap": sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(each), sql.Identifier("r", each)) for each in rest),
+        "may_be_null": _columns(name for name in COLUMNS if name not in _NEVER_NULL),
+        "r_raised": sql.SQL(", ").join(
+            sql.SQL(_RAISED[each]) if each in _RAISED else sql.Identifier("r", each) for each in SHOWN),
+        "is_released": sql.SQL(_SQL["is_released"]),
     }  # fmt: skip
     return sql.SQL(_SQL[name]).format(live=sql.Identifier(live), **lists, **more)
 
@@ -96,21 +105,33 @@ class Side:
         if ids:
             await self.run(self._start.value, {"ids": plain(sorted(ids))})
 
+    async def of_campaign(self, events: Sequence[RecipientEvent], campaign: CampaignId | None) -> list[RecipientEvent]:
+        """Those that may concern a campaign: whose recipient is of it, whatever they say, or is not known yet."""
+        if campaign is None:
+            return list(events)
+        ids: set[UUID] = {event.recipient_id for event in events if event.recipient_id is not None}
+        whose = dict(await self.run("find_campaigns", {"ids": plain(sorted(ids))})) if ids else {}
+        return [
+            event for event in events
+            if event.recipient_id is None or whose.get(event.recipient_id, event.campaign_id) == campaign
+        ]  # fmt: skip
+
     async def foreign_among(self, events: Sequence[RecipientEvent]) -> set[str]:
         """The numbers of these events that are not ours."""
         return await self._numbers.foreign_among(self.connection, events)
 
-    async def adopt(self) -> None:
-        """Give parked statuses to recipients whom only the live table of messages knows (their acceptance is older)."""
-        after = ""
-        while rows := await self.run("find_known_messages", {"after": after, "rows_max": ADOPTED_MAX}):
-            after = rows[-1][0]
-            await self.run(self._start.value, {"ids": plain(sorted({row[1] for row in rows}))})
-            learned = {wamid: Learned(RecipientId(recipient), attempt) for wamid, recipient, attempt in rows}
-            changed = await messages.merge_messages(self.connection, learned)
-            folded = Fold(created_at=await find_recipients(self.connection, {RecipientId(row[1]) for row in rows}))
-            tell_parked(folded, changed, folded.created_at)
-            await merge_facts(self.connection, folded.facts)
+    async def adopt(self, events: Sequence[RecipientEvent]) -> None:
+        """Give these statuses to recipients whom only the live table of messages knows: their acceptance is older."""
+        wamids = sorted({event.wamid for event in events if event.recipient_id is None and event.wamid is not None})
+        rows = await self.run("find_known_messages", {"wamids": wamids}) if wamids else []
+        if not rows:
+            return
+        await self.run(self._start.value, {"ids": plain(sorted({row[1] for row in rows}))})
+        learned = {wamid: Learned(RecipientId(recipient), attempt) for wamid, recipient, attempt in rows}
+        changed = await messages.merge_messages(self.connection, learned)
+        folded = Fold(created_at=await find_recipients(self.connection, {RecipientId(row[1]) for row in rows}))
+        tell_parked(folded, changed, folded.created_at)
+        await merge_facts(self.connection, folded.facts)
 
     @asynccontextmanager
     async def free_planning(self) -> AsyncIterator[None]:

@@ -26,7 +26,7 @@ from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.topics import Topic
 from sinks import offsets
-from sinks.batch import Applied, Numbers, apply_by_halves, apply_events, is_of_events
+from sinks.batch import Applied, Numbers, apply_by_halves, apply_events, find_refused, is_of_events
 from sinks.database import Connection, answering, connect, is_transient
 from sinks.dead_letters import DeadLetters, Refused
 from sinks.fold import Refusal
@@ -181,12 +181,38 @@ class Sink:
         except Exception as error:
             if not is_of_events(error):
                 raise
-            applied = await apply_by_halves(connection, events, self._numbers)
-            async with connection.transaction():
-                await self._finish(connection, applied, sources, letters, moves)
+            applied = await self._write_without_refused(connection, events, sources, letters, moves)
         metrics.SINK_EVENTS.inc(len(events) - len(applied.refused))
         metrics.SINK_ROWS.inc(applied.rows_changed)
         metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
+
+    async def _write_without_refused(
+        self,
+        connection: Connection,
+        events: Sequence[RecipientEvent],
+        sources: Sequence[Record],
+        malformed: Sequence[Refused],
+        moves: Mapping[int, tuple[int, int]],
+    ) -> Applied:
+        """Find what cannot be applied, and apply the rest in the transaction that moves the offsets.
+
+        Rows that knew more than the offsets say would look wrong to an audit, and a rebuild would take it from them.
+        """
+        refused = await find_refused(connection, events, self._numbers)
+        sound = [at for at in range(len(events)) if at not in refused]
+        result = Applied(refused=dict(refused))
+        try:
+            async with connection.transaction():
+                applied = await apply_events(connection, [events[at] for at in sound], self._numbers)
+                result.add(applied, sound)
+                await self._finish(connection, result, sources, malformed, moves)
+        except Exception as error:
+            if not is_of_events(error):
+                raise
+            result = await apply_by_halves(connection, events, self._numbers)  # each passes alone, and not together
+            async with connection.transaction():
+                await self._finish(connection, result, sources, malformed, moves)
+        return result
 
     async def _finish(
         self,

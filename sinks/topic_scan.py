@@ -20,6 +20,10 @@ from runtime.settings import Settings
 
 RECORDS_MAX = 2000
 """Of a batch: one transaction downstream, short enough not to hold live rows for long."""
+BATCH_BYTES_MAX = 16 * 1024 * 1024
+"""Of a batch, too: 2,000 bundles of webhooks would be gigabytes."""
+STEP_RECORDS = 32
+"""Taken from librdkafka at a time; a batch passes its bytes by so many at most."""
 POLL_S = 0.5
 SILENCE_S = 30.0
 """Kafka said nothing for so long, though there is more to read."""
@@ -47,7 +51,7 @@ class Scanned:
 
 
 class WrongBound(ValueError):
-    """A bound is neither a time nor an offset."""
+    """A bound is neither a time nor an offset, or two bounds hold nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,40 @@ def parse_bound(text: str) -> Bound:
     return Bound(at=at.replace(tzinfo=UTC) if at.tzinfo is None else at)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an operator's bounds mean now."""
+
+    ranges: Ranges
+    kept: Ranges
+    """All that the topic has: what is older than its first offsets is deleted."""
+
+
+async def find_asked(settings: Settings, topic: str, first: Bound | None, end: Bound | None) -> Asked:
+    """As `find_ranges`, for bounds that somebody typed. Raises WrongBound where they cannot be meant, Transient."""
+    _require_order(first, end)
+    kept = await find_ranges(settings, topic)
+    named = {p for bound in (first, end) if bound is not None for p in bound.by_partition or ()}
+    if unknown := sorted(named - kept.keys()):
+        raise WrongBound(f"{topic} has no partition {unknown[0]}: it has 0 to {len(kept) - 1}")
+    return Asked(await find_ranges(settings, topic, first, end) if first or end else kept, kept)
+
+
+def _require_order(first: Bound | None, end: Bound | None) -> None:
+    if first is None or end is None:
+        return
+    holds = True
+    if first.at is not None and end.at is not None:
+        holds = first.at < end.at
+    elif first.offset is not None and end.offset is not None:
+        holds = first.offset < end.offset
+    elif first.by_partition is not None and end.by_partition is not None:
+        both = first.by_partition.keys() & end.by_partition.keys()
+        holds = bool(both) and all(first.by_partition[p] <= end.by_partition[p] for p in both)
+    if not holds:
+        raise WrongBound("nothing lies between --from and --to: --to comes first, or names other partitions")
+
+
 async def find_ranges(settings: Settings, topic: str, first: Bound | None = None, end: Bound | None = None) -> Ranges:
     """What a topic (by its real name) has now between two bounds. Raises Transient where Kafka does not answer.
 
@@ -93,7 +131,7 @@ def _find_ranges(settings: Settings, topic: str, first: Bound | None, end: Bound
         if listed.error is not None:
             raise Transient(f"topic {topic}: {listed.error.str()}; `campaigns topics apply` creates topics")
         partitions = [TopicPartition(topic, p) for p in listed.partitions]
-        whole = {each.partition: consumer.get_watermark_offsets(each, timeout=TIMEOUT_S) for each in partitions}
+        whole = {each.partition: _watermarks(consumer, each) for each in partitions}
         starts = _offsets(consumer, topic, whole, first, {p: low for p, (low, _) in whole.items()})
         ends = _offsets(consumer, topic, whole, end, {p: high for p, (_, high) in whole.items()})
         ranges = {p: (max(low, starts[p]), min(high, ends[p])) for p, (low, high) in whole.items()
@@ -103,6 +141,13 @@ def _find_ranges(settings: Settings, topic: str, first: Bound | None, end: Bound
         raise Transient(f"topic {topic}: {error.args[0].str()}") from error
     finally:
         consumer.close()
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    marks: tuple[int, int] | None = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+    if marks is None:
+        raise Transient(f"{place.topic}/{place.partition}: no offsets within {TIMEOUT_S:.0f} s")
+    return marks
 
 
 def _offsets(
@@ -115,8 +160,12 @@ def _offsets(
     if bound.offset is not None:
         return dict.fromkeys(whole, bound.offset)
     assert bound.at is not None, "a bound is one of three"
-    asked = [TopicPartition(topic, p, int(bound.at.timestamp() * 1000)) for p in whole]
+    at_ms = max(0, int(bound.at.timestamp() * 1000))  # Kafka takes -1 and -2 for words of its own
+    asked = [TopicPartition(topic, p, at_ms) for p in whole]
     found = consumer.offsets_for_times(asked, timeout=TIMEOUT_S) if asked else []
+    for each in found:
+        if each.error is not None:  # its offset would be taken for the end, and the partition be passed over
+            raise Transient(f"{topic}/{each.partition}: {each.error.str()}")
     # No record at or after that time: the end.
     return {each.partition: whole[each.partition][1] if each.offset < 0 else each.offset for each in found}
 
@@ -129,7 +178,10 @@ def count(ranges: Mapping[int, tuple[int, int]]) -> int:
 async def scan(
     settings: Settings, topic: str, ranges: Mapping[int, tuple[int, int]], records_max: int = RECORDS_MAX
 ) -> AsyncIterator[list[Scanned]]:
-    """Every record of the ranges, in order per partition, in batches. Raises Transient where Kafka falls silent."""
+    """Every record of the ranges, in order per partition, in batches bounded by records and by bytes.
+
+    Raises Transient where Kafka falls silent.
+    """
     todo = {p: end for p, (start, end) in ranges.items() if start < end}
     if not todo:
         return
@@ -142,17 +194,25 @@ async def scan(
         try:
             await loop.run_in_executor(thread, consumer.assign, places)
             silent_since = loop.time()
+            batch: list[Scanned] = []
+            size = 0
             while todo:
-                messages = await loop.run_in_executor(thread, consumer.consume, records_max, POLL_S)
+                step = min(STEP_RECORDS, records_max - len(batch))
+                messages = await loop.run_in_executor(thread, consumer.consume, step, POLL_S)
                 if messages:
                     silent_since = loop.time()
                 elif loop.time() - silent_since > SILENCE_S:
                     raise Transient(
                         f"topic {topic}: nothing to read for {SILENCE_S:.0f} s, though it is not at its end"
                     )
-                batch = _take(topic, messages, todo)
-                if batch:
+                taken = _take(topic, messages, todo)
+                batch += taken
+                size += sum(len(record.value or b"") for record in taken)
+                is_full = len(batch) >= records_max or size >= BATCH_BYTES_MAX
+                if batch and (is_full or not messages or not todo):
                     yield batch
+                    batch, size = [], 0
+                    silent_since = loop.time()  # whoever takes its time over a batch is not Kafka
         finally:
             await loop.run_in_executor(thread, consumer.close)
 

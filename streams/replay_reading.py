@@ -16,11 +16,12 @@ REPLAYABLE = (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS)
 
 
 def reader_of(settings: Settings, topic: Topic) -> Reader:
-    """How records of this topic become events. Raises ValueError for a topic that cannot be replayed."""
+    """How records of this topic become events. Raises WrongSettings, ValueError for a topic that cannot be replayed."""
     if topic is Topic.RECIPIENT_EVENTS:
         return read_event
     if topic is not Topic.WEBHOOKS_RAW:
         raise ValueError(f"{topic} cannot be replayed")
+    settings.require("callback_secret")  # without it nothing of ours would be known as ours
     ours = Ours(
         settings.callback_secret.get_secret_value().encode(), settings.deployment,
         settings.whatsapp_phone_number_id, settings.time_scale,

@@ -23,6 +23,13 @@ def delete_topic(bootstrap: str, name: str) -> None:
     admin.delete_topics([name])[name].result(DEADLINE_S)
 
 
+def delete_records(bootstrap: str, name: str, ends: dict[int, int]) -> None:
+    """As retention does: of each partition what is before this offset."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for made in admin.delete_records([TopicPartition(name, p, end) for p, end in ends.items()]).values():
+        made.result(DEADLINE_S)
+
+
 def put(bootstrap: str, topic: str, records: Iterable[tuple[bytes | None, bytes]]) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": "all"})
     for key, value in records:

@@ -107,6 +107,15 @@ WHERE r.status = 'queued' AND r.next_attempt_at IS NULL
   AND (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s)
 LIMIT %(samples)s
 
+-- name: row_missing
+-- Attempts that were released, claimed or refused, of recipients without a row: somebody deleted it, and nothing counts them any more.
+SELECT campaign_id, recipient_id, attempt, 'an attempt, but there is no such recipient', count(*) OVER ()
+FROM (SELECT campaign_id, recipient_id, attempt FROM send_ledger
+      UNION SELECT campaign_id, recipient_id, attempt FROM releases) AS every
+WHERE (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
+  AND NOT EXISTS (SELECT FROM campaign_recipients AS r WHERE r.id = every.recipient_id)
+LIMIT %(samples)s
+
 -- name: attempt_behind
 -- Rows whose attempt is below one that was released or claimed: the next release would use its number again.
 WITH used AS (

@@ -65,19 +65,29 @@ SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_
 FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[])
 ON CONFLICT DO NOTHING
 
+-- name: find_campaigns
+-- Of these recipients those that have a row, and whose campaign it is: what an event says of its campaign binds nobody.
+SELECT id, campaign_id FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[])
+
+-- name: find_campaign
+-- Whether there is such a campaign.
+SELECT EXISTS (SELECT FROM {live}.marketing_campaigns WHERE id = %(campaign)s)
+
 -- name: add_missing_rows
--- Add, without any fact, every live row that has facts and is not here.
+-- Add, without any fact, every live row that has facts and is not here. Somebody may have stated one by hand without an attempt.
 INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
 SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
 FROM {live}.campaign_recipients AS l
-WHERE attempt > 0 AND (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
+WHERE (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
+  AND (attempt > 0 OR accepted_attempts <> 0 OR failed_attempts <> 0 OR held_back_attempts <> 0 OR held_for_quality
+       OR num_nonnulls({may_be_null}) > 0)
   AND NOT EXISTS (SELECT FROM campaign_recipients AS r WHERE r.id = l.id)
 
 -- name: find_known_messages
--- Wamids that wait here for their recipient, whom the live table knows.
+-- Of these wamids those that wait here for their recipient, whom the live table knows.
 SELECT m.wamid, l.recipient_id, l.attempt FROM messages AS m JOIN {live}.messages AS l USING (wamid)
-WHERE m.recipient_id IS NULL AND l.recipient_id IS NOT NULL AND m.wamid > %(after)s
-ORDER BY m.wamid LIMIT %(rows_max)s
+WHERE m.recipient_id IS NULL AND l.recipient_id IS NOT NULL AND m.wamid = ANY(%(wamids)s::text[])
+ORDER BY m.wamid
 
 -- name: find_claimants
 -- Whose these wamids are, after everything of the range: recipient and campaign, NULL where nobody claims one.
@@ -119,8 +129,8 @@ VALUES (%(id)s, %(topic)s, %(cluster_id)s, %(topic_id)s, %(campaign)s, %(records
 
 -- name: start_run_partitions
 -- Where a run begins and ends in each partition.
-INSERT INTO replay_positions (run_id, topic_partition, next_offset, end_offset)
-SELECT %(id)s, u.p, u.first, u.last
+INSERT INTO replay_positions (run_id, topic_partition, first_offset, next_offset, end_offset)
+SELECT %(id)s, u.p, u.first, u.first, u.last
 FROM unnest(%(partitions)s::integer[], %(firsts)s::bigint[], %(ends)s::bigint[]) AS u (p, first, last)
 
 -- name: find_run
@@ -149,25 +159,51 @@ WHERE id = %(id)s
 UPDATE replay_runs SET finished_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = %(id)s
 
 -- name: read_applied
--- How far the sinks have come in a topic, and in which topic of that name.
-SELECT topic_partition, next_offset, cluster_id, topic_id FROM sink_offsets WHERE topic = %(topic)s
+-- How far the sinks have come in a topic, in which topic of that name, and since when that one is accepted.
+SELECT topic_partition, next_offset, cluster_id, topic_id, accepted_at FROM sink_offsets WHERE topic = %(topic)s
+
+-- name: read_replayed
+-- What replays have applied to rows that matter here: from where to where, of which topic, for which campaign.
+SELECT r.topic, r.cluster_id, r.topic_id, r.campaign_id, r.updated_at, p.topic_partition, p.first_offset, p.next_offset
+FROM replay_runs AS r JOIN replay_positions AS p ON p.run_id = r.id
+WHERE p.next_offset > p.first_offset
+  AND (%(campaign)s::uuid IS NULL OR r.campaign_id IS NULL OR r.campaign_id = %(campaign)s)
+
+-- name: is_released
+-- Part of statements: an attempt that is ahead of the topic has a release or a row in the ledger. Of a person who was reached after all,
+-- by an earlier attempt, the release that nobody needs any more is deleted.
+(EXISTS (SELECT FROM releases AS o WHERE o.recipient_id = l.id AND o.attempt = l.attempt)
+ OR EXISTS (SELECT FROM send_ledger AS o WHERE o.recipient_id = l.id AND o.attempt = l.attempt)
+ OR (l.attempt = coalesce(r.attempt, 0) + 1 AND l.status IN ('sent', 'delivered', 'read')))
 
 -- name: count_judged
 -- How many live rows there are, and of how many only the attempt is ahead of the topic: a release, or one that nobody answered.
-SELECT count(*), count(*) FILTER (WHERE l.attempt > coalesce(r.attempt, 0) AND ({live_rest}) IS NOT DISTINCT FROM ({r_rest}))
+SELECT count(*), count(*) FILTER (WHERE l.attempt > coalesce(r.attempt, 0)
+    AND ({live_rest}) IS NOT DISTINCT FROM ({r_rest}) AND {is_released})
 FROM {live}.campaign_recipients AS l LEFT JOIN campaign_recipients AS r USING (id)
 WHERE %(campaign)s::uuid IS NULL OR l.campaign_id = %(campaign)s
 
 -- name: find_differences
--- Rows that say something else than the topic, with what of the ledger the topic does not hold yet. An attempt may be ahead.
-SELECT l.id, l.campaign_id, c.status, c.created_at, {live_shown}, {r_shown},
+-- Rows that say something else than the topic: when they were first claimed, as they are, as the topic says (with the attempt of the row,
+-- where that may be ahead), and what of the ledger the topic does not hold yet.
+SELECT l.id, l.campaign_id, c.status, c.created_at,
+       (SELECT min(s.claimed_at) FROM send_ledger AS s WHERE s.recipient_id = l.id), {live_shown}, {r_raised},
        ARRAY(SELECT s.event FROM send_ledger AS s WHERE s.recipient_id = l.id AND s.event IS NOT NULL
              AND (s.published_at IS NULL OR s.published_at > %(until)s))
 FROM {live}.campaign_recipients AS l JOIN campaign_recipients AS r USING (id)
 JOIN marketing_campaigns AS c ON c.id = l.campaign_id
-WHERE l.id > %(after)s AND (%(ids)s::uuid[] IS NULL OR l.id = ANY(%(ids)s::uuid[]))
+CROSS JOIN LATERAL (SELECT CASE WHEN l.attempt > r.attempt AND (%(is_any_ahead)s OR {is_released})
+                                THEN l.attempt ELSE r.attempt END AS attempt) AS raised
+CROSS JOIN LATERAL recipient_status(
+    raised.attempt, r.accepted_attempts, r.failed_attempts, r.delivered_at, r.read_at,
+    r.deferred_attempt, r.expired_attempt, r.unknown_attempt, r.skipped_attempt) AS meant
+CROSS JOIN LATERAL recipient_next_attempt_at(
+    meant, raised.attempt, r.scheduled_send_date, r.created_at, r.deferred_attempt, r.deferred_until, r.expired_attempt,
+    r.expired_until, r.retry_attempt, r.failed_attempts, r.held_back_attempts, r.failed_at, r.failure_class,
+    r.failure_backoff_s, r.max_retries) AS meant_at
+WHERE l.id > %(after)s AND l.id <= %(last)s AND (%(ids)s::uuid[] IS NULL OR l.id = ANY(%(ids)s::uuid[]))
   AND (%(campaign)s::uuid IS NULL OR l.campaign_id = %(campaign)s)
-  AND (l.attempt < r.attempt OR ({live_rest}) IS DISTINCT FROM ({r_rest}))
+  AND (l.attempt <> raised.attempt OR ({live_rest}) IS DISTINCT FROM ({r_rest}))
 ORDER BY l.id LIMIT %(rows_max)s
 
 -- name: find_wamids

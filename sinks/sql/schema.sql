@@ -370,8 +370,10 @@ CREATE TABLE sink_offsets (
     topic_id        text NOT NULL,
     next_offset     bigint NOT NULL CHECK (next_offset >= 0),
     updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    accepted_at     timestamptz,
     PRIMARY KEY (topic, topic_partition)
 );
+COMMENT ON COLUMN sink_offsets.accepted_at IS 'When an operator accepted another topic in place of the one before; NULL: never';
 
 -- Compare and set; raises, so that a pipelined commit cannot pass where another sink was faster.
 CREATE FUNCTION advance_sink_offset(
@@ -682,6 +684,7 @@ CREATE TABLE replay_positions (
     topic_partition integer NOT NULL,
     next_offset     bigint NOT NULL,
     end_offset      bigint NOT NULL,
+    first_offset    bigint NOT NULL,
     PRIMARY KEY (run_id, topic_partition)
 );
 

@@ -58,6 +58,13 @@ def test_verify_finds_and_repairs_a_falsified_counter(campaigns: Run, database_u
     assert json.loads(campaigns("verify", "--json").stdout)["verdict"] == "exact"
 
 
+def test_a_campaign_that_is_not_there_is_a_wrong_command_line(campaigns: Run) -> None:
+    nobodys = "00000000-0000-0000-0000-000000000001"
+    assert campaigns("verify", "--campaign", nobodys).returncode == 64
+    assert campaigns("replay", "--from-topic", "recipient.events", "--campaign", nobodys).returncode == 64
+    assert campaigns("rebuild", "--campaign", nobodys).returncode == 1
+
+
 def test_each_command_answers_in_json(campaigns: Run) -> None:
     status = campaigns("status", "--json")
     assert status.returncode == 1, "no process runs"

@@ -156,6 +156,12 @@ async def test_a_queued_row_that_nobody_sees_is_found(world: World) -> None:
     assert await found(world) == {"released_unseen": 1}
 
 
+async def test_an_attempt_of_somebody_without_a_row_is_found(world: World) -> None:
+    person = await accepted(world)
+    await world.run("DELETE FROM campaign_recipients WHERE id = %s", person)
+    assert await found(world) == {"row_missing": 1}
+
+
 async def test_an_attempt_below_one_that_was_used_is_found(world: World) -> None:
     (job,) = await world.release(1)
     await world.run("UPDATE releases SET attempt = 3 WHERE recipient_id = %s", job.recipient_id)

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 
+from cli.progress import Progress
+from cli.replay import Wish, replay
 from domain.error_codes import failure
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
-from schemas.model import CampaignId, RecipientId
+from schemas.model import CampaignId, RecipientId, Wamid
+from schemas.topics import Topic
 from sinks import stats
 from sinks.audit_from_topic import Comparison, compare_with_topic
 from sinks.offsets import Misplaced
 from sinks.rebuild import Rebuilt, Refused, rebuild
+from sinks.recompute import Recomputation
 from sinks.replay import MakesDue
+from sinks.sink import accept_topic
+from streams.replay_reading import reader_of
 from tests.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.histories import START
-from tests.kafka_topics import create_topics, delete_topic
+from tests.kafka_topics import create_topics, delete_records, delete_topic
 
 ROOT = Path(__file__).parents[2]
 KINDS = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
@@ -42,11 +48,27 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
 
 
 async def compare(world: EventWorld) -> Comparison:
-    return await compare_with_topic(world.settings, world.campaign)
+    return await compare_with_topic(world.settings, world.campaign, partial(reader_of, world.settings))
 
 
 async def put_right(world: EventWorld, *, allow_retries: bool = False) -> Rebuilt:
-    return await rebuild(world.settings, world.campaign, is_applied=True, allow_retries=allow_retries)
+    readers = partial(reader_of, world.settings)
+    return await rebuild(world.settings, world.campaign, readers, is_applied=True, allow_retries=allow_retries)
+
+
+async def replayed(world: EventWorld, topic: Topic) -> None:
+    answer = await replay(world.settings, Wish(topic.value), asyncio.Event(), Progress(io.StringIO()))
+    assert answer.verdict == "applied"
+
+
+async def pause(world: EventWorld) -> None:
+    await world.run("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'")
+
+
+async def made_anew(world: EventWorld, topic: str) -> None:
+    await asyncio.to_thread(delete_topic, world.kafka, topic)
+    await asyncio.to_thread(create_topics, world.kafka, topic)
+    await asyncio.to_thread(wait_for_leaders, world.settings, topic)
 
 
 async def tell(world: EventWorld, *events: RecipientEvent) -> None:
@@ -72,10 +94,23 @@ async def test_rows_equal_their_events_and_a_wrong_one_is_explained(world: Event
     people = await world.people(30)
     loose = [world.event(p, EventKind.READ, 5, recipient_id=None, attempt=None, campaign_id=None) for p in people[:5]]
     await tell(world, *loose, *(world.event(person, kind, 2) for person in people[:20] for kind in KINDS))
-    released, settled = people[20], people[0]
+    released, settled, nobody_knows = people[20], people[0], people[21]
     await world.run("UPDATE campaign_recipients SET attempt = attempt + 1 WHERE id = ANY(%s)", [released, settled])
+    await world.run(
+        "INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)"
+        " VALUES (%s, 1, %s, '1', now(), now())", released, world.campaign,
+    )  # fmt: skip
     found = await compare(world)
     assert (found.rows, found.equal, found.differs, found.attempt_ahead) == (30, 30, 0, 2)
+
+    await world.run("UPDATE campaign_recipients SET attempt = 2 WHERE id = %s", nobody_knows)
+    found = await compare(world)
+    assert (found.differs, found.attempt_ahead) == (1, 2), "neither released nor claimed"
+    assert found.differences[0].change.columns == ("attempt", "status")
+    await world.run("UPDATE campaign_recipients SET attempt = 0, sent_at = %s WHERE id = %s", START, nobody_knows)
+    found = await compare(world)
+    assert [each.change.columns for each in found.differences] == [("sent_at",)], "stated by hand, without an attempt"
+    await world.run("UPDATE campaign_recipients SET sent_at = NULL WHERE id = %s", nobody_knows)
 
     wrong = people[7]
     await world.run("UPDATE campaign_recipients SET read_at = read_at + interval '1 h' WHERE id = %s", wrong)
@@ -115,7 +150,7 @@ async def test_what_the_topic_has_deleted_is_outside_retention(world: EventWorld
     old, wrong, new = await world.people(3)
     await tell(world, world.event(old, EventKind.SENT), world.event(wrong, EventKind.SENT))
     ends = {row[0]: row[1] for row in await world.rows("SELECT topic_partition, next_offset FROM sink_offsets")}
-    await asyncio.to_thread(forget, world, ends)
+    await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
     await tell(world, world.event(new, EventKind.SENT), world.event(wrong, EventKind.READ, 1))
     found = await compare(world)
     assert (found.outside_retention, found.differs, found.equal) == (2, 0, 1)
@@ -128,11 +163,75 @@ async def test_what_the_topic_has_deleted_is_outside_retention(world: EventWorld
     assert await world.rows("SELECT DISTINCT sent_at FROM campaign_recipients") == [(START,)]
 
 
-def forget(world: EventWorld, ends: dict[int, int]) -> None:
-    admin = AdminClient({"bootstrap.servers": world.kafka})
-    places = [TopicPartition(world.events, partition, end) for partition, end in ends.items()]
-    for made in admin.delete_records(places).values():
-        made.result(30)
+async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: EventWorld) -> None:
+    """It states the times of its newest attempt only, so what it states is younger than what is deleted."""
+    [person] = await world.people(1)
+    failed = failure(131000, "Something went wrong", attempt=1, from_webhook=True, time_scale=1)
+    now = datetime.now(UTC)
+    await world.run(
+        "INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, claimed_at,"
+        " lease_until, outcome, outcome_at, event, published_at)"
+        " VALUES (%s, 1, %s, now(), now(), gen_random_uuid(), %s, now(), 'accepted', now(), '{}', %s)",
+        person, world.campaign, now - timedelta(hours=1), START,
+    )  # fmt: skip
+    await tell(world, world.event(person, EventKind.FAILED, failure=failed))
+    ends = {row[0]: row[1] for row in await world.rows("SELECT topic_partition, next_offset FROM sink_offsets")}
+    await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
+    soon: dict[str, Any] = {"occurred_at": now + timedelta(minutes=5), "received_at": now + timedelta(minutes=5)}
+    await tell(world, world.event(person, EventKind.FAILED, failure=failed, attempt=2, wamid=Wamid("wamid.2"), **soon))
+    found = await compare(world)
+    assert (found.outside_retention, found.differs) == (1, 0)
+    await pause(world)
+    assert (await put_right(world, allow_retries=True)).rows_swapped == 0
+    assert await world.one("SELECT retry_count FROM campaign_recipients") == 2
+
+
+async def test_what_is_deleted_while_it_reads_is_outside_retention(
+    world: EventWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
+    ends = {row[0]: row[1] for row in await world.rows("SELECT topic_partition, next_offset FROM sink_offsets")}
+    catch_up = Recomputation.catch_up
+
+    async def delete_and_catch_up(self: Recomputation) -> None:
+        await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
+        await catch_up(self)
+
+    monkeypatch.setattr(Recomputation, "catch_up", delete_and_catch_up)
+    found = await compare(world)
+    assert (found.outside_retention, found.differs) == (4, 0)
+
+
+async def test_what_a_replay_has_mended_is_no_difference_and_stays(world: EventWorld) -> None:
+    lost, early, later = await world.people(3)
+    await tell(world, *(world.event(person, EventKind.SENT, campaign_id=None) for person in (lost, early, later)))
+    await world.hook(world.status(lost, "read", 3))
+    await replayed(world, Topic.WEBHOOKS_RAW)
+    await world.say(world.event(early, EventKind.DELIVERED, 4))
+    await replayed(world, Topic.RECIPIENT_EVENTS)
+    good = await world.everything(without=["next_offset"])
+    found = await compare(world)
+    assert (found.equal, found.differs) == (3, 0)
+    await world.run("UPDATE campaign_recipients SET replied_at = sent_at WHERE id = %s", later)
+    await pause(world)
+    done = await put_right(world)
+    assert (done.differs, done.rows_swapped) == (1, 1)
+    assert await world.everything(without=["next_offset"]) == good
+    await made_anew(world, world.webhooks)
+    found = await compare(world)
+    assert (found.differs, found.outside_retention) == (0, 1), "what was replayed is there no more"
+
+
+async def test_rows_from_before_a_topic_was_accepted_are_left_alone(world: EventWorld) -> None:
+    await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
+    await made_anew(world, world.events)
+    await accept_topic(world.settings)
+    found = await compare(world)
+    assert (found.outside_retention, found.differs) == (4, 0)
+    await pause(world)
+    done = await put_right(world)
+    assert (done.outside_retention, done.rows_swapped) == (4, 0)
+    assert await world.rows("SELECT DISTINCT status FROM campaign_recipients") == [("sent",)]
 
 
 async def test_comparing_goes_on_while_live_traffic_flows(world: EventWorld) -> None:
@@ -154,9 +253,7 @@ async def test_comparing_goes_on_while_live_traffic_flows(world: EventWorld) -> 
 
 async def test_a_topic_made_anew_is_not_judged(world: EventWorld) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
-    await asyncio.to_thread(delete_topic, world.kafka, world.events)
-    await asyncio.to_thread(create_topics, world.kafka, world.events)
-    await asyncio.to_thread(wait_for_leaders, world.settings, world.events)
+    await made_anew(world, world.events)
     with pytest.raises(Misplaced):
         await compare(world)
 
@@ -168,14 +265,16 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
     await world.run("UPDATE campaign_recipients SET read_at = sent_at, replied_at = sent_at, sent_at = sent_at - '1 h'"
                     "::interval, delivered_at = sent_at WHERE id = ANY(%s)", people[:1100])  # fmt: skip
     await world.run("UPDATE campaign_recipients SET attempt = 4 WHERE id = %s", people[0])
+    readers = partial(reader_of, world.settings)
     with pytest.raises(Refused, match="active"):
         await put_right(world)
     with pytest.raises(Refused):
-        await rebuild(world.settings, CampaignId(uuid4()), is_applied=False, allow_retries=False)
+        await rebuild(world.settings, CampaignId(uuid4()), readers, is_applied=False, allow_retries=False)
     command = ("rebuild", "--campaign", str(world.campaign))
     code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command)
     assert (code, shown["differs"], shown["rows_swapped"]) == (1, 1100, 0)
-    assert set(shown["changes"][1]["columns"]) == {"sent_at", "replied_at"}
+    for change in shown["changes"][:2]:
+        assert set(change["columns"]) == {"sent_at", "replied_at"}, "an attempt is never lowered"
     await world.run("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'")
     code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command, "--apply")
     assert (code, shown["rows_swapped"], shown["verdict"]) == (0, 1100, "rebuilt")

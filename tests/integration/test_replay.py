@@ -12,21 +12,24 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from cli.progress import Progress
-from cli.replay import Answer, Wish, WrongWish, document_of, lines_of, replay
+from cli.replay import Wish, WrongWish, replay
+from cli.replay_answer import Answer, document_of, lines_of
 from domain.error_codes import failure
+from schemas.bundles import Body, encode_bundle
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId, Wamid
 from schemas.topics import Topic
 from sinks import stats
-from tests.campaign_rows import NUMBER_ID
-from tests.event_world import EventWorld, an_event_world
+from sinks.topic_scan import WrongBound
+from tests.campaign_rows import NUMBER_ID, add_campaign
+from tests.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.histories import START
-from tests.kafka_topics import eventually, put, read_all
+from tests.kafka_topics import create_topics, delete_records, delete_topic, eventually, put, read_all
 
 ROOT = Path(__file__).parents[2]
 EVENTS, WEBHOOKS = Topic.RECIPIENT_EVENTS.value, Topic.WEBHOOKS_RAW.value
@@ -40,8 +43,21 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
         assert await made.rows("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, 'campaigns_side')") == []
 
 
-async def do(world: EventWorld, topic: str, **wish: Any) -> Answer:
+async def do(world: EventWorld, topic: str, **wish: Any) -> Any:
+    """The answer. Any: a plan is there, because nobody stops it."""
     return await replay(world.settings, Wish(topic, **wish), asyncio.Event(), Progress(io.StringIO()))
+
+
+async def stopped(world: EventWorld, **wish: Any) -> Answer:
+    """A real run that was ended after its first portion of twenty records."""
+    stop, progress = asyncio.Event(), Progress(io.StringIO())
+
+    def say(phase: str, done: int, _total: int) -> None:
+        if phase == "applying" and done:
+            stop.set()
+
+    progress.say = say  # type: ignore[assignment, method-assign]
+    return await replay(world.settings, Wish(EVENTS, rate=20.0, **wish), stop, progress)
 
 
 def retryable(world: EventWorld, person: RecipientId) -> RecipientEvent:
@@ -267,6 +283,97 @@ async def test_one_event_that_cannot_be_written_harms_only_itself(world: EventWo
     assert await world.one("SELECT records_done FROM replay_runs") == 3
 
 
+async def test_the_row_says_whose_campaign_it_is_not_the_event(world: EventWorld) -> None:
+    silent, wrong = await world.people(2)
+    other = await add_campaign(world.connection)
+    await world.say(world.event(silent, EventKind.SENT, campaign_id=None))
+    await world.say(world.event(wrong, EventKind.SENT, campaign_id=other))
+    theirs = await do(world, EVENTS, campaign=other)
+    assert theirs.done is not None
+    assert theirs.done.rows_changed == 0
+    mine = await do(world, EVENTS, campaign=world.campaign)
+    assert (mine.plan.changed, mine.done.rows_changed) == (2, 2)
+
+
+async def test_who_would_be_due_only_in_the_middle_of_the_range_is_never_due(world: EventWorld) -> None:
+    """As after rows were damaged: the failure stands in an earlier portion than what came of the next attempt."""
+    [person] = await world.people(1)
+    again = world.event(person, EventKind.ACCEPTED, 30, attempt=2, wamid=Wamid("wamid.again"))
+    await world.say(retryable(world, person), again)
+    await world.run(
+        "CREATE FUNCTION refuse_due() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF (SELECT next_attempt_at FROM campaign_recipients WHERE id = NEW.id) IS NOT NULL THEN"
+        " RAISE 'due when committed'; END IF; RETURN NULL; END $$"
+    )
+    await world.run(
+        "CREATE CONSTRAINT TRIGGER refuse_due AFTER UPDATE ON campaign_recipients DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_due()"
+    )
+    answer = await do(world, EVENTS, rate=1.0)
+    assert (answer.verdict, answer.plan.made_due) == ("applied", 0)
+    assert await world.rows("SELECT status, attempt, retry_count FROM campaign_recipients") == [("sent", 2, 1)]
+
+
+async def test_what_cannot_be_meant_is_refused(world: EventWorld) -> None:
+    for bounds in ({"first": "5", "end": "2"}, {"first": "9:0"}):
+        with pytest.raises(WrongBound):
+            await do(world, EVENTS, **bounds)
+    with pytest.raises(WrongWish, match="no campaign"):
+        await do(world, EVENTS, campaign=uuid4())
+
+
+async def test_a_run_is_resumed_by_one_process_as_it_was_begun(world: EventWorld) -> None:
+    people = await world.people(60)
+    await world.say(*(world.event(person, EventKind.SENT) for person in people))
+    begun = await stopped(world)
+    assert begun.run is not None
+    with pytest.raises(WrongWish, match="no unfinished"):
+        await do(world, EVENTS, is_resumed=True, campaign=world.campaign)
+    await world.run("SELECT pg_advisory_lock(hashtextextended(%s, 0))", str(begun.run.id))
+    with pytest.raises(WrongWish, match="another process"):
+        await do(world, EVENTS, is_resumed=True)
+    await world.run("SELECT pg_advisory_unlock_all()")
+    await asyncio.to_thread(delete_topic, world.kafka, world.events)
+    await asyncio.to_thread(create_topics, world.kafka, world.events)
+    await asyncio.to_thread(wait_for_leaders, world.settings, world.events)
+    with pytest.raises(WrongWish, match="anew"):
+        await do(world, EVENTS, is_resumed=True)
+
+
+async def test_what_retention_has_deleted_is_said(world: EventWorld) -> None:
+    people = await world.people(60)
+    await world.say(*(world.event(person, EventKind.SENT) for person in people))
+    begun = await stopped(world)
+    assert begun.run is not None
+    ends = {p: end - 1 for p, (_, end) in begun.ranges.items() if end > 0}
+    await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
+    resumed = await do(world, EVENTS, is_resumed=True)
+    assert any("deleted since this replay began" in line for line in lines_of(resumed))
+    whole = await do(world, EVENTS, first="0")
+    assert sum("what was before is deleted" in line for line in lines_of(whole)) == len(ends)
+    assert document_of(whole)["ranges"]["0"] == (ends[0], ends[0] + 1)
+
+
+async def test_a_stop_while_looking_changes_nothing_and_says_so(world: EventWorld) -> None:
+    await world.say(*(world.event(person, EventKind.SENT) for person in await world.people(3)))
+    stop = asyncio.Event()
+    stop.set()
+    answer = await replay(world.settings, Wish(EVENTS), stop, Progress(io.StringIO()))
+    assert (answer.verdict, answer.exit_code, answer.plan) == ("stopped", 75, None)
+    assert "nothing was changed" in lines_of(answer)[-1]
+    assert "records" not in document_of(answer)
+
+
+async def test_poison_in_webhooks_is_counted_and_its_neighbours_are_applied(world: EventWorld) -> None:
+    [person] = await world.people(1)
+    broken = encode_bundle([Body(int(START.timestamp() * 1_000_000), b"{")])
+    await asyncio.to_thread(put, world.kafka, world.webhooks, [(None, b"no bundle"), (None, broken)])
+    await world.hook(world.status(person, "read", 3))
+    answer = await do(world, WEBHOOKS)
+    assert answer.plan.refused == {"malformed_bundle": 1, "not_json": 1}
+    assert await world.one("SELECT status FROM campaign_recipients") == "read"
+
+
 def command(world: EventWorld, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
     return subprocess.Popen(
@@ -304,3 +411,13 @@ async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: Even
     assert await stats.recount(world.connection, world.campaign) == []
     code, _, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--from", "yesterday"))
     assert (code, "neither a time" in said) == (64, True)
+
+
+async def test_what_is_logged_leaves_stdout_to_the_answer(world: EventWorld, tmp_path: Path) -> None:
+    [person] = await world.people(1)
+    wamids = [f"wamid.{name}{'A' * 40}" for name in ("HBgLMTQ2OTAwMDAwMDE", "HBgLMTQ2OTAwMDAwMDI")]
+    await world.say(*(world.event(person, EventKind.ACCEPTED, wamid=Wamid(wamid)) for wamid in wamids))
+    code, out, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--dry-run", "--json"))
+    assert (code, json.loads(out)["would_change"]) == (0, 1)
+    assert "double send" in said
+    assert "HBgL" not in out.decode() + said

@@ -137,6 +137,27 @@ async def test_a_bad_record_harms_only_itself(world: World) -> None:
     assert await world.one("SELECT status FROM campaign_recipients WHERE id = %s", bad) == "pending"
 
 
+async def test_rows_never_know_more_than_the_offsets_say(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while an event of the batch is found to be at fault: an audit and a rebuild rely on it."""
+    good, bad = await world.people(2)
+    broken = Failure(code=1, reason="a\x00b", retry_class=RetryClass.NEVER, backoff_s=0)
+    seen = []
+    finish = sink.Sink._finish
+
+    async def look_and_finish(self: sink.Sink, *arguments: Any) -> None:
+        seen.append(await world.one("SELECT count(*) FROM campaign_recipients WHERE attempt > 0"))
+        await finish(self, *arguments)
+
+    monkeypatch.setattr(sink.Sink, "_finish", look_and_finish)
+    said = [event(good, EventKind.SENT), event(bad, EventKind.FAILED, failure=broken)]
+    put(world.kafka, world.topic, [(b"together", encode(each)) for each in said])
+    async with world.sinks():
+        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 2))
+    assert seen == [0]
+    assert await world.one("SELECT count(*) FROM campaign_recipients WHERE attempt > 0") == 1
+    assert list(world.dead()) == ["refused_by_database"]
+
+
 async def test_several_sinks_share_the_work_and_survive_lost_connections(world: World) -> None:
     people = await world.people(300)
     async with world.sinks(3):

@@ -30,7 +30,10 @@ def run_trace(who: str, *, as_json: bool) -> int:
 
 async def _trace(settings: Settings, who: str, *, as_json: bool) -> int:
     found = await look(settings, who)
-    print(orjson.dumps(as_document(found)).decode() if as_json else "\n".join(as_lines(found)))
+    if as_json:
+        print(orjson.dumps(as_document(found)).decode())
+    for line in [] if as_json else as_lines(found):
+        print(line)
     _say(f"{found.records_read} records of recipient.events looked at")
     if not found.dossiers and not found.story.steps and not found.not_read:
         _say("nobody is known by that; try a phone number in full, a recipient id, or a message id (wamid...)")

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from runtime.settings import Settings
 from schemas.bundles import decode_bundle
+from schemas.codec import Malformed
 from schemas.topics import Topic
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
@@ -87,7 +88,7 @@ class DatabaseStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetters:
+class DeadTopic:
     """What a dead-letter topic keeps."""
 
     topic_id: str
@@ -110,7 +111,7 @@ class KafkaStanding:
     """By stage. The sink's is the one that Postgres keeps, where it answers."""
     last_webhook_at: datetime | None
     last_event_at: datetime | None
-    dead: Mapping[str, DeadLetters]
+    dead: Mapping[str, DeadTopic]
     """By the topic that they came from."""
     missing_topics: tuple[str, ...]
 
@@ -173,7 +174,7 @@ def _read_kafka(settings: Settings, sink_positions: Mapping[int, int] | None) ->
             last_webhook_at=_last(broker, settings.topic(Topic.WEBHOOKS_RAW), marks[Topic.WEBHOOKS_RAW]),
             last_event_at=_last(broker, settings.topic(Topic.RECIPIENT_EVENTS), marks[Topic.RECIPIENT_EVENTS]),
             dead={
-                topic.value: DeadLetters(ids.get(settings.topic(topic.dead), ""), found)
+                topic.value: DeadTopic(ids.get(settings.topic(topic.dead), ""), found)
                 for topic, found in dead_marks.items()
             },
             missing_topics=tuple(topic.value for topic in Topic if not marks[topic]),
@@ -197,8 +198,15 @@ def _statuses(broker: Broker, name: str, passed: Mapping[int, int], marks: Water
 
 
 def _statuses_of(record: bytes) -> int:
+    """What cannot be read is dead-lettered by the reconciler, and is no status."""
     try:
-        bodies = decode_bundle(record)
-        return sum(isinstance(item, StatusItem) for body in bodies for item in parse_body(body.raw))
-    except Exception:  # noqa: BLE001 - what cannot be read is dead-lettered by the reconciler, and is no status
+        return sum(_statuses_in(body.raw) for body in decode_bundle(record))
+    except Malformed:
+        return 0
+
+
+def _statuses_in(raw: bytes) -> int:
+    try:
+        return sum(isinstance(item, StatusItem) for item in parse_body(raw))
+    except Exception:  # noqa: BLE001 - as above; what makes our code raise is no reason to show no screen
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,16 +18,19 @@ import pytest
 from confluent_kafka import Producer
 
 from cli.dead_letters import Wish, WrongPlace, filter_of
+from runtime.process import Transient
 from schemas.bundles import Body, encode_bundle
 from schemas.codec import encode
 from schemas.dead_letters import DeadLetter, read_headers
 from schemas.events import EventKind
 from schemas.model import RecipientId
+from sinks import dead_letter_reading
+from sinks import redrive as redriving
 from sinks.database import connect
 from sinks.dead_letter_reading import Filter, find
 from sinks.redrive import LOCK_KEY, Busy, drop, redrive
 from tests.event_world import EventWorld, an_event_world
-from tests.kafka_topics import put, read_all
+from tests.kafka_topics import create_topics, put, read_all
 
 ROOT = Path(__file__).parents[2]
 PHONE = "15550001234"
@@ -150,6 +154,112 @@ async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: Even
     assert json.loads(out)["count"] == 0, "what was dropped stays dropped"
     assert len(await asyncio.to_thread(read_all, world.kafka, world.events + ".dead")) == 2
     assert await world.rows("SELECT act FROM dead_letter_acts") == [("dropped",)]
+
+
+async def test_a_letter_of_each_stage_goes_back_to_its_topic(world: EventWorld, tmp_path: Path) -> None:
+    jobs = world.settings.topic("send.jobs")
+    await asyncio.to_thread(create_topics, world.kafka, jobs, partitions=2)
+    await asyncio.to_thread(create_topics, world.kafka, jobs + ".dead", partitions=1)
+    letters = [("reconciler", world.webhooks), ("sender", jobs), ("sink", world.events)]
+    for stage, topic in letters:
+        value = f"\x00\xff of {stage}".encode("latin-1")
+        await asyncio.to_thread(bury, world, topic, b"key", value, DeadLetter(stage, "malformed", topic, 0, 1))
+    for stage, topic in letters:
+        code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--stage", stage, "--json")
+        assert (code, json.loads(out)["count"]) == (0, 1)
+        (record,) = await asyncio.to_thread(read_all, world.kafka, topic)
+        assert (record.key(), record.value()) == (b"key", f"\x00\xff of {stage}".encode("latin-1"))
+
+
+def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter: DeadLetter | None) -> None:
+    producer = Producer({"bootstrap.servers": world.kafka})
+    headers = [] if letter is None else letter.headers("test")
+    producer.produce(topic + ".dead", value, key, headers=list(headers))
+    assert producer.flush(30) == 0
+
+
+async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: EventWorld, tmp_path: Path) -> None:
+    await asyncio.to_thread(bury, world, world.events, None, b"somebody else's", None)
+    for wish in (Wish(reason="no_headers"), Wish(stage="?")):
+        assert await counted(world, wish) == 1
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--json")
+    assert (code, json.loads(out)["count"]) == (0, 1)
+
+
+async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Path) -> None:
+    await asyncio.to_thread(bury, world, world.events, None, b"x", None)
+    place = f"{world.events}.dead/0@0"
+    for arguments, code, words in (
+        (("redrive", place), 0, "1 dead letter(s) sent back"),
+        (("redrive", place), 0, "was redriven before"),
+        (("drop", place), 0, "was redriven before"),
+        (("redrive", f"{world.events}.dead/0@7"), 1, "no dead letter at"),
+        (("show", f"{world.events}.dead/3@0"), 1, "no dead letter at"),
+        (("redrive", f"{world.events}/0@0"), 64, "no place of a dead letter"),
+        (("list", "--since", "yesterday"), 64, "2026-03-01T12:00Z"),
+        (("list", "--since", "2026-03-01T12:00Z"), 0, "0 dead letter(s) wait"),
+    ):
+        found, _, said = await asyncio.to_thread(run, world, tmp_path, *arguments)
+        assert found == code, said
+        assert words in said
+
+
+async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
+    world: EventWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = await world.people(3)
+    for person in people:
+        event = world.event(person, EventKind.SENT)
+        letter = DeadLetter("sink", "unknown_recipient", world.events, 0, 1)
+        await asyncio.to_thread(bury, world, world.events, event.key, encode(event), letter)
+    remember, told = redriving._remember, 0
+
+    async def die_at_the_second(*arguments: Any) -> None:
+        nonlocal told
+        told += 1
+        if told == 2:
+            raise Transient("Postgres is away")
+        await remember(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dead_letter_reading, "BATCH", 1)
+        patched.setattr(redriving, "_remember", die_at_the_second)
+        with pytest.raises(Transient):
+            await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)
+    await world.run("SELECT pg_advisory_unlock_all()")  # a command ends with its connection
+    done = await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)
+    assert done.count == 2
+    assert (await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)).count == 0
+    async with world.sinks():
+        await world.applied(4)
+    assert await world.rows("SELECT status, accepted_attempts FROM campaign_recipients") == [("sent", 2)] * 3
+    assert await world.one("SELECT count(*) FROM double_sends") == 0
+
+
+async def test_what_arrives_meanwhile_waits_for_the_next_redrive(world: EventWorld) -> None:
+    letter = DeadLetter("sink", "malformed", world.events, 0, 1)
+    await asyncio.to_thread(bury, world, world.events, None, b"one", letter)
+    again = redrive(
+        world.settings, world.connection, Filter(), 10, is_dry=False,
+        tell=lambda _: bury(world, world.events, None, b"two", letter),
+    )  # fmt: skip
+    assert (await again).count == 1
+    assert await counted(world, Wish()) == 1
+
+
+async def test_raw_bytes_are_for_files_and_pipes(world: EventWorld, tmp_path: Path) -> None:
+    await asyncio.to_thread(bury, world, world.events, None, b"\x1b[2J", None)
+    reader, terminal = pty.openpty()
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
+    ended = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-m", "cli", "dead-letters", "show", f"{world.events}.dead/0@0", "--raw"],
+        cwd=tmp_path, stdout=terminal, stderr=subprocess.PIPE, timeout=60, check=False,
+        env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    os.close(terminal)
+    os.close(reader)
+    assert ended.returncode == 64
+    assert b"to a file" in ended.stderr
 
 
 async def test_one_operator_acts_at_a_time(world: EventWorld) -> None:

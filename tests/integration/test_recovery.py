@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -11,6 +12,7 @@ import pytest
 
 from cli.recover import recover
 from runtime import topics
+from runtime.process import Transient
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
@@ -119,6 +121,55 @@ async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Set
     again = await recovery.recover(world.connection, settings)
     assert (first.unknown, again.unknown, again.rows_changed) == (1, 0, 0)
     assert (first.epoch, again.epoch) == (2, 3)
+
+
+async def test_what_makes_our_code_raise_keeps_nobody_from_recovering(world: World, settings: Settings) -> None:
+    (job,) = await world.release(1)
+    edge = "9999-12-31T23:59:59"
+    ours = {"recipient_id": str(job.recipient_id), "attempt": 1, "kind": "sent"}
+    times = [(f"{edge}-12:00", f"{edge}-12:00"), (f"{edge}Z", f"{edge}Z")]  # one raises in decoding, one in the fold
+    records = [
+        (job.key, json.dumps({**ours, "occurred_at": occurred, "received_at": received}).encode())
+        for occurred, received in times
+    ]
+    sound = RecipientEvent(
+        kind=EventKind.SENT, recipient_id=job.recipient_id, attempt=1, wamid=Wamid("wamid.1"), phone_number_id="1",
+        occurred_at=NOW, received_at=NOW,
+    )  # fmt: skip
+    events = settings.topic("recipient.events")
+    bootstrap = settings.kafka_bootstrap_servers
+    await asyncio.to_thread(put, bootstrap, events, [*records, (sound.key, encode(sound))])
+    await asyncio.to_thread(put, bootstrap, settings.topic("send.jobs"), [(job.key, records[0][1])])
+    await went_back(world)
+    assert await recover(settings, is_forced=False, as_json=False) == 0
+    assert await statuses(world, job) == [("sent", 1)]
+
+
+async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Forced, as after a dump that could not know its server: nothing but the force says that it went back."""
+    (job,) = await world.release(1)
+    await asyncio.to_thread(
+        put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
+    )
+
+    async def die(*_arguments: object) -> int:
+        raise Transient("Kafka is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "_declare_released", die)
+        with pytest.raises(Transient):
+            await recover(settings, is_forced=True, as_json=False)
+    assert "nothing is sent until" in capsys.readouterr().err
+    assert await world.claim([job]) == ["paused"]
+    assert await recover(settings, is_forced=False, as_json=True) == 0, "it goes on without force"
+    assert json.loads(capsys.readouterr().out) == {
+        "needed": True, "events": 0, "rows_changed": 0, "unknown": 1, "epoch": 2,
+    }  # fmt: skip
+    assert await statuses(world, job) == [("unknown", 1)]
+    assert await recover(settings, is_forced=False, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"needed": False, "epoch": 2}
 
 
 async def test_a_claim_in_hand_is_deferred_not_posted(world: World) -> None:

@@ -10,16 +10,20 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import SecretStr
 
+from cli import status
 from cli.pause import pause, resume, run_pause
 from cli.status import look
 from cli.status_lines import Line, lines
 from producers import leadership
 from runtime import topics
 from runtime.settings import Settings, read_settings
+from schemas.bundles import Body, encode_bundle
 from schemas.topics import Topic
 from sinks import lag, pausing, sink, standing, stats_publisher
 from sinks.database import connect
+from sinks.dead_letter_reading import dead_topics
 from sinks.lag import Broker, Lag
 from tests.kafka_topics import eventually, put
 from tests.sending_world import World, a_world
@@ -83,7 +87,8 @@ async def test_every_line_that_is_not_well_has_a_next_step(world: World, setting
     states = {name: line.state for name, line in found.items()}
     assert states == {
         "scheduler": "wrong", "stats": "wrong", "api": "look", "reconciler": "wrong", "sender": "wrong",
-        "sink": "wrong", "ingress": "look", "last webhook": "ok", "dead letters of send.jobs": "look", "parked statuses": "look",
+        "sink": "wrong", "ingress": "look", "last webhook": "ok", "dead letters of send.jobs": "look",
+        "parked statuses": "look",
         "unknown sends": "look", "released, not claimed": "wrong", "in flight": "look", "answers not told": "wrong",
         "double sends": "wrong", "active campaigns": "ok", "paused: Held": "look",
     }  # fmt: skip
@@ -112,7 +117,7 @@ async def test_processes_are_seen_by_their_groups_sessions_and_locks(world: Worl
     assert (found["scheduler"].state, found["stats"].state) == ("ok", "ok")
     assert f"{now:%H:%M}" in found["last webhook"].found
     assert found["reconciler"].state == "wrong"
-    assert "1 record(s) wait" in found["reconciler"].found
+    assert "1 record(s) with 0 status(es) wait" in found["reconciler"].found
     assert found["dead letters"].state == "ok"
 
 
@@ -138,6 +143,65 @@ async def test_a_stage_whose_oldest_record_is_late_is_not_well(world: World, set
     kafka = replace(kafka, members={**kafka.members, "sink": 1}, lags={**kafka.lags, "sink": late})
     (line,) = [each for each in lines(None, kafka, datetime.now(UTC), {}) if each.about == "sink"]
     assert (line.state, line.found) == ("wrong", "1 running, 7 record(s) wait, for 2 min")
+
+
+async def test_dead_letters_that_were_dealt_with_are_not_counted(world: World, settings: Settings) -> None:
+    topic = settings.topic("send.jobs.dead")
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(b"x", b"x")] * 3)
+    assert by_name(await look(settings))["dead letters of send.jobs"].found == "3"
+    remember = (
+        "INSERT INTO dead_letter_acts (topic_id, topic_partition, topic_offset, topic, act) VALUES (%s, 0, %s, %s, %s)"
+    )
+    ids = await asyncio.to_thread(dead_topics, settings)
+    await world.run(remember, ids[topic], 0, topic, "redriven")
+    await world.run(remember, "of a topic before", 1, topic, "redriven")
+    assert by_name(await look(settings))["dead letters of send.jobs"].found == "2"
+    for offset in (1, 2):
+        await world.run(remember, ids[topic], offset, topic, "dropped")
+    assert by_name(await look(settings))["dead letters"].state == "ok"
+
+
+async def test_what_waits_for_the_reconciler_is_told_in_statuses(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = Body(1, json.dumps({"statuses": [{"id": "wamid.a", "status": "sent", "timestamp": "1"}] * 3}).encode())
+    records = [
+        (None, encode_bundle([body, Body(1, b"no webhook")])),
+        (None, encode_bundle([body])),
+        (None, b"no bundle"),
+    ]
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), records)
+    assert "3 record(s) with 6 status(es) wait" in by_name(await look(settings))["reconciler"].found
+    monkeypatch.setattr(standing, "SAMPLE_BYTES", 1)
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), records)
+    assert "6 record(s) with" in by_name(await look(settings))["reconciler"].found, "by the first of them"
+
+
+async def test_another_schema_is_named(settings: Settings, empty_database_url: str) -> None:
+    found = by_name(await look(settings.model_copy(update={"database_url": SecretStr(empty_database_url)})))
+    assert (found["schema"].state, found["schema"].next_step) == ("wrong", "campaigns db migrate")
+    assert "sink" in found, "Kafka is asked all the same"
+
+
+async def test_a_frozen_postgres_does_not_hang_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(_settings: Settings) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(status, "DATABASE_PATIENCE_S", 0.05)
+    monkeypatch.setattr(status, "_database", never)
+    assert by_name(await look(settings))["PostgreSQL"].state == "wrong"
+
+
+async def test_the_ingress_is_asked_where_the_settings_place_it(world: World, settings: Settings) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 503 no\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        found = await look(settings.model_copy(update={"ingress_port": port, "ingress_host": "0.0.0.0"}))
+    assert by_name(found)["ingress"].found.startswith("answers 503")
 
 
 async def test_a_database_that_went_back_is_not_well(world: World, settings: Settings) -> None:
@@ -169,6 +233,24 @@ async def test_all_campaigns_are_paused_while_kafka_is_away(
     assert await resume(away, [world.campaign], as_json=False) == 1, "it is not paused any more"
     assert await pause(away, [uuid4()], "x", as_json=False) == 1, "there is no such campaign"
     assert run_pause([], "x", is_all=False, as_json=False) == 64, "which?"
+
+
+async def test_one_that_cannot_be_paused_keeps_no_other_from_it(
+    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = await world.run(
+        "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
+        " VALUES ('a', 't', 'en', '1', 'draft'), ('b', 't', 'en', '1', 'active') RETURNING id"
+    )
+    draft, active = (row[0] for row in made)
+    nobody = uuid4()
+    assert await pause(settings, [draft, nobody, world.campaign, active], "incident", as_json=True) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["paused"] == [str(world.campaign), str(active)]
+    assert [each["campaign_id"] for each in document["refused"]] == [str(draft), str(nobody)]
+    assert await pause(settings, [active], "again", as_json=False) == 0, "it is paused, as was asked"
+    assert await resume(settings, [draft, active, world.campaign], as_json=True) == 1
+    assert json.loads(capsys.readouterr().out)["resumed"] == [str(active), str(world.campaign)]
 
 
 async def test_a_campaign_that_is_held_does_not_keep_the_others_from_being_paused(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
-from cli.trace import as_document, as_lines, look
+from cli.trace import _trace, as_document, as_lines, look
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, Origin, RecipientEvent
@@ -115,6 +116,28 @@ async def test_a_message_id_that_the_database_does_not_know_is_told_all_the_same
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(parked.key, encode(parked))])
     found = await look(settings, WAMID)
     assert (found.dossiers, [step.effect for step in found.story.steps]) == ([], [Effect.PARKED])
+
+
+async def test_a_recipient_whose_row_is_gone_is_told_all_the_same(world: World, settings: Settings) -> None:
+    (job,) = await world.release(1)
+    lost = event(EventKind.SENT, job.recipient_id)
+    topic = settings.topic("recipient.events")
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(lost.key, encode(lost))])
+    await world.run("DELETE FROM campaign_recipients")
+    found = await look(settings, str(job.recipient_id))
+    assert [(step.effect, step.reason) for step in found.story.steps] == [(Effect.REFUSED, "unknown_recipient")]
+    assert "unknown_recipient" in "\n".join(as_lines(found))
+
+
+async def test_exit_codes(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    (job,) = await world.release(1)
+    await world.run("UPDATE campaign_recipients SET phone_number = '14694652751' WHERE id = %s", job.recipient_id)
+    assert await _trace(settings, "00 1 (469) 465-2751", as_json=True) == 0
+    assert await _trace(settings, str(uuid4()), as_json=False) == 1
+    assert await _trace(settings, "nonsense", as_json=False) == 1
+    monkeypatch.setattr(lag, "TIMEOUT_S", 0.5)
+    away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    assert await _trace(away, "14694652751", as_json=False) == 75
 
 
 async def test_without_kafka_the_database_answers(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -12,9 +13,10 @@ from confluent_kafka import Consumer, TopicPartition
 
 from cli.unknown import EXIT_REFUSED, Wish, act
 from runtime.settings import Settings, read_settings
-from schemas.codec import decode
+from schemas.codec import decode, encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
+from schemas.model import Wamid
 from sinks import sink, unknowns
 from tests.kafka_topics import create_topics, eventually, put, read_all
 from tests.sending_world import World, a_world
@@ -115,6 +117,67 @@ async def test_who_is_not_unknown_is_not_repeated(world: Operated) -> None:
     assert await act(world.settings, EventKind.RETRY, wish(job, force=True)) == EXIT_REFUSED
     assert await act(world.settings, EventKind.RETRY, Wish((uuid4(),), is_sure=True, is_forced=True)) == EXIT_REFUSED
     assert await act(world.settings, EventKind.RETRY, Wish(is_sure=True)) == EXIT_USAGE, "nobody was named"
+
+
+async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    asked, healed, still = await world.unknown(3)
+    await world.run("UPDATE campaign_recipients SET retry_attempt = 1 WHERE id = %s", asked.recipient_id)
+    await world.run(
+        "UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now() WHERE id = %s", healed.recipient_id
+    )
+    assert await act(world.settings, EventKind.RETRY, wish(asked, force=True)) == EXIT_REFUSED
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"refused": "asked_before"}
+    assert "--force" not in said.err, "it would not help"
+    assert await act(world.settings, EventKind.RETRY, wish(still, sure=False)) == EXIT_USAGE
+    assert json.loads(capsys.readouterr().out) == {"refused": "not_confirmed", "recipients": 1}
+    await world.campaign_is("paused")
+    assert await act(world.settings, EventKind.RETRY, wish(asked, healed, still, force=True)) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["published"] == 1
+    for words in ("1 of those named are not unknown", "1 are to be repeated already", "a campaign that is paused"):
+        assert words in said.err
+    (event,) = await asyncio.to_thread(world.events)
+    assert event.recipient_id == still.recipient_id
+
+
+async def test_a_webhook_that_comes_after_the_retry_was_asked_for_wins(world: Operated) -> None:
+    """The race that no check can close: the answer is in nobody's hands when the operator asks."""
+    (job,) = await world.unknown(1)
+    assert await act(world.settings, EventKind.RETRY, wish(job, force=True)) == 0
+    sent = RecipientEvent(
+        kind=EventKind.SENT, recipient_id=job.recipient_id, attempt=1, wamid=Wamid("wamid.late"), phone_number_id="1",
+        occurred_at=datetime.now(UTC), received_at=datetime.now(UTC),
+    )  # fmt: skip
+    topic = world.settings.topic("recipient.events")
+    await asyncio.to_thread(put, world.settings.kafka_bootstrap_servers, topic, [(sent.key, encode(sent))])
+    stop = asyncio.Event()
+    running = asyncio.create_task(sink.run(world.settings, stop))
+    await eventually(lambda: world.status_is(job, "sent", False))
+    stop.set()
+    await running
+    for kind in (EventKind.RETRY, EventKind.ASSUMED_SENT):
+        assert await act(world.settings, kind, wish(job, force=True)) == EXIT_REFUSED
+
+
+async def test_assumed_sent_twice_is_assumed_sent(world: Operated) -> None:
+    (job,) = await world.unknown(1)
+    for _ in range(2):  # before the sink has applied the first
+        assert await act(world.settings, EventKind.ASSUMED_SENT, wish(job)) == 0
+    assert len(await asyncio.to_thread(world.events)) == 2
+    stop = asyncio.Event()
+    running = asyncio.create_task(sink.run(world.settings, stop))
+    applied = "SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets"
+
+    async def both_applied() -> bool:
+        return await world.run(applied) == [(2,)]
+
+    await eventually(both_applied)
+    stop.set()
+    await running
+    assert await world.status_is(job, "sent", False)
+    assert await world.run("SELECT accepted_attempts FROM campaign_recipients") == [(2,)]
+    assert await world.count("double_sends") == 0
 
 
 async def test_a_webhook_not_reconciled_or_not_applied_holds_a_retry_up(world: Operated) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from cli.status_lines import PAUSED_SHOWN, Answer, Line, ingress_line, lines
 from sinks.lag import Lag
-from sinks.standing import STAGES, DatabaseStanding, DeadLetters, KafkaStanding, Numbers, OpenCampaign
+from sinks.standing import STAGES, DatabaseStanding, DeadTopic, KafkaStanding, Numbers, OpenCampaign
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 KAFKA = KafkaStanding(
     members=dict.fromkeys(STAGES, 1), lags=dict.fromkeys(STAGES, Lag(0)), last_webhook_at=NOW - timedelta(minutes=1),
-    last_event_at=NOW, dead={"recipient.events": DeadLetters("id", {0: (5, 9)})}, missing_topics=(),
+    last_event_at=NOW, dead={"recipient.events": DeadTopic("id", {0: (5, 9)})}, missing_topics=(),
 )  # fmt: skip
 DATABASE = DatabaseStanding(
     numbers=Numbers(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), sessions={}, is_our_history=True,
@@ -28,7 +28,7 @@ def line(about: str, kafka: KafkaStanding | None = None, database: DatabaseStand
 
 def test_dead_letters_that_somebody_dealt_with_are_well() -> None:
     assert line("dead letters of recipient.events", KAFKA).found == "4"
-    done = {"recipient.events": DeadLetters("id", {0: (5, 9)}, dealt_with=4)}
+    done = {"recipient.events": DeadTopic("id", {0: (5, 9)}, dealt_with=4)}
     assert line("dead letters", replace(KAFKA, dead=done)).state == "ok"
 
 

@@ -96,10 +96,11 @@ class Sends:
         """Carry one attempt to its outcome."""
         throttled_at: float | None = None
         throttles = 0
+        pair_s = 0.0
         while True:
-            permit = await self._permitted(job, claim, issued_at)
+            permit = await self._permitted(job, claim, issued_at, pair_s)
             if permit is None:
-                await self._defer(job, claim, self._gate.held_s(job.phone_number_id))
+                await self._defer(job, claim, max(pair_s, self._gate.held_s(job.phone_number_id)))
                 return
             if isinstance(permit, Answer):
                 await self._stopped_before_post(job, claim, permit)
@@ -114,33 +115,45 @@ class Sends:
             throttles += 1
             metrics.SENDER_OUTCOMES.labels("throttled").inc()
             throttled_at = self._clock() if throttled_at is None else throttled_at
-            is_pair = isinstance(outcome, Throttled) and outcome.scope is ThrottleScope.RECIPIENT
-            too_long = self._clock() - throttled_at + wait_s > THROTTLED_MAX_S
-            if too_long or (is_pair and not await self._waited(wait_s)):  # other scopes wait for their brake, above
-                await self._defer(job, claim, max(wait_s, self._patience_s(job)) if too_long else wait_s)
+            if self._clock() - throttled_at + wait_s > THROTTLED_MAX_S:
+                await self._defer(job, claim, max(wait_s, self._patience_s(job)))
                 return
+            is_pair = isinstance(outcome, Throttled) and outcome.scope is ThrottleScope.RECIPIENT
+            pair_s = wait_s if is_pair else 0.0  # other scopes wait for their brake
 
-    async def _permitted(self, job: SendJob, claim: Claim, issued_at: float) -> float | Answer | None:
-        """Wait for the rate permit, keeping the claim alive, then make sure that the claim is fresh.
+    async def _permitted(self, job: SendJob, claim: Claim, issued_at: float, pair_s: float) -> float | Answer | None:
+        """Wait for the pair, then for the rate permit; then make sure that the claim is fresh.
 
         Returns when the claim to rely on was issued, the answer that forbids the post, or None: the process stops.
         """
-        while True:
+        kept = await self._kept(claim, issued_at, pair_s, 0.0)
+        while isinstance(kept, float):
             wait_s, is_permit = self._gate.reserve(job.phone_number_id)
-            while wait_s > 0:
-                if wait_s > DRAIN_WAIT_S and self.draining.is_set():
-                    return None
-                slice_s = min(wait_s, self._knobs.lease_s / 4)
-                await (self._waited(slice_s) if wait_s > DRAIN_WAIT_S else asyncio.sleep(slice_s))
-                wait_s -= slice_s
-                self._progressed()  # we wait on purpose: that is no stall
-                if wait_s > 0:
-                    kept = await self._fresh(claim, issued_at)
-                    if isinstance(kept, Answer):
-                        return kept
-                    issued_at = kept
-            if is_permit and self._gate.held_s(job.phone_number_id) <= 0:
-                return await self._fresh(claim, issued_at)
+            kept = await self._kept(claim, kept, wait_s, DRAIN_WAIT_S)
+            if isinstance(kept, float) and is_permit and self._gate.held_s(job.phone_number_id) <= 0:
+                return await self._fresh(claim, kept)
+        return kept
+
+    async def _kept(self, claim: Claim, issued_at: float, wait_s: float, drain_wait_s: float) -> float | Answer | None:
+        """Wait, renewing the claim on the way: what surely was not sent must not outlive its lease and be `unknown`.
+
+        Returns when the claim was issued last, the answer that ended it, or None: the process stops, and has no time
+        for the rest of the wait.
+        """
+        while wait_s > 0:
+            slice_s = min(wait_s, self._knobs.lease_s / 4)
+            if wait_s <= drain_wait_s:
+                await asyncio.sleep(slice_s)
+            elif not await self._waited(slice_s):
+                return None
+            wait_s -= slice_s
+            self._progressed()  # we wait on purpose: that is no stall
+            if wait_s > 0:
+                kept = await self._fresh(claim, issued_at)
+                if isinstance(kept, Answer):
+                    return kept
+                issued_at = kept
+        return issued_at
 
     async def _fresh(self, claim: Claim, issued_at: float) -> float | Answer:
         """When the claim that a post may rely on was issued; or the answer that forbids the post."""

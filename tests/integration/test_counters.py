@@ -132,6 +132,35 @@ async def test_folding_at_once_counts_every_delta_once(database_url: str) -> Non
         assert (told.total_target, told.pending) == (10, 10)
 
 
+async def test_no_reader_sees_half_of_a_fold(database_url: str) -> None:
+    """The total never changes: whoever reads counters and deltas at two moments misses or doubles what was moved."""
+    async with await connect(database_url, application_name="test") as connection:
+        campaign = await add_campaign(connection)
+        await add_recipients(connection, campaign, 10)
+        totals: set[int] = set()
+        is_over = asyncio.Event()
+
+        async def look() -> None:
+            async with await connect(database_url, application_name="reader") as reader:
+                while not is_over.is_set():
+                    totals.add((await stats.read(reader, [campaign]))[campaign].total_target)
+
+        readers = [asyncio.create_task(look()) for _ in range(2)]
+        for _ in range(150):
+            async with connection.transaction():
+                await connection.execute(_ONE_LEAVES, [campaign])
+                await add_recipients_once(connection, campaign)
+            await stats.fold(connection)
+        is_over.set()
+        await asyncio.gather(*readers)
+        assert totals == {10}
+
+
+_ONE_LEAVES = """
+    DELETE FROM campaign_recipients WHERE id = (SELECT id FROM campaign_recipients WHERE campaign_id = %s LIMIT 1)
+"""
+
+
 async def add_recipients_once(connection: Connection, campaign: CampaignId) -> None:
     await connection.execute(BY_HAND[-1].encode(), {"campaign": campaign})
 
@@ -144,6 +173,7 @@ async def add_recipients_once(connection: Connection, campaign: CampaignId) -> N
         ("UPDATE campaign_recipients SET next_attempt_at = now()", psycopg.errors.GeneratedAlways),
         ("UPDATE campaign_recipients SET retry_count = 0", psycopg.errors.GeneratedAlways),
         ("UPDATE campaign_recipients SET delivered_at = now()", psycopg.errors.CheckViolation),
+        ("UPDATE campaign_recipients SET attempt = 63", psycopg.errors.CheckViolation),
     ],
 )
 async def test_what_would_make_rows_disagree_is_refused(

@@ -54,6 +54,29 @@ async def test_a_settled_attempt_is_held_without_an_event(world: World) -> None:
     assert set(answers.values()) == {Answer(Verdict.HELD)}
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE send_ledger SET send_before = '2020-01-01'",
+        "UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'",
+        "UPDATE marketing_campaigns SET status = 'cancelled'",
+        "INSERT INTO subscriptions SELECT phone_number, 'operator', false, now() FROM campaign_recipients",
+        "UPDATE campaign_recipients SET deferred_attempt = 1, deferred_until = now()",
+    ],
+)
+async def test_what_another_has_claimed_is_refused_to_nobody(world: World, sql: str) -> None:
+    """A claimed it and its answer timed out; B reads the job again, too late. B's `expired` would send it twice."""
+    claims = await _claimed(world)
+    jobs = [
+        (await world.release(1))[0].model_copy(update={"recipient_id": claims[0].recipient_id, "send_before": PAST})
+    ]
+    await world.run(sql)
+    answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
+    assert set(answers.values()) == {Answer(Verdict.HELD)}
+    assert await world.run("SELECT token, outcome, event FROM send_ledger") == [(claims[0].token, None, None)]
+    assert await world.budget_used() == 100
+
+
 async def test_the_same_job_twice_in_a_batch_is_claimed_once(world: World) -> None:
     jobs = await world.release(1)
     answers = await ledger.claim(world.connection, uuid4(), [*jobs, *jobs], 45)

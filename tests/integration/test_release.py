@@ -110,10 +110,18 @@ async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_b
     assert (event.kind, event.attempt, event.skip_reason) == (EventKind.SKIPPED, 1, "opted_out")
 
 
-async def test_a_skip_is_not_hidden_under_a_deferred_attempt(world: CampaignWorld) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "deferred_attempt = 1, deferred_until = now()",
+        "failed_attempts = 2, failed_at = now(), failure_class = 'backoff', failure_backoff_s = 0",
+        "unknown_attempt = 1, retry_attempt = 1",
+    ],
+)
+async def test_a_skip_is_not_hidden_under_the_attempt_before(world: CampaignWorld, answer: str) -> None:
     campaign = await world.active(1)
     await world.release()
-    await world.run("UPDATE campaign_recipients SET deferred_attempt = 1, deferred_until = now()")
+    await world.run(f"UPDATE campaign_recipients SET {answer}")
     out = Source.OPERATOR
     await subscriptions.state(world.operator, "15550000000", out, subscribed=False, occurred_at=datetime.now(UTC))
     assert (await world.release()).skipped == 1

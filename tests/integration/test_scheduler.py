@@ -19,6 +19,7 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.topics import Topic
 from sinks import ledger
+from sinks.release import RELEASER_SESSION
 from tests.campaign_world import CampaignWorld, a_campaign_world
 from tests.kafka_topics import create_topics, eventually, read_all
 
@@ -73,6 +74,10 @@ LEADERS = """
 LEADER = f"""
     SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = {leadership.LOCK_KEY & 0xFFFFFFFF}
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+OLDER = """
+    EXISTS (SELECT FROM pg_stat_activity AS session WHERE session.pid = held.pid
+            AND clock_timestamp() - backend_start > interval '1.5 seconds')
 """
 SCHEDULERS = """
     SELECT count(*) FROM pg_stat_activity
@@ -187,6 +192,22 @@ async def test_a_frozen_leader_loses_the_lock(world: CampaignWorld, settings: Se
             ]
             await connection.execute("SET idle_session_timeout = '200ms'")
         await eventually(_says(world, LEADERS, 0))
+
+
+async def test_an_idle_leader_keeps_its_lock(
+    world: CampaignWorld, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it has nothing to say (Kafka does not answer), its own timeout must not take the lock from it."""
+    assert 3 * leadership.PING_S < 10, "of idle_session_timeout"
+    monkeypatch.setattr(leadership, "RELEASER_SESSION", {**RELEASER_SESSION, "idle_session_timeout": "500ms"})
+    monkeypatch.setattr(leadership, "PING_S", 0.1)
+    stop = asyncio.Event()
+    async with leadership.leadership(settings, stop) as leader:
+        assert leader is not None
+        keeping = asyncio.create_task(leader.keep(stop))
+        await eventually(_says(world, f"SELECT count(*) FROM ({LEADER}) AS held WHERE {OLDER}", 1), 10)
+        stop.set()
+        await keeping
 
 
 async def test_postgres_away_for_too_long_is_transient(settings: Settings) -> None:

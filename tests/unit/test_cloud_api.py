@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from domain.outcomes import Accepted, NotSent, Outcome, Rejected, Throttled, Unknown
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
+from streams import cloud_api
 from streams.cloud_api import ANSWER_BYTES_MAX, CloudApi, InvalidParameters, message
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,7 +54,7 @@ async def _serving(handler: Handler) -> AsyncIterator[Server]:
     application.router.add_route("*", "/{tail:.*}", server.take)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
     server.port = int(runner.addresses[0][1])
     try:
         yield server
@@ -165,6 +166,56 @@ async def test_an_answer_that_drips_is_cut_at_the_whole_time_limit() -> None:
 
     async with _serving(answer) as server:
         assert await _post(server.port, timeout_s=0.3) == Unknown("timeout")
+
+
+async def test_as_many_posts_as_the_window_has_are_under_way_at_once() -> None:
+    """A pool of a hundred (httpx's own) would hold the others back after their claim was last looked at."""
+    all_here = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if len(server.requests) == 220:
+            all_here.set()
+        await all_here.wait()
+        return web.json_response({"messages": [{"id": "wamid.A"}]})
+
+    async with _serving(answer) as server:
+        api = CloudApi(
+            url=f"http://127.0.0.1:{server.port}",
+            version="v25.0",
+            access_token=SecretStr("tok"),
+            timeout_s=10,
+            connections=220,
+        )
+        async with api:
+            said = await asyncio.gather(*(api.post(_job(), "x") for _ in range(220)))
+    assert set(said) == {Accepted("wamid.A")}
+
+
+async def test_who_gets_no_connection_in_time_is_surely_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_api, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(cloud_api, "CONNECTIONS_MIN", 1)
+    release = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await release.wait()
+        return web.json_response({"messages": [{"id": "wamid.A"}]})
+
+    async with _serving(answer) as server:
+        api = CloudApi(
+            url=f"http://127.0.0.1:{server.port}",
+            version="v25.0",
+            access_token=SecretStr("tok"),
+            timeout_s=10,
+            connections=1,
+        )
+        async with api:
+            first = asyncio.create_task(api.post(_job(), "x"))
+            while not server.requests:  # noqa: ASYNC110 - until it holds the only connection
+                await asyncio.sleep(0.01)
+            assert await api.post(_job(), "x") == NotSent("connect_failed")
+            release.set()
+            assert await first == Accepted("wamid.A")
+    assert len(server.requests) == 1
 
 
 async def test_a_refused_connection_is_surely_not_sent() -> None:

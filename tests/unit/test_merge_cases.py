@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import reduce
 
 import pytest
+from pydantic import ValidationError
 
 from domain.facts import NOTHING, Facts, facts_of, merge
 from domain.status import Status, failure_reason, next_attempt_at, retry_count, status
@@ -54,6 +55,8 @@ def after(*events: RecipientEvent, released: int = 0) -> Facts:
         pytest.param(after(event("unknown"), event("sent"), released=2), Status.SENT, id="late-sent-of-attempt-1"),
         pytest.param(after(event("failed", failure=HICCUP), event("accepted", 2)), Status.SENT, id="second-attempt"),
         pytest.param(after(event("sent", 3)), Status.SENT, id="event-above-the-row"),
+        pytest.param(after(event("unknown", 3)), Status.UNKNOWN, id="unknown-above-the-row"),
+        pytest.param(after(event("accepted"), event("unknown", 2)), Status.SENT, id="unknown-after-an-acceptance"),
         pytest.param(after(event("failed", 62)), Status.FAILED, id="last-bit"),
         pytest.param(after(event("replied")), Status.QUEUED, id="replied-implies-nothing"),
     ],
@@ -70,6 +73,24 @@ def test_a_delivery_takes_the_due_time_of_an_older_failure_away() -> None:
     failed = after(event("failed", failure=HICCUP))
     assert due(failed) == START + timedelta(seconds=600)
     assert due(merge(failed, after(event("delivered", minute=1)))) is None
+
+
+def test_what_was_surely_not_sent_is_due_again_whatever_else_was_said_of_its_attempt() -> None:
+    assert due(after(event("deferred", minute=5), event("unknown"))) == START + timedelta(minutes=5)
+    assert due(after(event("deferred"), released=2)) is None
+
+
+def test_an_unknown_is_due_only_where_the_retry_asked_for_is_of_its_own_attempt() -> None:
+    assert due(after(event("unknown"))) is None
+    assert due(after(event("unknown"), event("retry"))) == START
+    assert due(after(event("unknown"), event("retry"), released=2)) is None
+    assert due(after(event("unknown"), event("retry"), event("unknown", 2))) is None
+
+
+@pytest.mark.parametrize("attempt", [-1, 0, 63, 64])
+def test_an_attempt_without_a_bit_of_a_bigint_is_no_event(attempt: int) -> None:
+    with pytest.raises(ValidationError, match="attempt"):
+        event("sent", attempt)
 
 
 def test_held_back_is_due_a_day_later_three_rounds_at_most_and_is_no_retry() -> None:

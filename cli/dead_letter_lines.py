@@ -39,6 +39,7 @@ def line_of(letter: Letter) -> str:
     """For people."""
     said = letter.stated
     origin = f"{said.origin_topic}/{said.origin_partition}@{said.origin_offset}.{said.origin_index}"
+    origin = "an unknown place" if letter.said is None else origin
     error = f"  {mask_text(said.error)}" if said.error else ""
     act = f"  [{letter.act}]" if letter.act else ""
     when = f"{letter.record.at:%Y-%m-%d %H:%M:%S}Z"

@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -151,8 +152,9 @@ async def _show(settings: Settings, connection: Connection, asked: Filter, wish:
 
 async def _only(settings: Settings, connection: Connection, asked: Filter) -> Letter | None:
     """The first letter that is meant."""
-    async for letters in find(settings, connection, asked):
-        return letters[0]
+    async with aclosing(find(settings, connection, asked)) as batches:
+        async for letters in batches:
+            return letters[0]
     return None
 
 

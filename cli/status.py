@@ -43,8 +43,10 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
         for line in found:
             step = f"  → {line.next_step}" if line.next_step else ""
             print(printable(f"{MARKS[line.state]}  {line.about}: {line.found}{step}"))
-    wrong = sum(line.state == "wrong" for line in found)
-    print("all is well" if not wrong else f"{wrong} line(s) are not well", file=sys.stderr)
+    wrong, eyes = (sum(line.state == state for line in found) for state in ("wrong", "look"))
+    said = [f"{wrong} WRONG now"] if wrong else []
+    said += [f"{eyes} to look at, some time"] if eyes else []
+    print(", ".join(said) or "all is well", file=sys.stderr)
     return EXIT_NOT_WELL if wrong else EXIT_OK
 
 

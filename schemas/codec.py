@@ -30,5 +30,6 @@ def decode(model: type[T], raw: bytes | None) -> T:
     try:
         return model.model_validate_json(raw or b"")
     except ValidationError as error:
-        fields = ", ".join(".".join(map(str, item["loc"])) + ": " + item["type"] for item in error.errors()[:5])
+        places = [(".".join(map(str, item["loc"])), item["type"]) for item in error.errors()[:5]]
+        fields = ", ".join(f"{place}: {said}" if place else said for place, said in places)
         raise Malformed(f"{model.__name__}: {fields}") from None

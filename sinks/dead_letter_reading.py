@@ -6,7 +6,8 @@ The raw bytes stay in the topic untouched; what was redriven or dropped is remem
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,17 +100,21 @@ class Filter:
         )
 
 
-async def find(settings: Settings, connection: Connection, wanted: Filter) -> AsyncIterator[list[Letter]]:
-    """The dead letters that are meant, in batches, oldest first in each partition. Raises Transient."""
+async def find(settings: Settings, connection: Connection, wanted: Filter) -> AsyncGenerator[list[Letter], None]:
+    """The dead letters that are meant, in batches, oldest first in each partition. Raises Transient.
+
+    Who does not read to the end closes it (`aclosing`).
+    """
     for name, topic_id in sorted((await asyncio.to_thread(dead_topics, settings)).items()):
         if not wanted.wants_topic(name):
             continue
         ranges = await topic_scan.find_ranges(settings, name, _first(wanted), _end(wanted))
-        async for batch in topic_scan.scan(settings, name, ranges, BATCH):
-            acts = await _acts(connection, topic_id, batch)
-            letters = [_letter(record, topic_id, acts) for record in batch]
-            if found := [letter for letter in letters if wanted.wants(letter)]:
-                yield found
+        async with aclosing(topic_scan.scan(settings, name, ranges, BATCH)) as batches:
+            async for batch in batches:
+                acts = await _acts(connection, topic_id, batch)
+                letters = [_letter(record, topic_id, acts) for record in batch]
+                if found := [letter for letter in letters if wanted.wants(letter)]:
+                    yield found
 
 
 def _first(wanted: Filter) -> Bound | None:

@@ -8,6 +8,7 @@ so that is harmless, while forgetting it would not be.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -69,16 +70,17 @@ async def _act(
     if row is None or not row[0]:
         raise Busy("somebody else redrives or drops dead letters now")
     result = Acted()
-    async for found in find(settings, connection, wanted):
-        letters = [letter for letter in found if letter.act is None][: limit - result.count]
-        if letters and not is_dry:
-            if publisher is not None:
-                letters = await _send_back(publisher, letters, result)
-            await _remember(connection, letters, act)
-        tell(letters)
-        result.count += len(letters)
-        if result.count >= limit:
-            break
+    async with aclosing(find(settings, connection, wanted)) as batches:
+        async for found in batches:
+            letters = [letter for letter in found if letter.act is None][: limit - result.count]
+            if letters and not is_dry:
+                if publisher is not None:
+                    letters = await _send_back(publisher, letters, result)
+                await _remember(connection, letters, act)
+            tell(letters)
+            result.count += len(letters)
+            if result.count >= limit:
+                break
     return result
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -177,7 +177,7 @@ def count(ranges: Mapping[int, tuple[int, int]]) -> int:
 
 async def scan(
     settings: Settings, topic: str, ranges: Mapping[int, tuple[int, int]], records_max: int = RECORDS_MAX
-) -> AsyncIterator[list[Scanned]]:
+) -> AsyncGenerator[list[Scanned], None]:
     """Every record of the ranges, in order per partition, in batches bounded by records and by bytes.
 
     Raises Transient where Kafka falls silent.

@@ -8,8 +8,9 @@ from typing import Any
 from cli.row_changes import as_document, as_line
 from runtime.process import EXIT_OK, EXIT_TRANSIENT
 from sinks import topic_scan
-from sinks.replay import CHANGES_MAX, Done, Plan
+from sinks.replay import Plan
 from sinks.replay_runs import Run
+from sinks.replay_tally import CHANGES_MAX, Done
 from sinks.row_changes import Change
 
 EXIT_REFUSED = 1

@@ -14,7 +14,8 @@ from runtime.settings import Settings
 from schemas.model import CampaignId
 from sinks.arrays import plain
 from sinks.recompute import LOWEST_ID, Kind, Pair, Recomputation, recompute, recomputing
-from sinks.replay import CHANGES_MAX, MakesDue, Progress, ReaderOf
+from sinks.replay import MakesDue, Progress, ReaderOf
+from sinks.replay_tally import CHANGES_MAX
 from sinks.row_changes import Change, Row, change_of
 from sinks.side import SHOWN, Side
 

@@ -31,6 +31,7 @@ from sinks.fold import Refusal
 from sinks.parked import KEPT_S
 from sinks.recipients import merge_facts, read_facts
 from sinks.replay_runs import Run
+from sinks.replay_tally import CHANGES_MAX, Done, Tally
 from sinks.row_changes import Change, Row, change_of, read_rows, read_written, rows_shown
 from sinks.side import Side
 from sinks.sink import SESSION
@@ -38,8 +39,6 @@ from sinks.topic_scan import Ranges, Scanned
 
 TRIES_MAX = 8
 """Of one batch while Postgres is away or locks collide: about half a minute."""
-CHANGES_MAX = 10_000
-"""Rows that are shown one by one; the others are counted."""
 EVENTS_MAX = 2000
 """Of a transaction. A record of webhooks holds up to some thousands, and is not divided."""
 
@@ -84,29 +83,6 @@ class Plan:
     changed: int = 0
     made_due: int = 0
     changes: list[Change] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Done:
-    """What a replay did."""
-
-    rows_changed: int = 0
-    columns: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    """`from → to`."""
-    unclaimed: int = 0
-    """Old statuses that nobody claims: another system's, already counted once."""
-    changes: list[Change] = field(default_factory=list)
-
-    def add(self, changes: Sequence[Change]) -> None:
-        """Count what one transaction changed."""
-        self.rows_changed += len(changes)
-        for change in changes:
-            self.columns.update(change.columns)
-            before, after = change.before["status"], change.after["status"]
-            if before != after:
-                self.statuses[f"{before} → {after}"] += 1
-        self.changes += changes[: CHANGES_MAX - len(self.changes)]
 
 
 class MakesDue(Exception):
@@ -155,9 +131,17 @@ class Replay:
         self._allow_retries = allow_retries
         self._numbers = Numbers()
         self.done = Done()
+        self._tally = Tally(side, self.done)
 
     async def apply(self, rate: float | None, stop: asyncio.Event, progress: Progress = lambda *_: None) -> bool:
         """Apply what is left of the run; False: stopped before the end. Raises MakesDue."""
+        try:
+            return await self._apply(rate, stop, progress)
+        finally:
+            if not self._side.connection.closed:
+                await self._tally.sum_up()
+
+    async def _apply(self, rate: float | None, stop: asyncio.Event, progress: Progress) -> bool:
         url = self._settings.database_url.get_secret_value()
         run, pace = self._run, _Pace(rate, stop)
         total = run.records_done + topic_scan.count(run.ranges)
@@ -215,7 +199,7 @@ class Replay:
                 log.warning("trying again", error=str(error).strip(), tries=tries)
                 await asyncio.sleep(exponential(tries, base_s=0.1, cap_s=10.0))
             else:
-                self.done.add(changes)
+                await self._tally.add(changes)
                 return
 
     async def _merge(self, connection: Connection, look: Connection, events: Sequence[RecipientEvent]) -> list[Change]:

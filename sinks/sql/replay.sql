@@ -14,6 +14,8 @@ CREATE INDEX ON {side}.messages (recipient_id, attempt) WHERE recipient_id IS NO
 CREATE UNLOGGED TABLE {side}.double_sends (
     LIKE {live}.double_sends INCLUDING DEFAULTS, PRIMARY KEY (recipient_id, attempt, wamid));
 CREATE UNLOGGED TABLE {side}.foreign_statuses (LIKE {live}.foreign_statuses, PRIMARY KEY (day, phone_number_id));
+CREATE UNLOGGED TABLE {side}.rows_changed (
+    recipient_id uuid PRIMARY KEY, status_before text NOT NULL, status_after text NOT NULL, columns text[] NOT NULL);
 DO $do$
 DECLARE
     f record;
@@ -109,6 +111,28 @@ FROM recipients_before AS b JOIN campaign_recipients AS r USING (id)
 JOIN {live}.marketing_campaigns AS c ON c.id = r.campaign_id
 WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s) AND ({b_facts}) IS DISTINCT FROM ({r_facts})
 ORDER BY coalesce(r.next_attempt_at < coalesce(b.next_attempt_at, 'infinity'), false) DESC, r.id LIMIT %(rows_max)s
+
+-- name: note_changes
+-- Remember what a transaction of a replay has changed; how many rows it changed first.
+WITH noted AS (
+    INSERT INTO rows_changed AS k (recipient_id, status_before, status_after, columns)
+    SELECT u.id, u.before, u.after, string_to_array(u.columns, ',')
+    FROM unnest(%(ids)s::uuid[], %(befores)s::text[], %(afters)s::text[], %(columns)s::text[])
+        AS u (id, before, after, columns)
+    ON CONFLICT (recipient_id) DO UPDATE SET
+        status_after = excluded.status_after, columns = k.columns || excluded.columns
+    RETURNING xmax = 0 AS is_new)
+SELECT count(*) FILTER (WHERE is_new) FROM noted
+
+-- name: sum_statuses
+-- How many rows came from which status to which.
+SELECT status_before, status_after, count(*) FROM rows_changed
+WHERE status_before <> status_after GROUP BY 1, 2 ORDER BY 3 DESC
+
+-- name: sum_columns
+-- In how many rows each column changed.
+SELECT name, count(DISTINCT recipient_id) FROM rows_changed CROSS JOIN LATERAL unnest(columns) AS name
+GROUP BY name ORDER BY 2 DESC, 1
 
 -- name: read_shown
 -- These rows as they are, with the status of their campaign.

@@ -314,6 +314,19 @@ async def test_who_would_be_due_only_in_the_middle_of_the_range_is_never_due(wor
     assert await world.rows("SELECT status, attempt, retry_count FROM campaign_recipients") == [("sent", 2, 1)]
 
 
+async def test_a_row_that_changes_more_than_once_is_reported_once(world: EventWorld) -> None:
+    people = await world.people(5)
+    for kind in (EventKind.SENT, EventKind.DELIVERED, EventKind.READ):
+        await world.say(*(world.event(person, kind, 4) for person in people))
+    dry = await do(world, EVENTS, is_dry=True)
+    real = await do(world, EVENTS, rate=5.0)
+    assert (dry.plan.changed, real.done.rows_changed, real.done.statuses) == (5, 5, {"pending → read": 5})
+    assert {each.recipient_id: each for each in real.done.changes} == {
+        each.recipient_id: each for each in dry.plan.changes
+    }
+    assert set(real.done.columns) == set(real.done.changes[0].columns)
+
+
 async def test_what_cannot_be_meant_is_refused(world: EventWorld) -> None:
     for bounds in ({"first": "5", "end": "2"}, {"first": "9:0"}):
         with pytest.raises(WrongBound):

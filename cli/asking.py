@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from cli.terminal import printable, printable_lines
 from runtime import logs
 from runtime.logs import mask_text
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
-from runtime.settings import WrongSettings, read_settings
+from runtime.settings import Settings, WrongSettings, read_settings
 from sinks.database import is_transient
 
 NO_SCHEMA = "the schema is not of this version: campaigns db migrate"
@@ -23,7 +24,7 @@ OTHER_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, p
 def told(command: Callable[[], int]) -> int:
     """The exit code of the command: its own, 64 for wrong settings or schema, 75 where a server is away, 70: a bug."""
     try:
-        logs.configure(read_settings())  # what our own parts log must not stand between the JSON on stdout
+        _configure_logs(read_settings())
         return command()
     except WrongSettings as wrong:
         return say_wrong_settings(wrong)
@@ -37,8 +38,15 @@ def told(command: Callable[[], int]) -> int:
             _say(printable_lines(mask_text("".join(traceback.format_exception(error)))).rstrip())
             _say("a bug: the lines above say where")
             return EXIT_BUG
-        _say(f"not done: {reason_of(error)}")
+        _say(f"not done: {reason_of(error)}; `campaigns check` looks at what is there")
         return EXIT_TRANSIENT
+
+
+def _configure_logs(settings: Settings) -> None:
+    """What our parts log must not stand between the JSON on stdout, nor Kafka's client repeat what the answer says."""
+    logs.configure(settings)
+    if settings.log_level != "debug":
+        logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
 
 
 def reason_of(error: BaseException) -> str:

@@ -61,7 +61,9 @@ def lines(
     database: DatabaseStanding | None, kafka: KafkaStanding | None, now: datetime, away: dict[str, str]
 ) -> list[Line]:
     """The whole screen. `away`: why a server did not answer, by its name."""
-    found = [Line(name, "wrong", f"away: {why}", "campaigns check") for name, why in away.items()]
+    found = [
+        Line(name, "wrong", f"away: {why.removeprefix(f'{name}: ')}", "campaigns check") for name, why in away.items()
+    ]
     if database is not None:
         found += _database_processes(database)
     if kafka is not None:

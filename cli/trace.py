@@ -52,7 +52,7 @@ async def look(settings: Settings, who: str) -> trace.Trace:
     try:
         story, read = await trace.read_story(settings, known, who, _say)
     except Transient as error:
-        return trace.Trace(known, Story(), not_read=f"Kafka is away: {reason_of(error)}")
+        return trace.Trace(known, Story(), not_read=reason_of(error))
     return trace.Trace(known, story, read)
 
 

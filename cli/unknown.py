@@ -18,6 +18,7 @@ import orjson
 from cli.asking import told
 from cli.processes import EXIT_USAGE
 from cli.terminal import printable
+from runtime.kafka import PublishFailed
 from runtime.logs import mask_phone
 from runtime.process import EXIT_OK
 from runtime.settings import Settings, read_settings
@@ -101,7 +102,11 @@ async def act(settings: Settings, kind: EventKind, wish: Wish) -> int:
         return EXIT_USAGE
     if is_repeated and not wish.is_forced and (young := unknowns.too_young(found, datetime.now(UTC))) is not None:
         return _refused(young, wish)
-    said = await unknowns.state(settings, kind, found, lambda: datetime.now(UTC))
+    try:
+        said = await unknowns.state(settings, kind, found, lambda: datetime.now(UTC))
+    except PublishFailed:
+        _say("Kafka has not acknowledged it. It may count all the same; saying it again is harmless")
+        raise
     return _done(kind, found, said, total, wish)
 
 

@@ -139,7 +139,7 @@ def dead_topics(settings: Settings) -> dict[str, str]:
         return {name: str(described[name].result(TIMEOUT_S).topic_id) for name in there}
     except (KafkaException, TimeoutError) as error:
         cause = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-        raise Transient(f"dead-letter topics: {cause}") from error
+        raise Transient(f"Kafka, dead-letter topics: {cause}") from error
 
 
 async def _acts(connection: Connection, topic_id: str, batch: Sequence[Scanned]) -> dict[tuple[int, int], str]:

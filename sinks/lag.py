@@ -40,7 +40,7 @@ class KafkaAway(Transient):
     """Kafka did not answer in time."""
 
     def __init__(self, said: str, *, is_passing: bool = False) -> None:
-        super().__init__(said)
+        super().__init__(f"Kafka: {said}")
         self.is_passing = is_passing
 
 

@@ -32,6 +32,8 @@ CATCH_UP_S = 10.0
 """How long an operator waits for what was received before the question."""
 POLL_S = 0.2
 RECONCILER_GROUP = "reconciler"
+PUBLISH_TIMEOUT_MS = 15_000
+"""An operator waits for it, and may say it again: twice changes nothing."""
 ROWS_MAX = 100_000
 CHUNK = 1000
 
@@ -133,7 +135,7 @@ def too_young(unknowns: Sequence[Unknown], now: datetime) -> Refusal | None:
 async def state(settings: Settings, kind: EventKind, unknowns: Sequence[Unknown], clock: Callable[[], datetime]) -> int:
     """Say `retry` or `assumed_sent` of each; acknowledged by all replicas when it returns. Raises PublishFailed."""
     assert kind in (EventKind.RETRY, EventKind.ASSUMED_SENT), "these two are an operator's to say"
-    publisher = AsyncPublisher(settings)
+    publisher = AsyncPublisher(settings, message_timeout_ms=PUBLISH_TIMEOUT_MS)
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     try:
         for start in range(0, len(unknowns), CHUNK):

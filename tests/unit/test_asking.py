@@ -10,6 +10,10 @@ ROOT = Path(__file__).parents[2]
 PHONE = "15550001234"
 CASES = {
     "a line of the log": (f"structlog.get_logger('x').warning('parked', error='of {PHONE}') or print('{{}}') or 0", 0),
+    "Kafka's client repeats itself": (
+        f"logging.getLogger('librdkafka').error('FAIL') or structlog.get_logger().error('parked', error='{PHONE}') or 0",
+        0,
+    ),
     "a bug": (f"(_ for _ in ()).throw(ZeroDivisionError('of {PHONE}\\x1b[2J'))", 70),
     "no schema": ("(_ for _ in ()).throw(psycopg.errors.UndefinedTable('no table'))", 64),
     "a server is away": (f"(_ for _ in ()).throw(psycopg.OperationalError('a\\n\\tb {PHONE}'))", 75),
@@ -19,7 +23,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_how_a_command_ends(case: str, tmp_path: Path) -> None:
     body, code = CASES[case]
-    program = f"import sys, psycopg, structlog; from cli.asking import told; sys.exit(told(lambda: {body}))"
+    program = f"import logging, sys, psycopg, structlog; from cli.asking import told; sys.exit(told(lambda: {body}))"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
         env={
@@ -27,8 +31,10 @@ def test_how_a_command_ends(case: str, tmp_path: Path) -> None:
         },
     )  # fmt: skip
     assert done.returncode == code
-    assert done.stdout == ("{}\n" if code == 0 else "")
+    assert done.stdout == ("{}\n" if "print" in body else "")
+    assert "FAIL" not in done.stderr
     assert PHONE not in done.stderr
     assert "\x1b" not in done.stderr
     expected = {0: "parked", 70: "ZeroDivisionError", 64: "campaigns db migrate", 75: "not done: a; b"}
+    assert ("campaigns check" in done.stderr) is (code == 75)
     assert expected[code] in done.stderr

@@ -94,6 +94,19 @@ async def test_two_releasers_at_once_release_nobody_twice_and_keep_the_limit(wor
     assert await world.statuses(campaign) == {"queued": 150, "pending": 50}
 
 
+async def test_a_row_that_a_sink_holds_is_neither_waited_for_nor_released_by_what_it_was(world: CampaignWorld) -> None:
+    """It is told of an attempt above its own: whoever went on with the old row would send to it once more."""
+    campaign = await world.active(3)
+    async with await connect(world.url, application_name="sink") as sink, sink.transaction():
+        await sink.execute(
+            "UPDATE campaign_recipients SET attempt = 2, unknown_attempt = 2 WHERE phone_number = '15550000000'"
+        )
+        step = await asyncio.wait_for(world.release(), 10)
+        assert {job.phone_number for job in step.jobs} == {"15550000001", "15550000002"}
+    assert (await world.release()).jobs == ()
+    assert await world.statuses(campaign) == {"queued": 2, "unknown": 1}
+
+
 async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_budget(world: CampaignWorld) -> None:
     campaign = await world.active(2, limit=2)
     out = Source.OPERATOR

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from domain.facts import Facts, facts_of
@@ -18,6 +20,7 @@ from sinks.batch import Numbers, apply_by_halves, apply_events
 from sinks.database import Connection, connect
 from sinks.fold import Refusal
 from sinks.messages import Learned, merge_messages
+from sinks.offsets import TopicIdentity, accept_topic, advance_offsets, has_moved, read_offsets
 from sinks.recipients import merge_facts, merge_parameters, read_facts
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.event_world import EventWorld, an_event_world
@@ -111,6 +114,26 @@ def test_rows_are_given_in_the_order_of_their_ids() -> None:
     people = [RecipientId(UUID(int=n)) for n in (3, 1, 2**127, 2)]
     given = merge_parameters({person: Facts(attempt=1) for person in people})["id"]
     assert given == "{" + ",".join(str(person) for person in sorted(people, key=lambda each: each.int)) + "}"
+
+
+@pytest.mark.parametrize("is_pipelined", [False, True])
+async def test_where_another_sink_was_faster_nothing_is_committed(two: Two, is_pipelined: bool) -> None:
+    """In a pipeline the commit is on its way before anybody has looked at how many rows the compare-and-set found."""
+    (person,) = await two.people(1)
+    topic = TopicIdentity("cluster", "t", "id")
+    await accept_topic(two.observer, topic, {0: (0, 100)})
+    await advance_offsets(two.second, topic, {0: (0, 10)})
+
+    async def write() -> None:
+        async with two.first.pipeline() if is_pipelined else nullcontext(), two.first.transaction():
+            await two.first.execute("UPDATE campaign_recipients SET attempt = 1 WHERE id = %s", [person])
+            await advance_offsets(two.first, topic, {0: (0, 12)})
+
+    with pytest.raises(psycopg.Error) as raised:
+        await write()
+    assert has_moved(raised.value)
+    assert (await read_facts(two.observer, [person]))[person].attempt == 0
+    assert await read_offsets(two.observer, topic, {0: (0, 100)}) == {0: 10}
 
 
 async def test_what_makes_our_code_raise_is_found_alone(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:

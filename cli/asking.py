@@ -50,8 +50,10 @@ def _configure_logs(settings: Settings) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a server did not do it: on one line, without numbers and message ids."""
-    return printable(mask_text("; ".join(line.strip() for line in str(error).splitlines() if line.strip())))
+    """Why a server did not do it, and which: on one line, without numbers and message ids."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    who = "PostgreSQL: " if isinstance(error, psycopg.Error) else ""
+    return who + printable(mask_text("; ".join(lines) or type(error).__name__))
 
 
 def _say(line: str) -> None:

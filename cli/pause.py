@@ -13,7 +13,7 @@ import orjson
 from cli.asking import told
 from cli.processes import EXIT_USAGE
 from domain.lifecycle import Action
-from runtime.process import EXIT_OK
+from runtime.process import EXIT_OK, EXIT_TRANSIENT
 from runtime.settings import Settings, read_settings
 from sinks import pausing
 from sinks.database import connect
@@ -26,7 +26,10 @@ def run_pause(ids: Sequence[UUID], reason: str, *, is_all: bool, as_json: bool) 
     if bool(ids) == is_all:
         _say("which? campaign ids, or --all")
         return EXIT_USAGE
-    return told(lambda: asyncio.run(pause(read_settings(), ids, reason, as_json=as_json)))
+    ending = told(lambda: asyncio.run(pause(read_settings(), ids, reason, as_json=as_json)))
+    if ending == EXIT_TRANSIENT:
+        _say("NOT paused. Who has no Postgres claims nothing and sends nothing; to be sure, end the senders")
+    return ending
 
 
 def run_resume(ids: Sequence[UUID], *, as_json: bool) -> int:

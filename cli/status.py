@@ -64,7 +64,8 @@ async def look(settings: Settings) -> list[Line]:
     except Exception as error:
         if not is_transient(error):  # a timeout is an OSError, too
             raise
-        away["PostgreSQL"] = reason_of(error) or f"no answer within {DATABASE_PATIENCE_S:.0f} s"
+        slow = isinstance(error, TimeoutError)
+        away["PostgreSQL"] = f"no answer within {DATABASE_PATIENCE_S:.0f} s" if slow else reason_of(error)
     try:
         kafka = await standing.read_kafka(settings, None if database is None else database.positions)
         if database is not None:

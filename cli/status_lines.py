@@ -95,13 +95,14 @@ def _stages(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
     for stage, topic in STAGES.items():
         members, lag = kafka.members[stage], kafka.lags[stage]
         said = f"{members} running, {_lag(lag, now)}"
+        is_late = bool(lag.records) and lag.oldest_at is not None and now - lag.oldest_at > LATE
+        dead = kafka.dead.get(topic)
+        has_dead = is_late and dead is not None and dead.waiting > 0
+        too_many = f". Too many dead letters stop it: campaigns dead-letters list --stage {stage}" if has_dead else ""
         if not members:
-            yield Line(stage, "wrong", said, f"start `campaigns {stage}`, or look at its log")
-        elif lag.records and lag.oldest_at is not None and now - lag.oldest_at > LATE:
-            dead = kafka.dead.get(topic)
-            step = f"if it does not fall, start another `campaigns {stage}`; its log says more"
-            if dead is not None and dead.waiting:
-                step += f". Too many dead letters stop it: campaigns dead-letters list --stage {stage}"
+            yield Line(stage, "wrong", said, f"start `campaigns {stage}`, or look at its log{too_many}")
+        elif is_late:
+            step = f"if it does not fall, start another `campaigns {stage}`; its log says more{too_many}"
             yield Line(stage, "wrong", said, step)
         else:
             yield Line(stage, "ok", said)
@@ -111,9 +112,10 @@ def _kafka(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
     if kafka.missing_topics:
         yield Line("topics", "wrong", f"missing: {', '.join(kafka.missing_topics)}", "campaigns topics apply")
     yield _last_webhook(kafka, now)
-    dead = {topic: each.waiting for topic, each in kafka.dead.items() if each.waiting}
-    for topic, n in dead.items():
-        yield Line(f"dead letters of {topic}", "look", f"{n}", f"campaigns dead-letters list --topic {topic}")
+    dead = {topic: each for topic, each in kafka.dead.items() if each.waiting}
+    for topic, each in dead.items():
+        said = f"{each.waiting}" + ("" if each.dealt_with is not None else ", those dealt with among them")
+        yield Line(f"dead letters of {topic}", "look", said, f"campaigns dead-letters list --topic {topic}")
     if not dead:
         yield Line("dead letters", "ok", "none")
 

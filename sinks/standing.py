@@ -93,13 +93,13 @@ class DeadTopic:
 
     topic_id: str
     kept: Watermarks
-    dealt_with: int = 0
-    """Redriven or dropped, as Postgres remembers; they are kept until their retention ends all the same."""
+    dealt_with: int | None = None
+    """Redriven or dropped, as Postgres remembers (None: it was not asked); they are kept all the same."""
 
     @property
     def waiting(self) -> int:
-        """How many nobody has dealt with."""
-        return sum(high - low for low, high in self.kept.values()) - self.dealt_with
+        """How many nobody has dealt with, as far as that is known."""
+        return sum(high - low for low, high in self.kept.values()) - (self.dealt_with or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ def line(about: str, kafka: KafkaStanding | None = None, database: DatabaseStand
 
 
 def test_dead_letters_that_somebody_dealt_with_are_well() -> None:
-    assert line("dead letters of recipient.events", KAFKA).found == "4"
+    assert line("dead letters of recipient.events", KAFKA).found == "4, those dealt with among them", "Postgres is away"
+    asked = {"recipient.events": DeadTopic("id", {0: (5, 9)}, dealt_with=1)}
+    assert line("dead letters of recipient.events", replace(KAFKA, dead=asked)).found == "3"
     done = {"recipient.events": DeadTopic("id", {0: (5, 9)}, dealt_with=4)}
     assert line("dead letters", replace(KAFKA, dead=done)).state == "ok"
 
@@ -36,6 +38,8 @@ def test_a_late_stage_with_dead_letters_names_them() -> None:
     late = {**KAFKA.lags, "sink": Lag(3, NOW - timedelta(minutes=9)), "sender": Lag(3, NOW - timedelta(minutes=9))}
     found = replace(KAFKA, lags=late)
     assert "dead-letters list --stage sink" in line("sink", found).next_step
+    gone = replace(found, members={**KAFKA.members, "sink": 0})  # Kafka has thrown out who stood still for long
+    assert "dead-letters list --stage sink" in line("sink", gone).next_step
     assert "dead-letters" not in line("sender", found).next_step
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.steady import Crowd
-from tests.faults.story import short_half, survived, under_load
+from tests.faults.story import survived, under_load
 from tests.faults.strikes import delay, hang, kill_kafka, kill_postgres, take_away
 from tests.faults.world import World
 
@@ -17,7 +17,6 @@ HANGING_S = 10.0
 LATE_S, LATE_BY_S = 15.0, 0.4
 
 
-@pytest.mark.slow
 def test_kafka_is_killed(world: World, crowd: Crowd) -> None:
     underway = under_load(world, crowd, "kill kafka")
     survived(underway, kill_kafka(world, underway))
@@ -28,7 +27,8 @@ def test_postgres_is_killed(world: World, crowd: Crowd) -> None:
     survived(underway, kill_postgres(world, underway))
 
 
-@pytest.mark.parametrize("dependency", short_half(DEPENDENCIES, "kafka"))
+@pytest.mark.slow
+@pytest.mark.parametrize("dependency", DEPENDENCIES)
 def test_a_dependency_is_away_shortly(world: World, crowd: Crowd, dependency: str) -> None:
     underway = under_load(world, crowd, f"{dependency} shortly away")
     survived(underway, take_away(world, underway, dependency, SHORTLY_AWAY_S))

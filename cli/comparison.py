@@ -46,5 +46,8 @@ def comparison_lines(found: Comparison | str) -> list[str]:
             for event in each.events
         ]
     if found.differs:
-        lines.append("            → campaigns replay --from-topic recipient.events, or campaigns rebuild --campaign")
+        lines.append(
+            "            → campaigns replay where the events say more, campaigns rebuild --campaign where the row does"
+        )
+        lines.append("              (an attempt is never lowered: one too high costs retries, and nothing else)")
     return lines

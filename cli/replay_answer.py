@@ -88,6 +88,8 @@ def lines_of(answer: Answer) -> list[str]:
         if done.unclaimed:
             lines.append(f"{done.unclaimed} old status(es) of other systems: counted when they came, and passed over")
         lines.append(f"changed {done.rows_changed} row(s)" + "".join(f"; {k}: {n}" for k, n in done.statuses.items()))
+    if answer.verdict == "dry_run" and found.made_due:
+        lines.append(f"{found.made_due} of them would become due, and be sent to: a real run needs --allow-retries")
     if answer.verdict == "refused":
         many = max(found.made_due, len(answer.made_due))
         how = "--allow-retries" if done is None else "--resume --allow-retries"

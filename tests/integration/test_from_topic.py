@@ -222,6 +222,25 @@ async def test_what_a_replay_has_mended_is_no_difference_and_stays(world: EventW
     assert (found.differs, found.outside_retention) == (0, 1), "what was replayed is there no more"
 
 
+async def test_comparing_and_rebuilding_go_on_while_a_replay_does(world: EventWorld) -> None:
+    people = await world.people(120)
+    await tell(world, *(world.event(person, EventKind.SENT) for person in people))
+    for person in people:
+        await world.hook(world.status(person, "read", 3))
+    await pause(world)
+    wish = Wish(Topic.WEBHOOKS_RAW.value, rate=12.0)
+    flowing = asyncio.create_task(replay(world.settings, wish, asyncio.Event(), Progress(io.StringIO())))
+    seen = set()
+    while not flowing.done():
+        found = await compare(world)
+        assert (found.differs, found.outside_retention) == (0, 0)
+        seen.add(await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'read'"))
+        assert (await put_right(world)).differs == 0
+    assert (await flowing).verdict == "applied"
+    assert seen & set(range(1, 120)), "some were looked at in the middle"
+    assert await world.rows("SELECT DISTINCT status FROM campaign_recipients") == [("read",)]
+
+
 async def test_rows_from_before_a_topic_was_accepted_are_left_alone(world: EventWorld) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
     await made_anew(world, world.events)

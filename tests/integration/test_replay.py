@@ -138,6 +138,8 @@ async def test_a_webhook_lost_behind_a_bug_is_found_again(world: EventWorld) -> 
 async def test_nobody_becomes_due_unless_allowed(world: EventWorld) -> None:
     good, bad, late = await world.people(3)
     await world.say(world.event(good, EventKind.SENT), retryable(world, bad))
+    looked = lines_of(await do(world, EVENTS, is_dry=True))
+    assert any(line.startswith("1 of them would become due") for line in looked)
     refused = await do(world, EVENTS)
     assert (refused.verdict, refused.exit_code) == ("refused", 1)
     assert [each.recipient_id for each in refused.made_due] == [bad]

@@ -240,12 +240,12 @@ async def test_a_throttled_pair_keeps_its_claim_while_it_waits(database_url: str
     """The wait outlives the lease: without renewals what surely was not sent would count as unknown."""
     beats: list[int] = []
 
-    async with a_bench(database_url, lambda: beats.append(1), lease_s=2, send_timeout_s=1) as bench:
+    async with a_bench(database_url, lambda: beats.append(1), lease_s=4, send_timeout_s=1) as bench:
 
         async def throttle_first(number: int) -> web.Response:
             if number > 1:
                 return await bench.api.accept(number)
-            headers = {"Retry-After": "4"}
+            headers = {"Retry-After": "6"}
             return web.json_response({"error": {"code": 131056, "message": "no"}}, status=400, headers=headers)
 
         bench.api.answer = throttle_first

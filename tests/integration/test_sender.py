@@ -287,6 +287,24 @@ async def test_a_post_held_by_the_rate_sees_what_came_meanwhile(database_url: st
         assert bench.kafka.kinds() == [kind]
 
 
+async def test_a_stop_posts_nothing_ahead_of_the_rate(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a permit beyond the end of the process is deferred, not posted at once."""
+    async with a_bench(database_url, whatsapp_mps=1) as bench:
+        sends = bench.sender.sends
+        waited = sends._waited
+
+        async def stopped_meanwhile(wait_s: float) -> bool:
+            sends.draining.set()
+            return await waited(wait_s)
+
+        monkeypatch.setattr(sends, "_waited", stopped_meanwhile)
+        for _ in range(6):
+            sends._gate.reserve("1")
+        await sends.send(*await bench.a_claim())
+        assert bench.api.posts == []
+        assert bench.kafka.kinds() == [EventKind.DEFERRED]
+
+
 async def test_too_many_malformed_jobs_stop_the_stage_and_are_kept(database_url: str) -> None:
     async with a_bench(database_url, dead_letter_rate_max=2) as bench:
         await bench.take(await bench.world.release(1))

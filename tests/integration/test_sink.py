@@ -193,7 +193,7 @@ async def test_a_topic_made_anew_stops_the_sink_until_it_is_accepted(world: Worl
     await eventually(lambda: _can_create(world))
     world.say(event(person, EventKind.READ))
     with pytest.raises(Misplaced, match="--accept-topic"):
-        await sink.run(world.settings, asyncio.Event())
+        await asyncio.wait_for(sink.run(world.settings, asyncio.Event()), 30)
     await sink.accept_topic(world.settings)
     async with world.sinks():
         await world.in_status("read", 1)
@@ -215,7 +215,7 @@ async def test_an_offset_beyond_the_end_stops_the_sink(world: World) -> None:
         await world.in_status("sent", 1)
     await world.connection.execute("UPDATE sink_offsets SET next_offset = 1000")
     with pytest.raises(Misplaced, match="beyond the end"):
-        await sink.run(world.settings, asyncio.Event())
+        await asyncio.wait_for(sink.run(world.settings, asyncio.Event()), 30)
 
 
 async def test_too_many_dead_letters_stop_the_sink(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ async def test_who_gets_no_connection_in_time_is_surely_not_sent(monkeypatch: py
             first = asyncio.create_task(api.post(_job(), "x"))
             while not server.requests:  # noqa: ASYNC110 - until it holds the only connection
                 await asyncio.sleep(0.01)
-            assert await api.post(_job(), "x") == NotSent("connect_failed")
+            assert await asyncio.wait_for(api.post(_job(), "x"), 5) == NotSent("connect_failed")
             release.set()
             assert await first == Accepted("wamid.A")
     assert len(server.requests) == 1

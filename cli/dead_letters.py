@@ -16,10 +16,10 @@ import orjson
 
 from cli.asking import told
 from cli.dead_letter_lines import document_of, line_of, readable
-from runtime.process import EXIT_OK, EXIT_USAGE, Transient
+from runtime.process import EXIT_OK, EXIT_USAGE
 from runtime.settings import Settings, read_settings
 from schemas.topics import BY_NAME, DEAD_SUFFIX
-from sinks.database import Connection, connect, is_transient
+from sinks.database import Connection, connect
 from sinks.dead_letter_reading import Filter, Letter, Place, find
 from sinks.redrive import Acted, Busy, drop, redrive
 
@@ -179,6 +179,7 @@ async def _act(settings: Settings, connection: Connection, asked: Filter, wish: 
                 documents.append(document_of(letter))
             else:
                 print(line_of(letter))
+        sys.stdout.flush()  # what is done is told, also where the end comes in the middle
 
     word = "sent back to where they came from" if act is redrive else "dropped"
     try:
@@ -186,9 +187,9 @@ async def _act(settings: Settings, connection: Connection, asked: Filter, wish: 
     except Busy as busy:
         print(f"refused, busy: {busy}", file=sys.stderr)
         return EXIT_REFUSED
-    except Exception as error:
-        if count and (isinstance(error, Transient) or is_transient(error)):
-            print(f"{count} dead letter(s) {word} before it failed; run it again for the others", file=sys.stderr)
+    except BaseException:
+        if count and not wish.is_dry:
+            print(f"{count} dead letter(s) {word} before it ended; run it again for the others", file=sys.stderr)
         raise
     if wish.as_json:
         print(orjson.dumps({

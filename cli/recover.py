@@ -29,9 +29,12 @@ def run_recover(*, is_forced: bool, as_json: bool) -> int:
 async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
     """Recover where the data belongs to another history, or where it is wished."""
     url = settings.database_url.get_secret_value()
-    async with await connect(
-        url, application_name="campaigns-recover", statement_timeout_s=600, session=SESSION
-    ) as connection:
+    async with (
+        await connect(
+            url, application_name="campaigns-recover", statement_timeout_s=600, session=SESSION
+        ) as connection,
+        recovery.alone(connection, _say),
+    ):
         is_known, epoch = await recovery.read_installation(connection)
         if is_known and not is_forced:
             if as_json:

@@ -6,7 +6,8 @@ may run, since applying an event twice changes nothing. It can be interrupted an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,20 +48,30 @@ async def read_installation(connection: Connection) -> tuple[bool, int]:
     return bool(row[0]), int(row[1])
 
 
+@asynccontextmanager
+async def alone(connection: Connection, progress: Callable[[str], None] = lambda _: None) -> AsyncIterator[None]:
+    """One recovery at a time. Whoever comes second waits, and asks afterwards whether anything is left to do."""
+    row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])).fetchone()
+    if row is None or not row[0]:
+        progress("another recovery is under way: waiting for its end")
+        await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+
+
 async def recover(
     connection: Connection, settings: Settings, progress: Callable[[str], None] = lambda _: None
 ) -> Recovered:
-    """Bring everything back and begin a new epoch. Raises Transient without Kafka, Misplaced for another topic."""
-    await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
-    try:
-        await connection.execute(SQL["stop_sending"])
-        events, rows = await _apply_events(connection, settings, progress)
-        unknown = await _declare_released(connection, settings, progress)
-        row = await (await connection.execute(SQL["begin_epoch"])).fetchone()
-        assert row is not None
-        return Recovered(events, rows, unknown, int(row[0]))
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+    """Bring everything back and begin a new epoch, `alone`. Raises Transient without Kafka, Misplaced."""
+    await connection.execute(SQL["stop_sending"])
+    events, rows = await _apply_events(connection, settings, progress)
+    unknown = await _declare_released(connection, settings, progress)
+    row = await (await connection.execute(SQL["begin_epoch"])).fetchone()
+    assert row is not None
+    return Recovered(events, rows, unknown, int(row[0]))
 
 
 async def _apply_events(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -143,6 +144,26 @@ async def test_what_makes_our_code_raise_keeps_nobody_from_recovering(world: Wor
     await went_back(world)
     assert await recover(settings, is_forced=False, as_json=False) == 0
     assert await statuses(world, job) == [("sent", 1)]
+
+
+async def test_two_at_once_recover_once(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second would stop sending again, and declare unknown what the new epoch has released."""
+    await went_back(world)
+    declare, second_waits = recovery._declare_released, asyncio.Event()
+
+    async def slowly(*arguments: Any) -> int:
+        await asyncio.wait_for(second_waits.wait(), 30)
+        return await declare(*arguments)
+
+    monkeypatch.setattr(recovery, "_declare_released", slowly)
+    both = [asyncio.create_task(recover(settings, is_forced=False, as_json=True)) for _ in range(2)]
+    await world.wait_for_blocked("campaigns-recover")
+    second_waits.set()
+    assert await asyncio.gather(*both) == [0, 0]
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted((each["needed"], each["epoch"]) for each in said) == [(False, 2), (True, 2)]
 
 
 async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(

@@ -65,7 +65,7 @@ def _run(found: World, seconds: float, seed: int) -> dict[str, object]:
         while time.monotonic() < end:
             _one(found, underway, dice, tally, end)
         try:
-            result = underway.finish(time.time())
+            result = underway.finish(time.time(), from_topic=True)
         except AssertionError as failed:
             return {"verdict": "differs", "seed": seed, "failures": [*tally.failures, str(failed)]}
     return _conclude(found, result, tally, healing, seed)

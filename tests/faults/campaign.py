@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import httpx
 
@@ -20,6 +23,8 @@ WARM_S = 30.0
 RECOVERY_DEADLINE_S = 180.0
 """Tells what is stuck from what is slow: on two cores that others use too, a broker alone may take half a minute."""
 REST_DEADLINE_S = 120.0
+PROOF_DEADLINE_S = 300.0
+CAMPAIGNS = Path(sys.executable).with_name("campaigns")
 COHORT = 20
 """Recovery is shown by so many messages claimed after the end of the fault whose delivery is in their rows."""
 
@@ -117,13 +122,14 @@ class Underway:
         eventually(recovered, "messages claimed after the fault are delivered", RECOVERY_DEADLINE_S)
         return time.time() - since
 
-    def finish(self, since: float, recovery_s: float | None = None) -> Result:
-        """Recover, add no more people, come to rest, and judge."""
+    def finish(self, since: float, recovery_s: float | None = None, *, from_topic: bool = False) -> Result:
+        """Recover, add no more people, come to rest, and judge. The product's own proof must come to the same."""
         recovery = self.recovery_s(since) if recovery_s is None else recovery_s
         self.load.stop()
         stopped = time.monotonic()
         trouble = (*self._rest(), *self._bugs())
         rest_s = time.monotonic() - stopped
+        trouble += self._unproven(*(["--from-topic"] if from_topic else []))
         with self.world.connect() as connection:
             entries = _entries(self.world, self._ledger_from)
             judged = judge_campaign(
@@ -145,6 +151,21 @@ class Underway:
         """Processes that ended in a way that no fault explains: a bug of ours (70), or a crash of a library."""
         ended = [event for event in self.world.events[self._events_from :] if event.what == "ended"]
         return [f"{event.name} ended with {event.code}" for event in ended if event.code not in EXPLAINED]
+
+    def _unproven(self, *more: str) -> tuple[str, ...]:
+        """What `campaigns verify` finds wrong, in its own words."""
+        done = subprocess.run(
+            [CAMPAIGNS, "verify", "--campaign", self.id, "--json", *more],
+            env=self.world.environment,
+            cwd=self.world.folder,
+            capture_output=True,
+            text=True,
+            timeout=PROOF_DEADLINE_S,
+            check=False,
+        )
+        if done.returncode == 0:
+            return ()
+        return (f"campaigns verify ended with {done.returncode}: {done.stdout[:2000]} {done.stderr[-1000:]}",)
 
     def _stats(self) -> dict[str, object]:
         def asked() -> dict[str, object] | None:

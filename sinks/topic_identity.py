@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from runtime.kafka import client_config, consumer_config
@@ -14,6 +14,7 @@ from schemas.topics import Topic
 from sinks.offsets import TopicIdentity
 
 TIMEOUT_S = 15.0
+_NO_SUCH_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - its name
 
 
 async def identify(settings: Settings, topic: Topic, timeout_s: float = TIMEOUT_S) -> TopicIdentity:
@@ -32,9 +33,12 @@ def _identify(settings: Settings, name: str, timeout_s: float) -> TopicIdentity:
         cluster = admin.describe_cluster(request_timeout=timeout_s).result(timeout_s)
         topics = admin.describe_topics(TopicCollection([name]), request_timeout=timeout_s)
         topic_id = topics[name].result(timeout_s).topic_id
-    except (KafkaException, TimeoutError) as error:
-        said = str(error) or "no answer"
-        raise Transient(f"topic {name}: {said}; `campaigns topics apply` creates topics") from error
+    except TimeoutError as error:
+        raise Transient(f"topic {name}: Kafka does not answer") from error
+    except KafkaException as error:
+        cause = error.args[0]
+        step = "; `campaigns topics apply` creates topics" if cause.code() in _NO_SUCH_TOPIC else ""
+        raise Transient(f"topic {name}: {cause.str()}{step}") from error
     return TopicIdentity(cluster.cluster_id, name, str(topic_id))
 
 

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from runtime.process import Transient
 from runtime.settings import Settings, read_settings
-from sinks import topic_scan
+from schemas.topics import Topic
+from sinks import topic_identity, topic_scan
+from sinks.topic_identity import identify
 from sinks.topic_scan import WrongBound, find_asked, find_ranges, parse_bound, scan
 
 MIB = 1024 * 1024
@@ -118,3 +120,27 @@ async def test_a_batch_is_bounded_by_its_bytes(settings: Settings, monkeypatch: 
 async def test_a_batch_is_bounded_by_its_records(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Played, "records", (record(offset, b"x") for offset in range(2500)))
     assert [len(batch) async for batch in scan(settings, "t", {0: (0, 2500)})] == [2000, 500]
+
+
+@pytest.mark.parametrize(
+    ("error", "says_how"),
+    [
+        (TimeoutError(), False),
+        (KafkaException(KafkaError(KafkaError._TRANSPORT)), False),  # noqa: SLF001 - librdkafka's name for it
+        (KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)), True),
+    ],
+)
+async def test_only_a_topic_that_is_not_there_is_to_be_created(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, says_how: bool
+) -> None:
+    class Away:
+        def __init__(self, _config: dict[str, Any]) -> None:
+            pass
+
+        def describe_cluster(self, request_timeout: float) -> Any:
+            raise error
+
+    monkeypatch.setattr(topic_identity, "AdminClient", Away)
+    with pytest.raises(Transient) as raised:
+        await identify(settings, Topic.RECIPIENT_EVENTS)
+    assert ("topics apply" in str(raised.value)) is says_how

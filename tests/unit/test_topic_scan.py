@@ -126,7 +126,7 @@ async def test_a_batch_is_bounded_by_its_records(settings: Settings, monkeypatch
     ("error", "says_how"),
     [
         (TimeoutError(), False),
-        (KafkaException(KafkaError(KafkaError._TRANSPORT)), False),  # noqa: SLF001 - librdkafka's name for it
+        (KafkaException(KafkaError(KafkaError._TRANSPORT)), False),
         (KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)), True),
     ],
 )

@@ -19,7 +19,8 @@ import structlog
 from runtime.settings import Settings
 
 _WAMID = re.compile(r"wamid\.[A-Za-z0-9+/=_-]+")
-_PHONE = re.compile(r"(?<![\w.:-])\+?[1-9]\d{9,14}(?![\w:-])")
+# Not a part of a time, of an address with a port, or of a uuid; a colon of JSON or of a sentence may stand beside it.
+_PHONE = re.compile(r"(?<![\w.-])(?<!\d:)\+?[1-9]\d{9,14}(?![\w-]|:\d)")
 
 # Faust and aiokafka repeat themselves in an outage (65 lines a second): a line a second is enough of each.
 _CHATTY = ("aiokafka", "faust", "mode")

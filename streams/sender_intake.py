@@ -200,7 +200,7 @@ class Intake:
                 trace = None if isinstance(error, Malformed) else error
                 _log.error("job dead-lettered", reason=reason, error=str(error), offset=record.offset, exc_info=trace)
                 metrics.DEAD_LETTERS.labels(STAGE, reason).inc()
-                said = mask_text(f"{type(error).__name__}: {error}")
+                said = mask_text(str(error) if trace is None else f"{type(error).__name__}: {error}")
                 letter = DeadLetter(STAGE, reason, self._jobs_topic, record.partition, record.offset, error=said)
                 dead.append((dead_letters_of(self._jobs_topic), record.key, record.value, letter.headers(PRODUCER)))
                 continue

@@ -214,6 +214,7 @@ async def test_a_malformed_job_is_dead_lettered_and_its_neighbours_are_sent(benc
     assert [record[2] for record in dead] == [b'{"v":1}', None]
     letter = read_headers(dead[0][3])
     assert (letter.stage, letter.reason) == ("sender", "malformed")
+    assert letter.error.startswith("SendJob: campaign_id: missing"), "as every stage says it"
     assert (letter.origin_partition, letter.origin_offset) == (3, 17)
 
 

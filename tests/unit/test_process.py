@@ -96,6 +96,16 @@ def test_what_a_library_leaves_in_the_loop_does_not_hold_the_process(code: int, 
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("text", ['{{"wa_id":{}}}', "to:{}", "{}: not allowed", "tel:+{}", "'{}'", "phone={}."])
+def test_a_number_is_masked_whatever_stands_beside_it(text: str) -> None:
+    assert PHONE not in mask_text(text.format(PHONE))
+
+
+@pytest.mark.parametrize("text", ["0:1767225605000", "127.0.0.1:5218900000", "550e8400-e29b-41d4-a716-446655440000"])
+def test_what_is_no_number_is_shown(text: str) -> None:
+    assert mask_text(text) == text
+
+
 def test_masks_keep_enough_to_recognise_and_no_more() -> None:
     assert mask_phone(PHONE) == "*********51"
     assert mask_phone("+" + PHONE) == "*********51"

@@ -100,6 +100,7 @@ async def accept_topic(
             "topic": identity.topic, "cluster_id": identity.cluster_id, "topic_id": identity.topic_id,
             "partitions": plain(sorted(available)),
             "lows": plain(available[partition][0] for partition in sorted(available)),
+            "highs": plain(available[partition][1] for partition in sorted(available)),
         },
     )  # fmt: skip
 

@@ -18,12 +18,16 @@ SELECT advance_sink_offset(%(topic)s, p, %(cluster_id)s, %(topic_id)s, expected,
 FROM unnest(%(partitions)s::integer[], %(expected)s::bigint[], %(next)s::bigint[]) AS moves (p, expected, next)
 
 -- name: accept_topic
--- Declares the topic as it is now to be the one, from its beginning. Where it is another one, what rows know from before is not in it.
+-- Declares the topic as it is now to be the one, from its beginning. Where it is another one, or has lost its end, it does not hold all
+-- that rows know from before.
 INSERT INTO sink_offsets AS known (topic, topic_partition, cluster_id, topic_id, next_offset)
 SELECT %(topic)s, p, %(cluster_id)s, %(topic_id)s, low
 FROM unnest(%(partitions)s::integer[], %(lows)s::bigint[]) AS accepted (p, low)
 ON CONFLICT (topic, topic_partition) DO UPDATE SET
     cluster_id = excluded.cluster_id, topic_id = excluded.topic_id, next_offset = excluded.next_offset,
     updated_at = clock_timestamp(),
-    accepted_at = CASE WHEN (known.cluster_id, known.topic_id) = (excluded.cluster_id, excluded.topic_id)
+    accepted_at = CASE
+        WHEN (known.cluster_id, known.topic_id) = (excluded.cluster_id, excluded.topic_id) AND known.next_offset <= (
+            SELECT high FROM unnest(%(partitions)s::integer[], %(highs)s::bigint[]) AS ends (p, high)
+            WHERE p = known.topic_partition)
         THEN known.accepted_at ELSE clock_timestamp() END

@@ -241,6 +241,20 @@ async def test_comparing_and_rebuilding_go_on_while_a_replay_does(world: EventWo
     assert await world.rows("SELECT DISTINCT status FROM campaign_recipients") == [("read",)]
 
 
+async def test_what_a_topic_has_lost_at_its_end_is_left_in_the_rows(world: EventWorld) -> None:
+    [person] = await world.people(1)
+    await tell(world, world.event(person, EventKind.SENT))
+    await world.run("UPDATE campaign_recipients SET replied_at = sent_at")  # as an event said that the broker has lost
+    await accept_topic(world.settings)
+    assert (await world.one("SELECT count(accepted_at) FROM sink_offsets")) == 0, "nothing was lost yet"
+    await world.run("UPDATE sink_offsets SET next_offset = 9 WHERE topic_partition = 0")
+    await accept_topic(world.settings)
+    async with world.sinks():
+        await world.applied(1)
+    found = await compare(world)
+    assert (found.outside_retention, found.differs) == (1, 0)
+
+
 async def test_rows_from_before_a_topic_was_accepted_are_left_alone(world: EventWorld) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
     await made_anew(world, world.events)

@@ -91,7 +91,9 @@ def _tell(wish: Wish, found: Rebuilt) -> None:
         print(as_line(change))
     if len(found.changes) > LINES_MAX:
         print(f"… and {found.differs - LINES_MAX} more (--json shows up to 10,000)")
-    left = f"; {found.outside_retention} left as they are: their events may be deleted" if found.outside_retention else ""
+    left = (
+        f"; {found.outside_retention} left as they are: their events may be deleted" if found.outside_retention else ""
+    )
     left += f"; {found.waiting} with an answer on its way" if found.waiting else ""
     done = f"{found.rows_swapped} put right" if wish.is_applied else "--apply puts them right"
     print(f"{found.records} records; {found.differs} row(s) differ from the topic, {done}{left}")

@@ -10,6 +10,7 @@ from api.services import Services
 from runtime.http import serve
 from runtime.kafka import AsyncPublisher
 from runtime.settings import Settings, WrongSettings
+from runtime.watchdog import watched_loop
 from sinks import database
 
 POOL_SIZE = 8
@@ -25,7 +26,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         async with database.pool(url, application_name="campaigns-api", size=POOL_SIZE, session=SESSION) as pool:
             app = make_app(Services(settings, pool, publisher))
-            await serve(app, settings.api_host, settings.api_port, stop)
+            async with watched_loop(settings, "api"):
+                await serve(app, settings.api_host, settings.api_port, stop)
     finally:
         await publisher.close()
 

@@ -15,6 +15,7 @@ from runtime.http import serve
 from runtime.kafka import AsyncPublisher
 from runtime.process import Transient
 from runtime.settings import Settings, WrongSettings
+from runtime.watchdog import watched_loop
 from schemas.topics import Topic
 
 BODY_TIMEOUT_S = 20.0
@@ -50,7 +51,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     ending = asyncio.Event()
     waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
     try:
-        await serve(IngressApp(doors), settings.ingress_host, settings.ingress_port, ending, interface="asginl")
+        async with watched_loop(settings, "ingress"):
+            await serve(IngressApp(doors), settings.ingress_host, settings.ingress_port, ending, interface="asginl")
     finally:
         for wait in waits:
             wait.cancel()

@@ -24,6 +24,7 @@ MESSAGE_TIMEOUT_MS = 60_000
 PUBLISH_TIMEOUT_S = 90.0
 """Above the message timeout: by then librdkafka has answered every record."""
 
+ANSWER_TIMEOUT_S = 5.0
 QUEUE_FULL_PAUSE_S = 0.005
 _POLL_S = 0.1
 
@@ -100,6 +101,19 @@ def consumer_config(settings: Settings, group: str, **changed: Any) -> dict[str,
 
 def _dotted(changed: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("_", "."): value for name, value in changed.items()}
+
+
+def answering(settings: Settings, timeout_s: float = ANSWER_TIMEOUT_S) -> Callable[[], bool]:
+    """A question for a watchdog: whether a broker answers a fresh connection. It blocks."""
+
+    def answers() -> bool:
+        try:
+            Producer(client_config(settings)).list_topics(timeout=timeout_s)
+        except KafkaException:
+            return False
+        return True
+
+    return answers
 
 
 class AsyncPublisher:

@@ -1,16 +1,19 @@
 """Ends a process that lives but no longer works, so that the supervisor starts a fresh one.
 
 `Watchdog` watches a consumer: lag, no movement, and dependencies that answer. `Pulse` watches a loop that should come
-round. Both are threads, because what they watch may be the event loop. A dependency that is away is no stall: it resets
+round, and `watched_loop` gives an event loop that has none a round of its own. All are threads, because what they watch
+may be the event loop. A dependency that is away is no stall: it resets
 the clocks. So is a machine that slept, or a process that was frozen: only time in which the watcher itself ran counts.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -187,6 +190,29 @@ class Pulse:
             elif not self._stopping.is_set():
                 _tell(self._stage, "stalled: no round", looks * interval_s)
                 self._end(EXIT_TRANSIENT)
+
+
+@asynccontextmanager
+async def watched_loop(settings: Settings, stage: str, end: Callable[[int], object] = os._exit) -> AsyncIterator[None]:
+    """While the body runs, an event loop that stands still ends the process with 75: it would answer nobody.
+
+    No dependency is asked: waiting for one never holds a loop.
+    """
+    beats = Beats()
+    pulse = Pulse(settings, stage, beats, always, end)
+    beating = asyncio.create_task(_beat(beats, settings.stall_limit_s / LOOKS_PER_LIMIT / 2))
+    pulse.start()
+    try:
+        yield
+    finally:
+        pulse.stop()
+        beating.cancel()
+
+
+async def _beat(beats: Beats, every_s: float) -> None:
+    while True:
+        beats.beat()
+        await asyncio.sleep(every_s)
 
 
 def _tell(stage: str, said: str, stalled_s: float) -> None:

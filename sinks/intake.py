@@ -31,6 +31,13 @@ COMMIT_AGAIN_S = 5.0
 """A commit may be lost in a rebalance, and a partition may come with an offset that Kafka was never told: without new
 records it would show a lag for ever."""
 WATERMARK_TIMEOUT_S = 10.0
+WATERMARK_PAUSE_S = 0.2
+NOT_READY = frozenset({
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+})  # fmt: skip
+"""What a broker says of a partition that was just created, or whose leader has just changed."""
 CLOSE_TIMEOUT_S = 15.0
 
 Watermarks = dict[int, tuple[int, int]]
@@ -165,8 +172,17 @@ class Intake:
         log.info("partitions revoked", partitions=sorted(p.partition for p in partitions))
 
     def _watermarks(self, consumer: Any, partition: TopicPartition) -> tuple[int, int]:
-        low, high = consumer.get_watermark_offsets(partition, timeout=WATERMARK_TIMEOUT_S)
-        return low, high
+        """Low and high. Raises KafkaException where no leader says them in time."""
+        deadline = time.monotonic() + WATERMARK_TIMEOUT_S
+        while True:
+            try:
+                low, high = consumer.get_watermark_offsets(partition, timeout=WATERMARK_TIMEOUT_S)
+            except KafkaException as error:
+                if error.args[0].code() not in NOT_READY or time.monotonic() > deadline:
+                    raise
+                time.sleep(WATERMARK_PAUSE_S)
+            else:
+                return low, high
 
     def _commit(self, *, wait: bool = False) -> None:
         now = time.monotonic()

@@ -12,9 +12,10 @@ import time
 import structlog
 
 from domain.backoff import exponential
-from runtime import metrics
+from runtime import kafka, metrics
 from runtime.settings import Settings
-from sinks import stats
+from runtime.watchdog import Beats, Pulse
+from sinks import database, stats
 from sinks.database import Connection, connect, is_transient
 from sinks.parked import forget_parked
 from sinks.snapshots import NotPublished, SnapshotPublisher
@@ -34,30 +35,43 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Publish until `stop`."""
+    is_kafka_there, is_postgres_there = kafka.answering(settings), database.answering(settings)
+    beats = Beats()
+    pulse = Pulse(settings, "stats", beats, lambda: is_kafka_there() and is_postgres_there())
+    pulse.start()
+    try:
+        await _publish(settings, stop, beats)
+    finally:
+        pulse.stop()
+
+
+async def _publish(settings: Settings, stop: asyncio.Event, beats: Beats) -> None:
     tries = 0
     while not stop.is_set():
         try:
             connection = await _connect(settings)
             tries = 0
             async with connection:
-                if await _is_leader(connection, stop):
-                    await _lead(settings, connection, stop)
+                if await _is_leader(connection, stop, beats):
+                    await _lead(settings, connection, stop, beats)
         except Exception as error:
             if not (is_transient(error) or isinstance(error, NotPublished)):
                 raise
             tries += 1
+            beats.beat()
             metrics.RETRIES.labels("stats").inc()
             log.warning("trying again", error=str(error), tries=tries)
             await _pause(stop, exponential(tries, base_s=0.2, cap_s=5.0))
 
 
-async def _lead(settings: Settings, connection: Connection, stop: asyncio.Event) -> None:
+async def _lead(settings: Settings, connection: Connection, stop: asyncio.Event, beats: Beats) -> None:
     publisher = SnapshotPublisher(settings)
     await publisher.open()
     log.info("publishing stats")
     forgotten_at = 0.0
     try:
         while not stop.is_set():
+            beats.beat()
             published = await publish_once(connection, publisher)
             if time.monotonic() - forgotten_at > FORGET_EVERY_S:
                 forgotten_at = time.monotonic()
@@ -83,9 +97,10 @@ async def _connect(settings: Settings) -> Connection:
     return await connect(url, application_name="campaigns-stats", session=SESSION)
 
 
-async def _is_leader(connection: Connection, stop: asyncio.Event) -> bool:
+async def _is_leader(connection: Connection, stop: asyncio.Event, beats: Beats) -> bool:
     """Wait for the lock; False at the stop."""
     while not stop.is_set():
+        beats.beat()
         cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])
         row = await cursor.fetchone()
         if row and row[0]:

@@ -27,6 +27,8 @@ from runtime.topics import require_topic
 from runtime.watchdog import Answers, Beats, Watchdog, always
 from streams.faust_credentials import credentials
 
+START_LIMIT_S = 60.0
+"""A start that hangs for longer ends the process: a broker that came back meanwhile may answer a fresh one."""
 START_PATIENCE_S = 3.0
 """For a start in which a stop comes."""
 STOP_DEADLINE_S = 12.0
@@ -170,16 +172,19 @@ class Batches:
 async def _start(app: Any, settings: Settings, topic: str, stop: asyncio.Event) -> None:
     """Start where there is something to consume: Faust would wait in silence for a topic that nobody made.
 
-    It also waits without an end for a broker that goes away meanwhile, so a stop must not wait for the start.
+    It also waits without an end for a broker that goes away meanwhile, so neither a stop nor a restart waits for it.
     """
     await asyncio.to_thread(require_topic, settings, topic)
     starting = asyncio.ensure_future(app.start())
     stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({starting, stopping}, timeout=START_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     await asyncio.wait({starting}, timeout=START_PATIENCE_S)  # a start that ends soon can be stopped in order
     if not starting.done():
-        raise Transient("told to stop before it could start")
+        said = (
+            "told to stop before it could start" if stop.is_set() else f"could not start within {START_LIMIT_S:.0f} s"
+        )
+        raise Transient(said)
     try:
         starting.result()
     except KafkaError as error:

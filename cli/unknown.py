@@ -20,11 +20,11 @@ from cli.processes import EXIT_USAGE
 from cli.terminal import printable
 from runtime.kafka import PublishFailed
 from runtime.logs import mask_phone
-from runtime.process import EXIT_OK
+from runtime.process import EXIT_OK, Transient
 from runtime.settings import Settings, read_settings
 from schemas.events import EventKind
-from sinks import unknowns
-from sinks.database import connect
+from sinks import standing, unknowns
+from sinks.database import Connection, connect
 
 EXIT_REFUSED = 1
 APPLICATION = "campaigns-unknown"
@@ -87,6 +87,8 @@ async def act(settings: Settings, kind: EventKind, wish: Wish) -> int:
             _say("waiting until everything that was received has been applied")
             if (refusal := await unknowns.behind(connection, settings)) is not None:
                 return _refused(refusal, wish)
+        if is_repeated and not wish.is_forced:
+            await _warn_of_dead_letters(connection, settings)
         unknown, total = await unknowns.find(connection, campaign=wish.campaign, ids=wish.ids or None)
     if others := set(wish.ids) - {each.recipient_id for each in unknown}:
         _say(f"{len(others)} of those named are not unknown (any more): left as they are")
@@ -108,6 +110,16 @@ async def act(settings: Settings, kind: EventKind, wish: Wish) -> int:
         _say("Kafka has not acknowledged it. It may count all the same; saying it again is harmless")
         raise
     return _done(kind, found, said, total, wish)
+
+
+async def _warn_of_dead_letters(connection: Connection, settings: Settings) -> None:
+    """What was set aside was passed, so it is no lag: yet it may hold the answer."""
+    try:
+        count = await standing.count_dead_answers(connection, settings)
+    except Transient:
+        return
+    if count:
+        _say(f"{count} dead letter(s) wait, and an answer may be among them: campaigns dead-letters list")
 
 
 def _nobody(asked_before: int) -> unknowns.Refusal:

@@ -67,6 +67,8 @@ class DeadLetterLimit:
         if dead:
             self._counted.append((now_s, dead))
             self._sum += dead
+        if not items:
+            return
         self._last.append((dead, items))
         self._last_dead += dead
         self._last_items += items

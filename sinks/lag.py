@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Self, TypeVar
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from runtime.kafka import client_config, consumer_config
@@ -77,7 +77,7 @@ class Broker:
     def committed(self, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         """The committed offset of each partition that has one; `group` without prefix."""
         places = [_at(topic, p) for p in partitions]
-        return self._asked(lambda: self._committed(self._settings.group(group), places)) if places else {}
+        return self._asked(lambda: self._committed(group, places)) if places else {}
 
     def members(self, groups: Iterable[str]) -> dict[str, int]:
         """How many members each group has; none where there is no such group."""
@@ -144,9 +144,14 @@ class Broker:
         return found
 
     def _committed(self, group: str, places: list[TopicPartition]) -> dict[int, int]:
-        asked = ConsumerGroupTopicPartitions(group, places)
-        futures = self._admin.list_consumer_group_offsets([asked], request_timeout=self._timeout_s)
-        found = futures[group].result(self._timeout_s).topic_partitions
+        """Asked by a consumer that never joins: the admin client's request crashes where a coordinator is not ready."""
+        config = consumer_config(self._settings, group)
+        config.pop("group.instance.id", None)
+        asking = Consumer(config)
+        try:
+            found = asking.committed(places, timeout=self._timeout_s)
+        finally:
+            asking.close()
         return {each.partition: each.offset for each in found if each.offset >= 0}
 
     def _members(self, group: str) -> int:

@@ -6,7 +6,7 @@ It collects; what of it is well, and what to do about the rest, is decided where
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -141,7 +141,17 @@ async def read_kafka(settings: Settings, sink_positions: Mapping[int, int] | Non
 
 async def without_dealt_with(connection: Connection, kafka: KafkaStanding) -> KafkaStanding:
     """The same, dead letters that were redriven or dropped left out: only Postgres remembers them."""
-    kept = [(each.topic_id, p, low, high) for each in kafka.dead.values() for p, (low, high) in each.kept.items()]
+    return replace(kafka, dead=await _dealt_with(connection, kafka.dead))
+
+
+async def count_dead_answers(connection: Connection, settings: Settings) -> int:
+    """Dead letters that nobody has dealt with, and that may hold an answer of Meta's. Raises Transient."""
+    dead = await asyncio.to_thread(_read_dead, settings, (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS))
+    return sum(each.waiting for each in (await _dealt_with(connection, dead)).values())
+
+
+async def _dealt_with(connection: Connection, dead: Mapping[str, DeadTopic]) -> Mapping[str, DeadTopic]:
+    kept = [(each.topic_id, p, low, high) for each in dead.values() for p, (low, high) in each.kept.items()]
     values = {
         "topic_ids": [topic_id for topic_id, _, _, _ in kept],
         "partitions": [partition for _, partition, _, _ in kept],
@@ -150,15 +160,23 @@ async def without_dealt_with(connection: Connection, kafka: KafkaStanding) -> Ka
     }
     rows = await (await connection.execute(DEAD_LETTERS_SQL["count_acts"], values)).fetchall()
     acts = {row[0]: int(row[1]) for row in rows}
-    dead = {topic: replace(each, dealt_with=acts.get(each.topic_id, 0)) for topic, each in kafka.dead.items()}
-    return replace(kafka, dead=dead)
+    return {topic: replace(each, dealt_with=acts.get(each.topic_id, 0)) for topic, each in dead.items()}
+
+
+def _read_dead(settings: Settings, topics: Iterable[Topic]) -> Mapping[str, DeadTopic]:
+    ids = dead_topics(settings)
+    with Broker(settings) as broker:
+        return {
+            topic.value: DeadTopic(
+                ids.get(settings.topic(topic.dead), ""), broker.watermarks(settings.topic(topic.dead))
+            )
+            for topic in topics
+        }
 
 
 def _read_kafka(settings: Settings, sink_positions: Mapping[int, int] | None) -> KafkaStanding:
     with Broker(settings) as broker:
         marks = {topic: broker.watermarks(settings.topic(topic)) for topic in Topic}
-        dead_marks = {topic: broker.watermarks(settings.topic(topic.dead)) for topic in Topic}
-        ids = dead_topics(settings)
         lags: dict[str, Lag] = {}
         for stage, topic in STAGES.items():
             name = settings.topic(topic)
@@ -173,10 +191,7 @@ def _read_kafka(settings: Settings, sink_positions: Mapping[int, int] | None) ->
             lags=lags,
             last_webhook_at=_last(broker, settings.topic(Topic.WEBHOOKS_RAW), marks[Topic.WEBHOOKS_RAW]),
             last_event_at=_last(broker, settings.topic(Topic.RECIPIENT_EVENTS), marks[Topic.RECIPIENT_EVENTS]),
-            dead={
-                topic.value: DeadTopic(ids.get(settings.topic(topic.dead), ""), found)
-                for topic, found in dead_marks.items()
-            },
+            dead=_read_dead(settings, Topic),
             missing_topics=tuple(topic.value for topic in Topic if not marks[topic]),
         )
 

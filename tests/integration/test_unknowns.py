@@ -103,6 +103,18 @@ async def test_without_yes_nothing_is_done_but_a_warning(world: Operated, capsys
     assert await asyncio.to_thread(world.events) == []
 
 
+async def test_a_warning_says_that_dead_letters_may_hold_the_answer(
+    world: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (job,) = await world.unknown(1)
+    assert await act(world.settings, EventKind.RETRY, wish(job, sure=False)) == EXIT_USAGE
+    assert "dead letter" not in capsys.readouterr().err
+    dead = world.settings.topic("recipient.events.dead")
+    await asyncio.to_thread(put, world.settings.kafka_bootstrap_servers, dead, [(b"x", b"x")] * 2)
+    assert await act(world.settings, EventKind.RETRY, wish(job, sure=False)) == EXIT_USAGE
+    assert "2 dead letter(s) wait, and an answer may be among them" in capsys.readouterr().err
+
+
 async def test_a_young_unknown_is_not_repeated_unless_forced(world: Operated) -> None:
     (job,) = await world.unknown(1, minutes=14)
     assert await act(world.settings, EventKind.RETRY, wish(job)) == EXIT_REFUSED

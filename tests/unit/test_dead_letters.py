@@ -58,6 +58,13 @@ def test_slow_and_steady_is_too_much_as_well() -> None:
         limit.require(99 * 60.0, 10, 10)
 
 
+def test_batches_without_items_are_not_remembered() -> None:
+    limit = DeadLetterLimit(10)
+    for _ in range(100):
+        limit.add(0.0, 0, 0)
+    assert len(limit._last) == 0
+
+
 def test_a_share_is_of_the_last_items() -> None:
     limit = DeadLetterLimit(100_000)
     limit.add(0.0, 0, 50_000)

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -92,12 +93,16 @@ def an_intake(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> Intake:
     return Intake(SETTINGS, "sink", "recipient.events", no_positions)
 
 
-def serving(how: str) -> subprocess.Popen[str]:
+@contextmanager
+def serving(how: str) -> Iterator[subprocess.Popen[str]]:
     argv = [sys.executable, "-c", SERVING, how]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "serving\n"
-    return process
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "serving\n"
+            yield process
+        finally:
+            process.kill()
 
 
 async def test_a_sink_that_is_fenced_asks_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,9 +105,9 @@ def freeze_claimed(world: World, underway: Underway) -> tuple[Struck, set[Held]]
             world.signal(name, signal.SIGSTOP)
         stopped_at = time.time()
         proxy.mend()
-        passed(ANSWERS_LATE_BY_S)  # what was written before the stop arrives
-        claimed = underway.open_claims() - underway.posted()
-        passed(FROZEN_S if claimed else 0.0)
+        claimed = underway.open_claims()
+        passed(FROZEN_S)
+        claimed -= underway.posted()  # by now, what was written before the stop has arrived
         for name in senders:
             world.signal(name, signal.SIGCONT)
         underway.frozen.append(Span(stopped_at, time.time()))

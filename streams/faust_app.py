@@ -100,7 +100,8 @@ async def consume(
     watchdog = Watchdog(
         settings, consumption.stage, consumption.topic, lambda: _assigned(app), beats=beats, answers=answers
     )
-    await _start(app, settings, consumption.topic, stop)
+    if not await _started(app, settings, consumption.topic, stop):
+        return
     logs.quiet_libraries()
     watchdog.start()
     try:
@@ -169,10 +170,11 @@ class Batches:
             return
 
 
-async def _start(app: Any, settings: Settings, topic: str, stop: asyncio.Event) -> None:
+async def _started(app: Any, settings: Settings, topic: str, stop: asyncio.Event) -> bool:
     """Start where there is something to consume: Faust would wait in silence for a topic that nobody made.
 
     It also waits without an end for a broker that goes away meanwhile, so neither a stop nor a restart waits for it.
+    False: told to stop before it had begun, so that nothing is in hand.
     """
     await asyncio.to_thread(require_topic, settings, topic)
     starting = asyncio.ensure_future(app.start())
@@ -181,14 +183,15 @@ async def _start(app: Any, settings: Settings, topic: str, stop: asyncio.Event) 
     stopping.cancel()
     await asyncio.wait({starting}, timeout=START_PATIENCE_S)  # a start that ends soon can be stopped in order
     if not starting.done():
-        said = (
-            "told to stop before it could start" if stop.is_set() else f"could not start within {START_LIMIT_S:.0f} s"
-        )
-        raise Transient(said)
+        if not stop.is_set():
+            raise Transient(f"could not start within {START_LIMIT_S:.0f} s")
+        structlog.get_logger("streams").info("told to stop before it could start")
+        return False
     try:
         starting.result()
     except KafkaError as error:
         raise Transient(f"Kafka: {type(error).__name__}") from None
+    return True
 
 
 def _app(settings: Settings, consumption: Consumption) -> Any:

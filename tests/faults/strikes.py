@@ -67,7 +67,7 @@ def stop_all(world: World, underway: Underway, kind: str) -> Struck:
         before = len(world.events)
         world.supervisor.restart(name)
         ended = [event for event in world.events[before:] if event.name == name and event.what == "ended"]
-        assert [event.code for event in ended] == [0], f"{name} ended with {ended}"
+        assert [event.code for event in ended] == [0], f"{name} ended with {ended}:\n{world.log(name)[-2000:]}"
     return Struck(struck_at, in_flight)
 
 

@@ -4,6 +4,7 @@ python stack_parent.py throw-away|PATH  return|raise|wait
 """
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import psutil
 
 from stack.embedded import embedded_stack
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests in the background has it ignored
 
 
 def main() -> None:

@@ -283,4 +283,4 @@ async def test_a_start_that_hangs_ends_for_a_restart(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(faust_app, "require_topic", lambda *_: None)
     async with asyncio.timeout(DEADLINE_S):
         with pytest.raises(Transient, match="could not start"):
-            await faust_app._start(Hanging(), SETTINGS, "t", asyncio.Event())
+            await faust_app._started(Hanging(), SETTINGS, "t", asyncio.Event())

@@ -98,13 +98,16 @@ def freeze_claimed(world: World, underway: Underway) -> tuple[Struck, set[Held]]
     senders = world.names("sender")
     claimed: set[Held] = set()
     proxy = world.dependencies["postgres"]
+    eventually(underway.open_claims, "senders claim", MIDDLE_DEADLINE_S)  # and are connected: late, that takes long
     for _ in range(CAUGHT_WITHIN):
         proxy.delay(ANSWERS_LATE_BY_S)
-        eventually(lambda: len(underway.open_claims()) >= LEAST_HELD, "attempts are claimed", MIDDLE_DEADLINE_S)
-        for name in senders:
-            world.signal(name, signal.SIGSTOP)
+        try:
+            eventually(lambda: len(underway.open_claims()) >= LEAST_HELD, "attempts are claimed", MIDDLE_DEADLINE_S)
+            for name in senders:
+                world.signal(name, signal.SIGSTOP)
+        finally:
+            proxy.mend()
         stopped_at = time.time()
-        proxy.mend()
         claimed = underway.open_claims()
         passed(FROZEN_S)
         claimed -= underway.posted()  # by now, what was written before the stop has arrived

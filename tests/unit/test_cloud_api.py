@@ -62,9 +62,13 @@ async def _serving(handler: Handler) -> AsyncIterator[Server]:
         await runner.cleanup()
 
 
+def _api(port: int, *, timeout_s: float = 5.0, **more: int) -> CloudApi:
+    url = f"http://127.0.0.1:{port}"
+    return CloudApi(url=url, version="v25.0", access_token=SecretStr("tok"), timeout_s=timeout_s, **more)
+
+
 async def _post(port: int, *, timeout_s: float = 5.0, job: SendJob | None = None) -> Outcome:
-    api = CloudApi(url=f"http://127.0.0.1:{port}", version="v25.0", access_token=SecretStr("tok"), timeout_s=timeout_s)
-    async with api:
+    async with _api(port, timeout_s=timeout_s) as api:
         return await api.post(job or _job(), "1.data")
 
 
@@ -131,13 +135,9 @@ async def test_a_reused_connection_that_is_cut_is_not_repeated_either() -> None:
             web.json_response({"messages": [{"id": "wamid.A"}]}) if len(server.requests) == 1 else await _cut(request)
         )
 
-    async with _serving(answer) as server:
-        api = CloudApi(
-            url=f"http://127.0.0.1:{server.port}", version="v25.0", access_token=SecretStr("tok"), timeout_s=5
-        )
-        async with api:
-            assert await api.post(_job(), "x") == Accepted("wamid.A")
-            assert await api.post(_job(), "x") == Unknown("disconnected")
+    async with _serving(answer) as server, _api(server.port) as api:
+        assert await api.post(_job(), "x") == Accepted("wamid.A")
+        assert await api.post(_job(), "x") == Unknown("disconnected")
     assert len(server.requests) == 2
 
 
@@ -178,16 +178,8 @@ async def test_as_many_posts_as_the_window_has_are_under_way_at_once() -> None:
         await all_here.wait()
         return web.json_response({"messages": [{"id": "wamid.A"}]})
 
-    async with _serving(answer) as server:
-        api = CloudApi(
-            url=f"http://127.0.0.1:{server.port}",
-            version="v25.0",
-            access_token=SecretStr("tok"),
-            timeout_s=10,
-            connections=220,
-        )
-        async with api:
-            said = await asyncio.gather(*(api.post(_job(), "x") for _ in range(220)))
+    async with _serving(answer) as server, _api(server.port, timeout_s=10, connections=220) as api:
+        said = await asyncio.gather(*(api.post(_job(), "x") for _ in range(220)))
     assert set(said) == {Accepted("wamid.A")}
 
 
@@ -200,21 +192,13 @@ async def test_who_gets_no_connection_in_time_is_surely_not_sent(monkeypatch: py
         await release.wait()
         return web.json_response({"messages": [{"id": "wamid.A"}]})
 
-    async with _serving(answer) as server:
-        api = CloudApi(
-            url=f"http://127.0.0.1:{server.port}",
-            version="v25.0",
-            access_token=SecretStr("tok"),
-            timeout_s=10,
-            connections=1,
-        )
-        async with api:
-            first = asyncio.create_task(api.post(_job(), "x"))
-            while not server.requests:  # noqa: ASYNC110 - until it holds the only connection
-                await asyncio.sleep(0.01)
-            assert await asyncio.wait_for(api.post(_job(), "x"), 5) == NotSent("connect_failed")
-            release.set()
-            assert await first == Accepted("wamid.A")
+    async with _serving(answer) as server, _api(server.port, timeout_s=10, connections=1) as api:
+        first = asyncio.create_task(api.post(_job(), "x"))
+        while not server.requests:  # noqa: ASYNC110 - until it holds the only connection
+            await asyncio.sleep(0.01)
+        assert await asyncio.wait_for(api.post(_job(), "x"), 5) == NotSent("connect_failed")
+        release.set()
+        assert await first == Accepted("wamid.A")
     assert len(server.requests) == 1
 
 

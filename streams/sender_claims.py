@@ -88,16 +88,18 @@ class Claims:
 
         Raises ClaimsUnreachable after a lease without an answer.
         """
-        token, issued_at = uuid4(), self._clock()
+        token = uuid4()
+        first_issued_at: list[float] = []
 
         async def once() -> dict[Key, Answer]:
             async with self._pool.connection() as connection:
+                first_issued_at.append(self._clock())
                 return await ledger.claim(connection, token, jobs, self._lease_s)
 
-        # issued_at stays that of the first try: a row that is read back was judged then.
         answers = await retrying("claim", once, give_up_after_s=self._lease_s, tried=self._progressed)
         claims = {key: Claim(key[0], key[1], token) for key in answers}
-        return Claimed(answers, claims, issued_at)
+        # That of the first try: a row that is read back was judged then.
+        return Claimed(answers, claims, first_issued_at[0])
 
     async def renew(self, claim: Claim) -> Renewed:
         """Renew one claim, together with whoever asks at the same time."""
@@ -107,6 +109,7 @@ class Claims:
         issued_at = self._clock()
         try:
             async with self._pool.connection() as connection:
+                issued_at = self._clock()  # the wait for a connection does not age the answer
                 answers = await ledger.renew(connection, claims, self._lease_s)
         except Exception as error:
             if not is_transient(error):

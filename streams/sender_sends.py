@@ -1,7 +1,7 @@
 """The life of one claimed attempt: permit, renewal, post, outcome. It ends with an outcome in the ledger, always.
 
-Before EVERY post the permit comes first and the renewal second, so that what the database said is at most a second
-old when the request leaves. A throttled message surely was not sent, so it goes again under the same attempt.
+Before EVERY post the permit comes first and the renewal second, so that what the database said is old by a second and a
+half at most when the request leaves. A throttled message surely was not sent, so it goes again under the same attempt.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ from streams.sender_outbox import Outbox
 
 FRESH_S = 1.0
 """A claim or renewal issued longer ago is renewed before a post."""
+RELIED_ON_S = 1.5
+"""A renewal answered so long after its issue still carries the post that asked for it: a stop holds within 2 s."""
+LATE_MAX_S = 30.0
+"""Where every answer comes later than that for so long, the message is deferred, and gives its slot to others."""
 THROTTLED_MAX_S = 60.0
 """A message that was throttled for longer is deferred, and gives its slot to others."""
 DEFERRAL_BASE_S, DEFERRAL_CAP_S = 60.0, 3600.0
@@ -89,6 +93,7 @@ class Sends:
         self._now = now
         self._progressed = progressed
         self._told_again_at: dict[int | None, float] = {}
+        self._told_late_at = -TOLD_EVERY_S
         self.draining = asyncio.Event()
         """Set at the stop: what waits for a throttle is deferred instead."""
 
@@ -100,7 +105,8 @@ class Sends:
         while True:
             permit = await self._permitted(job, claim, issued_at, pair_s)
             if permit is None:
-                await self._defer(job, claim, max(pair_s, self._gate.held_s(job.phone_number_id)))
+                rest_s = 0.0 if self.draining.is_set() else self._patience_s(job)
+                await self._defer(job, claim, max(rest_s, pair_s, self._gate.held_s(job.phone_number_id)))
                 return
             if isinstance(permit, Answer):
                 await self._stopped_before_post(job, claim, permit)
@@ -124,7 +130,8 @@ class Sends:
     async def _permitted(self, job: SendJob, claim: Claim, issued_at: float, pair_s: float) -> float | Answer | None:
         """Wait for the pair, then for the rate permit; then make sure that the claim is fresh.
 
-        Returns when the claim to rely on was issued, the answer that forbids the post, or None: the process stops.
+        Returns when the claim to rely on was issued, the answer that forbids the post, or None: it cannot be made sure
+        in time, or the process stops.
         """
         kept = await self._kept(claim, issued_at, pair_s, 0.0)
         while isinstance(kept, float):
@@ -137,8 +144,8 @@ class Sends:
     async def _kept(self, claim: Claim, issued_at: float, wait_s: float, drain_wait_s: float) -> float | Answer | None:
         """Wait, renewing the claim on the way: what surely was not sent must not outlive its lease and be `unknown`.
 
-        Returns when the claim was issued last, the answer that ended it, or None: the process stops, and has no time
-        for the rest of the wait.
+        Returns when the claim was issued last, the answer that ended it, or None: the process stops and has no time
+        for the rest of the wait, or Postgres answers too late.
         """
         while wait_s > 0:
             slice_s = min(wait_s, self._knobs.lease_s / 4)
@@ -150,14 +157,18 @@ class Sends:
             self._progressed()  # we wait on purpose: that is no stall
             if wait_s > 0:
                 kept = await self._fresh(claim, issued_at)
-                if isinstance(kept, Answer):
+                if not isinstance(kept, float):
                     return kept
                 issued_at = kept
         return issued_at
 
-    async def _fresh(self, claim: Claim, issued_at: float) -> float | Answer:
-        """When the claim that a post may rely on was issued; or the answer that forbids the post."""
+    async def _fresh(self, claim: Claim, issued_at: float) -> float | Answer | None:
+        """When the claim that a post may rely on was issued; the answer that forbids the post; None: answers come late.
+
+        A Postgres that answers, but too late to rely on, must not hold a slot for ever.
+        """
         lease_ends_at = issued_at + self._knobs.lease_s
+        late_since: float | None = None
         while self._clock() - issued_at > FRESH_S:
             if self._clock() >= lease_ends_at:
                 return Answer(Verdict.EXPIRED)
@@ -167,12 +178,25 @@ class Sends:
             self._progressed()
             if renewed.answer is None:
                 await asyncio.sleep(RENEWAL_PAUSE_S)
-            elif renewed.answer.verdict is Verdict.RENEWED:
-                issued_at = renewed.issued_at
-                lease_ends_at = issued_at + self._knobs.lease_s
-            else:
+                continue
+            if renewed.answer.verdict is not Verdict.RENEWED:
                 return renewed.answer
+            issued_at = renewed.issued_at
+            lease_ends_at = issued_at + self._knobs.lease_s
+            age_s = self._clock() - issued_at
+            if age_s <= RELIED_ON_S:
+                return issued_at
+            self._tell_late(age_s)
+            late_since = self._clock() if late_since is None else late_since
+            if self.draining.is_set() or self._clock() - late_since > LATE_MAX_S:
+                return None
         return issued_at
+
+    def _tell_late(self, age_s: float) -> None:
+        metrics.RETRIES.labels("sender").inc()
+        if self._clock() >= self._told_late_at + TOLD_EVERY_S:
+            self._told_late_at = self._clock()
+            _log.warning("Postgres renews too late to post", seconds=round(age_s, 1), limit_s=RELIED_ON_S)
 
     async def _stopped_before_post(self, job: SendJob, claim: Claim, answer: Answer) -> None:
         metrics.SENDER_OUTCOMES.labels(answer.verdict.value).inc()

@@ -24,7 +24,8 @@ GATHER_S = 2.5
 """With fewer requests on the way than wanted, one is enough after this."""
 GIVE_UP_S = 45.0
 LAST_STATEMENT_S = 1.3
-"""The sender's statements end within 1 s: after this none of a dead one can still change the ledger."""
+"""The sender's statements end within 1 s: after this none of a dead one can still change the ledger. Until then one
+may: a claim that it had sent to a busy server comes to be after its death. Its successor needs longer to claim."""
 POLL_S = 0.02
 
 
@@ -43,7 +44,7 @@ class Killing:
     in_flight: int
     """Its requests that the simulator had received and not answered."""
     open_claims: frozenset[Held] = frozenset()
-    """Attempts claimed before the kill and unanswered after every living statement had ended, whoever held them."""
+    """Attempts unanswered once every statement issued before the kill had ended, whoever held them."""
 
 
 def kill_while_held(
@@ -64,8 +65,9 @@ def kill_while_held(
 
 def note_claims(killing: Killing, connection: Connection) -> Killing:
     """Note what was left open, once no statement of the dead process can still be running."""
-    time.sleep(max(0.0, killing.at + LAST_STATEMENT_S - time.time()))
-    return replace(killing, open_claims=frozenset(read_open_claims(connection, killing.at)))
+    over_at = killing.at + LAST_STATEMENT_S
+    time.sleep(max(0.0, over_at - time.time()))
+    return replace(killing, open_claims=frozenset(read_open_claims(connection, over_at)))
 
 
 def held_by(

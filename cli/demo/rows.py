@@ -29,7 +29,7 @@ COUNTERS = """
     GROUP BY 1 HAVING sum(n) <> 0
 """
 
-# Claimed before the moment of the kill, and still without an answer.
+# Claimed by a moment, and still without an answer.
 OPEN_CLAIMS = """
     SELECT recipient_id::text, attempt FROM send_ledger
     WHERE outcome IS NULL AND claimed_at <= to_timestamp(%s)

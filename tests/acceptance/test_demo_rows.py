@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from cli.demo.counting import recount, reported
+from cli.demo.killing import Killing, note_claims
 from cli.demo.rows import Connection, connect, read_counters, read_rows
 from cli.demo.truth import Post, SaidStatus
 from cli.demo.verdict import Evidence, Verdict, judge
@@ -115,3 +117,23 @@ def test_counters_that_were_tampered_with_are_found(connection: Connection, camp
     assert verdict.word == "differs"
     assert verdict.wrong_counters == ("funnel/read",)
     assert verdict.wrong_rows == ()
+
+
+def test_a_claim_that_comes_to_be_after_the_kill_was_held_and_one_of_the_successor_was_not(
+    connection: Connection, campaign: str
+) -> None:
+    killed_at = time.time() - 10
+    claim = """
+        INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, claimed_at,
+                                 lease_until, outcome, outcome_at, event)
+        SELECT id, 7, campaign_id, current_date, now() + interval '1 day', gen_random_uuid(), to_timestamp(%(at)s),
+               now() + interval '1 min', %(outcome)s::text, CASE WHEN %(outcome)s::text IS NOT NULL THEN now() END,
+               CASE WHEN %(outcome)s::text IS NOT NULL THEN '{}' END
+        FROM campaign_recipients WHERE campaign_id = %(campaign)s AND phone_number = %(number)s
+    """
+    for number, after_s, outcome in zip(NUMBERS, (0.4, 3.0, -1.0), (None, None, "accepted"), strict=True):
+        connection.execute(
+            claim, {"campaign": campaign, "number": number, "at": killed_at + after_s, "outcome": outcome}
+        )
+    noted = note_claims(Killing("sender-1", "v25.0", 7, killed_at, 3), connection)
+    assert noted.open_claims == {(row.id, 7) for row in read_rows(connection, campaign) if row.number == NUMBERS[0]}

@@ -18,13 +18,15 @@ LONG_SHARE = 0.15
 PLAIN: dict[str, Strike] = {
     "kill kafka": strikes.kill_kafka,
     "kill postgres": strikes.kill_postgres,
+    "postgres comes back late": strikes.kill_postgres_and_be_late,
+    "freeze between claim and post": lambda world, underway: strikes.freeze_claimed(world, underway)[0],
     "rebalance": disturbances.rebalance,
     "twin sinks": disturbances.twin,
     "storm of duplicates": disturbances.storm,
     "poison": disturbances.poison,
 }
 """Faults that need nothing drawn."""
-WEIGHTS = (4, 3, 3, 2, 2, 1, 1, 1, 0.5, 0.5, 0.5, 0.5)
+WEIGHTS = (4, 3, 3, 2, 2, 1, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
 CALM_S = (1.0, 6.0)
 """Between a recovery and the next fault."""
 
@@ -52,7 +54,7 @@ def next_fault(dice: random.Random) -> Planned:
     if dice.random() < LONG_SHARE and dependency != "cloud":
         seconds = OUTAGE_S
     by_s = dice.uniform(0.05, 0.8)
-    match dice.choices(("kill", "stop", "freeze", "cut", "hang", "delay", *PLAIN), WEIGHTS)[0]:
+    match dice.choices(("kill", "stop", "freeze", "cut", "hang", "delay", "crash", *PLAIN), WEIGHTS)[0]:
         case "kill":
             return Planned(f"kill {kind}", calm_s, lambda w, u: strikes.kill_all(w, u, kind))
         case "stop":
@@ -61,6 +63,9 @@ def next_fault(dice: random.Random) -> Planned:
             return Planned(
                 f"freeze {kind} {seconds:.0f} s", calm_s, lambda w, u: strikes.freeze_one(w, u, kind, seconds)
             )
+        case "crash":
+            stage = dice.choice(tuple(disturbances.CRASHING))
+            return Planned(f"crash {stage}", calm_s, lambda w, u: disturbances.crash(w, u, stage))
         case plain if plain in PLAIN:
             return Planned(plain, calm_s, PLAIN[plain])
         case "cut":

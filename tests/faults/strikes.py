@@ -21,6 +21,11 @@ LEADER_FROZEN_S = 14.0
 """The server ends a silent leader's session after 10 s, and with it the lock."""
 BOTH = 2 * SEND_WINDOW
 ANSWERS_LATE_BY_S = 0.4
+LATE_DEADLINE_S = 60.0
+ACCEPTED_SINCE = """
+    SELECT count(*) FROM send_ledger
+    WHERE campaign_id = %s AND claimed_at > to_timestamp(%s) AND outcome = 'accepted'
+"""
 CAUGHT_WITHIN = 10
 """So many tries to stop the senders between a claim and its post."""
 
@@ -132,6 +137,25 @@ def kill_postgres(world: World, underway: Underway) -> Struck:
     in_flight = in_the_middle(world, underway, "sink")
     world.postgres.kill()
     world.postgres.start()
+    return Struck(time.time(), in_flight, unknown_max=BOTH)
+
+
+def kill_postgres_and_be_late(world: World, underway: Underway) -> Struck:
+    """SIGKILL of the server; it comes back late, and stays so until messages have been sent all the same."""
+    in_flight = in_the_middle(world, underway, "sink")
+    proxy = world.dependencies["postgres"]
+    world.postgres.kill()
+    proxy.delay(ANSWERS_LATE_BY_S)
+    try:
+        world.postgres.start()
+        since = time.time()
+        eventually(
+            lambda: world.count(ACCEPTED_SINCE, underway.id, since) >= LEAST_HELD,
+            "messages are claimed and accepted while Postgres is late",
+            LATE_DEADLINE_S,
+        )
+    finally:
+        proxy.mend()
     return Struck(time.time(), in_flight, unknown_max=BOTH)
 
 

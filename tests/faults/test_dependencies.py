@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.steady import Crowd
 from tests.faults.story import survived, under_load
-from tests.faults.strikes import delay, hang, kill_kafka, kill_postgres, take_away
+from tests.faults.strikes import delay, hang, kill_kafka, kill_postgres, kill_postgres_and_be_late, take_away
 from tests.faults.world import World
 
 pytestmark = pytest.mark.faults
@@ -25,6 +25,12 @@ def test_kafka_is_killed(world: World, crowd: Crowd) -> None:
 def test_postgres_is_killed(world: World, crowd: Crowd) -> None:
     underway = under_load(world, crowd, "kill postgres")
     survived(underway, kill_postgres(world, underway))
+
+
+@pytest.mark.slow
+def test_postgres_comes_back_late(world: World, crowd: Crowd) -> None:
+    underway = under_load(world, crowd, "postgres comes back late")
+    survived(underway, kill_postgres_and_be_late(world, underway))
 
 
 @pytest.mark.slow

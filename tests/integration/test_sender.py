@@ -306,6 +306,23 @@ async def test_a_stop_posts_nothing_ahead_of_the_rate(database_url: str, monkeyp
         assert bench.kafka.kinds() == [EventKind.DEFERRED]
 
 
+async def test_a_postgres_that_always_answers_late_frees_the_slot(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is posted on old knowledge, and what could not be posted rests before it is tried again."""
+    monkeypatch.setattr(sender_sends, "FRESH_S", -1.0)
+    monkeypatch.setattr(sender_sends, "RELIED_ON_S", -1.0)
+    monkeypatch.setattr(sender_sends, "LATE_MAX_S", 0.2)
+    async with a_bench(database_url) as bench:
+        await bench.take(await bench.world.release(2))
+        await bench.finish()
+        assert bench.api.posts == []
+        assert bench.kafka.kinds() == [EventKind.DEFERRED] * 2
+        for event in bench.kafka.events():
+            assert event.not_before is not None
+            assert (event.not_before - event.occurred_at).total_seconds() == pytest.approx(60, abs=1)
+
+
 async def test_too_many_malformed_jobs_stop_the_stage_and_are_kept(database_url: str) -> None:
     async with a_bench(database_url, dead_letter_rate_max=2) as bench:
         await bench.take(await bench.world.release(1))

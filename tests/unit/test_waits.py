@@ -13,8 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
-from uuid import uuid4
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -25,11 +23,8 @@ from runtime.settings import Settings
 from runtime.watchdog import Pulse
 from sinks import database, intake, snapshots, stats_publisher
 from sinks.intake import Intake
-from sinks.ledger import Answer, Claim, Verdict
 from sinks.snapshots import SnapshotPublisher
 from streams import faust_app
-from streams.sender_claims import Renewed
-from streams.sender_sends import Knobs, Sends
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "127.0.0.1:1"
@@ -241,36 +236,6 @@ def test_a_watchdog_does_not_wait_for_a_database_that_lets_it_in_and_says_no_mor
         for client in held:
             client.close()
         assert told == [True]
-
-
-async def test_slow_renewals_of_a_sender_are_progress() -> None:
-    """Ended as a stall, its process would leave as unknown what surely was not sent."""
-    now, beats = [5.0], 0
-    answers_after_s = [2.0, 2.0, 0.1]
-
-    class SlowClaims:
-        async def renew(self, _claim: Claim) -> Renewed:
-            issued_at = now[0]
-            now[0] += answers_after_s.pop(0)
-            return Renewed(Answer(Verdict.RENEWED), issued_at)
-
-    def progressed() -> None:
-        nonlocal beats
-        beats += 1
-
-    unused: Any = None
-    sends = Sends(
-        claims=cast("Any", SlowClaims()),
-        gate=unused,
-        api=unused,
-        outbox=unused,
-        knobs=Knobs(lease_s=45.0, time_scale=1.0),
-        callback_data=unused,
-        clock=lambda: now[0],
-        progressed=progressed,
-    )
-    assert await sends._fresh(Claim(cast("Any", uuid4()), 1, uuid4()), 0.0) == 9.0
-    assert beats == 3
 
 
 async def test_a_start_that_hangs_ends_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:

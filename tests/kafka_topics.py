@@ -16,11 +16,14 @@ def create_topics(bootstrap: str, *names: str, partitions: int = 4) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for made in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
         made.result(DEADLINE_S)
+    _wait_until(lambda: set(names) <= set(admin.list_topics(timeout=DEADLINE_S).topics))
 
 
 def delete_topic(bootstrap: str, name: str) -> None:
+    """Return when it is gone: else who asks right after it is made anew may still be told of the old one."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.delete_topics([name])[name].result(DEADLINE_S)
+    _wait_until(lambda: name not in admin.list_topics(timeout=DEADLINE_S).topics)
 
 
 def delete_records(bootstrap: str, name: str, ends: dict[int, int]) -> None:
@@ -64,6 +67,14 @@ def read_all(bootstrap: str, topic: str) -> list[Message]:
             ended += 1
     consumer.close()
     return found
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    """The broker that we ask learns what was decided later than the one that decided it."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s"
+        time.sleep(0.01)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], deadline_s: float = DEADLINE_S) -> None:

@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
 	&& { echo "$$python"; exit; }; done; echo python3)
 RUN := .venv/bin/python
-CODE := api cli domain producers runtime schemas simulator sinks stack streams tests scripts
+CODE := api cli domain operations producers runtime schemas simulator sinks stack streams tables topics verdict tests scripts
 # What takes longest comes first, so that the workers end together. They mostly wait for servers and processes, so that
 # three keep two cores busy; each has servers of its own. `make test WORKERS=0 ARGS=-s` shows what tests print.
 TESTS := tests/acceptance tests/integration tests/properties tests/contract tests/unit

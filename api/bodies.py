@@ -12,7 +12,7 @@ from domain.days import UnknownTimeZone, zone
 from domain.lifecycle import CampaignStatus
 from domain.status import Status
 from schemas.subscriptions import Source
-from sinks.campaigns import PAUSED_BY_OPERATOR
+from tables.campaigns import PAUSED_BY_OPERATOR
 
 RECIPIENTS_MAX = 10_000
 """In one call."""
@@ -103,7 +103,7 @@ class RecipientsIn(_Taken):
     phone_numbers: Annotated[list[Any], Field(min_length=1, max_length=RECIPIENTS_MAX)]
 
 
-class Refused(BaseModel):
+class InvalidRecipient(BaseModel):
     """One that was not added; `index` is its place in the request."""
 
     index: int
@@ -115,8 +115,8 @@ class RecipientsAdded(BaseModel):
     """What became of a call."""
 
     added: int
-    duplicates: list[Refused]
-    invalid: list[Refused]
+    duplicates: list[InvalidRecipient]
+    invalid: list[InvalidRecipient]
 
 
 class RecipientOut(BaseModel):

@@ -15,10 +15,10 @@ from api.services import UseCampaignId, UseConnection, UseServices
 from domain.lifecycle import Action
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
-from sinks import campaigns, stats
-from sinks.campaigns import NewCampaign, UnknownCampaign
-from sinks.clock import read_clock
-from sinks.database import Connection
+from tables import campaigns, stats
+from tables.campaigns import NewCampaign, UnknownCampaign
+from tables.clock import read_clock
+from tables.database import Connection
 
 router = APIRouter(prefix="/api/marketing/campaigns", tags=["campaigns"])
 

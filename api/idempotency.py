@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from api.problems import Problem
 from api.services import UseConnection
-from sinks import idempotency
-from sinks.database import Connection
+from tables import idempotency
+from tables.database import Connection
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}

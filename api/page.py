@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from api.services import UseConnection
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
-from sinks import campaigns, stats
+from tables import campaigns, stats
 
 CAMPAIGNS_MAX = 100
 REFRESH_S = 5

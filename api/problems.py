@@ -18,8 +18,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from domain.lifecycle import WrongState
 from runtime.logs import mask_text
-from sinks.campaigns import UnknownCampaign
-from sinks.database import is_transient
+from tables.campaigns import UnknownCampaign
+from tables.database import is_transient
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2

@@ -11,10 +11,10 @@ from fastapi import APIRouter
 from api.bodies import ProcessedOut
 from api.services import UseServices
 from runtime import metrics
-from runtime.kafka import PublishFailed
-from sinks import release
-from sinks.database import connect
-from sinks.outbox import publish_jobs
+from tables import releases
+from tables.database import connect
+from topics.jobs import publish_jobs
+from topics.publisher import PublishFailed
 
 STEPS_MAX = 20
 """A second's rate is released at once, and then what the next moments allow: no call goes on for long."""
@@ -27,24 +27,26 @@ log = structlog.get_logger("api")
 async def process_daily(services: UseServices) -> ProcessedOut:
     """Release what is due, as far as rates and daily limits allow, without waiting for the scheduler."""
     settings = services.settings
-    rates = release.Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
+    rates = releases.Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
     url = settings.database_url.get_secret_value()
     released = skipped = 0
-    connection = await connect(url, application_name="campaigns-api-release", session=release.RELEASER_SESSION)
+    connection = await connect(url, application_name="campaigns-api-release", session=releases.RELEASER_SESSION)
     async with connection:
-        _, already_released = await release.count_not_released(connection)
+        _, already_released = await releases.count_not_released(connection)
         for _ in range(STEPS_MAX):
-            step = await release.release_step(connection, rates)
+            step = await releases.release_step(connection, rates)
             if not step.jobs and not step.skipped:
                 break
             released += len(step.jobs)
             skipped += step.skipped
             metrics.SCHEDULER_RELEASED.inc(len(step.jobs))
             try:
-                await publish_jobs(services.pool.connection, services.publisher, settings, step.jobs)
+                places = await publish_jobs(services.publisher, settings, step.jobs)
             except PublishFailed as error:
                 # They are released, and durable: the scheduler publishes what it finds unpublished.
                 log.warning("released, but not published yet", jobs=len(step.jobs), error=str(error))
                 break
-        due_later, _ = await release.count_not_released(connection)
+            async with services.pool.connection() as recording:
+                await releases.record_published(recording, step.jobs, places)
+        due_later, _ = await releases.count_not_released(connection)
     return ProcessedOut(released=released, skipped=skipped, due_later=due_later, already_released=already_released)

@@ -13,17 +13,17 @@ import orjson
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from api.bodies import RecipientOut, RecipientsAdded, RecipientsIn, RecipientsOut, Refused
+from api.bodies import InvalidRecipient, RecipientOut, RecipientsAdded, RecipientsIn, RecipientsOut
 from api.idempotency import UseOnce
 from api.problems import Problem
 from api.services import Services, UseCampaignId, UseServices
 from domain.phone_numbers import InvalidPhoneNumber, normalise
 from domain.status import Status
-from sinks import campaigns
-from sinks.campaigns import NewRecipient
-from sinks.clock import read_clock
-from sinks.database import Connection
-from sinks.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
+from tables import campaigns
+from tables.campaigns import NewRecipient
+from tables.clock import read_clock
+from tables.database import Connection
+from tables.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
 
 router = APIRouter(prefix="/api/marketing/campaigns/{campaign_id}/recipients", tags=["recipients"])
 
@@ -45,7 +45,7 @@ async def add_recipients(campaign_id: UseCampaignId, body: RecipientsIn, once: U
         now = await read_clock(connection)
         added = await campaigns.add_recipients(connection, campaign_id, list(people.values()), now)
         known = [
-            Refused(index=index, value=person.phone_number, reason="already_in_campaign")
+            InvalidRecipient(index=index, value=person.phone_number, reason="already_in_campaign")
             for index, person in people.items()
             if person.phone_number not in added
         ]
@@ -55,20 +55,20 @@ async def add_recipients(campaign_id: UseCampaignId, body: RecipientsIn, once: U
     return await once.do(200, add)
 
 
-def _judge(given: Sequence[Any]) -> tuple[dict[int, NewRecipient], list[Refused], list[Refused]]:
+def _judge(given: Sequence[Any]) -> tuple[dict[int, NewRecipient], list[InvalidRecipient], list[InvalidRecipient]]:
     """Who may go in by place, who is invalid, and who is there twice."""
     people: dict[int, NewRecipient] = {}
-    refused: list[Refused] = []
-    repeated: list[Refused] = []
+    refused: list[InvalidRecipient] = []
+    repeated: list[InvalidRecipient] = []
     seen: set[str] = set()
     for index, item in enumerate(given):
         try:
             person = _person(item)
         except InvalidPhoneNumber as invalid:
-            refused.append(Refused(index=index, value=_said(item), reason=invalid.reason))
+            refused.append(InvalidRecipient(index=index, value=_said(item), reason=invalid.reason))
             continue
         if person.phone_number in seen:
-            repeated.append(Refused(index=index, value=person.phone_number, reason="repeated_in_request"))
+            repeated.append(InvalidRecipient(index=index, value=person.phone_number, reason="repeated_in_request"))
             continue
         seen.add(person.phone_number)
         people[index] = person

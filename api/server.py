@@ -8,10 +8,10 @@ from api.access import LOOPBACK_NAMES
 from api.app import make_app
 from api.services import Services
 from runtime.http import serve
-from runtime.kafka import AsyncPublisher
+from runtime.pulse import watched_loop
 from runtime.settings import Settings, WrongSettings
-from runtime.watchdog import watched_loop
-from sinks import database
+from tables import database
+from topics.publisher import AsyncPublisher
 
 POOL_SIZE = 8
 SESSION = {"idle_in_transaction_session_timeout": "10s", "jit": "off"}

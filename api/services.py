@@ -10,10 +10,10 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
-from runtime.kafka import AsyncPublisher
 from runtime.settings import Settings
-from sinks.campaigns import UnknownCampaign
-from sinks.database import Connection, Pool
+from tables.campaigns import UnknownCampaign
+from tables.database import Connection, Pool
+from topics.publisher import AsyncPublisher
 
 
 def _utc_now() -> datetime:

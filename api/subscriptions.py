@@ -9,7 +9,7 @@ from api.problems import Problem
 from api.services import UseConnection, UseServices
 from domain.phone_numbers import InvalidPhoneNumber, normalise
 from schemas.subscriptions import Source
-from sinks import subscriptions
+from tables import subscriptions
 
 router = APIRouter(prefix="/api/marketing/subscriptions", tags=["subscriptions"])
 

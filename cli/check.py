@@ -18,12 +18,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from cli.processes import say_wrong_settings
-from runtime.kafka import client_config
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import Settings, WrongSettings, read_settings
-from runtime.topics import REPLICAS
 from schemas.topics import SPECS
-from sinks.migrate import migrations
+from tables.migrate import migrations
+from topics.apply import REPLICAS
+from topics.clients import client_config
 
 TIMEOUT_S = 5.0
 POSTGRES_SUPPORTED = range(15, 19)
@@ -31,7 +31,7 @@ MARKS = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  "}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One line."""
 
     about: str
@@ -55,7 +55,7 @@ def run_check(*, as_json: bool) -> int:
     return EXIT_TRANSIENT if any(finding.state == "wrong" for finding in findings) else 0
 
 
-def look(settings: Settings) -> Iterator[Finding]:
+def look(settings: Settings) -> Iterator[CheckFinding]:
     """Every finding."""
     yield from _programs()
     yield from _settings(settings)
@@ -63,22 +63,22 @@ def look(settings: Settings) -> Iterator[Finding]:
     yield from _postgres(settings)
 
 
-def _programs() -> Iterator[Finding]:
-    yield Finding("Python", "ok", platform.python_version())
+def _programs() -> Iterator[CheckFinding]:
+    yield CheckFinding("Python", "ok", platform.python_version())
     if shutil.which("psql") is None:
-        yield Finding("psql", "warning", "not installed", "`campaigns psql -c SQL` works all the same")
+        yield CheckFinding("psql", "warning", "not installed", "`campaigns psql -c SQL` works all the same")
 
 
-def _settings(settings: Settings) -> Iterator[Finding]:
-    yield Finding("settings", "ok", "valid")
+def _settings(settings: Settings) -> Iterator[CheckFinding]:
+    yield CheckFinding("settings", "ok", "valid")
     if not settings.whatsapp_access_token.get_secret_value():
-        yield Finding("WhatsApp", "warning", "no access token", "set CAMPAIGNS_WHATSAPP_ACCESS_TOKEN to send")
+        yield CheckFinding("WhatsApp", "warning", "no access token", "set CAMPAIGNS_WHATSAPP_ACCESS_TOKEN to send")
     if not settings.webhook_app_secrets:
-        yield Finding(
+        yield CheckFinding(
             "webhooks", "warning", "no app secret", "set CAMPAIGNS_WEBHOOK_APP_SECRETS: none is taken without"
         )
     if settings.lease_s <= settings.send_timeout_s:
-        yield Finding(
+        yield CheckFinding(
             "leases",
             "wrong",
             "a lease ends before an answer may come",
@@ -86,16 +86,18 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _kafka(settings: Settings) -> Iterator[Finding]:
+def _kafka(settings: Settings) -> Iterator[CheckFinding]:
     where = settings.kafka_bootstrap_servers
     try:
         listed = AdminClient(client_config(settings)).list_topics(timeout=TIMEOUT_S)
     except KafkaException as error:
-        yield Finding("Kafka", "wrong", f"{where}: {error.args[0].str()}", "is it running? `campaigns up` starts one")
+        yield CheckFinding(
+            "Kafka", "wrong", f"{where}: {error.args[0].str()}", "is it running? `campaigns up` starts one"
+        )
         return
     brokers = len(listed.brokers)
     enough = brokers >= REPLICAS
-    yield Finding(
+    yield CheckFinding(
         "Kafka",
         "ok" if enough else "warning",
         f"{where}, {brokers} broker(s)",
@@ -107,12 +109,12 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     if missing or small:
         said = [f"{len(missing)} missing"] if missing else []
         said += [f"{len(small)} with too few partitions"] if small else []
-        yield Finding("topics", "wrong", ", ".join(said), "campaigns topics apply")
+        yield CheckFinding("topics", "wrong", ", ".join(said), "campaigns topics apply")
     else:
-        yield Finding("topics", "ok", f"{len(wanted)} there")
+        yield CheckFinding("topics", "ok", f"{len(wanted)} there")
 
 
-def _postgres(settings: Settings) -> Iterator[Finding]:
+def _postgres(settings: Settings) -> Iterator[CheckFinding]:
     try:
         with psycopg.connect(
             settings.database_url.get_secret_value(), autocommit=True, connect_timeout=round(TIMEOUT_S)
@@ -121,32 +123,34 @@ def _postgres(settings: Settings) -> Iterator[Finding]:
             yield from _durability(connection)
             yield from _schema(connection)
     except psycopg.OperationalError as error:
-        yield Finding("PostgreSQL", "wrong", str(error).strip(), "is it running? `campaigns up` starts one")
+        yield CheckFinding("PostgreSQL", "wrong", str(error).strip(), "is it running? `campaigns up` starts one")
 
 
-def _version(connection: psycopg.Connection) -> Iterator[Finding]:
+def _version(connection: psycopg.Connection) -> Iterator[CheckFinding]:
     major = connection.info.server_version // 10000
     known = major in POSTGRES_SUPPORTED
     step = "" if known else f"supported are {POSTGRES_SUPPORTED.start} to {POSTGRES_SUPPORTED.stop - 1}"
-    yield Finding("PostgreSQL", "ok" if known else "warning", str(major), step)
+    yield CheckFinding("PostgreSQL", "ok" if known else "warning", str(major), step)
 
 
-def _durability(connection: psycopg.Connection) -> Iterator[Finding]:
+def _durability(connection: psycopg.Connection) -> Iterator[CheckFinding]:
     row = connection.execute("SHOW synchronous_commit").fetchone()
     found = row[0] if row else "unknown"
     if found == "off":
-        yield Finding("synchronous_commit", "wrong", "off", "turn it on: a crash could repeat a send")
+        yield CheckFinding("synchronous_commit", "wrong", "off", "turn it on: a crash could repeat a send")
 
 
-def _schema(connection: psycopg.Connection) -> Iterator[Finding]:
+def _schema(connection: psycopg.Connection) -> Iterator[CheckFinding]:
     there = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
     applied = set[int]()
     if there and there[0]:
         applied = {row[0] for row in connection.execute("SELECT version FROM schema_migrations").fetchall()}
     ours = {step.version for step in migrations()}
     if missing := ours - applied:
-        yield Finding("schema", "wrong", f"{len(missing)} migration(s) missing", "campaigns db migrate")
+        yield CheckFinding("schema", "wrong", f"{len(missing)} migration(s) missing", "campaigns db migrate")
     elif newer := applied - ours:
-        yield Finding("schema", "wrong", f"{len(newer)} migration(s) newer than this version", "install that version")
+        yield CheckFinding(
+            "schema", "wrong", f"{len(newer)} migration(s) newer than this version", "install that version"
+        )
     else:
-        yield Finding("schema", "ok", f"migration {max(ours):04d}")
+        yield CheckFinding("schema", "ok", f"migration {max(ours):04d}")

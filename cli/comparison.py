@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from cli.row_changes import as_document, as_line
-from sinks.audit_from_topic import Comparison
+from operations.comparison import Comparison
 
 
 def comparison_document(found: Comparison | str) -> Mapping[str, Any]:

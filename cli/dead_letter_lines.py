@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from cli.terminal import printable, printable_lines
+from operations.dead_letters import Letter
 from runtime.logs import mask_phone, mask_text
 from schemas.bundles import decode_bundle
 from schemas.codec import Malformed
 from schemas.topics import Topic
-from sinks.dead_letter_reading import Letter
 
 _DIGITS = re.compile(r"\d{8,15}")
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import orjson
 
-from cli.asking import told
+from cli.console import run_command
 from cli.dead_letter_lines import document_of, line_of, readable
+from operations.dead_letters import Filter, Letter, Place, find
+from operations.redrive import Acted, Busy, drop, redrive
 from runtime.process import EXIT_OK, EXIT_USAGE
 from runtime.settings import Settings, read_settings
 from schemas.topics import BY_NAME, DEAD_SUFFIX
-from sinks.database import Connection, connect
-from sinks.dead_letter_reading import Filter, Letter, Place, find
-from sinks.redrive import Acted, Busy, drop, redrive
+from tables.database import Connection, connect
 
 EXIT_REFUSED = 1
 _PLACE = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)/(?P<partition>\d+)@(?P<offset>\d+)")
@@ -30,7 +30,7 @@ Act = Callable[..., Awaitable[Acted]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DeadLetterOptions:
     """Which letters, as it was typed."""
 
     topic: str | None = None
@@ -48,27 +48,27 @@ class WrongPlace(ValueError):
     """No place of a dead letter, or no topic of ours."""
 
 
-def run_list(wish: Wish) -> int:
+def run_list(wish: DeadLetterOptions) -> int:
     """`dead-letters list`."""
     return _run(wish, lambda settings, connection, asked: _list(settings, connection, asked, wish))
 
 
-def run_show(wish: Wish, *, is_raw: bool) -> int:
+def run_show(wish: DeadLetterOptions, *, is_raw: bool) -> int:
     """`dead-letters show`."""
     return _run(wish, lambda settings, connection, asked: _show(settings, connection, asked, wish, is_raw=is_raw))
 
 
-def run_redrive(wish: Wish) -> int:
+def run_redrive(wish: DeadLetterOptions) -> int:
     """`dead-letters redrive`."""
     return _run(wish, lambda settings, connection, asked: _act(settings, connection, asked, wish, redrive))
 
 
-def run_drop(wish: Wish) -> int:
+def run_drop(wish: DeadLetterOptions) -> int:
     """`dead-letters drop`."""
     return _run(wish, lambda settings, connection, asked: _act(settings, connection, asked, wish, drop))
 
 
-def _run(wish: Wish, command: Callable[[Settings, Connection, Filter], Awaitable[int]]) -> int:
+def _run(wish: DeadLetterOptions, command: Callable[[Settings, Connection, Filter], Awaitable[int]]) -> int:
     async def run() -> int:
         settings = read_settings()
         try:
@@ -80,10 +80,10 @@ def _run(wish: Wish, command: Callable[[Settings, Connection, Filter], Awaitable
         async with await connect(url, application_name="campaigns-dead-letters") as connection:
             return await command(settings, connection, asked)
 
-    return told(lambda: asyncio.run(run()))
+    return run_command(lambda: asyncio.run(run()))
 
 
-def filter_of(settings: Settings, wish: Wish) -> Filter:
+def filter_of(settings: Settings, wish: DeadLetterOptions) -> Filter:
     """What was typed, by real names. Raises WrongPlace."""
     place = None
     if wish.place is not None:
@@ -104,7 +104,7 @@ def _real(settings: Settings, name: str) -> str:
     return settings.topic(plain)
 
 
-async def _list(settings: Settings, connection: Connection, asked: Filter, wish: Wish) -> int:
+async def _list(settings: Settings, connection: Connection, asked: Filter, wish: DeadLetterOptions) -> int:
     shown: list[Letter] = []
     counted: Counter[tuple[str, str]] = Counter()
     async for letters in find(settings, connection, asked):
@@ -131,7 +131,9 @@ async def _list(settings: Settings, connection: Connection, asked: Filter, wish:
     return EXIT_OK
 
 
-async def _show(settings: Settings, connection: Connection, asked: Filter, wish: Wish, *, is_raw: bool) -> int:
+async def _show(
+    settings: Settings, connection: Connection, asked: Filter, wish: DeadLetterOptions, *, is_raw: bool
+) -> int:
     if is_raw and sys.stdout.isatty():
         print("these bytes may steer a terminal: write them to a file, or pipe them on", file=sys.stderr)
         return EXIT_USAGE
@@ -158,11 +160,11 @@ async def _only(settings: Settings, connection: Connection, asked: Filter) -> Le
     return None
 
 
-def _none_at(wish: Wish) -> str:
+def _none_at(wish: DeadLetterOptions) -> str:
     return f"there is no dead letter at {wish.place}: it is past its retention, or never was"
 
 
-async def _act(settings: Settings, connection: Connection, asked: Filter, wish: Wish, act: Act) -> int:
+async def _act(settings: Settings, connection: Connection, asked: Filter, wish: DeadLetterOptions, act: Act) -> int:
     if not (asked.is_narrow or wish.is_all):
         print("which? a place, --topic, --stage, --reason, --since, or --all", file=sys.stderr)
         return EXIT_USAGE
@@ -202,7 +204,7 @@ async def _act(settings: Settings, connection: Connection, asked: Filter, wish: 
     return EXIT_OK
 
 
-async def _needless(settings: Settings, connection: Connection, asked: Filter, wish: Wish) -> int | None:
+async def _needless(settings: Settings, connection: Connection, asked: Filter, wish: DeadLetterOptions) -> int | None:
     """The exit code where the one letter that is meant is not there, or is dealt with; None: it waits."""
     letter = await _only(settings, connection, replace(asked, with_done=True))
     if letter is None:

@@ -51,9 +51,9 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="End with the verdict as one line of JSON on stdout")] = False,
 ) -> None:
     """Run a whole campaign against a simulated WhatsApp, kill a sender in the middle, and prove the result."""
-    from cli.demo.command import Wishes, run_demo
+    from cli.demo.command import DemoOptions, run_demo
 
-    raise typer.Exit(run_demo(Wishes(recipients, mps, seed, time_scale), as_json=json))
+    raise typer.Exit(run_demo(DemoOptions(recipients, mps, seed, time_scale), as_json=json))
 
 
 @app.command(rich_help_panel="Start here")

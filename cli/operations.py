@@ -105,17 +105,17 @@ def unknown_retry(
     json: Json = False,
 ) -> None:
     """Send again to them: they MAY get the message twice."""
-    from cli.unknown import Wish, run_retry
+    from cli.unknown import UnknownOptions, run_retry
 
-    raise typer.Exit(run_retry(Wish(tuple(ids or ()), campaign, yes, force, json)))
+    raise typer.Exit(run_retry(UnknownOptions(tuple(ids or ()), campaign, yes, force, json)))
 
 
 @unknown.command("assume-sent")
 def unknown_assume_sent(ids: Ids = None, campaign: Campaign = None, yes: Yes = False, json: Json = False) -> None:
     """Declare them sent: they are never sent to again by this campaign."""
-    from cli.unknown import Wish, run_assume_sent
+    from cli.unknown import UnknownOptions, run_assume_sent
 
-    raise typer.Exit(run_assume_sent(Wish(tuple(ids or ()), campaign, yes, as_json=json)))
+    raise typer.Exit(run_assume_sent(UnknownOptions(tuple(ids or ()), campaign, yes, as_json=json)))
 
 
 @parked.command("list")

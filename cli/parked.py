@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 
 import orjson
 
-from cli.asking import told
+from cli.console import run_command
+from operations import unknowns
 from runtime.logs import mask_wamid
 from runtime.process import EXIT_OK
 from runtime.settings import Settings, read_settings
-from sinks import unknowns
-from sinks.database import connect
+from tables.database import connect
 
 
 def run_parked(limit: int, *, as_json: bool) -> int:
     """List them, the oldest first."""
-    return told(lambda: asyncio.run(_list(read_settings(), limit, as_json=as_json)))
+    return run_command(lambda: asyncio.run(_list(read_settings(), limit, as_json=as_json)))
 
 
 async def _list(settings: Settings, limit: int, *, as_json: bool) -> int:

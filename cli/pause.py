@@ -10,13 +10,13 @@ from uuid import UUID
 
 import orjson
 
-from cli.asking import told
+from cli.console import run_command
 from cli.processes import EXIT_USAGE
 from domain.lifecycle import Action
+from operations import pausing
 from runtime.process import EXIT_OK, EXIT_TRANSIENT
 from runtime.settings import Settings, read_settings
-from sinks import pausing
-from sinks.database import connect
+from tables.database import connect
 
 EXIT_NOT_ALL = 1
 
@@ -26,7 +26,7 @@ def run_pause(ids: Sequence[UUID], reason: str, *, is_all: bool, as_json: bool) 
     if bool(ids) == is_all:
         _say("which? campaign ids, or --all")
         return EXIT_USAGE
-    ending = told(lambda: asyncio.run(pause(read_settings(), ids, reason, as_json=as_json)))
+    ending = run_command(lambda: asyncio.run(pause(read_settings(), ids, reason, as_json=as_json)))
     if ending == EXIT_TRANSIENT:
         _say("NOT paused. Who has no Postgres claims nothing and sends nothing; to be sure, end the senders")
     return ending
@@ -34,7 +34,7 @@ def run_pause(ids: Sequence[UUID], reason: str, *, is_all: bool, as_json: bool) 
 
 def run_resume(ids: Sequence[UUID], *, as_json: bool) -> int:
     """`campaigns resume`."""
-    return told(lambda: asyncio.run(resume(read_settings(), ids, as_json=as_json)))
+    return run_command(lambda: asyncio.run(resume(read_settings(), ids, as_json=as_json)))
 
 
 async def pause(settings: Settings, ids: Sequence[UUID], reason: str, *, as_json: bool) -> int:
@@ -55,7 +55,7 @@ async def pause(settings: Settings, ids: Sequence[UUID], reason: str, *, as_json
         _say(f"NOT paused {each}: {pausing.HELD}")
     for each, why in outcome.refused:
         _say(f"not paused {each}: {why}")
-    if outcome == pausing.Outcome((), ()):
+    if outcome == pausing.PauseResult((), ()):
         _say("nothing to do: no campaign is active")
     return EXIT_NOT_ALL if outcome.still_active or outcome.refused else EXIT_OK
 

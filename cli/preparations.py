@@ -8,12 +8,12 @@ import sys
 import psycopg
 
 from cli.processes import say_wrong_settings
-from runtime import topics
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, WrongSettings, read_settings
-from sinks.database import is_transient
-from sinks.migrate import SchemaMismatch, migrate
 from sinks.sink import accept_topic
+from tables.database import is_transient
+from tables.migrate import SchemaMismatch, migrate
+from topics import apply
 
 
 def migrate_database(settings: Settings) -> list[str]:
@@ -21,9 +21,9 @@ def migrate_database(settings: Settings) -> list[str]:
     return migrate(settings.database_url.get_secret_value())
 
 
-def apply_topics(settings: Settings) -> topics.Report:
+def apply_topics(settings: Settings) -> apply.Report:
     """Create or alter every topic."""
-    return topics.apply(settings)
+    return apply.apply(settings)
 
 
 def run_migrate() -> int:
@@ -77,7 +77,7 @@ def run_topics_apply() -> int:
             _say(f"{topic.name} keeps its {topic.partitions_kept} partitions, more than needed")
     if not any(topic.is_changed for topic in report.topics):
         _say("nothing to do: every topic is as it should be")
-    if report.replicas < topics.REPLICAS:
+    if report.replicas < apply.REPLICAS:
         _say(
             f"warning: {report.brokers} broker(s), so {report.replicas} replica(s): "
             "a lost disk loses acknowledged records"

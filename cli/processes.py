@@ -10,11 +10,11 @@ from runtime.settings import WrongSettings, read_settings
 EXIT_USAGE = 64
 
 MODULES = {
-    "ingress": "producers.ingress",
+    "ingress": "producers.ingress.process",
     "api": "api.server",
-    "scheduler": "producers.scheduler",
-    "sender": "streams.sender",
-    "reconciler": "streams.reconciler",
+    "scheduler": "producers.scheduler.process",
+    "sender": "streams.sender.process",
+    "reconciler": "streams.reconciler.process",
     "sink": "sinks.sink",
     "stats": "sinks.stats_publisher",
 }

@@ -10,7 +10,7 @@ TERMINAL_EVERY_S = 0.2
 LOG_EVERY_S = 5.0
 
 
-class Progress:
+class ProgressLine:
     """Says where a long command is. The clock is a parameter."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:

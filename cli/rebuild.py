@@ -11,18 +11,18 @@ from uuid import UUID
 
 import orjson
 
-from cli.asking import told
 from cli.command_settings import command_settings
-from cli.progress import Progress
+from cli.console import run_command
+from cli.progress import ProgressLine
 from cli.row_changes import as_document, as_line
+from operations.readers import reader_of
+from operations.rebuild import Rebuilt, RefusedRow, rebuild
+from operations.replay import MakesDue
+from operations.row_changes import Change
 from runtime.process import EXIT_OK
 from runtime.settings import Settings
 from schemas.model import CampaignId
-from sinks.offsets import Misplaced
-from sinks.rebuild import Rebuilt, Refused, rebuild
-from sinks.replay import MakesDue
-from sinks.row_changes import Change
-from streams.replay_reading import reader_of
+from schemas.places import OffsetMismatch
 
 EXIT_DIFFERENT = 1
 EXIT_REFUSED = 1
@@ -30,7 +30,7 @@ LINES_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RebuildOptions:
     """What is asked for."""
 
     campaign: UUID
@@ -39,21 +39,21 @@ class Wish:
     as_json: bool = False
 
 
-def run_rebuild(wish: Wish) -> int:
+def run_rebuild(wish: RebuildOptions) -> int:
     """`campaigns rebuild`: 0 nothing differs or all is put right, 1 it differs or was refused."""
-    return told(lambda: asyncio.run(_run(command_settings(), wish)))
+    return run_command(lambda: asyncio.run(_run(command_settings(), wish)))
 
 
-async def _run(settings: Settings, wish: Wish) -> int:
-    progress = Progress(sys.stderr)
+async def _run(settings: Settings, wish: RebuildOptions) -> int:
+    progress = ProgressLine(sys.stderr)
     try:
         found = await rebuild(
             settings, CampaignId(wish.campaign), partial(reader_of, settings), is_applied=wish.is_applied,
             allow_retries=wish.allow_retries, progress=progress.say,
         )  # fmt: skip
-    except Refused as refused:
+    except RefusedRow as refused:
         return _refused(wish, refused.reason, str(refused))
-    except Misplaced as refused:
+    except OffsetMismatch as refused:
         return _refused(wish, "another_topic", str(refused))
     except MakesDue as refused:
         said = f"{refused}, and be sent to; --allow-retries does it all the same. What came before is put right"
@@ -64,7 +64,7 @@ async def _run(settings: Settings, wish: Wish) -> int:
     return EXIT_OK if found.differs == found.rows_swapped else EXIT_DIFFERENT
 
 
-def _refused(wish: Wish, reason: str, said: str, made_due: Sequence[Change] = ()) -> int:
+def _refused(wish: RebuildOptions, reason: str, said: str, made_due: Sequence[Change] = ()) -> int:
     if wish.as_json:
         due = [as_document(change) for change in made_due]
         print(orjson.dumps({"verdict": "refused", "reason": reason, "made_due": due}).decode())
@@ -74,7 +74,7 @@ def _refused(wish: Wish, reason: str, said: str, made_due: Sequence[Change] = ()
     return EXIT_REFUSED
 
 
-def _tell(wish: Wish, found: Rebuilt) -> None:
+def _tell(wish: RebuildOptions, found: Rebuilt) -> None:
     if wish.as_json:
         document = {
             "verdict": "equal" if not found.differs else "rebuilt" if wish.is_applied else "differs",

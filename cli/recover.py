@@ -8,14 +8,14 @@ from dataclasses import asdict
 
 import orjson
 
-from cli.asking import told
 from cli.command_settings import command_settings
+from cli.console import run_command
+from operations import recovery
 from runtime.process import EXIT_OK
 from runtime.settings import Settings
-from sinks import recovery
-from sinks.database import connect
-from sinks.offsets import Misplaced
-from sinks.sink import SESSION
+from schemas.places import OffsetMismatch
+from tables.database import connect
+from tables.recipients import MERGE_SESSION
 
 EXIT_MISPLACED = 1
 STOPPED = "not ended: nothing is sent until `campaigns recover` is run again and ends"
@@ -23,7 +23,7 @@ STOPPED = "not ended: nothing is sent until `campaigns recover` is run again and
 
 def run_recover(*, is_forced: bool, as_json: bool) -> int:
     """`campaigns recover`."""
-    return told(lambda: asyncio.run(recover(command_settings(), is_forced=is_forced, as_json=as_json)))
+    return run_command(lambda: asyncio.run(recover(command_settings(), is_forced=is_forced, as_json=as_json)))
 
 
 async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
@@ -31,7 +31,7 @@ async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
     url = settings.database_url.get_secret_value()
     async with (
         await connect(
-            url, application_name="campaigns-recover", statement_timeout_s=600, session=SESSION
+            url, application_name="campaigns-recover", statement_timeout_s=600, session=MERGE_SESSION
         ) as connection,
         recovery.alone(connection, _say),
     ):
@@ -45,7 +45,7 @@ async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
         _say("sending is stopped until this has ended")
         try:
             done = await recovery.recover(connection, settings, _say)
-        except Misplaced as error:
+        except OffsetMismatch as error:
             _say(str(error))
             _say(STOPPED)
             return EXIT_MISPLACED

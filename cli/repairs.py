@@ -58,9 +58,9 @@ def replay(
     json: Json = False,
 ) -> None:
     """Merge a range of a topic into the rows again: harmless, bounded, resumable; live traffic goes on."""
-    from cli.replay import Wish, run_replay
+    from cli.replay import ReplayOptions, run_replay
 
-    raise typer.Exit(run_replay(Wish(topic, first, end, campaign, rate, dry_run, allow_retries, resume, json)))
+    raise typer.Exit(run_replay(ReplayOptions(topic, first, end, campaign, rate, dry_run, allow_retries, resume, json)))
 
 
 def rebuild(
@@ -70,9 +70,9 @@ def rebuild(
     json: Json = False,
 ) -> None:
     """Put the rows of a campaign back to what the kept events say, after a bad release wrote wrong facts."""
-    from cli.rebuild import Wish, run_rebuild
+    from cli.rebuild import RebuildOptions, run_rebuild
 
-    raise typer.Exit(run_rebuild(Wish(campaign, apply, allow_retries, json)))
+    raise typer.Exit(run_rebuild(RebuildOptions(campaign, apply, allow_retries, json)))
 
 
 @dead_letters.command("list")
@@ -86,9 +86,9 @@ def dead_letters_list(
     json: Json = False,
 ) -> None:
     """Say what waits in the dead-letter topics: stage, reason, error, where it came from, when."""
-    from cli.dead_letters import Wish, run_list
+    from cli.dead_letters import DeadLetterOptions, run_list
 
-    raise typer.Exit(run_list(Wish(topic, stage, reason, since, None, limit, everything, as_json=json)))
+    raise typer.Exit(run_list(DeadLetterOptions(topic, stage, reason, since, None, limit, everything, as_json=json)))
 
 
 @dead_letters.command("show")
@@ -98,9 +98,9 @@ def dead_letters_show(
     json: Json = False,
 ) -> None:
     """Show one dead letter, numbers and message ids masked."""
-    from cli.dead_letters import Wish, run_show
+    from cli.dead_letters import DeadLetterOptions, run_show
 
-    raise typer.Exit(run_show(Wish(place=place, is_all=True, as_json=json), is_raw=raw))
+    raise typer.Exit(run_show(DeadLetterOptions(place=place, is_all=True, as_json=json), is_raw=raw))
 
 
 @dead_letters.command("redrive")
@@ -116,9 +116,11 @@ def dead_letters_redrive(
     json: Json = False,
 ) -> None:
     """Send dead letters back to the stage that refused them, once each."""
-    from cli.dead_letters import Wish, run_redrive
+    from cli.dead_letters import DeadLetterOptions, run_redrive
 
-    raise typer.Exit(run_redrive(Wish(topic, stage, reason, since, place, limit, everything, dry_run, json)))
+    raise typer.Exit(
+        run_redrive(DeadLetterOptions(topic, stage, reason, since, place, limit, everything, dry_run, json))
+    )
 
 
 @dead_letters.command("drop")
@@ -134,6 +136,6 @@ def dead_letters_drop(
     json: Json = False,
 ) -> None:
     """Mark dead letters as dealt with; their bytes stay in the topic until it forgets them."""
-    from cli.dead_letters import Wish, run_drop
+    from cli.dead_letters import DeadLetterOptions, run_drop
 
-    raise typer.Exit(run_drop(Wish(topic, stage, reason, since, place, limit, everything, dry_run, json)))
+    raise typer.Exit(run_drop(DeadLetterOptions(topic, stage, reason, since, place, limit, everything, dry_run, json)))

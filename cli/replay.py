@@ -13,26 +13,27 @@ from uuid import UUID
 
 import orjson
 
-from cli.asking import told
 from cli.command_settings import command_settings
-from cli.progress import Progress
-from cli.replay_answer import Answer, document_of, lines_of
+from cli.console import run_command
+from cli.progress import ProgressLine
+from cli.replay_answer import ReplayReport, document_of, lines_of
+from operations.readers import REPLAYABLE, reader_of
+from operations.replay import MakesDue, Replay, plan
+from operations.shadow import ShadowTables, Start, shadow_tables
 from runtime.process import EXIT_USAGE, Transient
 from runtime.settings import Settings
 from schemas.model import CampaignId
+from schemas.places import Ranges, TopicIdentity
 from schemas.topics import Topic
-from sinks import replay_runs, topic_scan
-from sinks.database import connect, is_transient
-from sinks.offsets import TopicIdentity
-from sinks.replay import MakesDue, Replay, plan
-from sinks.replay_runs import Run
-from sinks.side import Side, Start, side_tables
-from sinks.topic_identity import identify
-from streams.replay_reading import REPLAYABLE, reader_of
+from tables import replay_runs
+from tables.database import connect, is_transient
+from tables.replay_runs import ReplayRun
+from topics import scan
+from topics.identity import identify
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReplayOptions:
     """What is asked for."""
 
     topic: str
@@ -46,42 +47,42 @@ class Wish:
     as_json: bool = False
 
 
-class WrongWish(ValueError):
+class WrongOptions(ValueError):
     """What is asked for cannot be; nothing was done."""
 
 
-def run_replay(wish: Wish) -> int:
+def run_replay(wish: ReplayOptions) -> int:
     """`campaigns replay`."""
-    return told(lambda: asyncio.run(_run(command_settings(), wish)))
+    return run_command(lambda: asyncio.run(_run(command_settings(), wish)))
 
 
-async def _run(settings: Settings, wish: Wish) -> int:
+async def _run(settings: Settings, wish: ReplayOptions) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        answer = await replay(settings, wish, stop, Progress(sys.stderr))
-    except (WrongWish, topic_scan.WrongBound) as wrong:
+        answer = await replay(settings, wish, stop, ProgressLine(sys.stderr))
+    except (WrongOptions, scan.WrongBound) as wrong:
         print(wrong, file=sys.stderr)
         return EXIT_USAGE
     print(orjson.dumps(document_of(answer)).decode() if wish.as_json else "\n".join(lines_of(answer)))
     return answer.exit_code
 
 
-async def replay(settings: Settings, wish: Wish, stop: asyncio.Event, progress: Progress) -> Answer:
+async def replay(settings: Settings, wish: ReplayOptions, stop: asyncio.Event, progress: ProgressLine) -> ReplayReport:
     """Plan, and apply unless it is a dry run. Raises WrongWish, WrongBound."""
     if wish.topic not in REPLAYABLE:
-        raise WrongWish(f"--from-topic is one of: {', '.join(REPLAYABLE)}")
+        raise WrongOptions(f"--from-topic is one of: {', '.join(REPLAYABLE)}")
     topic = Topic(wish.topic)
     campaign = None if wish.campaign is None else CampaignId(wish.campaign)
     reader = reader_of(settings, topic)
     identity = await identify(settings, topic)
     run = await _unfinished(settings, identity, campaign, wish)
-    first, end = (None if text is None else topic_scan.parse_bound(text) for text in (wish.first, wish.end))
-    asked = await topic_scan.find_asked(settings, identity.topic, first, end)
+    first, end = (None if text is None else scan.parse_bound(text) for text in (wish.first, wish.end))
+    asked = await scan.resolve_bounds(settings, identity.topic, first, end)
     ranges = asked.ranges if run is None else run.ranges
-    answer = Answer("stopped", identity.topic, ranges, asked.kept, run=run)
-    async with side_tables(settings, Start.AS_IT_IS, "replay") as side:
+    answer = ReplayReport("stopped", identity.topic, ranges, asked.kept, run=run)
+    async with shadow_tables(settings, Start.AS_IT_IS, "replay") as side:
         await _require(side, campaign, run)
         answer.plan = found = await plan(settings, side, identity.topic, ranges, reader, campaign, stop, progress.say)
         progress.end()
@@ -101,15 +102,17 @@ async def replay(settings: Settings, wish: Wish, stop: asyncio.Event, progress: 
         return await _apply(act, answer, wish, stop, progress)
 
 
-async def _require(side: Side, campaign: CampaignId | None, run: Run | None) -> None:
+async def _require(side: ShadowTables, campaign: CampaignId | None, run: ReplayRun | None) -> None:
     """Raises WrongWish where there is no such campaign, or somebody else is at this run; holds it until the end."""
     if campaign is not None and not (await side.run("find_campaign", {"campaign": campaign}))[0][0]:
-        raise WrongWish(f"there is no campaign {campaign}")
+        raise WrongOptions(f"there is no campaign {campaign}")
     if run is not None and not (await side.run("hold_side", {"name": str(run.id)}))[0][0]:
-        raise WrongWish("that replay is going on at this moment, in another process")
+        raise WrongOptions("that replay is going on at this moment, in another process")
 
 
-async def _apply(act: Replay, answer: Answer, wish: Wish, stop: asyncio.Event, progress: Progress) -> Answer:
+async def _apply(
+    act: Replay, answer: ReplayReport, wish: ReplayOptions, stop: asyncio.Event, progress: ProgressLine
+) -> ReplayReport:
     try:
         if await act.apply(wish.rate, stop, progress.say):
             answer.verdict = "applied"
@@ -125,25 +128,23 @@ async def _apply(act: Replay, answer: Answer, wish: Wish, stop: asyncio.Event, p
 
 
 async def _unfinished(
-    settings: Settings, identity: TopicIdentity, campaign: CampaignId | None, wish: Wish
-) -> Run | None:
+    settings: Settings, identity: TopicIdentity, campaign: CampaignId | None, wish: ReplayOptions
+) -> ReplayRun | None:
     if not wish.is_resumed:
         return None
     if wish.first is not None or wish.end is not None:
-        raise WrongWish("--resume goes on where the run stands: without --from and --to")
+        raise WrongOptions("--resume goes on where the run stands: without --from and --to")
     async with await connect(settings.database_url.get_secret_value(), application_name="campaigns-replay") as found:
         run = await replay_runs.find_unfinished(found, identity.topic, campaign)
     if run is None:
         of = f"campaign {campaign}" if campaign else "all campaigns (with --campaign: of that one)"
-        raise WrongWish(f"there is no unfinished replay of {identity.topic} and {of}")
+        raise WrongOptions(f"there is no unfinished replay of {identity.topic} and {of}")
     if (run.cluster_id, run.topic_id) != (identity.cluster_id, identity.topic_id):
-        raise WrongWish(f"{identity.topic} was made anew since that replay began: start a new one")
+        raise WrongOptions(f"{identity.topic} was made anew since that replay began: start a new one")
     return run
 
 
-async def _start(
-    settings: Settings, identity: TopicIdentity, campaign: CampaignId | None, ranges: topic_scan.Ranges
-) -> Run:
+async def _start(settings: Settings, identity: TopicIdentity, campaign: CampaignId | None, ranges: Ranges) -> ReplayRun:
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-replay") as connection:
         return await replay_runs.start(connection, identity, campaign, ranges)

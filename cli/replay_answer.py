@@ -6,27 +6,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.row_changes import as_document, as_line
+from operations.replay import ReplayPlan
+from operations.row_changes import Change
+from operations.tally import CHANGES_MAX, Done
 from runtime.process import EXIT_OK, EXIT_TRANSIENT
-from sinks import topic_scan
-from sinks.replay import Plan
-from sinks.replay_runs import Run
-from sinks.replay_tally import CHANGES_MAX, Done
-from sinks.row_changes import Change
+from schemas.places import Ranges
+from tables.replay_runs import ReplayRun
 
 EXIT_REFUSED = 1
 LINES_MAX = 50
 
 
 @dataclass(slots=True)
-class Answer:
+class ReplayReport:
     """What happened. `plan` None: stopped before the range was looked at."""
 
     verdict: str
     topic: str
-    ranges: topic_scan.Ranges
-    kept: topic_scan.Ranges
-    plan: Plan | None = None
-    run: Run | None = None
+    ranges: Ranges
+    kept: Ranges
+    plan: ReplayPlan | None = None
+    run: ReplayRun | None = None
     done: Done | None = None
     made_due: list[Change] = field(default_factory=list)
 
@@ -36,7 +36,7 @@ class Answer:
         return {"refused": EXIT_REFUSED, "stopped": EXIT_TRANSIENT}.get(self.verdict, EXIT_OK)
 
 
-def document_of(answer: Answer) -> dict[str, Any]:
+def document_of(answer: ReplayReport) -> dict[str, Any]:
     """The answer for `--json`."""
     found, done = answer.plan, answer.done
     told_of: dict[str, Any] = {
@@ -68,7 +68,7 @@ def document_of(answer: Answer) -> dict[str, Any]:
     }
 
 
-def lines_of(answer: Answer) -> list[str]:
+def lines_of(answer: ReplayReport) -> list[str]:
     """The answer for people."""
     lines = _range_lines(answer)
     found, done = answer.plan, answer.done
@@ -99,7 +99,7 @@ def lines_of(answer: Answer) -> list[str]:
     return lines
 
 
-def _range_lines(answer: Answer) -> list[str]:
+def _range_lines(answer: ReplayReport) -> list[str]:
     """What was read, and where it begins later than somebody may think."""
     parts = [f"{partition}@{first}-{end - 1}" for partition, (first, end) in answer.ranges.items() if first < end]
     lines = [f"{answer.topic}: {', '.join(parts) if parts else 'nothing is in that range'}"]

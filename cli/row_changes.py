@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cli.terminal import printable
+from operations.row_changes import Change
 from runtime.logs import mask_text, mask_wamid
-from sinks.row_changes import Change
 
 
 def as_document(change: Change) -> dict[str, Any]:

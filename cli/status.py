@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 
 import orjson
 
-from cli.asking import OTHER_SCHEMA, reason_of, told
-from cli.status_lines import Answer, Line, ingress_line, lines
+from cli.console import OTHER_SCHEMA, reason_of, run_command
+from cli.status_lines import Line, StatusReport, ingress_line, lines
 from cli.terminal import printable
+from operations import status
 from runtime.process import EXIT_OK, Transient
 from runtime.settings import Settings, read_settings
-from sinks import standing
-from sinks.database import connect, is_transient
+from tables.database import connect, is_transient
 
 EXIT_NOT_WELL = 1
 STATEMENT_TIMEOUT_S = 10.0
@@ -32,7 +32,7 @@ MARKS = {"ok": "ok   ", "look": "look ", "wrong": "WRONG"}
 
 def run_status(*, as_json: bool) -> int:
     """`campaigns status`: 1 where something is wrong now."""
-    return told(lambda: asyncio.run(_status(read_settings(), as_json=as_json)))
+    return run_command(lambda: asyncio.run(_status(read_settings(), as_json=as_json)))
 
 
 async def _status(settings: Settings, *, as_json: bool) -> int:
@@ -53,8 +53,8 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
 async def look(settings: Settings) -> list[Line]:
     """The screen's lines."""
     away: dict[str, str] = {}
-    database: standing.DatabaseStanding | None = None
-    kafka: standing.KafkaStanding | None = None
+    database: status.DatabaseStatus | None = None
+    kafka: status.KafkaStatus | None = None
     schema: list[Line] = []
     try:
         async with asyncio.timeout(DATABASE_PATIENCE_S):
@@ -67,7 +67,7 @@ async def look(settings: Settings) -> list[Line]:
         slow = isinstance(error, TimeoutError)
         away["PostgreSQL"] = f"no answer within {DATABASE_PATIENCE_S:.0f} s" if slow else reason_of(error)
     try:
-        kafka = await standing.read_kafka(settings, None if database is None else database.positions)
+        kafka = await status.read_kafka(settings, None if database is None else database.positions)
         if database is not None:
             kafka = await _without_dealt_with(settings, kafka)
     except Transient as error:
@@ -76,39 +76,39 @@ async def look(settings: Settings) -> list[Line]:
     return [*schema, *lines(database, kafka, datetime.now(UTC), away), ingress_line(answer)]
 
 
-def _ask_ingress(settings: Settings) -> Answer:
+def _ask_ingress(settings: Settings) -> StatusReport:
     """What the ingress says of itself where these settings place it."""
     host = LOOPBACK if settings.ingress_host in EVERY_ADDRESS else settings.ingress_host
     if settings.ingress_port == 0:
-        return Answer("a port of its own choice", None)
+        return StatusReport("a port of its own choice", None)
     url = f"http://{host}:{settings.ingress_port}/ready"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=INGRESS_PATIENCE_S) as response:
-            return Answer(url, response.status)
+            return StatusReport(url, response.status)
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(url, error.code)
+            return StatusReport(url, error.code)
     except (OSError, http.client.HTTPException):
-        return Answer(url, None)
+        return StatusReport(url, None)
 
 
-async def _database(settings: Settings) -> standing.DatabaseStanding:
+async def _database(settings: Settings) -> status.DatabaseStatus:
     url = settings.database_url.get_secret_value()
     async with await connect(
         url, application_name="campaigns-status", statement_timeout_s=STATEMENT_TIMEOUT_S
     ) as connection:
-        return await standing.read_database(connection, settings)
+        return await status.read_database(connection, settings)
 
 
-async def _without_dealt_with(settings: Settings, kafka: standing.KafkaStanding) -> standing.KafkaStanding:
+async def _without_dealt_with(settings: Settings, kafka: status.KafkaStatus) -> status.KafkaStatus:
     url = settings.database_url.get_secret_value()
     try:
         async with asyncio.timeout(DATABASE_PATIENCE_S):
             async with await connect(
                 url, application_name="campaigns-status", statement_timeout_s=STATEMENT_TIMEOUT_S
             ) as connection:
-                return await standing.without_dealt_with(connection, kafka)
+                return await status.without_dealt_with(connection, kafka)
     except Exception as error:
         if not is_transient(error):
             raise

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
-from sinks.lag import Lag
-from sinks.standing import STAGES, DatabaseStanding, KafkaStanding
+from operations.status import STAGES, DatabaseStatus, KafkaStatus
+from topics.lag import Lag
 
 State = Literal["ok", "look", "wrong"]
 
@@ -39,14 +39,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StatusReport:
     """What the ingress answered to whether it is ready; None: nothing."""
 
     url: str
     status: int | None
 
 
-def ingress_line(answer: Answer) -> Line:
+def ingress_line(answer: StatusReport) -> Line:
     """Only it can say: it is no member of a group, and no session of the database."""
     if answer.status == HTTPStatus.OK:
         return Line("ingress", "ok", f"ready, {answer.url}")
@@ -58,7 +58,7 @@ def ingress_line(answer: Answer) -> Line:
 
 
 def lines(
-    database: DatabaseStanding | None, kafka: KafkaStanding | None, now: datetime, away: dict[str, str]
+    database: DatabaseStatus | None, kafka: KafkaStatus | None, now: datetime, away: dict[str, str]
 ) -> list[Line]:
     """The whole screen. `away`: why a server did not answer, by its name."""
     found = [
@@ -75,7 +75,7 @@ def lines(
     return found
 
 
-def _database_processes(database: DatabaseStanding) -> Iterator[Line]:
+def _database_processes(database: DatabaseStatus) -> Iterator[Line]:
     if not database.is_our_history:
         yield Line("database", "wrong", "another history than the data's: nothing is sent", "campaigns recover")
     sessions = database.sessions
@@ -91,7 +91,7 @@ def _database_processes(database: DatabaseStanding) -> Iterator[Line]:
     yield Line("api", "ok" if api else "look", f"{api} session(s)", "" if api else "start `campaigns api`")
 
 
-def _stages(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
+def _stages(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
     for stage, topic in STAGES.items():
         members, lag = kafka.members[stage], kafka.lags[stage]
         said = f"{members} running, {_lag(lag, now)}"
@@ -108,7 +108,7 @@ def _stages(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
             yield Line(stage, "ok", said)
 
 
-def _kafka(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
+def _kafka(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
     if kafka.missing_topics:
         yield Line("topics", "wrong", f"missing: {', '.join(kafka.missing_topics)}", "campaigns topics apply")
     yield _last_webhook(kafka, now)
@@ -120,7 +120,7 @@ def _kafka(kafka: KafkaStanding, now: datetime) -> Iterator[Line]:
         yield Line("dead letters", "ok", "none")
 
 
-def _last_webhook(kafka: KafkaStanding, now: datetime) -> Line:
+def _last_webhook(kafka: KafkaStatus, now: datetime) -> Line:
     last, event = kafka.last_webhook_at, kafka.last_event_at
     said = "none is kept" if last is None else f"{_age(last, now)} ago, at {last:%Y-%m-%d %H:%M:%S}Z"
     if event is None or now - event > SILENT or (last is not None and now - last <= SILENT):
@@ -129,7 +129,7 @@ def _last_webhook(kafka: KafkaStanding, now: datetime) -> Line:
     return Line("last webhook", "look", said, step)
 
 
-def _waiting(database: DatabaseStanding, now: datetime) -> Iterator[Line]:
+def _waiting(database: DatabaseStatus, now: datetime) -> Iterator[Line]:
     n = database.numbers
     is_old = n.parked_since is not None and now - n.parked_since > PARKED
     yield _line("parked statuses", n.parked, is_old, _since(n.parked_since, now), "look", "campaigns parked list")
@@ -145,7 +145,7 @@ def _waiting(database: DatabaseStanding, now: datetime) -> Iterator[Line]:
     yield _line("double sends", n.double_sends, n.double_sends > 0, "", "wrong", "campaigns verify --json")
 
 
-def _campaigns(database: DatabaseStanding) -> Iterator[Line]:
+def _campaigns(database: DatabaseStatus) -> Iterator[Line]:
     active = [each for each in database.campaigns if each.status == "active"]
     yield Line("active campaigns", "ok", f"{len(active)}")
     paused = [each for each in database.campaigns if each.status == "paused"]

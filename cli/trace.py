@@ -10,22 +10,22 @@ from typing import Any
 
 import orjson
 
-from cli.asking import reason_of, told
+from cli.console import reason_of, run_command
 from cli.terminal import printable
+from domain.history import Effect, HistoryStep, RecipientHistory, place
 from domain.status import status
+from operations import trace
 from runtime.logs import mask_phone, mask_text, mask_wamid
 from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, read_settings
-from sinks import trace
-from sinks.database import connect
-from sinks.story import Effect, Step, Story, place
+from tables.database import connect
 
 EXIT_NOBODY = 1
 
 
 def run_trace(who: str, *, as_json: bool) -> int:
     """`campaigns trace`."""
-    return told(lambda: asyncio.run(_trace(read_settings(), who, as_json=as_json)))
+    return run_command(lambda: asyncio.run(_trace(read_settings(), who, as_json=as_json)))
 
 
 async def _trace(settings: Settings, who: str, *, as_json: bool) -> int:
@@ -48,11 +48,11 @@ async def look(settings: Settings, who: str) -> trace.Trace:
         dossiers = [await trace.read_dossier(connection, each) for each in await trace.find(connection, who)]
     known = [each for each in dossiers if each is not None]
     if not known and not trace.keys_of(who):
-        return trace.Trace([], Story())
+        return trace.Trace([], RecipientHistory())
     try:
         story, read = await trace.read_story(settings, known, who, _say)
     except Transient as error:
-        return trace.Trace(known, Story(), not_read=reason_of(error))
+        return trace.Trace(known, RecipientHistory(), not_read=reason_of(error))
     return trace.Trace(known, story, read)
 
 
@@ -74,7 +74,7 @@ def as_document(found: trace.Trace) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: HistoryStep) -> dict[str, Any]:
     event = step.told.event
     return {
         "written_at": step.told.written_at,
@@ -95,13 +95,13 @@ def _step(step: Step) -> dict[str, Any]:
 def as_lines(found: trace.Trace) -> list[str]:
     """For people: each dossier with its part of the story, a line for an event; then what is nobody's."""
     lines: list[str] = []
-    told = {each.recipient_id for each in found.dossiers}
+    run_command = {each.recipient_id for each in found.dossiers}
     for each in found.dossiers:
         lines += _dossier_lines(each)
         if not found.not_read:
             lines += _events(step for step in found.story.steps if step.recipient == each.recipient_id)
             lines += _end_lines(each, found.story)
-    others = [step for step in found.story.steps if step.recipient not in told]
+    others = [step for step in found.story.steps if step.recipient not in run_command]
     if others:
         lines += ["of nobody whose row is there:", *_events(others)]
     if found.not_read:
@@ -109,7 +109,7 @@ def as_lines(found: trace.Trace) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _events(steps: Iterable[Step]) -> list[str]:
+def _events(steps: Iterable[HistoryStep]) -> list[str]:
     return ["  events (written, place, what, effect):", *(f"    {_step_line(step)}" for step in steps)]
 
 
@@ -138,7 +138,7 @@ def _dossier_lines(each: trace.Dossier) -> Iterator[str]:
         yield f"  subscription: {said['source']} says {word} since {_at(said['occurred_at'])}"
 
 
-def _step_line(step: Step) -> str:
+def _step_line(step: HistoryStep) -> str:
     event = step.told.event
     what = "not an event" if event is None else event.kind.value
     if event is not None and event.attempt is not None:
@@ -156,7 +156,7 @@ def _step_line(step: Step) -> str:
     return f"{_at(step.told.written_at)}  {place(step.told)}{source}  {what}  → {effect}{because}"
 
 
-def _end_lines(each: trace.Dossier, story: Story) -> Iterator[str]:
+def _end_lines(each: trace.Dossier, story: RecipientHistory) -> Iterator[str]:
     facts = story.facts.get(each.recipient_id)
     if facts is None:
         yield "    none is kept"

@@ -15,23 +15,23 @@ from uuid import UUID
 
 import orjson
 
-from cli.asking import told
+from cli.console import run_command
 from cli.processes import EXIT_USAGE
 from cli.terminal import printable
-from runtime.kafka import PublishFailed
+from operations import status, unknowns
 from runtime.logs import mask_phone
 from runtime.process import EXIT_OK, Transient
 from runtime.settings import Settings, read_settings
 from schemas.events import EventKind
-from sinks import standing, unknowns
-from sinks.database import Connection, connect
+from tables.database import Connection, connect
+from topics.publisher import PublishFailed
 
 EXIT_REFUSED = 1
 APPLICATION = "campaigns-unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class UnknownOptions:
     """Whom an act is about, and how sure the operator is."""
 
     ids: tuple[UUID, ...] = ()
@@ -43,17 +43,17 @@ class Wish:
 
 def run_list(campaign: UUID | None, limit: int, *, as_json: bool) -> int:
     """`campaigns unknown list`."""
-    return told(lambda: asyncio.run(_list(read_settings(), campaign, limit, as_json=as_json)))
+    return run_command(lambda: asyncio.run(_list(read_settings(), campaign, limit, as_json=as_json)))
 
 
-def run_retry(wish: Wish) -> int:
+def run_retry(wish: UnknownOptions) -> int:
     """`campaigns unknown retry`."""
-    return told(lambda: asyncio.run(act(read_settings(), EventKind.RETRY, wish)))
+    return run_command(lambda: asyncio.run(act(read_settings(), EventKind.RETRY, wish)))
 
 
-def run_assume_sent(wish: Wish) -> int:
+def run_assume_sent(wish: UnknownOptions) -> int:
     """`campaigns unknown assume-sent`."""
-    return told(lambda: asyncio.run(act(read_settings(), EventKind.ASSUMED_SENT, wish)))
+    return run_command(lambda: asyncio.run(act(read_settings(), EventKind.ASSUMED_SENT, wish)))
 
 
 async def _list(settings: Settings, campaign: UUID | None, limit: int, *, as_json: bool) -> int:
@@ -76,7 +76,7 @@ async def _list(settings: Settings, campaign: UUID | None, limit: int, *, as_jso
     return EXIT_OK
 
 
-async def act(settings: Settings, kind: EventKind, wish: Wish) -> int:
+async def act(settings: Settings, kind: EventKind, wish: UnknownOptions) -> int:
     """Say it of those who are unknown, or say why not."""
     if not wish.ids and wish.campaign is None:
         _say("whom? recipient ids, or --campaign")
@@ -115,29 +115,31 @@ async def act(settings: Settings, kind: EventKind, wish: Wish) -> int:
 async def _warn_of_dead_letters(connection: Connection, settings: Settings) -> None:
     """What was set aside was passed, so it is no lag: yet it may hold the answer."""
     try:
-        count = await standing.count_dead_answers(connection, settings)
+        count = await status.count_dead_answers(connection, settings)
     except Transient:
         return
     if count:
         _say(f"{count} dead letter(s) wait, and an answer may be among them: campaigns dead-letters list")
 
 
-def _nobody(asked_before: int) -> unknowns.Refusal:
+def _nobody(asked_before: int) -> unknowns.UnknownRefusal:
     if asked_before:
         said = "a repetition was asked for before; they are released when their campaign sends"
-        return unknowns.Refusal("asked_before", said)
-    return unknowns.Refusal("not_unknown", "none of them is unknown (any more)")
+        return unknowns.UnknownRefusal("asked_before", said)
+    return unknowns.UnknownRefusal("not_unknown", "none of them is unknown (any more)")
 
 
-def _done(kind: EventKind, found: Sequence[unknowns.Unknown], said: int, total: int, wish: Wish) -> int:
+def _done(
+    kind: EventKind, found: Sequence[unknowns.UnknownRecipient], said: int, total: int, wish: UnknownOptions
+) -> int:
     if wish.as_json:
         document = {"event": kind.value, "published": said, "recipients": [_document(each) for each in found]}
         print(orjson.dumps(document).decode())
     _say(f"{kind.value}: said of {said} recipient(s); the sink applies it, `campaigns trace <recipient id>` shows it")
     resting = Counter(each.campaign_status for each in found if each.campaign_status in ("paused", "cancelled"))
-    for status, count in sorted(resting.items()):
+    for state, count in sorted(resting.items()):
         if kind is EventKind.RETRY:
-            _say(f"{count} of them belong to a campaign that is {status}: nothing is sent to them while it is")
+            _say(f"{count} of them belong to a campaign that is {state}: nothing is sent to them while it is")
     if total > unknowns.ROWS_MAX:
         _say(f"{total - unknowns.ROWS_MAX} more are left: run it again")
     return EXIT_OK
@@ -152,7 +154,7 @@ def _warning(kind: EventKind, count: int) -> str:
     return f"{count} recipient(s) would count as sent, for good. Add --yes to do it; nothing was done."
 
 
-def _refused(refusal: unknowns.Refusal, wish: Wish) -> int:
+def _refused(refusal: unknowns.UnknownRefusal, wish: UnknownOptions) -> int:
     if wish.as_json:
         print(orjson.dumps({"refused": refusal.reason}).decode())
     forced = " (--force does it all the same)" if refusal.yields else ""
@@ -160,7 +162,7 @@ def _refused(refusal: unknowns.Refusal, wish: Wish) -> int:
     return EXIT_REFUSED
 
 
-def _document(each: unknowns.Unknown) -> dict[str, object]:
+def _document(each: unknowns.UnknownRecipient) -> dict[str, object]:
     return {
         "recipient_id": each.recipient_id,
         "campaign_id": each.campaign_id,

@@ -14,21 +14,21 @@ from uuid import UUID
 
 import orjson
 
-from cli.asking import told
 from cli.command_settings import command_settings
 from cli.comparison import comparison_document, comparison_lines
-from cli.progress import Progress
+from cli.console import run_command
+from cli.progress import ProgressLine
 from cli.terminal import printable
+from operations import audit
+from operations.comparison import Comparison, compare_with_topic
+from operations.readers import reader_of
 from runtime.logs import mask_text
 from runtime.process import EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE, Transient
 from runtime.settings import Settings
 from schemas.model import CampaignId
-from sinks import audit
-from sinks.audit_from_topic import Comparison, compare_with_topic
-from sinks.database import connect
-from sinks.lag import KafkaAway
-from sinks.offsets import Misplaced
-from streams.replay_reading import reader_of
+from schemas.places import OffsetMismatch
+from tables.database import connect
+from topics.lag import KafkaAway
 
 EXIT_DIFFERENT = 1
 STATEMENT_TIMEOUT_S = 3600.0
@@ -36,7 +36,7 @@ STATEMENT_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VerifyReport:
     """What is told, and how the command ends."""
 
     found: audit.Audit
@@ -59,7 +59,9 @@ class Answer:
 
 def run_verify(campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from_topic: bool = False) -> int:
     """`campaigns verify`."""
-    return told(lambda: _run(campaign, as_json=as_json, repair_counters=repair_counters, is_from_topic=is_from_topic))
+    return run_command(
+        lambda: _run(campaign, as_json=as_json, repair_counters=repair_counters, is_from_topic=is_from_topic)
+    )
 
 
 def _run(campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from_topic: bool) -> int:
@@ -74,7 +76,7 @@ def _run(campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from
     return answer.exit_code
 
 
-async def _verify(settings: Settings, campaign: UUID | None, *, repair_counters: bool) -> Answer:
+async def _verify(settings: Settings, campaign: UUID | None, *, repair_counters: bool) -> VerifyReport:
     url = settings.database_url.get_secret_value()
     only = None if campaign is None else CampaignId(campaign)
     async with await connect(
@@ -86,21 +88,21 @@ async def _verify(settings: Settings, campaign: UUID | None, *, repair_counters:
         except KafkaAway as error:
             _say(f"Kafka is away ({error}): some checks are left out")
             until = None
-        return Answer(await audit.audit(connection, only, until, _say), repaired)
+        return VerifyReport(await audit.audit(connection, only, until, _say), repaired)
 
 
 async def _compare(settings: Settings, campaign: UUID | None) -> Comparison | str:
-    progress = Progress(sys.stderr)
+    progress = ProgressLine(sys.stderr)
     try:
         only = None if campaign is None else CampaignId(campaign)
         return await compare_with_topic(settings, only, partial(reader_of, settings), progress.say)
-    except (Transient, Misplaced) as error:
+    except (Transient, OffsetMismatch) as error:
         return str(error)
     finally:
         progress.end()
 
 
-def as_document(answer: Answer) -> dict[str, Any]:
+def as_document(answer: VerifyReport) -> dict[str, Any]:
     """The answer for `--json`."""
     found = answer.found
     return {
@@ -114,7 +116,7 @@ def as_document(answer: Answer) -> dict[str, Any]:
     }
 
 
-def as_lines(answer: Answer) -> list[str]:
+def as_lines(answer: VerifyReport) -> list[str]:
     """The answer for people."""
     found = answer.found
     lines = [f"repaired  {_counter_line(each)}" for each in answer.repaired]
@@ -134,7 +136,7 @@ def as_lines(answer: Answer) -> list[str]:
     return lines if answer.topic is None else [*lines, *comparison_lines(answer.topic)]
 
 
-def _place(finding: audit.Finding) -> str:
+def _place(finding: audit.AuditFinding) -> str:
     parts = [f"campaign {finding.campaign_id}"] if finding.campaign_id else []
     parts += [f"recipient {finding.recipient_id}"] if finding.recipient_id else []
     parts += [f"attempt {finding.attempt}"] if finding.attempt is not None else []

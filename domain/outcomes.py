@@ -46,7 +46,7 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownOutcome:
     """It may have been sent."""
 
     reason: str
@@ -59,10 +59,10 @@ class NotSent:
     reason: str
 
 
-Outcome: TypeAlias = Accepted | Rejected | Throttled | Unknown | NotSent
+Outcome: TypeAlias = Accepted | Rejected | Throttled | UnknownOutcome | NotSent
 
 
-class Trouble(StrEnum):
+class TransportError(StrEnum):
     """How a request can end without an answer; the client names the kind, this module what it means."""
 
     CONNECT = "connect_failed"
@@ -73,12 +73,12 @@ class Trouble(StrEnum):
     TOO_LARGE = "answer_too_large"
 
 
-SURELY_NOT_SENT = frozenset({Trouble.CONNECT, Trouble.POOL, Trouble.UNUSABLE})
+SURELY_NOT_SENT = frozenset({TransportError.CONNECT, TransportError.POOL, TransportError.UNUSABLE})
 
 
-def outcome_of_trouble(trouble: Trouble) -> Outcome:
+def outcome_of_trouble(trouble: TransportError) -> Outcome:
     """A request without an answer."""
-    return NotSent(trouble.value) if trouble in SURELY_NOT_SENT else Unknown(trouble.value)
+    return NotSent(trouble.value) if trouble in SURELY_NOT_SENT else UnknownOutcome(trouble.value)
 
 
 def outcome_of_answer(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
@@ -95,10 +95,10 @@ def outcome_of_answer(status: int, body: bytes, retry_after: str | None = None) 
         scope = row.scope if row is not None and throttles else ThrottleScope.NUMBER
         return Throttled(scope, code, _seconds(retry_after))
     if error is None or (status >= 500 and kind not in RETRYABLE):
-        return Unknown(f"http_{status}" if code is None else f"http_{status}_code_{code}")
+        return UnknownOutcome(f"http_{status}" if code is None else f"http_{status}_code_{code}")
     if status >= 400 or kind in RETRYABLE:
         return Rejected(error.code, error.reason, error.transient_hint)
-    return Unknown(f"http_{status}")
+    return UnknownOutcome(f"http_{status}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,9 @@ def _json_object(body: bytes) -> Mapping[str, Any] | None:
 
 def _accepted(said: Mapping[str, Any] | None) -> Outcome:
     if said is None:
-        return Unknown("unparsable")
+        return UnknownOutcome("unparsable")
     if "error" in said:
-        return Unknown("error_in_200")
+        return UnknownOutcome("error_in_200")
     messages = said.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     if not isinstance(first, dict):

@@ -32,7 +32,7 @@ flight) fits from the signal to the end, and an orchestrator's 60 s is not reach
 LEFTOVERS_S = 5.0
 """For what a library has left in the loop when our own code is through: some of it swallows its cancellation."""
 
-Run = Callable[[Settings, asyncio.Event], Awaitable[None]]
+RunProcess = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
 class Transient(Exception):
@@ -43,7 +43,7 @@ class Stalled(Transient):
     """There is work and its dependencies answer, but nothing moves."""
 
 
-def run_process(name: str, run: Run, settings: Settings) -> int:
+def run_process(name: str, run: RunProcess, settings: Settings) -> int:
     """Run one process to its end and return its exit code. TERM and INT set the `stop` that `run` gets."""
     logs.configure(settings, process=name)
     deadline = _Deadline()
@@ -103,7 +103,7 @@ def exit_code(error: BaseException) -> int:
 _SEVERITY = (EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE, EXIT_BUG)
 
 
-async def _until_stopped(run: Run, settings: Settings, deadline: _Deadline) -> None:
+async def _until_stopped(run: RunProcess, settings: Settings, deadline: _Deadline) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from schemas.model import Travels
+from schemas.model import WireModel
 
 PRODUCER = "campaign-streams/0.1"
 """Stated in every record: who wrote it, in which version."""
 
-T = TypeVar("T", bound=Travels)
+T = TypeVar("T", bound=WireModel)
 
 
 class Malformed(ValueError):
@@ -20,7 +20,7 @@ class Malformed(ValueError):
     reason = "malformed"
 
 
-def encode(record: Travels) -> bytes:
+def encode(record: WireModel) -> bytes:
     """One record as JSON, without what is unset."""
     return record.model_dump_json(exclude_none=True).encode()
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId, Travels, UtcTime, Wamid
+from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId, UtcTime, Wamid, WireModel
 
 SCHEMA_VERSION = 1
 
@@ -57,7 +57,7 @@ class RetryClass(StrEnum):
     """131049: due again a day later, three rounds at most; not counted in retry_count."""
 
 
-class Failure(Travels):
+class Failure(WireModel):
     """Why an attempt failed, and what may follow. `code` 0 is a real Meta code; None: our own reason."""
 
     code: int | None = None
@@ -66,14 +66,14 @@ class Failure(Travels):
     backoff_s: int = Field(ge=0, le=30 * 86_400)
 
 
-class Pricing(Travels):
+class Pricing(WireModel):
     """The type and category of Meta's pricing object; open enumerations."""
 
     type: str = ""
     category: str
 
 
-class Origin(Travels):
+class Origin(WireModel):
     """The record (and the item in it) that this event was read from: the trail of an operator."""
 
     topic: str
@@ -82,7 +82,7 @@ class Origin(Travels):
     index: int = 0
 
 
-class RecipientEvent(Travels):
+class RecipientEvent(WireModel):
     """One event. Either recipient and attempt are known, or a wamid is there to find them by.
 
     Raises ValidationError where the kind's own fields are missing.

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import Field
 
-from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId, Travels, UtcTime
+from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId, UtcTime, WireModel
 
 SCHEMA_VERSION = 1
 
 
-class SendJob(Travels):
+class SendJob(WireModel):
     """Send this template to this number as this attempt, and not after `send_before`.
 
     `template_parameters` is either a list of positional body texts, or a mapping of named body texts,

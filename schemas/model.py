@@ -24,7 +24,7 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 """An aware time, normalised to UTC; naive ones are refused."""
 
 
-class Travels(BaseModel):
+class WireModel(BaseModel):
     """Base of every record: immutable, tolerant of fields that a newer producer added."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

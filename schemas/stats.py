@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.model import CampaignId, Travels, UtcTime
+from schemas.model import CampaignId, UtcTime, WireModel
 
 SCHEMA_VERSION = 1
 
 
-class CampaignStats(Travels):
+class CampaignStats(WireModel):
     """One campaign at one moment. sent, delivered, read and replied are a funnel: who was read is counted in all."""
 
     v: int = SCHEMA_VERSION

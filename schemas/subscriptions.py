@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from schemas.model import Travels, UtcTime
+from schemas.model import UtcTime, WireModel
 
 SCHEMA_VERSION = 1
 
@@ -32,7 +32,7 @@ class Source(StrEnum):
     OPERATOR = "operator"
 
 
-class SubscriptionEvent(Travels):
+class SubscriptionEvent(WireModel):
     """One statement about one person: the phone number in digits, or the user id where no number is known."""
 
     v: int = SCHEMA_VERSION

@@ -40,10 +40,10 @@ class BadItem:
     raw: bytes
 
 
-Item = StatusItem | OtherItem | BadItem
+WebhookItem = StatusItem | OtherItem | BadItem
 
 
-def parse_body(raw: bytes) -> list[Item]:
+def parse_body(raw: bytes) -> list[WebhookItem]:
     """All items of one body, in order. Raises Malformed when the body as a whole is none of Meta's."""
     try:
         body = orjson.loads(raw)
@@ -79,7 +79,7 @@ class NoEntry(Malformed):
     reason = "no_entry"
 
 
-def _entry(entry: Any) -> Iterator[Item]:
+def _entry(entry: Any) -> Iterator[WebhookItem]:
     changes = entry.get("changes") if isinstance(entry, dict) else None
     if not isinstance(changes, list):
         yield BadItem("malformed_entry", _as_body(entry))
@@ -88,7 +88,7 @@ def _entry(entry: Any) -> Iterator[Item]:
         yield from _change(entry, change)
 
 
-def _change(entry: dict[str, Any], change: Any) -> Iterator[Item]:
+def _change(entry: dict[str, Any], change: Any) -> Iterator[WebhookItem]:
     if not isinstance(change, dict):
         yield BadItem("malformed_change", _as_body({**entry, "changes": [change]}))
         return
@@ -102,7 +102,7 @@ def _change(entry: dict[str, Any], change: Any) -> Iterator[Item]:
     yield from _value(entry, change, value)
 
 
-def _value(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any]) -> Iterator[Item]:
+def _value(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any]) -> Iterator[WebhookItem]:
     statuses = value.get("statuses")
     found = statuses is not None
     if isinstance(statuses, list):

@@ -11,7 +11,7 @@ import orjson
 
 from simulator.cloud_errors import error_of
 from simulator.config import SimulatorConfig
-from simulator.ledger import Entry, Said
+from simulator.ledger import Entry, SentStatus
 from simulator.wamids import user_id_of
 
 ERRORS_PAGE = "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"
@@ -52,22 +52,22 @@ def error_body(
     return orjson.dumps({"error": error})
 
 
-def webhook_body(config: SimulatorConfig, batch: Sequence[Said], in_entries: bool = False) -> bytes:
+def webhook_body(config: SimulatorConfig, batch: Sequence[SentStatus], in_entries: bool = False) -> bytes:
     """One webhook POST with these statuses, gathered by number; `in_entries`: each half in an entry of its own."""
     halves = [batch[: len(batch) // 2], batch[len(batch) // 2 :]] if in_entries and len(batch) > 1 else [batch]
     entries = [{"id": config.waba_id, "changes": changes_of(config, half)} for half in halves]
     return orjson.dumps({"object": "whatsapp_business_account", "entry": entries})
 
 
-def changes_of(config: SimulatorConfig, batch: Sequence[Said]) -> list[dict[str, Any]]:
+def changes_of(config: SimulatorConfig, batch: Sequence[SentStatus]) -> list[dict[str, Any]]:
     """One change for each of our numbers."""
-    by_number: dict[str, list[Said]] = {}
+    by_number: dict[str, list[SentStatus]] = {}
     for said in batch:
         by_number.setdefault(said.entry.phone_number_id, []).append(said)
     return [{"value": value_of(config, number_id, part), "field": "messages"} for number_id, part in by_number.items()]
 
 
-def value_of(config: SimulatorConfig, phone_number_id: str, batch: Sequence[Said]) -> dict[str, Any]:
+def value_of(config: SimulatorConfig, phone_number_id: str, batch: Sequence[SentStatus]) -> dict[str, Any]:
     """Metadata, contacts (never for failed statuses) and statuses of one number."""
     value: dict[str, Any] = {
         "messaging_product": "whatsapp",
@@ -89,7 +89,7 @@ def contact_of(config: SimulatorConfig, number: str) -> dict[str, Any]:
     return contact
 
 
-def status_of(config: SimulatorConfig, said: Said) -> dict[str, Any]:
+def status_of(config: SimulatorConfig, said: SentStatus) -> dict[str, Any]:
     """One status object."""
     entry, send = said.entry, said.entry.send
     status: dict[str, Any] = {"id": entry.wamid, "status": said.status, "timestamp": str(said.timestamp)}
@@ -111,7 +111,7 @@ def status_of(config: SimulatorConfig, said: Said) -> dict[str, Any]:
     return status
 
 
-def carries_second_pricing(said: Said) -> bool:
+def carries_second_pricing(said: SentStatus) -> bool:
     """Pricing comes with `sent` and with one of delivered and read: the first of the two that happens."""
     return next((one for one in said.entry.statuses if one.status in ("delivered", "read")), None) is said
 
@@ -123,7 +123,7 @@ def category_of(config: SimulatorConfig, entry: Entry) -> str:
     return "marketing_lite" if entry.endpoint == "marketing_messages" else config.statuses.category
 
 
-def conversation_of(said: Said, category: str) -> dict[str, Any]:
+def conversation_of(said: SentStatus, category: str) -> dict[str, Any]:
     """The conversation object of versions before v24.0: one for each message; it expires only on `sent`."""
     wamid = said.entry.wamid or ""
     conversation: dict[str, Any] = {"id": blake2b(wamid.encode(), digest_size=16).hexdigest()}

@@ -15,7 +15,7 @@ from simulator.cloud_errors import CLOUD_ERRORS
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
 StatusWord = Literal["sent", "delivered", "read", "played", "failed"]
-Outcome = Literal[
+PlannedOutcome = Literal[
     "accept",  # 200, statuses follow
     "held",  # 200 with held_for_quality_assessment, statuses follow later, or failed 132015
     "no_wamid",  # 200 without a message id
@@ -124,7 +124,7 @@ class Rule(Frozen):
     template: str | None = None
     posts: Annotated[int, Field(ge=1)] | None = None
     """Only the first so many posts of the same message (or to the same number, see `draws_by`)."""
-    outcome: Outcome = "accept"
+    outcome: PlannedOutcome = "accept"
     code: int | None = None
     http_status: int | None = None
     details: str | None = None

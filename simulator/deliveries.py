@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from simulator.bodies import signature_of, webhook_body
 from simulator.config import SimulatorConfig
 from simulator.dice import Dice
-from simulator.ledger import Entry, Said
+from simulator.ledger import Entry, SentStatus
 from simulator.plan import PlannedStatus
 
 RETRY_FLOOR_S = 0.02
@@ -29,7 +29,7 @@ class Parcel:
 
     number: int
     body: bytes
-    statuses: tuple[Said, ...]
+    statuses: tuple[SentStatus, ...]
     first_at: float
     tries: int = 0
 
@@ -40,7 +40,7 @@ class Deliveries:
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
         self.secret = config.app_secret.get_secret_value().encode()
-        self.due: list[tuple[float, int, Said | Parcel]] = []
+        self.due: list[tuple[float, int, SentStatus | Parcel]] = []
         self.sequence = 0
         self.parcels = 0
         self.wake = asyncio.Event()
@@ -59,7 +59,7 @@ class Deliveries:
         scale, now, wall = self.config.time_scale, asyncio.get_running_loop().time(), time.time()
         statuses = []
         for one in planned:
-            said = Said(
+            said = SentStatus(
                 entry, one.status, int(wall + one.happens_s / scale), one.code, one.with_callback, len(one.said_s)
             )
             statuses.append(said)
@@ -69,7 +69,7 @@ class Deliveries:
         self.planned += len(statuses)
         entry.statuses = tuple(statuses)
 
-    def push(self, due: float, item: Said | Parcel) -> None:
+    def push(self, due: float, item: SentStatus | Parcel) -> None:
         """Queues one thing, and wakes the loop if it is the next one."""
         self.sequence += 1
         heappush(self.due, (due, self.sequence, item))
@@ -113,7 +113,7 @@ class Deliveries:
             delay = None
             if self.due:
                 due, _, item = self.due[0]
-                delay = max(due + (wait_s if isinstance(item, Said) else 0.0), self.silent_until) - loop.time()
+                delay = max(due + (wait_s if isinstance(item, SentStatus) else 0.0), self.silent_until) - loop.time()
                 if delay <= 0.0:
                     return
             try:
@@ -125,7 +125,7 @@ class Deliveries:
     def next_parcel(self) -> Parcel:
         """What is due now: a parcel to be tried again, or a new one of all statuses that fit."""
         now = asyncio.get_running_loop().time()
-        batch: list[Said] = []
+        batch: list[SentStatus] = []
         room, dice = self.config.webhooks.batch_statuses_max, Dice(self.config.seed, "parcel", self.parcels)
         if dice.happens("single", self.config.webhooks.single_share):
             room = 1

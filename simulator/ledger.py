@@ -12,7 +12,7 @@ from simulator.sends import Send
 
 
 @dataclass(slots=True, eq=False)
-class Said:
+class SentStatus:
     """One status of one message, and how far it got."""
 
     entry: Entry
@@ -48,7 +48,7 @@ class Entry:
     fully_written: bool = False
     answered_at: float | None = None
     accepted: bool = False
-    statuses: tuple[Said, ...] = ()
+    statuses: tuple[SentStatus, ...] = ()
 
 
 class Ledger:
@@ -115,7 +115,7 @@ def entry_as_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def said_as_json(said: Said) -> dict[str, Any]:
+def said_as_json(said: SentStatus) -> dict[str, Any]:
     """A status as the ledger's readers get it."""
     return {
         "status": said.status,

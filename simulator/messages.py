@@ -21,9 +21,9 @@ from simulator.deliveries import Deliveries
 from simulator.dice import Dice
 from simulator.faults import Faults
 from simulator.ledger import Entry, Ledger
-from simulator.plan import ACCEPTED_UNLESS_LOST, THROUGHPUT_CODE, Plan, plan_message
+from simulator.plan import ACCEPTED_UNLESS_LOST, THROUGHPUT_CODE, MessagePlan, plan_message
 from simulator.rules import RuleBook
-from simulator.sends import Malformed, Send, parse_send
+from simulator.sends import MalformedSend, Send, parse_send
 from simulator.wamids import trace_id_of, wamid_of
 
 TOKEN_CODE = 190
@@ -32,7 +32,7 @@ BAD_GATEWAY_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedSend:
     """An error answer that no plan is needed for."""
 
     code: int
@@ -69,7 +69,7 @@ class MessagesEndpoint:
         """Handles one send."""
         raw = await request.read()
         parsed = parse_send(raw)
-        send = parsed.send if isinstance(parsed, Malformed) else parsed
+        send = parsed.send if isinstance(parsed, MalformedSend) else parsed
         route = request.match_info
         version, phone_number_id, endpoint = (intern(route[part]) for part in ROUTE_PARTS)
         entry = self.ledger.open(time.time(), version, phone_number_id, endpoint, send)
@@ -96,28 +96,28 @@ class MessagesEndpoint:
             return send.callback
         return send.number or send.user_id or ""
 
-    def refusal_of(self, request: web.Request, entry: Entry, parsed: object) -> Refusal | None:
+    def refusal_of(self, request: web.Request, entry: Entry, parsed: object) -> RefusedSend | None:
         """What is wrong with the request itself: token, number, body, rate."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         known = bool(token) and (self.token is None or hmac.compare_digest(token.encode(), self.token))
         if scheme.lower() != "bearer" or not known:
-            return Refusal(TOKEN_CODE, 401, "Invalid OAuth access token - Cannot parse access token")
+            return RefusedSend(TOKEN_CODE, 401, "Invalid OAuth access token - Cannot parse access token")
         ours = self.config.phone_number_ids
         if ours is not None and entry.phone_number_id not in ours:
             message = (
                 f"Unsupported post request. Object with ID '{entry.phone_number_id}' does not exist, "
                 "cannot be loaded due to missing permissions, or does not support this operation"
             )
-            return Refusal(100, 400, message, subcode=33, kind="GraphMethodException")
-        if isinstance(parsed, Malformed):
-            return Refusal(parsed.code, error_of(parsed.code).http_status, parsed.message, parsed.details)
+            return RefusedSend(100, 400, message, subcode=33, kind="GraphMethodException")
+        if isinstance(parsed, MalformedSend):
+            return RefusedSend(parsed.code, error_of(parsed.code).http_status, parsed.message, parsed.details)
         if entry.send.number == self.own_number:
-            return Refusal(131021, error_of(131021).http_status)
+            return RefusedSend(131021, error_of(131021).http_status)
         if not self.faults.within_rate(entry.phone_number_id):
-            return Refusal(THROUGHPUT_CODE, error_of(THROUGHPUT_CODE).http_status)
+            return RefusedSend(THROUGHPUT_CODE, error_of(THROUGHPUT_CODE).http_status)
         return None
 
-    async def wait(self, entry: Entry, plan: Plan, dice: Dice) -> None:
+    async def wait(self, entry: Entry, plan: MessagePlan, dice: Dice) -> None:
         """The time that the answer takes; for a hanging one, until the simulator stops."""
         scale, faults = self.config.time_scale, self.faults
         latency_s = plan.latency_s / scale
@@ -137,25 +137,27 @@ class MessagesEndpoint:
                 self.accept(entry, plan)
             await self.stopping.wait()
 
-    def accept(self, entry: Entry, plan: Plan) -> None:
+    def accept(self, entry: Entry, plan: MessagePlan) -> None:
         """The message is accepted, now, and its statuses are queued."""
         if not entry.accepted:
             self.ledger.accept(entry)
             entry.wamid = wamid_of(entry.send.number, self.salt, entry.id)
             self.deliveries.plan(entry, plan.statuses)
 
-    def abandon(self, entry: Entry, plan: Plan) -> None:
+    def abandon(self, entry: Entry, plan: MessagePlan) -> None:
         """The client went away without an answer."""
         if not plan.lost_if_unanswered:
             self.accept(entry, plan)
         self.ledger.close(entry, "hung" if plan.outcome == "hang" else "abandoned", time.time())
 
-    async def answer(self, request: web.Request, entry: Entry, plan: Plan, rule: Rule | None) -> web.StreamResponse:
+    async def answer(
+        self, request: web.Request, entry: Entry, plan: MessagePlan, rule: Rule | None
+    ) -> web.StreamResponse:
         """Ends the request as planned."""
         if plan.outcome == "reject" and plan.code is not None:
             http_status = (rule.http_status if rule else None) or error_of(plan.code).http_status
             return await self.refuse(
-                request, entry, Refusal(plan.code, http_status, details=rule.details if rule else None)
+                request, entry, RefusedSend(plan.code, http_status, details=rule.details if rule else None)
             )
         if plan.outcome == "cut_before":
             return self.cut(request, entry)
@@ -173,7 +175,7 @@ class MessagesEndpoint:
             return await self.cut_in_answer(request, entry, body)
         return await self.write(request, entry, 200, body)
 
-    async def refuse(self, request: web.Request, entry: Entry, refusal: Refusal) -> web.StreamResponse:
+    async def refuse(self, request: web.Request, entry: Entry, refusal: RefusedSend) -> web.StreamResponse:
         """Writes an error answer."""
         entry.code = refusal.code
         trace_id = trace_id_of(self.salt, entry.id)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from simulator.config import Outcome, Rule, SimulatorConfig, Spread, StatusWord
+from simulator.config import PlannedOutcome, Rule, SimulatorConfig, Spread, StatusWord
 from simulator.dice import Dice
 
 THROUGHPUT_CODE = 130429
 PACING_CODE = 132015
-ACCEPTED_UNLESS_LOST: frozenset[Outcome] = frozenset({"hang", "bad_gateway"})
-NEVER_ACCEPTED: frozenset[Outcome] = frozenset({"reject", "cut_before"})
+ACCEPTED_UNLESS_LOST: frozenset[PlannedOutcome] = frozenset({"hang", "bad_gateway"})
+NEVER_ACCEPTED: frozenset[PlannedOutcome] = frozenset({"reject", "cut_before"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class PlannedStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MessagePlan:
     """What becomes of one message."""
 
-    outcome: Outcome
+    outcome: PlannedOutcome
     latency_s: float
     code: int | None = None
     lost_if_unanswered: bool = False
@@ -42,7 +42,7 @@ class Plan:
     statuses: tuple[PlannedStatus, ...] = ()
 
 
-def plan_message(config: SimulatorConfig, rule: Rule | None, dice: Dice) -> Plan:
+def plan_message(config: SimulatorConfig, rule: Rule | None, dice: Dice) -> MessagePlan:
     """The plan of a message; a rule forces the outcome, and is then spared the configured disorder."""
     outcome, code = (rule.outcome, rule.code) if rule else draw_outcome(config, dice)
     latency = config.answers.latency
@@ -51,7 +51,7 @@ def plan_message(config: SimulatorConfig, rule: Rule | None, dice: Dice) -> Plan
         latency_s = rule.latency_s
     lost = outcome in NEVER_ACCEPTED or dice.happens("lost", config.answers.lost_share)
     if outcome in NEVER_ACCEPTED:
-        return Plan(outcome, latency_s, code, lost_if_unanswered=True)
+        return MessagePlan(outcome, latency_s, code, lost_if_unanswered=True)
     if rule and rule.statuses is not None:
         statuses = tuple(said_in_order(rule.statuses, config, dice, code))
     else:
@@ -61,13 +61,13 @@ def plan_message(config: SimulatorConfig, rule: Rule | None, dice: Dice) -> Plan
     overtaken_s = None
     if rule is None and not lost and dice.happens("overtaking", config.statuses.overtaking_share):
         overtaken_s = drawn(dice, "overtaken", config.statuses.overtaken)
-    return Plan(outcome, latency_s, code, lost, overtaken_s, statuses)
+    return MessagePlan(outcome, latency_s, code, lost, overtaken_s, statuses)
 
 
-def draw_outcome(config: SimulatorConfig, dice: Dice) -> tuple[Outcome, int | None]:
+def draw_outcome(config: SimulatorConfig, dice: Dice) -> tuple[PlannedOutcome, int | None]:
     """How the request ends, without a rule."""
     answers = config.answers
-    faults: tuple[tuple[Outcome, float], ...] = (
+    faults: tuple[tuple[PlannedOutcome, float], ...] = (
         ("hang", answers.hang_share),
         ("cut_before", answers.cut_before_share),
         ("cut_after", answers.cut_after_share),
@@ -89,7 +89,7 @@ def draw_outcome(config: SimulatorConfig, dice: Dice) -> tuple[Outcome, int | No
 
 
 def draw_statuses(
-    config: SimulatorConfig, dice: Dice, outcome: Outcome, code: int | None, disorderly: bool
+    config: SimulatorConfig, dice: Dice, outcome: PlannedOutcome, code: int | None, disorderly: bool
 ) -> Sequence[PlannedStatus]:
     """The statuses of an accepted message, in the order in which they happen."""
     told = config.statuses

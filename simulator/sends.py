@@ -44,7 +44,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class MalformedSend:
     """A body that the API refuses; `send` holds what could be read of it."""
 
     code: int
@@ -53,14 +53,14 @@ class Malformed:
     send: Send = field(default_factory=lambda: Send("", "", None, "", None))
 
 
-def parse_send(raw: bytes) -> Send | Malformed:
+def parse_send(raw: bytes) -> Send | MalformedSend:
     """The send in a body, or the error that the API answers."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return Malformed(100, "(#100) Invalid parameter", "The request body is not valid JSON")
+        return MalformedSend(100, "(#100) Invalid parameter", "The request body is not valid JSON")
     if not isinstance(body, dict):
-        return Malformed(100, "(#100) The parameter messaging_product is required.")
+        return MalformedSend(100, "(#100) The parameter messaging_product is required.")
     send = read_send(body)
     return refusal_of(body, send) or send
 
@@ -100,17 +100,17 @@ def body_parameters(components: object) -> tuple[str, ...]:
     return ()
 
 
-def refusal_of(body: dict[str, Any], send: Send) -> Malformed | None:
+def refusal_of(body: dict[str, Any], send: Send) -> MalformedSend | None:
     """The first thing wrong with a send, None if all is right."""
     if body.get("messaging_product") != "whatsapp":
-        return Malformed(100, "(#100) The parameter messaging_product is required.", send=send)
+        return MalformedSend(100, "(#100) The parameter messaging_product is required.", send=send)
     if not send.to and send.user_id is None:
-        return Malformed(100, "(#100) The parameter to is required.", send=send)
+        return MalformedSend(100, "(#100) The parameter to is required.", send=send)
     if send.to and not NUMBER.fullmatch(send.number):
         return value_invalid("Recipient is not a valid phone number", send)
     if send.type not in MESSAGE_TYPES:
         types = ", ".join(sorted(MESSAGE_TYPES)).upper()
-        return Malformed(100, f"(#100) Param type must be one of {{{types}}} - got {send.type!r}.", send=send)
+        return MalformedSend(100, f"(#100) Param type must be one of {{{types}}} - got {send.type!r}.", send=send)
     if not isinstance(body.get(send.type), dict):
         return missing(f"Parameter of type {send.type} is missing", send)
     callback = body.get("biz_opaque_callback_data")
@@ -125,7 +125,7 @@ def refusal_of(body: dict[str, Any], send: Send) -> Malformed | None:
     return None
 
 
-def template_refusal(template: dict[str, Any], send: Send) -> Malformed | None:
+def template_refusal(template: dict[str, Any], send: Send) -> MalformedSend | None:
     """The first thing wrong with a template object."""
     if send.template is None:
         return missing("Parameter template.name is missing", send)
@@ -133,15 +133,15 @@ def template_refusal(template: dict[str, Any], send: Send) -> Malformed | None:
         return missing("Parameter template.language.code is missing", send)
     components = template.get("components", [])
     if not isinstance(components, list) or not all(isinstance(one, dict) and "type" in one for one in components):
-        return Malformed(100, "(#100) Invalid parameter", "template.components must be a list of components", send)
+        return MalformedSend(100, "(#100) Invalid parameter", "template.components must be a list of components", send)
     return None
 
 
-def missing(details: str, send: Send) -> Malformed:
+def missing(details: str, send: Send) -> MalformedSend:
     """Error 131008."""
-    return Malformed(131008, "(#131008) Required parameter is missing", details, send)
+    return MalformedSend(131008, "(#131008) Required parameter is missing", details, send)
 
 
-def value_invalid(details: str, send: Send) -> Malformed:
+def value_invalid(details: str, send: Send) -> MalformedSend:
     """Error 131009."""
-    return Malformed(131009, "(#131009) Parameter value is not valid", details, send)
+    return MalformedSend(131009, "(#131009) Parameter value is not valid", details, send)

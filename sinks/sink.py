@@ -15,38 +15,31 @@ from contextlib import contextmanager
 import structlog
 
 from domain.backoff import exponential
+from domain.fold import EventRefusal
 from runtime import metrics
-from runtime.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, stand_still
-from runtime.kafka import AsyncPublisher, PublishFailed
 from runtime.logs import mask_text
 from runtime.process import Transient
+from runtime.pulse import Heartbeats
 from runtime.settings import Settings
-from runtime.watchdog import Beats, Watchdog
 from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
+from schemas.places import REMEDY, OffsetMismatch, Record, TopicIdentity, Watermarks
 from schemas.topics import Topic
-from sinks import offsets
-from sinks.batch import Applied, Numbers, apply_by_halves, apply_events, find_refused, is_of_events
-from sinks.database import Connection, answering, connect, is_transient
-from sinks.dead_letters import DeadLetters, Refused
-from sinks.fold import Refusal
-from sinks.intake import Intake, Record, Watermarks
-from sinks.topic_identity import identify, watermarks
+from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, find_refused, is_caused_by_events
+from tables import offsets
+from tables.database import Connection, answering, connect, is_transient
+from tables.recipients import MERGE_SESSION
+from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
+from topics.dead_letters import DeadLetters, RefusedRecord
+from topics.identity import identify, watermarks
+from topics.intake import RecordIntake
+from topics.publisher import AsyncPublisher, PublishFailed
+from topics.watchdog import Watchdog
 
 STAGE = "sink"
 IDENTIFY_EVERY_S = 10.0
 """What a sink reads meanwhile in a topic made anew is applied again from its beginning once that is accepted."""
 IDENTIFY_TIMEOUT_S = 3.0
-SESSION = {
-    # The merge statement joins an array with its rows: only a nested loop keeps the order of ids, and is the fastest.
-    "plan_cache_mode": "force_generic_plan",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_seqscan": "off",
-    "jit": "off",
-    # A sink that is frozen in mid-transaction must not hold its rows for ever.
-    "idle_in_transaction_session_timeout": "15000",
-}
 
 GC_THRESHOLDS = (200_000, 50, 100)
 
@@ -91,21 +84,21 @@ class Sink:
     """One member of the group, and its connection."""
 
     def __init__(
-        self, settings: Settings, stop: asyncio.Event, identity: offsets.TopicIdentity, publisher: AsyncPublisher
+        self, settings: Settings, stop: asyncio.Event, identity: TopicIdentity, publisher: AsyncPublisher
     ) -> None:
         self._settings = settings
         self._stop = stop
         self._identity = identity
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._dead_letters = DeadLetters(publisher, STAGE, limit)
-        self._numbers = Numbers()
+        self._numbers = KnownPhoneNumbers()
         self._connection: Connection | None = None
-        self._beats = Beats()
+        self._beats = Heartbeats()
         self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def consume(self) -> None:
         """Be a member of the group until `stop`, or until another sink turns out to own what is ours."""
-        intake = Intake(self._settings, STAGE, self._identity.topic, self._positions_of)
+        intake = RecordIntake(self._settings, STAGE, self._identity.topic, self._positions_of)
         watchdog = Watchdog(
             self._settings,
             STAGE,
@@ -137,7 +130,7 @@ class Sink:
         except Transient:  # away, or between two topics: asked again
             return
         if found != self._identity:
-            raise offsets.Misplaced(f"{found.topic} was made anew while it was read. {offsets.REMEDY}")
+            raise OffsetMismatch(f"{found.topic} was made anew while it was read. {REMEDY}")
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -145,7 +138,7 @@ class Sink:
             await self._connection.close()
             self._connection = None
 
-    async def _store(self, intake: Intake, records: Sequence[Record]) -> bool:
+    async def _store(self, intake: RecordIntake, records: Sequence[Record]) -> bool:
         """Store a batch, however long it takes. False: another sink has these partitions, so join anew."""
         tries = 0
         while not self._stop.is_set():
@@ -154,7 +147,7 @@ class Sink:
             try:
                 await self._write(records, moves)
             except TooManyDeadLetters as error:
-                await stand_still(error, STAGE, self._stop, self._beats.beat)
+                await halt_until_stopped(error, STAGE, self._stop, self._beats.beat)
             except Exception as error:
                 if offsets.has_moved(error):
                     log.warning("another sink was faster", partitions=sorted(moves))
@@ -179,7 +172,7 @@ class Sink:
                 applied = await apply_events(connection, events, self._numbers)
                 await self._finish(connection, applied, sources, letters, moves)
         except Exception as error:
-            if not is_of_events(error):
+            if not is_caused_by_events(error):
                 raise
             applied = await self._write_without_refused(connection, events, sources, letters, moves)
         metrics.SINK_EVENTS.inc(len(events) - len(applied.refused))
@@ -191,7 +184,7 @@ class Sink:
         connection: Connection,
         events: Sequence[RecipientEvent],
         sources: Sequence[Record],
-        malformed: Sequence[Refused],
+        malformed: Sequence[RefusedRecord],
         moves: Mapping[int, tuple[int, int]],
     ) -> Applied:
         """Find what cannot be applied, and apply the rest in the transaction that moves the offsets.
@@ -207,7 +200,7 @@ class Sink:
                 result.add(applied, sound)
                 await self._finish(connection, result, sources, malformed, moves)
         except Exception as error:
-            if not is_of_events(error):
+            if not is_caused_by_events(error):
                 raise
             result = await apply_by_halves(connection, events, self._numbers)  # each passes alone, and not together
             async with connection.transaction():
@@ -219,7 +212,7 @@ class Sink:
         connection: Connection,
         applied: Applied,
         sources: Sequence[Record],
-        malformed: Sequence[Refused],
+        malformed: Sequence[RefusedRecord],
         moves: Mapping[int, tuple[int, int]],
     ) -> None:
         refused = [(sources[position], reason.value, "") for position, reason in applied.refused.items()]
@@ -245,7 +238,7 @@ class Sink:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             url = self._settings.database_url.get_secret_value()
-            self._connection = await connect(url, application_name="campaigns-sink", session=SESSION)
+            self._connection = await connect(url, application_name="campaigns-sink", session=MERGE_SESSION)
         return self._connection
 
     async def _wait(self, error: Exception, tries: int) -> None:
@@ -269,18 +262,18 @@ def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int,
 
 def _decoded(
     records: Sequence[Record],
-) -> tuple[list[RecipientEvent], list[Record], list[Refused]]:
+) -> tuple[list[RecipientEvent], list[Record], list[RefusedRecord]]:
     """The events, the record of each, and the records that are no events."""
     events: list[RecipientEvent] = []
     sources: list[Record] = []
-    malformed: list[Refused] = []
+    malformed: list[RefusedRecord] = []
     for record in records:
         try:
             events.append(decode(RecipientEvent, record.value))
             sources.append(record)
         except (Malformed, OverflowError) as error:  # a time at the edge of the calendar overflows on its way to UTC
-            malformed.append((record, Refusal.MALFORMED.value, mask_text(str(error))))
+            malformed.append((record, EventRefusal.MALFORMED.value, mask_text(str(error))))
         except Exception as error:  # a fresh process would raise the same: set aside, loudly
             log.exception("set aside what makes our code raise", partition=record.partition)
-            malformed.append((record, Refusal.BUG.value, mask_text(f"{type(error).__name__}: {error}")))
+            malformed.append((record, EventRefusal.BUG.value, mask_text(f"{type(error).__name__}: {error}")))
     return events, sources, malformed

@@ -12,13 +12,14 @@ import time
 import structlog
 
 from domain.backoff import exponential
-from runtime import kafka, metrics
+from runtime import metrics
+from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
-from runtime.watchdog import Beats, Pulse
-from sinks import database, stats
-from sinks.database import Connection, connect, is_transient
-from sinks.parked import forget_parked
-from sinks.snapshots import NotPublished, SnapshotPublisher
+from tables import database, stats
+from tables.database import Connection, connect, is_transient
+from tables.parked import forget_parked
+from topics import clients
+from topics.snapshots import NotPublished, SnapshotPublisher
 
 LOCK_KEY = 0x63616D70_00000003
 ACTIVE_S = 0.25
@@ -35,8 +36,8 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Publish until `stop`."""
-    is_kafka_there, is_postgres_there = kafka.answering(settings), database.answering(settings)
-    beats = Beats()
+    is_kafka_there, is_postgres_there = clients.answering(settings), database.answering(settings)
+    beats = Heartbeats()
     pulse = Pulse(settings, "stats", beats, lambda: is_kafka_there() and is_postgres_there())
     pulse.start()
     try:
@@ -45,7 +46,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         pulse.stop()
 
 
-async def _publish(settings: Settings, stop: asyncio.Event, beats: Beats) -> None:
+async def _publish(settings: Settings, stop: asyncio.Event, beats: Heartbeats) -> None:
     tries = 0
     while not stop.is_set():
         try:
@@ -64,7 +65,7 @@ async def _publish(settings: Settings, stop: asyncio.Event, beats: Beats) -> Non
             await _pause(stop, exponential(tries, base_s=0.2, cap_s=5.0))
 
 
-async def _lead(settings: Settings, connection: Connection, stop: asyncio.Event, beats: Beats) -> None:
+async def _lead(settings: Settings, connection: Connection, stop: asyncio.Event, beats: Heartbeats) -> None:
     publisher = SnapshotPublisher(settings)
     await publisher.open()
     log.info("publishing stats")
@@ -97,7 +98,7 @@ async def _connect(settings: Settings) -> Connection:
     return await connect(url, application_name="campaigns-stats", session=SESSION)
 
 
-async def _is_leader(connection: Connection, stop: asyncio.Event, beats: Beats) -> bool:
+async def _is_leader(connection: Connection, stop: asyncio.Event, beats: Heartbeats) -> bool:
     """Wait for the lock; False at the stop."""
     while not stop.is_set():
         beats.beat()

@@ -20,12 +20,14 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from runtime import logs, metrics
-from runtime.dead_letter_limit import TooManyDeadLetters, stand_still
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
+from runtime.pulse import Heartbeats, IsReachable, always
 from runtime.settings import Settings
-from runtime.topics import require_topic
-from runtime.watchdog import Answers, Beats, Watchdog, always
+from schemas.places import Record
 from streams.faust_credentials import credentials
+from topics.apply import require_topic
+from topics.dead_letter_limit import TooManyDeadLetters, halt_until_stopped
+from topics.watchdog import Watchdog
 
 START_LIMIT_S = 60.0
 """A start that hangs for longer ends the process: a broker that came back meanwhile may answer a fresh one."""
@@ -38,17 +40,6 @@ RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
 RETRY_LIMIT_S = 300.0
 """A batch that fails for so long ends the process with 75: a fresh one may find what this one cannot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as it stands in Kafka."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
 
 
 Handle = Callable[[Sequence[Record]], Awaitable[None]]
@@ -73,15 +64,15 @@ async def consume(
     stop: asyncio.Event,
     consumption: Consumption,
     handle: Handle,
-    beats: Beats | None = None,
-    answers: Answers = always,
+    beats: Heartbeats | None = None,
+    answers: IsReachable = always,
 ) -> None:
     """Consume until `stop`. `beats`: a stage that progresses without committing says so there.
 
     `answers`: whether what the handler needs is there; while it is not, standing still is no stall.
     """
     app = _app(settings, consumption)
-    beats = Beats() if beats is None else beats
+    beats = Heartbeats() if beats is None else beats
     batches = Batches(handle, stop, consumption.stage, beat=beats.beat)
 
     async def agent(stream: Any) -> None:
@@ -151,7 +142,7 @@ class Batches:
                 await self._handle(records)
                 return
             except TooManyDeadLetters as error:
-                await stand_still(error, self._stage, self._stop, self._beat)
+                await halt_until_stopped(error, self._stage, self._stop, self._beat)
                 raise Transient("stopped where it stood still: too many dead letters") from error
             except Transient as error:
                 metrics.RETRIES.labels(self._stage).inc()

@@ -13,11 +13,11 @@ from pydantic import SecretStr
 
 from api.app import make_app
 from api.services import Services
-from runtime.kafka import AsyncPublisher
 from runtime.settings import Settings
 from schemas.topics import Topic
-from sinks import database
+from tables import database
 from tests.kafka_topics import create_topics
+from topics.publisher import AsyncPublisher
 
 CAMPAIGN = {
     "name": "Test Campaign",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from schemas.model import CampaignId, RecipientId
-from sinks.database import Connection
+from tables.database import Connection
 from tests.histories import START
 
 NUMBER_ID = "106540352242922"

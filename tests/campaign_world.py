@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from domain.lifecycle import Action
-from sinks import campaigns, database
-from sinks.campaigns import NewCampaign, NewRecipient
-from sinks.release import RELEASER_SESSION, Rates, Step, release_step
+from tables import campaigns, database
+from tables.campaigns import NewCampaign, NewRecipient
+from tables.releases import RELEASER_SESSION, Rates, ReleaseStep, release_step
 
 NUMBER = "15550001"
 FAST = Rates(mps=1000, cap_s=10)
@@ -51,7 +51,7 @@ class CampaignWorld:
     async def act(self, campaign: UUID, action: Action) -> None:
         await campaigns.act(self.operator, campaign, action, datetime.now(UTC))
 
-    async def release(self, rates: Rates = FAST) -> Step:
+    async def release(self, rates: Rates = FAST) -> ReleaseStep:
         return await release_step(self.releaser, rates)
 
     async def statuses(self, campaign: UUID) -> dict[str, int]:

@@ -49,7 +49,7 @@ def topic_prefix() -> str:
 @pytest.fixture(scope="session")
 def migrated_template(postgres: str) -> Iterator[str]:
     """A migrated database that is only copied: copying takes 50 ms, migrating much longer."""
-    from sinks.migrate import migrate  # noqa: PLC0415 - a broken migration must not break unit tests
+    from tables.migrate import migrate  # noqa: PLC0415 - a broken migration must not break unit tests
 
     name = _create(postgres)
     migrate(_address(postgres, name))

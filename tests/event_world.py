@@ -17,11 +17,11 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId, Wamid
 from schemas.topics import Topic
 from sinks import sink
-from sinks.database import Connection, connect
-from sinks.lag import Broker
+from tables.database import Connection, connect
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.histories import START
 from tests.kafka_topics import create_topics, eventually, put
+from topics.lag import KafkaQueries
 
 SECRET = "callback-secret"
 
@@ -120,7 +120,7 @@ class EventWorld:
 
 def wait_for_leaders(settings: Settings, *topics: str) -> None:
     """A topic made this moment may have no leader yet."""
-    with Broker(settings, timeout_s=30) as broker:
+    with KafkaQueries(settings, timeout_s=30) as broker:
         for topic in topics:
             broker.watermarks(topic)
 

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
-from sinks import ledger
-from sinks.database import Connection, connect
-from sinks.ledger import Verdict
+from tables import ledger
+from tables.database import Connection, connect
+from tables.ledger import ClaimResult
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -68,7 +68,7 @@ class World:
             )
         return sorted(jobs, key=lambda job: job.recipient_id)
 
-    async def claim(self, jobs: list[SendJob], *, token: UUID | None = None, lease_s: float = 45) -> list[Verdict]:
+    async def claim(self, jobs: list[SendJob], *, token: UUID | None = None, lease_s: float = 45) -> list[ClaimResult]:
         answers = await ledger.claim(self.connection, token or uuid4(), jobs, lease_s)
         return [answers[job.recipient_id, job.attempt].verdict for job in jobs]
 

@@ -12,22 +12,22 @@ import httpx
 import orjson
 import psycopg
 
-from cli.demo.calm import Look, Watch
 from cli.demo.clients import CampaignApi, SimulatorClient
-from cli.demo.counting import recount, reported
+from cli.demo.completion import CompletionWatcher, Snapshot
 from cli.demo.killing import Killing, NothingHeld, held_by, kill_while_held, note_claims
-from cli.demo.outcome import Outcome, rate_of
 from cli.demo.people import Person, people
-from cli.demo.rows import Connection, connect, read_counters, read_rows, read_tokens
+from cli.demo.result import DemoResult, rate_of
 from cli.demo.show import Screen
-from cli.demo.stage import KEEP, Stage, Wanted, staged
-from cli.demo.truth import Post, post_of
-from cli.demo.verdict import Evidence, Held, judge
+from cli.demo.stage import KEEP, Stage, StageOptions, staged
 from cli.pipeline import NotReady, Stopped, stop_on_signals
 from cli.processes import say_wrong_settings
 from runtime.settings import WrongSettings
 from schemas import callback
 from stack.places import StackUnavailable
+from verdict.judge import Evidence, Held, judge
+from verdict.recount import recount, reported
+from verdict.rows import JudgeConnection, connect, read_counters, read_rows, read_tokens
+from verdict.truth import Post, post_of
 
 EXIT_EXACT = 0
 EXIT_DIFFERS = 1
@@ -42,7 +42,7 @@ PATIENCE_S = 150.0
 
 
 @dataclass(frozen=True)
-class Wishes:
+class DemoOptions:
     """The options of the command."""
 
     recipients: int
@@ -51,12 +51,12 @@ class Wishes:
     time_scale: float
 
 
-def run_demo(wishes: Wishes, *, as_json: bool) -> int:
+def run_demo(wishes: DemoOptions, *, as_json: bool) -> int:
     """Run it all; returns the exit code, 0 only for `exact`."""
     screen = Screen()
     stop_on_signals()
     try:
-        with staged(Wanted(wishes.mps, wishes.seed, wishes.time_scale), screen.say) as stage:
+        with staged(StageOptions(wishes.mps, wishes.seed, wishes.time_scale), screen.say) as stage:
             outcome = _play(stage, wishes, screen)
             screen.report(outcome)
             if as_json:
@@ -75,7 +75,7 @@ def run_demo(wishes: Wishes, *, as_json: bool) -> int:
         return EXIT_INTERRUPTED
 
 
-def _play(stage: Stage, wishes: Wishes, screen: Screen) -> Outcome:
+def _play(stage: Stage, wishes: DemoOptions, screen: Screen) -> DemoResult:
     everyone = people(wishes.recipients, wishes.seed)
     with (
         CampaignApi(stage.api_url) as api,
@@ -89,7 +89,7 @@ def _play(stage: Stage, wishes: Wishes, screen: Screen) -> Outcome:
         _wait_for_the_middle(simulator, wishes, started)
         killing = kill_while_held(simulator, stage.supervisor, _held_wanted(wishes), screen.say)
         killing = note_claims(killing, connection)
-        watch = Watch(stage.settings, simulator, connection, campaign)
+        watch = CompletionWatcher(stage.settings, simulator, connection, campaign)
         deadline = started + wishes.recipients / wishes.mps + PATIENCE_S + _longest_retries_s(wishes)
         with screen.progress(wishes.recipients) as update:
             look, is_over = _watch_until(deadline, watch, lambda seen: update(api.stats(campaign), seen.describe()))
@@ -97,7 +97,7 @@ def _play(stage: Stage, wishes: Wishes, screen: Screen) -> Outcome:
         screen.say("at rest" if is_over else f"not at rest in time: {look.describe()}")
         trouble = _trouble(stage, simulator, look, is_over=is_over)
         evidence = _evidence(stage, api, simulator, connection, campaign, everyone, killing, trouble)
-        return Outcome(
+        return DemoResult(
             verdict=judge(evidence),
             killing=killing,
             stats=evidence.reported,
@@ -111,7 +111,7 @@ def _play(stage: Stage, wishes: Wishes, screen: Screen) -> Outcome:
         )
 
 
-def _watch_until(deadline: float, watch: Watch, show: Callable[[Look], None]) -> tuple[Look, bool]:
+def _watch_until(deadline: float, watch: CompletionWatcher, show: Callable[[Snapshot], None]) -> tuple[Snapshot, bool]:
     """Look until it is over, or until the deadline; the last look, and whether it is over."""
     while True:
         look, is_over = watch.look()
@@ -131,7 +131,7 @@ def _prepare(api: CampaignApi, everyone: list[Person], screen: Screen) -> str:
     return campaign
 
 
-def _wait_for_the_middle(simulator: SimulatorClient, wishes: Wishes, started: float) -> None:
+def _wait_for_the_middle(simulator: SimulatorClient, wishes: DemoOptions, started: float) -> None:
     """Return when a part of the messages is accepted; the kill itself waits for what it needs."""
     while simulator.state()["accepted"] < wishes.recipients * KILL_AT_SHARE:
         if time.monotonic() > started + PATIENCE_S:
@@ -139,17 +139,17 @@ def _wait_for_the_middle(simulator: SimulatorClient, wishes: Wishes, started: fl
         time.sleep(0.02)
 
 
-def _held_wanted(wishes: Wishes) -> int:
+def _held_wanted(wishes: DemoOptions) -> int:
     """How many requests the victim should have on the way: many, but no more than a small run can offer."""
     return max(1, min(HELD_MAX, wishes.recipients // 10))
 
 
-def _longest_retries_s(wishes: Wishes) -> float:
+def _longest_retries_s(wishes: DemoOptions) -> float:
     """Three webhook failures in a row, each backed off twice as long as the one before, from 10 minutes."""
     return (600 + 1200 + 2400) / wishes.time_scale
 
 
-def _trouble(stage: Stage, simulator: SimulatorClient, look: Look, *, is_over: bool) -> tuple[str, ...]:
+def _trouble(stage: Stage, simulator: SimulatorClient, look: Snapshot, *, is_over: bool) -> tuple[str, ...]:
     """What takes the ground from under a verdict."""
     found = []
     if not is_over:
@@ -165,7 +165,7 @@ def _evidence(
     stage: Stage,
     api: CampaignApi,
     simulator: SimulatorClient,
-    connection: Connection,
+    connection: JudgeConnection,
     campaign: str,
     everyone: list[Person],
     killing: Killing,

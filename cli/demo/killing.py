@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from cli.demo.clients import SimulatorClient
-from cli.demo.rows import Connection, read_open_claims
-from cli.demo.verdict import Held
 from stack.supervisor import Supervisor
+from verdict.judge import Held
+from verdict.rows import JudgeConnection, read_open_claims
 
 VERSIONS = {"v25.0": "sender-1", "v24.0": "sender-2"}
 """API version to the process that speaks it."""
@@ -63,7 +63,7 @@ def kill_while_held(
     return killing
 
 
-def note_claims(killing: Killing, connection: Connection) -> Killing:
+def note_claims(killing: Killing, connection: JudgeConnection) -> Killing:
     """Note what was left open, once no statement of the dead process can still be running."""
     over_at = killing.at + LAST_STATEMENT_S
     time.sleep(max(0.0, over_at - time.time()))

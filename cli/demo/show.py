@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.demo.outcome import Outcome
-from cli.demo.verdict import Verdict
+from cli.demo.result import DemoResult
+from verdict.judge import Verdict
 
 BARS = ("sent", "delivered", "read", "failed", "skipped", "unknown")
 PLAIN_LINE_EVERY_S = 2.0
@@ -61,7 +61,7 @@ class Screen:
 
         return update
 
-    def report(self, outcome: Outcome) -> None:
+    def report(self, outcome: DemoResult) -> None:
         """The funnel, the failures, what the kill left, and the verdict."""
         stats = outcome.stats
         table = Table("", "recipients", "of the step before", box=None, pad_edge=False, title="funnel", title_style="")

@@ -72,7 +72,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StageOptions:
     """What the command line asked for, as far as the stage is concerned."""
 
     mps: int
@@ -89,7 +89,7 @@ class Corner:
 
 
 @contextmanager
-def staged(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Stage]:
+def staged(wanted: StageOptions, say: Callable[[str], None]) -> Iterator[Stage]:
     """Everything running and ready."""
     given = {name: value for name, value in shell_variables().items() if name in KEPT_OF_GIVEN}
     with _folder(say) as folder, servers(given, None) as found, _own_corner(found, given) as corner:
@@ -128,7 +128,7 @@ def _start(supervisor: Supervisor, kind: str, environment: Mapping[str, str], fo
 
 
 def _variables(
-    wanted: Wanted, found: Servers, corner: Corner, api_port: int, ingress_port: int, simulator_port: int
+    wanted: StageOptions, found: Servers, corner: Corner, api_port: int, ingress_port: int, simulator_port: int
 ) -> dict[str, str]:
     values: dict[str, object] = {
         "KAFKA_BOOTSTRAP_SERVERS": found.kafka,
@@ -152,7 +152,9 @@ def _variables(
     return {f"{PREFIX}{name}": str(value) for name, value in values.items()}
 
 
-def _simulator_config(wanted: Wanted, settings: Settings, simulator_port: int, ingress_port: int) -> dict[str, object]:
+def _simulator_config(
+    wanted: StageOptions, settings: Settings, simulator_port: int, ingress_port: int
+) -> dict[str, object]:
     return {
         "port": simulator_port,
         "seed": wanted.seed,

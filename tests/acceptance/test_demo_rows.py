@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.demo.counting import recount, reported
 from cli.demo.killing import Killing, note_claims
-from cli.demo.rows import Connection, connect, read_counters, read_rows
-from cli.demo.truth import Post, SaidStatus
-from cli.demo.verdict import Evidence, Verdict, judge
+from verdict.judge import Evidence, Verdict, judge
+from verdict.recount import recount, reported
+from verdict.rows import JudgeConnection, connect, read_counters, read_rows
+from verdict.truth import LedgerStatus, Post
 
 AT = 1_700_000_000
 NUMBERS = ("14695550101", "14695550102", "14695550103")
@@ -29,13 +29,13 @@ READ = """
 
 
 @pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
+def connection(database_url: str) -> Iterator[JudgeConnection]:
     with connect(database_url) as opened:
         yield opened
 
 
 @pytest.fixture
-def campaign(connection: Connection) -> str:
+def campaign(connection: JudgeConnection) -> str:
     """Three people who read their message."""
     made = connection.execute(
         "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id) "
@@ -47,12 +47,12 @@ def campaign(connection: Connection) -> str:
     return str(made[0])
 
 
-def verdict_on(connection: Connection, campaign: str) -> Verdict:
+def verdict_on(connection: JudgeConnection, campaign: str) -> Verdict:
     """The verdict, where the simulator said to each that it was sent, delivered and read."""
     rows = read_rows(connection, campaign)
     ids = {row.number: row.id for row in rows}
     said = [("sent", 0), ("delivered", 2), ("read", 5)]
-    statuses = tuple(SaidStatus(word, AT + after, None, float(AT + after)) for word, after in said)
+    statuses = tuple(LedgerStatus(word, AT + after, None, float(AT + after)) for word, after in said)
     posts = [
         Post(
             number=number,
@@ -87,7 +87,7 @@ def verdict_on(connection: Connection, campaign: str) -> Verdict:
     )
 
 
-def test_it_is_exact_as_it_stands(connection: Connection, campaign: str) -> None:
+def test_it_is_exact_as_it_stands(connection: JudgeConnection, campaign: str) -> None:
     assert verdict_on(connection, campaign).word == "exact"
 
 
@@ -103,7 +103,7 @@ def test_it_is_exact_as_it_stands(connection: Connection, campaign: str) -> None
         ("phone_number = '19453083188'", "row_missing"),
     ],
 )
-def test_one_falsified_row_is_found(connection: Connection, campaign: str, falsified: str, field: str) -> None:
+def test_one_falsified_row_is_found(connection: JudgeConnection, campaign: str, falsified: str, field: str) -> None:
     connection.execute(f"UPDATE campaign_recipients SET {falsified} WHERE phone_number = %s", [NUMBERS[1]])
     verdict = verdict_on(connection, campaign)
     assert verdict.word == "differs"
@@ -111,7 +111,7 @@ def test_one_falsified_row_is_found(connection: Connection, campaign: str, falsi
     assert verdict.wrong_counters == (), "the triggers have counted the falsified row as well"
 
 
-def test_counters_that_were_tampered_with_are_found(connection: Connection, campaign: str) -> None:
+def test_counters_that_were_tampered_with_are_found(connection: JudgeConnection, campaign: str) -> None:
     connection.execute("UPDATE campaign_counter_deltas SET n = n + 1 WHERE key = 'read' AND dimension = 'funnel'")
     verdict = verdict_on(connection, campaign)
     assert verdict.word == "differs"
@@ -120,7 +120,7 @@ def test_counters_that_were_tampered_with_are_found(connection: Connection, camp
 
 
 def test_a_claim_that_comes_to_be_after_the_kill_was_held_and_one_of_the_successor_was_not(
-    connection: Connection, campaign: str
+    connection: JudgeConnection, campaign: str
 ) -> None:
     killed_at = time.time() - 10
     claim = """

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from runtime import topics
 from runtime.settings import read_settings
+from topics import apply
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -25,7 +25,7 @@ def campaigns(kafka: str, database_url: str, topic_prefix: str, tmp_path: Path) 
         "CAMPAIGNS_DATABASE_URL": database_url,
         "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
     }
-    topics.apply(read_settings(variables))
+    apply.apply(read_settings(variables))
 
     def run(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -11,8 +11,8 @@ import pytest
 
 from schemas.codec import decode, encode
 from schemas.events import EventKind
-from schemas.export import PUBLISHED
 from schemas.subscriptions import Source, SubscriptionKind
+from scripts.export_schemas import PUBLISHED
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "records" / "v1"
 MODELS = {each.record.__name__: each.record for each in PUBLISHED}

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from domain.reconciliation import Ignored, Ours, Refused, decide
+from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
 from schemas.codec import Malformed
 from schemas.events import EventKind, Origin, RecipientEvent, RetryClass
 from schemas.webhook_statuses import StatusItem
-from schemas.webhooks import BadItem, Item, OtherItem, parse_body
+from schemas.webhooks import BadItem, OtherItem, WebhookItem, parse_body
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "webhooks"
 RECEIVED_AT = datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
-OURS = Ours(b"secret", "default", "106540352242922")
+OURS = Ownership(b"secret", "default", "106540352242922")
 ORIGIN = Origin(topic="webhooks.raw", partition=0, offset=0)
 
 EXPECTED: dict[str, list[str]] = {
@@ -88,7 +88,7 @@ def said(case: str) -> list[str]:
         return [f"refused:{error.reason}"]
 
 
-def _word(item: Item) -> str:
+def _word(item: WebhookItem) -> str:
     match item:
         case OtherItem(kind):
             return kind
@@ -105,9 +105,9 @@ def _decided(item: StatusItem) -> str:
             return f"failed:{failure.code}"
         case RecipientEvent(kind=kind):
             return str(kind)
-        case Ignored(reason):
+        case IgnoredStatus(reason):
             return f"ignored:{reason}"
-        case Refused(reason):
+        case RefusedStatus(reason):
             return f"refused:{reason}"
 
 
@@ -119,7 +119,7 @@ def event_of(case: str) -> RecipientEvent:
     return event
 
 
-def bad_items(items: Iterable[Item]) -> list[BadItem]:
+def bad_items(items: Iterable[WebhookItem]) -> list[BadItem]:
     return [item for item in items if isinstance(item, BadItem)]
 
 

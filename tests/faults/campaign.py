@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 
-from cli.demo.calm import Watch
+from cli.demo.completion import CompletionWatcher
 from cli.demo.people import Person
-from cli.demo.truth import Span
-from cli.demo.verdict import Held
 from tests.faults.judging import Judged, judge_campaign, posts_of
 from tests.faults.steady import Crowd, Steady
 from tests.faults.world import World, eventually
+from verdict.judge import Held
+from verdict.truth import TimeSpan
 
 WARM_S = 30.0
 RECOVERY_DEADLINE_S = 180.0
@@ -76,7 +76,7 @@ class Underway:
         self._ledger_from = int(world.simulator.state()["received"])
         self._webhooks_from = int(world.simulator.state()["webhooks_posted"])
         self._events_from = len(world.events)
-        self.frozen: list[Span] = []
+        self.frozen: list[TimeSpan] = []
         """When a sender stood still."""
         first = crowd.take(int(per_s))
         self.id = world.api.create(name)
@@ -178,7 +178,7 @@ class Underway:
 
     def _rest(self) -> tuple[str, ...]:
         with self.world.connect() as connection:
-            watch = Watch(self.world.settings, self.world.simulator, connection, self.id)
+            watch = CompletionWatcher(self.world.settings, self.world.simulator, connection, self.id)
             said = ""
 
             def is_over() -> bool:

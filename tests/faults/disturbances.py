@@ -12,11 +12,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from schemas.bundles import decode_bundle
 from schemas.dead_letters import REASON_BUG, read_headers
 from schemas.topics import Topic
-from sinks.lag import Broker
 from tests.faults.campaign import Struck, Underway
 from tests.faults.strikes import MIDDLE_DEADLINE_S, in_the_middle, passed
 from tests.faults.world import World, eventually
 from tests.kafka_topics import read_all
+from topics.lag import KafkaQueries
 
 CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink": Topic.RECIPIENT_EVENTS}
 SET_ASIDE = 3
@@ -101,7 +101,7 @@ def crash(world: World, underway: Underway, kind: str) -> Struck:
 
 
 def _members(world: World, group: str) -> int:
-    with Broker(world.settings) as broker:
+    with KafkaQueries(world.settings) as broker:
         return broker.members([group])[group]
 
 
@@ -110,14 +110,14 @@ def _said(world: World, line: str) -> int:
 
 
 def _end(world: World, topic: str) -> int:
-    with Broker(world.settings) as broker:
+    with KafkaQueries(world.settings) as broker:
         return sum(end for _, end in broker.watermarks(world.settings.topic(topic)).values())
 
 
 def _values(world: World, topic: str, count: int) -> list[bytes]:
     """The last few records of a topic."""
     name = world.settings.topic(topic)
-    with Broker(world.settings) as broker:
+    with KafkaQueries(world.settings) as broker:
         marks = broker.watermarks(name)
     each = -(-count // len(marks))
     starts = {p: max(low, high - each) for p, (low, high) in marks.items()}

@@ -21,7 +21,7 @@ CRASHES_EVERY = 16
 """Of the recipients: whose last bits are zero makes the code raise."""
 STEP_S = 300.0
 """Below the ten minutes that a provider's timestamp may be ahead of ours."""
-OURS = ("api", "domain", "producers", "runtime", "schemas", "sinks", "streams")
+OURS = ("api", "domain", "producers", "runtime", "schemas", "sinks", "streams", "tables", "topics")
 
 
 def crashes(recipient_id: Any) -> bool:
@@ -42,11 +42,11 @@ def _raise_for_any(events: Iterable[Any]) -> None:
 def crash(kind: str) -> None:
     """Some recipients' records make the code of this stage raise."""
     if kind == "reconciler":
-        _wrap("streams.reconciliation", "decide", lambda item, *_: _raise_for(_recipient_in(item)))
+        _wrap("streams.reconciler.process.reading", "decide", lambda item, *_: _raise_for(_recipient_in(item)))
     elif kind == "sink":
-        _wrap("sinks.batch", "fold", lambda events, *_: _raise_for_any(events))
+        _wrap("sinks.apply", "fold", lambda events, *_: _raise_for_any(events))
     else:
-        _wrap("streams.sender_intake", "decode", None, lambda job: _raise_for(job.recipient_id))
+        _wrap("streams.sender.process.intake", "decode", None, lambda job: _raise_for(job.recipient_id))
 
 
 def _recipient_in(item: Any) -> Any:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.demo.counting import recount, reported
 from cli.demo.people import Person
-from cli.demo.rows import Connection, read_counters, read_rows
-from cli.demo.truth import Post, Span, post_of
-from cli.demo.verdict import Evidence, Verdict, judge
 from runtime.settings import Settings
 from schemas import callback
+from verdict.judge import Evidence, Verdict, judge
+from verdict.recount import recount, reported
+from verdict.rows import JudgeConnection, read_counters, read_rows
+from verdict.truth import Post, TimeSpan, post_of
 
 UNANSWERED = """
     SELECT recipient_id::text, attempt FROM send_ledger WHERE campaign_id = %s AND outcome = 'unknown'
@@ -53,13 +53,13 @@ def posts_of(settings: Settings, campaign: str, entries: Iterable[Mapping[str, A
 
 def judge_campaign(
     settings: Settings,
-    connection: Connection,
+    connection: JudgeConnection,
     campaign: str,
     everybody: Sequence[Person],
     entries: Sequence[Mapping[str, Any]],
     stats: Mapping[str, Any],
     trouble: tuple[str, ...],
-    frozen: tuple[Span, ...],
+    frozen: tuple[TimeSpan, ...],
 ) -> Judged:
     """Compare everything with everything. `entries`: the simulator's ledger, other campaigns' posts included."""
     posts, strangers = posts_of(settings, campaign, entries)

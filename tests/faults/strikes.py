@@ -6,10 +6,10 @@ import signal
 import time
 from collections.abc import Callable
 
-from cli.demo.truth import Span
-from cli.demo.verdict import Held
 from tests.faults.campaign import Struck, Underway
 from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World, eventually
+from verdict.judge import Held
+from verdict.truth import TimeSpan
 
 MIDDLE_DEADLINE_S = 20.0
 HOLD_S = 1.5
@@ -91,7 +91,7 @@ def freeze_one(world: World, underway: Underway, kind: str, frozen_s: float = FR
     finally:
         world.signal(name, signal.SIGCONT)
         if kind == "sender":
-            underway.frozen.append(Span(stopped_at, time.time()))
+            underway.frozen.append(TimeSpan(stopped_at, time.time()))
     return Struck(time.time(), in_flight, unknown_max=SEND_WINDOW if kind == "sender" else 0)
 
 
@@ -118,7 +118,7 @@ def freeze_claimed(world: World, underway: Underway) -> tuple[Struck, set[Held]]
         claimed -= underway.posted()  # by now, what was written before the stop has arrived
         for name in senders:
             world.signal(name, signal.SIGCONT)
-        underway.frozen.append(Span(stopped_at, time.time()))
+        underway.frozen.append(TimeSpan(stopped_at, time.time()))
         if claimed:
             break
     return Struck(time.time(), len(claimed), unknown_max=BOTH), claimed

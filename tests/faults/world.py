@@ -20,7 +20,6 @@ from typing import TypeVar
 import psycopg
 
 from cli.demo.clients import CampaignApi, SimulatorClient
-from cli.demo.rows import Connection
 from cli.pipeline import LOOPBACK, child_environment, process_child, simulator_child, wait_until_ready
 from cli.preparations import apply_topics, migrate_database
 from runtime.settings import PREFIX, Settings, read_settings
@@ -29,6 +28,7 @@ from stack.supervisor import Child, Event, Supervisor
 from tests.faults.proxy import Proxy
 from tests.faults.servers import KafkaServer, PostgresServer, folder_for_servers
 from tests.faults.steady import Steady
+from verdict.rows import JudgeConnection
 
 ROOT = Path(__file__).parents[2]
 NUMBER_ID = "106540352242922"
@@ -103,7 +103,7 @@ class World:
         """The processes of a kind."""
         return [name for name in NAMES if name.partition("-")[0] == kind]
 
-    def connect(self) -> Connection:
+    def connect(self) -> JudgeConnection:
         """A connection of the test's own, past the proxy."""
         return psycopg.connect(self.postgres.direct_url, autocommit=True, application_name="faults")
 

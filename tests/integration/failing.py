@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from runtime.settings import Settings
+from schemas.places import Record
 from schemas.topics import Topic
-from streams.faust_app import Consumption, Record, consume
+from streams.faust_app import Consumption, consume
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

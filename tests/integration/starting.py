@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from runtime.settings import Settings
-from streams import reconciler
+from streams.reconciler import process
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """The process' coroutine function."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("streams.faust_app.require_topic", lambda *_: None)
-        await reconciler.run(settings, stop)
+        await process.run(settings, stop)

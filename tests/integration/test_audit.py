@@ -10,15 +10,17 @@ from uuid import uuid4
 
 import pytest
 
-from cli.verify import Answer, as_document, as_lines
-from producers import leadership
+from cli.verify import VerifyReport, as_document, as_lines
+from operations import audit, recovery
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
-from sinks import audit, lag, migrate, parked, recovery, stats, stats_publisher
-from sinks.lag import KafkaAway
+from sinks import stats_publisher
+from tables import leadership, migrate, parked, stats
 from tests.kafka_topics import create_topics, put
 from tests.sending_world import World, a_world
+from topics import lag
+from topics.lag import KafkaAway
 
 NOW = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -174,7 +176,7 @@ async def test_an_outcome_that_the_row_does_not_show_is_found_once_the_sink_has_
     assert await found(world, until=before) == {}, "the sink has not come so far: late, not wrong"
     assert await found(world, until=NOW) == {"outcome_not_applied": 1}
     unjudged = await audit.audit(world.connection, None, None)
-    assert (unjudged.is_clean, unjudged.is_complete, Answer(unjudged).exit_code) == (True, False, 75)
+    assert (unjudged.is_clean, unjudged.is_complete, VerifyReport(unjudged).exit_code) == (True, False, 75)
 
 
 async def test_an_audit_holds_up_no_writer(world: World) -> None:
@@ -191,7 +193,7 @@ async def test_findings_are_named_by_campaign(world: World) -> None:
     await world.run("DELETE FROM releases")
     elsewhere = await audit.audit(world.connection, uuid4(), NOW)  # type: ignore[arg-type] # any id will do
     assert (elsewhere.campaigns, elsewhere.is_clean) == (0, True)
-    answer = Answer(await audit.audit(world.connection, world.campaign, NOW))
+    answer = VerifyReport(await audit.audit(world.connection, world.campaign, NOW))
     assert answer.exit_code == 1
     assert as_document(answer)["verdict"] == "differs"
     assert any(str(world.campaign) in line for line in as_lines(answer))

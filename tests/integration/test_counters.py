@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from domain.facts import facts_of
 from schemas.model import CampaignId, RecipientId
-from sinks import stats
-from sinks.database import Connection, connect
-from sinks.recipients import merge_facts
+from tables import stats
+from tables.database import Connection, connect
+from tables.recipients import merge_facts
 from tests.campaign_rows import add_campaign, add_recipients
 from tests.histories import events
 

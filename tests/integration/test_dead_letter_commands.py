@@ -17,18 +17,18 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from cli.dead_letters import Wish, WrongPlace, filter_of
+from cli.dead_letters import DeadLetterOptions, WrongPlace, filter_of
+from operations import dead_letters
+from operations import redrive as redriving
+from operations.dead_letters import Filter, find
+from operations.redrive import LOCK_KEY, Busy, drop, redrive
 from runtime.process import Transient
 from schemas.bundles import Body, encode_bundle
 from schemas.codec import encode
 from schemas.dead_letters import DeadLetter, read_headers
 from schemas.events import EventKind
 from schemas.model import RecipientId
-from sinks import dead_letter_reading
-from sinks import redrive as redriving
-from sinks.database import connect
-from sinks.dead_letter_reading import Filter, find
-from sinks.redrive import LOCK_KEY, Busy, drop, redrive
+from tables.database import connect
 from tests.event_world import EventWorld, an_event_world
 from tests.kafka_topics import create_topics, put, read_all
 
@@ -98,19 +98,25 @@ async def test_every_stage_is_listed_and_shown_masked(world: EventWorld, tmp_pat
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "show", place, "--raw")
     assert (code, out) == (0, value)
     for wish, expected in (
-        (Wish(topic="webhooks.raw"), 2), (Wish(topic=world.events + ".dead"), 2), (Wish(stage="sink"), 2),
-        (Wish(reason="malformed"), 1), (Wish(since=datetime(2100, 1, 1)), 0),  # noqa: DTZ001 - as typed
-        (Wish(topic="send.jobs"), 0), (Wish(place=place), 1),
+        (DeadLetterOptions(topic="webhooks.raw"), 2),
+        (DeadLetterOptions(topic=world.events + ".dead"), 2), (DeadLetterOptions(stage="sink"), 2),
+        (DeadLetterOptions(reason="malformed"), 1),
+        (DeadLetterOptions(since=datetime(2100, 1, 1)), 0),  # noqa: DTZ001 - as typed
+        (DeadLetterOptions(topic="send.jobs"), 0), (DeadLetterOptions(place=place), 1),
     ):  # fmt: skip
         assert await counted(world, wish) == expected, wish
-    for nonsense in (Wish(topic="no.such"), Wish(place="nonsense"), Wish(place="no.such/0@1")):
+    for nonsense in (
+        DeadLetterOptions(topic="no.such"),
+        DeadLetterOptions(place="nonsense"),
+        DeadLetterOptions(place="no.such/0@1"),
+    ):
         with pytest.raises(WrongPlace):
             filter_of(world.settings, nonsense)
     code, _, _ = await asyncio.to_thread(run, world, tmp_path, "show", "nonsense")
     assert code == 64
 
 
-async def counted(world: EventWorld, wish: Wish) -> int:
+async def counted(world: EventWorld, wish: DeadLetterOptions) -> int:
     found = find(world.settings, world.connection, filter_of(world.settings, wish))
     return sum([len(letters) async for letters in found])
 
@@ -180,7 +186,7 @@ def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter:
 
 async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: EventWorld, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"somebody else's", None)
-    for wish in (Wish(reason="no_headers"), Wish(stage="?")):
+    for wish in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
         assert await counted(world, wish) == 1
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
@@ -222,7 +228,7 @@ async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
         await remember(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(dead_letter_reading, "BATCH", 1)
+        patched.setattr(dead_letters, "BATCH", 1)
         patched.setattr(redriving, "_remember", die_at_the_second)
         with pytest.raises(Transient):
             await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)
@@ -244,7 +250,7 @@ async def test_what_arrives_meanwhile_waits_for_the_next_redrive(world: EventWor
         tell=lambda _: bury(world, world.events, None, b"two", letter),
     )  # fmt: skip
     assert (await again).count == 1
-    assert await counted(world, Wish()) == 1
+    assert await counted(world, DeadLetterOptions()) == 1
 
 
 async def test_raw_bytes_are_for_files_and_pipes(world: EventWorld, tmp_path: Path) -> None:

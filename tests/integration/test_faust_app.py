@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from runtime.settings import Settings
-from runtime.topics import apply
 from schemas.topics import BY_NAME, Topic
 from tests.integration.processes import environment, process
 from tests.integration.reading import committed_lag
 from tests.integration.test_reconciler import bundle, publish
+from topics.apply import apply
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_it_ends_with_the_batch_unacknowledged(
 def test_without_a_broker_or_its_topic_it_asks_for_a_restart(
     kafka: str, topic_prefix: str, tmp_path: Path, servers: str, said: str
 ) -> None:
-    with process("streams.reconciler", environment(servers or kafka, topic_prefix), tmp_path) as running:
+    with process("streams.reconciler.process", environment(servers or kafka, topic_prefix), tmp_path) as running:
         assert running.wait() == 75
         assert said in running.log
         assert "Traceback" not in running.log

@@ -17,21 +17,21 @@ from uuid import uuid4
 
 import pytest
 
-from cli.progress import Progress
-from cli.replay import Wish, replay
+from cli.progress import ProgressLine
+from cli.replay import ReplayOptions, replay
 from domain.error_codes import failure
+from operations.comparison import Comparison, compare_with_topic
+from operations.readers import reader_of
+from operations.rebuild import Rebuilt, RefusedRow, rebuild
+from operations.recompute import Recomputation
+from operations.replay import MakesDue
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId, Wamid
+from schemas.places import OffsetMismatch
 from schemas.topics import Topic
-from sinks import stats
-from sinks.audit_from_topic import Comparison, compare_with_topic
-from sinks.offsets import Misplaced
-from sinks.rebuild import Rebuilt, Refused, rebuild
-from sinks.recompute import Recomputation
-from sinks.replay import MakesDue
 from sinks.sink import accept_topic
-from streams.replay_reading import reader_of
+from tables import stats
 from tests.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.histories import START
 from tests.kafka_topics import create_topics, delete_records, delete_topic
@@ -57,7 +57,7 @@ async def put_right(world: EventWorld, *, allow_retries: bool = False) -> Rebuil
 
 
 async def replayed(world: EventWorld, topic: Topic) -> None:
-    answer = await replay(world.settings, Wish(topic.value), asyncio.Event(), Progress(io.StringIO()))
+    answer = await replay(world.settings, ReplayOptions(topic.value), asyncio.Event(), ProgressLine(io.StringIO()))
     assert answer.verdict == "applied"
 
 
@@ -228,8 +228,8 @@ async def test_comparing_and_rebuilding_go_on_while_a_replay_does(world: EventWo
     for person in people:
         await world.hook(world.status(person, "read", 3))
     await pause(world)
-    wish = Wish(Topic.WEBHOOKS_RAW.value, rate=12.0)
-    flowing = asyncio.create_task(replay(world.settings, wish, asyncio.Event(), Progress(io.StringIO())))
+    wish = ReplayOptions(Topic.WEBHOOKS_RAW.value, rate=12.0)
+    flowing = asyncio.create_task(replay(world.settings, wish, asyncio.Event(), ProgressLine(io.StringIO())))
     seen = set()
     while not flowing.done():
         found = await compare(world)
@@ -287,7 +287,7 @@ async def test_comparing_goes_on_while_live_traffic_flows(world: EventWorld) -> 
 async def test_a_topic_made_anew_is_not_judged(world: EventWorld) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
     await made_anew(world, world.events)
-    with pytest.raises(Misplaced):
+    with pytest.raises(OffsetMismatch):
         await compare(world)
 
 
@@ -299,9 +299,9 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
                     "::interval, delivered_at = sent_at WHERE id = ANY(%s)", people[:1100])  # fmt: skip
     await world.run("UPDATE campaign_recipients SET attempt = 4 WHERE id = %s", people[0])
     readers = partial(reader_of, world.settings)
-    with pytest.raises(Refused, match="active"):
+    with pytest.raises(RefusedRow, match="active"):
         await put_right(world)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedRow):
         await rebuild(world.settings, CampaignId(uuid4()), readers, is_applied=False, allow_retries=False)
     command = ("rebuild", "--campaign", str(world.campaign))
     code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command)

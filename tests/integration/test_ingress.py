@@ -16,14 +16,14 @@ import pytest
 from confluent_kafka import Message
 from httpx_aiohttp import AiohttpTransport
 
-from producers.signature import sign
+from producers.ingress.signature import sign
 from runtime.settings import Settings
-from runtime.topics import apply
 from schemas.bundles import decode_bundle
 from schemas.topics import BY_NAME, Topic
 from stack.embedded import embedded_stack
 from tests.integration.processes import Process, environment, eventually, free_port, process
 from tests.integration.reading import read_until, value_of
+from topics.apply import apply
 
 SECRET, OLD_SECRET = b"app-secret", b"old-secret"
 PATH = "/webhooks/whatsapp"
@@ -87,7 +87,7 @@ def running_ingress(settings: Settings, folder: Path) -> Iterator[Ingress]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     kafka, prefix = settings.kafka_bootstrap_servers, settings.topic_prefix
-    with process("producers.ingress", ingress_environment(kafka, prefix, port), folder) as running:
+    with process("producers.ingress.process", ingress_environment(kafka, prefix, port), folder) as running:
         eventually(lambda: is_up(url, "/ready"), "ingress ready")
         yield Ingress(running, url, kafka, settings.topic(Topic.WEBHOOKS_RAW))
 
@@ -160,7 +160,7 @@ def test_without_kafka_it_says_503_and_when_to_try_again(topic_prefix: str, tmp_
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     quick = ingress_environment("127.0.0.1:1", topic_prefix, port, CAMPAIGNS_INGRESS_ACK_TIMEOUT_S="0.5")
-    with process("producers.ingress", quick, tmp_path) as running:
+    with process("producers.ingress.process", quick, tmp_path) as running:
         eventually(lambda: is_up(url, "/health"), "ingress up")
         answer = httpx.post(url + PATH, content=b"{}", headers={"X-Hub-Signature-256": sign(SECRET, b"{}").decode()})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
@@ -169,7 +169,7 @@ def test_without_kafka_it_says_503_and_when_to_try_again(topic_prefix: str, tmp_
 
 
 def test_without_a_secret_it_does_not_start(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
-    with process("producers.ingress", environment(kafka, topic_prefix), tmp_path) as running:
+    with process("producers.ingress.process", environment(kafka, topic_prefix), tmp_path) as running:
         assert running.wait() == 64
         assert "CAMPAIGNS_WEBHOOK_APP_SECRETS" in running.log
 
@@ -183,7 +183,7 @@ def test_in_an_outage_it_says_503_and_all_that_got_200_is_there_afterwards(tmp_p
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         given = ingress_environment(kafka, "", port, CAMPAIGNS_INGRESS_ACK_TIMEOUT_S="1")
-        with process("producers.ingress", given, tmp_path) as running:
+        with process("producers.ingress.process", given, tmp_path) as running:
             eventually(lambda: is_up(url, "/ready"), "ingress ready")
             ingress = Ingress(running, url, kafka, settings.topic(Topic.WEBHOOKS_RAW))
             before, during, after = (json.dumps({"entry": [], "n": n}).encode() for n in range(3))

@@ -12,8 +12,8 @@ import pytest
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
-from sinks import ledger
-from sinks.ledger import Answer, Claim, Settlement, Verdict
+from tables import ledger
+from tables.ledger import Claim, ClaimAnswer, ClaimResult, Settlement
 from tests.sending_world import World, a_world
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -39,10 +39,10 @@ def _event(kind: EventKind, claim: Claim, campaign: CampaignId) -> str:
 
 async def test_a_claim_is_written_once_and_ends_the_release(world: World) -> None:
     jobs = await world.release(3)
-    assert await world.claim(jobs) == [Verdict.CLAIMED] * 3
+    assert await world.claim(jobs) == [ClaimResult.CLAIMED] * 3
     assert await world.count("releases") == 0
     again = await ledger.claim(world.connection, uuid4(), jobs, 45)
-    assert set(again.values()) == {Answer(Verdict.HELD)}
+    assert set(again.values()) == {ClaimAnswer(ClaimResult.HELD)}
     assert await world.count("send_ledger") == 3
 
 
@@ -51,7 +51,7 @@ async def test_a_settled_attempt_is_held_without_an_event(world: World) -> None:
     await ledger.settle(world.connection, [Settlement(claims[0], "accepted", "{}")])
     jobs = [(await world.release(1))[0].model_copy(update={"recipient_id": claims[0].recipient_id})]
     answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
-    assert set(answers.values()) == {Answer(Verdict.HELD)}
+    assert set(answers.values()) == {ClaimAnswer(ClaimResult.HELD)}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ async def test_what_another_has_claimed_is_refused_to_nobody(world: World, sql: 
     ]
     await world.run(sql)
     answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
-    assert set(answers.values()) == {Answer(Verdict.HELD)}
+    assert set(answers.values()) == {ClaimAnswer(ClaimResult.HELD)}
     assert await world.run("SELECT token, outcome, event FROM send_ledger") == [(claims[0].token, None, None)]
     assert await world.budget_used() == 100
 
@@ -80,7 +80,7 @@ async def test_what_another_has_claimed_is_refused_to_nobody(world: World, sql: 
 async def test_the_same_job_twice_in_a_batch_is_claimed_once(world: World) -> None:
     jobs = await world.release(1)
     answers = await ledger.claim(world.connection, uuid4(), [*jobs, *jobs], 45)
-    assert [answer.verdict for answer in answers.values()] == [Verdict.CLAIMED]
+    assert [answer.verdict for answer in answers.values()] == [ClaimResult.CLAIMED]
     assert await world.count("send_ledger") == 1
 
 
@@ -104,7 +104,7 @@ async def test_a_lost_answer_is_read_back_after_the_sweep_and_settled_as_not_sen
         await ledger.mark_published(world.connection, declared)
     assert await ledger.claim(world.connection, token, jobs, 0) == first
     claim = Claim(jobs[0].recipient_id, 1, token)
-    assert (await ledger.renew(world.connection, [claim], 45))[claim.key].verdict is Verdict.LOST
+    assert (await ledger.renew(world.connection, [claim], 45))[claim.key].verdict is ClaimResult.LOST
     settled = Settlement(claim, "expired", _event(EventKind.UNKNOWN, claim, world.campaign))
     assert await ledger.settle(world.connection, [settled]) == {claim.key}
     assert await world.budget_used() == 99
@@ -113,17 +113,17 @@ async def test_a_lost_answer_is_read_back_after_the_sweep_and_settled_as_not_sen
 @pytest.mark.parametrize(
     ("sql", "verdict", "reason"),
     [
-        ("UPDATE marketing_campaigns SET status = 'cancelled'", Verdict.SKIPPED, "campaign_cancelled"),
+        ("UPDATE marketing_campaigns SET status = 'cancelled'", ClaimResult.SKIPPED, "campaign_cancelled"),
         (
             "INSERT INTO subscriptions SELECT phone_number, 'operator', false, now() FROM campaign_recipients",
-            Verdict.SKIPPED,
+            ClaimResult.SKIPPED,
             "opted_out",
         ),
-        ("UPDATE releases SET send_before = now()", Verdict.EXPIRED, None),
+        ("UPDATE releases SET send_before = now()", ClaimResult.EXPIRED, None),
     ],
 )
 async def test_a_refusal_is_settled_and_gives_the_budget_back_once(
-    world: World, sql: str, verdict: Verdict, reason: str | None
+    world: World, sql: str, verdict: ClaimResult, reason: str | None
 ) -> None:
     jobs = await world.release(1)
     await world.run(sql)
@@ -132,7 +132,7 @@ async def test_a_refusal_is_settled_and_gives_the_budget_back_once(
     assert answer.verdict is verdict
     event = RecipientEvent.model_validate_json(answer.event or "")
     assert (event.kind, event.attempt, event.skip_reason) == (EventKind(verdict.value), 1, reason)
-    assert await world.claim(jobs) == [Verdict.HELD]
+    assert await world.claim(jobs) == [ClaimResult.HELD]
     assert await world.count("releases") == 0
     assert await world.budget_used() == 99
     assert [each.event for each in await ledger.unpublished(world.connection, 10, older_than_s=0)] == [answer.event]
@@ -142,16 +142,16 @@ async def test_a_refusal_is_settled_and_gives_the_budget_back_once(
 async def test_while_paused_nothing_is_written(world: World, status: str) -> None:
     jobs = await world.release(2)
     await world.campaign_is(status)
-    assert await world.claim(jobs) == [Verdict.PAUSED] * 2
+    assert await world.claim(jobs) == [ClaimResult.PAUSED] * 2
     assert (await world.count("send_ledger"), await world.count("releases")) == (0, 2)
     await world.campaign_is("active")
-    assert await world.claim(jobs) == [Verdict.CLAIMED] * 2
+    assert await world.claim(jobs) == [ClaimResult.CLAIMED] * 2
 
 
 async def test_an_old_attempt_is_stale_and_its_release_forgotten(world: World) -> None:
     jobs = await world.release(1)
     await world.run("UPDATE campaign_recipients SET attempt = 2")
-    assert await world.claim(jobs) == [Verdict.STALE]
+    assert await world.claim(jobs) == [ClaimResult.STALE]
     assert (await world.count("send_ledger"), await world.count("releases")) == (0, 0)
 
 
@@ -159,15 +159,15 @@ async def test_an_answered_row_is_stale_but_its_release_stays(world: World) -> N
     """Attempt 1 was unknown, 2 is released, then `sent` of 1 arrives; a later `failed` of 1 makes it queued again."""
     jobs = await world.release(1, attempt=2)
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
-    assert await world.claim(jobs) == [Verdict.STALE]
+    assert await world.claim(jobs) == [ClaimResult.STALE]
     assert await world.count("releases") == 1
     await world.run("UPDATE campaign_recipients SET failed_attempts = 2")
-    assert await world.claim(jobs) == [Verdict.CLAIMED]
+    assert await world.claim(jobs) == [ClaimResult.CLAIMED]
 
 
 async def test_an_unknown_recipient_is_stale(world: World) -> None:
     job = (await world.release(1))[0].model_copy(update={"recipient_id": RecipientId(uuid4())})
-    assert await world.claim([job]) == [Verdict.STALE]
+    assert await world.claim([job]) == [ClaimResult.STALE]
 
 
 async def test_a_pause_while_the_claim_waits_for_a_lock_is_seen(world: World) -> None:
@@ -179,7 +179,7 @@ async def test_a_pause_while_the_claim_waits_for_a_lock_is_seen(world: World) ->
             await world.wait_for_blocked("test-2")
             await world.campaign_is("paused")
         answers = await waiting
-    assert {answer.verdict for answer in answers.values()} == {Verdict.PAUSED}
+    assert {answer.verdict for answer in answers.values()} == {ClaimResult.PAUSED}
     assert await world.count("send_ledger") == 0
 
 
@@ -202,7 +202,7 @@ async def test_claimers_do_not_hold_a_pause_off(world: World) -> None:
 async def test_claims_in_opposite_orders_do_not_deadlock(world: World) -> None:
     jobs = await world.release(100)
 
-    async def claim(batch: list[SendJob]) -> list[Verdict]:
+    async def claim(batch: list[SendJob]) -> list[ClaimResult]:
         async with world.another() as connection:
             answers = await ledger.claim(connection, uuid4(), batch, 45)
             return [answer.verdict for answer in answers.values()]
@@ -210,51 +210,51 @@ async def test_claims_in_opposite_orders_do_not_deadlock(world: World) -> None:
     for _ in range(5):
         await world.run("DELETE FROM send_ledger")
         verdicts = await asyncio.gather(*(claim(jobs[:: 1 if n % 2 else -1]) for n in range(6)))
-        assert sum(each.count(Verdict.CLAIMED) for each in verdicts) == 100
+        assert sum(each.count(ClaimResult.CLAIMED) for each in verdicts) == 100
 
 
 async def _claimed(world: World, count: int = 1, lease_s: float = 45) -> list[Claim]:
     token = uuid4()
     jobs = await world.release(count)
-    assert await world.claim(jobs, token=token, lease_s=lease_s) == [Verdict.CLAIMED] * count
+    assert await world.claim(jobs, token=token, lease_s=lease_s) == [ClaimResult.CLAIMED] * count
     return [Claim(job.recipient_id, job.attempt, token) for job in jobs]
 
 
 async def test_a_renewal_prolongs_the_lease(world: World) -> None:
     claims = await _claimed(world, lease_s=0)
     answers = await ledger.renew(world.connection, claims, 45)
-    assert answers[claims[0].key].verdict is Verdict.RENEWED
+    assert answers[claims[0].key].verdict is ClaimResult.RENEWED
     assert await ledger.declare_unknown(world.connection, 10) == []
 
 
 @pytest.mark.parametrize(
     ("sql", "verdict"),
     [
-        ("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'", Verdict.DEFERRED),
-        ("UPDATE marketing_campaigns SET status = 'cancelled'", Verdict.SKIPPED),
+        ("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'", ClaimResult.DEFERRED),
+        ("UPDATE marketing_campaigns SET status = 'cancelled'", ClaimResult.SKIPPED),
         (
             "INSERT INTO subscriptions SELECT phone_number, 'operator', false, now() FROM campaign_recipients",
-            Verdict.SKIPPED,
+            ClaimResult.SKIPPED,
         ),
-        ("UPDATE send_ledger SET send_before = now()", Verdict.EXPIRED),
-        ("UPDATE campaign_recipients SET attempt = 2", Verdict.EXPIRED),
+        ("UPDATE send_ledger SET send_before = now()", ClaimResult.EXPIRED),
+        ("UPDATE campaign_recipients SET attempt = 2", ClaimResult.EXPIRED),
     ],
 )
-async def test_a_refused_renewal_settles_as_not_sent(world: World, sql: str, verdict: Verdict) -> None:
+async def test_a_refused_renewal_settles_as_not_sent(world: World, sql: str, verdict: ClaimResult) -> None:
     claims = await _claimed(world)
     await world.run(sql)
     answer = (await ledger.renew(world.connection, claims, 45))[claims[0].key]
     assert answer.verdict is verdict
     assert RecipientEvent.model_validate_json(answer.event or "").kind == verdict.value
     assert await world.budget_used() == 99
-    assert (await ledger.renew(world.connection, claims, 45))[claims[0].key].verdict is Verdict.LOST
+    assert (await ledger.renew(world.connection, claims, 45))[claims[0].key].verdict is ClaimResult.LOST
     assert await world.budget_used() == 99
 
 
 async def test_only_the_owner_renews_and_settles(world: World) -> None:
     claims = await _claimed(world)
     thief = Claim(claims[0].recipient_id, 1, uuid4())
-    assert (await ledger.renew(world.connection, [thief], 45))[thief.key].verdict is Verdict.LOST
+    assert (await ledger.renew(world.connection, [thief], 45))[thief.key].verdict is ClaimResult.LOST
     stolen = Settlement(thief, "accepted", _event(EventKind.ACCEPTED, thief, world.campaign))
     assert await ledger.settle(world.connection, [stolen]) == set()
 

@@ -21,10 +21,10 @@ from domain.facts import NOTHING, Facts, facts_of, merge
 from domain.status import Status, failure_reason, next_attempt_at, retry_count, status
 from schemas.events import WEBHOOK_KINDS, EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import CampaignId, RecipientId, Wamid
-from sinks import stats
-from sinks.batch import Numbers, apply_events
-from sinks.database import Connection, connect, is_transient
-from sinks.recipients import COLUMNS, facts_of_row, merge_facts, read_facts
+from sinks.apply import KnownPhoneNumbers, apply_events
+from tables import stats
+from tables.database import Connection, connect, is_transient
+from tables.recipients import COLUMNS, facts_of_row, merge_facts, read_facts
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.histories import RECIPIENT, START, events
 
@@ -155,7 +155,7 @@ async def unchanged(connection: Connection, people: list[RecipientId]) -> AsyncI
 
 
 async def deliver(connection: Connection, batches: list[list[RecipientEvent]]) -> None:
-    numbers = Numbers()
+    numbers = KnownPhoneNumbers()
     for batch in batches:
         for tries in range(TRIES_MAX):
             try:

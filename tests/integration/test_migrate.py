@@ -8,7 +8,7 @@ from importlib.resources import files
 import psycopg
 import pytest
 
-from sinks.migrate import SchemaMismatch, migrate, migrations
+from tables.migrate import SchemaMismatch, migrate, migrations
 
 CATALOG = """
     SELECT 'column', table_name || '.' || column_name,
@@ -33,7 +33,7 @@ CATALOG = """
 
 
 def test_all_migrations_together_are_the_whole_schema(database_url: str, empty_database_url: str) -> None:
-    whole = files("sinks").joinpath("sql", "schema.sql").read_bytes()
+    whole = files("tables").joinpath("sql", "schema.sql").read_bytes()
     with psycopg.connect(empty_database_url) as described, psycopg.connect(database_url) as migrated:
         described.execute(whole)
         assert migrated.execute(CATALOG.encode()).fetchall() == described.execute(CATALOG.encode()).fetchall()

@@ -21,10 +21,11 @@ from domain.facts import NOTHING
 from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import RecipientId
-from sinks import batch, closing, ledger, recipients, release
-from sinks.database import Connection, connect
-from sinks.ledger import Claim, Outboxed, Settlement
-from sinks.statements import load
+from sinks import apply
+from tables import closing, ledger, recipients, releases
+from tables.database import Connection, connect
+from tables.ledger import Claim, Settlement, UnpublishedOutcome
+from tables.statements import load
 from tests.properties.pipeline.ledger import LedgerRow
 from tests.properties.pipeline.rows import CAMPAIGN, START, Key, counted
 from tests.properties.pipeline.tables import Tables
@@ -175,10 +176,10 @@ class Sql:
         return sorted(released)
 
     async def record_published(self, key: Key, offset: int, _now: datetime) -> None:
-        await release.record_published(self.connection, [_job(key, START)], [(0, offset)])
+        await releases.record_published(self.connection, [_job(key, START)], [(0, offset)])
 
     async def forget_answered(self, _now: datetime, older_than_s: float) -> None:
-        await release.forget_answered(self.connection, older_than_s, 100)
+        await releases.forget_answered(self.connection, older_than_s, 100)
 
     async def claim_attempts(
         self, key: Key, token: UUID, deadline: datetime, lease_s: float, _now: datetime
@@ -197,7 +198,7 @@ class Sql:
         return bool(await ledger.settle(self.connection, [settlement]))
 
     async def mark_published(self, key: Key, outcome: str) -> None:
-        await ledger.mark_published(self.connection, [Outboxed(*key, outcome, "")])
+        await ledger.mark_published(self.connection, [UnpublishedOutcome(*key, outcome, "")])
 
     async def declare_unknown(self, _now: datetime) -> list[Key]:
         declared = await ledger.declare_unknown(self.connection, 100)
@@ -215,14 +216,14 @@ class Sql:
 
     async def apply_events(self, events: Sequence[RecipientEvent], _now: datetime) -> None:
         async with self.connection.transaction():
-            applied = await batch.apply_events(self.connection, events, batch.Numbers())
+            applied = await apply.apply_events(self.connection, events, apply.KnownPhoneNumbers())
         assert not applied.refused
 
     async def state(self, people: Sequence[RecipientId]) -> dict[str, Any]:
         """What the tables hold."""
         facts = await recipients.read_facts(self.connection, people)
         derived = "SELECT id, status, next_attempt_at, retry_count FROM campaign_recipients ORDER BY id"
-        unclaimed = await release.find_unclaimed(self.connection, {0: FAR_OFFSET}, release.Patience(), 100)
+        unclaimed = await releases.find_unclaimed(self.connection, {0: FAR_OFFSET}, releases.Patience(), 100)
         return {
             "facts": {person: facts.get(person, NOTHING) for person in people},
             "derived": await self.rows(derived),

@@ -11,9 +11,9 @@ import pytest
 
 from schemas.events import EventKind, Pricing, RecipientEvent
 from schemas.model import CampaignId, RecipientId, Wamid
-from sinks.batch import Numbers, apply_events
-from sinks.database import Connection, connect
-from sinks.parked import forget_parked
+from sinks.apply import KnownPhoneNumbers, apply_events
+from tables.database import Connection, connect
+from tables.parked import forget_parked
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.histories import START
 
@@ -62,7 +62,7 @@ def anonymous(kind: EventKind = EventKind.DELIVERED, **fields: Any) -> Recipient
 
 async def apply(connection: Connection, *events: RecipientEvent) -> Any:
     async with connection.transaction():
-        return await apply_events(connection, events, Numbers())
+        return await apply_events(connection, events, KnownPhoneNumbers())
 
 
 @pytest.mark.parametrize("parker_is_first", [True, False])
@@ -71,7 +71,7 @@ async def test_two_sinks_at_once_miss_nothing(sinks: Sinks, parker_is_first: boo
     batches = [anonymous(), accepted(sinks.person)]
     one, other = batches if parker_is_first else reversed(batches)
     async with sinks.first.transaction():
-        await apply_events(sinks.first, [one], Numbers())
+        await apply_events(sinks.first, [one], KnownPhoneNumbers())
         waiting = asyncio.create_task(apply(sinks.second, other))
         await _is_blocked(sinks)
     await waiting
@@ -100,7 +100,7 @@ async def test_a_second_wamid_of_one_attempt_is_a_double_send(sinks: Sinks) -> N
 
 async def test_two_sinks_that_learn_two_wamids_at_once_still_tell(sinks: Sinks) -> None:
     async with sinks.first.transaction():
-        await apply_events(sinks.first, [accepted(sinks.person)], Numbers())
+        await apply_events(sinks.first, [accepted(sinks.person)], KnownPhoneNumbers())
         waiting = asyncio.create_task(apply(sinks.second, accepted(sinks.person, Wamid("wamid.two"))))
         await _is_blocked(sinks)
     assert (await waiting).double_sends == 2

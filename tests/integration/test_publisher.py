@@ -7,11 +7,11 @@ from random import Random
 import pytest
 from confluent_kafka import KafkaError
 
-from runtime.kafka import AsyncPublisher, PublishFailed, RecordTooLarge
 from runtime.settings import Settings
-from runtime.topics import apply
 from schemas.topics import TopicSpec
 from tests.integration.reading import read_all, value_of
+from topics.apply import apply
+from topics.publisher import AsyncPublisher, PublishFailed, RecordTooLarge
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from confluent_kafka import Message, Producer
 
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import Settings
-from runtime.topics import apply
 from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.callback import encode
 from schemas.codec import decode
@@ -21,8 +20,9 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.topics import BY_NAME, Topic
 from tests.integration.processes import environment, eventually, process
 from tests.integration.reading import committed_lag, read_all, read_until, value_of
+from topics.apply import apply
 
-MODULE = "streams.reconciler"
+MODULE = "streams.reconciler.process"
 RECEIVED_US = 1_767_225_605_000_000
 CAMPAIGN, RECIPIENT = uuid.uuid4(), uuid.uuid4()
 

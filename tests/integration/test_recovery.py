@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from cli.recover import recover
-from runtime import topics
+from operations import audit, recovery
 from runtime.process import Transient
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
@@ -20,12 +20,13 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import Wamid
 from schemas.topics import Topic
-from sinks import audit, ledger, recovery
-from sinks.lag import Broker
-from sinks.ledger import unpublished
-from sinks.release import Rates, release_step
+from tables import ledger
+from tables.ledger import unpublished
+from tables.releases import Rates, release_step
 from tests.kafka_topics import put
 from tests.sending_world import World, a_world
+from topics import apply
+from topics.lag import KafkaQueries
 
 NOW = datetime.now(UTC)
 RATES = Rates(mps=80, cap_s=10)
@@ -44,10 +45,10 @@ async def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings
         "CAMPAIGNS_DATABASE_URL": database_url,
         "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
     })  # fmt: skip
-    await asyncio.to_thread(topics.apply, made)
+    await asyncio.to_thread(apply.apply, made)
 
     def wait_for_leaders() -> None:
-        with Broker(made, timeout_s=30) as broker:
+        with KafkaQueries(made, timeout_s=30) as broker:
             for topic in Topic:
                 broker.watermarks(made.topic(topic))
 

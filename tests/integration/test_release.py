@@ -10,10 +10,10 @@ import pytest
 from domain.lifecycle import Action
 from schemas.events import EventKind, RecipientEvent
 from schemas.subscriptions import Source
-from sinks import closing, ledger, release, stats, subscriptions
-from sinks.closing import Cancelled
-from sinks.database import connect
-from sinks.release import Patience, Rates
+from tables import closing, ledger, releases, stats, subscriptions
+from tables.closing import Cancelled
+from tables.database import connect
+from tables.releases import Patience, Rates
 from tests.campaign_world import CampaignWorld, a_campaign_world
 
 SOON = Patience(grace_s=0, delay_s=0, delay_max_s=0)
@@ -84,7 +84,7 @@ async def test_two_releasers_at_once_release_nobody_twice_and_keep_the_limit(wor
         async def work(connection: object) -> list[object]:
             released: list[object] = []
             while len(released) < 150 and await world.used(campaign) < 150:
-                step = await release.release_step(connection, rates)  # type: ignore[arg-type]
+                step = await releases.release_step(connection, rates)  # type: ignore[arg-type]
                 released += [(job.recipient_id, job.attempt) for job in step.jobs]
             return released
 
@@ -184,32 +184,32 @@ async def test_parameters_that_no_job_can_carry_harm_their_row_only(world: Campa
 async def test_a_release_whose_leader_died_is_published(world: CampaignWorld) -> None:
     await world.active(3)
     released = (await world.release()).jobs
-    assert await release.find_unclaimed(world.releaser, {}, Patience(grace_s=60), 10) == []
-    assert set(await release.find_unclaimed(world.releaser, {}, SOON, 10)) == set(released)
+    assert await releases.find_unclaimed(world.releaser, {}, Patience(grace_s=60), 10) == []
+    assert set(await releases.find_unclaimed(world.releaser, {}, SOON, 10)) == set(released)
 
 
 async def test_a_job_is_published_again_once_the_sender_is_past_it(world: CampaignWorld) -> None:
     await world.active(2)
     jobs = (await world.release()).jobs
-    await release.record_published(world.releaser, jobs, [(0, 5), (1, 7)])
-    assert await release.partitions_awaited(world.releaser) in ([0, 1], [1, 0])
-    assert await release.find_unclaimed(world.releaser, {}, SOON, 10) == []
-    assert await release.find_unclaimed(world.releaser, {0: 5, 1: 7}, SOON, 10) == [], "not past, but at it"
-    assert await release.find_unclaimed(world.releaser, {0: 6, 1: 7}, SOON, 10) == [jobs[0]]
+    await releases.record_published(world.releaser, jobs, [(0, 5), (1, 7)])
+    assert await releases.partitions_awaited(world.releaser) in ([0, 1], [1, 0])
+    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == []
+    assert await releases.find_unclaimed(world.releaser, {0: 5, 1: 7}, SOON, 10) == [], "not past, but at it"
+    assert await releases.find_unclaimed(world.releaser, {0: 6, 1: 7}, SOON, 10) == [jobs[0]]
     waiting = Patience(grace_s=0, delay_s=60)
-    assert await release.find_unclaimed(world.releaser, {0: 6, 1: 8}, waiting, 10) == []
-    assert len(await release.find_unclaimed(world.releaser, {}, Patience(lost_s=0), 10)) == 2
+    assert await releases.find_unclaimed(world.releaser, {0: 6, 1: 8}, waiting, 10) == []
+    assert len(await releases.find_unclaimed(world.releaser, {}, Patience(lost_s=0), 10)) == 2
 
 
 async def test_paused_and_claimed_ones_are_not_published_again(world: CampaignWorld) -> None:
     campaign = await world.active(2)
     jobs = (await world.release()).jobs
     await ledger.claim(world.operator, uuid4(), jobs[:1], 45)
-    assert await release.find_unclaimed(world.releaser, {}, SOON, 10) == [jobs[1]]
+    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == [jobs[1]]
     await world.act(campaign, Action.PAUSE)
-    assert await release.find_unclaimed(world.releaser, {}, SOON, 10) == []
+    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == []
     await world.act(campaign, Action.RESUME)
-    assert await release.find_unclaimed(world.releaser, {}, SOON, 10) == [jobs[1]]
+    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == [jobs[1]]
 
 
 async def test_a_release_that_was_healed_is_forgotten_and_its_budget_given_back(world: CampaignWorld) -> None:
@@ -219,9 +219,9 @@ async def test_a_release_that_was_healed_is_forgotten_and_its_budget_given_back(
         "UPDATE campaign_recipients SET sent_at = now(), delivered_at = now(), accepted_attempts = 2"
         " WHERE phone_number = '15550000000'"
     )
-    assert await release.forget_answered(world.releaser, 0, 10) == 1
+    assert await releases.forget_answered(world.releaser, 0, 10) == 1
     assert await world.used(campaign) == 1
-    assert await release.forget_answered(world.releaser, 0, 10) == 0
+    assert await releases.forget_answered(world.releaser, 0, 10) == 0
 
 
 async def test_an_old_acceptance_that_fails_later_leaves_the_release_to_be_published(world: CampaignWorld) -> None:
@@ -229,10 +229,10 @@ async def test_an_old_acceptance_that_fails_later_leaves_the_release_to_be_publi
     await world.release()
     await world.run("UPDATE campaign_recipients SET attempt = 2, accepted_attempts = 2, sent_at = now()")
     await world.run("UPDATE releases SET attempt = 2")
-    assert await release.forget_answered(world.releaser, 0, 10) == 0
-    assert await release.find_unclaimed(world.releaser, {}, SOON, 10) == []
+    assert await releases.forget_answered(world.releaser, 0, 10) == 0
+    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == []
     await world.run("UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failure_text = 'x'")
-    assert len(await release.find_unclaimed(world.releaser, {}, SOON, 10)) == 1
+    assert len(await releases.find_unclaimed(world.releaser, {}, SOON, 10)) == 1
 
 
 # -------------------------------------------------------------------------------------------------------- the end
@@ -283,7 +283,7 @@ async def test_a_job_of_a_cancelled_campaign_cannot_be_claimed(world: CampaignWo
     await world.act(campaign, Action.CANCEL)
     await closing.skip_chunk(world.releaser, Cancelled(campaign, has_pending=False), 10)
     answers = await ledger.claim(world.operator, uuid4(), jobs, 45)
-    assert [each.verdict for each in answers.values()] == [ledger.Verdict.STALE]
+    assert [each.verdict for each in answers.values()] == [ledger.ClaimResult.STALE]
 
 
 async def test_a_campaign_is_completed_when_nobody_waits_and_opens_again(world: CampaignWorld) -> None:

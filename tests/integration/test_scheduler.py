@@ -12,14 +12,14 @@ from confluent_kafka import Consumer, TopicPartition
 from pydantic import SecretStr
 
 from domain.lifecycle import Action
-from producers import leadership, scheduler
+from producers.scheduler import process
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.topics import Topic
-from sinks import ledger
-from sinks.release import RELEASER_SESSION
+from tables import leadership, ledger
+from tables.releases import RELEASER_SESSION
 from tests.campaign_world import CampaignWorld, a_campaign_world
 from tests.kafka_topics import create_topics, eventually, read_all
 
@@ -45,7 +45,7 @@ def settings(database_url: str, kafka: str, topic_prefix: str) -> Settings:
 @asynccontextmanager
 async def scheduling(settings: Settings) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    running = asyncio.create_task(scheduler.run(settings, stop))
+    running = asyncio.create_task(process.run(settings, stop))
     try:
         yield
     finally:
@@ -215,4 +215,4 @@ async def test_postgres_away_for_too_long_is_transient(settings: Settings) -> No
         update={"database_url": SecretStr("postgresql://postgres@127.0.0.1:1/none"), "stall_limit_s": 1.5}
     )
     with pytest.raises(Transient, match="Postgres"):
-        await asyncio.wait_for(scheduler.run(away, asyncio.Event()), 30)
+        await asyncio.wait_for(process.run(away, asyncio.Event()), 30)

@@ -13,20 +13,20 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from domain.error_codes import ThrottleScope
-from runtime.dead_letter_limit import TooManyDeadLetters
-from runtime.kafka import PublishFailed, Record
 from runtime.settings import Settings
 from schemas.codec import decode, encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind, RecipientEvent, RetryClass
 from schemas.jobs import SendJob
-from sinks import ledger
-from sinks.ledger import Claim
-from streams import sender_intake, sender_sends
-from streams.sender import Sender, sending
-from streams.sender_claims import boot_time
-from streams.sender_intake import Unfinished
+from streams.sender import intake, sends
+from streams.sender.claims import boot_time
+from streams.sender.intake import Unfinished
+from streams.sender.process import Sender, sending
+from tables import ledger
+from tables.ledger import Claim
 from tests.sending_world import World, a_world
+from topics.dead_letter_limit import TooManyDeadLetters
+from topics.publisher import Outgoing, PublishFailed
 
 Answer = Callable[[int], Awaitable[web.Response]]
 
@@ -45,10 +45,10 @@ class Raw:
 class Kafka:
     """Keeps what is published, or fails."""
 
-    records: list[Record] = field(default_factory=list)
+    records: list[Outgoing] = field(default_factory=list)
     is_down: bool = False
 
-    async def publish_batch(self, records: Sequence[Record]) -> list[tuple[int, int]]:
+    async def publish_batch(self, records: Sequence[Outgoing]) -> list[tuple[int, int]]:
         if self.is_down:
             raise PublishFailed("down")
         self.records += records
@@ -229,7 +229,7 @@ async def test_a_job_that_makes_our_code_raise_is_set_aside_and_its_neighbours_a
             raise ZeroDivisionError
         return decode(model, value)
 
-    monkeypatch.setattr(sender_intake, "decode", raising)
+    monkeypatch.setattr(intake, "decode", raising)
     await bench.take([bad, good])
     await bench.finish()
     assert bench.api.posts == [good.phone_number]
@@ -310,9 +310,9 @@ async def test_a_postgres_that_always_answers_late_frees_the_slot(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is posted on old knowledge, and what could not be posted rests before it is tried again."""
-    monkeypatch.setattr(sender_sends, "FRESH_S", -1.0)
-    monkeypatch.setattr(sender_sends, "RELIED_ON_S", -1.0)
-    monkeypatch.setattr(sender_sends, "LATE_MAX_S", 0.2)
+    monkeypatch.setattr(sends, "FRESH_S", -1.0)
+    monkeypatch.setattr(sends, "RELIED_ON_S", -1.0)
+    monkeypatch.setattr(sends, "LATE_MAX_S", 0.2)
     async with a_bench(database_url) as bench:
         await bench.take(await bench.world.release(2))
         await bench.finish()
@@ -376,7 +376,7 @@ async def test_a_throttled_message_goes_again_under_the_same_attempt(bench: Benc
 async def test_a_throttle_that_lasts_is_deferred_and_gives_the_budget_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender_sends, "THROTTLED_MAX_S", 1.5)
+    monkeypatch.setattr(sends, "THROTTLED_MAX_S", 1.5)
     bench.api.answer = error(130429, 429)
     await bench.take(await bench.world.release(1))
     await bench.finish()
@@ -404,7 +404,7 @@ async def test_waiting_for_a_throttle_is_no_stall(database_url: str) -> None:
 
 
 async def test_an_api_that_is_not_there_defers_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender_sends, "THROTTLED_MAX_S", 0.5)
+    monkeypatch.setattr(sends, "THROTTLED_MAX_S", 0.5)
     monkeypatch.setattr(bench.sender.sends._api, "_root", "http://127.0.0.1:1")
     await bench.take(await bench.world.release(2))
     await bench.finish()
@@ -552,7 +552,7 @@ async def test_a_sender_that_slept_between_claim_and_post_asks_again(
 ) -> None:
     """Frozen between claim and post (SIGSTOP, a suspended machine, a slow pool): boot time went on."""
     slept = 0.0
-    monkeypatch.setattr("streams.sender.boot_time", lambda: boot_time() + slept)
+    monkeypatch.setattr("streams.sender.process.boot_time", lambda: boot_time() + slept)
     async with a_bench(database_url) as bench:
         waited = bench.sender.sends._waited
 

@@ -14,16 +14,16 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from runtime.settings import Settings
-from runtime.topics import apply
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
-from sinks import ledger
+from tables import ledger
 from tests.integration.processes import ROOT, environment, eventually, free_port, process
 from tests.integration.reading import read_until, value_of
 from tests.sending_world import World, a_world
+from topics.apply import apply
 
-MODULE = "streams.sender"
+MODULE = "streams.sender.process"
 
 
 class CloudApi:

@@ -13,20 +13,21 @@ import pytest
 from confluent_kafka import KafkaException
 
 from domain.facts import Facts
-from runtime import dead_letter_limit
-from runtime.dead_letter_limit import TooManyDeadLetters
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import CampaignId, RecipientId, Wamid
-from sinks import sink, stats
-from sinks.database import Connection, connect
-from sinks.offsets import Misplaced
-from sinks.recipients import SQL, merge_parameters
+from schemas.places import OffsetMismatch
+from sinks import sink
+from tables import recipients, stats
+from tables.database import Connection, connect
+from tables.recipients import SQL, merge_parameters
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.histories import START
 from tests.kafka_topics import create_topics, delete_topic, eventually, put, read_all
+from topics import dead_letter_limit
+from topics.dead_letter_limit import TooManyDeadLetters
 
 
 class World:
@@ -192,7 +193,7 @@ async def test_a_topic_made_anew_stops_the_sink_until_it_is_accepted(world: Worl
     delete_topic(world.kafka, world.topic)
     await eventually(lambda: _can_create(world))
     world.say(event(person, EventKind.READ))
-    with pytest.raises(Misplaced, match="--accept-topic"):
+    with pytest.raises(OffsetMismatch, match="--accept-topic"):
         await asyncio.wait_for(sink.run(world.settings, asyncio.Event()), 30)
     await sink.accept_topic(world.settings)
     async with world.sinks():
@@ -214,7 +215,7 @@ async def test_an_offset_beyond_the_end_stops_the_sink(world: World) -> None:
     async with world.sinks():
         await world.in_status("sent", 1)
     await world.connection.execute("UPDATE sink_offsets SET next_offset = 1000")
-    with pytest.raises(Misplaced, match="beyond the end"):
+    with pytest.raises(OffsetMismatch, match="beyond the end"):
         await asyncio.wait_for(sink.run(world.settings, asyncio.Event()), 30)
 
 
@@ -224,12 +225,12 @@ async def test_too_many_dead_letters_stop_the_sink(world: World, monkeypatch: py
     stop = asyncio.Event()
     stood: list[TooManyDeadLetters] = []
 
-    async def stand_still(error: TooManyDeadLetters, *arguments: Any) -> None:
+    async def halt_until_stopped(error: TooManyDeadLetters, *arguments: Any) -> None:
         stood.append(error)
         stop.set()
-        await dead_letter_limit.stand_still(error, *arguments)
+        await dead_letter_limit.halt_until_stopped(error, *arguments)
 
-    monkeypatch.setattr(sink, "stand_still", stand_still)
+    monkeypatch.setattr(sink, "halt_until_stopped", halt_until_stopped)
     await asyncio.wait_for(sink.run(few, stop), 30)
     assert len(stood) == 1, "it neither ends nor tries again"
     passed = await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
@@ -242,7 +243,7 @@ async def test_rows_are_locked_in_the_order_of_their_ids(world: World) -> None:
     people = await world.people(500)
     parameters = merge_parameters({person: Facts(attempt=1) for person in people})
     url = world.settings.database_url.get_secret_value()
-    async with await connect(url, application_name="test", session=sink.SESSION) as connection:
+    async with await connect(url, application_name="test", session=recipients.MERGE_SESSION) as connection:
         plan = await (await connection.execute(b"EXPLAIN " + SQL["merge_recipients"].encode(), parameters)).fetchall()
     steps = [line.strip(" ->") for (line,) in plan]
     assert steps[1].startswith("Nested Loop")

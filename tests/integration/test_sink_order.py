@@ -11,21 +11,23 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from domain import fold
 from domain.facts import Facts, facts_of
-from runtime.kafka import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed, Record
+from domain.fold import EventRefusal
+from domain.parked import Learned
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
-from sinks import fold
-from sinks.batch import Numbers, apply_by_halves, apply_events
-from sinks.database import Connection, connect
-from sinks.fold import Refusal
-from sinks.messages import Learned, merge_messages
-from sinks.offsets import TopicIdentity, accept_topic, advance_offsets, has_moved, read_offsets
-from sinks.recipients import merge_facts, merge_parameters, read_facts
+from schemas.places import TopicIdentity
+from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events
+from tables.database import Connection, connect
+from tables.messages import merge_messages
+from tables.offsets import accept_topic, advance_offsets, has_moved, read_offsets
+from tables.recipients import merge_facts, merge_parameters, read_facts
 from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.event_world import EventWorld, an_event_world
 from tests.histories import START
 from tests.kafka_topics import eventually, put, read_all
+from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, Outgoing, PublishFailed
 
 WAMID = Wamid("wamid.one")
 
@@ -87,7 +89,7 @@ async def test_messages_are_locked_before_rows(two: Two) -> None:
 
     async def apply() -> None:
         async with two.second.transaction():
-            await apply_events(two.second, [event(person)], Numbers())
+            await apply_events(two.second, [event(person)], KnownPhoneNumbers())
 
     async with two.first.transaction():
         await merge_messages(two.first, {WAMID: Learned(person, 1)})
@@ -147,8 +149,8 @@ async def test_what_makes_our_code_raise_is_found_alone(two: Two, monkeypatch: p
 
     monkeypatch.setattr(fold, "facts_of", raising)
     batch = [event(person, wamid=Wamid(f"wamid.{person}")) for person in people]
-    applied = await apply_by_halves(two.first, batch, Numbers())
-    assert (applied.refused, applied.rows_changed) == ({3: Refusal.BUG}, 4)
+    applied = await apply_by_halves(two.first, batch, KnownPhoneNumbers())
+    assert (applied.refused, applied.rows_changed) == ({3: EventRefusal.BUG}, 4)
 
 
 async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(
@@ -158,7 +160,7 @@ async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(
     publish, tries, is_away = AsyncPublisher.publish_batch, 0, True
 
     async def publish_batch(
-        self: AsyncPublisher, records: Sequence[Record], timeout_s: float = PUBLISH_TIMEOUT_S
+        self: AsyncPublisher, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
     ) -> list[tuple[int, int]]:
         nonlocal tries
         tries += 1

@@ -12,12 +12,13 @@ from runtime.settings import Settings, read_settings
 from schemas.codec import decode
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
-from sinks import stats, stats_publisher
-from sinks.database import Connection, connect
-from sinks.snapshots import Silenced, SnapshotPublisher
+from sinks import stats_publisher
 from sinks.stats_publisher import publish_once
+from tables import stats
+from tables.database import Connection, connect
 from tests.campaign_rows import add_campaign, add_recipients
 from tests.kafka_topics import create_topics, eventually, read_all
+from topics.snapshots import PublisherFenced, SnapshotPublisher
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ async def test_an_older_publisher_is_silenced(publisher_settings: Settings, conn
     async with opened(publisher_settings) as older, opened(publisher_settings) as newer:
         snapshots = await stats.read_unpublished(connection, 10)
         await newer.publish(snapshots)
-        with pytest.raises(Silenced):
+        with pytest.raises(PublisherFenced):
             await older.publish(snapshots)
     assert len(published(publisher_settings, campaign)) == 1
 

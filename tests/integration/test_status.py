@@ -16,17 +16,19 @@ from cli import status
 from cli.pause import pause, resume, run_pause
 from cli.status import look
 from cli.status_lines import Line, lines
-from producers import leadership
-from runtime import topics
+from operations import pausing
+from operations import status as status_source
+from operations.dead_letters import dead_topics
 from runtime.settings import Settings, read_settings
 from schemas.bundles import Body, encode_bundle
 from schemas.topics import Topic
-from sinks import lag, pausing, sink, standing, stats_publisher
-from sinks.database import connect
-from sinks.dead_letter_reading import dead_topics
-from sinks.lag import Broker, Lag
+from sinks import sink, stats_publisher
+from tables import leadership
+from tables.database import connect
 from tests.kafka_topics import eventually, put
 from tests.sending_world import World, a_world
+from topics import apply, lag
+from topics.lag import KafkaQueries, Lag
 
 NOWHERE = "127.0.0.1:1"
 
@@ -45,14 +47,14 @@ async def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings
         "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
         "CAMPAIGNS_INGRESS_PORT": "1",
     })  # fmt: skip
-    await asyncio.to_thread(topics.apply, made)
+    await asyncio.to_thread(apply.apply, made)
     await asyncio.to_thread(_wait_for_leaders, made)
     return made
 
 
 def _wait_for_leaders(settings: Settings) -> None:
     """A topic that was made this moment may have none yet, and a process would ask for a restart."""
-    with Broker(settings, timeout_s=30) as broker:
+    with KafkaQueries(settings, timeout_s=30) as broker:
         for topic in Topic:
             broker.watermarks(settings.topic(topic))
 
@@ -138,7 +140,7 @@ async def test_a_server_that_is_away_hides_nothing_of_the_other(
 
 
 async def test_a_stage_whose_oldest_record_is_late_is_not_well(world: World, settings: Settings) -> None:
-    kafka = await standing.read_kafka(settings, None)
+    kafka = await status_source.read_kafka(settings, None)
     late = Lag(7, datetime.now(UTC) - timedelta(minutes=2))
     kafka = replace(kafka, members={**kafka.members, "sink": 1}, lags={**kafka.lags, "sink": late})
     (line,) = [each for each in lines(None, kafka, datetime.now(UTC), {}) if each.about == "sink"]
@@ -172,7 +174,7 @@ async def test_what_waits_for_the_reconciler_is_told_in_statuses(
     ]
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), records)
     assert "3 record(s) with 6 status(es) wait" in by_name(await look(settings))["reconciler"].found
-    monkeypatch.setattr(standing, "SAMPLE_BYTES", 1)
+    monkeypatch.setattr(status_source, "SAMPLE_BYTES", 1)
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), records)
     assert "6 record(s) with" in by_name(await look(settings))["reconciler"].found, "by the first of them"
 
@@ -211,7 +213,7 @@ async def test_a_database_that_went_back_is_not_well(world: World, settings: Set
 
 
 def test_the_leaders_lock_is_the_one_that_is_looked_for() -> None:
-    assert standing.SCHEDULER_LOCK_KEY == leadership.LOCK_KEY
+    assert status_source.SCHEDULER_LOCK_KEY == leadership.LOCK_KEY
 
 
 async def test_all_campaigns_are_paused_while_kafka_is_away(
@@ -269,6 +271,6 @@ async def test_a_campaign_that_is_held_does_not_keep_the_others_from_being_pause
         async with importer.transaction():
             await importer.execute("SELECT FROM marketing_campaigns WHERE id = %s FOR NO KEY UPDATE", [held])
             outcome = await pausing.pause_all(pausing_one, "incident", lambda: datetime.now(UTC))
-        assert outcome == pausing.Outcome((world.campaign,), (held,))
+        assert outcome == pausing.PauseResult((world.campaign,), (held,))
         outcome = await pausing.pause_all(pausing_one, "incident", lambda: datetime.now(UTC))
-        assert outcome == pausing.Outcome((held,), ())
+        assert outcome == pausing.PauseResult((held,), ())

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
-from producers import scheduler
-from runtime.kafka import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed, Record
+from producers.scheduler import process
+from producers.scheduler.outbox import Turn, publish_subscriptions
 from runtime.settings import Settings
 from schemas.codec import decode
 from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
 from schemas.topics import Topic
-from sinks.database import Connection, connect
-from sinks.outbox import Turn, publish_subscriptions
-from sinks.subscriptions import state, unpublished
+from tables.database import Connection, connect
+from tables.subscriptions import state, unpublished
 from tests.kafka_topics import create_topics, eventually, read_all
+from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, Outgoing, PublishFailed
 
 PERSON = "14694652751"
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ class Failing(AsyncPublisher):
     """Delivers, but its acknowledgements get lost: a batch may be there and is not known to be."""
 
     async def publish_batch(
-        self, records: Sequence[Record], timeout_s: float = PUBLISH_TIMEOUT_S
+        self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
     ) -> list[tuple[int, int]]:
         await super().publish_batch(records, timeout_s)
         raise PublishFailed("the acknowledgement got lost")
@@ -70,7 +70,7 @@ async def test_the_leader_publishes_each_statement_in_order(connection: Connecti
     await _say(connection, subscribed=False, minutes=0)
     await _say(connection, subscribed=True, minutes=1)
     stop = asyncio.Event()
-    leading = asyncio.create_task(scheduler.run(settings, stop))
+    leading = asyncio.create_task(process.run(settings, stop))
     try:
         await eventually(lambda: _is_told(connection))
         await _say(connection, subscribed=False, minutes=2)  # while it runs

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas.subscriptions import Source
-from sinks.database import Connection, connect
-from sinks.subscriptions import read, state
+from tables.database import Connection, connect
+from tables.subscriptions import read, state
 
 PERSON = "14694652751"
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ from domain.lifecycle import Action
 from schemas.codec import decode
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
-from sinks import closing
-from sinks.recipients import read_facts
+from tables import closing
+from tables.recipients import read_facts
 from tests.campaign_world import CampaignWorld, a_campaign_world
 
 LAST_WAITS = "UPDATE campaign_recipients SET attempt = 62, expired_attempt = 62, expired_until = now() WHERE id = %s"

@@ -7,8 +7,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from runtime.process import Transient
 from runtime.settings import Settings
-from runtime.topics import apply
 from schemas.topics import SPECS, Topic, TopicSpec
+from topics.apply import apply
 
 
 def settings(kafka: str, prefix: str) -> Settings:
@@ -69,6 +69,6 @@ def test_several_at_once_create_and_alter_without_a_failure(kafka: str, topic_pr
 
 
 def test_an_unreachable_cluster_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.topics.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("topics.apply.TIMEOUT_S", 0.5)
     with pytest.raises(Transient):
         apply(settings("127.0.0.1:1", ""))

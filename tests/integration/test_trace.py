@@ -10,14 +10,15 @@ from uuid import uuid4
 import pytest
 
 from cli.trace import _trace, as_document, as_lines, look
+from domain.history import Effect
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, Origin, RecipientEvent
 from schemas.model import RecipientId, Wamid
-from sinks import lag, sink
-from sinks.story import Effect
+from sinks import sink
 from tests.kafka_topics import create_topics, eventually, put
 from tests.sending_world import World, a_world
+from topics import lag
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 WAMID = Wamid("wamid.HBgLMTU1NTU1NTU1NTUVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA")

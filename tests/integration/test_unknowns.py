@@ -11,13 +11,14 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from cli.unknown import EXIT_REFUSED, Wish, act
+from cli.unknown import EXIT_REFUSED, UnknownOptions, act
+from operations import unknowns
 from runtime.settings import Settings, read_settings
 from schemas.codec import decode, encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import Wamid
-from sinks import sink, unknowns
+from sinks import sink
 from tests.kafka_topics import create_topics, eventually, put, read_all
 from tests.sending_world import World, a_world
 
@@ -66,8 +67,8 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
         yield operated
 
 
-def wish(*jobs: SendJob, sure: bool = True, force: bool = False) -> Wish:
-    return Wish(tuple(job.recipient_id for job in jobs), is_sure=sure, is_forced=force, as_json=True)
+def wish(*jobs: SendJob, sure: bool = True, force: bool = False) -> UnknownOptions:
+    return UnknownOptions(tuple(job.recipient_id for job in jobs), is_sure=sure, is_forced=force, as_json=True)
 
 
 async def test_a_retry_is_an_event_that_makes_the_row_due(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,8 +128,11 @@ async def test_who_is_not_unknown_is_not_repeated(world: Operated) -> None:
     (job,) = await world.unknown(1)
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
     assert await act(world.settings, EventKind.RETRY, wish(job, force=True)) == EXIT_REFUSED
-    assert await act(world.settings, EventKind.RETRY, Wish((uuid4(),), is_sure=True, is_forced=True)) == EXIT_REFUSED
-    assert await act(world.settings, EventKind.RETRY, Wish(is_sure=True)) == EXIT_USAGE, "nobody was named"
+    assert (
+        await act(world.settings, EventKind.RETRY, UnknownOptions((uuid4(),), is_sure=True, is_forced=True))
+        == EXIT_REFUSED
+    )
+    assert await act(world.settings, EventKind.RETRY, UnknownOptions(is_sure=True)) == EXIT_USAGE, "nobody was named"
 
 
 async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.reconciliation import Ignored, Ours, Refused, decide
-from producers.signature import Verdict, check, escape_unicode, sign
+from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
+from producers.ingress.signature import SignatureCheck, check, escape_unicode, sign
 from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.callback import Callback, NotOurs, decode, encode
 from schemas.codec import Malformed
@@ -52,7 +52,7 @@ trees = st.recursive(
 )
 GOOD = {"id": "wamid.GOOD", "status": "read", "timestamp": "1767225600"}
 RECEIVED_AT = datetime(2026, 1, 1, 1, tzinfo=UTC)
-OURS = Ours(b"secret", "default")
+OURS = Ownership(b"secret", "default")
 
 
 def dumped(tree: Any) -> bytes:
@@ -76,7 +76,7 @@ def test_any_json_is_decided_to_the_end(tree: Any) -> None:
     for item in items:
         if isinstance(item, StatusItem):
             decided = decide(item, RECEIVED_AT, OURS, Origin(topic="t", partition=0, offset=0))
-            assert isinstance(decided, RecipientEvent | Ignored | Refused)
+            assert isinstance(decided, RecipientEvent | IgnoredStatus | RefusedStatus)
 
 
 @settings(deadline=None)
@@ -127,6 +127,6 @@ def test_a_body_signed_raw_or_escaped_is_genuine_and_no_other(text: str, secret:
     body = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
     escaped = escape_unicode(body)
     assert escaped is not None
-    assert check([secret], sign(secret, body), body) is Verdict.GENUINE
-    assert check([secret], sign(secret, escaped), body) is Verdict.GENUINE
-    assert check([secret], sign(secret, body + b" "), body) is Verdict.MISMATCH
+    assert check([secret], sign(secret, body), body) is SignatureCheck.GENUINE
+    assert check([secret], sign(secret, escaped), body) is SignatureCheck.GENUINE
+    assert check([secret], sign(secret, body + b" "), body) is SignatureCheck.MISMATCH

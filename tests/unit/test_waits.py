@@ -17,14 +17,16 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from runtime import kafka
 from runtime.process import EXIT_TRANSIENT, Transient
+from runtime.pulse import Pulse
 from runtime.settings import Settings
-from runtime.watchdog import Pulse
-from sinks import database, intake, snapshots, stats_publisher
-from sinks.intake import Intake
-from sinks.snapshots import SnapshotPublisher
+from schemas.places import Watermarks
+from sinks import stats_publisher
 from streams import faust_app
+from tables import database
+from topics import clients, intake, snapshots
+from topics.intake import RecordIntake
+from topics.snapshots import SnapshotPublisher
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "127.0.0.1:1"
@@ -37,7 +39,7 @@ SERVING = """
 import asyncio, os, sys, time
 from runtime.process import run_process
 from runtime.settings import Settings
-from runtime.watchdog import watched_loop
+from runtime.pulse import watched_loop
 
 async def run(settings, stop):
     async with watched_loop(settings, "test"):
@@ -79,13 +81,13 @@ class Consumer:
         return []
 
 
-async def no_positions(_available: intake.Watermarks) -> Mapping[int, int]:
+async def no_positions(_available: Watermarks) -> Mapping[int, int]:
     return {}
 
 
-def an_intake(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> Intake:
+def an_intake(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> RecordIntake:
     monkeypatch.setattr(intake, "Consumer", lambda _config: consumer)
-    return Intake(SETTINGS, "sink", "recipient.events", no_positions)
+    return RecordIntake(SETTINGS, "sink", "recipient.events", no_positions)
 
 
 @contextmanager
@@ -180,7 +182,7 @@ async def test_a_stats_publisher_that_stands_ends_only_while_both_servers_answer
         await asyncio.Event().wait()
 
     monkeypatch.setattr(stats_publisher, "Pulse", functools.partial(Pulse, end=end))
-    monkeypatch.setattr(kafka, "answering", lambda _settings: answers)
+    monkeypatch.setattr(clients, "answering", lambda _settings: answers)
     monkeypatch.setattr(database, "answering", lambda _settings: lambda: True)
     monkeypatch.setattr(stats_publisher, "_connect", stand)
     running = asyncio.create_task(stats_publisher.run(SETTINGS, asyncio.Event()))
@@ -212,7 +214,7 @@ def test_a_loop_that_waits_and_one_that_was_frozen_go_on() -> None:
 
 
 def test_a_broker_that_is_away_does_not_answer() -> None:
-    assert not kafka.answering(SETTINGS, 0.5)()
+    assert not clients.answering(SETTINGS, 0.5)()
 
 
 def test_a_watchdog_does_not_wait_for_a_database_that_lets_it_in_and_says_no_more() -> None:

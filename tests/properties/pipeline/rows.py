@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.facts import NOTHING, Facts, merge
+from domain.fold import fold, merge_parked
+from domain.parked import Learned, Message
 from domain.status import Status, next_attempt_at, status
 from schemas.events import RecipientEvent, RetryClass
 from schemas.model import CampaignId, RecipientId
-from sinks.fold import fold, tell_parked
-from sinks.messages import Learned, Message
 from tests.properties.pipeline.rules import RULES, Rules
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -88,7 +88,7 @@ class Rows:
         created_at: Mapping[RecipientId, datetime] = dict.fromkeys(self.rows, START)
         folded = fold(events, created_at, set())
         assert not folded.refused, folded.refused
-        lost = tell_parked(folded, self.merge_messages(folded.messages), created_at)
+        lost = merge_parked(folded, self.merge_messages(folded.messages), created_at)
         assert not lost, lost
         for recipient, facts in folded.facts.items():
             self.put(recipient, facts, now)

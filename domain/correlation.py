@@ -1,0 +1,105 @@
+"""What one webhook status says about a recipient: an event, nothing, or a refusal. Pure.
+
+Laws: total (every status has a decision); the same status, read again or in another order, gives the same event but
+for its origin and time of receipt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from domain.error_codes import failure
+from schemas.callback import Callback, NotOurs, decode
+from schemas.codec import PRODUCER
+from schemas.events import EventKind, Failure, Origin, Pricing, RecipientEvent
+from schemas.model import Wamid
+from schemas.webhook_statuses import StatusError, StatusItem
+
+KIND_BY_WORD = {
+    "sent": EventKind.SENT,
+    "delivered": EventKind.DELIVERED,
+    "read": EventKind.READ,
+    "played": EventKind.READ,  # a voice message was heard, so it was read
+    "failed": EventKind.FAILED,
+}
+"""Every other word is counted, kept raw in `webhooks.raw`, and changes nothing."""
+
+AHEAD_MAX = timedelta(minutes=10)
+"""A status cannot be about later than its receipt; ten minutes are for clocks."""
+EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
+"""Before the service existed. The campaign's own beginning is checked where the campaign is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What makes a status ours. `phone_number_id` empty: every number is."""
+
+    callback_secret: bytes
+    deployment: str
+    phone_number_id: str = ""
+    time_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredStatus:
+    """It changes nothing; `reason` is for counting."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedStatus:
+    """It cannot be true: dead-letter it with this reason code."""
+
+    reason: str
+
+
+IGNORED_REASONS = ("unknown_status", "foreign_number")
+REFUSED_REASONS = ("timestamp_in_future", "timestamp_too_old")
+
+
+def decide(
+    item: StatusItem, received_at: datetime, ours: Ownership, origin: Origin
+) -> RecipientEvent | IgnoredStatus | RefusedStatus:
+    """The decision for one status."""
+    kind = KIND_BY_WORD.get(item.status)
+    if kind is None:
+        return IgnoredStatus("unknown_status")
+    found = decode(ours.callback_secret, ours.deployment, item.callback_data or "")
+    if isinstance(found, NotOurs) and ours.phone_number_id and item.phone_number_id not in (None, ours.phone_number_id):
+        return IgnoredStatus("foreign_number")
+    if item.occurred_at > received_at + AHEAD_MAX:
+        return RefusedStatus("timestamp_in_future")
+    if item.occurred_at < EARLIEST:
+        return RefusedStatus("timestamp_too_old")
+    callback = found if isinstance(found, Callback) else None
+    attempt = callback.attempt if callback else None
+    return RecipientEvent(
+        producer=PRODUCER,
+        kind=kind,
+        campaign_id=callback.campaign_id if callback else None,
+        recipient_id=callback.recipient_id if callback else None,
+        attempt=attempt,
+        wamid=Wamid(item.wamid),
+        phone_number_id=(item.phone_number_id or "")[:64] or None,
+        occurred_at=item.occurred_at,
+        received_at=received_at,
+        failure=_failure(item.error, attempt or 1, ours.time_scale) if kind is EventKind.FAILED else None,
+        pricing=Pricing(type=item.pricing_type, category=item.pricing_category) if item.pricing_category else None,
+        origin=origin,
+    )
+
+
+def _failure(error: StatusError | None, attempt: int, time_scale: float) -> Failure:
+    """A failure without any error is one of an unknown code, so it is not repeated by itself."""
+    if error is None:
+        return failure(None, "failed without an error", attempt=attempt, from_webhook=True, time_scale=time_scale)
+    return failure(
+        error.code,
+        error.text or "failed without a text",
+        attempt=attempt,
+        from_webhook=True,
+        time_scale=time_scale,
+        transient_hint=error.is_transient,
+    )

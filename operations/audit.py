@@ -1,0 +1,202 @@
+"""Proves that counters, rows and ledger say the same, while everything runs: one snapshot, read only, no lock.
+
+It finds and names; the one thing that it repairs is a counter, and only when asked. What the topics say about the rows
+is another question, which another module answers with the same `Finding`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from domain.status import Status
+from runtime.settings import Settings
+from schemas.model import CampaignId
+from schemas.topics import Topic
+from tables import stats
+from tables.database import Connection
+from tables.statements import load
+from topics.lag import KafkaQueries, Lag
+
+SQL = load("audit")
+
+LOCK_KEY = 0x63616D70_00000005
+"""The advisory lock of repairs: two that correct the same difference at once would correct it twice."""
+SAMPLES = 20
+"""Of each kind of finding; the number of all is told."""
+GRACE_S = 30.0
+"""The leader's sweep looks every second: what is open for longer than this is stuck, not late."""
+SKEW_S = 10.0
+"""Between the clock that stamps records and the database's."""
+
+STATE_CHECKS = ("wrong_state", "audience_is_not_the_sum")
+LEDGER_CHECKS = (
+    "double_send", "claim_without_outcome", "answer_unpublished", "parked_though_known", "parked_not_told",
+    "released_unseen", "row_missing", "attempt_behind", "outcome_not_applied",
+)  # fmt: skip
+NEED_THE_SINK = frozenset({"parked_though_known", "outcome_not_applied"})
+"""These can be judged only where it is known how far the sink has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFinding:
+    """One thing that is not as it must be. `check` is a code."""
+
+    check: str
+    campaign_id: UUID | None
+    recipient_id: UUID | None
+    attempt: int | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check found: a few findings, and how many there are altogether."""
+
+    check: str
+    count: int = 0
+    findings: tuple[AuditFinding, ...] = ()
+    not_checked: str = ""
+    """Why it could not be judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterDifference:
+    """A counter of a campaign that does not say what its rows say."""
+
+    campaign_id: UUID
+    difference: stats.Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Everything that was checked, in one snapshot."""
+
+    as_of: datetime
+    campaigns: int
+    counters: tuple[CounterDifference, ...]
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing differs."""
+        return not self.counters and not any(check.count for check in self.checks)
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything could be judged."""
+        return not any(check.not_checked for check in self.checks)
+
+
+async def applied_until(connection: Connection, settings: Settings) -> datetime:
+    """Everything that was published before this time is in the rows. Ask before the snapshot. Raises KafkaAway."""
+    topic = settings.topic(Topic.RECIPIENT_EVENTS)
+    asked_at = datetime.now(UTC)
+
+    def ask() -> Lag:
+        with KafkaQueries(settings) as broker:
+            return broker.lag(topic, positions)
+
+    positions = await read_positions(connection, topic)
+    lag = await asyncio.to_thread(ask)
+    return asked_at if lag.oldest_at is None else min(asked_at, lag.oldest_at)
+
+
+async def read_positions(connection: Connection, topic: str) -> dict[int, int]:
+    """The next offset of each partition that the sink has begun."""
+    return dict(await (await connection.execute(SQL["read_positions"], {"topic": topic})).fetchall())
+
+
+async def audit(
+    connection: Connection,
+    campaign_id: CampaignId | None,
+    until: datetime | None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Audit:
+    """Check everything, or one campaign. `until` is what `applied_until` said; None: what needs it is not judged."""
+    async with _snapshot(connection):
+        campaigns = await _campaigns(connection, campaign_id)
+        counters = []
+        for number, campaign in enumerate(campaigns, 1):
+            progress(f"counting campaign {number} of {len(campaigns)}")
+            counters += [CounterDifference(campaign, each) for each in await stats.recount(connection, campaign)]
+        checks = []
+        for check in (*STATE_CHECKS, *LEDGER_CHECKS):
+            progress(f"checking: {check}")
+            checks.append(await _check(connection, check, campaign_id, until))
+        row = await (await connection.execute("SELECT now()")).fetchone()
+    assert row is not None
+    return Audit(row[0], len(campaigns), tuple(counters), tuple(checks))
+
+
+async def repair_counters(connection: Connection, campaign_id: CampaignId | None) -> list[CounterDifference]:
+    """Correct counters to what the rows say, while writers go on; what was corrected."""
+    await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+    try:
+        corrected: list[CounterDifference] = []
+        for campaign in await _campaigns(connection, campaign_id):
+            corrected += [CounterDifference(campaign, each) for each in await _repair(connection, campaign)]
+        return corrected
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+
+
+async def _repair(connection: Connection, campaign: CampaignId) -> list[stats.Difference]:
+    """Count and correct in one snapshot: only deltas are added, so nobody who writes meanwhile is overwritten."""
+    await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+    try:
+        async with connection.transaction():
+            differences = await stats.recount(connection, campaign)
+            values = {
+                "campaign": campaign,
+                "dimensions": [each.dimension for each in differences],
+                "keys": [each.key for each in differences],
+                "corrections": [each.counted - each.told for each in differences],
+            }
+            await connection.execute(SQL["correct_counters"], values)
+            return differences
+    finally:
+        await connection.set_isolation_level(None)
+
+
+async def _check(
+    connection: Connection, check: str, campaign: CampaignId | None, until: datetime | None
+) -> CheckResult:
+    if until is None and check in NEED_THE_SINK:
+        return CheckResult(check, not_checked="Kafka is away, so it is not known how far the sink has come")
+    values = {
+        "campaign": campaign,
+        "samples": SAMPLES,
+        "grace_s": GRACE_S,
+        "skew_s": SKEW_S,
+        "states": [status.value for status in Status],
+        "applied_until": until,
+    }
+    rows: Sequence[Sequence[Any]] = await (await connection.execute(SQL[check], values)).fetchall()
+    findings = tuple(AuditFinding(check, *row[:4]) for row in rows)
+    return CheckResult(check, rows[0][4] if rows else 0, findings)
+
+
+async def _campaigns(connection: Connection, campaign: CampaignId | None) -> list[CampaignId]:
+    cursor = await connection.execute(SQL["list_campaigns"], {"campaign": campaign})
+    return [row[0] for row in await cursor.fetchall()]
+
+
+@asynccontextmanager
+async def _snapshot(connection: Connection) -> AsyncIterator[None]:
+    """One view for all that follows; writers never notice."""
+    await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+    await connection.set_read_only(True)
+    try:
+        async with connection.transaction():
+            yield
+    finally:
+        await connection.set_isolation_level(None)
+        await connection.set_read_only(None)

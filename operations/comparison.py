@@ -1,0 +1,129 @@
+"""Do the rows say what the kept events say? Rows are recomputed beside the live ones and compared column by column.
+
+Reads only: in one snapshot of rows and of the sinks' offsets, so that both tell of exactly the same events while
+everything goes on. Names what differs, with the events that explain it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from operations.recompute import Kind, Pair, Recomputation, recompute, recomputing
+from operations.replay import OnProgress, ReaderOf, read_event
+from operations.row_changes import Change, change_of
+from runtime.settings import Settings
+from schemas.events import RecipientEvent
+from schemas.model import CampaignId
+from schemas.places import count
+from topics import scan
+
+SAMPLES = 20
+EVENTS_MAX = 50
+"""Of one recipient that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFacts:
+    """One event of the topic, and where it stands."""
+
+    kind: str
+    attempt: int | None
+    occurred_at: datetime
+    place: str
+    """topic/partition@offset"""
+
+
+@dataclass(frozen=True, slots=True)
+class RowDifference:
+    """A row that says something else than its events. `change`: before is the row, after is what the events say."""
+
+    change: Change
+    events: tuple[TopicFacts, ...] = ()
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What became of every row."""
+
+    rows: int = 0
+    differs: int = 0
+    waiting: int = 0
+    """The row has an answer whose event is on its way."""
+    outside_retention: int = 0
+    attempt_ahead: int = 0
+    """Equal, but released further than any event tells: allowed."""
+    records: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    differences: tuple[RowDifference, ...] = ()
+    """The first of them."""
+
+    @property
+    def equal(self) -> int:
+        """Rows that say what their events say."""
+        return self.rows - self.differs - self.waiting - self.outside_retention
+
+
+async def compare_with_topic(
+    settings: Settings, campaign_id: CampaignId | None, reader_of: ReaderOf, progress: OnProgress = lambda *_: None
+) -> Comparison:
+    """Compare all rows, or one campaign's. Raises Misplaced where the topic is another one, Transient, KafkaAway."""
+    async with recomputing(settings, "verify") as side:
+        found = await recompute(settings, side, campaign_id, reader_of, progress)
+        await side.connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        async with side.free_planning():
+            await found.catch_up()
+            await found.add_missing()
+            result, sample = await _judge(found)
+        wrong = [(pair, change) for pair in sample if (change := change_of(pair.live, pair.topic)) is not None]
+        events = await _explain(settings, found, [pair.live.id for pair, _ in wrong], progress)
+        result.differences = tuple(RowDifference(change, tuple(events.get(pair.live.id, ()))) for pair, change in wrong)
+        return result
+
+
+async def _judge(found: Recomputation) -> tuple[Comparison, list[Pair]]:
+    rows, ahead = await found.count()
+    result = Comparison(rows=rows, attempt_ahead=ahead, records=found.records, refused=found.refused)
+    sample: list[Pair] = []
+    pairs = await found.differences()
+    while pairs:
+        kinds = Counter(pair.kind for pair in pairs)
+        result.differs += kinds[Kind.DIFFERS]
+        result.waiting += kinds[Kind.WAITING]
+        result.outside_retention += kinds[Kind.OUTSIDE]
+        sample += [pair for pair in pairs if pair.kind is Kind.DIFFERS][: SAMPLES - len(sample)]
+        pairs = await found.differences(pairs[-1].live.id)
+    return result, sample
+
+
+async def _explain(
+    settings: Settings, found: Recomputation, ids: Sequence[UUID], progress: OnProgress
+) -> dict[UUID, list[TopicFacts]]:
+    """The events of these recipients: the topic once more, because nobody keeps all of them in memory."""
+    if not ids:
+        return {}
+    told: dict[UUID, list[TopicFacts]] = {id_: [] for id_ in ids}
+    whose = dict(await found.side.run("find_wamids", {"ids": list(ids)}))
+    ranges = {p: (low, found.passed[p]) for p, low in found.lows.items()}
+    records = 0
+    async for batch in scan.scan(settings, found.identity.topic, ranges):
+        records += len(batch)
+        progress("explaining", records, count(ranges))
+        for record in batch:
+            place = f"{record.topic}/{record.partition}@{record.offset}"
+            for event in read_event(record).events:
+                listed = told.get(_recipient(event, whose))
+                if listed is not None and len(listed) < EVENTS_MAX:
+                    listed.append(TopicFacts(event.kind.value, event.attempt, event.occurred_at, place))
+    return {id_: sorted(events, key=lambda each: each.occurred_at) for id_, events in told.items()}
+
+
+def _recipient(event: RecipientEvent, whose: dict[str, UUID]) -> UUID:
+    if event.recipient_id is not None:
+        return event.recipient_id
+    return whose.get(event.wamid or "", UUID(int=0))

@@ -1,0 +1,264 @@
+"""Rows recomputed from the kept topic, up to exactly where the sinks have come, and compared with the live ones.
+
+Bounded in memory: facts gather in side tables. What a row may rightly know before the topic does is told apart: a
+released attempt, and answers of the ledger that are on their way. What the topic has deleted is told apart as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from domain.facts import Facts, facts_of, merge
+from operations.audit import applied_until
+from operations.coverage import AppliedSpan, Interval, read_spans, rounds, uncovered
+from operations.replay import OnProgress, Reader, ReaderOf, portions
+from operations.row_changes import ShownRow
+from operations.shadow import SHOWN, ShadowTables, Start, shadow_tables
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.codec import decode
+from schemas.events import RecipientEvent
+from schemas.model import CampaignId
+from schemas.places import OffsetMismatch, Ranges, TopicIdentity, count
+from schemas.topics import Topic
+from tables.recipients import facts_of_row
+from topics import scan
+from topics.identity import identify
+from topics.lag import KafkaQueries
+
+LOWEST_ID, HIGHEST_ID = UUID(int=0), UUID(int=2**128 - 1)
+CHUNK = 1000
+SKEW = timedelta(seconds=10)
+"""Between the clock that stamps records and the database's."""
+
+
+class Kind(Enum):
+    """Why a row and the topic say different things."""
+
+    DIFFERS = "differs"
+    WAITING = "waiting"
+    """The row has an answer of the ledger whose event is not applied yet."""
+    OUTSIDE = "outside_retention"
+    """The row knows more, of a time whose records are deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A live row, and the same as the topic has it."""
+
+    live: ShownRow
+    topic: ShownRow
+    kind: Kind
+    is_whole: bool
+    """All events that the row may have had are kept; else the topic may not be put in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSource:
+    """A topic as it is kept now."""
+
+    identity: TopicIdentity
+    reader: Reader
+    kept: Ranges
+
+
+class Recomputation:
+    """The side tables, filled from the topic, and from what replays have applied beside the sinks."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        side: ShadowTables,
+        events: TopicSource,
+        campaign: CampaignId | None,
+        reader_of: ReaderOf,
+        progress: OnProgress,
+    ) -> None:  # fmt: skip
+        self.side = side
+        self.identity = events.identity
+        self.campaign = campaign
+        self.refused: Counter[str] = Counter()
+        self.records = 0
+        self.lows = {partition: low for partition, (low, _) in events.kept.items()}
+        self.passed = dict(self.lows)
+        self._settings = settings
+        self._reader_of = reader_of
+        self._progress = progress
+        self._sources = {events.identity.topic: events}
+        self._replayed: defaultdict[tuple[str, CampaignId | None, int], list[Interval]] = defaultdict(list)
+        self._looked_at: set[tuple[str, int, int]] = set()
+        self._horizon: datetime | None = None
+        """What happened before this time may be deleted; None: nothing is."""
+        self._until = datetime.now(UTC)
+
+    async def begin(self) -> None:
+        """Read everything that is kept, up to where the sinks are now."""
+        self._until = await applied_until(self.side.connection, self._settings) - SKEW
+        events = self._sources[self.identity.topic]
+        await self._forgets(events, [p for p, (low, _) in events.kept.items() if low > 0])
+        await self.catch_up()
+        # Retention goes on while we read: what it has deleted meanwhile may not have been read.
+        now = replace(events, kept=await scan.find_ranges(self._settings, self.identity.topic))
+        await self._forgets(now, [p for p, (low, _) in now.kept.items() if low > self.lows.get(p, low)])
+
+    async def catch_up(self) -> None:
+        """Read on to where sinks and replays are in the view of this transaction: then both tell of the same events."""
+        applied = await self._applied()
+        ranges = {p: (passed, max(passed, applied.get(p, passed))) for p, passed in self.passed.items()}
+        await self._read(self._sources[self.identity.topic], ranges, self.campaign, self.refused)
+        self.passed = {p: end for p, (_, end) in ranges.items()}
+        todo: defaultdict[tuple[str, CampaignId | None], list[tuple[int, Interval]]] = defaultdict(list)
+        for span in await read_spans(self.side, self.campaign):
+            parts = await self._not_read(span)
+            todo[span.topic, span.campaign] += [(span.partition, part) for part in parts]
+        for (topic, campaign), intervals in todo.items():
+            for ranges in rounds(intervals):
+                await self._read(self._sources[topic], ranges, campaign or self.campaign, Counter())
+
+    async def _not_read(self, span: AppliedSpan) -> list[Interval]:
+        """What of a replay is kept and not read here yet; what is deleted is remembered as a horizon."""
+        source = await self._source(span.topic)
+        if (span.cluster_id, span.topic_id) != (source.identity.cluster_id, source.identity.topic_id):
+            self._raise_horizon(span.at)
+            return []
+        low, _ = source.kept.get(span.partition, (0, 0))
+        if span.first < low:
+            await self._forgets(source, [span.partition])
+        covered = self._replayed[span.topic, span.campaign, span.partition]
+        passed = [(0, self.passed.get(span.partition, 0))] if span.topic == self.identity.topic else []
+        parts = uncovered((max(span.first, low), max(span.following, low)), [*covered, *passed])
+        covered += parts
+        return parts
+
+    async def _read(
+        self, source: TopicSource, ranges: Ranges, campaign: CampaignId | None, refused: Counter[str]
+    ) -> None:
+        total = self.records + count(ranges)
+        async for batch in scan.scan(self._settings, source.identity.topic, ranges):
+            for records, read in portions(batch, source.reader, refused):
+                events = await self.side.of_campaign(read, campaign)
+                done = await self.side.apply(events)
+                refused.update(reason.value for reason in done.refused.values())
+                await self.side.adopt(events)
+                self.records += len(records)
+                self._progress("recomputing", self.records, total)
+
+    async def add_missing(self) -> None:
+        """Bring rows that have facts, of which the topic says nothing."""
+        await self.side.run("add_missing_rows", {"campaign": self.campaign})
+
+    async def count(self) -> tuple[int, int]:
+        """Live rows, and those of which only the attempt is ahead."""
+        rows, ahead = (await self.side.run("count_judged", {"campaign": self.campaign}))[0]
+        return rows, ahead
+
+    async def differences(
+        self, after: UUID = LOWEST_ID, *, is_any_ahead: bool = False, last: UUID = HIGHEST_ID, rows_max: int = CHUNK,
+        ids: Iterable[UUID] | None = None,
+    ) -> list[Pair]:  # fmt: skip
+        """The next rows, by id, that differ. `is_any_ahead`: an attempt may be ahead also where no release says why."""
+        values = {
+            "after": after, "last": last, "rows_max": rows_max, "ids": None if ids is None else list(ids),
+            "campaign": self.campaign, "until": self._until, "is_any_ahead": is_any_ahead,
+        }  # fmt: skip
+        return [self._pair(row) for row in await self.side.run("find_differences", values)]
+
+    def _pair(self, found: Sequence[Any]) -> Pair:
+        id_, campaign, campaign_status, created_at, claimed_at, *values = found
+        live, topic = (
+            ShownRow(id_, campaign, campaign_status, dict(zip(SHOWN, part, strict=True)))
+            for part in (values[: len(SHOWN)], values[len(SHOWN) : -1])
+        )
+        answers = [decode(RecipientEvent, event.encode()) for event in values[-1]]
+        facts, stated = facts_of_row(live.shown), facts_of_row(topic.shown)
+        began = min(_began(each, created_at, claimed_at) for each in (facts, stated))
+        is_whole = self._horizon is None or began >= self._horizon
+        return Pair(live, topic, _kind(facts, stated, answers, is_whole=is_whole), is_whole)
+
+    async def _applied(self) -> dict[int, int]:
+        found = {}
+        rows = await self.side.run("read_applied", {"topic": self.identity.topic})
+        for partition, offset, cluster_id, topic_id, accepted_at in rows:
+            if (cluster_id, topic_id) != (self.identity.cluster_id, self.identity.topic_id):
+                raise OffsetMismatch(
+                    f"{self.identity.topic} was made anew: its records are not those that made the rows"
+                )
+            found[partition] = offset
+            if accepted_at is not None:  # what the rows know from before was in another topic
+                self._raise_horizon(accepted_at)
+        return found
+
+    async def _source(self, topic: str) -> TopicSource:
+        if topic not in self._sources:
+            name = next((each for each in Topic if self._settings.topic(each) == topic), None)
+            if name is None:
+                raise Transient(f"rows were replayed from {topic}, which is no topic of these settings")
+            self._sources[topic] = await find_source(self._settings, name, self._reader_of)
+        return self._sources[topic]
+
+    async def _forgets(self, source: TopicSource, partitions: Sequence[int]) -> None:
+        """Of these partitions records are deleted: what happened before the first that is kept may be."""
+        for partition in partitions:
+            low, high = source.kept[partition]
+            place = (source.identity.topic, partition, low)
+            if place not in self._looked_at:
+                self._looked_at.add(place)
+                at = await asyncio.to_thread(self._written_at, *place) if low < high else datetime.now(UTC)
+                self._raise_horizon(at)
+
+    def _written_at(self, topic: str, partition: int, offset: int) -> datetime:
+        with KafkaQueries(self._settings) as broker:
+            return broker.times_at({(topic, partition): offset})[topic, partition]
+
+    def _raise_horizon(self, at: datetime) -> None:
+        self._horizon = at if self._horizon is None else max(self._horizon, at)
+
+
+def _kind(live: Facts, topic: Facts, answers: Iterable[RecipientEvent], *, is_whole: bool) -> Kind:
+    told = topic
+    for answer in answers:
+        assert answer.attempt is not None, "the ledger knows the attempt"
+        told = merge(told, facts_of(answer, answer.attempt))
+    if told == live:
+        return Kind.WAITING
+    knows_less = merge(live, topic) == live
+    return Kind.OUTSIDE if knows_less and not is_whole else Kind.DIFFERS
+
+
+def _began(facts: Facts, created_at: datetime, claimed_at: datetime | None) -> datetime:
+    """When the first event of a row may have been written: by its first claim, and by what it states.
+
+    A row states the times of its newest attempts only. Without both, when its campaign was made.
+    """
+    stated = [facts.sent_at, facts.replied_at, None if claimed_at is None else claimed_at - SKEW]
+    stated += [part.at for part in (facts.acceptance, facts.failure) if part is not None]
+    return min((at for at in stated if at is not None), default=created_at)
+
+
+def recomputing(settings: Settings, purpose: str) -> AbstractAsyncContextManager[ShadowTables]:
+    """Side tables on which rows begin without any fact."""
+    return shadow_tables(settings, Start.NOTHING, purpose)
+
+
+async def find_source(settings: Settings, topic: Topic, reader_of: ReaderOf) -> TopicSource:
+    """A topic as it is now. Raises Transient."""
+    identity = await identify(settings, topic)
+    return TopicSource(identity, reader_of(topic), await scan.find_ranges(settings, identity.topic))
+
+
+async def recompute(
+    settings: Settings, side: ShadowTables, campaign: CampaignId | None, reader_of: ReaderOf, progress: OnProgress
+) -> Recomputation:
+    """Fill side tables from the topic. Raises Misplaced, KafkaAway, Transient."""
+    events = await find_source(settings, Topic.RECIPIENT_EVENTS, reader_of)
+    found = Recomputation(settings, side, events, campaign, reader_of, progress)
+    await found.begin()
+    return found

@@ -1,0 +1,148 @@
+"""After a database that went back in time: what the topics know comes back, and what nobody knows becomes `unknown`.
+
+Until it is done nothing is released or claimed (`installation_is_known` guards both), whichever processes run; sinks
+may run, since applying an event twice changes nothing. It can be interrupted and run again at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from runtime.settings import Settings
+from schemas.codec import PRODUCER, decode
+from schemas.events import RecipientEvent
+from schemas.jobs import SendJob
+from schemas.places import Record
+from schemas.topics import Topic
+from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events, is_caused_by_events
+from tables.database import Connection
+from tables.offsets import read_offsets
+from tables.statements import load
+from topics.identity import identify, watermarks
+from topics.scan import find_ranges, scan
+
+SQL = load("recovery")
+
+LOCK_KEY = 0x63616D70_00000006
+"""The advisory lock of recoveries: one at a time."""
+CHUNK_ROWS = 2000
+_LOWEST_ID = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a recovery did."""
+
+    events: int
+    rows_changed: int
+    unknown: int
+    epoch: int
+
+
+async def read_installation(connection: Connection) -> tuple[bool, int]:
+    """Whether this is the history that the data belongs to, and the epoch."""
+    row = await (await connection.execute(SQL["read_installation"])).fetchone()
+    assert row is not None
+    return bool(row[0]), int(row[1])
+
+
+@asynccontextmanager
+async def alone(connection: Connection, progress: Callable[[str], None] = lambda _: None) -> AsyncIterator[None]:
+    """One recovery at a time. Whoever comes second waits, and asks afterwards whether anything is left to do."""
+    row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])).fetchone()
+    if row is None or not row[0]:
+        progress("another recovery is under way: waiting for its end")
+        await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+
+
+async def recover(
+    connection: Connection, settings: Settings, progress: Callable[[str], None] = lambda _: None
+) -> Recovered:
+    """Bring everything back and begin a new epoch, `alone`. Raises Transient without Kafka, Misplaced."""
+    await connection.execute(SQL["stop_sending"])
+    events, rows = await _apply_events(connection, settings, progress)
+    unknown = await _declare_released(connection, settings, progress)
+    row = await (await connection.execute(SQL["begin_epoch"])).fetchone()
+    assert row is not None
+    return Recovered(events, rows, unknown, int(row[0]))
+
+
+async def _apply_events(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> tuple[int, int]:
+    """Apply what the sink has not applied in this history: its offsets went back with the rows."""
+    identity = await identify(settings, Topic.RECIPIENT_EVENTS)
+    available = await watermarks(settings, identity.topic)
+    positions = await read_offsets(connection, identity, available)
+    numbers = KnownPhoneNumbers()
+    events = rows = 0
+    ranges = {p: (positions[p], high) for p, (_, high) in available.items()}
+    async for records in scan(settings, identity.topic, ranges):
+        batch = [event for record in records if (event := _event(record)) is not None]
+        rows += await _apply(connection, batch, numbers)
+        events += len(batch)
+        progress(f"{events} events applied, {rows} rows changed")
+    return events, rows
+
+
+async def _apply(connection: Connection, batch: Sequence[RecipientEvent], numbers: KnownPhoneNumbers) -> int:
+    """What is refused here the sink refuses as well, and dead-letters."""
+    try:
+        async with connection.transaction():
+            return (await apply_events(connection, batch, numbers)).rows_changed
+    except Exception as error:
+        if not is_caused_by_events(error):
+            raise
+    return (await apply_by_halves(connection, batch, numbers)).rows_changed
+
+
+async def _declare_released(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> int:
+    """Every job that is kept was released in some history; so was every queued row. Without outcome: unknown."""
+    topic = settings.topic(Topic.SEND_JOBS)
+    unknown = 0
+    async for records in scan(settings, topic, await find_ranges(settings, topic), CHUNK_ROWS):
+        newest: dict[UUID, int] = {}
+        for record in records:
+            job = _job(record)
+            if job is not None:
+                newest[job.recipient_id] = max(job.attempt, newest.get(job.recipient_id, 0))
+        unknown += await _declare(connection, sorted(newest.items()))
+        progress(f"{unknown} released attempts declared unknown")
+    after = _LOWEST_ID
+    while True:
+        values = {"after": after, "limit": CHUNK_ROWS}
+        found = await (await connection.execute(SQL["find_open"], values)).fetchall()
+        if not found:
+            return unknown
+        unknown += await _declare(connection, [(row[0], row[1]) for row in found])
+        after = found[-1][0]
+
+
+async def _declare(connection: Connection, released: Sequence[tuple[UUID, int]]) -> int:
+    values = {
+        "recipients": [recipient for recipient, _ in released],
+        "attempts": [attempt for _, attempt in released],
+        "producer": PRODUCER,
+    }
+    row = await (await connection.execute(SQL["declare_lost"], values)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _event(record: Record) -> RecipientEvent | None:
+    try:
+        return decode(RecipientEvent, record.value)
+    except Exception:  # noqa: BLE001 - whatever it is, the sink dead-letters this record, and sending waits for us
+        return None
+
+
+def _job(record: Record) -> SendJob | None:
+    try:
+        return decode(SendJob, record.value)
+    except Exception:  # noqa: BLE001 - as above: no sender could have sent it
+        return None

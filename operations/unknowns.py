@@ -1,0 +1,166 @@
+"""Sends whose outcome nobody knows, and what an operator may say about them: an event on `recipient.events` each.
+
+A webhook heals an unknown by itself, so a repetition waits until everything that was received has been applied. It may
+still send a message twice: nobody can know. Nothing here writes to the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from operations.audit import read_positions
+from runtime.settings import Settings
+from schemas.codec import PRODUCER, encode
+from schemas.events import EventKind, RecipientEvent
+from schemas.model import CampaignId, RecipientId
+from schemas.places import Watermarks
+from schemas.topics import Topic
+from tables.database import Connection
+from tables.statements import load
+from topics.lag import KafkaQueries
+from topics.publisher import AsyncPublisher
+
+SQL = load("unknowns")
+
+AGE_MIN = timedelta(minutes=15)
+"""A sender frozen inside its send call may still post; and Meta's webhook usually comes within minutes."""
+CATCH_UP_S = 10.0
+"""How long an operator waits for what was received before the question."""
+POLL_S = 0.2
+RECONCILER_GROUP = "reconciler"
+PUBLISH_TIMEOUT_MS = 15_000
+"""An operator waits for it, and may say it again: twice changes nothing."""
+ROWS_MAX = 100_000
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRecipient:
+    """A recipient whose newest attempt is unknown."""
+
+    recipient_id: RecipientId
+    campaign_id: CampaignId
+    attempt: int
+    phone_number: str = field(repr=False)
+    since: datetime
+    is_retrying: bool
+    """An operator has asked to repeat it already."""
+    campaign_name: str
+    campaign_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRefusal:
+    """Why an act is refused. `reason` is a code."""
+
+    reason: str
+    said: str
+    yields: bool = False
+    """To force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A status that waits for somebody to claim its message id."""
+
+    wamid: str = field(repr=False)
+    phone_number_id: str | None
+    first_seen_at: datetime
+    statuses: tuple[str, ...]
+
+
+async def find(
+    connection: Connection, *, campaign: UUID | None = None, ids: Collection[UUID] | None = None, limit: int = ROWS_MAX
+) -> tuple[list[UnknownRecipient], int]:
+    """Unknown recipients, the longest first, and how many there are altogether."""
+    values = {"campaign": campaign, "ids": None if ids is None else list(ids), "limit": limit}
+    rows = await (await connection.execute(SQL["find_unknown"], values)).fetchall()
+    return [UnknownRecipient(*row[:8]) for row in rows], rows[0][8] if rows else 0
+
+
+async def find_parked(connection: Connection, limit: int) -> tuple[list[Parked], int]:
+    """Parked statuses, the oldest first, and how many there are altogether."""
+    rows = await (await connection.execute(SQL["find_parked"], {"limit": limit})).fetchall()
+    words = ("sent", "delivered", "read", "failed", "replied")
+    found = [
+        Parked(row[0], row[1], row[2], tuple(word for word, at in zip(words, row[3:8], strict=True) if at is not None))
+        for row in rows
+    ]
+    return found, rows[0][8] if rows else 0
+
+
+async def read_foreign(connection: Connection) -> list[tuple[str, int, datetime]]:
+    """Per number: statuses of other systems, and the last day with one."""
+    return [(row[0], row[1], row[2]) for row in await (await connection.execute(SQL["read_foreign"])).fetchall()]
+
+
+async def behind(connection: Connection, settings: Settings, patience_s: float = CATCH_UP_S) -> UnknownRefusal | None:
+    """Wait until reconciler, then sink, have passed what is there now. Raises KafkaAway."""
+    webhooks, events = settings.topic(Topic.WEBHOOKS_RAW), settings.topic(Topic.RECIPIENT_EVENTS)
+    with KafkaQueries(settings) as broker:
+
+        async def reconciled(ends: Watermarks) -> int:
+            passed = await asyncio.to_thread(broker.committed, RECONCILER_GROUP, webhooks, ends)
+            return _left(ends, passed)
+
+        async def applied(ends: Watermarks) -> int:
+            return _left(ends, await read_positions(connection, events))
+
+        deadline = time.monotonic() + patience_s
+        for stage, topic, left_of in (("reconciler", webhooks, reconciled), ("sink", events, applied)):
+            ends = await asyncio.to_thread(broker.watermarks, topic)
+            while left := await left_of(ends):
+                if time.monotonic() > deadline:
+                    said = f"the {stage} has {left} records before it: an answer may be among them"
+                    return UnknownRefusal(f"{stage}_lag", said, yields=True)
+                await asyncio.sleep(POLL_S)
+    return None
+
+
+def too_young(unknowns: Sequence[UnknownRecipient], now: datetime) -> UnknownRefusal | None:
+    """Refuse while the outcome of any of them has been unknown for a short time only."""
+    young = [each for each in unknowns if now - each.since < AGE_MIN]
+    if not young:
+        return None
+    wait = max(AGE_MIN - (now - each.since) for each in young)
+    minutes = int(wait.total_seconds() // 60) + 1
+    said = f"{len(young)} of them are unknown for less than 15 minutes; wait {minutes} more"
+    return UnknownRefusal("too_young", said, yields=True)
+
+
+async def state(
+    settings: Settings, kind: EventKind, unknowns: Sequence[UnknownRecipient], clock: Callable[[], datetime]
+) -> int:
+    """Say `retry` or `assumed_sent` of each; acknowledged by all replicas when it returns. Raises PublishFailed."""
+    assert kind in (EventKind.RETRY, EventKind.ASSUMED_SENT), "these two are an operator's to say"
+    publisher = AsyncPublisher(settings, message_timeout_ms=PUBLISH_TIMEOUT_MS)
+    topic = settings.topic(Topic.RECIPIENT_EVENTS)
+    try:
+        for start in range(0, len(unknowns), CHUNK):
+            told = [_event(kind, each, clock()) for each in unknowns[start : start + CHUNK]]
+            await publisher.publish_batch([(topic, event.key, encode(event), None) for event in told])
+    finally:
+        await publisher.close()
+    return len(unknowns)
+
+
+def _event(kind: EventKind, unknown: UnknownRecipient, now: datetime) -> RecipientEvent:
+    return RecipientEvent(
+        producer=PRODUCER,
+        kind=kind,
+        campaign_id=unknown.campaign_id,
+        recipient_id=unknown.recipient_id,
+        attempt=unknown.attempt,
+        occurred_at=now,
+        received_at=now,
+    )
+
+
+def _left(ends: Watermarks, passed: dict[int, int]) -> int:
+    """Records below the ends that are not passed."""
+    return sum(max(0, high - max(low, passed.get(p, low))) for p, (low, high) in ends.items())

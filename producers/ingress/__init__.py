@@ -1,0 +1,1 @@
+"""Webhooks into `webhooks.raw`."""

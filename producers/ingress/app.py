@@ -1,0 +1,185 @@
+"""The ingress' HTTP face: verify, look whether it can be right, hand over, and say 200 only when it is durable.
+
+A thin ASGI app, because every microsecond here is paid per webhook. It never logs a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+import structlog
+
+from producers.ingress.pending_bytes import PendingBytes
+from producers.ingress.signature import SignatureCheck, check
+from runtime import metrics
+from schemas.bundles import Body
+from topics.publisher import PublishFailed, RecordTooLarge
+
+WEBHOOK_PATH = "/webhooks/whatsapp"
+RETRY_AFTER_S = 5
+CHALLENGE_LENGTH_MAX = 1024
+
+AsgiScope = MutableMapping[str, Any]
+AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A response, and the word it is counted under."""
+
+    status: int
+    outcome: str
+    body: bytes = b""
+    content_type: bytes = b"text/plain; charset=utf-8"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngressOptions:
+    """What the app is made of: who may speak, how much fits, and where bodies go."""
+
+    app_secrets: tuple[bytes, ...]
+    verify_token: bytes
+    body_bytes_max: int
+    pending: PendingBytes
+    body_timeout_s: float
+    commit: Callable[[Body], Awaitable[None]]
+    is_ready: Callable[[], Awaitable[bool]]
+    shows_metrics: bool
+
+
+RETRY_LATER = ((b"retry-after", str(RETRY_AFTER_S).encode()),)
+TOO_LARGE = Reply(413, "too_large", b"body too large")
+TOO_SLOW = Reply(408, "too_slow", b"body came too slowly", headers=((b"connection", b"close"),))
+OVERLOADED = Reply(503, "overloaded", b"try again later", headers=RETRY_LATER)
+NOT_DURABLE = Reply(503, "not_durable", b"try again later", headers=RETRY_LATER)
+GONE = Reply(400, "client_gone")
+ACCEPTED = Reply(200, "accepted", b"ok")
+MALFORMED = Reply(400, "not_json", b"not a JSON object")
+UNSIGNED = {
+    SignatureCheck.MISSING: Reply(401, SignatureCheck.MISSING, b"signature missing"),
+    SignatureCheck.MISMATCH: Reply(403, SignatureCheck.MISMATCH, b"signature does not match"),
+}
+NOT_VERIFIED = Reply(403, "verification_refused", b"not verified")
+
+
+class IngressApp:
+    """The ASGI application; made for granian's `asginl` (no lifespan)."""
+
+    def __init__(self, doors: IngressOptions, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._doors = doors
+        self._now_us = now_us
+        self._log = structlog.get_logger("ingress")
+        self._told_at: dict[str, float] = {}
+
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        """Answer one request."""
+        answer = await self._answer(scope, receive)
+        if scope["path"] == WEBHOOK_PATH:
+            metrics.INGRESS_REQUESTS.labels(answer.outcome).inc()
+            if answer.status >= 400:
+                self._tell(answer)
+        length = (b"content-length", str(len(answer.body)).encode())
+        headers = [(b"content-type", answer.content_type), (b"x-content-type-options", b"nosniff"), length]
+        await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *answer.headers]})
+        await send({"type": "http.response.body", "body": answer.body if scope["method"] != "HEAD" else b""})
+
+    async def _answer(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
+        match scope["path"], scope["method"]:
+            case "/webhooks/whatsapp", "POST":
+                return await self._take(scope, receive)
+            case "/webhooks/whatsapp", "GET":
+                return self._verify(scope["query_string"])
+            case "/health", "GET" | "HEAD":
+                return _json(200, {"status": "ok"})
+            case "/ready", "GET" | "HEAD":
+                ready = await self._doors.is_ready()
+                return _json(200 if ready else 503, {"status": "ready" if ready else "kafka_unreachable"})
+            case "/metrics", "GET" if self._doors.shows_metrics:
+                return Reply(200, "metrics", metrics.exposition(), metrics.CONTENT_TYPE.encode())
+            case (("/webhooks/whatsapp" | "/health" | "/ready"), _):
+                return Reply(405, "wrong_method", b"method not allowed", headers=((b"allow", b"GET, POST"),))
+            case _:
+                return Reply(404, "not_found", b"not found")
+
+    def _verify(self, query: bytes) -> Reply:
+        """Answer Meta's check of the callback address with its challenge."""
+        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        token, challenge = asked.get(b"hub.verify_token", b""), asked.get(b"hub.challenge", b"")
+        is_ours = hmac.compare_digest(token, self._doors.verify_token) and bool(self._doors.verify_token)
+        if not is_ours or asked.get(b"hub.mode") != b"subscribe" or len(challenge) > CHALLENGE_LENGTH_MAX:
+            return NOT_VERIFIED
+        return Reply(200, "verified", challenge)
+
+    async def _take(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
+        headers = dict(scope["headers"])
+        with self._doors.pending.request() as take:
+            raw = await self._read(headers.get(b"content-length", b""), receive, take)
+            if isinstance(raw, Reply):
+                return raw
+            verdict = check(self._doors.app_secrets, headers.get(b"x-hub-signature-256"), raw)
+            if verdict is not SignatureCheck.GENUINE:
+                return UNSIGNED[verdict]
+            if not _is_json_object(raw):
+                return MALFORMED
+            return await self._hand_over(raw)
+
+    async def _read(self, length: bytes, receive: AsgiReceive, take: Callable[[int], bool]) -> bytes | Reply:
+        """The whole body, or why not. Bytes are counted as they come, so a liar about its length gains nothing."""
+        if length.isdigit() and int(length) > self._doors.body_bytes_max:
+            return TOO_LARGE
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._doors.body_timeout_s):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return GONE
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if size > self._doors.body_bytes_max:
+                        return TOO_LARGE
+                    if not take(len(chunk)):
+                        return OVERLOADED
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        except TimeoutError:
+            return TOO_SLOW
+
+    async def _hand_over(self, raw: bytes) -> Reply:
+        received_at_us = self._now_us()
+        try:
+            await self._doors.commit(Body(received_at_us, raw))
+        except (PublishFailed, RecordTooLarge) as error:
+            self._tell(NOT_DURABLE, reason=str(error))
+            return NOT_DURABLE
+        metrics.INGRESS_ACK_SECONDS.observe((self._now_us() - received_at_us) / 1e6)
+        return ACCEPTED
+
+    def _tell(self, answer: Reply, **more: str) -> None:
+        """One line a second of each kind: a stranger who knocks must not fill the disk."""
+        now = time.monotonic()
+        if now - self._told_at.get(answer.outcome, -1.0) >= 1.0:
+            self._told_at[answer.outcome] = now
+            self._log.warning("webhook refused", status=answer.status, outcome=answer.outcome, **more)
+
+
+def _is_json_object(raw: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(raw), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _json(status: int, content: dict[str, str]) -> Reply:
+    return Reply(status, content["status"], orjson.dumps(content), b"application/json")

@@ -1,0 +1,86 @@
+"""The ingress: webhooks from Meta into `webhooks.raw`, answered when Kafka has them for good.
+
+Starts without Kafka (and answers 503 until it is there), but never without an app secret: fail closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from producers.ingress.app import IngressApp, IngressOptions
+from producers.ingress.bundler import Bundler
+from producers.ingress.pending_bytes import PendingBytes
+from runtime.http import serve
+from runtime.process import Transient
+from runtime.pulse import watched_loop
+from runtime.settings import Settings, WrongSettings
+from schemas.topics import Topic
+from topics.publisher import AsyncPublisher
+
+BODY_TIMEOUT_S = 20.0
+"""3 MB in 20 s is a slow line; Meta is faster by far."""
+READY_KEPT_S = 1.0
+"""How long an answer about Kafka is good for, so that a probe cannot become a load."""
+FLUSH_S = 10.0
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop`; what was received before it is answered."""
+    secrets = tuple(secret.get_secret_value().encode() for secret in settings.webhook_app_secrets)
+    if not secrets or not all(secrets):
+        raise WrongSettings("CAMPAIGNS_WEBHOOK_APP_SECRETS: is not set, so no webhook could be verified")
+    topic = settings.topic(Topic.WEBHOOKS_RAW)
+    # Our own bundles replace linger; a record that is not acknowledged in time is dropped, as its senders know by then.
+    publisher = AsyncPublisher(settings, linger_ms=0, message_timeout_ms=int(settings.ingress_ack_timeout_s * 1000))
+
+    async def publish(bundle: bytes) -> None:
+        await publisher.publish_batch([(topic, None, bundle, None)], settings.ingress_ack_timeout_s)
+
+    readiness = Readiness(publisher, topic, stop)
+    doors = IngressOptions(
+        app_secrets=secrets,
+        verify_token=settings.webhook_verify_token.get_secret_value().encode(),
+        body_bytes_max=settings.ingress_body_bytes_max,
+        pending=PendingBytes(settings.ingress_pending_bytes_max),
+        body_timeout_s=BODY_TIMEOUT_S,
+        commit=Bundler(publish).commit,
+        is_ready=readiness.is_ready,
+        shows_metrics=settings.metrics_port != 0,
+    )
+    ending = asyncio.Event()
+    waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
+    try:
+        async with watched_loop(settings, "ingress"):
+            await serve(IngressApp(doors), settings.ingress_host, settings.ingress_port, ending, interface="asginl")
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await publisher.close(FLUSH_S)
+    if publisher.fatal.is_set():
+        raise Transient("the Kafka producer cannot go on")
+
+
+async def _pass_on(event: asyncio.Event, ending: asyncio.Event) -> None:
+    await event.wait()
+    ending.set()
+
+
+class Readiness:
+    """Whether webhooks can be taken now: Kafka answers and knows the topic, and we are not stopping."""
+
+    def __init__(self, publisher: AsyncPublisher, topic: str, stop: asyncio.Event) -> None:
+        self._publisher = publisher
+        self._topic = topic
+        self._stop = stop
+        self._lock = asyncio.Lock()
+        self._known_until = 0.0
+        self._known = False
+
+    async def is_ready(self) -> bool:
+        """Ask Kafka at most once in `READY_KEPT_S`."""
+        async with self._lock:
+            if time.monotonic() >= self._known_until:
+                self._known = await self._publisher.is_reachable(self._topic)
+                self._known_until = time.monotonic() + READY_KEPT_S
+            return self._known and not self._stop.is_set()

@@ -1,0 +1,1 @@
+"""Due recipients into `send.jobs`."""

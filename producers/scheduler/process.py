@@ -1,0 +1,109 @@
+"""The scheduler: one leader releases what is due, sees that every release is claimed, and closes what is over.
+
+Four loops share the leader's connection, so that a Kafka that does not answer never holds up a cancellation. Losing
+Postgres is survived by waiting and leading anew; a bug ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from producers.scheduler.outbox import publish_and_record_jobs
+from producers.scheduler.redelivery import Redelivery
+from producers.scheduler.subscriptions import sweep_subscriptions
+from producers.scheduler.upkeep import Upkeep
+from runtime import metrics
+from runtime.process import Transient
+from runtime.pulse import Heartbeats, Pulse
+from runtime.settings import Settings
+from runtime.waiting import waited
+from tables.database import answering, is_transient
+from tables.leadership import Leader, leadership
+from tables.releases import Rates, ReleaseStep, release_step
+from topics.publisher import AsyncPublisher, PublishFailed
+
+BUSY_S = 0.1
+"""Between steps while something is due: a tenth of a second's rate at a time keeps the sender evenly busy."""
+IDLE_S = 0.5
+RECONNECT_S = 1.0
+
+log = structlog.get_logger("scheduler")
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Lead whenever the lock is free, until `stop`. Raises Transient when Postgres stays away."""
+    publisher = AsyncPublisher(settings)
+    lost_since: float | None = None
+    beats = Heartbeats()
+    pulse = Pulse(settings, "scheduler", beats, answering(settings))
+    pulse.start()
+    try:
+        while not stop.is_set():
+            started = time.monotonic()
+            try:
+                await _lead(settings, publisher, stop, beats)
+            except Exception as error:
+                if not _is_transient(error):
+                    raise
+                if time.monotonic() - started > settings.stall_limit_s or lost_since is None:
+                    lost_since = time.monotonic()
+                if time.monotonic() - lost_since > settings.stall_limit_s:
+                    raise Transient("Postgres is away for too long") from error
+                log.warning("not leading: Postgres is away", error=_told(error))
+                beats.beat()
+                await waited(stop, RECONNECT_S)
+    finally:
+        pulse.stop()
+        await publisher.close()
+
+
+async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Event, beats: Heartbeats) -> None:
+    async with leadership(settings, stop, beats) as leader:
+        if leader is None:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(leader.keep(stop))
+            tasks.create_task(_release(leader, publisher, settings, stop, beats))
+            tasks.create_task(Redelivery(leader, publisher, settings).run(stop))
+            tasks.create_task(Upkeep(leader, settings).run(stop))
+            tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
+
+
+async def _release(
+    leader: Leader, publisher: AsyncPublisher, settings: Settings, stop: asyncio.Event, beats: Heartbeats
+) -> None:
+    rates = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
+    while True:
+        beats.beat()
+        started = time.monotonic()
+        async with leader.turn() as connection:
+            step = await release_step(connection, rates)
+        await _publish(leader, publisher, settings, step)
+        pause = BUSY_S if step.is_more else IDLE_S
+        if await waited(stop, max(0.0, pause - (time.monotonic() - started))):
+            return
+
+
+async def _publish(leader: Leader, publisher: AsyncPublisher, settings: Settings, step: ReleaseStep) -> None:
+    metrics.SCHEDULER_RELEASED.inc(len(step.jobs))
+    if step.skipped or step.exhausted:
+        log.info("not released", skipped=step.skipped, exhausted=step.exhausted)
+    try:
+        await publish_and_record_jobs(leader.turn, publisher, settings, step.jobs)
+    except PublishFailed as error:
+        # The cap ends the releases, and the redelivery publishes these once Kafka is there.
+        log.warning("released, but not published yet", jobs=len(step.jobs), error=str(error))
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_transient(inner) for inner in error.exceptions)
+    return is_transient(error)
+
+
+def _told(error: BaseException) -> str:
+    first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+    return str(first).strip() or type(first).__name__

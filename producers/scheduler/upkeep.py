@@ -1,0 +1,80 @@
+"""What the leader does for campaigns beside sending: skip who still waits in a cancelled one, complete and reopen.
+
+All of it is in Postgres alone, in small chunks, so that stopping works while Kafka does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from uuid import UUID
+
+import structlog
+
+from domain.backoff import DAY_S
+from runtime.settings import Settings
+from runtime.waiting import waited
+from tables import closing, releases
+from tables.leadership import Leader
+
+ROUND_S = 1.0
+FORGET_S = 5.0
+"""How often, and after which age, releases are deleted that were answered without a claim."""
+KEYS_ROUND_S = 600.0
+KEYS_KEPT_S = 7.0 * DAY_S
+CHUNK_ROWS = 2000
+SHORTEST_UNKNOWN_S = 10.0
+
+log = structlog.get_logger("scheduler")
+
+
+class Upkeep:
+    """One loop of the leader."""
+
+    def __init__(self, leader: Leader, settings: Settings) -> None:
+        self._leader = leader
+        self._unknown_s = max(SHORTEST_UNKNOWN_S, DAY_S / settings.time_scale)
+        self._looked_until: dict[UUID, UUID] = {}
+        self._forget_at = self._keys_at = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """A round a second; at once while a cancelled campaign has more."""
+        is_more = False
+        while not await waited(stop, 0 if is_more else ROUND_S):
+            is_more = await self._skip_cancelled()
+            await self._complete_and_reopen()
+            await self._forget()
+
+    async def _skip_cancelled(self) -> bool:
+        async with self._leader.turn() as connection:
+            cancelled = await closing.find_cancelled(connection)
+        is_more = False
+        for each in cancelled:
+            start = self._looked_until.pop(each.campaign_id, closing.LOWEST_ID)
+            async with self._leader.turn() as connection:
+                chunk = await closing.skip_chunk(connection, each, CHUNK_ROWS, start)
+            if not chunk.is_last:
+                self._looked_until[each.campaign_id] = chunk.after
+                is_more = True
+                log.info("skipped: campaign cancelled", campaign_id=str(each.campaign_id), recipients=chunk.skipped)
+        return is_more
+
+    async def _complete_and_reopen(self) -> None:
+        async with self._leader.turn() as connection:
+            completed = await closing.complete(connection, self._unknown_s)
+            reopened = await closing.reopen(connection)
+        for campaign_id in completed:
+            log.info("campaign completed", campaign_id=str(campaign_id))
+        for campaign_id in reopened:
+            log.info("campaign active again: somebody became due", campaign_id=str(campaign_id))
+
+    async def _forget(self) -> None:
+        now = time.monotonic()
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_S
+            async with self._leader.turn() as connection:
+                await releases.forget_answered(connection, FORGET_S, CHUNK_ROWS)
+        if now >= self._keys_at:
+            self._keys_at = now + KEYS_ROUND_S
+            async with self._leader.turn() as connection:
+                await closing.forget_idempotency_keys(connection, KEYS_KEPT_S)

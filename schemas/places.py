@@ -1,0 +1,59 @@
+"""Places in Kafka: records, offsets, ranges, and the identity of a topic. Nothing here talks to Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Ranges = dict[int, tuple[int, int]]
+"""Per partition the first offset and the one after the last."""
+
+Watermarks = dict[int, tuple[int, int]]
+"""Per partition the first offset that is kept, and the one that the next record will get."""
+
+
+class Record(NamedTuple):
+    """One record as it was read from a topic, by the topic's real name. A tuple, because readers make millions."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    at: datetime = EPOCH
+    """When it was written, where its reader asked for that."""
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+REMEDY = "If the topic is meant as it is, `campaigns sink --accept-topic` applies it from its beginning."
+
+
+class OffsetMismatch(Exception):
+    """A stored offset does not fit the topic, so records were lost or the topic is another one. No restart helps."""
+
+
+class OffsetBeyondEnd(OffsetMismatch):
+    """The stored offset is beyond the end that was asked for before it was read: another sink may have moved it on."""
+
+    def __init__(self, said: str, partition: int, offset: int) -> None:
+        super().__init__(said)
+        self.partition = partition
+        self.offset = offset
+
+
+@dataclass(frozen=True, slots=True)
+class TopicIdentity:
+    """Which topic exactly: the ids of cluster and topic never repeat, its name may."""
+
+    cluster_id: str
+    topic: str
+    topic_id: str
+
+
+def count(ranges: Mapping[int, tuple[int, int]]) -> int:
+    """How many offsets the ranges hold."""
+    return sum(end - start for start, end in ranges.values())

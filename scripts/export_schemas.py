@@ -1,0 +1,133 @@
+"""The published description of the records: a JSON Schema of each, and an AsyncAPI document of their topics.
+
+`python -m scripts.export_schemas [FOLDER]` writes them, by default into `docs/schemas`. A test holds the files equal to
+the models. Only `main` writes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.codec import PRODUCER
+from schemas.events import RecipientEvent
+from schemas.jobs import SendJob
+from schemas.model import WireModel
+from schemas.stats import CampaignStats
+from schemas.subscriptions import SubscriptionEvent
+from schemas.topics import BY_NAME, DAY_MS, UNLIMITED, Topic, TopicSpec
+
+FOLDER = Path("docs/schemas")
+ASYNCAPI = "asyncapi.json"
+KAFKA_BINDING = "0.5.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A record, the topic that carries it, and what its Kafka key is."""
+
+    topic: Topic
+    record: type[WireModel]
+    key: str
+
+    @property
+    def file(self) -> str:
+        """The file of the record's JSON Schema."""
+        return f"{self.record.__name__}.json"
+
+
+PUBLISHED: tuple[Published, ...] = (
+    Published(Topic.SEND_JOBS, SendJob, "recipient_id"),
+    Published(Topic.RECIPIENT_EVENTS, RecipientEvent, "recipient_id; where it is not known, wamid"),
+    Published(Topic.SUBSCRIPTION_EVENTS, SubscriptionEvent, "person"),
+    Published(Topic.CAMPAIGN_STATS, CampaignStats, "campaign_id"),
+)
+
+
+def documents() -> dict[str, str]:
+    """Every file by its name."""
+    contents = {each.file: _schema(each.record) for each in PUBLISHED}
+    contents[ASYNCAPI] = _asyncapi()
+    return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in contents.items()}
+
+
+def _schema(record: type[WireModel]) -> dict[str, Any]:
+    # What a reader must accept: unset fields are left out of a record, and unknown ones are allowed.
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **record.model_json_schema(mode="validation")}
+
+
+def _asyncapi() -> dict[str, Any]:
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": PRODUCER.partition("/")[0],
+            "version": PRODUCER.partition("/")[2],
+            "description": "The records of the pipeline. Deployments may put a prefix before each topic's name.",
+        },
+        "defaultContentType": "application/json",
+        "channels": {each.topic.value: _channel(each, BY_NAME[each.topic]) for each in PUBLISHED},
+        "operations": {
+            f"send{each.record.__name__}": {
+                "action": "send",
+                "channel": {"$ref": f"#/channels/{each.topic.value}"},
+                "messages": [{"$ref": f"#/channels/{each.topic.value}/messages/{each.record.__name__}"}],
+            }
+            for each in PUBLISHED
+        },
+        "components": {"messages": {each.record.__name__: _message(each) for each in PUBLISHED}},
+    }
+
+
+def _channel(published: Published, spec: TopicSpec) -> dict[str, Any]:
+    name = published.record.__name__
+    return {
+        "address": published.topic.value,
+        "description": f"What cannot be processed goes to `{published.topic.dead}`. {_kept(spec)}",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+        "bindings": {
+            "kafka": {
+                "topic": published.topic.value,
+                "partitions": spec.partitions,
+                "topicConfiguration": {
+                    "cleanup.policy": [spec.cleanup_policy],
+                    "retention.ms": spec.retention_ms,
+                    "max.message.bytes": spec.record_bytes_max,
+                },
+                "bindingVersion": KAFKA_BINDING,
+            }
+        },
+    }
+
+
+def _kept(spec: TopicSpec) -> str:
+    if spec.cleanup_policy == "compact":
+        return "Compacted: the last record of each key is kept."
+    if spec.retention_ms == UNLIMITED:
+        return "Records are kept for ever."
+    return f"Records are kept for {spec.retention_ms / DAY_MS:g} day(s)."
+
+
+def _message(published: Published) -> dict[str, Any]:
+    return {
+        "name": published.record.__name__,
+        "contentType": "application/json",
+        "payload": {"$ref": f"./{published.file}"},
+        "bindings": {
+            "kafka": {"key": {"type": "string", "description": published.key}, "bindingVersion": KAFKA_BINDING}
+        },
+    }
+
+
+def main() -> None:
+    """Write every file."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in documents().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Jobs into posts to the Cloud API, and their outcomes."""

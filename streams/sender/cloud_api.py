@@ -1,0 +1,172 @@
+"""The Cloud API client: builds the template message, posts it ONCE, and says what the answer proves.
+
+There is no idempotency key, so no layer here may repeat a request or follow a redirect. The transport below httpx
+reports a connection that broke after the request as if it had never been made (`httpx.ConnectTimeout`), so troubles
+are told apart by aiohttp's own exceptions; what is not surely "before the first byte" counts as possibly sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+import httpx
+import orjson
+from httpx_aiohttp import AiohttpTransport
+from pydantic import SecretStr
+
+from domain.outcomes import Outcome, Rejected, TransportError, outcome_of_answer, outcome_of_trouble
+from schemas.codec import PRODUCER
+from schemas.jobs import SendJob
+
+CONNECT_TIMEOUT_S = 1.0
+"""For a free connection, and for connecting: between the last claim check and the post."""
+KEEPALIVE_S = 10.0
+"""Shorter than a server's: a post on a connection that the other side has just closed is an unknown outcome."""
+CONNECTIONS_MIN = 200
+ANSWER_BYTES_MAX = 64 * 1024
+"""A real answer has under 1 KiB."""
+
+
+class InvalidParameters(ValueError):
+    """The template parameters are no texts and no components."""
+
+
+class CloudApi:
+    """Posts for every phone number of one access token. Use it as an async context manager."""
+
+    def __init__(
+        self, *, url: str, version: str, access_token: SecretStr, timeout_s: float, connections: int = CONNECTIONS_MIN
+    ) -> None:
+        self._root = f"{url}/{version}"
+        self._urls: dict[str, httpx.URL] = {}
+        self._timeout_s = timeout_s
+        self._connections = max(CONNECTIONS_MIN, connections)
+        self._token = access_token
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connection pool, inside the running loop."""
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(client=_session(self._connections)),
+            timeout=httpx.Timeout(self._timeout_s, connect=CONNECT_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
+            follow_redirects=False,
+            trust_env=False,
+            headers={
+                "Authorization": f"Bearer {self._token.get_secret_value()}",
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": PRODUCER,
+            },
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def post(self, job: SendJob, callback_data: str) -> Outcome:
+        """Send one message, once. Never raises for what a network or a server may do."""
+        if self._client is None:
+            raise RuntimeError("CloudApi is used outside of its context")
+        try:
+            body = orjson.dumps(message(job, callback_data))
+        except (InvalidParameters, orjson.JSONEncodeError) as error:
+            return Rejected(None, f"invalid_template_parameters: {error}")
+        try:
+            url = self._url(job.phone_number_id)
+            async with asyncio.timeout(self._timeout_s), self._client.stream("POST", url, content=body) as answer:
+                content = await _content(answer)
+                retry_after = answer.headers.get("retry-after")
+        except TimeoutError:
+            return outcome_of_trouble(TransportError.TIMEOUT)
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+            return outcome_of_trouble(trouble_of(error))
+        if content is None:
+            return outcome_of_trouble(TransportError.TOO_LARGE)
+        return outcome_of_answer(answer.status_code, content, retry_after)
+
+    def _url(self, phone_number_id: str) -> httpx.URL:
+        """The endpoint of a number; parsing it for every message would cost a tenth of the post."""
+        url = self._urls.get(phone_number_id)
+        if url is None:
+            url = self._urls[phone_number_id] = httpx.URL(f"{self._root}/{quote(phone_number_id, safe='')}/messages")
+        return url
+
+
+def message(job: SendJob, callback_data: str) -> dict[str, Any]:
+    """The body of the template message. Raises InvalidParameters."""
+    template: dict[str, Any] = {"name": job.template_name, "language": {"code": job.language_code}}
+    components = _components(job.template_parameters)
+    if components:
+        template["components"] = components
+    return {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": job.phone_number,
+        "type": "template",
+        "biz_opaque_callback_data": callback_data,
+        "template": template,
+    }
+
+
+def trouble_of(error: BaseException) -> TransportError:
+    """What ended a request without an answer, read from the cause that httpx wraps."""
+    cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
+    match cause:
+        case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
+            return TransportError.CONNECT  # no free connection in time counts here too: neither has sent a byte
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | httpx.UnsupportedProtocol() | httpx.InvalidURL():
+            return TransportError.UNUSABLE
+        case aiohttp.ServerTimeoutError() | TimeoutError():
+            return TransportError.TIMEOUT
+        case _:
+            return TransportError.DISCONNECT
+
+
+def _session(connections: int) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_S, ssl=ssl.create_default_context())
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+    )
+
+
+async def _content(answer: httpx.Response) -> bytes | None:
+    """The whole body, or None where it is larger than any real answer."""
+    content = bytearray()
+    async for chunk in answer.aiter_raw():
+        content += chunk
+        if len(content) > ANSWER_BYTES_MAX:
+            return None
+    return bytes(content)
+
+
+def _components(parameters: list[Any] | dict[str, Any] | None) -> list[Any]:
+    if not parameters:
+        return []
+    if isinstance(parameters, list):
+        return [{"type": "body", "parameters": [{"type": "text", "text": _text(each)} for each in parameters]}]
+    if "components" in parameters:
+        components = parameters["components"]
+        if not isinstance(components, list) or len(parameters) > 1:
+            raise InvalidParameters("components must be a list, and alone")
+        return components
+    named = [
+        {"type": "text", "parameter_name": name, "text": _text(value)} for name, value in sorted(parameters.items())
+    ]
+    return [{"type": "body", "parameters": named}]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise InvalidParameters(f"a parameter is {type(value).__name__}, not a text or number")

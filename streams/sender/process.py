@@ -1,0 +1,151 @@
+"""The sender: takes jobs from Kafka, claims each attempt in Postgres, posts it once, and tells what became of it.
+
+This module only puts the parts together and stops them in order: Kafka first (its batch in hand is finished), then the
+sends in flight (they are settled or deferred), then the rest. The rules are in `sender_intake`, `sender_claims` and
+`sender_sends`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from runtime.process import Transient
+from runtime.pulse import Heartbeats
+from runtime.settings import Settings
+from schemas import callback
+from schemas.jobs import SendJob
+from schemas.topics import Topic
+from streams.faust_app import Consumption, consume
+from streams.sender.claims import SESSION, STATEMENT_TIMEOUT_S, Claims, boot_time
+from streams.sender.cloud_api import CloudApi
+from streams.sender.gate import Gate
+from streams.sender.intake import STAGE, JobIntake, Window
+from streams.sender.outbox import Outbox, Publisher
+from streams.sender.sends import Sends, SendTiming
+from tables import database
+from topics.dead_letter_limit import DeadLetterLimit
+from topics.publisher import AsyncPublisher
+
+DRAIN_S = 40.0
+"""Sends in flight at the stop get this long: an answer takes 20 s at most, its settlement the rest."""
+DATABASE_CONNECTIONS = 5
+BATCH_MAX = 128
+BATCH_WITHIN_S = 0.05
+"""At 500 jobs a second 25 jobs share a claim; a job alone waits no longer than this."""
+BUFFER_RECORDS_MAX = 1024
+"""Jobs under 1 KiB: a second or two of a fast number, and next to no memory."""
+
+
+class DrainTooLong(Transient):
+    """Sends are still in flight at the end of the drain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The parts that the process and its tests hold."""
+
+    intake: JobIntake
+    sends: Sends
+    window: Window
+
+    def stop(self) -> None:
+        """Finish the batch in hand if that is quick, and defer what waits for a throttle."""
+        self.intake.close()
+        self.sends.draining.set()
+
+    async def drain(self, patience_s: float = DRAIN_S) -> None:
+        """Wait for what is in flight. Raises DrainTooLong; what is left then ends as `unknown`."""
+        self.stop()
+        try:
+            await asyncio.wait_for(self.window.empty(), patience_s)
+        except TimeoutError:
+            raise DrainTooLong(f"{self.window.in_flight} sends still in flight after {patience_s:.0f} s") from None
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Send until `stop`, then drain."""
+    settings.require("whatsapp_access_token", "callback_secret")
+    beats = Heartbeats()
+    publisher = AsyncPublisher(settings)
+    jobs = Consumption(STAGE, settings.topic(Topic.SEND_JOBS), BATCH_MAX, BATCH_WITHIN_S, BUFFER_RECORDS_MAX)
+    try:
+        async with sending(settings, publisher, beats.beat) as sender:
+            stopping = asyncio.create_task(_stop_when(stop, sender))
+            try:
+                await consume(settings, stop, jobs, sender.intake.take, beats, database.answering(settings))
+            finally:
+                stopping.cancel()
+    finally:
+        await publisher.close()
+
+
+async def _stop_when(stop: asyncio.Event, sender: Sender) -> None:
+    await stop.wait()
+    sender.stop()
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    settings: Settings, publisher: Publisher, progressed: Callable[[], None] = lambda: None
+) -> AsyncIterator[Sender]:
+    """A sender without its source of jobs. Leaving it drains; a bug in any part cancels the body and is raised."""
+    pool = database.pool(
+        settings.database_url.get_secret_value(),
+        application_name="campaigns-sender",
+        size=DATABASE_CONNECTIONS,
+        statement_timeout_s=STATEMENT_TIMEOUT_S,
+        session=SESSION,
+    )
+    api = CloudApi(
+        url=settings.whatsapp_api_url,
+        version=settings.whatsapp_api_version,
+        access_token=settings.whatsapp_access_token,
+        timeout_s=settings.send_timeout_s,
+        connections=settings.send_window,
+    )
+    claims = Claims(pool, lease_s=settings.lease_s, clock=boot_time, progressed=progressed)
+    outbox = Outbox(pool, publisher, settings.topic(Topic.RECIPIENT_EVENTS))
+    gate, window = Gate(settings.whatsapp_mps), Window(settings.send_window)
+    sends = Sends(
+        claims=claims,
+        gate=gate,
+        api=api,
+        outbox=outbox,
+        knobs=SendTiming(lease_s=settings.lease_s, time_scale=settings.time_scale),
+        callback_data=_callback_data(settings),
+        clock=boot_time,
+        progressed=progressed,
+    )
+    async with pool, api, asyncio.TaskGroup() as tasks:
+        services = [tasks.create_task(claims.run(), name="renewals"), tasks.create_task(outbox.run(), name="outbox")]
+        intake = JobIntake(
+            claims=claims,
+            gate=gate,
+            sends=sends,
+            outbox=outbox,
+            window=window,
+            tasks=tasks,
+            publisher=publisher,
+            jobs_topic=settings.topic(Topic.SEND_JOBS),
+            limit=DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max),
+            progressed=progressed,
+        )
+        sender = Sender(intake, sends, window)
+        try:
+            yield sender
+        finally:  # also when the source of jobs failed: what is in flight deserves its answer
+            await sender.drain()
+            for service in services:
+                service.cancel()
+
+
+def _callback_data(settings: Settings) -> Callable[[SendJob], str]:
+    secret = settings.callback_secret.get_secret_value().encode()
+
+    def encode(job: SendJob) -> str:
+        return callback.encode(secret, settings.deployment, job.campaign_id, job.recipient_id, job.attempt)
+
+    return encode

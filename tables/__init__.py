@@ -1,0 +1,1 @@
+"""What Postgres holds: all SQL, connections, migrations, locks."""

@@ -1,0 +1,222 @@
+"""Campaigns and their people: create, add, plan, and change state. It must not release or send.
+
+A function that changes a campaign holds its row for the transaction, so that actions on one campaign come one after the
+other; claims and releases never wait for that row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from domain.days import day_of
+from domain.lifecycle import Action, CampaignStatus, WrongState, after
+from domain.spreading import Slot, spread
+from tables.arrays import plain, times
+from tables.database import Connection
+from tables.statements import load
+
+_SQL = load("campaigns")
+
+PLAN_CHUNK_ROWS = 10_000
+"""Planned in one transaction: far below a statement timeout, and a pause waits for no more than this."""
+_LOWEST_ID = UUID(int=0)
+
+_STATUS_PLACE = 7
+
+PAUSED_BY_OPERATOR = "operator"
+
+
+class UnknownCampaign(LookupError):
+    """There is no such campaign."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCampaign:
+    """What a campaign is made from."""
+
+    name: str
+    template_name: str
+    language_code: str
+    daily_send_limit: int | None
+    phone_number_id: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign as it stands."""
+
+    id: UUID
+    name: str
+    template_name: str
+    language_code: str
+    daily_send_limit: int | None
+    phone_number_id: str
+    time_zone: str
+    status: CampaignStatus
+    pause_reason: str | None
+    activated_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecipient:
+    """Somebody to write to; the number is normal (digits)."""
+
+    phone_number: str = field(repr=False)
+    template_parameters: list[Any] | dict[str, Any] | None = field(default=None, repr=False)
+
+
+async def create(connection: Connection, new: NewCampaign) -> Campaign:
+    """A new draft."""
+    values = {name: getattr(new, name) for name in NewCampaign.__slots__}
+    return await _campaign(connection, "create_campaign", values)
+
+
+async def read(connection: Connection, campaign_id: UUID) -> Campaign:
+    """One campaign. Raises UnknownCampaign."""
+    return await _campaign(connection, "read_campaign", {"id": campaign_id})
+
+
+async def newest(connection: Connection, limit: int, before: UUID | None = None) -> list[Campaign]:
+    """A page of campaigns, the newest first."""
+    cursor = await connection.execute(_SQL["list_campaigns"], {"limit": limit, "before": before})
+    return [_from_row(row) for row in await cursor.fetchall()]
+
+
+async def act(
+    connection: Connection, campaign_id: UUID, action: Action, now: datetime, reason: str = PAUSED_BY_OPERATOR
+) -> Campaign:
+    """Do it, in a transaction. Activation plans everybody before. Raises UnknownCampaign, WrongState."""
+    if action is Action.ACTIVATE:
+        await _plan_draft(connection, campaign_id, now)
+    async with connection.transaction():
+        campaign = await _campaign(connection, "hold_campaign", {"id": campaign_id})
+        status = after(action, campaign.status)
+        last: UUID | None = _LOWEST_ID if action is Action.ACTIVATE else None
+        while last is not None:  # who was added since the last chunk
+            last = await _plan_chunk(connection, campaign, now, last)
+        pause_reason = reason if status is CampaignStatus.PAUSED else None
+        return await _change_status(connection, campaign_id, status, pause_reason)
+
+
+async def add_recipients(
+    connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient], now: datetime
+) -> set[str]:
+    """Add people, in a transaction; returns the numbers that were added. After activation they join the plan.
+
+    A completed campaign is active again. Raises UnknownCampaign, and WrongState for a cancelled one.
+    """
+    async with connection.transaction():
+        campaign = await _campaign(connection, "hold_campaign", {"id": campaign_id})
+        if campaign.status is CampaignStatus.CANCELLED:
+            raise WrongState("take recipients", campaign.status)
+        rows = await _insert(connection, campaign_id, people)
+        if campaign.status is not CampaignStatus.DRAFT:
+            await _plan(connection, campaign, [row[0] for row in rows], await _planned(connection, campaign, now), now)
+        if campaign.status is CampaignStatus.COMPLETED and rows:
+            await _change_status(connection, campaign_id, CampaignStatus.ACTIVE, None)
+        return {row[1] for row in rows}
+
+
+async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[tuple[UUID, str]]:
+    parameters = [
+        None if each.template_parameters is None else orjson.dumps(each.template_parameters).decode() for each in people
+    ]
+    values = {
+        "campaign": campaign_id,
+        "phone_numbers": [each.phone_number for each in people],
+        "template_parameters": parameters,
+    }
+    cursor = await connection.execute(_SQL["add_recipients"], values)
+    return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
+# ------------------------------------------------------------------------------------------------------------ the plan
+
+
+async def _plan_draft(connection: Connection, campaign_id: UUID, now: datetime) -> None:
+    """Plan a large draft before it is active, in transactions of one chunk each: nothing is released meanwhile."""
+    last: UUID | None = _LOWEST_ID
+    while last is not None:
+        async with connection.transaction():
+            campaign = await _campaign(connection, "hold_campaign", {"id": campaign_id})
+            after(Action.ACTIVATE, campaign.status)
+            last = await _plan_chunk(connection, campaign, now, last)
+
+
+async def _plan_chunk(connection: Connection, campaign: Campaign, now: datetime, after_id: UUID) -> UUID | None:
+    """Plan a chunk of those without a time, and return the last one's id; None: there was nobody."""
+    wanted = {"campaign": campaign.id, "after": after_id, "limit": PLAN_CHUNK_ROWS}
+    cursor = await connection.execute(_SQL["find_unplanned"], wanted)
+    ids: list[UUID] = [row[0] for row in await cursor.fetchall()]
+    if not ids:
+        return None
+    await _plan(connection, campaign, ids, await _planned(connection, campaign, now), now)
+    return ids[-1]
+
+
+async def _planned(connection: Connection, campaign: Campaign, now: datetime) -> dict[date, int]:
+    """What each day has already; what is overdue will be sent today, as far as the day allows."""
+    if campaign.daily_send_limit is None:
+        return {}
+    today = day_of(now, campaign.time_zone).date
+    planned: dict[date, int] = {}
+    cursor = await connection.execute(_SQL["count_planned"], {"campaign": campaign.id})
+    for at, count in await cursor.fetchall():
+        day = max(today, day_of(at, campaign.time_zone).date)
+        planned[day] = planned.get(day, 0) + count
+    cursor = await connection.execute(_SQL["read_day_used"], {"campaign": campaign.id, "day": today})
+    for (used,) in await cursor.fetchall():
+        planned[today] = planned.get(today, 0) + used
+    return planned
+
+
+async def _plan(
+    connection: Connection, campaign: Campaign, ids: Sequence[UUID], planned: Mapping[date, int], now: datetime
+) -> None:
+    slots = spread(
+        len(ids),
+        now=now,
+        today=day_of(now, campaign.time_zone),
+        zone_name=campaign.time_zone,
+        daily_limit=campaign.daily_send_limit,
+        planned=planned,
+    )
+    values = {"ids": plain(ids), "times": times(_each(slots))}
+    await connection.execute(_SQL["plan_recipients"], values)
+
+
+def _each(slots: Sequence[Slot]) -> list[datetime]:
+    return [slot.at for slot in slots for _ in range(slot.count)]
+
+
+# ------------------------------------------------------------------------------------------------------------ one row
+
+
+async def _change_status(
+    connection: Connection, campaign_id: UUID, status: CampaignStatus, pause_reason: str | None
+) -> Campaign:
+    values = {"id": campaign_id, "status": status.value, "pause_reason": pause_reason}
+    return await _campaign(connection, "change_status", values)
+
+
+async def _campaign(connection: Connection, statement: str, values: Mapping[str, object]) -> Campaign:
+    row = await (await connection.execute(_SQL[statement], values)).fetchone()
+    if row is None:
+        raise UnknownCampaign
+    return _from_row(row)
+
+
+def _from_row(row: Sequence[Any]) -> Campaign:
+    values = list(row)
+    values[_STATUS_PLACE] = CampaignStatus(values[_STATUS_PLACE])
+    return Campaign(*values)

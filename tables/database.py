@@ -1,0 +1,138 @@
+"""Connections to Postgres, and what an error of Postgres means: the one table for it.
+
+Every connection states who it is, bounds its statements, and notices a dead peer. No statement stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+import psycopg_pool
+from psycopg.conninfo import make_conninfo
+
+from runtime.settings import Settings
+
+STATEMENT_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 5
+_KEEPALIVE = {
+    "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000,
+}  # fmt: skip
+"""A peer that died without a word is noticed after 11 s, also where something was on its way to it."""
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Pool = psycopg_pool.AsyncConnectionPool[Connection]
+
+
+class FailureKind(StrEnum):
+    """What to do about an error: the three failure words."""
+
+    TRANSIENT = "transient"
+    """Not the statement's fault: the same again, with backoff."""
+    DATA = "data"
+    """These values can never be written: find them and dead-letter them."""
+    BUG = "bug"
+    """Ours: end loudly."""
+
+
+TROUBLE_BY_STATE: dict[str, FailureKind] = {
+    "08": FailureKind.TRANSIENT,  # connection exception
+    "25006": FailureKind.TRANSIENT,  # read-only: the primary has just become a standby
+    "25P03": FailureKind.TRANSIENT,  # idle in transaction for too long
+    "40": FailureKind.TRANSIENT,  # rollback: deadlock, serialisation
+    "53": FailureKind.TRANSIENT,  # resources: disk full, memory, connections
+    "55P03": FailureKind.TRANSIENT,  # lock not available in time
+    "57": FailureKind.TRANSIENT,  # intervention: cancelled, timed out, shutting down
+    "58": FailureKind.TRANSIENT,  # the machine: I/O error
+    "22": FailureKind.DATA,  # data exception
+    "23": FailureKind.DATA,  # constraint
+}
+"""SQLSTATE (five characters) or its class (two) to trouble; the longer wins, and what is not here is a bug."""
+
+
+def trouble(error: BaseException) -> FailureKind:
+    """What `error` means. Without an SQLSTATE the client raised it: a lost connection, or values without encoding."""
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        state = error.sqlstate
+        return TROUBLE_BY_STATE.get(state, TROUBLE_BY_STATE.get(state[:2], FailureKind.BUG))
+    if isinstance(error, psycopg.OperationalError | psycopg_pool.PoolTimeout | OSError):
+        return FailureKind.TRANSIENT
+    if isinstance(error, psycopg.DataError):
+        return FailureKind.DATA
+    return FailureKind.BUG
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may succeed when it is repeated."""
+    return trouble(error) is FailureKind.TRANSIENT
+
+
+def is_data_error(error: BaseException) -> bool:
+    """Whether the values are at fault, and no repetition can help."""
+    return trouble(error) is FailureKind.DATA
+
+
+def _options(session: dict[str, str] | None, statement_timeout_s: float) -> str:
+    settings = {"statement_timeout": f"{round(statement_timeout_s * 1000)}", "timezone": "UTC", **(session or {})}
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def _conninfo(url: str, application_name: str, session: dict[str, str] | None, statement_timeout_s: float) -> str:
+    return make_conninfo(
+        url,
+        application_name=application_name,
+        options=_options(session, statement_timeout_s),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        **_KEEPALIVE,
+    )
+
+
+def answering(settings: Settings) -> Callable[[], bool]:
+    """A question for a watchdog: whether Postgres answers a fresh connection. It blocks."""
+    url = settings.database_url.get_secret_value()
+
+    def answers() -> bool:
+        try:
+            # No statement: only connecting is bounded here, and whoever is let in was answered.
+            psycopg.connect(_conninfo(url, "campaigns-watchdog", None, STATEMENT_TIMEOUT_S)).close()
+        except psycopg.Error:
+            return False
+        return True
+
+    return answers
+
+
+async def connect(
+    url: str,
+    *,
+    application_name: str,
+    autocommit: bool = True,
+    statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+    session: dict[str, str] | None = None,
+) -> Connection:
+    """One connection; `session` adds settings of the server session."""
+    info = _conninfo(url, application_name, session, statement_timeout_s)
+    return await psycopg.AsyncConnection.connect(info, autocommit=autocommit)
+
+
+def pool(
+    url: str,
+    *,
+    application_name: str,
+    size: int = 4,
+    timeout_s: float = 5.0,
+    statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+    session: dict[str, str] | None = None,
+) -> Pool:
+    """A pool of autocommit connections, not yet open: use it as ``async with pool(...) as connections``."""
+    return psycopg_pool.AsyncConnectionPool(
+        _conninfo(url, application_name, session, statement_timeout_s),
+        min_size=1,
+        max_size=size,
+        timeout=timeout_s,
+        open=False,
+        check=psycopg_pool.AsyncConnectionPool.check_connection,
+        kwargs={"autocommit": True},
+    )

@@ -1,0 +1,173 @@
+"""The ledger of sends: claims, renewals, outcomes, and the outbox of the events that tell them.
+
+The claim is what makes "at most one send per attempt" true, and the ledger row is durable before anything else
+happens: the offset moves after the claim, the event goes out after the outcome. Every function is one statement on
+an autocommit connection (statement and lock timeouts are the caller's, see `ledger_options`); none retries by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from schemas.codec import PRODUCER
+from schemas.jobs import SendJob
+from tables.statements import load
+
+Key: TypeAlias = tuple[UUID, int]
+"""A recipient and the number of its attempt: the ledger's primary key."""
+
+
+class ClaimResult(StrEnum):
+    """What a claim or renewal was answered."""
+
+    CLAIMED = "claimed"
+    RENEWED = "renewed"
+    DEFERRED = "deferred"
+    EXPIRED = "expired"
+    SKIPPED = "skipped"
+    PAUSED = "paused"
+    """Nothing is written; the job is published again after the resume."""
+    STALE = "stale"
+    """Not the newest attempt, answered meanwhile, or no such recipient."""
+    HELD = "held"
+    """Claimed or refused before, by somebody else."""
+    LOST = "lost"
+    """Not ours any more: the renewal found another owner or an outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAnswer:
+    """The verdict for one attempt; `event` (JSON) where the ledger was settled by it."""
+
+    verdict: ClaimResult
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim that this process owns."""
+
+    recipient_id: UUID
+    attempt: int
+    token: UUID
+
+    @property
+    def key(self) -> Key:
+        """The ledger's primary key."""
+        return (self.recipient_id, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The outcome of a claim; `event` is the RecipientEvent as it is published."""
+
+    claim: Claim
+    outcome: str
+    event: str
+    wamid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnpublishedOutcome:
+    """An outcome whose event is to be published, byte for byte as it stands here."""
+
+    recipient_id: UUID
+    attempt: int
+    outcome: str
+    event: str
+
+    @property
+    def kafka_key(self) -> bytes:
+        """The key of the record on `recipient.events`."""
+        return str(self.recipient_id).encode()
+
+
+_SQL = load("ledger")
+
+
+async def claim(
+    connection: AsyncConnection[Any], token: UUID, jobs: Sequence[SendJob], lease_s: float
+) -> dict[Key, ClaimAnswer]:
+    """Claim or refuse each job. Call it again with the same token after a lost answer: it reads back what is ours."""
+    cursor = await connection.execute(
+        _SQL["claim_attempts"],
+        {
+            "token": token,
+            "recipients": [job.recipient_id for job in jobs],
+            "attempts": [job.attempt for job in jobs],
+            "deadlines": [job.send_before for job in jobs],
+            "lease_s": lease_s,
+            "producer": PRODUCER,
+        },
+    )
+    answers = _answers(await cursor.fetchall())
+    return {
+        key: answers.get(key, ClaimAnswer(ClaimResult.STALE)) for key in ((j.recipient_id, j.attempt) for j in jobs)
+    }
+
+
+async def renew(connection: AsyncConnection[Any], claims: Collection[Claim], lease_s: float) -> dict[Key, ClaimAnswer]:
+    """Renew each claim for another lease, or settle it as surely not sent."""
+    cursor = await connection.execute(
+        _SQL["renew_claims"], {**_owned(claims), "lease_s": lease_s, "producer": PRODUCER}
+    )
+    answers = _answers(await cursor.fetchall())
+    return {each.key: answers.get(each.key, ClaimAnswer(ClaimResult.LOST)) for each in claims}
+
+
+async def settle(connection: AsyncConnection[Any], settlements: Collection[Settlement]) -> set[Key]:
+    """Write outcomes and their events. Returns the keys written; the others had an outcome, or another owner."""
+    cursor = await connection.execute(
+        _SQL["settle_attempts"],
+        {
+            **_owned([each.claim for each in settlements]),
+            "outcomes": [each.outcome for each in settlements],
+            "wamids": [each.wamid for each in settlements],
+            "events": [each.event for each in settlements],
+        },
+    )
+    return {(row[0], row[1]) for row in await cursor.fetchall()}
+
+
+async def mark_published(connection: AsyncConnection[Any], published: Collection[UnpublishedOutcome]) -> None:
+    """Say that Kafka acknowledged these events."""
+    await connection.execute(
+        _SQL["mark_published"],
+        {
+            "recipients": [each.recipient_id for each in published],
+            "attempts": [each.attempt for each in published],
+            "outcomes": [each.outcome for each in published],
+        },
+    )
+
+
+async def unpublished(
+    connection: AsyncConnection[Any], limit: int, older_than_s: float = 2.0
+) -> list[UnpublishedOutcome]:
+    """Outcomes whose sender did not come to publish them: publish, then `mark_published`."""
+    cursor = await connection.execute(_SQL["read_unpublished"], {"limit": limit, "older_than_s": older_than_s})
+    return [UnpublishedOutcome(*row) for row in await cursor.fetchall()]
+
+
+async def declare_unknown(connection: AsyncConnection[Any], limit: int) -> list[UnpublishedOutcome]:
+    """Settle claims past their lease without an answer as unknown: publish the events, then `mark_published`."""
+    cursor = await connection.execute(_SQL["declare_unknown"], {"limit": limit, "producer": PRODUCER})
+    return [UnpublishedOutcome(*row) for row in await cursor.fetchall()]
+
+
+def _owned(claims: Collection[Claim]) -> dict[str, list[Any]]:
+    return {
+        "recipients": [each.recipient_id for each in claims],
+        "attempts": [each.attempt for each in claims],
+        "tokens": [each.token for each in claims],
+    }
+
+
+def _answers(rows: Sequence[Sequence[Any]]) -> dict[Key, ClaimAnswer]:
+    return {(row[0], row[1]): ClaimAnswer(ClaimResult(row[2]), row[3]) for row in rows}

@@ -1,0 +1,107 @@
+"""What is known per wamid: whose attempt it is, its price, and the statuses that came without our callback data.
+
+Who learns a wamid and who parks a status for it upsert the same row, so each sees the other: the statement returns
+every row that learned, and where its recipient is known its parked facts belong to that recipient.
+Parked facts are folded as attempt 1 and told as the attempt that the wamid turns out to be.
+Callers own the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from domain.facts import Acceptance, Facts, FailedAttempt
+from domain.parked import Learned, Message, stated_at
+from schemas.events import RetryClass
+from schemas.model import RecipientId
+from tables.arrays import plain, text, times
+from tables.database import Connection
+from tables.statements import load
+
+SQL = load("messages")
+
+_PARKED_AS = 1
+"""The attempt under which parked facts are folded; only the wamid's own attempt is told."""
+
+
+async def merge_messages(connection: Connection, learned: Mapping[str, Learned]) -> list[Message]:
+    """Merge what was learned per wamid; the rows that changed."""
+    if not learned:
+        return []
+    cursor = await connection.execute(SQL["merge_messages"], _parameters(learned), prepare=True, binary=True)
+    return [_message(row) for row in await cursor.fetchall()]
+
+
+async def record_double_sends(
+    connection: Connection, messages: Sequence[Message]
+) -> list[tuple[RecipientId, int, str]]:
+    """Record every wamid of an attempt that has two, and return those that are new. Call it after the rows' merge."""
+    claimed = {(m.recipient_id, m.attempt) for m in messages if m.recipient_id and m.attempt}
+    if not claimed:
+        return []
+    ids, attempts = zip(*claimed, strict=True)
+    asked = {"recipient_id": plain(ids), "attempt": plain(attempts)}
+    cursor = await connection.execute(SQL["find_double_sends"], asked, prepare=True)
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+
+async def find_our_numbers(connection: Connection, numbers: set[str]) -> set[str]:
+    """Which of these phone number ids belong to a campaign of ours."""
+    cursor = await connection.execute(SQL["find_our_numbers"], {"numbers": sorted(numbers)})
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def count_foreign(connection: Connection, counts: Mapping[str, int]) -> None:
+    """Count statuses on numbers that are not ours."""
+    numbers = sorted(counts)
+    await connection.execute(SQL["count_foreign"], {"numbers": numbers, "counts": plain(counts[n] for n in numbers)})
+
+
+def _parameters(learned: Mapping[str, Learned]) -> dict[str, Any]:
+    wamids = sorted(learned)
+    values = [learned[wamid] for wamid in wamids]
+    parked = [value.parked for value in values]
+    failures = [facts.failure for facts in parked]
+    prices = [value.priced for value in values]
+    return {
+        "wamid": wamids,
+        "recipient_id": plain(value.recipient_id for value in values),
+        "attempt": plain(value.attempt for value in values),
+        "phone_number_id": text(value.phone_number_id for value in values),
+        "accepted_at": times(stated_at(facts.acceptance) for facts in parked),
+        "sent_at": times(facts.sent_at for facts in parked),
+        "delivered_at": times(facts.delivered_at for facts in parked),
+        "read_at": times(facts.read_at for facts in parked),
+        "replied_at": times(facts.replied_at for facts in parked),
+        "failed_at": times(stated_at(failure) for failure in failures),
+        "failure_code": plain(None if failure is None else failure.code for failure in failures),
+        "failure_text": text(None if failure is None else failure.text for failure in failures),
+        "failure_class": text(None if failure is None else failure.retry_class.value for failure in failures),
+        "failure_backoff_s": plain(None if failure is None else failure.backoff_s for failure in failures),
+        "held_back": plain(facts.held_back_attempts != 0 for facts in parked),
+        "pricing_at": times(stated_at(price) for price in prices),
+        "pricing_type": text(None if price is None else price.pricing.type for price in prices),
+        "pricing_category": text(None if price is None else price.pricing.category for price in prices),
+    }
+
+
+def _message(row: Sequence[Any]) -> Message:
+    wamid, recipient_id, attempt, *parked = row
+    known = recipient_id is not None and any(parked[:6])
+    return Message(wamid, recipient_id, attempt, _told(wamid, attempt, parked) if known else None)
+
+
+def _told(wamid: str, attempt: int, parked: Sequence[Any]) -> Facts:
+    """The facts parked for a wamid, as the attempt that it belongs to."""
+    accepted_at, sent_at, delivered_at, read_at, replied_at, failed_at, code, reason, word, backoff_s, held = parked
+    bit = 1 << attempt
+    facts = Facts(attempt=attempt, sent_at=sent_at, delivered_at=delivered_at, read_at=read_at, replied_at=replied_at)
+    if accepted_at is not None:
+        acceptance = Acceptance(attempt, accepted_at, wamid)
+        facts = replace(facts, accepted_attempts=bit, acceptance=acceptance)
+    if failed_at is not None:
+        failure = FailedAttempt(attempt, failed_at, code, reason, RetryClass(word), backoff_s)
+        facts = replace(facts, failed_attempts=bit, held_back_attempts=bit if held else 0, failure=failure)
+    return facts

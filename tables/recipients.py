@@ -1,0 +1,120 @@
+"""Facts into `campaign_recipients` and back: one set-based, guarded statement per batch.
+
+The statement merges by itself, so callers need not know what a row holds; they fold their events in memory first,
+one row of facts per recipient. Callers own the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+from domain.facts import Acceptance, Facts, FailedAttempt, Skip, Wait
+from schemas.events import RetryClass
+from schemas.model import RecipientId
+from tables.arrays import plain, text, times
+from tables.database import Connection
+from tables.statements import load
+
+SQL = load("recipients")
+
+MERGE_SESSION = {
+    # The merge statement joins an array with its rows: only a nested loop keeps the order of ids, and is the fastest.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+    # A sink that is frozen in mid-transaction must not hold its rows for ever.
+    "idle_in_transaction_session_timeout": "15000",
+}
+
+
+_NUMBER = attrgetter("int")
+"""Orders ids as Postgres does, and faster than UUID's own comparison."""
+_TIMES = ("sent_at", "delivered_at", "read_at", "replied_at", "accepted_at", "failed_at",
+          "deferred_until", "expired_until")  # fmt: skip
+_TEXTS = ("whatsapp_message_id", "failure_text", "failure_class", "skip_reason")
+COLUMNS = (
+    "attempt", "sent_at", "delivered_at", "read_at", "replied_at", "accepted_attempts", "accepted_attempt",
+    "accepted_at", "whatsapp_message_id", "failed_attempts", "held_back_attempts", "failed_attempt", "failed_at",
+    "failure_code", "failure_text", "failure_class", "failure_backoff_s", "deferred_attempt", "deferred_until",
+    "expired_attempt", "expired_until", "unknown_attempt", "skipped_attempt", "skip_reason", "retry_attempt",
+    "held_for_quality",
+)  # fmt: skip
+"""The columns that hold facts, in the order of `_row`."""
+
+
+async def merge_facts(connection: Connection, learned: Mapping[RecipientId, Facts]) -> int:
+    """Merge the facts of each recipient into its row; how many rows changed. Ids without a row are passed over."""
+    if not learned:
+        return 0
+    cursor = await connection.execute(SQL["merge_recipients"], merge_parameters(learned), prepare=True)
+    return cursor.rowcount
+
+
+def merge_parameters(learned: Mapping[RecipientId, Facts]) -> dict[str, Any]:
+    """The parameters of `merge_recipients`, sorted by id."""
+    ids = sorted(learned, key=_NUMBER)
+    columns = zip(*(_row(learned[recipient]) for recipient in ids), strict=True)
+    parameters: dict[str, Any] = {"id": plain(ids)}
+    for name, values in zip(COLUMNS, columns, strict=True):
+        as_array = times if name in _TIMES else text if name in _TEXTS else plain
+        parameters[name] = as_array(values)
+    return parameters
+
+
+async def find_recipients(connection: Connection, ids: Iterable[RecipientId]) -> dict[RecipientId, datetime]:
+    """Of these ids those that have a row, with the time at which their campaign was created."""
+    asked = {"ids": plain(sorted(ids, key=_NUMBER))}
+    cursor = await connection.execute(SQL["find_recipients"], asked, prepare=True, binary=True)
+    return dict(await cursor.fetchall())
+
+
+async def read_facts(connection: Connection, ids: Iterable[RecipientId]) -> dict[RecipientId, Facts]:
+    """The facts of those of these recipients that have a row."""
+    cursor = await connection.execute(SQL["read_facts"], {"ids": plain(sorted(ids, key=_NUMBER))})
+    return {row[0]: facts_of_row(dict(zip(COLUMNS, row[1:], strict=True))) for row in await cursor.fetchall()}
+
+
+def _row(facts: Facts) -> tuple[Any, ...]:
+    accepted, failure, skipped = facts.acceptance, facts.failure, facts.skipped
+    deferred, expired = facts.deferred, facts.expired
+    return (
+        facts.attempt, facts.sent_at, facts.delivered_at, facts.read_at, facts.replied_at, facts.accepted_attempts,
+        *((accepted.attempt, accepted.at, accepted.wamid) if accepted else (None, None, None)),
+        facts.failed_attempts, facts.held_back_attempts,
+        *((failure.attempt, failure.at, failure.code, failure.text, failure.retry_class.value, failure.backoff_s)
+          if failure else (None, None, None, None, None, None)),
+        *((deferred.attempt, deferred.until) if deferred else (None, None)),
+        *((expired.attempt, expired.until) if expired else (None, None)),
+        facts.unknown_attempt or None,
+        *((skipped.attempt, skipped.reason) if skipped else (None, None)),
+        facts.retry_attempt or None, facts.held_for_quality,
+    )  # fmt: skip
+
+
+def facts_of_row(row: Mapping[str, Any]) -> Facts:
+    """The facts that a row holds, by column name."""
+    wamid = row["whatsapp_message_id"]
+    return Facts(
+        attempt=row["attempt"], sent_at=row["sent_at"], delivered_at=row["delivered_at"], read_at=row["read_at"],
+        replied_at=row["replied_at"], accepted_attempts=row["accepted_attempts"],
+        acceptance=None if row["accepted_attempt"] is None
+        else Acceptance(row["accepted_attempt"], row["accepted_at"], wamid),
+        failed_attempts=row["failed_attempts"], held_back_attempts=row["held_back_attempts"],
+        failure=None if row["failed_attempt"] is None else FailedAttempt(
+            row["failed_attempt"], row["failed_at"], row["failure_code"], row["failure_text"],
+            RetryClass(row["failure_class"]), row["failure_backoff_s"]),
+        deferred=_wait(row["deferred_attempt"], row["deferred_until"]),
+        expired=_wait(row["expired_attempt"], row["expired_until"]),
+        unknown_attempt=row["unknown_attempt"] or 0,
+        skipped=None if row["skipped_attempt"] is None else Skip(row["skipped_attempt"], row["skip_reason"]),
+        retry_attempt=row["retry_attempt"] or 0, held_for_quality=row["held_for_quality"],
+    )  # fmt: skip
+
+
+def _wait(attempt: int | None, until: datetime | None) -> Wait | None:
+    return None if attempt is None or until is None else Wait(attempt, until)

@@ -1,0 +1,245 @@
+"""Releasing attempts: due rows become jobs, within every budget. Called by the scheduler's leader and by the API.
+
+One step is one transaction per number. It holds the number's bucket and the days' budgets, so two releasers (a leader
+that was frozen, the API) stay within them together, and a row's attempt is raised by whoever holds the row: no row is
+released twice. It must not publish: what is not committed must not be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from domain.days import Day, day_of
+from domain.spreading import fair_shares
+from schemas.codec import PRODUCER
+from schemas.jobs import SendJob
+from schemas.model import CampaignId, RecipientId
+from tables.database import Connection
+from tables.statements import load
+
+_SQL = load("release")
+
+RELEASER_SESSION = {
+    "idle_session_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10s",
+    "enable_seqscan": "off",  # tables that grow from nothing have no statistics when it matters
+    "jit": "off",
+}
+"""Of a connection that releases: a frozen client loses its locks within 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a number may do: messages per second, and how many seconds of that may wait unclaimed."""
+
+    mps: int
+    cap_s: float
+
+    @property
+    def unclaimed_max(self) -> int:
+        """Released and unclaimed at most."""
+        return max(1, int(self.mps * self.cap_s))
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseStep:
+    """What one step did. `is_more`: something was due that a later step will take (budget of the second, the cap)."""
+
+    jobs: tuple[SendJob, ...] = ()
+    skipped: int = 0
+    exhausted: int = 0
+    is_more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _DueCampaign:
+    """An active campaign with due rows, on its present day."""
+
+    id: UUID
+    number: str
+    template_name: str
+    language_code: str
+    daily_limit: int | None
+    due: int
+    day: Day
+
+    def demand(self, used: int) -> int:
+        """How many it wants now: what is due, as far as the day allows."""
+        return self.due if self.daily_limit is None else max(0, min(self.due, self.daily_limit - used))
+
+
+async def release_step(connection: Connection, rates: Rates) -> ReleaseStep:
+    """Release what is due on every number, as far as the budgets allow at this moment."""
+    due = await _find_due(connection, rates)
+    used = await _days_used(connection, due)
+    step = ReleaseStep()
+    wanting = sorted((each for each in due if each.demand(used.get(each.id, 0))), key=lambda each: each.number)
+    for number, campaigns in groupby(wanting, key=lambda each: each.number):
+        step = _sum(step, await _release_number(connection, number, list(campaigns), used, rates))
+    return step
+
+
+async def _find_due(connection: Connection, rates: Rates) -> list[_DueCampaign]:
+    cursor = await connection.execute(_SQL["find_due_campaigns"], {"count_max": rates.mps})
+    return [
+        _DueCampaign(id_, number, template, language, limit, due, day_of(now, zone_name))
+        for id_, number, zone_name, limit, template, language, due, now in await cursor.fetchall()
+    ]
+
+
+async def _days_used(connection: Connection, due: Sequence[_DueCampaign]) -> dict[UUID, int]:
+    limited = [each for each in due if each.daily_limit is not None]
+    if not limited:
+        return {}
+    asked = {"campaigns": [each.id for each in limited], "days": [each.day.date for each in limited]}
+    cursor = await connection.execute(_SQL["read_days_used"], asked)
+    return dict(await cursor.fetchall())
+
+
+async def _release_number(
+    connection: Connection, number: str, campaigns: list[_DueCampaign], used: Mapping[UUID, int], rates: Rates
+) -> ReleaseStep:
+    async with connection.transaction():
+        room = await _room(connection, number, rates)
+        # Who had the least so far comes first, where the room cannot be divided evenly.
+        campaigns.sort(key=lambda each: used.get(each.id, 0))
+        shares = fair_shares(room, [each.demand(used.get(each.id, 0)) for each in campaigns])
+        step = ReleaseStep(is_more=True)
+        # In the order in which budgets are given back, or both could wait for each other.
+        for share, campaign in sorted(zip(shares, campaigns, strict=True), key=lambda pair: pair[1].id):
+            if share > 0:
+                step = _sum(step, await _release_campaign(connection, campaign, share))
+        if step.jobs:
+            await connection.execute(_SQL["spend_tokens"], {"number": number, "spent": len(step.jobs)})
+    return step
+
+
+async def _room(connection: Connection, number: str, rates: Rates) -> int:
+    tokens = await _one(connection, "refill_number", {"number": number, "mps": float(rates.mps)})
+    unclaimed = await _one(connection, "count_unclaimed", {"number": number})
+    return max(0, min(tokens, rates.unclaimed_max - unclaimed))
+
+
+async def _release_campaign(connection: Connection, campaign: _DueCampaign, share: int) -> ReleaseStep:
+    held = {"campaign": campaign.id, "day": campaign.day.date}
+    used = await _one(connection, "hold_day", held)
+    if campaign.daily_limit is not None:
+        share = min(share, campaign.daily_limit - used)
+    if share <= 0:
+        return ReleaseStep()
+    details = {"share": share, "number": campaign.number, "send_before": campaign.day.ends_at, "producer": PRODUCER}
+    cursor = await connection.execute(_SQL["release_due"], {**held, **details})
+    rows = await cursor.fetchall()
+    return ReleaseStep(
+        jobs=tuple(_job(row[:4], campaign) for row in rows if row[4] == "queued"),
+        skipped=sum(row[4] == "skipped" for row in rows),
+        exhausted=sum(row[4] == "failed" for row in rows),
+    )
+
+
+def _job(row: Sequence[Any], campaign: _DueCampaign) -> SendJob:
+    return SendJob(
+        producer=PRODUCER,
+        campaign_id=CampaignId(campaign.id),
+        recipient_id=RecipientId(row[0]),
+        attempt=row[1],
+        phone_number_id=campaign.number,
+        phone_number=row[2],
+        template_name=campaign.template_name,
+        language_code=campaign.language_code,
+        template_parameters=row[3],
+        send_before=campaign.day.ends_at,
+    )
+
+
+def _sum(a: ReleaseStep, b: ReleaseStep) -> ReleaseStep:
+    return ReleaseStep(a.jobs + b.jobs, a.skipped + b.skipped, a.exhausted + b.exhausted, a.is_more or b.is_more)
+
+
+async def _one(connection: Connection, name: str, values: Mapping[str, object]) -> int:
+    row = await (await connection.execute(_SQL[name], values)).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+# ------------------------------------------------------------------------------------------------------- publication
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When an unclaimed release is published again. `delay_s` doubles with every publication."""
+
+    grace_s: float = 2.0
+    """For one never published: its releaser is probably about to."""
+    delay_s: float = 5.0
+    delay_max_s: float = 300.0
+    lost_s: float = 3600.0
+    """Published so long ago that waiting for the sender's offset makes no sense: the topic may be another one."""
+
+
+async def record_published(connection: Connection, jobs: Sequence[SendJob], places: Sequence[tuple[int, int]]) -> None:
+    """Say where these jobs were published: (partition, offset) each."""
+    await connection.execute(
+        _SQL["record_published"],
+        {
+            "recipients": [job.recipient_id for job in jobs],
+            "attempts": [job.attempt for job in jobs],
+            "partitions": [partition for partition, _ in places],
+            "offsets": [offset for _, offset in places],
+        },
+    )
+
+
+async def partitions_awaited(connection: Connection) -> list[int]:
+    """Partitions of `send.jobs` whose committed offsets `find_unclaimed` needs."""
+    return [row[0] for row in await (await connection.execute(_SQL["find_partitions_awaited"])).fetchall()]
+
+
+async def find_unclaimed(
+    connection: Connection, committed: Mapping[int, int], patience: Patience, limit: int
+) -> list[SendJob]:
+    """Jobs to publish again, given the sender group's committed offset of each partition."""
+    cursor = await connection.execute(
+        _SQL["find_unclaimed"],
+        {
+            "partitions": list(committed.keys()),
+            "committed": list(committed.values()),
+            "grace_s": patience.grace_s,
+            "delay_s": patience.delay_s,
+            "delay_max_s": patience.delay_max_s,
+            "lost_s": patience.lost_s,
+            "limit": limit,
+        },
+    )
+    return [_job_again(row) for row in await cursor.fetchall()]
+
+
+def _job_again(row: Sequence[Any]) -> SendJob:
+    recipient, attempt, phone, parameters, send_before, number, campaign, template, language = row
+    return SendJob(
+        producer=PRODUCER,
+        campaign_id=CampaignId(campaign),
+        recipient_id=RecipientId(recipient),
+        attempt=attempt,
+        phone_number_id=number,
+        phone_number=phone,
+        template_name=template,
+        language_code=language,
+        template_parameters=parameters,
+        send_before=send_before,
+    )
+
+
+async def forget_answered(connection: Connection, older_than_s: float, limit: int) -> int:
+    """Delete releases that nobody can claim any more; their budget goes back unless the ledger knows the attempt."""
+    return await _one(connection, "forget_answered", {"older_than_s": older_than_s, "limit": limit})
+
+
+async def count_not_released(connection: Connection) -> tuple[int, int]:
+    """Over active campaigns: rows still to be sent (later, or out of budget), and attempts released or in flight."""
+    row = await (await connection.execute(_SQL["count_not_released"])).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])

@@ -1,0 +1,78 @@
+"""Where a replay stands, in Postgres, in the transaction that holds its effect: any end leaves a run that can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from schemas.model import CampaignId
+from schemas.places import Ranges, Record, TopicIdentity, count
+from tables.arrays import plain
+from tables.database import Connection
+from tables.statements import load
+
+_SQL = load("replay")
+
+
+@dataclass(slots=True)
+class ReplayRun:
+    """One replay. `ranges` is what is left of it."""
+
+    id: UUID
+    topic: str
+    cluster_id: str
+    topic_id: str
+    campaign_id: CampaignId | None
+    ranges: Ranges
+    records_total: int
+    records_done: int = 0
+    events_done: int = 0
+    rows_changed: int = 0
+
+
+async def start(
+    connection: Connection, identity: TopicIdentity, campaign: CampaignId | None, ranges: Ranges
+) -> ReplayRun:
+    """Begin a run over these ranges."""
+    run = ReplayRun(uuid4(), identity.topic, identity.cluster_id, identity.topic_id, campaign, ranges, count(ranges))
+    values = {
+        "id": run.id, "topic": run.topic, "cluster_id": run.cluster_id, "topic_id": run.topic_id,
+        "campaign": campaign, "records": run.records_total,
+        "partitions": plain(ranges), "firsts": plain(start for start, _ in ranges.values()),
+        "ends": plain(end for _, end in ranges.values()),
+    }  # fmt: skip
+    async with connection.transaction():
+        await connection.execute(_SQL["start_run"], values)
+        await connection.execute(_SQL["start_run_partitions"], values)
+    return run
+
+
+async def find_unfinished(connection: Connection, topic: str, campaign: CampaignId | None) -> ReplayRun | None:
+    """The last run of this topic and campaign that did not come to its end."""
+    row = await (await connection.execute(_SQL["find_run"], {"topic": topic, "campaign": campaign})).fetchone()
+    if row is None:
+        return None
+    places = await (await connection.execute(_SQL["read_run_positions"], {"id": row[0]})).fetchall()
+    ranges = {partition: (following, end) for partition, following, end in sorted(places)}
+    id_, name, cluster_id, topic_id, of_campaign, total, done, events, rows = row
+    return ReplayRun(id_, name, cluster_id, topic_id, of_campaign, ranges, total, done, events, rows)
+
+
+async def advance(connection: Connection, run: ReplayRun, batch: Sequence[Record], events: int, rows: int) -> None:
+    """Remember that this batch is applied. Call it in the transaction that applies it."""
+    nexts: dict[int, int] = {}
+    for record in batch:
+        nexts[record.partition] = record.offset + 1
+    await connection.execute(
+        _SQL["advance_run"],
+        {
+            "id": run.id, "records": len(batch), "events": events, "rows": rows,
+            "partitions": plain(nexts), "nexts": plain(nexts.values()),
+        },
+    )  # fmt: skip
+
+
+async def finish(connection: Connection, run: ReplayRun) -> None:
+    """Remember that the run is at its end."""
+    await connection.execute(_SQL["finish_run"], {"id": run.id})

@@ -1,0 +1,43 @@
+"""How a command ends: what it says is masked and on stderr, JSON alone on stdout, the exit code of the table."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PHONE = "15550001234"
+CASES = {
+    "a line of the log": (f"structlog.get_logger('x').warning('parked', error='of {PHONE}') or print('{{}}')", 0),
+    "Kafka's client repeats itself": (
+        f"logging.getLogger('librdkafka').error('FAIL') or structlog.get_logger().error('parked', error='{PHONE}')",
+        0,
+    ),
+    "a bug": (f"(_ for _ in ()).throw(ZeroDivisionError('of {PHONE}\\x1b[2J'))", 70),
+    "no schema": ("(_ for _ in ()).throw(psycopg.errors.UndefinedTable('no table'))", 64),
+    "a server is away": (f"(_ for _ in ()).throw(psycopg.OperationalError('a\\n\\tb {PHONE}'))", 75),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_how_a_command_ends(case: str, tmp_path: Path) -> None:
+    body, code = CASES[case]
+    program = (
+        "import logging, sys, psycopg, structlog; from cli.console import run_command; "
+        f"sys.exit(run_command(lambda: ({body}) or 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        env={
+            "PYTHONPATH": str(ROOT), "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": "x:1", "CAMPAIGNS_DATABASE_URL": "postgresql://x",
+        },
+    )  # fmt: skip
+    assert done.returncode == code
+    assert done.stdout == ("{}\n" if "print" in body else "")
+    assert "FAIL" not in done.stderr
+    assert PHONE not in done.stderr
+    assert "\x1b" not in done.stderr
+    expected = {0: "parked", 70: "ZeroDivisionError", 64: "campaigns db migrate", 75: "not done: PostgreSQL: a; b"}
+    assert ("campaigns check" in done.stderr) is (code == 75)
+    assert expected[code] in done.stderr

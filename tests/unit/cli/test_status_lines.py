@@ -1,0 +1,79 @@
+"""The screen for 3 a.m.: what is looked at, and the next step of each line."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from cli.status_lines import PAUSED_SHOWN, Line, StatusReport, ingress_line, lines
+from operations.status import STAGES, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
+from topics.lag import Lag
+
+NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
+KAFKA = KafkaStatus(
+    members=dict.fromkeys(STAGES, 1), lags=dict.fromkeys(STAGES, Lag(0)), last_webhook_at=NOW - timedelta(minutes=1),
+    last_event_at=NOW, dead={"recipient.events": DeadTopic("id", {0: (5, 9)})}, missing_topics=(),
+)  # fmt: skip
+DATABASE = DatabaseStatus(
+    numbers=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), sessions={}, is_our_history=True,
+    has_leader=True, has_publisher=True, positions={},
+)  # fmt: skip
+
+
+def line(about: str, kafka: KafkaStatus | None = None, database: DatabaseStatus | None = None) -> Line:
+    (found,) = [each for each in lines(database, kafka, NOW, {}) if each.about == about]
+    return found
+
+
+def test_dead_letters_that_somebody_dealt_with_are_well() -> None:
+    assert line("dead letters of recipient.events", KAFKA).found == "4, those dealt with among them", "Postgres is away"
+    asked = {"recipient.events": DeadTopic("id", {0: (5, 9)}, dealt_with=1)}
+    assert line("dead letters of recipient.events", replace(KAFKA, dead=asked)).found == "3"
+    done = {"recipient.events": DeadTopic("id", {0: (5, 9)}, dealt_with=4)}
+    assert line("dead letters", replace(KAFKA, dead=done)).state == "ok"
+
+
+def test_a_late_stage_with_dead_letters_names_them() -> None:
+    late = {**KAFKA.lags, "sink": Lag(3, NOW - timedelta(minutes=9)), "sender": Lag(3, NOW - timedelta(minutes=9))}
+    found = replace(KAFKA, lags=late)
+    assert "dead-letters list --stage sink" in line("sink", found).next_step
+    gone = replace(found, members={**KAFKA.members, "sink": 0})  # Kafka has thrown out who stood still for long
+    assert "dead-letters list --stage sink" in line("sink", gone).next_step
+    assert "dead-letters" not in line("sender", found).next_step
+
+
+def test_a_lag_of_bundles_is_told_in_records_and_statuses() -> None:
+    lags = {**KAFKA.lags, "reconciler": Lag(2, NOW - timedelta(seconds=5), statuses=730)}
+    assert (
+        line("reconciler", replace(KAFKA, lags=lags)).found
+        == "1 running, 2 record(s) with 730 status(es) wait, for 5 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("webhook_min", "event_min", "state"),
+    [(1, 0, "ok"), (11, 0, "look"), (None, 0, "look"), (600, 11, "ok"), (None, None, "ok")],
+)
+def test_no_webhook_while_events_are_written_wants_eyes(
+    webhook_min: int | None, event_min: int | None, state: str
+) -> None:
+    webhook, event = (None if ago is None else NOW - timedelta(minutes=ago) for ago in (webhook_min, event_min))
+    assert line("last webhook", replace(KAFKA, last_webhook_at=webhook, last_event_at=event)).state == state
+
+
+def test_many_paused_campaigns_leave_it_one_screen() -> None:
+    many = tuple(OpenCampaign(uuid4(), f"c{n}", "paused", "incident", NOW) for n in range(PAUSED_SHOWN + 5))
+    found = [
+        each for each in lines(replace(DATABASE, campaigns=many), None, NOW, {}) if each.about.startswith("paused")
+    ]
+    assert len(found) == PAUSED_SHOWN + 1
+    assert found[-1].found == "5 more"
+    assert all(each.next_step for each in found)
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, "ok"), (503, "wrong"), (None, "look")])
+def test_the_ingress_is_asked_itself(status: int | None, state: str) -> None:
+    found = ingress_line(StatusReport("http://127.0.0.1:8001/ready", status))
+    assert found.state == state
+    assert (found.next_step == "") is (state == "ok")

@@ -1,0 +1,84 @@
+"""The fold of a batch: what is refused and why, and the limit on dead letters."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.fold import EventRefusal, fold
+from schemas.events import EventKind, RecipientEvent
+from schemas.model import RecipientId, Wamid
+from schemas.places import Record
+from tests.histories import START
+from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
+from topics.dead_letters import DeadLetters
+
+KNOWN, UNKNOWN = RecipientId(UUID(int=1)), RecipientId(UUID(int=2))
+CREATED = {KNOWN: START}
+
+
+def event(**fields: Any) -> RecipientEvent:
+    known: dict[str, Any] = {
+        "kind": EventKind.SENT, "recipient_id": KNOWN, "attempt": 1, "wamid": Wamid("w"), "phone_number_id": "1",
+        "occurred_at": START, "received_at": START,
+    }  # fmt: skip
+    return RecipientEvent(**(known | fields))
+
+
+ANONYMOUS: dict[str, Any] = {"recipient_id": None, "attempt": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({}, None),
+        ({"occurred_at": START - timedelta(days=1)}, None),
+        ({"occurred_at": START - timedelta(days=1, seconds=1)}, EventRefusal.TIMESTAMP_TOO_OLD),
+        ({"occurred_at": START + timedelta(minutes=10)}, None),
+        ({"occurred_at": START + timedelta(minutes=10, seconds=1)}, EventRefusal.TIMESTAMP_IN_FUTURE),
+        ({"recipient_id": UNKNOWN}, EventRefusal.UNKNOWN_RECIPIENT),
+        ({**ANONYMOUS, "occurred_at": START - timedelta(days=8)}, None),
+        ({**ANONYMOUS, "occurred_at": START - timedelta(days=8, seconds=1)}, EventRefusal.TIMESTAMP_TOO_OLD),
+    ],
+)
+def test_what_is_refused(fields: dict[str, Any], refusal: EventRefusal | None) -> None:
+    folded = fold([event(), event(**fields)], CREATED, set())
+    assert folded.refused == ({} if refusal is None else {1: refusal})
+
+
+def test_a_refused_event_leaves_no_trace() -> None:
+    folded = fold([event(recipient_id=UNKNOWN)], CREATED, set())
+    assert (folded.facts, folded.messages) == ({}, {})
+
+
+def test_statuses_on_numbers_of_others_are_only_counted() -> None:
+    folded = fold([event(**ANONYMOUS, phone_number_id="9"), event(**ANONYMOUS)], CREATED, {"9"})
+    assert folded.foreign == {"9": 1}
+    assert list(folded.messages) == ["w"]
+
+
+class Acknowledging:
+    """A publisher that takes everything."""
+
+    def __init__(self) -> None:
+        self.published = 0
+
+    async def publish_batch(self, records: list[Any], _timeout_s: float) -> list[tuple[int, int]]:
+        self.published += len(records)
+        return [(0, 0)] * len(records)
+
+
+async def test_dead_letters_above_the_limit_of_a_minute_stop_the_stage() -> None:
+    now = 0.0
+    publisher = Acknowledging()
+    letters = DeadLetters(publisher, "sink", DeadLetterLimit(3), clock=lambda: now)  # type: ignore[arg-type]
+    two = [(Record("t", 0, offset, None, b""), "malformed", "") for offset in range(2)]
+    await letters.publish(two, 100)
+    with pytest.raises(TooManyDeadLetters):
+        await letters.publish(two, 100)
+    now = 61.0
+    await letters.publish(two, 100)
+    assert publisher.published == 4

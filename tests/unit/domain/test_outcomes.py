@@ -1,0 +1,110 @@
+"""Answers and troubles, and whether a message could have been sent."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.error_codes import RETRYABLE, ROWS, ErrorClass, ThrottleScope
+from domain.outcomes import (
+    Accepted,
+    NotSent,
+    Rejected,
+    Throttled,
+    TransportError,
+    UnknownOutcome,
+    outcome_of_answer,
+    outcome_of_trouble,
+)
+
+
+def _error(code: Any, **more: Any) -> bytes:
+    return orjson.dumps({"error": {"message": "no", "code": code, **more}})
+
+
+def test_200_is_accepted_with_its_wamid() -> None:
+    body = orjson.dumps({"messages": [{"id": "wamid.A", "message_status": "accepted"}]})
+    assert outcome_of_answer(200, body) == Accepted("wamid.A")
+
+
+def test_a_held_message_is_accepted_and_flagged() -> None:
+    body = orjson.dumps({"messages": [{"id": "wamid.A", "message_status": "held_for_quality_assessment"}]})
+    assert outcome_of_answer(200, body) == Accepted("wamid.A", held=True)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"messages":[]}', b'{"messages":[{"id":7}]}', b'{"messages":"x"}'])
+def test_200_without_a_wamid_is_accepted_all_the_same(body: bytes) -> None:
+    assert outcome_of_answer(200, body) == Accepted(None)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"messages":[{"id":"wam', b'{"error":{"code":1}}'])
+def test_a_200_that_cannot_be_read_is_unknown(body: bytes) -> None:
+    assert isinstance(outcome_of_answer(200, body), UnknownOutcome)
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
+def test_a_throttle_code_is_a_throttle_whatever_the_status(status: int) -> None:
+    assert outcome_of_answer(status, _error(130429)) == Throttled(ThrottleScope.NUMBER, 130429)
+
+
+def test_a_throttle_slows_down_its_own_scope() -> None:
+    assert outcome_of_answer(400, _error(131056)) == Throttled(ThrottleScope.RECIPIENT, 131056)
+    assert outcome_of_answer(400, _error(80007)) == Throttled(ThrottleScope.ACCOUNT, 80007)
+
+
+@pytest.mark.parametrize("body", [b"", b"slow down", _error(999_999), _error(100)])
+def test_429_is_always_a_throttle(body: bytes) -> None:
+    said = outcome_of_answer(429, body, "7")
+    assert isinstance(said, Throttled)
+    assert said.retry_after_s == 7
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1.5", 1.5), ("-1", None), ("Wed, 21 Oct", None), ("9e9", 3600.0)])
+def test_retry_after_is_bounded_and_nonsense_is_ignored(text: str, seconds: float | None) -> None:
+    assert outcome_of_answer(429, b"", text) == Throttled(ThrottleScope.NUMBER, None, seconds)
+
+
+@pytest.mark.parametrize("code", [131000, 131016, 2, 133004])
+def test_5xx_with_a_retryable_code_is_surely_not_sent(code: int) -> None:
+    said = outcome_of_answer(500, _error(code))
+    assert isinstance(said, Rejected)
+    assert said.code == code
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", _error(None), _error(999_999), _error(3), _error(131045)])
+def test_any_other_5xx_is_unknown(body: bytes) -> None:
+    assert isinstance(outcome_of_answer(500, body), UnknownOutcome)
+
+
+def test_4xx_is_rejected_with_code_reason_and_details() -> None:
+    said = outcome_of_answer(400, _error(131026, error_data={"details": "not on WhatsApp"}))
+    assert said == Rejected(131026, "no: not on WhatsApp")
+    assert outcome_of_answer(400, _error("100", error_data="plain")) == Rejected(100, "no: plain")
+    assert outcome_of_answer(400, _error(999, is_transient=True)) == Rejected(999, "no", transient_hint=True)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 204, 400, 404])
+def test_without_an_error_object_nothing_is_proved(status: int) -> None:
+    assert isinstance(outcome_of_answer(status, b"<html>"), UnknownOutcome)
+
+
+@pytest.mark.parametrize("row", ROWS[::7], ids=lambda row: str(row.code))
+def test_every_code_at_400_proves_that_nothing_was_sent(row: Any) -> None:
+    said = outcome_of_answer(400, _error(row.code))
+    assert isinstance(said, Throttled if row.error_class is ErrorClass.THROTTLE else Rejected)
+    said_500 = outcome_of_answer(500, _error(row.code))
+    assert isinstance(said_500, UnknownOutcome) == (row.error_class not in RETRYABLE)
+
+
+@pytest.mark.parametrize("trouble", list(TransportError))
+def test_only_troubles_before_the_first_byte_are_surely_not_sent(trouble: TransportError) -> None:
+    before = trouble in (TransportError.CONNECT, TransportError.POOL, TransportError.UNUSABLE)
+    assert isinstance(outcome_of_trouble(trouble), NotSent if before else UnknownOutcome)
+
+
+@given(st.integers(100, 599), st.binary(max_size=200), st.none() | st.text(max_size=20))
+def test_every_answer_has_an_outcome(status: int, body: bytes, retry_after: str | None) -> None:
+    said = outcome_of_answer(status, body, retry_after)
+    assert isinstance(said, Accepted) == (status == 200 and not isinstance(said, UnknownOutcome))

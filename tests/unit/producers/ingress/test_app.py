@@ -1,0 +1,120 @@
+"""The ingress' answers, without a socket: the edges that are hard to meet over a real one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from producers.ingress.app import IngressApp, IngressOptions
+from producers.ingress.pending_bytes import PendingBytes
+from producers.ingress.signature import sign
+from schemas.bundles import Body
+from topics.publisher import PublishFailed
+
+SECRET = b"s"
+
+
+class Committed:
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.bodies: list[Body] = []
+        self._failure = failure
+
+    async def __call__(self, body: Body) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self.bodies.append(body)
+
+
+async def ready() -> bool:
+    return True
+
+
+def doors(committed: Committed | None = None, **changed: Any) -> IngressOptions:
+    made = IngressOptions(
+        app_secrets=(SECRET,),
+        verify_token=b"token",
+        body_bytes_max=1000,
+        pending=PendingBytes(10_000),
+        body_timeout_s=5.0,
+        commit=committed or Committed(),
+        is_ready=ready,
+        shows_metrics=False,
+    )
+    return replace(made, **changed)
+
+
+async def ask(
+    app: IngressApp,
+    *chunks: bytes,
+    method: str = "POST",
+    path: str = "/webhooks/whatsapp",
+    headers: dict[bytes, bytes] | None = None,
+    receive: Callable[[], Awaitable[dict[str, Any]]] | None = None,
+) -> tuple[int, dict[bytes, bytes], bytes]:
+    sent: list[dict[str, Any]] = []
+    left = list(chunks)
+
+    async def from_chunks() -> dict[str, Any]:
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    given = headers if headers is not None else {b"x-hub-signature-256": sign(SECRET, b"".join(chunks))}
+    scope = {"type": "http", "path": path, "method": method, "query_string": b"", "headers": list(given.items())}
+    await app(scope, receive or from_chunks, send)
+    return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
+
+async def test_a_body_in_pieces_is_put_together_and_stamped() -> None:
+    committed = Committed()
+    status, _, _ = await ask(IngressApp(doors(committed), now_us=lambda: 17), b'{"a"', b":1}")
+    assert status == 200
+    assert committed.bodies == [Body(17, b'{"a":1}')]
+
+
+async def test_a_liar_about_its_length_is_measured() -> None:
+    committed = Committed()
+    status, _, _ = await ask(IngressApp(doors(committed)), b"x" * 600, b"x" * 600)
+    assert (status, committed.bodies) == (413, [])
+
+
+async def test_a_slow_client_is_let_go() -> None:
+    async def never() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    status, headers, _ = await ask(IngressApp(doors(body_timeout_s=0.01)), b"", receive=never)
+    assert (status, headers[b"connection"]) == (408, b"close")
+
+
+async def test_above_the_pending_bytes_the_answer_is_later() -> None:
+    pending = PendingBytes(100)
+    with pending.request() as take:
+        assert take(99)
+        status, headers, _ = await ask(IngressApp(doors(pending=pending)), b'{"a":1}')
+        assert (status, headers[b"retry-after"]) == (503, b"5")
+    assert (await ask(IngressApp(doors(pending=pending)), b'{"a":1}'))[0] == 200
+
+
+async def test_what_kafka_did_not_take_is_not_acknowledged() -> None:
+    status, headers, _ = await ask(IngressApp(doors(Committed(PublishFailed("away")))), b"{}")
+    assert (status, headers[b"retry-after"]) == (503, b"5")
+
+
+async def test_a_bug_in_handing_over_is_no_acknowledgement() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await ask(IngressApp(doors(Committed(ZeroDivisionError()))), b"{}")
+
+
+async def test_no_verify_token_verifies_nobody() -> None:
+    app = IngressApp(doors(verify_token=b""))
+    status, _, _ = await ask(app, b"", method="GET", headers={})
+    assert status == 403
+
+
+@pytest.mark.parametrize(("shows", "status"), [(True, 200), (False, 404)])
+async def test_metrics_are_shown_only_when_they_are_on(shows: bool, status: int) -> None:
+    assert (await ask(IngressApp(doors(shows_metrics=shows)), path="/metrics", method="GET"))[0] == status

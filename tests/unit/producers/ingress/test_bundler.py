@@ -1,0 +1,134 @@
+"""When a bundle goes, decided by hand-made acknowledgements."""
+
+import asyncio
+
+import pytest
+
+from producers.ingress.bundler import Bundler
+from producers.ingress.pending_bytes import PendingBytes
+from schemas.bundles import BODIES_MAX, BYTES_MAX, Body, decode_bundle
+
+
+class Broker:
+    """Records what is published, and acknowledges when told."""
+
+    def __init__(self) -> None:
+        self.bundles: list[list[bytes]] = []
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def publish(self, record: bytes) -> None:
+        self.bundles.append([body.raw for body in decode_bundle(record)])
+        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(acknowledged)
+        await acknowledged
+
+
+async def turn() -> None:
+    """Let everything run that can run now."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def commit(group: Bundler, raw: bytes) -> "asyncio.Task[None]":
+    return asyncio.ensure_future(group.commit(Body(1, raw)))
+
+
+async def test_with_nothing_in_flight_a_body_goes_at_once() -> None:
+    broker = Broker()
+    task = commit(Bundler(broker.publish, gather_s=60), b"a")
+    await turn()
+    assert broker.bundles == [[b"a"]]
+    assert not task.done()
+    broker.waiting[0].set_result(None)
+    await task
+
+
+async def test_bodies_gather_until_the_acknowledgement_in_flight_returns() -> None:
+    broker = Broker()
+    group = Bundler(broker.publish, gather_s=60)
+    tasks = [commit(group, raw) for raw in (b"a", b"b", b"c")]
+    await turn()
+    assert broker.bundles == [[b"a"]]
+    broker.waiting[0].set_result(None)
+    await turn()
+    assert broker.bundles == [[b"a"], [b"b", b"c"]]
+    broker.waiting[1].set_result(None)
+    await asyncio.gather(*tasks)
+
+
+async def test_a_slow_acknowledgement_is_not_waited_for_longer_than_the_gathering_time() -> None:
+    broker = Broker()
+    group = Bundler(broker.publish, gather_s=0.01)
+    tasks = [commit(group, raw) for raw in (b"a", b"b")]
+    async with asyncio.timeout(5):
+        while len(broker.bundles) < 2:
+            await turn()
+    assert broker.bundles == [[b"a"], [b"b"]]
+    for acknowledged in broker.waiting:
+        acknowledged.set_result(None)
+    await asyncio.gather(*tasks)
+
+
+async def test_a_full_bundle_goes() -> None:
+    broker = Broker()
+    group = Bundler(broker.publish, gather_s=60)
+    tasks = [commit(group, b"x") for _ in range(1 + BODIES_MAX)]
+    await turn()
+    assert [len(bundle) for bundle in broker.bundles] == [1, BODIES_MAX]
+    for acknowledged in broker.waiting:
+        acknowledged.set_result(None)
+    await asyncio.gather(*tasks)
+
+
+async def test_no_bundle_passes_its_size_and_a_large_body_travels_alone() -> None:
+    broker = Broker()
+    group = Bundler(broker.publish, gather_s=60)
+    large = b"L" * (BYTES_MAX + 1)
+    tasks = [commit(group, raw) for raw in (b"first", b"s", b"h" * (BYTES_MAX - 10), large, b"t")]
+    await turn()
+    assert [[raw[:1] for raw in bundle] for bundle in broker.bundles] == [[b"f"], [b"s"], [b"h"], [b"L"]]
+    broker.waiting[0].set_result(None)
+    await turn()
+    assert broker.bundles[-1] == [b"t"]
+    for acknowledged in broker.waiting[1:]:
+        acknowledged.set_result(None)
+    await asyncio.gather(*tasks)
+
+
+async def test_a_failure_reaches_every_caller_of_its_bundle_and_no_other() -> None:
+    broker = Broker()
+    group = Bundler(broker.publish, gather_s=60)
+    first, second, third = (commit(group, raw) for raw in (b"a", b"b", b"c"))
+    await turn()
+    broker.waiting[0].set_result(None)
+    await turn()
+    broker.waiting[1].set_exception(ConnectionError("gone"))
+    await first
+    for task in (second, third):
+        with pytest.raises(ConnectionError):
+            await task
+
+
+async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
+    broker = Broker()
+    group = Bundler(broker.publish, gather_s=60)
+    first, gone, other = (commit(group, raw) for raw in (b"a", b"b", b"c"))
+    await turn()
+    gone.cancel()
+    broker.waiting[0].set_result(None)
+    await turn()
+    broker.waiting[1].set_result(None)
+    await asyncio.gather(first, other)
+
+
+def test_pending_bytes_are_bounded_and_given_back() -> None:
+    pending = PendingBytes(100)
+    with pending.request() as take:
+        assert take(60)
+        with pending.request() as other:
+            assert not other(41)
+            assert other(40)
+        assert take(40)
+        assert not take(1)
+    with pending.request() as take:
+        assert take(100)

@@ -1,0 +1,59 @@
+"""The published description is that of the models and topics, and names what a reader needs."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas.topics import BY_NAME, Topic
+from scripts import export_schemas
+
+FOLDER = Path(__file__).parents[3] / "docs" / "schemas"
+
+
+def test_the_files_are_those_of_the_models() -> None:
+    found = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
+    assert found == export_schemas.documents(), "run `python -m scripts.export_schemas`"
+
+
+def test_main_writes_what_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["export", str(tmp_path / "new")])
+    export_schemas.main()
+    assert {path.name for path in (tmp_path / "new").iterdir()} == set(export_schemas.documents())
+
+
+def test_each_channel_names_its_key_and_retention() -> None:
+    document = json.loads(export_schemas.documents()[export_schemas.ASYNCAPI])
+    assert set(document["channels"]) == {
+        Topic.SEND_JOBS,
+        Topic.RECIPIENT_EVENTS,
+        Topic.SUBSCRIPTION_EVENTS,
+        Topic.CAMPAIGN_STATS,
+    }
+    for name, channel in document["channels"].items():
+        kafka = channel["bindings"]["kafka"]
+        assert kafka["topicConfiguration"]["retention.ms"] == BY_NAME[name].retention_ms
+        assert kafka["partitions"] == BY_NAME[name].partitions
+    for message in document["components"]["messages"].values():
+        assert message["bindings"]["kafka"]["key"]["description"]
+
+
+def test_every_reference_leads_somewhere() -> None:
+    documents = {name: json.loads(text) for name, text in export_schemas.documents().items()}
+    references = [(name, each) for name, content in documents.items() for each in _references(content)]
+    assert references
+    for name, reference in references:
+        file, _, pointer = reference.partition("#")
+        found = documents[file.removeprefix("./") or name]
+        for part in pointer.split("/")[1:]:
+            found = found[part]
+
+
+def _references(content: object) -> list[str]:
+    if isinstance(content, list):
+        return [each for inner in content for each in _references(inner)]
+    if not isinstance(content, dict):
+        return []
+    own = [content["$ref"]] if isinstance(content.get("$ref"), str) else []
+    return own + [each for inner in content.values() for each in _references(inner)]

@@ -1,0 +1,73 @@
+"""Which errors are a record's own, and what becomes of a record that makes our code raise."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import psycopg
+import pytest
+
+from schemas.codec import decode, encode
+from schemas.events import EventKind, RecipientEvent
+from schemas.model import Wamid
+from schemas.places import Record
+from sinks import apply, sink
+from sinks.apply import CodeRaised, KnownPhoneNumbers, apply_events, is_caused_by_events
+from tables.database import Connection
+from tests.histories import START
+
+SOUND = RecipientEvent(kind=EventKind.SENT, wamid=Wamid("wamid.one"), occurred_at=START, received_at=START)
+NO_CONNECTION = cast("Connection", object())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.DeadlockDetected(),
+        psycopg.errors.LockNotAvailable(),
+        psycopg.errors.QueryCanceled(),
+        psycopg.errors.DiskFull(),
+        psycopg.errors.OutOfMemory(),
+        psycopg.OperationalError("the connection is closed"),
+        psycopg.errors.UndefinedColumn(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_is_not_the_events_fault_halves_no_batch(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Halved down to single rows, good ones would be dead-lettered one by one for as long as the disk is full."""
+
+    async def raising(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(apply, "_apply", raising)
+    with pytest.raises(type(error)) as raised:
+        await apply_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers())
+    assert not is_caused_by_events(raised.value)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), KeyError("x"), psycopg.errors.CheckViolation()])
+async def test_what_is_the_events_fault_is_looked_for(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def raising(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(apply, "_apply", raising)
+    with pytest.raises((CodeRaised, psycopg.errors.CheckViolation)) as raised:
+        await apply_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers())
+    assert is_caused_by_events(raised.value)
+
+
+def test_a_record_that_crashes_the_decoder_is_set_aside_and_its_neighbours_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def raising(model: type[RecipientEvent], value: bytes | None) -> RecipientEvent:
+        if value == b"crash":
+            raise ZeroDivisionError
+        return decode(model, value)
+
+    monkeypatch.setattr(sink, "decode", raising)
+    values = [encode(SOUND), b"crash", b"poison", encode(SOUND)]
+    records = [Record("t", 0, offset, None, value) for offset, value in enumerate(values)]
+    events, sources, refused = sink._decoded(records)
+    assert events == [SOUND, SOUND]
+    assert [source.offset for source in sources] == [0, 3]
+    assert [(record.offset, reason) for record, reason, _ in refused] == [(1, "bug"), (2, "malformed")]

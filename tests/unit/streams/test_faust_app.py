@@ -1,0 +1,92 @@
+"""The loop around a batch, and the watchdog's clocks."""
+
+import asyncio
+
+import pytest
+
+from runtime.process import Transient
+from schemas.places import Record
+from streams.faust_app import Batches
+from topics.dead_letter_limit import TooManyDeadLetters
+from topics.watchdog import StallClocks
+
+RECORDS = [Record("t", 0, 0, None, b"")]
+
+
+class Handler:
+    """Fails as told, then works."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.calls = 0
+        self._failures = list(failures)
+
+    async def __call__(self, _records: object) -> None:
+        self.calls += 1
+        if self._failures:
+            raise self._failures.pop(0)
+
+
+def batches(handler: Handler, stop: asyncio.Event | None = None, limit_s: float = 60.0) -> Batches:
+    return Batches(handler, stop or asyncio.Event(), "test", retry_first_s=0.001, retry_limit_s=limit_s)
+
+
+async def test_a_transient_failure_is_tried_again_until_it_passes() -> None:
+    handler = Handler(Transient("a"), Transient("b"))
+    await batches(handler).settle(RECORDS)
+    assert handler.calls == 3
+
+
+async def test_it_gives_up_at_the_limit() -> None:
+    handler = Handler(*[Transient("away")] * 100)
+    with pytest.raises(Transient):
+        await batches(handler, limit_s=0.01).settle(RECORDS)
+    assert handler.calls < 100
+
+
+async def test_when_stopping_a_failed_batch_is_left_to_the_next_process() -> None:
+    stop = asyncio.Event()
+    stop.set()
+    handler = Handler(Transient("away"))
+    with pytest.raises(Transient):
+        await batches(handler, stop).settle(RECORDS)
+    assert handler.calls == 1
+
+
+async def test_a_bug_is_not_tried_again() -> None:
+    handler = Handler(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        await batches(handler).settle(RECORDS)
+    assert handler.calls == 1
+
+
+async def test_too_many_dead_letters_are_not_tried_again_but_stand_still_until_the_stop() -> None:
+    stop, beats = asyncio.Event(), 0
+
+    def beat() -> None:
+        nonlocal beats
+        beats += 1
+        stop.set()
+
+    handler = Handler(TooManyDeadLetters("x"))
+    with pytest.raises(Transient, match="stood still"):
+        await Batches(handler, stop, "test", beat=beat).settle(RECORDS)
+    assert (handler.calls, beats) == (1, 1)
+
+
+def test_a_partition_with_lag_that_does_not_move_stalls() -> None:
+    clocks = StallClocks()
+    assert clocks.stalled_for(0, 5, 9, now=0.0) == 0.0
+    assert clocks.stalled_for(0, 5, 20, now=30.0) == 30.0
+    assert clocks.stalled_for(0, 6, 20, now=40.0) == 0.0
+    assert clocks.stalled_for(0, 6, 20, now=50.0) == 10.0
+
+
+def test_idle_reset_and_lost_partitions_start_again() -> None:
+    clocks = StallClocks()
+    clocks.stalled_for(0, 5, 9, now=0.0)
+    assert clocks.stalled_for(0, 9, 9, now=10.0) == 0.0
+    assert clocks.stalled_for(0, 9, 12, now=50.0) == 0.0
+    clocks.reset()
+    assert clocks.stalled_for(0, 9, 12, now=90.0) == 0.0
+    clocks.keep(frozenset({1}))
+    assert clocks.stalled_for(0, 9, 12, now=130.0) == 0.0

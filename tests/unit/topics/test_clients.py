@@ -1,0 +1,26 @@
+"""What our Kafka clients are told: the options whose defaults lose records, or time."""
+
+from runtime.settings import Settings
+from topics.clients import consumer_config, producer_config
+
+SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x"})
+
+
+def test_a_consumer_asks_again_at_once_when_its_queue_was_full() -> None:
+    """At the default of 1,000 ms a sink did a quarter of what it can."""
+    assert consumer_config(SETTINGS, "sink")["fetch.queue.backoff.ms"] <= 50
+
+
+def test_offsets_move_only_when_our_code_says_so() -> None:
+    config = consumer_config(SETTINGS, "sink")
+    assert (config["enable.auto.commit"], config["enable.auto.offset.store"]) == (False, False)
+
+
+def test_a_producer_asks_every_replica_and_repeats_nothing() -> None:
+    config = producer_config(SETTINGS)
+    assert (config["acks"], config["enable.idempotence"]) == ("all", True)
+
+
+def test_an_operators_options_go_over_ours() -> None:
+    told = SETTINGS.model_copy(update={"kafka_extra": {"security.protocol": "SASL_SSL"}})
+    assert consumer_config(told, "sink")["security.protocol"] == "SASL_SSL"

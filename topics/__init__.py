@@ -1,0 +1,1 @@
+"""What Kafka holds: clients, publishing, consuming, dead letters, lag."""

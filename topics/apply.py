@@ -1,0 +1,171 @@
+"""Creating and altering the topics, so that a cluster is as `schemas.topics` says.
+
+Partitions are only ever raised: lowering would lose records, and raising moves keys, which no reader here minds.
+Settings that someone added by hand to a topic stay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.topics import SPECS, TopicSpec
+from topics.clients import client_config
+
+REPLICAS = 3
+IN_SYNC_MIN = 2
+TIMEOUT_S = 30.0
+VISIBLE_PAUSE_S = 0.05
+REQUIRE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """What was done to one topic. `partitions_kept`: it has more than wanted."""
+
+    name: str
+    created: bool = False
+    partitions_added: int = 0
+    settings_changed: tuple[str, ...] = ()
+    partitions_kept: int = 0
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was to do."""
+        return self.created or self.partitions_added > 0 or bool(self.settings_changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `apply` did. `replicas` below 3 means that a lost disk may lose acknowledged records."""
+
+    brokers: int
+    replicas: int
+    in_sync_min: int
+    topics: tuple[TopicReport, ...]
+
+
+def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
+    """Make every topic as its spec says; safe to repeat and to run twice at once. Raises Transient without a broker."""
+    admin = AdminClient(client_config(settings))
+    wanted = {settings.topic(spec.name): spec for spec in specs}
+    try:
+        listed = admin.list_topics(timeout=TIMEOUT_S)
+        brokers = len(listed.brokers)
+        replicas = min(REPLICAS, brokers)
+        in_sync = {"min.insync.replicas": str(max(1, min(IN_SYNC_MIN, replicas - 1)))}
+        missing = {name: spec for name, spec in wanted.items() if name not in listed.topics}
+        created = _create(admin, missing, replicas, in_sync)
+        _wait_for(admin, wanted)
+        reports = [
+            TopicReport(name, created=True) if name in created else _alter(admin, name, spec, in_sync)
+            for name, spec in wanted.items()
+        ]
+    except KafkaException as error:
+        raise Transient(f"topics: {error.args[0].str()}") from None
+    return Report(brokers, replicas, int(in_sync["min.insync.replicas"]), tuple(reports))
+
+
+def require_topic(settings: Settings, name: str) -> None:
+    """Raise Transient unless a broker answers and knows the topic of that real name."""
+    admin = AdminClient(client_config(settings))
+    try:
+        found = admin.list_topics(name, timeout=REQUIRE_TIMEOUT_S).topics.get(name)
+    except KafkaException as error:
+        raise Transient(f"Kafka: {error.args[0].str()}") from None
+    if found is None or found.error is not None:
+        raise Transient(f"topic {name} is not there: `campaigns topics apply` creates it")
+
+
+def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int, more: dict[str, str]) -> set[str]:
+    """Create the topics; return those that nobody else was faster to create."""
+    if not specs:
+        return set()
+    wanted = [
+        NewTopic(name, spec.partitions, replicas, config={**spec.config(), **more}) for name, spec in specs.items()
+    ]
+    created = set()
+    for name, future in admin.create_topics(wanted, request_timeout=TIMEOUT_S).items():
+        try:
+            future.result(TIMEOUT_S)
+            created.add(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    return created
+
+
+def _wait_for(admin: AdminClient, names: Iterable[str]) -> None:
+    """Wait until the broker that we ask knows the topics: creation returns before its metadata has gone round."""
+    end = time.monotonic() + TIMEOUT_S
+    while unknown := set(names) - set(admin.list_topics(timeout=TIMEOUT_S).topics):
+        if time.monotonic() > end:
+            raise Transient(f"topics: created, but not visible: {', '.join(sorted(unknown))}")
+        time.sleep(VISIBLE_PAUSE_S)
+
+
+def _alter(admin: AdminClient, name: str, spec: TopicSpec, more: dict[str, str]) -> TopicReport:
+    wanted = {**spec.config(), **more}
+    found = admin.list_topics(name, timeout=TIMEOUT_S).topics[name]
+    partitions = len(found.partitions)
+    added = spec.partitions - partitions if _raise_partitions(admin, name, partitions, spec.partitions) else 0
+    changed = _changed(admin, name, wanted)
+    if changed:
+        resource = _resource(
+            name, [ConfigEntry(key, wanted[key], incremental_operation=AlterConfigOpType.SET) for key in changed]
+        )
+        admin.incremental_alter_configs([resource])[resource].result(TIMEOUT_S)
+    return TopicReport(
+        name,
+        partitions_added=added,
+        settings_changed=changed,
+        partitions_kept=partitions if partitions > spec.partitions else 0,
+    )
+
+
+def _raise_partitions(admin: AdminClient, name: str, found: int, wanted: int) -> bool:
+    """Tell whether we did it: nothing is to do, or somebody who runs at the same time was faster."""
+    if found >= wanted:
+        return False
+    try:
+        admin.create_partitions([NewPartitions(name, wanted)])[name].result(TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.INVALID_PARTITIONS or not _comes_to(admin, name, wanted):
+            raise
+        return False
+    return True
+
+
+def _comes_to(admin: AdminClient, name: str, partitions: int) -> bool:
+    """Tell whether the topic has so many; the broker that we ask learns it later than the one that decides."""
+    end = time.monotonic() + REQUIRE_TIMEOUT_S
+    while len(admin.list_topics(name, timeout=TIMEOUT_S).topics[name].partitions) < partitions:
+        if time.monotonic() > end:
+            return False
+        time.sleep(VISIBLE_PAUSE_S)
+    return True
+
+
+def _changed(admin: AdminClient, name: str, wanted: dict[str, str]) -> tuple[str, ...]:
+    resource = _resource(name)
+    found: dict[str, Any] = admin.describe_configs([resource])[resource].result(TIMEOUT_S)
+    return tuple(key for key, value in wanted.items() if key not in found or found[key].value != value)
+
+
+def _resource(name: str, entries: list[ConfigEntry] | None = None) -> ConfigResource:
+    return ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)

@@ -1,0 +1,93 @@
+"""Too many dead letters are not many wrong records, they are our bug: stop the stage before it sets all aside.
+
+The stage stands still, alive and saying so, until somebody who has looked ends it: a fresh process would begin to count
+anew, and set aside as many again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from runtime import metrics
+
+WINDOW_S = 60.0
+SHARE_ITEMS_MIN = 1000
+"""Below it a share says nothing. It is of the last items, however long they took: bad code may be slow."""
+SHARE_MAX = 0.5
+SAID_EVERY_S = 60.0
+BEAT_S = 0.5
+
+REMEDY = (
+    "the stage stands still, and nothing of this batch is set aside. If the code is wrong: mend it, start it again,"
+    " then `campaigns dead-letters redrive`. If the data are: raise CAMPAIGNS_DEAD_LETTER_{}, and start it again"
+)
+
+
+class TooManyDeadLetters(Exception):
+    """The stage stops, with the batch unacknowledged; someone must look."""
+
+
+class DeadLetterLimit:
+    """Counts the dead letters of the last minute, and their share in the last items. The clock is a parameter."""
+
+    def __init__(self, per_minute_max: int, share_max: float = SHARE_MAX) -> None:
+        self._per_minute_max = per_minute_max
+        self._share_max = share_max
+        self._counted: deque[tuple[float, int]] = deque()
+        self._sum = 0
+        self._last: deque[tuple[int, int]] = deque()
+        self._last_dead = self._last_items = 0
+
+    def require(self, now_s: float, dead: int, items: int) -> None:
+        """Raise TooManyDeadLetters if a batch with so many dead of so many items is too much."""
+        while self._counted and self._counted[0][0] <= now_s - WINDOW_S:
+            self._sum -= self._counted.popleft()[1]
+        if not dead:
+            return
+        if self._sum + dead > self._per_minute_max:
+            raise TooManyDeadLetters(
+                f"{self._sum + dead} dead letters within a minute, more than {self._per_minute_max}: "
+                + REMEDY.format("RATE_MAX")
+            )
+        dead, items = self._last_dead + dead, self._last_items + items
+        if items >= SHARE_ITEMS_MIN and dead > items * self._share_max:
+            raise TooManyDeadLetters(
+                f"{dead} of the last {items} items are dead letters, a share of more than {self._share_max:g}: "
+                + REMEDY.format("SHARE_MAX")
+            )
+
+    def add(self, now_s: float, dead: int, items: int) -> None:
+        """Count a batch that is through: its items, and the dead letters among them that are published now."""
+        if dead:
+            self._counted.append((now_s, dead))
+            self._sum += dead
+        if not items:
+            return
+        self._last.append((dead, items))
+        self._last_dead += dead
+        self._last_items += items
+        while self._last_items - self._last[0][1] >= SHARE_ITEMS_MIN:
+            gone_dead, gone = self._last.popleft()
+            self._last_dead -= gone_dead
+            self._last_items -= gone
+
+
+async def halt_until_stopped(
+    error: TooManyDeadLetters, stage: str, stop: asyncio.Event, beat: Callable[[], None]
+) -> None:
+    """Do nothing until `stop`, and say every minute why. `beat`: to a watchdog it is no stall, it is meant."""
+    metrics.STAGE_HALTED.labels(stage).set(1)
+    said_at = -SAID_EVERY_S
+    while not stop.is_set():
+        if time.monotonic() - said_at >= SAID_EVERY_S:
+            said_at = time.monotonic()
+            structlog.get_logger(stage).error("too many dead letters", error=str(error))
+        beat()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), BEAT_S)

@@ -1,0 +1,56 @@
+"""Which topic a name stands for now, and how far it reaches: what Kafka alone can say."""
+
+from __future__ import annotations
+
+import asyncio
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.places import TopicIdentity
+from schemas.topics import Topic
+from topics.clients import client_config, consumer_config
+
+TIMEOUT_S = 15.0
+_NO_SUCH_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - its name
+
+
+async def identify(settings: Settings, topic: Topic, timeout_s: float = TIMEOUT_S) -> TopicIdentity:
+    """The ids of cluster and topic. Raises Transient where Kafka does not answer or has no such topic yet."""
+    return await asyncio.to_thread(_identify, settings, settings.topic(topic), timeout_s)
+
+
+async def watermarks(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
+    """Low and high watermark of every partition of a topic, by its real name."""
+    return await asyncio.to_thread(_watermarks, settings, topic)
+
+
+def _identify(settings: Settings, name: str, timeout_s: float) -> TopicIdentity:
+    admin = AdminClient(client_config(settings))
+    try:
+        cluster = admin.describe_cluster(request_timeout=timeout_s).result(timeout_s)
+        topics = admin.describe_topics(TopicCollection([name]), request_timeout=timeout_s)
+        topic_id = topics[name].result(timeout_s).topic_id
+    except TimeoutError as error:
+        raise Transient(f"topic {name}: Kafka does not answer") from error
+    except KafkaException as error:
+        cause = error.args[0]
+        step = "; `campaigns topics apply` creates topics" if cause.code() in _NO_SUCH_TOPIC else ""
+        raise Transient(f"topic {name}: {cause.str()}{step}") from error
+    return TopicIdentity(cluster.cluster_id, name, str(topic_id))
+
+
+def _watermarks(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
+    consumer = Consumer(consumer_config(settings, "sink-watermarks"))
+    try:
+        partitions = consumer.list_topics(name, TIMEOUT_S).topics[name].partitions
+        return {
+            number: consumer.get_watermark_offsets(TopicPartition(name, number), timeout=TIMEOUT_S)
+            for number in sorted(partitions)
+        }
+    except KafkaException as error:
+        raise Transient(f"topic {name}: {error}") from error
+    finally:
+        consumer.close()

@@ -1,0 +1,24 @@
+"""Publishes released jobs to `send.jobs`, for the scheduler and for the API's `process-daily`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runtime import metrics
+from runtime.settings import Settings
+from schemas.codec import encode
+from schemas.jobs import SendJob
+from schemas.topics import Topic
+from topics.publisher import AsyncPublisher, Outgoing
+
+PUBLISH_TIMEOUT_S = 10.0
+"""After this time a publication counts as failed. The scheduler finds unpublished releases and publishes them again."""
+
+
+async def publish_jobs(publisher: AsyncPublisher, settings: Settings, jobs: Sequence[SendJob]) -> list[tuple[int, int]]:
+    """Publish jobs and return the (partition, offset) of each. Raises PublishFailed."""
+    topic = settings.topic(Topic.SEND_JOBS)
+    records: list[Outgoing] = [(topic, job.key, encode(job), None) for job in jobs]
+    places = await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
+    metrics.SCHEDULER_PUBLISHED.inc(len(jobs))
+    return places

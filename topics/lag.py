@@ -1,0 +1,191 @@
+"""How far behind each stage is, who its members are, and how old what waits is: what Kafka alone can say.
+
+Looks only: it joins no group and commits nothing. Every call blocks, so call it from a thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Self, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.places import Watermarks
+from topics.clients import client_config, consumer_config
+
+TIMEOUT_S = 5.0
+"""For each question; an operator waits for the answer."""
+
+RETRY_S = 0.1
+_PASSING = frozenset({
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE,
+})  # fmt: skip
+
+T = TypeVar("T")
+
+PartitionKey = tuple[str, int]
+"""A topic by its real name, and a partition."""
+
+
+class KafkaAway(Transient):
+    """Kafka did not answer in time."""
+
+    def __init__(self, said: str, *, is_passing: bool = False) -> None:
+        super().__init__(f"Kafka: {said}")
+        self.is_passing = is_passing
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What one stage has not passed yet."""
+
+    records: int
+    oldest_at: datetime | None = None
+    """When the first record that waits was written."""
+    statuses: int | None = None
+    """How many statuses the records hold, where one holds many; by the first of them, where there are very many."""
+
+
+class KafkaQueries:
+    """Questions to Kafka. Each raises KafkaAway where no answer comes."""
+
+    def __init__(self, settings: Settings, timeout_s: float | None = None) -> None:
+        self._settings = settings
+        self._timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
+        self._admin = AdminClient(client_config(settings))
+        self._consumer = Consumer(consumer_config(settings, "look"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def watermarks(self, topic: str) -> Watermarks:
+        """Low and high watermark of every partition; none where there is no such topic."""
+        return self._asked(lambda: self._watermarks(topic))
+
+    def committed(self, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The committed offset of each partition that has one; `group` without prefix."""
+        places = [_at(topic, p) for p in partitions]
+        return self._asked(lambda: self._committed(group, places)) if places else {}
+
+    def members(self, groups: Iterable[str]) -> dict[str, int]:
+        """How many members each group has; none where there is no such group."""
+        return {group: self._asked(partial(self._members, self._settings.group(group))) for group in groups}
+
+    def lag(self, topic: str, passed: Mapping[int, int], watermarks: Watermarks | None = None) -> Lag:
+        """What lies between the offsets passed (where there is none: the beginning) and the end."""
+        known = self.watermarks(topic) if watermarks is None else watermarks
+        waiting = {p: max(low, passed.get(p, low)) for p, (low, high) in known.items()}
+        waiting = {p: offset for p, offset in waiting.items() if offset < known[p][1]}
+        records = sum(known[p][1] - offset for p, offset in waiting.items())
+        times = self.times_at({(topic, p): offset for p, offset in waiting.items()})
+        return Lag(records, min(times.values(), default=None))
+
+    def times_at(self, offsets: Mapping[PartitionKey, int]) -> dict[PartitionKey, datetime]:
+        """When the record at (or first after) each offset was written. Raises KafkaAway where one does not come."""
+        if not offsets:
+            return {}
+        found: dict[PartitionKey, datetime] = {}
+        deadline = time.monotonic() + self._timeout_s
+        with _asking():
+            self._consumer.assign([TopicPartition(topic, p, offset) for (topic, p), offset in offsets.items()])
+            while len(found) < len(offsets) and time.monotonic() < deadline:
+                message = self._consumer.poll(0.2)
+                if message is None or message.error() is not None:
+                    continue
+                place = (message.topic() or "", message.partition() or 0)
+                if place not in found:
+                    found[place] = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
+                    self._consumer.pause([_at(*place)])
+            self._consumer.resume([_at(*place) for place in found])  # a pause would outlive the assignment
+            self._consumer.unassign()
+        if len(found) < len(offsets):
+            raise KafkaAway(f"{len(offsets) - len(found)} record(s) could not be read in time")
+        return found
+
+    def first_values(self, ranges: Mapping[PartitionKey, tuple[int, int]], bytes_max: int) -> list[bytes]:
+        """The values of records of these ranges (first offset, and the one after the last), up to about so many bytes.
+
+        Fewer where Kafka is slow: they are a sample.
+        """
+        found: list[bytes] = []
+        count, size = sum(end - start for start, end in ranges.values()), 0
+        deadline = time.monotonic() + self._timeout_s
+        with _asking():
+            self._consumer.assign([TopicPartition(topic, p, start) for (topic, p), (start, _) in ranges.items()])
+            while len(found) < count and size < bytes_max and time.monotonic() < deadline:
+                for message in self._consumer.consume(100, 0.2):
+                    place = (message.topic() or "", message.partition() or 0)
+                    if message.error() is None and (message.offset() or 0) < ranges[place][1]:
+                        found.append(message.value() or b"")
+                        size += len(found[-1])
+            self._consumer.unassign()
+        return found
+
+    def _watermarks(self, topic: str) -> Watermarks:
+        listed = self._consumer.list_topics(topic, self._timeout_s).topics[topic].partitions
+        found: Watermarks = {}
+        for partition in sorted(listed):
+            marks = self._consumer.get_watermark_offsets(_at(topic, partition), timeout=self._timeout_s)
+            if marks is None:
+                raise KafkaAway(f"no watermarks of {topic} within {self._timeout_s:.0f} s")
+            found[partition] = marks
+        return found
+
+    def _committed(self, group: str, places: list[TopicPartition]) -> dict[int, int]:
+        """Asked by a consumer that never joins: the admin client's request crashes where a coordinator is not ready."""
+        config = consumer_config(self._settings, group)
+        config.pop("group.instance.id", None)
+        asking = Consumer(config)
+        try:
+            found = asking.committed(places, timeout=self._timeout_s)
+        finally:
+            asking.close()
+        return {each.partition: each.offset for each in found if each.offset >= 0}
+
+    def _members(self, group: str) -> int:
+        futures = self._admin.describe_consumer_groups([group], request_timeout=self._timeout_s)
+        try:
+            return len(futures[group].result(self._timeout_s).members)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return 0
+            raise
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        """The answer; asked again while a leader or coordinator is being found, or a topic is only just made."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                with _asking():
+                    return question()
+            except KafkaAway as error:
+                if not error.is_passing or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)
+
+
+def _at(topic: str, partition: int) -> TopicPartition:
+    return TopicPartition(topic, partition)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        cause = error.args[0]
+        raise KafkaAway(cause.str(), is_passing=cause.code() in _PASSING) from error
+    except TimeoutError as error:
+        raise KafkaAway("no answer in time") from error

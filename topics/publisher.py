@@ -1,0 +1,171 @@
+"""Publishes batches of records: a batch returns when every record of it is acknowledged with acks=all.
+
+Everything is published through `AsyncPublisher`: one producer, one poll thread, one future per batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from topics.clients import producer_config
+
+PUBLISH_TIMEOUT_S = 90.0
+"""Above the message timeout: by then librdkafka has answered every record."""
+
+QUEUE_FULL_PAUSE_S = 0.005
+_POLL_S = 0.1
+
+_SIZE_ERRORS = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE})
+
+Headers = Sequence[tuple[str, bytes]]
+Outgoing = tuple[str, bytes | None, bytes | None, Headers | None]
+"""(topic, key, value, headers), the topic by its real name."""
+
+
+class PublishFailed(Transient):
+    """At least one record of the batch was not acknowledged. It may be there all the same: publish the batch again."""
+
+
+class RecordTooLarge(ValueError):
+    """Records that no repetition will make fit; `indices` are their places in the batch, the others are published."""
+
+    reason = "record_too_large"
+
+    def __init__(self, indices: list[int]) -> None:
+        super().__init__(f"{len(indices)} records are larger than the topic allows")
+        self.indices = indices
+
+
+class AsyncPublisher:
+    """Publishes batches; a batch returns when every record of it is acknowledged by all in-sync replicas.
+
+    Make it inside the running loop. `changed` are librdkafka settings with _ for a dot.
+    """
+
+    def __init__(self, settings: Settings, **changed: Any) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.fatal = asyncio.Event()
+        """Set when this producer will never publish again: end the process, a fresh one can."""
+        config = producer_config(settings, **changed)
+        self._producer = Producer({**config, "error_cb": self._on_error})
+        self._closing = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="kafka-publisher", daemon=True)
+        self._poller.start()
+
+    async def publish_batch(
+        self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> list[tuple[int, int]]:
+        """Publish all records and return their (partition, offset).
+
+        Raises PublishFailed when any was not acknowledged in time, RecordTooLarge when some never can be.
+        """
+        if not records:
+            return []
+        deadline = time.monotonic() + timeout_s
+        batch = _Batch(self._loop, len(records))
+        for index, (topic, key, value, headers) in enumerate(records):
+            await self._produce(topic, key, value, headers, batch.delivery(index), deadline)
+        try:
+            await asyncio.wait_for(batch.done, deadline - time.monotonic())
+        except TimeoutError:
+            raise PublishFailed(f"{len(records)} records: no acknowledgement within {timeout_s:.0f} s") from None
+        return batch.result()
+
+    async def _produce(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None,
+        delivered: Callable[[KafkaError | None, Message | None], None],
+        deadline: float,
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value=value, key=key, headers=list(headers) if headers else None, on_delivery=delivered
+                )
+                return
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise PublishFailed("the producer's queue stays full") from None
+                await asyncio.sleep(QUEUE_FULL_PAUSE_S)  # the poll thread makes room
+            except KafkaException as error:
+                delivered(error.args[0], None)
+                return
+
+    async def is_reachable(self, topic: str, timeout_s: float = 2.0) -> bool:
+        """Whether a broker answers and knows the topic."""
+        try:
+            listed = await asyncio.to_thread(self._producer.list_topics, topic, timeout_s)
+        except KafkaException:
+            return False
+        found = listed.topics.get(topic)
+        return found is not None and found.error is None
+
+    async def flush(self, timeout_s: float = 30.0) -> int:
+        """Wait for what is on its way; return how many records are not acknowledged."""
+        return int(await asyncio.to_thread(self._producer.flush, timeout_s))
+
+    async def close(self, timeout_s: float = 30.0) -> int:
+        """Flush and end the poll thread; return how many records are not acknowledged."""
+        left = await self.flush(timeout_s)
+        self._closing.set()
+        await asyncio.to_thread(self._poller.join, 5.0)
+        return left
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal() and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.fatal.set)
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(_POLL_S)
+
+
+class _Batch:
+    """One future for many records; completed from the poll thread by the last delivery report."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
+        self.done: asyncio.Future[None] = loop.create_future()
+        self._loop = loop
+        self._left = size
+        self._lock = threading.Lock()
+        self._places: list[tuple[int, int]] = [(-1, -1)] * size
+        self._too_large: list[int] = []
+        self._error: KafkaError | None = None
+
+    def delivery(self, index: int) -> Callable[[KafkaError | None, Message | None], None]:
+        def delivered(error: KafkaError | None, message: Message | None) -> None:
+            with self._lock:  # librdkafka's thread and ours (a refused produce) both report
+                if error is None and message is not None:
+                    self._places[index] = (message.partition() or 0, message.offset() or 0)
+                elif error is not None and error.code() in _SIZE_ERRORS:
+                    self._too_large.append(index)
+                else:
+                    self._error = error
+                self._left -= 1
+                last = self._left == 0
+            if last and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._complete)
+
+        return delivered
+
+    def _complete(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def result(self) -> list[tuple[int, int]]:
+        if self._error is not None:
+            raise PublishFailed(f"{self._error.name()}: {self._error.str()}")
+        if self._too_large:
+            raise RecordTooLarge(sorted(self._too_large))
+        return self._places

@@ -1,0 +1,226 @@
+"""Reads a range of a topic once, from end to end, and joins no group: for replay, audit and dead letters.
+
+The range is bounded when it begins, so no writer can make a scan endless. It commits nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.places import Ranges, Record
+from topics.clients import consumer_config
+
+RECORDS_MAX = 2000
+"""Of a batch: one transaction downstream, short enough not to hold live rows for long."""
+BATCH_BYTES_MAX = 16 * 1024 * 1024
+"""Of a batch, too: 2,000 bundles of webhooks would be gigabytes."""
+STEP_RECORDS = 32
+"""Taken from librdkafka at a time; a batch passes its bytes by so many at most."""
+POLL_S = 0.5
+SILENCE_S = 30.0
+"""Kafka said nothing for so long, though there is more to read."""
+TIMEOUT_S = 15.0
+
+_LASTING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED})
+"""Errors that no patience ends; a broker that is away for a moment is none."""
+
+
+class WrongBound(ValueError):
+    """A bound is neither a time nor an offset, or two bounds hold nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where a range begins or ends: a time, one offset for all partitions, or an offset each for some."""
+
+    at: datetime | None = None
+    offset: int | None = None
+    by_partition: Mapping[int, int] | None = None
+
+
+_PAIRS = re.compile(r"\d+:\d+(,\d+:\d+)*")
+
+
+def parse_bound(text: str) -> Bound:
+    """`2026-03-01T12:00Z` (without a zone: UTC), `1500`, or `0:1500,3:90` (partition:offset). Raises WrongBound."""
+    if text.isdecimal():
+        return Bound(offset=int(text))
+    if _PAIRS.fullmatch(text):
+        pairs = [pair.split(":") for pair in text.split(",")]
+        return Bound(by_partition={int(partition): int(offset) for partition, offset in pairs})
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongBound(
+            f"{text!r} is neither a time (2026-03-01T12:00Z) nor an offset (1500, or 0:1500,3:90)"
+        ) from None
+    return Bound(at=at.replace(tzinfo=UTC) if at.tzinfo is None else at)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedBounds:
+    """What an operator's bounds mean now."""
+
+    ranges: Ranges
+    kept: Ranges
+    """All that the topic has: what is older than its first offsets is deleted."""
+
+
+async def resolve_bounds(settings: Settings, topic: str, first: Bound | None, end: Bound | None) -> ResolvedBounds:
+    """As `find_ranges`, for bounds that somebody typed. Raises WrongBound where they cannot be meant, Transient."""
+    _require_order(first, end)
+    kept = await find_ranges(settings, topic)
+    named = {p for bound in (first, end) if bound is not None for p in bound.by_partition or ()}
+    if unknown := sorted(named - kept.keys()):
+        raise WrongBound(f"{topic} has no partition {unknown[0]}: it has 0 to {len(kept) - 1}")
+    return ResolvedBounds(await find_ranges(settings, topic, first, end) if first or end else kept, kept)
+
+
+def _require_order(first: Bound | None, end: Bound | None) -> None:
+    if first is None or end is None:
+        return
+    holds = True
+    if first.at is not None and end.at is not None:
+        holds = first.at < end.at
+    elif first.offset is not None and end.offset is not None:
+        holds = first.offset < end.offset
+    elif first.by_partition is not None and end.by_partition is not None:
+        both = first.by_partition.keys() & end.by_partition.keys()
+        holds = bool(both) and all(first.by_partition[p] <= end.by_partition[p] for p in both)
+    if not holds:
+        raise WrongBound("nothing lies between --from and --to: --to comes first, or names other partitions")
+
+
+async def find_ranges(settings: Settings, topic: str, first: Bound | None = None, end: Bound | None = None) -> Ranges:
+    """What a topic (by its real name) has now between two bounds. Raises Transient where Kafka does not answer.
+
+    A bound that names partitions leaves the others out.
+    """
+    return await asyncio.to_thread(_find_ranges, settings, topic, first, end)
+
+
+def _find_ranges(settings: Settings, topic: str, first: Bound | None, end: Bound | None) -> Ranges:
+    consumer = Consumer(consumer_config(settings, "scan"))
+    try:
+        listed = consumer.list_topics(topic, TIMEOUT_S).topics[topic]
+        if listed.error is not None:
+            raise Transient(f"topic {topic}: {listed.error.str()}; `campaigns topics apply` creates topics")
+        partitions = [TopicPartition(topic, p) for p in listed.partitions]
+        whole = {each.partition: _watermarks(consumer, each) for each in partitions}
+        starts = _offsets(consumer, topic, whole, first, {p: low for p, (low, _) in whole.items()})
+        ends = _offsets(consumer, topic, whole, end, {p: high for p, (_, high) in whole.items()})
+        ranges = {p: (max(low, starts[p]), min(high, ends[p])) for p, (low, high) in whole.items()
+                  if p in starts and p in ends}  # fmt: skip
+        return {p: (start, max(start, stop)) for p, (start, stop) in sorted(ranges.items())}
+    except KafkaException as error:
+        raise Transient(f"topic {topic}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    marks: tuple[int, int] | None = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+    if marks is None:
+        raise Transient(f"{place.topic}/{place.partition}: no offsets within {TIMEOUT_S:.0f} s")
+    return marks
+
+
+def _offsets(
+    consumer: Consumer, topic: str, whole: Ranges, bound: Bound | None, default: dict[int, int]
+) -> dict[int, int]:
+    if bound is None:
+        return default
+    if bound.by_partition is not None:
+        return dict(bound.by_partition)
+    if bound.offset is not None:
+        return dict.fromkeys(whole, bound.offset)
+    assert bound.at is not None, "a bound is one of three"
+    at_ms = max(0, int(bound.at.timestamp() * 1000))  # Kafka takes -1 and -2 for words of its own
+    asked = [TopicPartition(topic, p, at_ms) for p in whole]
+    found = consumer.offsets_for_times(asked, timeout=TIMEOUT_S) if asked else []
+    for each in found:
+        if each.error is not None:  # its offset would be taken for the end, and the partition be passed over
+            raise Transient(f"{topic}/{each.partition}: {each.error.str()}")
+    # No record at or after that time: the end.
+    return {each.partition: whole[each.partition][1] if each.offset < 0 else each.offset for each in found}
+
+
+async def scan(
+    settings: Settings, topic: str, ranges: Mapping[int, tuple[int, int]], records_max: int = RECORDS_MAX
+) -> AsyncGenerator[list[Record], None]:
+    """Every record of the ranges, in order per partition, in batches bounded by records and by bytes.
+
+    Raises Transient where Kafka falls silent.
+    """
+    todo = {p: end for p, (start, end) in ranges.items() if start < end}
+    if not todo:
+        return
+    loop = asyncio.get_running_loop()
+    consumer = Consumer(
+        consumer_config(settings, "scan", enable_partition_eof=True, queued_max_messages_kbytes=16 * 1024)
+    )
+    places = [TopicPartition(topic, p, ranges[p][0]) for p in todo]
+    with ThreadPoolExecutor(1, "topic-scan") as thread:  # its calls block
+        try:
+            await loop.run_in_executor(thread, consumer.assign, places)
+            silent_since = loop.time()
+            batch: list[Record] = []
+            size = 0
+            while todo:
+                step = min(STEP_RECORDS, records_max - len(batch))
+                messages = await loop.run_in_executor(thread, consumer.consume, step, POLL_S)
+                if messages:
+                    silent_since = loop.time()
+                elif loop.time() - silent_since > SILENCE_S:
+                    raise Transient(
+                        f"topic {topic}: nothing to read for {SILENCE_S:.0f} s, though it is not at its end"
+                    )
+                taken = _take(topic, messages, todo)
+                batch += taken
+                size += sum(len(record.value or b"") for record in taken)
+                is_full = len(batch) >= records_max or size >= BATCH_BYTES_MAX
+                if batch and (is_full or not messages or not todo):
+                    yield batch
+                    batch, size = [], 0
+                    silent_since = loop.time()  # whoever takes its time over a batch is not Kafka
+        finally:
+            await loop.run_in_executor(thread, consumer.close)
+
+
+def _take(topic: str, messages: list[Message], todo: dict[int, int]) -> list[Record]:
+    """The records before their partition's end; partitions that have reached it leave `todo`."""
+    batch = []
+    for message in messages:
+        partition, offset = message.partition() or 0, message.offset() or 0
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name for it
+            if error.fatal() or error.code() in _LASTING:
+                raise Transient(f"topic {topic}: {error.str()}")
+            continue
+        end = todo.get(partition)
+        if end is None:
+            continue
+        if error is None and offset < end:
+            batch.append(_record(topic, message))
+        if offset >= end - (error is None):
+            del todo[partition]
+    return batch
+
+
+def _record(topic: str, message: Message) -> Record:
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Record(
+        topic, message.partition() or 0, message.offset() or 0,
+        message.key(), message.value(), datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
+        tuple((name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs),
+    )  # fmt: skip

@@ -1,0 +1,122 @@
+"""Ends a process whose consumer is stalled: there is lag, no offset moves, and every dependency answers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from runtime import metrics
+from runtime.process import EXIT_TRANSIENT
+from runtime.pulse import LOOKS_PER_LIMIT, Heartbeats, IsReachable, always, log_stall
+from runtime.settings import Settings
+from topics.clients import consumer_config
+
+BROKER_TIMEOUT_S = 5.0
+
+
+class StallClocks:
+    """Per partition: since when its committed offset has not moved while there was lag. Pure."""
+
+    def __init__(self) -> None:
+        self._still_since: dict[int, tuple[int, float]] = {}
+
+    def reset(self) -> None:
+        """Forget everything: the broker was away, or something moved elsewhere."""
+        self._still_since.clear()
+
+    def stalled_for(self, partition: int, committed: int, end: int, now: float) -> float:
+        """For how long this partition has stood still, in seconds."""
+        known = self._still_since.get(partition)
+        if committed >= end:
+            self._still_since.pop(partition, None)
+            return 0.0
+        if known is None or known[0] != committed:
+            self._still_since[partition] = (committed, now)
+            return 0.0
+        return now - known[1]
+
+    def keep(self, partitions: frozenset[int]) -> None:
+        """Forget partitions that are no longer ours."""
+        for partition in set(self._still_since) - partitions:
+            del self._still_since[partition]
+
+
+class Watchdog:
+    """Watches one stage's partitions of one topic, and ends the process with 75 when one stalls."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stage: str,
+        topic: str,
+        assigned: Callable[[], frozenset[int]],
+        *,
+        beats: Heartbeats | None = None,
+        answers: IsReachable = always,
+        end: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._limit_s = settings.stall_limit_s
+        self._topic = topic
+        self._stage = stage
+        self._config = consumer_config(settings, stage)
+        self._config.pop("group.instance.id", None)  # it never joins
+        self._assigned = assigned
+        self._beats = beats
+        self._answers = answers
+        self._end = end
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching: from here on a standing offset is a stop, not a stall. Does not wait."""
+        self._stopping.set()
+
+    def _watch(self) -> None:
+        clocks = StallClocks()
+        consumer = Consumer(self._config)
+        interval_s = self._limit_s / LOOKS_PER_LIMIT
+        watched_s, last = 0.0, time.monotonic()
+        try:
+            while not self._stopping.wait(interval_s):
+                now = time.monotonic()
+                watched_s += min(now - last, interval_s + 2 * BROKER_TIMEOUT_S)
+                last = now
+                try:
+                    stalled_s = self._look(consumer, clocks, watched_s)
+                except KafkaException:
+                    clocks.reset()
+                    continue
+                if stalled_s <= self._limit_s or self._stopping.is_set():
+                    continue
+                if not self._answers():
+                    clocks.reset()
+                    continue
+                log_stall(self._stage, "stalled: lag, and no progress", stalled_s)
+                self._end(EXIT_TRANSIENT)
+        finally:
+            consumer.close()
+
+    def _look(self, consumer: Consumer, clocks: StallClocks, watched_s: float) -> float:
+        """The longest stall of our partitions."""
+        partitions = self._assigned()
+        clocks.keep(partitions)
+        if not partitions:
+            return 0.0
+        places = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
+        longest = 0.0
+        for place in consumer.committed(places, timeout=BROKER_TIMEOUT_S):
+            low, end = consumer.get_watermark_offsets(place, timeout=BROKER_TIMEOUT_S)
+            committed = max(place.offset, low)  # nothing committed yet is negative
+            metrics.LAG_RECORDS.labels(self._topic, str(place.partition)).set(end - committed)
+            longest = max(longest, clocks.stalled_for(place.partition, committed, end, watched_s))
+        if self._beats is not None and time.monotonic() - self._beats.last <= self._limit_s:
+            return 0.0
+        return longest

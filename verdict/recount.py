@@ -1,0 +1,50 @@
+"""The counters and the REST stats once more, counted from rows. Pure; the SQL triggers are not asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from verdict.judge import JudgedRow
+
+
+def recount(rows: Sequence[JudgedRow]) -> dict[str, int]:
+    """Every counter by `dimension/key`; those that are zero are left out."""
+    counts = Counter(f"status/{row.status}" for row in rows)
+    counts["funnel/total"] = len(rows)
+    counts["funnel/sent"] = sum(row.sent_at is not None for row in rows)
+    counts["funnel/delivered"] = sum(row.delivered_at is not None for row in rows)
+    counts["funnel/read"] = sum(row.read_at is not None for row in rows)
+    counts["funnel/retrying"] = sum(row.status in ("failed", "unknown") and row.due_in_s is not None for row in rows)
+    for row in rows:
+        if row.status == "failed":
+            counts[f"failure/{row.failure_reason if row.failure_code is None else row.failure_code}"] += 1
+        if row.status == "skipped":
+            counts[f"skip/{row.failure_reason}"] += 1
+    return {name: n for name, n in counts.items() if n}
+
+
+def reported(rows: Sequence[JudgedRow]) -> dict[str, Any]:
+    """The fields of the REST stats."""
+    total, by_status = len(rows), Counter(row.status for row in rows)
+    sent = sum(row.sent_at is not None for row in rows)
+    delivered = sum(row.delivered_at is not None for row in rows)
+    read = sum(row.read_at is not None for row in rows)
+    return {
+        "total_target": total,
+        "sent": sent,
+        "delivered": delivered,
+        "read": read,
+        **{word: by_status[word] for word in ("failed", "pending", "queued", "skipped", "unknown")},
+        "retrying": sum(row.status in ("failed", "unknown") and row.due_in_s is not None for row in rows),
+        "progress_percentage": percentage(total - by_status["pending"], total),
+        "delivery_rate": percentage(delivered, sent),
+        "read_rate": percentage(read, sent),
+    }
+
+
+def percentage(part: int, whole: int) -> float:
+    """With one decimal, a half rounded up; 0.0 of nothing."""
+    return float((Decimal(100 * part) / whole).quantize(Decimal("0.1"), ROUND_HALF_UP)) if whole else 0.0

@@ -6,7 +6,6 @@ It starts nothing by itself and knows no campaign.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from cli.processes import MODULES
-from runtime.settings import PREFIX
+from runtime.settings import PREFIX, shell_environment
 from stack.supervisor import Child, Event, Supervisor
 
 KAFKA = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
@@ -65,12 +64,12 @@ def servers(given: Mapping[str, str], state_folder: Path | None) -> Iterator[Ser
 
 def shell_variables() -> dict[str, str]:
     """Our variables as the shell has them, without those that a running `campaigns up` wrote for others."""
-    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return {name: value for name, value in shell_environment().items() if name.startswith(PREFIX)}
 
 
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child: the shell's, with exactly these variables as ours."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    others = {name: value for name, value in shell_environment().items() if not name.startswith(PREFIX)}
     return {**others, **variables}
 
 

@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from cli.processes import EXIT_USAGE, say_wrong_settings
 from runtime.process import EXIT_TRANSIENT
-from runtime.settings import WrongSettings, read_settings
+from runtime.settings import WrongSettings, read_settings, shell_environment
 
 EXIT_SQL = 1
 LIBPQ = {
@@ -38,7 +38,7 @@ def run_psql(arguments: Sequence[str]) -> int:
     parts = conninfo_to_dict(url)
     program = shutil.which("psql")
     if program is not None and parts.keys() <= LIBPQ.keys():
-        environment = {**os.environ, **{LIBPQ[name]: str(value) for name, value in parts.items()}}
+        environment = {**shell_environment(), **{LIBPQ[name]: str(value) for name, value in parts.items()}}
         sys.stdout.flush()
         os.execve(program, ["psql", *arguments], environment)  # noqa: S606 - psql is what was asked for
     return run_statements(url, arguments)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from domain.error_codes import failure
 from schemas.callback import Callback, NotOurs, decode
 from schemas.codec import PRODUCER
 from schemas.events import EventKind, Failure, Origin, Pricing, RecipientEvent
 from schemas.model import Wamid
 from schemas.webhook_statuses import StatusError, StatusItem
+
+from domain.error_codes import failure
 
 KIND_BY_WORD = {
     "sent": EventKind.SENT,

@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.backoff import DAY_S, exponential, scaled_s
 from schemas.events import Failure, RetryClass
+
+from domain.backoff import DAY_S, exponential, scaled_s
 
 
 class ErrorClass(StrEnum):

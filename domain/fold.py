@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.facts import NOTHING, Facts, PricedAt, facts_of, merge
-from domain.parked import Learned, Message, earliest
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
+
+from domain.facts import NOTHING, Facts, PricedAt, facts_of, merge
+from domain.parked import Learned, Message, earliest
 
 BEFORE_CAMPAIGN_MAX = timedelta(days=1)
 """An event cannot be older than its campaign; a day is left for wrong clocks and zones."""

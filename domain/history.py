@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from schemas.events import RecipientEvent
+from schemas.model import RecipientId
+
 from domain.facts import FACT_NAMES, NOTHING, Facts, facts_of, merge
 from domain.fold import EventRefusal, refuse
 from domain.status import Status, status
-from schemas.events import RecipientEvent
-from schemas.model import RecipientId
 
 Owner = tuple[RecipientId, int]
 """Whose message, and in which attempt."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.facts import NOTHING, Acceptance, Facts, FailedAttempt, PricedAt
 from schemas.model import RecipientId
+
+from domain.facts import NOTHING, Acceptance, Facts, FailedAttempt, PricedAt
 
 
 @dataclass(slots=True)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.facts import Facts
 from schemas.events import RetryClass
 from schemas.model import ATTEMPT_MAX
+
+from domain.facts import Facts
 
 HELD_BACK_ROUNDS_MAX = 3
 """How often 131049 may hold one recipient back before we stop (peers that retry longer are punished by Meta)."""

@@ -123,9 +123,14 @@ class Settings(BaseModel):
         return f"{self.topic_prefix}campaigns-{name}"
 
 
+def shell_environment() -> dict[str, str]:
+    """A copy of the environment of this process: for children, and for code that must see it whole."""
+    return dict(os.environ)
+
+
 def read_environment(environ: Mapping[str, str] | None = None, state_folder: Path = STATE_FOLDER) -> dict[str, str]:
     """`CAMPAIGNS_*` of the environment, and of `<state_folder>/env` where the environment is silent."""
-    environ = os.environ if environ is None else environ
+    environ = shell_environment() if environ is None else environ
     found: dict[str, str] = {}
     try:
         lines = (state_folder / "env").read_text(encoding="utf-8").splitlines()

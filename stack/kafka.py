@@ -5,7 +5,6 @@ demo broker, never one for production (replication is 1).
 """
 
 import base64
-import os
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from stack.guarded import Guarded, Program
 from stack.jars import kafka_jars
-from stack.places import StackUnavailable, exclusively
+from stack.places import StackUnavailable, exclusively, search_path
 from stack.ports import LOOPBACK, free_ports, is_listening
 
 if TYPE_CHECKING:
@@ -200,7 +199,7 @@ def _java(jars: Path, folder: Path) -> list[str]:
 
 def _environment() -> dict[str, str]:
     """Return what Java may see of our environment: nothing that could change how it runs."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    return {"PATH": search_path(), "LANG": "C.UTF-8"}
 
 
 def _formatted_storage(jars: Path) -> Path:

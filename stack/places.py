@@ -41,6 +41,11 @@ def cache_folder() -> Path:
         ) from error
 
 
+def search_path() -> str:
+    """Return the folders in which a child looks for programs."""
+    return os.environ.get("PATH", os.defpath)
+
+
 def maven_url() -> str | None:
     """Return the Maven mirror asked for, or None for Maven Central."""
     return os.environ.get("CAMPAIGNS_MAVEN_URL") or None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stack.guarded import Guarded, Program
 from stack.kafka import tail
-from stack.places import StackUnavailable, postgres_version, unprivileged_account
+from stack.places import StackUnavailable, postgres_version, search_path, unprivileged_account
 from stack.ports import LOOPBACK, free_ports, is_listening
 from stack.postgres_binaries import postgres_programs
 
@@ -169,4 +169,4 @@ def _make_database(port: int, password: str) -> None:
 
 def _environment() -> dict[str, str]:
     """Return what the server may see of our environment: nothing that could change how it runs."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C", "TZ": "UTC"}
+    return {"PATH": search_path(), "LANG": "C", "TZ": "UTC"}

@@ -20,15 +20,13 @@ from domain.status import Status
 from runtime.settings import Settings
 from schemas.model import CampaignId
 from schemas.topics import Topic
-from tables import stats
+from tables import locks, stats
 from tables.database import Connection
 from tables.statements import load
 from topics.lag import KafkaQueries, Lag
 
 SQL = load("audit")
 
-LOCK_KEY = 0x63616D70_00000005
-"""The advisory lock of repairs: two that correct the same difference at once would correct it twice."""
 SAMPLES = 20
 """Of each kind of finding; the number of all is told."""
 GRACE_S = 30.0
@@ -138,14 +136,14 @@ async def audit(
 
 async def repair_counters(connection: Connection, campaign_id: CampaignId | None) -> list[CounterDifference]:
     """Correct counters to what the rows say, while writers go on; what was corrected."""
-    await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+    await connection.execute("SELECT pg_advisory_lock(%s)", [locks.COUNTER_REPAIR])
     try:
         corrected: list[CounterDifference] = []
         for campaign in await _campaigns(connection, campaign_id):
             corrected += [CounterDifference(campaign, each) for each in await _repair(connection, campaign)]
         return corrected
     finally:
-        await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+        await connection.execute("SELECT pg_advisory_unlock(%s)", [locks.COUNTER_REPAIR])
 
 
 async def _repair(connection: Connection, campaign: CampaignId) -> list[stats.Difference]:

@@ -18,6 +18,7 @@ from schemas.jobs import SendJob
 from schemas.places import Record
 from schemas.topics import Topic
 from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events, is_caused_by_events
+from tables import locks
 from tables.database import Connection
 from tables.offsets import read_offsets
 from tables.statements import load
@@ -26,8 +27,6 @@ from topics.scan import find_ranges, scan
 
 SQL = load("recovery")
 
-LOCK_KEY = 0x63616D70_00000006
-"""The advisory lock of recoveries: one at a time."""
 CHUNK_ROWS = 2000
 _LOWEST_ID = UUID(int=0)
 
@@ -52,15 +51,15 @@ async def read_installation(connection: Connection) -> tuple[bool, int]:
 @asynccontextmanager
 async def alone(connection: Connection, progress: Callable[[str], None] = lambda _: None) -> AsyncIterator[None]:
     """One recovery at a time. Whoever comes second waits, and asks afterwards whether anything is left to do."""
-    row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])).fetchone()
+    row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [locks.RECOVERY])).fetchone()
     if row is None or not row[0]:
         progress("another recovery is under way: waiting for its end")
-        await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+        await connection.execute("SELECT pg_advisory_lock(%s)", [locks.RECOVERY])
     try:
         yield
     finally:
         if not connection.closed:
-            await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+            await connection.execute("SELECT pg_advisory_unlock(%s)", [locks.RECOVERY])
 
 
 async def recover(

@@ -14,12 +14,10 @@ from itertools import groupby
 
 from operations.dead_letters import SQL, Filter, Letter, find
 from runtime.settings import Settings
+from tables import locks
 from tables.arrays import plain
 from tables.database import Connection
 from topics.publisher import AsyncPublisher, RecordTooLarge
-
-LOCK_KEY = 0x63616D70_0000000A
-"""An advisory lock of its own: two operators at once would redrive the same letters twice."""
 
 
 class Busy(Exception):
@@ -66,7 +64,7 @@ async def _act(
     settings: Settings, connection: Connection, wanted: Filter, limit: int, act: str,
     publisher: AsyncPublisher | None, tell: OnActed, *, is_dry: bool,
 ) -> Acted:  # fmt: skip
-    row = await (await connection.execute(SQL["begin_acting"], {"lock": LOCK_KEY})).fetchone()
+    row = await (await connection.execute(SQL["begin_acting"], {"lock": locks.REDRIVE})).fetchone()
     if row is None or not row[0]:
         raise Busy("somebody else redrives or drops dead letters now")
     result = Acted()

@@ -22,7 +22,7 @@ from schemas.places import Watermarks
 from schemas.topics import Topic
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
-from sinks import stats_publisher
+from tables import locks
 from tables.database import Connection
 from tables.statements import load
 from topics.lag import KafkaQueries, Lag
@@ -32,8 +32,6 @@ SQL = load("standing")
 SAMPLE_BYTES = 8 * 1024 * 1024
 """Of bundles that wait, read to count their statuses."""
 
-SCHEDULER_LOCK_KEY = 0x63616D70_00000002
-"""The scheduler's leader holds it; the scheduler lives above this layer, so a test keeps the two numbers equal."""
 
 STAGES: Mapping[str, Topic] = {
     "reconciler": Topic.WEBHOOKS_RAW,
@@ -123,14 +121,14 @@ async def read_database(connection: Connection, settings: Settings) -> DatabaseS
     assert numbers is not None
     campaigns = await (await connection.execute(SQL["list_open_campaigns"])).fetchall()
     sessions = await (await connection.execute(SQL["count_sessions"], {})).fetchall()
-    locks = {row[0] for row in await (await connection.execute(SQL["list_locks"])).fetchall()}
+    held = {row[0] for row in await (await connection.execute(SQL["list_locks"])).fetchall()}
     return DatabaseStatus(
         numbers=Backlog(*numbers),
         campaigns=tuple(OpenCampaign(*row) for row in campaigns),
         sessions=dict(sessions),
         is_our_history=(await read_installation(connection))[0],
-        has_leader=SCHEDULER_LOCK_KEY in locks,
-        has_publisher=stats_publisher.LOCK_KEY in locks,
+        has_leader=locks.SCHEDULER in held,
+        has_publisher=locks.STATS_PUBLISHER in held,
         positions=await read_positions(connection, settings.topic(Topic.RECIPIENT_EVENTS)),
     )
 

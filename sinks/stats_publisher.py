@@ -15,13 +15,12 @@ from domain.backoff import exponential
 from runtime import metrics
 from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
-from tables import database, stats
+from tables import database, locks, stats
 from tables.database import Connection, connect, is_transient
 from tables.parked import forget_parked
 from topics import clients
 from topics.snapshots import NotPublished, SnapshotPublisher
 
-LOCK_KEY = 0x63616D70_00000003
 ACTIVE_S = 0.25
 IDLE_S = 1.0
 STANDBY_S = 1.0
@@ -102,7 +101,7 @@ async def _is_leader(connection: Connection, stop: asyncio.Event, beats: Heartbe
     """Wait for the lock; False at the stop."""
     while not stop.is_set():
         beats.beat()
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [locks.STATS_PUBLISHER])
         row = await cursor.fetchone()
         if row and row[0]:
             return True

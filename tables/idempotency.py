@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from tables import locks
 from tables.database import Connection
 from tables.statements import load
 
@@ -27,7 +28,7 @@ class StoredAnswer:
 
 async def is_held(connection: Connection, key: str) -> bool:
     """Hold the key until the end of the transaction; False: another request with it runs now."""
-    row = await (await connection.execute(_SQL["try_key"], {"key": key})).fetchone()
+    row = await (await connection.execute(_SQL["try_key"], {"lock": locks.idempotency_text(key)})).fetchone()
     return row is not None and bool(row[0])
 
 

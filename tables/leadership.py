@@ -15,11 +15,10 @@ import structlog
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from runtime.waiting import waited
+from tables import locks
 from tables.database import Connection, connect
 from tables.releases import RELEASER_SESSION
 
-LOCK_KEY = 0x63616D70_00000002
-"""The advisory lock of the scheduler's leader: "camp", 2."""
 STANDBY_POLL_S = 1.0
 PING_S = 2.0
 """Well below the ten seconds after which the server ends a silent session."""
@@ -67,7 +66,7 @@ async def leadership(
 async def _is_locked(connection: Connection, stop: asyncio.Event, beats: Heartbeats) -> bool:
     while not stop.is_set():
         beats.beat()
-        row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])).fetchone()
+        row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [locks.SCHEDULER])).fetchone()
         if row is not None and row[0]:
             return True
         await waited(stop, STANDBY_POLL_S)

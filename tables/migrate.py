@@ -13,8 +13,7 @@ from importlib.resources import files
 
 import psycopg
 
-LOCK_KEY = 0x63616D70_00000001
-"""The advisory lock of migrations: "camp", 1."""
+from tables import locks
 
 _FILE_NAME = re.compile(r"^(?P<version>\d{4})_[a-z0-9_]+\.sql$")
 
@@ -66,7 +65,7 @@ def migrate(url: str) -> list[str]:
     Raises SchemaMismatch where an applied file differs, and psycopg.Error where one fails (it is rolled back whole).
     """
     with psycopg.connect(url, autocommit=True, application_name="campaigns-migrate") as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])  # ends with the session
+        connection.execute("SELECT pg_advisory_lock(%s)", [locks.MIGRATION])  # ends with the session
         connection.execute("SET client_min_messages = warning")
         connection.execute(_CREATE_TABLE)
         return [step.name for step in _missing(connection) if _apply(connection, step)]

@@ -228,7 +228,7 @@ SELECT request_hash, response_status, response_body FROM idempotency_keys WHERE 
 
 -- name: try_key
 -- Hold an idempotency key until the end of the transaction; false: another request has it now.
-SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency-key ' || %(key)s, 0))
+SELECT pg_try_advisory_xact_lock(hashtextextended(%(lock)s, 0))
 
 -- name: store_answer
 -- Remember the answer to an idempotency key, in the transaction that did what it tells.

@@ -11,12 +11,11 @@ from uuid import uuid4
 import pytest
 
 from cli.verify import VerifyReport, as_document, as_lines
-from operations import audit, recovery
+from operations import audit
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
-from sinks import stats_publisher
-from tables import leadership, migrate, parked, stats
+from tables import stats
 from tests.kafka_topics import create_topics, put
 from tests.sending_world import World, a_world
 from topics import lag
@@ -229,15 +228,3 @@ async def test_without_kafka_it_is_not_known_how_far_the_sink_has_come(
     away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     with pytest.raises(KafkaAway):
         await audit.applied_until(world.connection, away)
-
-
-def test_every_advisory_lock_has_a_key_of_its_own() -> None:
-    keys = [
-        migrate.LOCK_KEY,
-        leadership.LOCK_KEY,
-        stats_publisher.LOCK_KEY,
-        parked.LOCK_KEY,
-        audit.LOCK_KEY,
-        recovery.LOCK_KEY,
-    ]
-    assert len(set(keys)) == len(keys)

@@ -21,13 +21,14 @@ from cli.dead_letters import DeadLetterOptions, WrongPlace, filter_of
 from operations import dead_letters
 from operations import redrive as redriving
 from operations.dead_letters import Filter, find
-from operations.redrive import LOCK_KEY, Busy, drop, redrive
+from operations.redrive import Busy, drop, redrive
 from runtime.process import Transient
 from schemas.bundles import Body, encode_bundle
 from schemas.codec import encode
 from schemas.dead_letters import DeadLetter, read_headers
 from schemas.events import EventKind
 from schemas.model import RecipientId
+from tables import locks
 from tables.database import connect
 from tests.event_world import EventWorld, an_event_world
 from tests.kafka_topics import create_topics, put, read_all
@@ -272,9 +273,9 @@ async def test_one_operator_acts_at_a_time(world: EventWorld) -> None:
     await refuse_two_events(world)
     url = world.settings.database_url.get_secret_value()
     everything = Filter(with_done=True)
-    await world.run("SELECT pg_advisory_lock(%s)", LOCK_KEY)
+    await world.run("SELECT pg_advisory_lock(%s)", locks.REDRIVE)
     async with await connect(url, application_name="test-other") as other:
         with pytest.raises(Busy):
             await redrive(world.settings, other, everything, 10, is_dry=False)
-        await world.run("SELECT pg_advisory_unlock(%s)", LOCK_KEY)
+        await world.run("SELECT pg_advisory_unlock(%s)", locks.REDRIVE)
         assert (await drop(world.settings, other, everything, 10, is_dry=False)).count == 2

@@ -18,7 +18,7 @@ from runtime.settings import Settings
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.topics import Topic
-from tables import leadership, ledger
+from tables import leadership, ledger, locks
 from tables.releases import RELEASER_SESSION
 from tests.campaign_world import CampaignWorld, a_campaign_world
 from tests.kafka_topics import create_topics, eventually, read_all
@@ -72,7 +72,7 @@ LEADERS = """
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 LEADER = f"""
-    SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = {leadership.LOCK_KEY & 0xFFFFFFFF}
+    SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = {locks.SCHEDULER & 0xFFFFFFFF}
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 OLDER = """

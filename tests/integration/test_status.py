@@ -22,8 +22,8 @@ from operations.dead_letters import dead_topics
 from runtime.settings import Settings, read_settings
 from schemas.bundles import Body, encode_bundle
 from schemas.topics import Topic
-from sinks import sink, stats_publisher
-from tables import leadership
+from sinks import sink
+from tables import locks
 from tables.database import connect
 from tests.kafka_topics import eventually, put
 from tests.sending_world import World, a_world
@@ -104,7 +104,7 @@ async def test_processes_are_seen_by_their_groups_sessions_and_locks(world: Worl
     stop = asyncio.Event()
     running = asyncio.create_task(sink.run(settings, stop))
     async with world.another() as other:
-        for key in (leadership.LOCK_KEY, stats_publisher.LOCK_KEY):
+        for key in (locks.SCHEDULER, locks.STATS_PUBLISHER):
             await other.execute("SELECT pg_advisory_lock(%s)", [key])
 
         async def is_member() -> bool:
@@ -210,10 +210,6 @@ async def test_a_database_that_went_back_is_not_well(world: World, settings: Set
     assert "database" not in by_name(await look(settings))
     await world.run("UPDATE installation SET system_identifier = 1")
     assert by_name(await look(settings))["database"].next_step == "campaigns recover"
-
-
-def test_the_leaders_lock_is_the_one_that_is_looked_for() -> None:
-    assert status_source.SCHEDULER_LOCK_KEY == leadership.LOCK_KEY
 
 
 async def test_all_campaigns_are_paused_while_kafka_is_away(

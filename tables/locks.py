@@ -1,0 +1,34 @@
+"""Every advisory lock of the project, in one place, so that no two purposes share a key.
+
+Postgres has one space of 64-bit keys per database. The keys below begin with the letters "camp" and end with a number.
+A lock that belongs to a value has no constant: SQL hashes a text with `hashtextextended(text, 0)`. There are two such
+texts: `idempotency_text` below, and the name of a shadow schema or the id of a replay run (`sql/replay.sql`).
+A session lock ends with its connection, so a process that dies releases it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIGRATION: Final = 0x63616D70_00000001
+"""Session lock of `campaigns db migrate`: processes that start together apply each migration once."""
+SCHEDULER: Final = 0x63616D70_00000002
+"""Session lock of the scheduler's leader."""
+STATS_PUBLISHER: Final = 0x63616D70_00000003
+"""Session lock of the stats publisher's leader."""
+PARKED_STATUSES: Final = 0x63616D70_00000004
+"""Transaction lock of the deletion of old parked statuses: two at once would count the same statuses twice."""
+COUNTER_REPAIR: Final = 0x63616D70_00000005
+"""Session lock of a counter repair: two at once would correct the same difference twice."""
+RECOVERY: Final = 0x63616D70_00000006
+"""Session lock of `campaigns recover`: the second one waits, then finds nothing left to do."""
+REDRIVE: Final = 0x63616D70_0000000A
+"""Session lock of `campaigns dead-letters redrive` and `drop`: two at once would redrive the same dead letters."""
+
+ALL: Final = (MIGRATION, SCHEDULER, STATS_PUBLISHER, PARKED_STATUSES, COUNTER_REPAIR, RECOVERY, REDRIVE)
+"""Every key above. A test checks that they differ."""
+
+
+def idempotency_text(key: str) -> str:
+    """The text whose hash is the transaction lock of an Idempotency-Key, so a request never runs twice at once."""
+    return f"idempotency-key {key}"

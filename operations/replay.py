@@ -19,7 +19,6 @@ from uuid import UUID
 import structlog
 
 from domain.backoff import exponential
-from domain.fold import EventRefusal
 from operations.row_changes import Change, ShownRow, change_of, read_rows, read_written, rows_shown
 from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX, Done, Tally
@@ -28,6 +27,7 @@ from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId, RecipientId
 from schemas.places import Ranges, Record, count
+from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from sinks.apply import KnownPhoneNumbers, apply_events, find_refused, is_caused_by_events
 from tables import replay_runs
@@ -59,10 +59,10 @@ def read_event(record: Record) -> Read:
     try:
         read.events.append(decode(RecipientEvent, record.value))
     except (Malformed, OverflowError):  # as the sink refuses it
-        read.refused[EventRefusal.MALFORMED.value] += 1
+        read.refused[DeadLetterReason.MALFORMED.value] += 1
     except Exception:
         log.exception("passed over what makes our code raise", partition=record.partition, offset=record.offset)
-        read.refused[EventRefusal.BUG.value] += 1
+        read.refused[DeadLetterReason.BUG.value] += 1
     return read
 
 

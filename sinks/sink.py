@@ -15,7 +15,6 @@ from contextlib import contextmanager
 import structlog
 
 from domain.backoff import exponential
-from domain.fold import EventRefusal
 from runtime import metrics
 from runtime.logs import mask_text
 from runtime.process import Transient
@@ -24,6 +23,7 @@ from runtime.settings import Settings
 from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.places import REMEDY, OffsetMismatch, Record, TopicIdentity, Watermarks
+from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, find_refused, is_caused_by_events
 from tables import offsets
@@ -272,8 +272,8 @@ def _decoded(
             events.append(decode(RecipientEvent, record.value))
             sources.append(record)
         except (Malformed, OverflowError) as error:  # a time at the edge of the calendar overflows on its way to UTC
-            malformed.append((record, EventRefusal.MALFORMED.value, mask_text(str(error))))
+            malformed.append((record, DeadLetterReason.MALFORMED.value, mask_text(str(error))))
         except Exception as error:  # a fresh process would raise the same: set aside, loudly
             log.exception("set aside what makes our code raise", partition=record.partition)
-            malformed.append((record, EventRefusal.BUG.value, mask_text(f"{type(error).__name__}: {error}")))
+            malformed.append((record, DeadLetterReason.BUG.value, mask_text(f"{type(error).__name__}: {error}")))
     return events, sources, malformed

@@ -1,7 +1,7 @@
-"""The stats publisher: folds deltas and publishes absolute snapshots, each campaign at most every 250 ms.
+"""The stats publisher: folds counter deltas and publishes absolute snapshots, at most every 250 ms per campaign.
 
-One works at a time (an advisory lock that ends with its session); others wait. A version counts as published only
-after Kafka committed it, so a publisher killed in between is made good by the next one.
+One process publishes at a time (see `tables.leadership`); the others are on standby. A version is marked as published
+only after Kafka has committed it. If a publisher is killed in between, the next one publishes that version again.
 """
 
 from __future__ import annotations
@@ -15,20 +15,29 @@ from domain.backoff import exponential
 from runtime import metrics
 from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
+from runtime.waiting import waited
 from tables import database, locks, stats
-from tables.database import Connection, connect, is_transient
+from tables.database import Connection, is_transient
+from tables.leadership import Election, Leader, leadership
 from tables.parked import forget_parked
 from topics import clients
 from topics.snapshots import NotPublished, SnapshotPublisher
 
 ACTIVE_S = 0.25
+"""Pause after a round that published something."""
 IDLE_S = 1.0
-STANDBY_S = 1.0
+"""Pause after a round that published nothing. Well below the 10 s after which the server ends an idle session."""
 SNAPSHOTS_MAX = 500
-"""In one transaction; the others follow in the next round."""
+"""Snapshots in one Kafka transaction; the next round publishes the others."""
 FORGET_EVERY_S = 60.0
-SESSION = {"idle_session_timeout": "10000"}
-"""A frozen publisher loses its session, and with it the lock."""
+"""Pause between two deletions of old parked statuses."""
+ELECTION = Election(
+    component=__name__,
+    application_name="campaigns-stats",
+    lock=locks.STATS_PUBLISHER,
+    session={"idle_session_timeout": "10s"},
+)
+"""The publisher's role. A frozen publisher loses its session after 10 s, and with it the lock."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,22 +58,21 @@ async def _publish(settings: Settings, stop: asyncio.Event, beats: Heartbeats) -
     tries = 0
     while not stop.is_set():
         try:
-            connection = await _connect(settings)
-            tries = 0
-            async with connection:
-                if await _is_leader(connection, stop, beats):
-                    await _lead(settings, connection, stop, beats)
+            async with leadership(settings, ELECTION, stop, beats) as leader:
+                tries = 0
+                if leader is not None:
+                    await _lead(settings, leader, stop, beats)
         except Exception as error:
             if not (is_transient(error) or isinstance(error, NotPublished)):
                 raise
             tries += 1
             beats.beat()
             metrics.RETRIES.labels("stats").inc()
-            log.warning("trying again", error=str(error), tries=tries)
-            await _pause(stop, exponential(tries, base_s=0.2, cap_s=5.0))
+            log.warning("retrying", error=str(error), tries=tries)
+            await waited(stop, exponential(tries, base_s=0.2, cap_s=5.0))
 
 
-async def _lead(settings: Settings, connection: Connection, stop: asyncio.Event, beats: Heartbeats) -> None:
+async def _lead(settings: Settings, leader: Leader, stop: asyncio.Event, beats: Heartbeats) -> None:
     publisher = SnapshotPublisher(settings)
     await publisher.open()
     log.info("publishing stats")
@@ -72,17 +80,18 @@ async def _lead(settings: Settings, connection: Connection, stop: asyncio.Event,
     try:
         while not stop.is_set():
             beats.beat()
-            published = await publish_once(connection, publisher)
-            if time.monotonic() - forgotten_at > FORGET_EVERY_S:
-                forgotten_at = time.monotonic()
-                await forget_parked(connection)
-            await _pause(stop, ACTIVE_S if published else IDLE_S)
+            async with leader.turn() as connection:
+                published = await publish_once(connection, publisher)
+                if time.monotonic() - forgotten_at > FORGET_EVERY_S:
+                    forgotten_at = time.monotonic()
+                    await forget_parked(connection)
+            await waited(stop, ACTIVE_S if published else IDLE_S)
     finally:
         await publisher.close()
 
 
 async def publish_once(connection: Connection, publisher: SnapshotPublisher) -> int:
-    """Fold, publish what is behind, remember it; how many snapshots went out."""
+    """Fold the deltas and publish each campaign whose version is new; returns the number of snapshots."""
     await stats.fold(connection)
     snapshots = await stats.read_unpublished(connection, SNAPSHOTS_MAX)
     if snapshots:
@@ -90,27 +99,3 @@ async def publish_once(connection: Connection, publisher: SnapshotPublisher) -> 
         await stats.mark_published(connection, snapshots)
         metrics.STATS_SNAPSHOTS.inc(len(snapshots))
     return len(snapshots)
-
-
-async def _connect(settings: Settings) -> Connection:
-    url = settings.database_url.get_secret_value()
-    return await connect(url, application_name="campaigns-stats", session=SESSION)
-
-
-async def _is_leader(connection: Connection, stop: asyncio.Event, beats: Heartbeats) -> bool:
-    """Wait for the lock; False at the stop."""
-    while not stop.is_set():
-        beats.beat()
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [locks.STATS_PUBLISHER])
-        row = await cursor.fetchone()
-        if row and row[0]:
-            return True
-        await _pause(stop, STANDBY_S)
-    return False
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -1,7 +1,13 @@
-"""One leader: an advisory lock on the very connection that does the leader's work.
+"""Leader election: a session advisory lock on the connection that does the leader's work.
 
-Who loses the connection loses the lock, and who is frozen loses both: the server ends a session that says nothing for
-ten seconds. The lock spares work; it is not what keeps the rows right (each statement guards itself).
+At most one process holds the lock. The lock ends with its session, and there are three ways for a session to end:
+
+- The process exits or is killed: the server sees the closed connection and releases the lock at once.
+- The process is frozen: it sends no statement, so the server ends the session after `idle_session_timeout` (10 s).
+- The connection breaks: the next statement raises psycopg.Error, and the process is no longer the leader.
+
+A leader does all its work on that connection, so a process without the lock cannot work. The lock avoids duplicate
+work; it does not keep the rows correct. Each statement of a leader is safe when two leaders run it.
 """
 
 from __future__ import annotations
@@ -9,25 +15,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from runtime.waiting import waited
-from tables import locks
 from tables.database import Connection, connect
-from tables.releases import RELEASER_SESSION
 
 STANDBY_POLL_S = 1.0
+"""Pause between two attempts of a standby to take the lock."""
 PING_S = 2.0
-"""Well below the ten seconds after which the server ends a silent session."""
+"""Pause between two keep-alive statements: well below the 10 s of `idle_session_timeout`."""
 
-log = structlog.get_logger("scheduler")
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """The role that processes compete for, and the session in which the winner works."""
+
+    component: str
+    """Name of the log component."""
+    application_name: str
+    lock: int
+    """A key of `tables.locks`."""
+    session: dict[str, str]
+    """Session settings. `idle_session_timeout` is required: without it a frozen leader keeps the lock."""
 
 
 class Leader:
-    """The leader's connection. Several tasks share it: each takes its `turn` for one piece of work."""
+    """The leader's connection. Several tasks share it; each takes a `turn` for one piece of work."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -35,12 +52,15 @@ class Leader:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Connection]:
-        """The connection, for this task alone."""
+        """The connection, reserved for the calling task."""
         async with self._turn:
             yield self._connection
 
     async def keep(self, stop: asyncio.Event) -> None:
-        """Say something every two seconds, also while the others wait for Kafka. A lost connection raises."""
+        """Keep the session alive until `stop`, also while every other task waits for Kafka.
+
+        Raises psycopg.Error when the connection is lost.
+        """
         while not await waited(stop, PING_S):
             async with self.turn() as connection:
                 await connection.execute("SELECT 1")
@@ -48,25 +68,31 @@ class Leader:
 
 @asynccontextmanager
 async def leadership(
-    settings: Settings, stop: asyncio.Event, beats: Heartbeats | None = None
+    settings: Settings, election: Election, stop: asyncio.Event, beats: Heartbeats | None = None
 ) -> AsyncIterator[Leader | None]:
-    """Wait for the lock and lead. None: stopped while waiting. Raises psycopg.Error when the connection is lost."""
-    url = settings.database_url.get_secret_value()
-    connection = await connect(url, application_name="campaigns-scheduler", session=RELEASER_SESSION)
+    """Wait for the lock, then lead. Yields None if `stop` came first.
+
+    Raises psycopg.Error when the connection is lost.
+    """
+    connection = await connect(
+        settings.database_url.get_secret_value(),
+        application_name=election.application_name,
+        session=election.session,
+    )
     try:
-        if await _is_locked(connection, stop, beats or Heartbeats()):
-            log.info("leading")
+        if await _is_locked(connection, election.lock, stop, beats or Heartbeats()):
+            structlog.get_logger(election.component).info("leading")
             yield Leader(connection)
         else:
             yield None
     finally:
-        await connection.close()  # and with it the lock
+        await connection.close()  # This releases the lock.
 
 
-async def _is_locked(connection: Connection, stop: asyncio.Event, beats: Heartbeats) -> bool:
+async def _is_locked(connection: Connection, lock: int, stop: asyncio.Event, beats: Heartbeats) -> bool:
     while not stop.is_set():
         beats.beat()
-        row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [locks.SCHEDULER])).fetchone()
+        row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [lock])).fetchone()
         if row is not None and row[0]:
             return True
         await waited(stop, STANDBY_POLL_S)

@@ -20,15 +20,19 @@ from runtime.process import Transient
 from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
 from runtime.waiting import waited
+from tables import locks
 from tables.database import answering, is_transient
-from tables.leadership import Leader, leadership
-from tables.releases import Rates, ReleaseStep, release_step
+from tables.leadership import Election, Leader, leadership
+from tables.releases import RELEASER_SESSION, Rates, ReleaseStep, release_step
 from topics.publisher import AsyncPublisher, PublishFailed
 
 BUSY_S = 0.1
 """Between steps while something is due: a tenth of a second's rate at a time keeps the sender evenly busy."""
 IDLE_S = 0.5
 RECONNECT_S = 1.0
+ELECTION = Election(
+    component="scheduler", application_name="campaigns-scheduler", lock=locks.SCHEDULER, session=RELEASER_SESSION
+)
 
 log = structlog.get_logger("scheduler")
 
@@ -61,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Event, beats: Heartbeats) -> None:
-    async with leadership(settings, stop, beats) as leader:
+    async with leadership(settings, ELECTION, stop, beats) as leader:
         if leader is None:
             return
         async with asyncio.TaskGroup() as tasks:

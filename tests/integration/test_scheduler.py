@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -179,7 +180,7 @@ async def test_a_campaign_is_completed_and_opened_by_the_leader(world: CampaignW
 async def test_a_frozen_leader_loses_the_lock(world: CampaignWorld, settings: Settings) -> None:
     """Its session says nothing: the server ends it, and with it the lock."""
     stop = asyncio.Event()
-    async with leadership.leadership(settings, stop) as leader:
+    async with leadership.leadership(settings, process.ELECTION, stop) as leader:
         assert leader is not None
         async with leader.turn() as connection:
             cursor = await connection.execute(
@@ -199,10 +200,10 @@ async def test_an_idle_leader_keeps_its_lock(
 ) -> None:
     """Where it has nothing to say (Kafka does not answer), its own timeout must not take the lock from it."""
     assert 3 * leadership.PING_S < 10, "of idle_session_timeout"
-    monkeypatch.setattr(leadership, "RELEASER_SESSION", {**RELEASER_SESSION, "idle_session_timeout": "500ms"})
+    short_lived = replace(process.ELECTION, session={**RELEASER_SESSION, "idle_session_timeout": "500ms"})
     monkeypatch.setattr(leadership, "PING_S", 0.1)
     stop = asyncio.Event()
-    async with leadership.leadership(settings, stop) as leader:
+    async with leadership.leadership(settings, short_lived, stop) as leader:
         assert leader is not None
         keeping = asyncio.create_task(leader.keep(stop))
         await eventually(_says(world, f"SELECT count(*) FROM ({LEADER}) AS held WHERE {OLDER}", 1), 10)

@@ -23,7 +23,7 @@ from runtime.settings import Settings
 from schemas.places import Watermarks
 from sinks import stats_publisher
 from streams import faust_app
-from tables import database
+from tables import database, leadership
 from topics import clients, intake, snapshots
 from topics.intake import RecordIntake
 from topics.snapshots import SnapshotPublisher
@@ -178,13 +178,13 @@ async def test_a_stats_publisher_that_stands_ends_only_while_both_servers_answer
         asked.release()
         return is_kafka_there
 
-    async def stand(*_: object) -> None:
+    async def stand(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(stats_publisher, "Pulse", functools.partial(Pulse, end=end))
     monkeypatch.setattr(clients, "answering", lambda _settings: answers)
     monkeypatch.setattr(database, "answering", lambda _settings: lambda: True)
-    monkeypatch.setattr(stats_publisher, "_connect", stand)
+    monkeypatch.setattr(leadership, "connect", stand)
     running = asyncio.create_task(stats_publisher.run(SETTINGS, asyncio.Event()))
     waited = ended if is_kafka_there else asked
     assert await asyncio.to_thread(waited.acquire, timeout=DEADLINE_S)

@@ -73,7 +73,7 @@ class SkipReason(ReasonCode):
     """Why an attempt was skipped. The SQL of releases and claims writes these codes."""
 
     OPTED_OUT = "opted_out", "scheduler, sender", "The person has unsubscribed."
-    CAMPAIGN_CANCELLED = "campaign_cancelled", "api, sender", "The campaign was cancelled."
+    CAMPAIGN_CANCELLED = "campaign_cancelled", "scheduler, sender", "The campaign was cancelled."
     TEMPLATE_PARAMETERS_INVALID = (
         "template_parameters_invalid",
         "scheduler",
@@ -84,7 +84,7 @@ class SkipReason(ReasonCode):
 class FailureReason(ReasonCode):
     """Why an attempt failed, where the reason is ours. All other failures carry the text of the Cloud API."""
 
-    ATTEMPTS_EXHAUSTED = "attempts_exhausted", "scheduler, api", "All 62 attempts are used."
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted", "scheduler", "All 62 attempts are used."
     INVALID_TEMPLATE_PARAMETERS = (
         "invalid_template_parameters",
         "sender",

@@ -8,7 +8,6 @@ transaction looks once more whether it made anybody due. Merging again what is k
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from operations.row_changes import Change, ShownRow, change_of, read_rows, read_
 from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX, Done, Tally
 from runtime.settings import Settings
+from runtime.waiting import pause
 from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId, RecipientId
@@ -268,6 +268,5 @@ class _Pace:
         if self._rate is not None:
             ahead_s = self._passed / self._rate - (time.monotonic() - self._started)
             if ahead_s > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), ahead_s)
+                await pause(self._stop, ahead_s)
         return not self._stop.is_set()

@@ -20,6 +20,7 @@ from runtime.logs import mask_text
 from runtime.process import Transient
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
+from runtime.waiting import pause
 from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.places import REMEDY, OffsetMismatch, Record, TopicIdentity, Watermarks
@@ -246,10 +247,7 @@ class Sink:
         delay_s = exponential(tries, base_s=0.1, cap_s=5.0)
         log.warning("trying again", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
         await self.close()
-        try:
-            await asyncio.wait_for(self._stop.wait(), delay_s)
-        except TimeoutError:
-            return
+        await pause(self._stop, delay_s)
 
 
 def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:

@@ -1,19 +1,24 @@
-"""Brings a database to the schema that this version expects: numbered files, each applied once, in its own transaction.
+"""Brings a database to the schema of this version: numbered files, each applied once, in its own transaction.
 
-Safe when several start at once (a session advisory lock). It never edits what was applied: a file whose text
-changed afterwards is refused. The schema is in `tables/migrations/`, and as a whole in `tables/sql/schema.sql`.
+Several processes may start at the same time: a session advisory lock lets one of them migrate and the others wait.
+Migrations are append-only. A change of the schema is a new file in `tables/migrations/`, and the same change in
+`tables/sql/schema.sql`, which shows the schema as a whole. An applied file that was edited or removed is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import psycopg
 
 from tables import locks
+
+FOLDER: Traversable = files("tables").joinpath("migrations")
 
 _FILE_NAME = re.compile(r"^(?P<version>\d{4})_[a-z0-9_]+\.sql$")
 
@@ -26,9 +31,15 @@ _CREATE_TABLE = """
     )
 """
 
+RECREATE = (
+    "If this is a development database from before the first release, recreate it: stop all processes, drop the"
+    " database, create it, and run `campaigns db migrate` (embedded Postgres: delete its folder, docs/operations.md)."
+)
+"""What to do about a database whose migrations were squashed: its data cannot be carried over."""
+
 
 class SchemaMismatch(Exception):
-    """The database was migrated by other files than these: changed ones, or those of a newer version."""
+    """The database was migrated by other files than these: edited ones, or those of a newer version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +52,14 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """What is remembered of an applied file."""
+        """SHA-256 of the text. The database stores it when the file is applied."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def migrations() -> list[Migration]:
-    """All files in order. Raises ValueError for a name that is none, or a number used twice."""
+def migrations(folder: Traversable = FOLDER) -> list[Migration]:
+    """All migrations, in order. Raises ValueError for a malformed file name, and for a number used twice."""
     found: dict[int, Migration] = {}
-    for path in files("tables").joinpath("migrations").iterdir():
+    for path in folder.iterdir():
         if not path.name.endswith(".sql"):
             continue
         match = _FILE_NAME.match(path.name)
@@ -59,35 +70,44 @@ def migrations() -> list[Migration]:
     return [found[version] for version in sorted(found)]
 
 
-def migrate(url: str) -> list[str]:
-    """Apply what is missing; the names of the files applied now.
+def migrate(url: str, folder: Traversable = FOLDER) -> list[str]:
+    """Apply the missing migrations; returns their names.
 
-    Raises SchemaMismatch where an applied file differs, and psycopg.Error where one fails (it is rolled back whole).
+    Raises SchemaMismatch where an applied file differs, and psycopg.Error where a file fails (it is rolled back as a
+    whole).
     """
     with psycopg.connect(url, autocommit=True, application_name="campaigns-migrate") as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [locks.MIGRATION])  # ends with the session
+        connection.execute("SELECT pg_advisory_lock(%s)", [locks.MIGRATION])  # It ends with the session.
         connection.execute("SET client_min_messages = warning")
         connection.execute(_CREATE_TABLE)
-        return [step.name for step in _missing(connection) if _apply(connection, step)]
+        missing = _missing(connection, migrations(folder))
+        for step in missing:
+            _apply(connection, step)
+        return [step.name for step in missing]
 
 
-def _missing(connection: psycopg.Connection) -> list[Migration]:
+def _missing(connection: psycopg.Connection, steps: Iterable[Migration]) -> list[Migration]:
     rows = connection.execute("SELECT version, name, checksum FROM schema_migrations").fetchall()
     applied = {version: (name, checksum) for version, name, checksum in rows}
-    ours = {step.version: step for step in migrations()}
+    ours = {step.version: step for step in steps}
     for version, (name, checksum) in sorted(applied.items()):
         if version not in ours:
-            raise SchemaMismatch(f"the database has migration {name}, which this version does not know: it is newer")
+            raise SchemaMismatch(
+                f"The database has migration {name}, which this version does not know: the database is newer than this"
+                " version. Nothing was changed. Install the version that migrated it, or a later one."
+            )
         if ours[version].checksum != checksum:
-            raise SchemaMismatch(f"migration {name} was changed after it had been applied")
+            raise SchemaMismatch(
+                f"Migration {name} was changed after it had been applied to this database. Nothing was changed."
+                f" Restore the file as it was released, and put the change in a new migration. {RECREATE}"
+            )
     return [step for step in ours.values() if step.version not in applied]
 
 
-def _apply(connection: psycopg.Connection, step: Migration) -> bool:
+def _apply(connection: psycopg.Connection, step: Migration) -> None:
     with connection.transaction():
         connection.execute(step.text.encode())
         connection.execute(
             "INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)",
             [step.version, step.name, step.checksum],
         )
-    return True

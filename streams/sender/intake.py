@@ -25,11 +25,11 @@ from streams.sender.claims import Claimed, Claims
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox, Publisher
 from streams.sender.sends import Sends
+from streams.sender.stage import STAGE
 from tables.ledger import ClaimResult, UnpublishedOutcome
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from topics.publisher import Outgoing
 
-STAGE = "sender"
 BACKLOG_S = 0.4
 """No more is claimed than permits can be given for within this: most posts then need no renewal, and a kill leaves
 little that was claimed and never posted."""

@@ -1,7 +1,17 @@
--- The whole schema: what all migrations together make. Facts are stored; status, retry_count, failure_reason and next_attempt_at are generated
--- from them, so that nothing can disagree with the facts. See docs/architecture.md for the meaning of each fact.
+-- The whole schema, in reading order: ids, campaigns, recipients, messages, subscriptions, installation, releases and
+-- ledger, counters, sink offsets, operations, API. Every object is defined before it is used.
+--
+-- This file is for readers and for tests. `campaigns db migrate` applies the files of tables/migrations/, and a test
+-- checks that both give the same catalog. It contains no data.
+--
+-- A recipient's row stores facts. status, retry_count, failure_reason and next_attempt_at are generated from the facts,
+-- so they cannot contradict them. docs/architecture.md explains each fact.
 
--- Time-ordered ids on PostgreSQL 15 to 18 (RFC 9562, version 7): 48 bits of Unix milliseconds, then randomness.
+-- ---------------------------------------------------------------------------------------------------------------- ids
+
+-- Every id is a version 7 UUID (RFC 9562): 48 bits of Unix milliseconds, then random bits. New rows therefore go to the
+-- end of an index, and the function works on PostgreSQL 15 to 18, of which only 18 has uuidv7().
+
 CREATE FUNCTION campaigns_uuid_v7() RETURNS uuid
 LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
     SELECT encode(
@@ -13,6 +23,9 @@ LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
 $$;
 
 -- ---------------------------------------------------------------------------------------------------------- campaigns
+
+-- A campaign is a template, a language, a sending number and its recipients. Its status changes by the table in
+-- domain/lifecycle.py; a pause always has a reason.
 
 CREATE TABLE marketing_campaigns (
     id               uuid PRIMARY KEY DEFAULT campaigns_uuid_v7(),
@@ -33,9 +46,21 @@ CREATE TABLE marketing_campaigns (
 );
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
 
+-- Sets updated_at, unless the statement has set it.
+CREATE FUNCTION touch_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at := clock_timestamp();
+    RETURN NEW;
+END $$;
+CREATE TRIGGER marketing_campaigns_touch BEFORE UPDATE ON marketing_campaigns FOR EACH ROW
+    WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();
+
 -- --------------------------------------------------------------------------------------------------------- recipients
 
--- The status table of domain/status.py, stated once more. A contract test holds both equal.
+-- One row per phone number and campaign: its facts, and the columns generated from them. The functions repeat the rules
+-- of domain/status.py and domain/facts.py in SQL; contract tests compare both on the same facts.
+
+-- The status. The first condition that holds decides.
 CREATE FUNCTION recipient_status(
     attempt smallint, accepted_attempts bigint, failed_attempts bigint, delivered_at timestamptz, read_at timestamptz,
     deferred_attempt smallint, expired_attempt smallint, unknown_attempt smallint, skipped_attempt smallint
@@ -53,7 +78,8 @@ CREATE FUNCTION recipient_status(
     END
 $$;
 
--- When a row may be released (again); NULL: never by itself. The same rule as domain/status.py:next_attempt_at.
+-- When a row may be released (again). NULL: the scheduler does not release it without a new fact.
+-- It takes fifteen columns and not the row, because a generated column may not refer to the whole row.
 CREATE FUNCTION recipient_next_attempt_at(
     status text, attempt smallint, scheduled_send_date timestamptz, created_at timestamptz,
     deferred_attempt smallint, deferred_until timestamptz, expired_attempt smallint, expired_until timestamptz,
@@ -87,7 +113,7 @@ CREATE TABLE campaign_recipients (
     max_retries         smallint NOT NULL DEFAULT 3 CHECK (max_retries BETWEEN 0 AND 60),
     created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- Facts. Merging (greatest, least, bitwise or) is the only way in.
+    -- Facts. They only grow: a merge takes the greatest, the least or the bitwise or.
     attempt             smallint NOT NULL DEFAULT 0 CHECK (attempt BETWEEN 0 AND 62),
     sent_at             timestamptz,
     delivered_at        timestamptz,
@@ -114,7 +140,7 @@ CREATE TABLE campaign_recipients (
     skip_reason         text COLLATE "C",
     retry_attempt       smallint,
     held_for_quality    boolean NOT NULL DEFAULT false,
-    -- Functions of the facts. Writing them fails: state a fact instead.
+    -- Generated from the facts. They cannot be written; write a fact instead.
     status              text NOT NULL GENERATED ALWAYS AS (recipient_status(
                             attempt, accepted_attempts, failed_attempts, delivered_at, read_at,
                             deferred_attempt, expired_attempt, unknown_attempt, skipped_attempt)) STORED,
@@ -138,24 +164,54 @@ CREATE TABLE campaign_recipients (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX campaign_recipients_page ON campaign_recipients (campaign_id, id);
--- The only index for what is due. It must not name status, or updates stop being HOT.
+-- The only index that finds due rows. It must not name status: a HOT update may change no indexed column, and every
+-- event changes the status.
 CREATE INDEX campaign_recipients_due ON campaign_recipients (campaign_id, next_attempt_at)
     WHERE next_attempt_at IS NOT NULL;
 
-CREATE FUNCTION touch_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.updated_at := clock_timestamp();
-    RETURN NEW;
-END $$;
 CREATE TRIGGER campaign_recipients_touch BEFORE UPDATE ON campaign_recipients FOR EACH ROW
     WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();
-CREATE TRIGGER marketing_campaigns_touch BEFORE UPDATE ON marketing_campaigns FOR EACH ROW
-    WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();
+
+-- The merge of two facts of one kind: the tuple comparisons of domain/facts.py. Each function returns true if the new
+-- fact (n) ranks above the known one (k), and the merge then keeps the new one. An earlier time ranks higher, so the two
+-- times are swapped in the comparison. Each is a single expression, so the planner inlines it.
+
+CREATE FUNCTION recipient_accepts(
+    n_attempt smallint, n_at timestamptz, n_wamid text, k_attempt smallint, k_at timestamptz, k_wamid text
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
+        OR (n_attempt, n_wamid IS NOT NULL, k_at, coalesce(n_wamid, '') COLLATE "C")
+         > (k_attempt, k_wamid IS NOT NULL, n_at, coalesce(k_wamid, '') COLLATE "C"))
+$$;
+
+CREATE FUNCTION recipient_fails(
+    n_attempt smallint, n_at timestamptz, n_code integer, n_text text, n_class text, n_backoff_s integer,
+    k_attempt smallint, k_at timestamptz, k_code integer, k_text text, k_class text, k_backoff_s integer
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
+        OR (n_attempt, n_code IS NOT NULL, k_at, coalesce(n_code, -1), n_text COLLATE "C", n_class COLLATE "C", n_backoff_s)
+         > (k_attempt, k_code IS NOT NULL, n_at, coalesce(k_code, -1), k_text COLLATE "C", k_class COLLATE "C", k_backoff_s))
+$$;
+
+CREATE FUNCTION recipient_waits(
+    n_attempt smallint, n_until timestamptz, k_attempt smallint, k_until timestamptz
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL OR (n_attempt, n_until) > (k_attempt, k_until))
+$$;
+
+CREATE FUNCTION recipient_skips(
+    n_attempt smallint, n_reason text, k_attempt smallint, k_reason text
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
+        OR (n_attempt, n_reason COLLATE "C") > (k_attempt, k_reason COLLATE "C"))
+$$;
 
 -- ----------------------------------------------------------------------------------------------------------- messages
 
--- Wamids of every attempt, and statuses parked for a wamid that nobody has claimed yet: one table, so that who learns
--- a wamid and who parks a status upsert the same row and see each other.
+-- One row per wamid: the attempt that it belongs to, its price, and the statuses that arrived before the wamid was known
+-- ("parked"). They share one table so that the writer of the wamid and the writer of an early status upsert the same
+-- row: whichever commits second sees the other's values.
+
 CREATE TABLE messages (
     wamid             text COLLATE "C" PRIMARY KEY,
     recipient_id      uuid,
@@ -181,7 +237,26 @@ CREATE TABLE messages (
 CREATE INDEX messages_recipient ON messages (recipient_id, attempt) WHERE recipient_id IS NOT NULL;
 CREATE INDEX messages_parked ON messages (first_seen_at) WHERE recipient_id IS NULL;
 
--- Statuses of other systems on our number: parked for a day, then only counted.
+-- The same comparison as recipient_fails, for parked failures.
+CREATE FUNCTION message_fails(n messages, k messages) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n.failed_at IS NOT NULL AND (k.failed_at IS NULL
+        OR (n.failure_code IS NOT NULL, k.failed_at, coalesce(n.failure_code, -1),
+            n.failure_text COLLATE "C", n.failure_class COLLATE "C", n.failure_backoff_s)
+         > (k.failure_code IS NOT NULL, n.failed_at, coalesce(k.failure_code, -1),
+            k.failure_text COLLATE "C", k.failure_class COLLATE "C", k.failure_backoff_s))
+$$;
+
+-- The earliest price of a message is kept. Equal times are ordered by type, then by category.
+CREATE FUNCTION message_is_priced(n messages, k messages) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT n.pricing_at IS NOT NULL AND (k.pricing_at IS NULL
+        OR (n.pricing_at, n.pricing_type COLLATE "C", n.pricing_category COLLATE "C")
+         < (k.pricing_at, k.pricing_type COLLATE "C", k.pricing_category COLLATE "C"))
+$$;
+
+-- Statuses for wamids that stayed unknown for a day: they belong to another system on our number. Only their count is
+-- kept.
 CREATE TABLE foreign_statuses (
     day             date NOT NULL,
     phone_number_id text NOT NULL,
@@ -189,7 +264,8 @@ CREATE TABLE foreign_statuses (
     PRIMARY KEY (day, phone_number_id)
 );
 
--- A second wamid for one attempt proves a double send. Kept for ever and alarmed.
+-- Attempts with more than one wamid: each second wamid proves a double send. The rows are never deleted, and they raise
+-- an alarm.
 CREATE TABLE double_sends (
     recipient_id uuid NOT NULL,
     attempt      smallint NOT NULL,
@@ -198,9 +274,76 @@ CREATE TABLE double_sends (
     PRIMARY KEY (recipient_id, attempt, wamid)
 );
 
--- ------------------------------------------------------------------------------------------------- releases and ledger
+-- ---------------------------------------------------------------------------------------------- subscriptions, outbox
 
--- Released and neither claimed nor refused yet. Small: the scheduler caps it; a claim or refusal deletes the row.
+-- Opt-outs and opt-ins by person, valid for every campaign. A claim is refused while any source has unsubscribed the
+-- person.
+
+CREATE TABLE subscriptions (
+    person      text NOT NULL,
+    source      text NOT NULL CHECK (source IN ('keyword', 'platform', 'operator')),
+    subscribed  boolean NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (person, source)
+);
+
+-- Changes to publish to `subscription.events`: one row per change, written in the transaction of the change.
+CREATE TABLE subscription_outbox (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    person       text NOT NULL,
+    source       text NOT NULL,
+    subscribed   boolean NOT NULL,
+    occurred_at  timestamptz NOT NULL,
+    published_at timestamptz
+);
+CREATE INDEX subscription_outbox_unpublished ON subscription_outbox (id) WHERE published_at IS NULL;
+
+-- ------------------------------------------------------------------------------------------------------- installation
+
+-- The server and the timeline that this data belongs to. After a restore or a failover the rows may be older than the
+-- sends, and sending from them would send again. So while server or timeline differ from this row, nothing is released
+-- or claimed, until `campaigns recover` has applied what the topics know and has written the new identity.
+
+CREATE TABLE installation (
+    is_only           boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    system_identifier bigint NOT NULL,
+    timeline          text NOT NULL,
+    epoch             integer NOT NULL DEFAULT 1,
+    recovered_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The timeline of the WAL that is being written. The control file shows a new timeline only after the next checkpoint.
+CREATE FUNCTION current_timeline() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT substring(pg_walfile_name(pg_current_wal_lsn()) FOR 8)
+$$;
+
+CREATE FUNCTION installation_is_known() RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM installation AS i
+        WHERE i.system_identifier = (SELECT c.system_identifier FROM pg_control_system() AS c)
+          AND i.timeline = current_timeline())
+$$;
+
+-- ------------------------------------------------------------------------------------------------ releases and ledger
+
+-- The scheduler releases an attempt (releases), a sender claims it, posts it and settles it (send_ledger). The functions
+-- below write every claim and every outcome, except `unknown`: the sweep writes it (sql/ledger.sql, declare_unknown).
+--
+-- The rule: WhatsApp's API has no idempotency key, so a second POST is a second message. A sender posts an attempt only
+-- while it holds the claim: the ledger row with its token, committed before the POST. The primary key (recipient_id,
+-- attempt) admits one row, so among all senders that hold a copy of the job exactly one gets the claim. A claim without
+-- an outcome may have been posted. When its lease ends it becomes `unknown`, and an unknown attempt is never retried
+-- automatically.
+--
+-- Claim, renewal and settlement are each ONE call in autocommit, so a frozen client holds no lock and leaves no
+-- transaction open. Each is a VOLATILE PL/pgSQL function that first locks its rows and then decides: in such a function
+-- every statement has a snapshot of its own, so the decision sees what was committed during the wait for the locks. A
+-- single SQL statement would decide on the snapshot from before the wait, and could claim for a campaign that was paused
+-- meanwhile. Campaign rows are never locked: sixteen claimers would delay a pause.
+
+-- Attempts that were released and are not yet claimed or refused. The table stays small: the scheduler caps it, and a
+-- claim or a refusal deletes the row.
 CREATE TABLE releases (
     recipient_id      uuid NOT NULL,
     attempt           smallint NOT NULL CHECK (attempt BETWEEN 1 AND 62),
@@ -216,9 +359,10 @@ CREATE TABLE releases (
     PRIMARY KEY (recipient_id, attempt)
 );
 CREATE INDEX releases_campaign ON releases (campaign_id);
-COMMENT ON COLUMN releases.job_offset IS 'Where the job was last published; published again once the sender''s group is past it';
+COMMENT ON COLUMN releases.job_offset IS
+    'Where the job was last published; it is published again once the sender''s group is past it';
 
--- One row per claimed or refused attempt: the claim, the answer, and the outbox of the event that tells it.
+-- One row per claimed or refused attempt: the claim, the outcome, and the event to publish (an outbox).
 CREATE TABLE send_ledger (
     recipient_id    uuid NOT NULL,
     attempt         smallint NOT NULL CHECK (attempt BETWEEN 1 AND 62),
@@ -240,9 +384,9 @@ CREATE TABLE send_ledger (
 ) WITH (fillfactor = 80);
 CREATE INDEX send_ledger_open ON send_ledger (lease_until) WHERE outcome IS NULL;
 CREATE INDEX send_ledger_unpublished ON send_ledger (outcome_at) WHERE outcome IS NOT NULL AND published_at IS NULL;
-COMMENT ON COLUMN send_ledger.event IS 'The RecipientEvent as JSON, byte for byte what is published';
+COMMENT ON COLUMN send_ledger.event IS 'The RecipientEvent as JSON, published byte for byte';
 
--- What a campaign has released on a day of its own time zone; a ledger row settled as not sent gives back.
+-- How many attempts a campaign has released on a day of its own time zone. An attempt that was not posted is given back.
 CREATE TABLE campaign_days (
     campaign_id uuid NOT NULL REFERENCES marketing_campaigns (id),
     day         date NOT NULL,
@@ -250,161 +394,14 @@ CREATE TABLE campaign_days (
     PRIMARY KEY (campaign_id, day)
 );
 
--- The rate of a number: a token bucket of at most one second.
+-- The rate limit of a number: a token bucket that holds at most one second of sends.
 CREATE TABLE number_rates (
     phone_number_id text PRIMARY KEY,
     tokens          double precision NOT NULL DEFAULT 0,
     refilled_at     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- ------------------------------------------------------------------------------------------------------ subscriptions
-
-CREATE TABLE subscriptions (
-    person      text NOT NULL,
-    source      text NOT NULL CHECK (source IN ('keyword', 'platform', 'operator')),
-    subscribed  boolean NOT NULL,
-    occurred_at timestamptz NOT NULL,
-    updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (person, source)
-);
-
--- ----------------------------------------------------------------------------------------------------------- counters
-
--- Append-only changes, written by triggers in the transaction that changes the rows, whoever writes them.
-CREATE TABLE campaign_counter_deltas (
-    campaign_id uuid NOT NULL,
-    dimension   text NOT NULL,
-    key         text NOT NULL,
-    n           bigint NOT NULL
-);
-CREATE INDEX campaign_counter_deltas_campaign ON campaign_counter_deltas (campaign_id);
-
-CREATE TABLE campaign_counters (
-    campaign_id uuid NOT NULL,
-    dimension   text NOT NULL,
-    key         text NOT NULL,
-    n           bigint NOT NULL,
-    PRIMARY KEY (campaign_id, dimension, key)
-);
-
-CREATE TABLE campaign_stats (
-    campaign_id       uuid PRIMARY KEY,
-    version           bigint NOT NULL DEFAULT 0,
-    published_version bigint NOT NULL DEFAULT 0,
-    campaign_status   text,
-    folded_at         timestamptz,
-    published_at      timestamptz
-);
-
-COMMENT ON COLUMN campaign_stats.campaign_status IS 'The status that this version tells; another one makes a new version';
-
--- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<code>, skip/<reason>.
--- A row that was written by hand may lack code, text or reason: 'unknown' counts it, or its writer would be refused.
--- The three trigger functions differ in their source rows only, so they are made from one text.
-DO $do$
-DECLARE
-    source record;
-BEGIN
-    FOR source IN
-        SELECT * FROM (VALUES
-            ('insert', 'SELECT 1 AS sign, * FROM new_rows'),
-            ('update', 'SELECT 1 AS sign, * FROM new_rows UNION ALL SELECT -1, * FROM old_rows'),
-            ('delete', 'SELECT -1 AS sign, * FROM old_rows')) AS s (verb, rows)
-    LOOP
-        EXECUTE format($create$
-            CREATE FUNCTION count_recipients_%1$s() RETURNS trigger LANGUAGE plpgsql AS $body$
-            BEGIN
-                INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n)
-                WITH changed AS (%2$s)
-                SELECT campaign_id, dimension, key, n
-                FROM (
-                    SELECT campaign_id,
-                           sum(sign) AS total,
-                           sum(sign) FILTER (WHERE sent_at IS NOT NULL) AS sent,
-                           sum(sign) FILTER (WHERE delivered_at IS NOT NULL) AS delivered,
-                           sum(sign) FILTER (WHERE read_at IS NOT NULL) AS read,
-                           sum(sign) FILTER (WHERE replied_at IS NOT NULL) AS replied,
-                           sum(sign) FILTER (WHERE status IN ('failed', 'unknown') AND next_attempt_at IS NOT NULL)
-                               AS retrying
-                    FROM changed GROUP BY campaign_id) AS sums
-                CROSS JOIN LATERAL (VALUES
-                    ('funnel', 'total', total), ('funnel', 'sent', sent), ('funnel', 'delivered', delivered),
-                    ('funnel', 'read', read), ('funnel', 'replied', replied), ('funnel', 'retrying', retrying)
-                ) AS keyed (dimension, key, n)
-                WHERE n <> 0
-                UNION ALL
-                SELECT campaign_id, 'status', status, sum(sign) FROM changed
-                GROUP BY campaign_id, status HAVING sum(sign) <> 0
-                UNION ALL
-                SELECT campaign_id, 'failure', coalesce(failure_code::text, failure_text, 'unknown'), sum(sign)
-                FROM changed WHERE status = 'failed' GROUP BY 1, 3 HAVING sum(sign) <> 0
-                UNION ALL
-                SELECT campaign_id, 'skip', coalesce(skip_reason, 'unknown'), sum(sign) FROM changed
-                WHERE status = 'skipped' GROUP BY 1, 3 HAVING sum(sign) <> 0;
-                RETURN NULL;
-            END $body$ $create$, source.verb, source.rows);
-    END LOOP;
-END $do$;
-
-CREATE TRIGGER campaign_recipients_count_insert AFTER INSERT ON campaign_recipients
-    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_recipients_insert();
-CREATE TRIGGER campaign_recipients_count_update AFTER UPDATE ON campaign_recipients
-    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_recipients_update();
-CREATE TRIGGER campaign_recipients_count_delete AFTER DELETE ON campaign_recipients
-    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_recipients_delete();
-
-CREATE FUNCTION refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'TRUNCATE of % would make the counters wrong', TG_TABLE_NAME
-        USING HINT = 'Use DELETE: it is counted.', ERRCODE = 'feature_not_supported';
-END $$;
-CREATE TRIGGER campaign_recipients_no_truncate BEFORE TRUNCATE ON campaign_recipients
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
-
--- ------------------------------------------------------------------------------------------------------- sink offsets
-
-CREATE TABLE sink_offsets (
-    topic           text NOT NULL,
-    topic_partition integer NOT NULL,
-    cluster_id      text NOT NULL,
-    topic_id        text NOT NULL,
-    next_offset     bigint NOT NULL CHECK (next_offset >= 0),
-    updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    accepted_at     timestamptz,
-    PRIMARY KEY (topic, topic_partition)
-);
-COMMENT ON COLUMN sink_offsets.accepted_at IS 'When an operator accepted another topic in place of the one before; NULL: never';
-
--- Compare and set; raises, so that a pipelined commit cannot pass where another sink was faster.
-CREATE FUNCTION advance_sink_offset(
-    in_topic text, in_partition integer, in_cluster_id text, in_topic_id text, expected bigint, next bigint
-) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE sink_offsets SET next_offset = next, updated_at = clock_timestamp()
-    WHERE topic = in_topic AND topic_partition = in_partition
-      AND cluster_id = in_cluster_id AND topic_id = in_topic_id AND next_offset = expected;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'offset of %/% is not % any more', in_topic, in_partition, expected
-            USING ERRCODE = 'CS001';
-    END IF;
-END $$;
-
--- ---------------------------------------------------------------------------------------------------------------- api
-
-CREATE TABLE idempotency_keys (
-    key             text PRIMARY KEY,
-    request_hash    bytea NOT NULL,
-    response_status integer,
-    response_body   jsonb,
-    created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-
--- The claim, its renewal and its settlement. Each is ONE call in autocommit, so that no client, however frozen, holds a
--- lock or leaves a transaction open; and each is a volatile PL/pgSQL function, so that what it decides is read with a
--- snapshot taken AFTER it has waited for its locks: a single plain statement would go on with the old one, and claim for
--- a campaign that was paused meanwhile. Campaign rows are never locked: sixteen claimers would hold a pause off.
-
--- The event of an attempt that was not sent, or may not have been, as the JSON that is published byte for byte.
+-- The event of an attempt that was not posted, or may not have been. It is published byte for byte.
 CREATE FUNCTION ledger_event(
     kind text, in_campaign uuid, in_recipient uuid, in_attempt smallint, in_producer text, reason text DEFAULT NULL
 ) RETURNS text LANGUAGE sql VOLATILE AS $$
@@ -415,34 +412,12 @@ CREATE FUNCTION ledger_event(
         'not_before', CASE WHEN kind IN ('deferred', 'expired') THEN clock_timestamp() END))::text
 $$;
 
--- Which server, and which history of it, this data belongs to. Data that was restored, or a standby that took over, may know
--- less than was done: who was sent to since then would be sent to again. So nothing is released or claimed until
--- `campaigns recover` has brought back what the topics know, and has written the new history here.
-
-CREATE TABLE installation (
-    is_only           boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    system_identifier bigint NOT NULL,
-    timeline          text NOT NULL,
-    epoch             integer NOT NULL DEFAULT 1,
-    recovered_at      timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-
--- Of the WAL that is written now: the control file tells a new timeline only after the next checkpoint.
-CREATE FUNCTION current_timeline() RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT substring(pg_walfile_name(pg_current_wal_lsn()) FOR 8)
-$$;
-
-CREATE FUNCTION installation_is_known() RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM installation AS i
-        WHERE i.system_identifier = (SELECT c.system_identifier FROM pg_control_system() AS c)
-          AND i.timeline = current_timeline())
-$$;
-
-INSERT INTO installation (system_identifier, timeline)
-SELECT system_identifier, current_timeline() FROM pg_control_system();
-
--- Why this attempt must not be posted now; NULL: it may. The one place for these conditions.
+-- The one place that decides whether an attempt may be posted now. NULL permits it; a text is the reason against it.
+-- Claim and renewal both call it, so a pause, a cancellation or an opt-out holds from the next claim or renewal on.
+-- The order matters. A database that does not know its history refuses nothing for good ('paused' is not written to the
+-- ledger). Then an attempt that is not the row's newest, or already has an outcome, is 'stale': its job is an old copy.
+-- Only a current attempt can expire or be refused for its campaign or its person. A missing recipient is 'stale' too,
+-- which is why the joins are outer joins.
 CREATE FUNCTION claim_refusal(in_recipient uuid, in_attempt smallint, in_send_before timestamptz)
 RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT CASE
@@ -459,7 +434,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
     LEFT JOIN marketing_campaigns AS c ON c.id = r.campaign_id
 $$;
 
--- The daily budget of attempts that were surely not sent, each given back once by its caller.
+-- Gives back the daily budget of attempts that were certainly not posted. Its callers do so once per attempt.
 CREATE FUNCTION give_budget_back(campaigns uuid[], days date[]) RETURNS void LANGUAGE sql VOLATILE AS $$
     WITH returned AS (
         SELECT u.campaign_id, u.day, count(*) AS n
@@ -473,11 +448,18 @@ CREATE FUNCTION give_budget_back(campaigns uuid[], days date[]) RETURNS void LAN
     FROM locked WHERE d.campaign_id = locked.campaign_id AND d.day = locked.day
 $$;
 
--- Claims or refuses attempts. Verdicts: claimed; expired, skipped (refused for good, with the event, settled in the
--- ledger); paused (nothing written); stale (not the newest attempt, or answered meanwhile: nothing to do); held (claimed
--- or refused before, by somebody else). A second call with the same token finds what the first one did, so a claim whose
--- answer was lost is read back by repeating it, also where the sweep has declared it unknown meanwhile: its owner posted
--- nothing, sees that the lease is over, and says so.
+-- Claims or refuses attempts. The verdicts:
+--   claimed           the caller may post
+--   expired, skipped  refused for good: the outcome and its event are in the ledger, and the budget is given back
+--   paused            not now; nothing is written, and the job may come again
+--   stale             not the newest attempt, or it has an outcome: nothing to do
+--   held              another token has claimed or refused it
+-- The rule it guards: one attempt is claimed or refused once, by one token. Locking the recipients' rows first, in id
+-- order, makes concurrent claims of one recipient take turns and prevents deadlocks. ON CONFLICT DO NOTHING is the last
+-- guard: the loser of a race gets no row.
+-- A repeated call with the same token returns the result of the first, so a sender reads back a claim whose answer was
+-- lost. That also holds after the sweep has declared the attempt unknown: the owner has not posted, finds its lease
+-- over, and settles the attempt as not sent.
 CREATE FUNCTION claim_attempts(
     in_token uuid, recipients uuid[], attempts smallint[], deadlines timestamptz[], lease_s double precision,
     in_producer text
@@ -540,8 +522,8 @@ BEGIN
     WHERE d.token IS NOT NULL OR i.recipient_id IS NOT NULL OR d.verdict NOT IN ('claimed', 'expired', 'skipped');
 END $$;
 
--- Renews claims by the same conditions, or settles them as surely not sent. Verdicts: renewed; deferred, expired, skipped
--- (settled, with the event). A claim that is not ours any more, or has its outcome, is not returned at all.
+-- Renews claims under the same conditions, or settles them as certainly not sent. The verdicts: renewed; deferred,
+-- expired, skipped (settled, with the event). A claim that has another token or an outcome is not returned.
 CREATE FUNCTION renew_claims(
     recipients uuid[], attempts smallint[], tokens uuid[], lease_s double precision, in_producer text
 ) RETURNS TABLE (recipient_id uuid, attempt smallint, verdict text, event text)
@@ -584,8 +566,9 @@ BEGIN
     FROM changed AS c LEFT JOIN given ON true;
 END $$;
 
--- Writes answers. Only the owner of the token may, and only over no outcome, or over an `unknown` that the sweep declared
--- while the owner was frozen: the answer is the better knowledge, and is published after it. Returns what was written.
+-- Writes outcomes, and returns the attempts written. Only the owner of the token may write, and only where there is no
+-- outcome yet, or an `unknown` that the sweep declared while the owner was frozen: the owner's answer is more exact, and
+-- its event is published after the first.
 CREATE FUNCTION settle_attempts(
     recipients uuid[], attempts smallint[], tokens uuid[], outcomes text[], wamids text[], events text[]
 ) RETURNS TABLE (recipient_id uuid, attempt smallint)
@@ -611,60 +594,141 @@ BEGIN
     SELECT c.recipient_id, c.attempt FROM changed AS c LEFT JOIN given ON true;
 END $$;
 
--- Which of two facts of one kind is shown: the tuple comparisons of domain/facts.py. Each answers whether the new one (n) ranks
--- above the known one (k). "Earlier first" is why the two times stand crosswise. Inlined by the planner: one expression each.
+-- ----------------------------------------------------------------------------------------------------------- counters
 
-CREATE FUNCTION recipient_accepts(
-    n_attempt smallint, n_at timestamptz, n_wamid text, k_attempt smallint, k_at timestamptz, k_wamid text
-) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
-        OR (n_attempt, n_wamid IS NOT NULL, k_at, coalesce(n_wamid, '') COLLATE "C")
-         > (k_attempt, k_wamid IS NOT NULL, n_at, coalesce(k_wamid, '') COLLATE "C"))
-$$;
+-- Triggers on campaign_recipients append each change of a counter in the transaction that changes the rows, so counters
+-- are exact for every writer. The stats publisher folds these deltas into campaign_counters and raises the version in
+-- campaign_stats.
 
-CREATE FUNCTION recipient_fails(
-    n_attempt smallint, n_at timestamptz, n_code integer, n_text text, n_class text, n_backoff_s integer,
-    k_attempt smallint, k_at timestamptz, k_code integer, k_text text, k_class text, k_backoff_s integer
-) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
-        OR (n_attempt, n_code IS NOT NULL, k_at, coalesce(n_code, -1), n_text COLLATE "C", n_class COLLATE "C", n_backoff_s)
-         > (k_attempt, k_code IS NOT NULL, n_at, coalesce(k_code, -1), k_text COLLATE "C", k_class COLLATE "C", k_backoff_s))
-$$;
+CREATE TABLE campaign_counter_deltas (
+    campaign_id uuid NOT NULL,
+    dimension   text NOT NULL,
+    key         text NOT NULL,
+    n           bigint NOT NULL
+);
+CREATE INDEX campaign_counter_deltas_campaign ON campaign_counter_deltas (campaign_id);
 
-CREATE FUNCTION recipient_waits(
-    n_attempt smallint, n_until timestamptz, k_attempt smallint, k_until timestamptz
-) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL OR (n_attempt, n_until) > (k_attempt, k_until))
-$$;
+CREATE TABLE campaign_counters (
+    campaign_id uuid NOT NULL,
+    dimension   text NOT NULL,
+    key         text NOT NULL,
+    n           bigint NOT NULL,
+    PRIMARY KEY (campaign_id, dimension, key)
+);
 
-CREATE FUNCTION recipient_skips(
-    n_attempt smallint, n_reason text, k_attempt smallint, k_reason text
-) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT n_attempt IS NOT NULL AND (k_attempt IS NULL
-        OR (n_attempt, n_reason COLLATE "C") > (k_attempt, k_reason COLLATE "C"))
-$$;
+CREATE TABLE campaign_stats (
+    campaign_id       uuid PRIMARY KEY,
+    version           bigint NOT NULL DEFAULT 0,
+    published_version bigint NOT NULL DEFAULT 0,
+    campaign_status   text,
+    folded_at         timestamptz,
+    published_at      timestamptz
+);
+COMMENT ON COLUMN campaign_stats.campaign_status IS
+    'The campaign''s status in this version; a new status makes a new version';
 
--- The same for what is parked in messages.
-CREATE FUNCTION message_fails(n messages, k messages) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT n.failed_at IS NOT NULL AND (k.failed_at IS NULL
-        OR (n.failure_code IS NOT NULL, k.failed_at, coalesce(n.failure_code, -1),
-            n.failure_text COLLATE "C", n.failure_class COLLATE "C", n.failure_backoff_s)
-         > (k.failure_code IS NOT NULL, n.failed_at, coalesce(k.failure_code, -1),
-            k.failure_text COLLATE "C", k.failure_class COLLATE "C", k.failure_backoff_s))
-$$;
+-- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<code>, skip/<reason>.
+-- A row that was written by hand may have no code, text or reason. It is counted as 'unknown', because NULL would fail.
+-- The three trigger functions differ only in their source rows, so one text creates them.
+DO $do$
+DECLARE
+    source record;
+BEGIN
+    FOR source IN
+        SELECT * FROM (VALUES
+            ('insert', 'SELECT 1 AS sign, * FROM new_rows'),
+            ('update', 'SELECT 1 AS sign, * FROM new_rows UNION ALL SELECT -1, * FROM old_rows'),
+            ('delete', 'SELECT -1 AS sign, * FROM old_rows')) AS s (verb, rows)
+    LOOP
+        EXECUTE format($create$
+            CREATE FUNCTION count_recipients_%1$s() RETURNS trigger LANGUAGE plpgsql AS $body$
+            BEGIN
+                INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n)
+                WITH changed AS (%2$s)
+                SELECT campaign_id, dimension, key, n
+                FROM (
+                    SELECT campaign_id,
+                           sum(sign) AS total,
+                           sum(sign) FILTER (WHERE sent_at IS NOT NULL) AS sent,
+                           sum(sign) FILTER (WHERE delivered_at IS NOT NULL) AS delivered,
+                           sum(sign) FILTER (WHERE read_at IS NOT NULL) AS read,
+                           sum(sign) FILTER (WHERE replied_at IS NOT NULL) AS replied,
+                           sum(sign) FILTER (WHERE status IN ('failed', 'unknown') AND next_attempt_at IS NOT NULL)
+                               AS retrying
+                    FROM changed GROUP BY campaign_id) AS sums
+                CROSS JOIN LATERAL (VALUES
+                    ('funnel', 'total', total), ('funnel', 'sent', sent), ('funnel', 'delivered', delivered),
+                    ('funnel', 'read', read), ('funnel', 'replied', replied), ('funnel', 'retrying', retrying)
+                ) AS keyed (dimension, key, n)
+                WHERE n <> 0
+                UNION ALL
+                SELECT campaign_id, 'status', status, sum(sign) FROM changed
+                GROUP BY campaign_id, status HAVING sum(sign) <> 0
+                UNION ALL
+                SELECT campaign_id, 'failure', coalesce(failure_code::text, failure_text, 'unknown'), sum(sign)
+                FROM changed WHERE status = 'failed' GROUP BY 1, 3 HAVING sum(sign) <> 0
+                UNION ALL
+                SELECT campaign_id, 'skip', coalesce(skip_reason, 'unknown'), sum(sign) FROM changed
+                WHERE status = 'skipped' GROUP BY 1, 3 HAVING sum(sign) <> 0;
+                RETURN NULL;
+            END $body$ $create$, source.verb, source.rows);
+    END LOOP;
+END $do$;
 
--- The first known price of a message is kept: the earliest, ties by type and category.
-CREATE FUNCTION message_is_priced(n messages, k messages) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT n.pricing_at IS NOT NULL AND (k.pricing_at IS NULL
-        OR (n.pricing_at, n.pricing_type COLLATE "C", n.pricing_category COLLATE "C")
-         < (k.pricing_at, k.pricing_type COLLATE "C", k.pricing_category COLLATE "C"))
-$$;
+CREATE TRIGGER campaign_recipients_count_insert AFTER INSERT ON campaign_recipients
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_recipients_insert();
+CREATE TRIGGER campaign_recipients_count_update AFTER UPDATE ON campaign_recipients
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_recipients_update();
+CREATE TRIGGER campaign_recipients_count_delete AFTER DELETE ON campaign_recipients
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_recipients_delete();
 
--- ------------------------------------------------------------------------------------------------------------- repair
+-- A trigger on TRUNCATE gets no rows, so the counters could not follow. TRUNCATE is refused.
+CREATE FUNCTION refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'TRUNCATE of % would make the counters wrong', TG_TABLE_NAME
+        USING HINT = 'Use DELETE: it is counted.', ERRCODE = 'feature_not_supported';
+END $$;
+CREATE TRIGGER campaign_recipients_no_truncate BEFORE TRUNCATE ON campaign_recipients
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
--- How far a replay has come, so that it can go on after any end. A replay writes no live topic and no sink offset.
+-- ------------------------------------------------------------------------------------------------------- sink offsets
+
+-- The next offset that the sink applies, per partition of `recipient.events`. It moves in the transaction that writes the
+-- rows, so a record is applied and counted as applied together or not at all (tables/offsets.py).
+
+CREATE TABLE sink_offsets (
+    topic           text NOT NULL,
+    topic_partition integer NOT NULL,
+    cluster_id      text NOT NULL,
+    topic_id        text NOT NULL,
+    next_offset     bigint NOT NULL CHECK (next_offset >= 0),
+    updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    accepted_at     timestamptz,
+    PRIMARY KEY (topic, topic_partition)
+);
+COMMENT ON COLUMN sink_offsets.accepted_at IS 'When an operator accepted a recreated topic; NULL: never';
+
+-- Compare-and-set of one offset. It raises an error instead of returning false, so the COMMIT that follows in the same
+-- pipeline fails too when another sink has already advanced the offset.
+CREATE FUNCTION advance_sink_offset(
+    in_topic text, in_partition integer, in_cluster_id text, in_topic_id text, expected bigint, next bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE sink_offsets SET next_offset = next, updated_at = clock_timestamp()
+    WHERE topic = in_topic AND topic_partition = in_partition
+      AND cluster_id = in_cluster_id AND topic_id = in_topic_id AND next_offset = expected;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'offset of %/% is not % any more', in_topic, in_partition, expected
+            USING ERRCODE = 'CS001';
+    END IF;
+END $$;
+
+-- --------------------------------------------------------------------------------------------------------- operations
+
+-- The progress of replays, and the dead letters that an operator has redriven or dropped. The operators' commands write
+-- these tables; the pipeline does not.
+
+-- Progress of a replay, so that it can resume after an interruption. A replay writes no live topic and no sink offset.
 CREATE TABLE replay_runs (
     id            uuid PRIMARY KEY,
     topic         text NOT NULL,
@@ -688,7 +752,8 @@ CREATE TABLE replay_positions (
     PRIMARY KEY (run_id, topic_partition)
 );
 
--- Dead letters that an operator has dealt with. A topic made anew has another id, so its offsets are not mistaken for these.
+-- The key contains the topic's id: a recreated topic starts again at offset 0, and its records are not confused with
+-- these.
 CREATE TABLE dead_letter_acts (
     topic_id        text NOT NULL,
     topic_partition integer NOT NULL,
@@ -699,16 +764,15 @@ CREATE TABLE dead_letter_acts (
     PRIMARY KEY (topic_id, topic_partition, topic_offset)
 );
 
--- What `subscription.events` is to be told: a row for each statement that took hold, written in its transaction.
-CREATE TABLE subscription_outbox (
-    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    person       text NOT NULL,
-    source       text NOT NULL,
-    subscribed   boolean NOT NULL,
-    occurred_at  timestamptz NOT NULL,
-    published_at timestamptz
+-- ---------------------------------------------------------------------------------------------------------------- API
+
+-- Responses to requests that had an Idempotency-Key. Each is stored in the transaction of its request, so a repeated
+-- request gets the same response and changes nothing.
+
+CREATE TABLE idempotency_keys (
+    key             text PRIMARY KEY,
+    request_hash    bytea NOT NULL,
+    response_status integer,
+    response_body   jsonb,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX subscription_outbox_unpublished ON subscription_outbox (id) WHERE published_at IS NULL;
--- What was said before there was an outbox is told as well.
-INSERT INTO subscription_outbox (person, source, subscribed, occurred_at)
-SELECT person, source, subscribed, occurred_at FROM subscriptions ORDER BY occurred_at;

@@ -19,6 +19,7 @@ from api.problems import Problem
 from api.services import Services, UseCampaignId, UseServices
 from domain.phone_numbers import InvalidPhoneNumber, normalise
 from domain.status import Status
+from schemas.reasons import RecipientRefusal
 from tables import campaigns
 from tables.campaigns import NewRecipient
 from tables.database import Connection
@@ -45,7 +46,7 @@ async def add_recipients(campaign_id: UseCampaignId, body: RecipientsIn, once: U
         now = await read_clock(connection)
         added = await campaigns.add_recipients(connection, campaign_id, list(people.values()), now)
         known = [
-            InvalidRecipient(index=index, value=person.phone_number, reason="already_in_campaign")
+            InvalidRecipient(index=index, value=person.phone_number, reason=RecipientRefusal.ALREADY_IN_CAMPAIGN.value)
             for index, person in people.items()
             if person.phone_number not in added
         ]
@@ -68,7 +69,8 @@ def _judge(given: Sequence[Any]) -> tuple[dict[int, NewRecipient], list[InvalidR
             refused.append(InvalidRecipient(index=index, value=_said(item), reason=invalid.reason))
             continue
         if person.phone_number in seen:
-            repeated.append(InvalidRecipient(index=index, value=person.phone_number, reason="repeated_in_request"))
+            reason = RecipientRefusal.REPEATED_IN_REQUEST.value
+            repeated.append(InvalidRecipient(index=index, value=person.phone_number, reason=reason))
             continue
         seen.add(person.phone_number)
         people[index] = person
@@ -79,10 +81,10 @@ def _person(item: Any) -> NewRecipient:
     if not isinstance(item, dict):
         return NewRecipient(normalise(item))
     if not item.keys() <= {"phone_number", "template_parameters"}:
-        raise InvalidPhoneNumber("unknown_field")
+        raise InvalidPhoneNumber(RecipientRefusal.UNKNOWN_FIELD.value)
     parameters = item.get("template_parameters")
     if parameters is not None and not _are_parameters(parameters):
-        raise InvalidPhoneNumber("template_parameters_invalid")
+        raise InvalidPhoneNumber(RecipientRefusal.TEMPLATE_PARAMETERS_INVALID.value)
     return NewRecipient(normalise(item.get("phone_number")), parameters)
 
 

@@ -13,6 +13,7 @@ from schemas.callback import Callback, NotOurs, decode
 from schemas.codec import PRODUCER
 from schemas.events import EventKind, Failure, Origin, Pricing, RecipientEvent
 from schemas.model import Wamid
+from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.webhook_statuses import StatusError, StatusItem
 
 from domain.error_codes import failure
@@ -56,24 +57,20 @@ class RefusedStatus:
     reason: str
 
 
-IGNORED_REASONS = ("unknown_status", "foreign_number")
-REFUSED_REASONS = ("timestamp_in_future", "timestamp_too_old")
-
-
 def decide(
     item: StatusItem, received_at: datetime, ours: Ownership, origin: Origin
 ) -> RecipientEvent | IgnoredStatus | RefusedStatus:
     """The decision for one status."""
     kind = KIND_BY_WORD.get(item.status)
     if kind is None:
-        return IgnoredStatus("unknown_status")
+        return IgnoredStatus(ItemOutcome.UNKNOWN_STATUS.value)
     found = decode(ours.callback_secret, ours.deployment, item.callback_data or "")
     if isinstance(found, NotOurs) and ours.phone_number_id and item.phone_number_id not in (None, ours.phone_number_id):
-        return IgnoredStatus("foreign_number")
+        return IgnoredStatus(ItemOutcome.FOREIGN_NUMBER.value)
     if item.occurred_at > received_at + AHEAD_MAX:
-        return RefusedStatus("timestamp_in_future")
+        return RefusedStatus(DeadLetterReason.TIMESTAMP_IN_FUTURE.value)
     if item.occurred_at < EARLIEST:
-        return RefusedStatus("timestamp_too_old")
+        return RefusedStatus(DeadLetterReason.TIMESTAMP_TOO_OLD.value)
     callback = found if isinstance(found, Callback) else None
     attempt = callback.attempt if callback else None
     return RecipientEvent(

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
+from schemas.reasons import DeadLetterReason
 
 from domain.facts import NOTHING, Facts, PricedAt, facts_of, merge
 from domain.parked import Learned, Message, earliest
@@ -25,24 +25,13 @@ AHEAD_MAX = timedelta(minutes=10)
 """How far Meta's clock may be ahead of ours."""
 
 
-class EventRefusal(StrEnum):
-    """Why an event is dead-lettered: the reason codes of this stage."""
-
-    MALFORMED = "malformed"
-    UNKNOWN_RECIPIENT = "unknown_recipient"
-    TIMESTAMP_TOO_OLD = "timestamp_too_old"
-    TIMESTAMP_IN_FUTURE = "timestamp_in_future"
-    REFUSED_BY_DATABASE = "refused_by_database"
-    BUG = "bug"
-
-
 @dataclass(slots=True)
 class Fold:
     """What a batch says, and which of its events (by position) are refused."""
 
     facts: dict[RecipientId, Facts] = field(default_factory=dict)
     messages: dict[str, Learned] = field(default_factory=dict)
-    refused: dict[int, EventRefusal] = field(default_factory=dict)
+    refused: dict[int, DeadLetterReason] = field(default_factory=dict)
     foreign: Counter[str] = field(default_factory=Counter)
     """Statuses on numbers that are not ours, by number."""
     created_at: Mapping[RecipientId, datetime] = field(default_factory=dict)
@@ -74,18 +63,18 @@ def fold(
     return result
 
 
-def refuse(event: RecipientEvent, created_at: Mapping[RecipientId, datetime]) -> EventRefusal | None:
+def refuse(event: RecipientEvent, created_at: Mapping[RecipientId, datetime]) -> DeadLetterReason | None:
     """Why this event must not be merged; a minimum never forgets a wrong time."""
     if event.occurred_at > event.received_at + AHEAD_MAX:
-        return EventRefusal.TIMESTAMP_IN_FUTURE
+        return DeadLetterReason.TIMESTAMP_IN_FUTURE
     if event.recipient_id is None:
         too_old = event.occurred_at < event.received_at - PARKED_AGE_MAX
-        return EventRefusal.TIMESTAMP_TOO_OLD if too_old else None
+        return DeadLetterReason.TIMESTAMP_TOO_OLD if too_old else None
     campaign_created_at = created_at.get(event.recipient_id)
     if campaign_created_at is None:
-        return EventRefusal.UNKNOWN_RECIPIENT
+        return DeadLetterReason.UNKNOWN_RECIPIENT
     if event.occurred_at < campaign_created_at - BEFORE_CAMPAIGN_MAX:
-        return EventRefusal.TIMESTAMP_TOO_OLD
+        return DeadLetterReason.TIMESTAMP_TOO_OLD
     return None
 
 

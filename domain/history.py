@@ -13,9 +13,10 @@ from enum import StrEnum
 
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
+from schemas.reasons import DeadLetterReason
 
 from domain.facts import FACT_NAMES, NOTHING, Facts, facts_of, merge
-from domain.fold import EventRefusal, refuse
+from domain.fold import refuse
 from domain.status import Status, status
 
 Owner = tuple[RecipientId, int]
@@ -105,11 +106,11 @@ class _Narrator:
     def _step(self, told: TracedEvent) -> HistoryStep:
         event = told.event
         if event is None:
-            return HistoryStep(told, Effect.MALFORMED, told.keyed, reason="malformed")
+            return HistoryStep(told, Effect.MALFORMED, told.keyed, reason=DeadLetterReason.MALFORMED.value)
         try:
             return self._judged(told, event)
         except Exception:  # noqa: BLE001 - the sink's code is the same: it has set this record aside
-            return HistoryStep(told, Effect.REFUSED, event.recipient_id, reason=EventRefusal.BUG.value)
+            return HistoryStep(told, Effect.REFUSED, event.recipient_id, reason=DeadLetterReason.BUG.value)
 
     def _judged(self, told: TracedEvent, event: RecipientEvent) -> HistoryStep:
         refusal = refuse(event, self._created_at)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, TypeAlias
 
 import orjson
+from schemas.reasons import TransportError, UnclearAnswer
 
 from domain.error_codes import RETRYABLE, TABLE, ErrorClass, ThrottleScope, error_class
 
@@ -62,17 +62,6 @@ class NotSent:
 Outcome: TypeAlias = Accepted | Rejected | Throttled | UnknownOutcome | NotSent
 
 
-class TransportError(StrEnum):
-    """How a request can end without an answer; the client names the kind, this module what it means."""
-
-    CONNECT = "connect_failed"
-    POOL = "no_free_connection"
-    UNUSABLE = "request_not_sendable"
-    TIMEOUT = "timeout"
-    DISCONNECT = "disconnected"
-    TOO_LARGE = "answer_too_large"
-
-
 SURELY_NOT_SENT = frozenset({TransportError.CONNECT, TransportError.POOL, TransportError.UNUSABLE})
 
 
@@ -118,9 +107,9 @@ def _json_object(body: bytes) -> Mapping[str, Any] | None:
 
 def _accepted(said: Mapping[str, Any] | None) -> Outcome:
     if said is None:
-        return UnknownOutcome("unparsable")
+        return UnknownOutcome(UnclearAnswer.UNPARSABLE.value)
     if "error" in said:
-        return UnknownOutcome("error_in_200")
+        return UnknownOutcome(UnclearAnswer.ERROR_IN_200.value)
     messages = said.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     if not isinstance(first, dict):

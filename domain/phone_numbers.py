@@ -10,6 +10,7 @@ from typing import NewType
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, ValidationResult
+from schemas.reasons import RecipientRefusal
 
 PhoneNumber = NewType("PhoneNumber", str)
 
@@ -20,11 +21,11 @@ _STORED = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _SEPARATORS = re.compile(r"[^0-9]", re.ASCII)
 
 _REASONS = {
-    ValidationResult.INVALID_COUNTRY_CODE: "unknown_country_code",
-    ValidationResult.TOO_SHORT: "too_short",
-    ValidationResult.TOO_LONG: "too_long",
-    ValidationResult.INVALID_LENGTH: "wrong_length",
-    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "country_code_missing",
+    ValidationResult.INVALID_COUNTRY_CODE: RecipientRefusal.UNKNOWN_COUNTRY_CODE.value,
+    ValidationResult.TOO_SHORT: RecipientRefusal.TOO_SHORT.value,
+    ValidationResult.TOO_LONG: RecipientRefusal.TOO_LONG.value,
+    ValidationResult.INVALID_LENGTH: RecipientRefusal.WRONG_LENGTH.value,
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: RecipientRefusal.COUNTRY_CODE_MISSING.value,
 }
 
 
@@ -43,7 +44,7 @@ def normalise(written: object) -> PhoneNumber:
     """
     text = _text(written)
     if not _WRITTEN.fullmatch(text):
-        raise InvalidPhoneNumber("not_a_phone_number" if text else "empty")
+        raise InvalidPhoneNumber(RecipientRefusal.NOT_A_PHONE_NUMBER.value if text else RecipientRefusal.EMPTY.value)
     digits = _SEPARATORS.sub("", text)
     if text.startswith("00"):
         digits = digits[2:]
@@ -51,13 +52,15 @@ def normalise(written: object) -> PhoneNumber:
         number = phonenumbers.parse(f"+{digits}", None)
     except phonenumbers.NumberParseException as error:
         unknown = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-        raise InvalidPhoneNumber("unknown_country_code" if unknown else "not_a_phone_number") from None
+        raise InvalidPhoneNumber(
+            RecipientRefusal.UNKNOWN_COUNTRY_CODE.value if unknown else RecipientRefusal.NOT_A_PHONE_NUMBER.value
+        ) from None
     found = phonenumbers.is_possible_number_with_reason(number)
     if found != ValidationResult.IS_POSSIBLE:
-        raise InvalidPhoneNumber(_REASONS.get(found, "not_a_phone_number"))
+        raise InvalidPhoneNumber(_REASONS.get(found, RecipientRefusal.NOT_A_PHONE_NUMBER.value))
     normal = phonenumbers.format_number(number, PhoneNumberFormat.E164).removeprefix("+")
     if not _STORED.fullmatch(normal):
-        raise InvalidPhoneNumber("wrong_length")
+        raise InvalidPhoneNumber(RecipientRefusal.WRONG_LENGTH.value)
     return PhoneNumber(normal)
 
 
@@ -65,8 +68,8 @@ def _text(written: object) -> str:
     if isinstance(written, int) and not isinstance(written, bool):
         return str(written) if 0 < written < 10**INPUT_CHARACTERS_MAX else "-"
     if not isinstance(written, str):
-        raise InvalidPhoneNumber("not_a_string")
+        raise InvalidPhoneNumber(RecipientRefusal.NOT_A_STRING.value)
     text = written.strip()
     if len(text) > INPUT_CHARACTERS_MAX:
-        raise InvalidPhoneNumber("too_long")
+        raise InvalidPhoneNumber(RecipientRefusal.TOO_LONG.value)
     return text

@@ -8,7 +8,6 @@ transaction looks once more whether it made anybody due. Merging again what is k
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,15 +18,16 @@ from uuid import UUID
 import structlog
 
 from domain.backoff import exponential
-from domain.fold import EventRefusal
 from operations.row_changes import Change, ShownRow, change_of, read_rows, read_written, rows_shown
 from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX, Done, Tally
 from runtime.settings import Settings
+from runtime.waiting import pause
 from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId, RecipientId
 from schemas.places import Ranges, Record, count
+from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from sinks.apply import KnownPhoneNumbers, apply_events, find_refused, is_caused_by_events
 from tables import replay_runs
@@ -59,10 +59,10 @@ def read_event(record: Record) -> Read:
     try:
         read.events.append(decode(RecipientEvent, record.value))
     except (Malformed, OverflowError):  # as the sink refuses it
-        read.refused[EventRefusal.MALFORMED.value] += 1
+        read.refused[DeadLetterReason.MALFORMED.value] += 1
     except Exception:
         log.exception("passed over what makes our code raise", partition=record.partition, offset=record.offset)
-        read.refused[EventRefusal.BUG.value] += 1
+        read.refused[DeadLetterReason.BUG.value] += 1
     return read
 
 
@@ -268,6 +268,5 @@ class _Pace:
         if self._rate is not None:
             ahead_s = self._passed / self._rate - (time.monotonic() - self._started)
             if ahead_s > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), ahead_s)
+                await pause(self._stop, ahead_s)
         return not self._stop.is_set()

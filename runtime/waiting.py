@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 
-async def waited(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait so long, or until `stop`; returns whether it is set."""
+async def pause(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for `seconds`, or until `stop` is set. Returns whether `stop` is set."""
     try:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
-        return False
+        return stop.is_set()
     return True

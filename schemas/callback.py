@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId
+from schemas.reasons import ForeignCallback
 
 VERSION = "1"
 LENGTH_MAX = 128
@@ -34,12 +35,9 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """Why the data is not taken: a code of `REASONS`. The status is then matched by its wamid."""
+    """Why the data is not ours, a code of `ForeignCallback`. The status is then matched by its wamid."""
 
     reason: str
-
-
-REASONS = ("foreign_format", "foreign_deployment", "foreign_signature")
 
 
 def encode(secret: bytes, deployment: str, campaign_id: UUID, recipient_id: UUID, attempt: int) -> str:
@@ -54,18 +52,18 @@ def decode(secret: bytes, deployment: str, text: str) -> Callback | NotOurs:
     """Read callback data back; never raises, whatever the text."""
     parts = text.split(".")
     if len(text) > LENGTH_MAX or not text.isascii() or len(parts) != _PARTS or parts[0] != VERSION:
-        return NotOurs("foreign_format")
+        return NotOurs(ForeignCallback.FORMAT.value)
     if parts[1] != deployment:
-        return NotOurs("foreign_deployment")
+        return NotOurs(ForeignCallback.DEPLOYMENT.value)
     payload, _, tag = text.rpartition(".")
     if not hmac.compare_digest(tag, _b64(_tag(secret, payload))):
-        return NotOurs("foreign_signature")
+        return NotOurs(ForeignCallback.SIGNATURE.value)
     try:
         campaign_id, recipient_id, attempt = _uuid(parts[2]), _uuid(parts[3]), int(parts[4])
     except ValueError:
-        return NotOurs("foreign_format")  # signed with our key, so by a version that wrote otherwise
+        return NotOurs(ForeignCallback.FORMAT.value)  # signed with our key, so by a version that wrote otherwise
     if not 1 <= attempt <= ATTEMPT_MAX:
-        return NotOurs("foreign_format")
+        return NotOurs(ForeignCallback.FORMAT.value)
     return Callback(CampaignId(campaign_id), RecipientId(recipient_id), attempt)
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from schemas.model import WireModel
+from schemas.reasons import DeadLetterReason
 
 PRODUCER = "campaign-streams/0.1"
 """Stated in every record: who wrote it, in which version."""
@@ -17,7 +18,7 @@ T = TypeVar("T", bound=WireModel)
 class Malformed(ValueError):
     """These bytes are no such record; invalid, so dead-letter them. `reason` is a code."""
 
-    reason = "malformed"
+    reason = DeadLetterReason.MALFORMED.value
 
 
 def encode(record: WireModel) -> bytes:

@@ -22,9 +22,6 @@ STAGE, REASON, TOPIC, PARTITION, OFFSET, INDEX, PRODUCER, ERROR = (
 )
 ERROR_CHARS_MAX = 500
 
-REASON_BUG = "bug"
-"""The item made our code raise; kept for us, not for its sender."""
-
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:

@@ -93,3 +93,25 @@ SPECS: tuple[TopicSpec, ...] = (
 )
 
 BY_NAME: dict[str, TopicSpec] = {spec.name: spec for spec in SPECS}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicUse:
+    """The key of a topic's records, and the processes that write and read them."""
+
+    key: str
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+
+
+USES: dict[Topic, TopicUse] = {
+    Topic.WEBHOOKS_RAW: TopicUse("none", ("ingress",), ("reconciler",)),
+    Topic.SEND_JOBS: TopicUse("recipient_id", ("scheduler",), ("sender",)),
+    Topic.RECIPIENT_EVENTS: TopicUse(
+        "recipient_id, else wamid", ("reconciler", "sender", "scheduler", "operator"), ("sink",)
+    ),
+    Topic.SUBSCRIPTION_EVENTS: TopicUse("person", ("scheduler",), ()),
+    Topic.CAMPAIGN_CONTROL: TopicUse("reserved", (), ()),
+    Topic.CAMPAIGN_STATS: TopicUse("campaign_id", ("stats",), ()),
+}
+"""No process of ours reads the topics without a reader: other systems may. `campaign.control` is reserved."""

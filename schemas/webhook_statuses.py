@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from schemas.reasons import DeadLetterReason
+
 WAMID_LENGTH_MAX = 512
 PARENT_ID_SPELLINGS = ("parent_recipient_user_id", "parent_user_id", "recipient_parent_user_id")
 """Meta's own pages spell it in three ways."""
@@ -56,12 +58,12 @@ class StatusItem:
 def read_status(status: Any, metadata: Any) -> StatusItem:
     """Read one element of `statuses`. Raises MalformedItem with a reason code."""
     if not isinstance(status, dict):
-        raise MalformedItem("malformed_status")
+        raise MalformedItem(DeadLetterReason.MALFORMED_STATUS.value)
     wamid, word = status.get("id"), status.get("status")
     if not isinstance(wamid, str) or not 0 < len(wamid) <= WAMID_LENGTH_MAX or not wamid.isprintable():
-        raise MalformedItem("missing_wamid")
+        raise MalformedItem(DeadLetterReason.MISSING_WAMID.value)
     if not isinstance(word, str) or not word:
-        raise MalformedItem("missing_status")
+        raise MalformedItem(DeadLetterReason.MISSING_STATUS.value)
     pricing = status.get("pricing")
     category = _text(pricing.get("category")) if isinstance(pricing, dict) else None
     return StatusItem(
@@ -86,11 +88,11 @@ def _time(value: Any) -> datetime:
         try:
             value = int(value.strip())
         except ValueError:
-            raise MalformedItem("malformed_timestamp") from None
+            raise MalformedItem(DeadLetterReason.MALFORMED_TIMESTAMP.value) from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise MalformedItem("malformed_timestamp")
+        raise MalformedItem(DeadLetterReason.MALFORMED_TIMESTAMP.value)
     if not 0 <= value <= _LATEST_S:
-        raise MalformedItem("malformed_timestamp")
+        raise MalformedItem(DeadLetterReason.MALFORMED_TIMESTAMP.value)
     return _EPOCH + timedelta(seconds=value)
 
 

@@ -14,22 +14,20 @@ from typing import Any
 import orjson
 
 from schemas.codec import Malformed
+from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.webhook_statuses import MalformedItem, StatusItem, read_status
 
 WHATSAPP_OBJECT = "whatsapp_business_account"
 MESSAGES_FIELD = "messages"
 
-_VALUE_PARTS = (("messages", "message"), ("errors", "system_error"))
+_VALUE_PARTS = (("messages", ItemOutcome.MESSAGE.value), ("errors", ItemOutcome.SYSTEM_ERROR.value))
 
 
 @dataclass(frozen=True, slots=True)
 class OtherItem:
-    """Something that Meta may well say and that changes no recipient. `kind` is of a closed set."""
+    """Something that Meta may well say and that changes no recipient. `kind` is an `ItemOutcome`."""
 
     kind: str
-
-
-OTHER_KINDS = ("message", "system_error", "other_field", "other_object", "empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def parse_body(raw: bytes) -> list[WebhookItem]:
     if not isinstance(body, dict):
         raise NotAnObject("webhook: no JSON object")
     if body.get("object", WHATSAPP_OBJECT) != WHATSAPP_OBJECT:
-        return [OtherItem("other_object")]
+        return [OtherItem(ItemOutcome.OTHER_OBJECT.value)]
     if isinstance(body.get("entry"), list):
         return [item for entry in body["entry"] for item in _entry(entry)]
     if "statuses" in body or "value" in body:  # a value or a change without its envelope
@@ -64,25 +62,25 @@ def parse_body(raw: bytes) -> list[WebhookItem]:
 class NotJson(Malformed):
     """These bytes will never be JSON."""
 
-    reason = "not_json"
+    reason = DeadLetterReason.NOT_JSON.value
 
 
 class NotAnObject(Malformed):
     """JSON, but no object."""
 
-    reason = "not_an_object"
+    reason = DeadLetterReason.NOT_AN_OBJECT.value
 
 
 class NoEntry(Malformed):
     """An object that holds nothing of Meta's."""
 
-    reason = "no_entry"
+    reason = DeadLetterReason.NO_ENTRY.value
 
 
 def _entry(entry: Any) -> Iterator[WebhookItem]:
     changes = entry.get("changes") if isinstance(entry, dict) else None
     if not isinstance(changes, list):
-        yield BadItem("malformed_entry", _as_body(entry))
+        yield BadItem(DeadLetterReason.MALFORMED_ENTRY.value, _as_body(entry))
         return
     for change in changes:
         yield from _change(entry, change)
@@ -90,14 +88,14 @@ def _entry(entry: Any) -> Iterator[WebhookItem]:
 
 def _change(entry: dict[str, Any], change: Any) -> Iterator[WebhookItem]:
     if not isinstance(change, dict):
-        yield BadItem("malformed_change", _as_body({**entry, "changes": [change]}))
+        yield BadItem(DeadLetterReason.MALFORMED_CHANGE.value, _as_body({**entry, "changes": [change]}))
         return
     if change.get("field", MESSAGES_FIELD) != MESSAGES_FIELD:
-        yield OtherItem("other_field")
+        yield OtherItem(ItemOutcome.OTHER_FIELD.value)
         return
     value = change.get("value")
     if not isinstance(value, dict):
-        yield BadItem("malformed_value", _as_body({**entry, "changes": [change]}))
+        yield BadItem(DeadLetterReason.MALFORMED_VALUE.value, _as_body({**entry, "changes": [change]}))
         return
     yield from _value(entry, change, value)
 
@@ -113,14 +111,14 @@ def _value(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any])
             except MalformedItem as error:
                 yield BadItem(error.reason, _alone(entry, change, value, [status]))
     elif found:
-        yield BadItem("malformed_statuses", _alone(entry, change, value, statuses))
+        yield BadItem(DeadLetterReason.MALFORMED_STATUSES.value, _alone(entry, change, value, statuses))
     for part, kind in _VALUE_PARTS:
         listed = value.get(part)
         if listed:
             found = True
             yield from [OtherItem(kind)] * (len(listed) if isinstance(listed, list) else 1)
     if not found:
-        yield OtherItem("empty")
+        yield OtherItem(ItemOutcome.EMPTY.value)
 
 
 def _alone(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any], statuses: Any) -> bytes:

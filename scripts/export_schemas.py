@@ -1,7 +1,7 @@
-"""The published description of the records: a JSON Schema of each, and an AsyncAPI document of their topics.
+"""The public description of the records: a JSON Schema of each record, and an AsyncAPI document of their topics.
 
-`python -m scripts.export_schemas [FOLDER]` writes them, by default into `docs/schemas`. A test holds the files equal to
-the models. Only `main` writes.
+`python -m scripts.export_schemas [FOLDER]` writes them, by default to `docs/schemas/`. A test holds the files equal to
+the models.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from schemas.jobs import SendJob
 from schemas.model import WireModel
 from schemas.stats import CampaignStats
 from schemas.subscriptions import SubscriptionEvent
-from schemas.topics import BY_NAME, DAY_MS, UNLIMITED, Topic, TopicSpec
+from schemas.topics import BY_NAME, DAY_MS, UNLIMITED, USES, Topic, TopicSpec
 
 FOLDER = Path("docs/schemas")
 ASYNCAPI = "asyncapi.json"
@@ -27,11 +27,10 @@ KAFKA_BINDING = "0.5.0"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A record, the topic that carries it, and what its Kafka key is."""
+    """A record and the topic that carries it."""
 
     topic: Topic
     record: type[WireModel]
-    key: str
 
     @property
     def file(self) -> str:
@@ -40,10 +39,10 @@ class Published:
 
 
 PUBLISHED: tuple[Published, ...] = (
-    Published(Topic.SEND_JOBS, SendJob, "recipient_id"),
-    Published(Topic.RECIPIENT_EVENTS, RecipientEvent, "recipient_id; where it is not known, wamid"),
-    Published(Topic.SUBSCRIPTION_EVENTS, SubscriptionEvent, "person"),
-    Published(Topic.CAMPAIGN_STATS, CampaignStats, "campaign_id"),
+    Published(Topic.SEND_JOBS, SendJob),
+    Published(Topic.RECIPIENT_EVENTS, RecipientEvent),
+    Published(Topic.SUBSCRIPTION_EVENTS, SubscriptionEvent),
+    Published(Topic.CAMPAIGN_STATS, CampaignStats),
 )
 
 
@@ -55,7 +54,7 @@ def documents() -> dict[str, str]:
 
 
 def _schema(record: type[WireModel]) -> dict[str, Any]:
-    # What a reader must accept: unset fields are left out of a record, and unknown ones are allowed.
+    # A reader must accept records without the optional fields, and records with fields that it does not know.
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **record.model_json_schema(mode="validation")}
 
 
@@ -85,7 +84,7 @@ def _channel(published: Published, spec: TopicSpec) -> dict[str, Any]:
     name = published.record.__name__
     return {
         "address": published.topic.value,
-        "description": f"What cannot be processed goes to `{published.topic.dead}`. {_kept(spec)}",
+        "description": f"Records that cannot be processed go to `{published.topic.dead}`. {_kept(spec)}",
         "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         "bindings": {
             "kafka": {
@@ -106,7 +105,7 @@ def _kept(spec: TopicSpec) -> str:
     if spec.cleanup_policy == "compact":
         return "Compacted: the last record of each key is kept."
     if spec.retention_ms == UNLIMITED:
-        return "Records are kept for ever."
+        return "Records are kept without limit."
     return f"Records are kept for {spec.retention_ms / DAY_MS:g} day(s)."
 
 
@@ -116,7 +115,10 @@ def _message(published: Published) -> dict[str, Any]:
         "contentType": "application/json",
         "payload": {"$ref": f"./{published.file}"},
         "bindings": {
-            "kafka": {"key": {"type": "string", "description": published.key}, "bindingVersion": KAFKA_BINDING}
+            "kafka": {
+                "key": {"type": "string", "description": USES[published.topic].key},
+                "bindingVersion": KAFKA_BINDING,
+            }
         },
     }
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 import psycopg
 import structlog
 
-from domain.fold import EventRefusal, Fold, fold, merge_parked
+from domain.fold import Fold, fold, merge_parked
 from domain.parked import Message
 from runtime.logs import mask_wamid
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
+from schemas.reasons import DeadLetterReason
 from tables import messages, parked
 from tables.database import Connection, is_data_error, is_transient
 from tables.recipients import find_recipients, merge_facts
@@ -29,7 +30,7 @@ class Applied:
     """What became of a batch."""
 
     rows_changed: int = 0
-    refused: dict[int, EventRefusal] = field(default_factory=dict)
+    refused: dict[int, DeadLetterReason] = field(default_factory=dict)
     """Position in the batch to reason."""
     double_sends: int = 0
     foreign: int = 0
@@ -98,12 +99,12 @@ async def _apply(connection: Connection, events: Sequence[RecipientEvent], numbe
 
 async def find_refused(
     connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers
-) -> dict[int, EventRefusal]:
+) -> dict[int, DeadLetterReason]:
     """Which events of a batch that cannot be applied are at fault: tried by halves, and nothing of it is kept.
 
     So the others can be applied in one transaction with the position of the batch: rows never know more than it says.
     """
-    refused: dict[int, EventRefusal] = {}
+    refused: dict[int, DeadLetterReason] = {}
     parts: list[list[int]] = [list(range(len(events)))]
     while parts:
         positions = parts.pop()
@@ -148,11 +149,11 @@ async def apply_by_halves(
     return result
 
 
-def _refusal(error: Exception) -> EventRefusal:
+def _refusal(error: Exception) -> DeadLetterReason:
     if isinstance(error, CodeRaised):
         log.error("set aside what makes our code raise", exc_info=error)
-        return EventRefusal.BUG
-    return EventRefusal.REFUSED_BY_DATABASE
+        return DeadLetterReason.BUG
+    return DeadLetterReason.REFUSED_BY_DATABASE
 
 
 async def _tell_parked(connection: Connection, folded: Fold, changed: Sequence[Message]) -> list[Message]:

@@ -15,15 +15,16 @@ from contextlib import contextmanager
 import structlog
 
 from domain.backoff import exponential
-from domain.fold import EventRefusal
 from runtime import metrics
 from runtime.logs import mask_text
 from runtime.process import Transient
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
+from runtime.waiting import pause
 from schemas.codec import Malformed, decode
 from schemas.events import RecipientEvent
 from schemas.places import REMEDY, OffsetMismatch, Record, TopicIdentity, Watermarks
+from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, find_refused, is_caused_by_events
 from tables import offsets
@@ -246,10 +247,7 @@ class Sink:
         delay_s = exponential(tries, base_s=0.1, cap_s=5.0)
         log.warning("trying again", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
         await self.close()
-        try:
-            await asyncio.wait_for(self._stop.wait(), delay_s)
-        except TimeoutError:
-            return
+        await pause(self._stop, delay_s)
 
 
 def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:
@@ -272,8 +270,8 @@ def _decoded(
             events.append(decode(RecipientEvent, record.value))
             sources.append(record)
         except (Malformed, OverflowError) as error:  # a time at the edge of the calendar overflows on its way to UTC
-            malformed.append((record, EventRefusal.MALFORMED.value, mask_text(str(error))))
+            malformed.append((record, DeadLetterReason.MALFORMED.value, mask_text(str(error))))
         except Exception as error:  # a fresh process would raise the same: set aside, loudly
             log.exception("set aside what makes our code raise", partition=record.partition)
-            malformed.append((record, EventRefusal.BUG.value, mask_text(f"{type(error).__name__}: {error}")))
+            malformed.append((record, DeadLetterReason.BUG.value, mask_text(f"{type(error).__name__}: {error}")))
     return events, sources, malformed

@@ -15,7 +15,7 @@ from domain.backoff import exponential
 from runtime import metrics
 from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
-from runtime.waiting import waited
+from runtime.waiting import pause
 from tables import database, locks, stats
 from tables.database import Connection, is_transient
 from tables.leadership import Election, Leader, leadership
@@ -69,7 +69,7 @@ async def _publish(settings: Settings, stop: asyncio.Event, beats: Heartbeats) -
             beats.beat()
             metrics.RETRIES.labels("stats").inc()
             log.warning("retrying", error=str(error), tries=tries)
-            await waited(stop, exponential(tries, base_s=0.2, cap_s=5.0))
+            await pause(stop, exponential(tries, base_s=0.2, cap_s=5.0))
 
 
 async def _lead(settings: Settings, leader: Leader, stop: asyncio.Event, beats: Heartbeats) -> None:
@@ -85,7 +85,7 @@ async def _lead(settings: Settings, leader: Leader, stop: asyncio.Event, beats: 
                 if time.monotonic() - forgotten_at > FORGET_EVERY_S:
                     forgotten_at = time.monotonic()
                     await forget_parked(connection)
-            await waited(stop, ACTIVE_S if published else IDLE_S)
+            await pause(stop, ACTIVE_S if published else IDLE_S)
     finally:
         await publisher.close()
 

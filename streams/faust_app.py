@@ -23,6 +23,7 @@ from runtime import logs, metrics
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.pulse import Heartbeats, IsReachable, always
 from runtime.settings import Settings
+from runtime.waiting import pause
 from schemas.places import Record
 from streams.faust_credentials import credentials
 from topics.apply import require_topic
@@ -151,14 +152,8 @@ class Batches:
                 structlog.get_logger(self._stage).warning(
                     "batch will be tried again", records=len(records), pause_s=pause_s, error=str(error)
                 )
-            await self._pause(pause_s)
+            await pause(self._stop, pause_s)
             pause_s = min(pause_s * 2, RETRY_MAX_S)
-
-    async def _pause(self, pause_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), pause_s)
-        except TimeoutError:
-            return
 
 
 async def _started(app: Any, settings: Settings, topic: str, stop: asyncio.Event) -> bool:

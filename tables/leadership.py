@@ -21,7 +21,7 @@ import structlog
 
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
-from runtime.waiting import waited
+from runtime.waiting import pause
 from tables.database import Connection, connect
 
 STANDBY_POLL_S = 1.0
@@ -61,7 +61,7 @@ class Leader:
 
         Raises psycopg.Error when the connection is lost.
         """
-        while not await waited(stop, PING_S):
+        while not await pause(stop, PING_S):
             async with self.turn() as connection:
                 await connection.execute("SELECT 1")
 
@@ -95,5 +95,5 @@ async def _is_locked(connection: Connection, lock: int, stop: asyncio.Event, bea
         row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [lock])).fetchone()
         if row is not None and row[0]:
             return True
-        await waited(stop, STANDBY_POLL_S)
+        await pause(stop, STANDBY_POLL_S)
     return False

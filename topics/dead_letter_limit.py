@@ -7,7 +7,6 @@ anew, and set aside as many again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from collections.abc import Callable
 import structlog
 
 from runtime import metrics
+from runtime.waiting import pause
 
 WINDOW_S = 60.0
 SHARE_ITEMS_MIN = 1000
@@ -89,5 +89,4 @@ async def halt_until_stopped(
             said_at = time.monotonic()
             structlog.get_logger(stage).error("too many dead letters", error=str(error))
         beat()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), BEAT_S)
+        await pause(stop, BEAT_S)

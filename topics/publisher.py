@@ -37,8 +37,6 @@ class PublishFailed(Transient):
 class RecordTooLarge(ValueError):
     """Records that no repetition will make fit; `indices` are their places in the batch, the others are published."""
 
-    reason = "record_too_large"
-
     def __init__(self, indices: list[int]) -> None:
         super().__init__(f"{len(indices)} records are larger than the topic allows")
         self.indices = indices

@@ -19,7 +19,7 @@ from runtime import metrics
 from runtime.process import Transient
 from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
-from runtime.waiting import waited
+from runtime.waiting import pause
 from tables import locks
 from tables.database import answering, is_transient
 from tables.leadership import Election, Leader, leadership
@@ -58,7 +58,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     raise Transient("Postgres is away for too long") from error
                 log.warning("not leading: Postgres is away", error=_told(error))
                 beats.beat()
-                await waited(stop, RECONNECT_S)
+                await pause(stop, RECONNECT_S)
     finally:
         pulse.stop()
         await publisher.close()
@@ -86,8 +86,8 @@ async def _release(
         async with leader.turn() as connection:
             step = await release_step(connection, rates)
         await _publish(leader, publisher, settings, step)
-        pause = BUSY_S if step.is_more else IDLE_S
-        if await waited(stop, max(0.0, pause - (time.monotonic() - started))):
+        interval_s = BUSY_S if step.is_more else IDLE_S
+        if await pause(stop, max(0.0, interval_s - (time.monotonic() - started))):
             return
 
 

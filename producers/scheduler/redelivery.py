@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from producers.scheduler.outbox import publish_and_record_jobs, publish_outcomes
 from runtime.settings import Settings
-from runtime.waiting import waited
+from runtime.waiting import pause
 from schemas.topics import Topic
 from tables import ledger, releases
 from tables.leadership import Leader
@@ -55,7 +55,7 @@ class Redelivery:
 
     async def _rounds(self, stop: asyncio.Event) -> None:
         is_full = False
-        while not await waited(stop, 0 if is_full else ROUND_S):
+        while not await pause(stop, 0 if is_full else ROUND_S):
             try:
                 is_full = await self._round()
             except (PublishFailed, KafkaException, TimeoutError) as error:

@@ -11,7 +11,7 @@ import structlog
 
 from producers.scheduler.outbox import publish_subscriptions
 from runtime.settings import Settings
-from runtime.waiting import waited
+from runtime.waiting import pause
 from tables.leadership import Leader
 from topics.publisher import AsyncPublisher, PublishFailed
 
@@ -26,7 +26,7 @@ async def sweep_subscriptions(
 ) -> None:
     """A round a second; at once where a chunk was full. Kafka being away is waited for."""
     is_full = False
-    while not await waited(stop, 0 if is_full else ROUND_S):
+    while not await pause(stop, 0 if is_full else ROUND_S):
         try:
             is_full = await publish_subscriptions(leader.turn, publisher, settings, CHUNK_ROWS) >= CHUNK_ROWS
         except PublishFailed as error:

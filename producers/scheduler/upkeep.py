@@ -13,7 +13,7 @@ import structlog
 
 from domain.backoff import DAY_S
 from runtime.settings import Settings
-from runtime.waiting import waited
+from runtime.waiting import pause
 from tables import closing, idempotency, releases
 from tables.leadership import Leader
 
@@ -40,7 +40,7 @@ class Upkeep:
     async def run(self, stop: asyncio.Event) -> None:
         """A round a second; at once while a cancelled campaign has more."""
         is_more = False
-        while not await waited(stop, 0 if is_more else ROUND_S):
+        while not await pause(stop, 0 if is_more else ROUND_S):
             is_more = await self._skip_cancelled()
             await self._complete_and_reopen()
             await self._forget()

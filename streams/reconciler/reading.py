@@ -17,9 +17,10 @@ from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
 from runtime.logs import mask_text
 from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.codec import PRODUCER, Malformed, encode
-from schemas.dead_letters import REASON_BUG, DeadLetter
+from schemas.dead_letters import DeadLetter
 from schemas.events import Origin, RecipientEvent
 from schemas.places import Record
+from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.topics import dead_letters_of
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import BadItem, OtherItem, parse_body, status_alone
@@ -80,7 +81,7 @@ def _decide(
         case RecipientEvent() as event:
             outputs.published.append((events_topic, event.key, encode(event), None))
             outputs.events[event.kind] += 1
-            outputs.items["event"] += 1
+            outputs.items[ItemOutcome.EVENT.value] += 1
         case IgnoredStatus(reason):
             outputs.items[reason] += 1
         case RefusedStatus(reason):
@@ -92,11 +93,11 @@ def _bury_bug(record: Record, index: int, error: Exception, body: Body, outputs:
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "index": index}
     structlog.get_logger(STAGE).error("set aside what makes our code raise", **place, exc_info=error)
     said = mask_text(f"{type(error).__name__}: {error}")
-    _bury(record, index, REASON_BUG, encode_bundle([body]), outputs, said)
+    _bury(record, index, DeadLetterReason.BUG.value, encode_bundle([body]), outputs, said)
 
 
 def _bury(record: Record, index: int, reason: str, value: bytes, outputs: Outputs, error: str = "") -> None:
     letter = DeadLetter(STAGE, reason, record.topic, record.partition, record.offset, index, error)
     outputs.published.append((dead_letters_of(record.topic), None, value, letter.headers(PRODUCER)))
     outputs.dead[reason] += 1
-    outputs.items["dead_letter"] += 1
+    outputs.items[ItemOutcome.DEAD_LETTER.value] += 1

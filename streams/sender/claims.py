@@ -1,39 +1,33 @@
-"""Claims and renewals of one sender: which attempts it owns, and since when it may rely on it.
+"""Claims and renewals of one sender: the attempts that it owns, and when each ownership was issued.
 
-The time of a claim counts from when its statement was ISSUED, on a clock that goes on while the machine sleeps:
-what the database decided may be as old as that. Nothing here posts.
+The age of a claim counts from the moment when its statement was issued, on a clock that counts the sleep of the machine
+(`freshness` has the reasons). The claim token belongs to the batch, not to a try: when the answer to a claim is lost,
+the same statement under the same token reads back the claims that the first try made. Nothing here posts.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 from uuid import uuid4
 
 import structlog
 
-from domain.backoff import exponential
-from runtime import metrics
-from runtime.process import Transient
 from schemas.jobs import SendJob
 from streams.sender.rounds import Rounds
+from streams.sender.stage import STAGE
 from tables import ledger
 from tables.database import Pool, is_transient
 from tables.ledger import Claim, ClaimAnswer, Key
+from tables.retrying import retrying
 
 STATEMENT_TIMEOUT_S = 1.0
-"""Of every claim and renewal, waiting for locks included: one that waited longer rests on old knowledge."""
+"""Limit of every claim and renewal, waiting for locks included: a statement that waited longer judged old rows."""
 SESSION = {"lock_timeout": "1000"}
 
-RETRY_BASE_S = 0.1
-RETRY_CAP_S = 2.0
-
-_log = structlog.get_logger("sender")
+_log = structlog.get_logger(STAGE)
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-T = TypeVar("T")
 
 
 def boot_time() -> float:
@@ -41,13 +35,9 @@ def boot_time() -> float:
     return time.clock_gettime(_CLOCK)
 
 
-class ClaimsUnreachable(Transient):
-    """Postgres did not answer for as long as a claim could have lived."""
-
-
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The answers to one claim statement, and when it was issued."""
+    """The answers to one claim statement, and when it was issued (seconds since boot)."""
 
     answers: dict[Key, ClaimAnswer]
     claims: dict[Key, Claim]
@@ -56,14 +46,14 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """The answer to a renewal, None where Postgres gave none, and when it was issued."""
+    """The answer to a renewal (None if Postgres did not answer), and when it was issued (seconds since boot)."""
 
     answer: ClaimAnswer | None
     issued_at: float
 
 
 class Claims:
-    """Claims in batches as asked, renews in rounds. `run` must be a task."""
+    """Claims one batch per statement and renews in rounds. `run` must be a task while anyone renews."""
 
     def __init__(
         self,
@@ -86,7 +76,7 @@ class Claims:
     async def claim(self, jobs: Sequence[SendJob]) -> Claimed:
         """Claim or refuse each job. A lost answer is read back by repeating the claim under the same token.
 
-        Raises ClaimsUnreachable after a lease without an answer.
+        Raises PostgresUnreachable after a lease without an answer.
         """
         token = uuid4()
         first_issued_at: list[float] = []
@@ -96,13 +86,13 @@ class Claims:
                 first_issued_at.append(self._clock())
                 return await ledger.claim(connection, token, jobs, self._lease_s)
 
-        answers = await retrying("claim", once, give_up_after_s=self._lease_s, tried=self._progressed)
+        answers = await retrying(STAGE, "claim", once, give_up_after_s=self._lease_s, tried=self._progressed)
         claims = {key: Claim(key[0], key[1], token) for key in answers}
-        # That of the first try: a row that is read back was judged then.
+        # The time of the first try: a claim that is read back was judged then.
         return Claimed(answers, claims, first_issued_at[0])
 
     async def renew(self, claim: Claim) -> Renewed:
-        """Renew one claim, together with whoever asks at the same time."""
+        """Renew one claim. Renewals requested at the same time share a statement."""
         return await self._renewals.submit(claim)
 
     async def _renew_round(self, claims: list[Claim]) -> list[Renewed]:
@@ -114,26 +104,8 @@ class Claims:
         except Exception as error:
             if not is_transient(error):
                 raise
-            _log.warning("renewals not answered", claims=len(claims), error=type(error).__name__)
+            _log.warning(
+                "Postgres did not answer renewals; their messages wait", claims=len(claims), error=type(error).__name__
+            )
             return [Renewed(None, issued_at) for _ in claims]
         return [Renewed(answers[claim.key], issued_at) for claim in claims]
-
-
-async def retrying(
-    what: str, once: Callable[[], Awaitable[T]], *, give_up_after_s: float, tried: Callable[[], None] = lambda: None
-) -> T:
-    """Repeat what failed for a passing reason, with backoff. Raises ClaimsUnreachable, or what is no such reason."""
-    deadline, tries = time.monotonic() + give_up_after_s, 0
-    while True:
-        try:
-            return await once()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            tries += 1
-            tried()
-            metrics.RETRIES.labels("sender").inc()
-            _log.warning("Postgres did not answer", what=what, tries=tries, error=type(error).__name__)
-            if time.monotonic() > deadline:
-                raise ClaimsUnreachable(f"{what}: {type(error).__name__}") from error
-        await asyncio.sleep(exponential(tries, base_s=RETRY_BASE_S, cap_s=RETRY_CAP_S))

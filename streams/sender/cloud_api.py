@@ -19,9 +19,10 @@ import orjson
 from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
-from domain.outcomes import Outcome, Rejected, TransportError, outcome_of_answer, outcome_of_trouble
+from domain.outcomes import Outcome, Rejected, outcome_of_answer, outcome_of_trouble
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
+from schemas.reasons import FailureReason, TransportError
 
 CONNECT_TIMEOUT_S = 1.0
 """For a free connection, and for connecting: between the last claim check and the post."""
@@ -79,7 +80,7 @@ class CloudApi:
         try:
             body = orjson.dumps(message(job, callback_data))
         except (InvalidParameters, orjson.JSONEncodeError) as error:
-            return Rejected(None, f"invalid_template_parameters: {error}")
+            return Rejected(None, f"{FailureReason.INVALID_TEMPLATE_PARAMETERS}: {error}")
         try:
             url = self._url(job.phone_number_id)
             async with asyncio.timeout(self._timeout_s), self._client.stream("POST", url, content=body) as answer:

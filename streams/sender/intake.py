@@ -17,18 +17,19 @@ from runtime import metrics
 from runtime.logs import mask_text
 from runtime.process import Transient
 from schemas.codec import PRODUCER, Malformed, decode
-from schemas.dead_letters import REASON_BUG, DeadLetter
+from schemas.dead_letters import DeadLetter
 from schemas.jobs import SendJob
+from schemas.reasons import DeadLetterReason
 from schemas.topics import dead_letters_of
 from streams.sender.claims import Claimed, Claims
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox, Publisher
 from streams.sender.sends import Sends
+from streams.sender.stage import STAGE
 from tables.ledger import ClaimResult, UnpublishedOutcome
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from topics.publisher import Outgoing
 
-STAGE = "sender"
 BACKLOG_S = 0.4
 """No more is claimed than permits can be given for within this: most posts then need no renewal, and a kill leaves
 little that was claimed and never posted."""
@@ -196,7 +197,7 @@ class JobIntake:
             try:
                 job = decode(SendJob, record.value)
             except Exception as error:  # noqa: BLE001 - what makes our code raise does so again in a fresh process
-                reason = error.reason if isinstance(error, Malformed) else REASON_BUG
+                reason = error.reason if isinstance(error, Malformed) else DeadLetterReason.BUG.value
                 trace = None if isinstance(error, Malformed) else error
                 _log.error("job dead-lettered", reason=reason, error=str(error), offset=record.offset, exc_info=trace)
                 metrics.DEAD_LETTERS.labels(STAGE, reason).inc()

@@ -12,11 +12,12 @@ from typing import Protocol
 import structlog
 
 from runtime.process import Transient
-from streams.sender.claims import retrying
 from streams.sender.rounds import Rounds
+from streams.sender.stage import STAGE
 from tables import ledger
 from tables.database import Pool
 from tables.ledger import Key, Settlement, UnpublishedOutcome
+from tables.retrying import retrying
 from topics.publisher import Outgoing
 
 LINGER_S = 0.015
@@ -25,7 +26,7 @@ ROUND_MAX = 500
 SETTLE_PATIENCE_S = 600.0
 """Answers are kept in memory that long when Postgres is away; then they are `unknown` until their webhook comes."""
 
-_log = structlog.get_logger("sender")
+_log = structlog.get_logger(STAGE)
 
 
 class Publisher(Protocol):
@@ -68,7 +69,7 @@ class Outbox:
             async with self._pool.connection() as connection:
                 return await ledger.settle(connection, settlements)
 
-        written = await retrying("settle", once, give_up_after_s=SETTLE_PATIENCE_S)
+        written = await retrying(STAGE, "settle", once, give_up_after_s=SETTLE_PATIENCE_S)
         missing = sum(each.claim.key not in written for each in settlements)
         if missing:  # after a lost answer this is our own first try, whose events the sweep publishes
             _log.warning("outcomes that were settled before", outcomes=missing)
@@ -82,7 +83,7 @@ class Outbox:
         try:
             records: list[Outgoing] = [(self._topic, each.kafka_key, each.event.encode(), None) for each in outboxed]
             await self._publisher.publish_batch(records)
-            await retrying("mark published", mark, give_up_after_s=5.0)
+            await retrying(STAGE, "mark published", mark, give_up_after_s=5.0)
         except Transient as error:  # durable in the ledger: the sweep publishes it
             _log.warning("events left to the sweep", events=len(outboxed), error=str(error))
         return [None] * len(outboxed)

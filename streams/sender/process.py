@@ -1,8 +1,7 @@
-"""The sender: takes jobs from Kafka, claims each attempt in Postgres, posts it once, and tells what became of it.
+"""The sender: takes jobs from Kafka, claims each attempt in Postgres, posts it once, and publishes its outcome.
 
-This module only puts the parts together and stops them in order: Kafka first (its batch in hand is finished), then the
-sends in flight (they are settled or deferred), then the rest. The rules are in `sender_intake`, `sender_claims` and
-`sender_sends`.
+This module only builds the parts and stops them in order: Kafka first (the batch in hand is finished), then the sends
+in flight (they are settled or deferred), then the rest. The rules are in `intake`, `claims`, `freshness` and `sends`.
 """
 
 from __future__ import annotations
@@ -22,9 +21,10 @@ from streams.faust_app import Consumption, consume
 from streams.sender.claims import SESSION, STATEMENT_TIMEOUT_S, Claims, boot_time
 from streams.sender.cloud_api import CloudApi
 from streams.sender.gate import Gate
-from streams.sender.intake import STAGE, JobIntake, Window
+from streams.sender.intake import JobIntake, Window
 from streams.sender.outbox import Outbox, Publisher
 from streams.sender.sends import Sends, SendTiming
+from streams.sender.stage import STAGE
 from tables import database
 from topics.dead_letter_limit import DeadLetterLimit
 from topics.publisher import AsyncPublisher
@@ -45,7 +45,7 @@ class DrainTooLong(Transient):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The parts that the process and its tests hold."""
+    """The parts that the process and its tests use."""
 
     intake: JobIntake
     sends: Sends
@@ -57,7 +57,7 @@ class Sender:
         self.sends.draining.set()
 
     async def drain(self, patience_s: float = DRAIN_S) -> None:
-        """Wait for what is in flight. Raises DrainTooLong; what is left then ends as `unknown`."""
+        """Wait for the sends in flight. Raises DrainTooLong; the sends that are left become `unknown`."""
         self.stop()
         try:
             await asyncio.wait_for(self.window.empty(), patience_s)
@@ -114,7 +114,7 @@ async def sending(
         gate=gate,
         api=api,
         outbox=outbox,
-        knobs=SendTiming(lease_s=settings.lease_s, time_scale=settings.time_scale),
+        timing=SendTiming(lease_s=settings.lease_s, time_scale=settings.time_scale),
         callback_data=_callback_data(settings),
         clock=boot_time,
         progressed=progressed,
@@ -136,7 +136,7 @@ async def sending(
         sender = Sender(intake, sends, window)
         try:
             yield sender
-        finally:  # also when the source of jobs failed: what is in flight deserves its answer
+        finally:  # also when the source of jobs failed: a send in flight may still receive its answer
             await sender.drain()
             for service in services:
                 service.cancel()

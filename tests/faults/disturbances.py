@@ -10,7 +10,8 @@ import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas.bundles import decode_bundle
-from schemas.dead_letters import REASON_BUG, read_headers
+from schemas.dead_letters import read_headers
+from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from tests.faults.campaign import Struck, Underway
 from tests.faults.strikes import MIDDLE_DEADLINE_S, in_the_middle, passed
@@ -92,7 +93,7 @@ def crash(world: World, underway: Underway, kind: str) -> Struck:
         assert extra.restarts_of(f"{kind}-3") == 0, "one record ends the process"
     ended_at = time.time()
     dead = read_all(kafka, f"{topic}.dead")[before:]
-    assert {read_headers(message.headers()).reason for message in dead} == {REASON_BUG}
+    assert {read_headers(message.headers()).reason for message in dead} == {DeadLetterReason.BUG}
     producer = Producer({"bootstrap.servers": kafka})
     for message in dead:
         producer.produce(topic, key=message.key(), value=message.value())

@@ -14,11 +14,12 @@ from pydantic import SecretStr
 
 from domain.error_codes import ThrottleScope
 from runtime.settings import Settings
+from runtime.waiting import pause
 from schemas.codec import decode, encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind, RecipientEvent, RetryClass
 from schemas.jobs import SendJob
-from streams.sender import intake, sends
+from streams.sender import freshness, intake, sends
 from streams.sender.claims import boot_time
 from streams.sender.intake import Unfinished
 from streams.sender.process import Sender, sending
@@ -292,13 +293,12 @@ async def test_a_stop_posts_nothing_ahead_of_the_rate(database_url: str, monkeyp
     """What waits for a permit beyond the end of the process is deferred, not posted at once."""
     async with a_bench(database_url, whatsapp_mps=1) as bench:
         sends = bench.sender.sends
-        waited = sends._waited
 
-        async def stopped_meanwhile(wait_s: float) -> bool:
+        async def stopped_meanwhile(stop: asyncio.Event, seconds: float) -> bool:
             sends.draining.set()
-            return await waited(wait_s)
+            return await pause(stop, seconds)
 
-        monkeypatch.setattr(sends, "_waited", stopped_meanwhile)
+        monkeypatch.setattr(freshness, "pause", stopped_meanwhile)
         for _ in range(6):
             sends._gate.reserve("1")
         await sends.send(*await bench.a_claim())
@@ -310,9 +310,9 @@ async def test_a_postgres_that_always_answers_late_frees_the_slot(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is posted on old knowledge, and what could not be posted rests before it is tried again."""
-    monkeypatch.setattr(sends, "FRESH_S", -1.0)
-    monkeypatch.setattr(sends, "RELIED_ON_S", -1.0)
-    monkeypatch.setattr(sends, "LATE_MAX_S", 0.2)
+    monkeypatch.setattr(freshness, "CLAIM_MAX_AGE_S", -1.0)
+    monkeypatch.setattr(freshness, "RENEWAL_MAX_AGE_S", -1.0)
+    monkeypatch.setattr(freshness, "LATE_RENEWALS_MAX_S", 0.2)
     async with a_bench(database_url) as bench:
         await bench.take(await bench.world.release(2))
         await bench.finish()
@@ -554,15 +554,14 @@ async def test_a_sender_that_slept_between_claim_and_post_asks_again(
     slept = 0.0
     monkeypatch.setattr("streams.sender.process.boot_time", lambda: boot_time() + slept)
     async with a_bench(database_url) as bench:
-        waited = bench.sender.sends._waited
 
-        async def sleep_instead(wait_s: float) -> bool:
+        async def sleep_instead(stop: asyncio.Event, _seconds: float) -> bool:
             nonlocal slept
             await bench.world.run(sql)
             slept += sleep_s
-            return await waited(0.001)
+            return await pause(stop, 0.001)
 
-        monkeypatch.setattr(bench.sender.sends, "_waited", sleep_instead)
+        monkeypatch.setattr(freshness, "pause", sleep_instead)
         monkeypatch.setattr(bench.sender.sends._gate, "reserve", lambda _: (0.0 if slept else 5.0, True))
         await bench.take(await bench.world.release(1))
         await bench.finish()

@@ -13,11 +13,11 @@ import pytest
 
 from domain import fold
 from domain.facts import Facts, facts_of
-from domain.fold import EventRefusal
 from domain.parked import Learned
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.places import TopicIdentity
+from schemas.reasons import DeadLetterReason
 from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events
 from tables.database import Connection, connect
 from tables.messages import merge_messages
@@ -150,7 +150,7 @@ async def test_what_makes_our_code_raise_is_found_alone(two: Two, monkeypatch: p
     monkeypatch.setattr(fold, "facts_of", raising)
     batch = [event(person, wamid=Wamid(f"wamid.{person}")) for person in people]
     applied = await apply_by_halves(two.first, batch, KnownPhoneNumbers())
-    assert (applied.refused, applied.rows_changed) == ({3: EventRefusal.BUG}, 4)
+    assert (applied.refused, applied.rows_changed) == ({3: DeadLetterReason.BUG}, 4)
 
 
 async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from domain.fold import EventRefusal, fold
+from domain.fold import fold
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.places import Record
+from schemas.reasons import DeadLetterReason
 from tests.histories import START
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from topics.dead_letters import DeadLetters
@@ -36,15 +37,15 @@ ANONYMOUS: dict[str, Any] = {"recipient_id": None, "attempt": None}
     [
         ({}, None),
         ({"occurred_at": START - timedelta(days=1)}, None),
-        ({"occurred_at": START - timedelta(days=1, seconds=1)}, EventRefusal.TIMESTAMP_TOO_OLD),
+        ({"occurred_at": START - timedelta(days=1, seconds=1)}, DeadLetterReason.TIMESTAMP_TOO_OLD),
         ({"occurred_at": START + timedelta(minutes=10)}, None),
-        ({"occurred_at": START + timedelta(minutes=10, seconds=1)}, EventRefusal.TIMESTAMP_IN_FUTURE),
-        ({"recipient_id": UNKNOWN}, EventRefusal.UNKNOWN_RECIPIENT),
+        ({"occurred_at": START + timedelta(minutes=10, seconds=1)}, DeadLetterReason.TIMESTAMP_IN_FUTURE),
+        ({"recipient_id": UNKNOWN}, DeadLetterReason.UNKNOWN_RECIPIENT),
         ({**ANONYMOUS, "occurred_at": START - timedelta(days=8)}, None),
-        ({**ANONYMOUS, "occurred_at": START - timedelta(days=8, seconds=1)}, EventRefusal.TIMESTAMP_TOO_OLD),
+        ({**ANONYMOUS, "occurred_at": START - timedelta(days=8, seconds=1)}, DeadLetterReason.TIMESTAMP_TOO_OLD),
     ],
 )
-def test_what_is_refused(fields: dict[str, Any], refusal: EventRefusal | None) -> None:
+def test_what_is_refused(fields: dict[str, Any], refusal: DeadLetterReason | None) -> None:
     folded = fold([event(), event(**fields)], CREATED, set())
     assert folded.refused == ({} if refusal is None else {1: refusal})
 

@@ -13,11 +13,11 @@ from domain.outcomes import (
     NotSent,
     Rejected,
     Throttled,
-    TransportError,
     UnknownOutcome,
     outcome_of_answer,
     outcome_of_trouble,
 )
+from schemas.reasons import TransportError
 
 
 def _error(code: Any, **more: Any) -> bytes:

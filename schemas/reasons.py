@@ -1,0 +1,155 @@
+"""Every reason code of the pipeline, with its meaning: the code that produces a reason takes it from here.
+
+The codes are an interface: they are in dead-letter headers, events, counters, metrics and answers of the REST API.
+`docs/reference/reasons.md` is generated from this module.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class ReasonCode(StrEnum):
+    """A code, the stages or parts that use it, and its meaning in one sentence."""
+
+    used_by: str
+    meaning: str
+
+    def __new__(cls, code: str, used_by: str, meaning: str) -> Self:
+        """Store the code as the value and the rest as attributes."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.used_by = used_by
+        member.meaning = meaning
+        return member
+
+
+class DeadLetterReason(ReasonCode):
+    """Why a record or an item is in a dead-letter topic."""
+
+    NOT_JSON = "not_json", "reconciler", "The webhook body is not JSON."
+    NOT_AN_OBJECT = "not_an_object", "reconciler", "The webhook body is JSON but not an object."
+    NO_ENTRY = "no_entry", "reconciler", "The webhook body has neither an entry nor statuses."
+    MALFORMED_ENTRY = "malformed_entry", "reconciler", "An entry is not an object or has no list of changes."
+    MALFORMED_CHANGE = "malformed_change", "reconciler", "A change is not an object."
+    MALFORMED_VALUE = "malformed_value", "reconciler", "The value of a change is not an object."
+    MALFORMED_STATUSES = "malformed_statuses", "reconciler", "The statuses of a value are not a list."
+    MALFORMED_STATUS = "malformed_status", "reconciler", "A status is not an object."
+    MISSING_WAMID = "missing_wamid", "reconciler", "A status has no message id of a valid length."
+    MISSING_STATUS = "missing_status", "reconciler", "A status has no status word of a valid length."
+    MALFORMED_TIMESTAMP = "malformed_timestamp", "reconciler", "The time of a status cannot be read."
+    TIMESTAMP_IN_FUTURE = (
+        "timestamp_in_future",
+        "reconciler, sink",
+        "The time is more than 10 minutes after the receipt.",
+    )
+    TIMESTAMP_TOO_OLD = (
+        "timestamp_too_old",
+        "reconciler, sink",
+        "The time is before WhatsApp or the campaign existed, or too old to wait for its message id.",
+    )
+    MALFORMED = "malformed", "reconciler, sender, sink", "The bytes do not decode to the record of this topic."
+    UNKNOWN_RECIPIENT = "unknown_recipient", "sink", "The event names a recipient that has no row."
+    REFUSED_BY_DATABASE = "refused_by_database", "sink", "Postgres refuses the values of the event."
+    BUG = "bug", "reconciler, sender, sink", "Our code raised an exception on this item. The data may be valid."
+
+
+class ItemOutcome(ReasonCode):
+    """The fate of an item of a webhook, as `campaigns_reconciler_items_total` counts it."""
+
+    EVENT = "event", "reconciler", "It became an event."
+    DEAD_LETTER = "dead_letter", "reconciler", "It was dead-lettered."
+    UNKNOWN_STATUS = "unknown_status", "reconciler", "Its status word is not one that changes a recipient."
+    FOREIGN_NUMBER = "foreign_number", "reconciler", "It is about another phone number and not about our message."
+    MESSAGE = "message", "reconciler", "It is an incoming message."
+    SYSTEM_ERROR = "system_error", "reconciler", "It is an error that Meta reports outside of any message."
+    OTHER_FIELD = "other_field", "reconciler", "Its change is about another field than messages."
+    OTHER_OBJECT = "other_object", "reconciler", "Its body is about another object than a WhatsApp account."
+    EMPTY = "empty", "reconciler", "Its value holds nothing."
+
+
+class SkipReason(ReasonCode):
+    """Why an attempt was skipped. The SQL of releases and claims writes these codes."""
+
+    OPTED_OUT = "opted_out", "scheduler, sender", "The person has unsubscribed."
+    CAMPAIGN_CANCELLED = "campaign_cancelled", "scheduler, sender", "The campaign was cancelled."
+    TEMPLATE_PARAMETERS_INVALID = (
+        "template_parameters_invalid",
+        "scheduler",
+        "The template parameters of the recipient do not have the form that a template needs.",
+    )
+
+
+class FailureReason(ReasonCode):
+    """Why an attempt failed, where the reason is ours. All other failures carry the text of the Cloud API."""
+
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted", "scheduler", "All 62 attempts are used."
+    INVALID_TEMPLATE_PARAMETERS = (
+        "invalid_template_parameters",
+        "sender",
+        "No message can be made of the job's template parameters.",
+    )
+
+
+class TransportError(ReasonCode):
+    """How a request to the Cloud API can end without an answer."""
+
+    CONNECT = "connect_failed", "sender", "No connection was made: not sent."
+    POOL = "no_free_connection", "sender", "No connection was free: not sent."
+    UNUSABLE = "request_not_sendable", "sender", "The HTTP client refused the request: not sent."
+    TIMEOUT = "timeout", "sender", "No answer came in time: unknown."
+    DISCONNECT = "disconnected", "sender", "The connection ended before the answer: unknown."
+    TOO_LARGE = "answer_too_large", "sender", "The answer exceeds the limit: unknown."
+
+
+class UnclearAnswer(ReasonCode):
+    """An answer of the Cloud API that leaves the outcome unknown.
+
+    Answers with another HTTP status give `http_<status>` or `http_<status>_code_<code>`.
+    """
+
+    UNPARSABLE = "unparsable", "sender", "HTTP 200 with a body that is not a JSON object."
+    ERROR_IN_200 = "error_in_200", "sender", "HTTP 200 with an error."
+
+
+class ForeignCallback(ReasonCode):
+    """Why the callback data of a status is not ours. The status is then matched by its message id."""
+
+    FORMAT = "foreign_format", "reconciler", "It does not have our format."
+    DEPLOYMENT = "foreign_deployment", "reconciler", "It is of another deployment."
+    SIGNATURE = "foreign_signature", "reconciler", "Its signature does not match our secret."
+
+
+class RecipientRefusal(ReasonCode):
+    """Why the REST API does not add a phone number to a campaign."""
+
+    EMPTY = "empty", "api", "The phone number is empty."
+    NOT_A_STRING = "not_a_string", "api", "The phone number is neither a string nor a positive number."
+    NOT_A_PHONE_NUMBER = "not_a_phone_number", "api", "The text is not a phone number."
+    UNKNOWN_COUNTRY_CODE = "unknown_country_code", "api", "No country has this code."
+    COUNTRY_CODE_MISSING = "country_code_missing", "api", "The number is complete only within its country."
+    TOO_SHORT = "too_short", "api", "The number is too short for its country."
+    TOO_LONG = "too_long", "api", "The number is too long."
+    WRONG_LENGTH = "wrong_length", "api", "The number does not have a length that its country uses."
+    UNKNOWN_FIELD = "unknown_field", "api", "The recipient has a field that the API does not know."
+    TEMPLATE_PARAMETERS_INVALID = (
+        "template_parameters_invalid",
+        "api",
+        "The template parameters do not have the form that a template needs, or are too large.",
+    )
+    REPEATED_IN_REQUEST = "repeated_in_request", "api", "The number occurs earlier in the same request."
+    ALREADY_IN_CAMPAIGN = "already_in_campaign", "api", "The campaign has this recipient."
+
+
+REASON_CODES: tuple[type[ReasonCode], ...] = (
+    DeadLetterReason,
+    ItemOutcome,
+    SkipReason,
+    FailureReason,
+    TransportError,
+    UnclearAnswer,
+    ForeignCallback,
+    RecipientRefusal,
+)
+"""Every table of codes, in the order of the reference."""

@@ -1,0 +1,86 @@
+"""The event that states the outcome of an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, assert_never
+
+import structlog
+
+from domain import error_codes
+from domain.error_codes import SCOPE_WIDE
+from domain.outcomes import Accepted, Rejected, UnknownOutcome
+from runtime.logs import mask_phone
+from schemas.codec import PRODUCER
+from schemas.events import EventKind, Failure, RecipientEvent
+from schemas.jobs import SendJob
+from schemas.model import Wamid
+from streams.sender.stage import STAGE
+from tables.ledger import Claim, Settlement
+
+LOG_EVERY_S = 10.0
+"""A template, a number or an account fails thousands of messages: one log line stands for many."""
+
+FinalOutcome = Accepted | Rejected | UnknownOutcome
+"""The outcomes after which the same attempt is never posted again."""
+
+_log = structlog.get_logger(STAGE)
+
+
+class Events:
+    """Builds events. `now` is the wall clock; `clock` is monotonic and spaces the log lines."""
+
+    def __init__(self, *, time_scale: float, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
+        self._time_scale = time_scale
+        self._now = now
+        self._clock = clock
+        self._log_code_from: dict[int | None, float] = {}
+
+    def of_outcome(self, job: SendJob, outcome: FinalOutcome) -> RecipientEvent:
+        """The event of a final outcome."""
+        match outcome:
+            case Accepted(wamid=wamid, held=held):
+                wamid = Wamid(wamid) if wamid else None
+                return self.event(job, EventKind.ACCEPTED, wamid=wamid, held_for_quality=held)
+            case Rejected():
+                return self.event(job, EventKind.REJECTED, failure=self._failure(job, outcome))
+            case UnknownOutcome(reason=reason):
+                _log.warning("outcome unknown", reason=reason, to=mask_phone(job.phone_number), attempt=job.attempt)
+                return self.event(job, EventKind.UNKNOWN)
+            case _:
+                assert_never(outcome)
+
+    def event(self, job: SendJob, kind: EventKind, **fields: Any) -> RecipientEvent:
+        """An event of this kind about the job's attempt, now. `fields`: those of RecipientEvent."""
+        now = self._now()
+        return RecipientEvent(
+            producer=PRODUCER,
+            kind=kind,
+            campaign_id=job.campaign_id,
+            recipient_id=job.recipient_id,
+            attempt=job.attempt,
+            phone_number_id=job.phone_number_id,
+            occurred_at=now,
+            received_at=now,
+            **fields,
+        )
+
+    def _failure(self, job: SendJob, rejected: Rejected) -> Failure:
+        kind = error_codes.error_class(rejected.code, transient_hint=rejected.transient_hint)
+        if kind in SCOPE_WIDE and self._clock() >= self._log_code_from.get(rejected.code, 0.0):
+            self._log_code_from[rejected.code] = self._clock() + LOG_EVERY_S
+            _log.error("every message of this scope fails", scope=kind.value, code=rejected.code)
+        return error_codes.failure(
+            rejected.code,
+            rejected.reason,
+            attempt=job.attempt,
+            from_webhook=False,
+            time_scale=self._time_scale,
+            transient_hint=rejected.transient_hint,
+        )
+
+
+def settlement(claim: Claim, event: RecipientEvent) -> Settlement:
+    """The ledger's record of an event that ends a claim."""
+    return Settlement(claim, event.kind.value, event.model_dump_json(exclude_none=True), event.wamid)

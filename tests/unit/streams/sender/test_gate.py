@@ -1,0 +1,79 @@
+"""The gate: the rate of a number, and the brakes that throttled answers pull."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.error_codes import ThrottleScope
+from streams.sender.gate import Gate
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_throttle_holds_the_number_and_then_asks_for_less() -> None:
+    clock = Clock()
+    gate = Gate(100.0, clock=clock)
+    assert gate.reserve("1") == (0.0, True)
+    assert gate.throttled("1", ThrottleScope.NUMBER, None) == 1.0
+    assert gate.reserve("1") == (1.0, False)
+    assert gate.reserve("2") == (0.0, True)
+    clock.now = 1.0
+    waits = [gate.reserve("1") for _ in range(40)]
+    assert all(is_permit for _, is_permit in waits)
+    assert waits[-1][0] - waits[-2][0] == pytest.approx(1 / 70)
+
+
+def test_a_throttle_of_the_account_holds_every_number() -> None:
+    gate = Gate(100.0, clock=Clock())
+    gate.throttled("1", ThrottleScope.ACCOUNT, 5.0)
+    assert gate.reserve("2") == (5.0, False)
+    assert gate.backlog_s("3") == 5.0
+
+
+def test_accepted_messages_bring_the_rate_back() -> None:
+    clock = Clock()
+    gate = Gate(100.0, clock=clock)
+    gate.throttled("1", ThrottleScope.NUMBER, None)
+    clock.now = 2.0
+    for _ in range(300):
+        gate.answered("1")
+    clock.now = 100.0
+    waits = [gate.reserve("1")[0] for _ in range(20)]
+    assert waits[-1] - waits[-2] == pytest.approx(1 / 100)
+
+
+@given(st.floats(1, 1000), st.integers(1, 200))
+def test_the_backlog_is_what_the_next_permit_would_wait(rate: float, permits: int) -> None:
+    clock = Clock()
+    gate = Gate(rate, clock=clock)
+    for _ in range(permits):
+        gate.reserve("1")
+    backlog = gate.backlog_s("1")
+    assert gate.reserve("1")[0] == pytest.approx(max(0.0, backlog + 1 / rate), abs=1 / rate)
+
+
+def test_room_is_what_the_rate_gives_soon() -> None:
+    gate = Gate(100, clock=lambda: 0.0)
+    rooms = [gate.room("1", 0.4)]
+    for _ in range(5 + 20):  # the burst, then a fifth of a second
+        gate.reserve("1")
+    rooms.append(gate.room("1", 0.4))
+    for _ in range(20):
+        gate.reserve("1")
+    rooms.append(gate.room("1", 0.4))
+    assert rooms == [40, 20, 0]
+
+
+def test_an_idle_number_has_room_for_one_however_slow_it_is() -> None:
+    gate = Gate(1, clock=lambda: 0.0)
+    rooms = [gate.room("1", 0.4)]
+    for _ in range(2):
+        gate.reserve("1")
+        rooms.append(gate.room("1", 0.4))
+    assert rooms == [1, 1, 0]

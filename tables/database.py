@@ -1,6 +1,6 @@
-"""Connections to Postgres, and what an error of Postgres means: the one table for it.
+"""Connections to Postgres, and the table that classifies Postgres errors.
 
-Every connection states who it is, bounds its statements, and notices a dead peer. No statement stands here.
+Every connection has an application name and a statement timeout, and detects a dead peer. This module runs no SQL.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from psycopg.conninfo import make_conninfo
 from runtime.settings import Settings
 
 STATEMENT_TIMEOUT_S = 30.0
+"""The server cancels a statement that runs longer."""
 CONNECT_TIMEOUT_S = 5
 _KEEPALIVE = {
     "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000,
 }  # fmt: skip
-"""A peer that died without a word is noticed after 11 s, also where something was on its way to it."""
+"""A dead peer is detected after 11 s, also while data to it is unacknowledged."""
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = psycopg_pool.AsyncConnectionPool[Connection]
 
 
 class FailureKind(StrEnum):
-    """What to do about an error: the three failure words."""
+    """What to do about an error."""
 
     TRANSIENT = "transient"
-    """Not the statement's fault: the same again, with backoff."""
+    """The statement is not at fault: repeat it, with backoff."""
     DATA = "data"
-    """These values can never be written: find them and dead-letter them."""
+    """These values can never be written: find the records and dead-letter them."""
     BUG = "bug"
-    """Ours: end loudly."""
+    """Our code is at fault: end the process."""
 
 
-TROUBLE_BY_STATE: dict[str, FailureKind] = {
+KIND_BY_SQLSTATE: dict[str, FailureKind] = {
     "08": FailureKind.TRANSIENT,  # connection exception
     "25006": FailureKind.TRANSIENT,  # read-only: the primary has just become a standby
     "25P03": FailureKind.TRANSIENT,  # idle in transaction for too long
@@ -49,14 +50,14 @@ TROUBLE_BY_STATE: dict[str, FailureKind] = {
     "22": FailureKind.DATA,  # data exception
     "23": FailureKind.DATA,  # constraint
 }
-"""SQLSTATE (five characters) or its class (two) to trouble; the longer wins, and what is not here is a bug."""
+"""The kind of an error by SQLSTATE (five characters) or its class (two). The SQLSTATE wins; a missing one is a bug."""
 
 
-def trouble(error: BaseException) -> FailureKind:
-    """What `error` means. Without an SQLSTATE the client raised it: a lost connection, or values without encoding."""
+def failure_kind(error: BaseException) -> FailureKind:
+    """Classify an error. Without an SQLSTATE it comes from the client: a lost connection, or unencodable values."""
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         state = error.sqlstate
-        return TROUBLE_BY_STATE.get(state, TROUBLE_BY_STATE.get(state[:2], FailureKind.BUG))
+        return KIND_BY_SQLSTATE.get(state, KIND_BY_SQLSTATE.get(state[:2], FailureKind.BUG))
     if isinstance(error, psycopg.OperationalError | psycopg_pool.PoolTimeout | OSError):
         return FailureKind.TRANSIENT
     if isinstance(error, psycopg.DataError):
@@ -66,12 +67,12 @@ def trouble(error: BaseException) -> FailureKind:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same statement may succeed when it is repeated."""
-    return trouble(error) is FailureKind.TRANSIENT
+    return failure_kind(error) is FailureKind.TRANSIENT
 
 
 def is_data_error(error: BaseException) -> bool:
-    """Whether the values are at fault, and no repetition can help."""
-    return trouble(error) is FailureKind.DATA
+    """Whether the values are at fault, so that a repetition cannot help."""
+    return failure_kind(error) is FailureKind.DATA
 
 
 def _options(session: dict[str, str] | None, statement_timeout_s: float) -> str:
@@ -90,12 +91,12 @@ def _conninfo(url: str, application_name: str, session: dict[str, str] | None, s
 
 
 def answering(settings: Settings) -> Callable[[], bool]:
-    """A question for a watchdog: whether Postgres answers a fresh connection. It blocks."""
+    """A check for a watchdog: whether Postgres accepts a new connection. The check blocks."""
     url = settings.database_url.get_secret_value()
 
     def answers() -> bool:
         try:
-            # No statement: only connecting is bounded here, and whoever is let in was answered.
+            # No statement: only the time to connect is bounded here, and a connection proves that the server answers.
             psycopg.connect(_conninfo(url, "campaigns-watchdog", None, STATEMENT_TIMEOUT_S)).close()
         except psycopg.Error:
             return False
@@ -112,7 +113,7 @@ async def connect(
     statement_timeout_s: float = STATEMENT_TIMEOUT_S,
     session: dict[str, str] | None = None,
 ) -> Connection:
-    """One connection; `session` adds settings of the server session."""
+    """Open one connection. `session` adds settings of the server session."""
     info = _conninfo(url, application_name, session, statement_timeout_s)
     return await psycopg.AsyncConnection.connect(info, autocommit=autocommit)
 
@@ -126,7 +127,7 @@ def pool(
     statement_timeout_s: float = STATEMENT_TIMEOUT_S,
     session: dict[str, str] | None = None,
 ) -> Pool:
-    """A pool of autocommit connections, not yet open: use it as ``async with pool(...) as connections``."""
+    """Create a pool of autocommit connections. Open it with ``async with pool(...) as connections``."""
     return psycopg_pool.AsyncConnectionPool(
         _conninfo(url, application_name, session, statement_timeout_s),
         min_size=1,

@@ -12,7 +12,7 @@ import psycopg_pool
 import pytest
 
 from tables.arrays import plain, text, times
-from tables.database import FailureKind, is_transient, trouble
+from tables.database import FailureKind, failure_kind, is_transient
 from tables.migrate import migrations
 from tables.statements import load
 from tests.histories import START
@@ -128,7 +128,7 @@ def test_migrations_are_numbered_from_one_without_a_gap() -> None:
     ],
 )
 def test_what_an_error_means(error: Exception, expected: FailureKind) -> None:
-    assert trouble(error) is expected
+    assert failure_kind(error) is expected
     assert is_transient(error) is (expected is FailureKind.TRANSIENT)
 
 

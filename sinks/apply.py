@@ -18,7 +18,7 @@ from runtime.logs import mask_wamid
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from schemas.reasons import DeadLetterReason
-from tables import messages
+from tables import messages, parked
 from tables.database import Connection, is_data_error, is_transient
 from tables.recipients import find_recipients, merge_facts
 
@@ -57,7 +57,7 @@ class KnownPhoneNumbers:
         asked = {e.phone_number_id for e in events if e.recipient_id is None and e.phone_number_id is not None}
         doubtful = asked - self._ours
         if doubtful:
-            self._ours |= await messages.find_our_numbers(connection, doubtful)
+            self._ours |= await parked.find_our_numbers(connection, doubtful)
         return doubtful - self._ours
 
 
@@ -92,7 +92,7 @@ async def _apply(connection: Connection, events: Sequence[RecipientEvent], numbe
     rows = await merge_facts(connection, folded.facts)
     doubles = await messages.record_double_sends(connection, changed)
     if folded.foreign:
-        await messages.count_foreign(connection, folded.foreign)
+        await parked.count_foreign(connection, folded.foreign)
     _alarm(doubles, lost)
     return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), len(lost))
 

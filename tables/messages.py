@@ -20,7 +20,7 @@ from tables.arrays import plain, text, times
 from tables.database import Connection
 from tables.statements import load
 
-SQL = load("messages")
+_SQL = load("messages")
 
 _PARKED_AS = 1
 """The attempt under which parked facts are folded; only the wamid's own attempt is told."""
@@ -30,7 +30,7 @@ async def merge_messages(connection: Connection, learned: Mapping[str, Learned])
     """Merge what was learned per wamid; the rows that changed."""
     if not learned:
         return []
-    cursor = await connection.execute(SQL["merge_messages"], _parameters(learned), prepare=True, binary=True)
+    cursor = await connection.execute(_SQL["merge_messages"], _parameters(learned), prepare=True, binary=True)
     return [_message(row) for row in await cursor.fetchall()]
 
 
@@ -43,20 +43,8 @@ async def record_double_sends(
         return []
     ids, attempts = zip(*claimed, strict=True)
     asked = {"recipient_id": plain(ids), "attempt": plain(attempts)}
-    cursor = await connection.execute(SQL["find_double_sends"], asked, prepare=True)
+    cursor = await connection.execute(_SQL["find_double_sends"], asked, prepare=True)
     return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
-
-
-async def find_our_numbers(connection: Connection, numbers: set[str]) -> set[str]:
-    """Which of these phone number ids belong to a campaign of ours."""
-    cursor = await connection.execute(SQL["find_our_numbers"], {"numbers": sorted(numbers)})
-    return {row[0] for row in await cursor.fetchall()}
-
-
-async def count_foreign(connection: Connection, counts: Mapping[str, int]) -> None:
-    """Count statuses on numbers that are not ours."""
-    numbers = sorted(counts)
-    await connection.execute(SQL["count_foreign"], {"numbers": numbers, "counts": plain(counts[n] for n in numbers)})
 
 
 def _parameters(learned: Mapping[str, Learned]) -> dict[str, Any]:

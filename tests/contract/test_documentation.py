@@ -25,7 +25,7 @@ PATH = re.compile(rf"`((?:{'|'.join(sorted(PACKAGES))}|tests|scripts|docs|deploy
 MODULE = re.compile(r"`python -m ([\w.]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SETTING = re.compile(r"\bCAMPAIGNS_[A-Z0-9_]*[A-Z0-9]\b")
-METRIC = re.compile(r"`(campaigns_[a-z_]+(?:_total|_seconds|_halted|_records|_bytes|_bodies|_flight))`")
+METRIC = re.compile(r"`(campaigns_[a-z_]+)`")
 SETUP_ONLY = {"CAMPAIGNS_CACHE_DIR", "CAMPAIGNS_MAVEN_URL", "CAMPAIGNS_EMBEDDED_POSTGRES"}
 
 
@@ -116,7 +116,7 @@ def test_the_image_and_the_package_contain_every_package() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     assert set(tool["setuptools"]["packages"]["find"]["include"]) == {f"{name}*" for name in PACKAGES}
     assert set(tool["importlinter"]["root_packages"]) == PACKAGES
-    assert PACKAGES <= set(tool["mypy"]["files"])
+    assert set(tool["mypy"]["files"]) >= PACKAGES
     code = re.search(r"^CODE := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert code is not None
     assert set(code[1].split()) >= PACKAGES

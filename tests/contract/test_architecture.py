@@ -59,10 +59,10 @@ OFFENCES: Mapping[str, set[Pair]] = {
     "domain and schemas are pure: no I/O, clock, randomness, environment or logging": {
         (package, module) for package in PURE for module in IMPURE
     },
-    "The judge, the simulated truth and the embedded servers share no code with the pipeline": {
+    "The judge, the simulator and the embedded servers share no code with the pipeline": {
         (package, other) for package in INDEPENDENT for other in PACKAGES if other not in INDEPENDENT
     },
-    "The judge, the simulated truth and the embedded servers share no code with each other": set(
+    "The judge, the simulator and the embedded servers share no code with each other": set(
         permutations(INDEPENDENT, 2)
     ),
     "tables and topics do not import each other": {("tables", "topics"), ("topics", "tables")},

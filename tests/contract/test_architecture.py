@@ -66,6 +66,12 @@ OFFENCES: Mapping[str, set[Pair]] = {
         permutations(INDEPENDENT, 2)
     ),
     "tables and topics do not import each other": {("tables", "topics"), ("topics", "tables")},
+    "Only topics uses confluent_kafka": {
+        (package, "confluent_kafka") for package in PACKAGES if package not in ("stack", "topics")
+    },
+    "Only streams uses Faust and aiokafka": {
+        (package, module) for package in PACKAGES if package != "streams" for module in ("aiokafka", "faust")
+    },
 }
 """By contract, each import that it must refuse."""
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
+from schemas.places import Place
 from schemas.reasons import DeadLetterReason
 
 from domain.facts import FACT_NAMES, NOTHING, Facts, facts_of, merge
@@ -40,11 +41,9 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TracedEvent:
-    """One record of `recipient.events` that is about this story; `event` None: it is none."""
+    """One record of `recipient.events` about the recipient. `event` is None if the record is not an event."""
 
-    topic: str
-    partition: int
-    offset: int
+    place: Place
     written_at: datetime
     event: RecipientEvent | None
     keyed: RecipientId | None = None
@@ -76,9 +75,7 @@ class RecipientHistory:
 
 def trace_history(records: Iterable[TracedEvent], created_at: Mapping[RecipientId, datetime]) -> RecipientHistory:
     """Fold the records in the order of their writing. `created_at`: creation of each known recipient's campaign."""
-    return _Narrator(created_at).trace_history(
-        sorted(records, key=lambda told: (told.written_at, told.partition, told.offset))
-    )
+    return _Narrator(created_at).trace_history(sorted(records, key=lambda told: (told.written_at, told.place)))
 
 
 class _Narrator:
@@ -126,7 +123,7 @@ class _Narrator:
         step = self._merge(told, event, owner)
         if first is not told and step.effect is Effect.KNOWN:
             return HistoryStep(
-                told, Effect.REPEATED, owner[0], step.before, step.after, reason=f"the same as {place(first)}"
+                told, Effect.REPEATED, owner[0], step.before, step.after, reason=f"the same as {first.place}"
             )
         return step
 
@@ -168,8 +165,3 @@ def as_attempt(parked: Facts, attempt: int) -> Facts:
         held_back_attempts=bit if parked.held_back_attempts else 0,
         failure=None if parked.failure is None else replace(parked.failure, attempt=attempt),
     )
-
-
-def place(told: TracedEvent) -> str:
-    """Where a record stands, as an operator types it."""
-    return f"{told.topic}/{told.partition}@{told.offset}"

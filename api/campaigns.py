@@ -17,8 +17,8 @@ from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from tables import campaigns, stats
 from tables.campaigns import NewCampaign, UnknownCampaign
-from tables.clock import read_clock
 from tables.database import Connection
+from tables.server import read_clock
 
 router = APIRouter(prefix="/api/marketing/campaigns", tags=["campaigns"])
 

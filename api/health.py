@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from api.services import UseServices
 from schemas.topics import Topic
+from tables import server
 
 router = APIRouter(tags=["probes"])
 
@@ -33,7 +34,7 @@ async def ready(services: UseServices) -> JSONResponse:
 async def _is_postgres_there(services: UseServices) -> bool:
     try:
         async with services.pool.connection(timeout=2.0) as connection:
-            await connection.execute("SELECT 1")
+            await server.ping(connection)
     except (psycopg.Error, psycopg_pool.PoolTimeout):
         return False
     return True

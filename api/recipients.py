@@ -22,9 +22,9 @@ from domain.status import Status
 from schemas.reasons import RecipientRefusal
 from tables import campaigns
 from tables.campaigns import NewRecipient
-from tables.clock import read_clock
 from tables.database import Connection
 from tables.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
+from tables.server import read_clock
 
 router = APIRouter(prefix="/api/marketing/campaigns/{campaign_id}/recipients", tags=["recipients"])
 

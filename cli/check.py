@@ -21,7 +21,8 @@ from cli.processes import say_wrong_settings
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import Settings, WrongSettings, read_settings
 from schemas.topics import SPECS
-from tables.migrate import migrations
+from tables.migrate import SchemaState, read_state
+from tables.server import ServerState, read_server
 from topics.apply import REPLICAS
 from topics.clients import client_config
 
@@ -119,38 +120,33 @@ def _postgres(settings: Settings) -> Iterator[CheckFinding]:
         with psycopg.connect(
             settings.database_url.get_secret_value(), autocommit=True, connect_timeout=round(TIMEOUT_S)
         ) as connection:
-            yield from _version(connection)
-            yield from _durability(connection)
-            yield from _schema(connection)
+            server = read_server(connection)
+            yield from _version(server)
+            yield from _durability(server)
+            yield from _schema(read_state(connection))
     except psycopg.OperationalError as error:
         yield CheckFinding("PostgreSQL", "wrong", str(error).strip(), "is it running? `campaigns up` starts one")
 
 
-def _version(connection: psycopg.Connection) -> Iterator[CheckFinding]:
-    major = connection.info.server_version // 10000
-    known = major in POSTGRES_SUPPORTED
+def _version(state: ServerState) -> Iterator[CheckFinding]:
+    known = state.major_version in POSTGRES_SUPPORTED
     step = "" if known else f"supported are {POSTGRES_SUPPORTED.start} to {POSTGRES_SUPPORTED.stop - 1}"
-    yield CheckFinding("PostgreSQL", "ok" if known else "warning", str(major), step)
+    yield CheckFinding("PostgreSQL", "ok" if known else "warning", str(state.major_version), step)
 
 
-def _durability(connection: psycopg.Connection) -> Iterator[CheckFinding]:
-    row = connection.execute("SHOW synchronous_commit").fetchone()
-    found = row[0] if row else "unknown"
-    if found == "off":
+def _durability(state: ServerState) -> Iterator[CheckFinding]:
+    if state.synchronous_commit == "off":
         yield CheckFinding("synchronous_commit", "wrong", "off", "turn it on: a crash could repeat a send")
 
 
-def _schema(connection: psycopg.Connection) -> Iterator[CheckFinding]:
-    there = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
-    applied = set[int]()
-    if there and there[0]:
-        applied = {row[0] for row in connection.execute("SELECT version FROM schema_migrations").fetchall()}
-    ours = {step.version for step in migrations()}
-    if missing := ours - applied:
-        yield CheckFinding("schema", "wrong", f"{len(missing)} migration(s) missing", "campaigns db migrate")
-    elif newer := applied - ours:
-        yield CheckFinding(
-            "schema", "wrong", f"{len(newer)} migration(s) newer than this version", "install that version"
-        )
+def _schema(state: SchemaState) -> Iterator[CheckFinding]:
+    if state.changed:
+        found = f"applied from another text than this version's: {', '.join(state.changed)}"
+        yield CheckFinding("schema", "wrong", found, "campaigns db migrate explains what to do")
+    elif state.missing:
+        yield CheckFinding("schema", "wrong", f"{state.missing} migration(s) missing", "campaigns db migrate")
+    elif state.unknown:
+        found = f"{state.unknown} migration(s) newer than this version"
+        yield CheckFinding("schema", "wrong", found, "install that version")
     else:
-        yield CheckFinding("schema", "ok", f"migration {max(ours):04d}")
+        yield CheckFinding("schema", "ok", f"migration {state.newest:04d}")

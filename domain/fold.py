@@ -1,6 +1,6 @@
-"""A batch of events folded in memory: facts per recipient, what was learned per wamid, and what is refused. Pure.
+"""Folds a batch of events in memory: facts per recipient, facts per wamid, and the events that are refused. Pure.
 
-Folding uses the domain's merge, so it changes nothing but the number of rows that the database is asked to merge.
+The fold uses the same merge as the database. It only reduces the number of rows that the database has to merge.
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ from schemas.model import RecipientId
 from schemas.reasons import DeadLetterReason
 
 from domain.facts import NOTHING, Facts, PricedAt, facts_of, merge
-from domain.parked import Learned, Message, earliest
+from domain.parked import PARKED_ATTEMPT, Learned, Message, earliest
 
 BEFORE_CAMPAIGN_MAX = timedelta(days=1)
-"""An event cannot be older than its campaign; a day is left for wrong clocks and zones."""
+"""How much older than its campaign an event may be. One day allows for inaccurate clocks and time zones."""
 PARKED_AGE_MAX = timedelta(days=8)
-"""Without a recipient the campaign is not known: Meta repeats a webhook for 7 days, and older ones are not believed."""
+"""How old an event without a recipient may be: its campaign is unknown, and Meta repeats a webhook for 7 days."""
 AHEAD_MAX = timedelta(minutes=10)
 """How far Meta's clock may be ahead of ours."""
 
 
 @dataclass(slots=True)
 class Fold:
-    """What a batch says, and which of its events (by position) are refused."""
+    """The result of folding a batch."""
 
     facts: dict[RecipientId, Facts] = field(default_factory=dict)
     messages: dict[str, Learned] = field(default_factory=dict)
     refused: dict[int, DeadLetterReason] = field(default_factory=dict)
+    """Reason by position in the batch."""
     foreign: Counter[str] = field(default_factory=Counter)
-    """Statuses on numbers that are not ours, by number."""
+    """Number of statuses on phone numbers that belong to no campaign, by phone number id."""
     created_at: Mapping[RecipientId, datetime] = field(default_factory=dict)
-    """Creation of the campaign of each recipient that has a row."""
+    """When the campaign of each recipient was created. Recipients without a row are missing."""
 
 
 def fold(
     events: Iterable[RecipientEvent], created_at: Mapping[RecipientId, datetime], foreign_numbers: set[str]
 ) -> Fold:
-    """Fold a batch. `created_at` holds the recipients that have a row, with their campaign's creation."""
+    """Fold a batch. `created_at` maps each recipient that has a row to the creation of its campaign."""
     result = Fold(created_at=created_at)
     for position, event in enumerate(events):
         if event.recipient_id is None and event.phone_number_id in foreign_numbers:
@@ -64,7 +65,7 @@ def fold(
 
 
 def refuse(event: RecipientEvent, created_at: Mapping[RecipientId, datetime]) -> DeadLetterReason | None:
-    """Why this event must not be merged; a minimum never forgets a wrong time."""
+    """Why this event must not be merged, if so. A merge keeps the earliest time, so an incorrect one would stay."""
     if event.occurred_at > event.received_at + AHEAD_MAX:
         return DeadLetterReason.TIMESTAMP_IN_FUTURE
     if event.recipient_id is None:
@@ -81,16 +82,16 @@ def refuse(event: RecipientEvent, created_at: Mapping[RecipientId, datetime]) ->
 def merge_parked(
     result: Fold, messages: Iterable[Message], created_at: Mapping[RecipientId, datetime]
 ) -> list[Message]:
-    """Merge facts parked for wamids that are known now into their recipients' facts.
+    """Merge the facts parked for wamids that are known now into the facts of their recipients.
 
-    Returns those that cannot be: their recipient has no row, or they are older than its campaign.
+    Returns the messages whose facts are refused: the recipient has no row, or the facts are older than its campaign.
     """
     lost: list[Message] = []
     for message in messages:
         if message.parked is None or message.recipient_id is None:
             continue
-        born, first = created_at.get(message.recipient_id), earliest(message.parked)
-        if born is None or (first is not None and first < born - BEFORE_CAMPAIGN_MAX):
+        campaign_created_at, first = created_at.get(message.recipient_id), earliest(message.parked)
+        if campaign_created_at is None or (first is not None and first < campaign_created_at - BEFORE_CAMPAIGN_MAX):
             lost.append(message)
             continue
         known = result.facts.get(message.recipient_id, NOTHING)
@@ -100,7 +101,7 @@ def merge_parked(
 
 def _learn(learned: Learned, event: RecipientEvent) -> None:
     if event.recipient_id is None:
-        learned.parked = merge(learned.parked, facts_of(event, 1))
+        learned.parked = merge(learned.parked, facts_of(event, PARKED_ATTEMPT))
     elif learned.recipient_id is None:
         learned.recipient_id, learned.attempt = event.recipient_id, event.attempt
     if learned.phone_number_id is None:

@@ -18,6 +18,7 @@ from schemas.reasons import DeadLetterReason
 
 from domain.facts import FACT_NAMES, NOTHING, Facts, facts_of, merge
 from domain.fold import refuse
+from domain.parked import PARKED_ATTEMPT, as_attempt
 from domain.status import Status, status
 
 Owner = tuple[RecipientId, int]
@@ -118,7 +119,7 @@ class _Narrator:
         owner = self._owner(event)
         if owner is None:
             wamid = event.wamid or ""
-            self._parked[wamid] = merge(self._parked.get(wamid, NOTHING), facts_of(event, 1))
+            self._parked[wamid] = merge(self._parked.get(wamid, NOTHING), facts_of(event, PARKED_ATTEMPT))
             return HistoryStep(told, Effect.PARKED, reason="nobody has claimed its message id yet")
         step = self._merge(told, event, owner)
         if first is not told and step.effect is Effect.KNOWN:
@@ -149,19 +150,3 @@ class _Narrator:
             return HistoryStep(told, Effect.KNOWN, recipient, status(known), status(merged), reason=reason)
         reason = "" if parked == NOTHING else "it claimed a message id for which statuses were parked"
         return HistoryStep(told, Effect.CHANGED, recipient, status(known), status(merged), changed, reason)
-
-
-def as_attempt(parked: Facts, attempt: int) -> Facts:
-    """Facts parked as attempt 1, as the attempt that their message turned out to be."""
-    if attempt == 1:
-        return parked
-    bit = 1 << attempt
-    return replace(
-        parked,
-        attempt=attempt,
-        accepted_attempts=bit if parked.accepted_attempts else 0,
-        acceptance=None if parked.acceptance is None else replace(parked.acceptance, attempt=attempt),
-        failed_attempts=bit if parked.failed_attempts else 0,
-        held_back_attempts=bit if parked.held_back_attempts else 0,
-        failure=None if parked.failure is None else replace(parked.failure, attempt=attempt),
-    )

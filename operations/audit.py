@@ -22,6 +22,7 @@ from schemas.model import CampaignId
 from schemas.topics import Topic
 from tables import locks, stats
 from tables.database import Connection
+from tables.offsets import read_positions
 from tables.statements import load
 from topics.lag import KafkaQueries, Lag
 
@@ -105,11 +106,6 @@ async def applied_until(connection: Connection, settings: Settings) -> datetime:
     positions = await read_positions(connection, topic)
     lag = await asyncio.to_thread(ask)
     return asked_at if lag.oldest_at is None else min(asked_at, lag.oldest_at)
-
-
-async def read_positions(connection: Connection, topic: str) -> dict[int, int]:
-    """The next offset of each partition that the sink has begun."""
-    return dict(await (await connection.execute(SQL["read_positions"], {"topic": topic})).fetchall())
 
 
 async def audit(

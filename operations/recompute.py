@@ -29,6 +29,7 @@ from schemas.events import RecipientEvent
 from schemas.model import CampaignId
 from schemas.places import OffsetMismatch, Ranges, TopicIdentity, count
 from schemas.topics import Topic
+from tables.offsets import read_stored
 from tables.recipients import facts_of_row
 from topics import scan
 from topics.identity import identify
@@ -185,15 +186,14 @@ class Recomputation:
 
     async def _applied(self) -> dict[int, int]:
         found = {}
-        rows = await self.side.run("read_applied", {"topic": self.identity.topic})
-        for partition, offset, cluster_id, topic_id, accepted_at in rows:
-            if (cluster_id, topic_id) != (self.identity.cluster_id, self.identity.topic_id):
+        for partition, stored in (await read_stored(self.side.connection, self.identity.topic)).items():
+            if (stored.cluster_id, stored.topic_id) != (self.identity.cluster_id, self.identity.topic_id):
                 raise OffsetMismatch(
                     f"{self.identity.topic} was made anew: its records are not those that made the rows"
                 )
-            found[partition] = offset
-            if accepted_at is not None:  # what the rows know from before was in another topic
-                self._raise_horizon(accepted_at)
+            found[partition] = stored.next_offset
+            if stored.accepted_at is not None:  # what the rows know from before was in another topic
+                self._raise_horizon(stored.accepted_at)
         return found
 
     async def _source(self, topic: str) -> TopicSource:

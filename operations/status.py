@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from operations.audit import read_positions
 from operations.dead_letters import SQL as DEAD_LETTERS_SQL
 from operations.dead_letters import dead_topics
 from operations.recovery import read_installation
@@ -24,6 +23,7 @@ from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
 from tables import locks
 from tables.database import Connection
+from tables.offsets import read_positions
 from tables.statements import load
 from topics.lag import KafkaQueries, Lag
 

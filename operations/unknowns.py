@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from operations.audit import read_positions
 from runtime.settings import Settings
 from schemas.codec import PRODUCER, encode
 from schemas.events import EventKind, RecipientEvent
@@ -21,6 +20,7 @@ from schemas.model import CampaignId, RecipientId
 from schemas.places import Outgoing, Watermarks
 from schemas.topics import Topic
 from tables.database import Connection
+from tables.offsets import read_positions
 from tables.statements import load
 from topics.lag import KafkaQueries
 from topics.publisher import AsyncPublisher

@@ -1,7 +1,7 @@
-"""One batch of events into Postgres: the statements of a transaction, and what to do where the data is at fault.
+"""Applies one batch of events to Postgres, and finds the events that cannot be applied.
 
-Order inside the transaction: messages by wamid, then rows by id, so that sinks never wait for each other in a circle.
-The caller owns connection and transaction, and moves the offsets in the same one.
+Every transaction locks in the same order: messages by wamid, then recipients by id. Two sinks therefore cannot
+deadlock. The caller owns connection and transaction, and moves the offsets in the same transaction.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from runtime.logs import mask_wamid
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from schemas.reasons import DeadLetterReason
-from tables import messages
+from tables import messages, parked
 from tables.database import Connection, is_data_error, is_transient
 from tables.recipients import find_recipients, merge_facts
 
@@ -27,18 +27,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Applied:
-    """What became of a batch."""
+    """The result of a batch."""
 
     rows_changed: int = 0
     refused: dict[int, DeadLetterReason] = field(default_factory=dict)
-    """Position in the batch to reason."""
+    """Reason by position in the batch."""
     double_sends: int = 0
     foreign: int = 0
     parked_lost: int = 0
-    """Parked statuses whose recipient turned out to have no row, or to be younger than they are."""
+    """Messages whose parked statuses were refused: the recipient has no row, or its campaign is younger."""
 
     def add(self, other: Applied, positions: Sequence[int]) -> None:
-        """Add what became of a part, whose events stood at `positions`."""
+        """Add the result of a part; `positions` are the positions of its events in the batch."""
         self.rows_changed += other.rows_changed
         self.double_sends += other.double_sends
         self.foreign += other.foreign
@@ -47,33 +47,33 @@ class Applied:
 
 
 class KnownPhoneNumbers:
-    """The phone number ids known to be ours; one that is not is asked for again, because a campaign may be new."""
+    """Caches the phone number ids of our campaigns. An unknown id is queried each time: its campaign may be new."""
 
     def __init__(self) -> None:
         self._ours: set[str] = set()
 
     async def foreign_among(self, connection: Connection, events: Sequence[RecipientEvent]) -> set[str]:
-        """The numbers of statuses without a recipient that no campaign of ours uses."""
-        asked = {e.phone_number_id for e in events if e.recipient_id is None and e.phone_number_id is not None}
-        doubtful = asked - self._ours
-        if doubtful:
-            self._ours |= await messages.find_our_numbers(connection, doubtful)
-        return doubtful - self._ours
+        """The phone number ids, among events without a recipient, that belong to no campaign."""
+        mentioned = {e.phone_number_id for e in events if e.recipient_id is None and e.phone_number_id is not None}
+        uncertain = mentioned - self._ours
+        if uncertain:
+            self._ours |= await parked.find_our_numbers(connection, uncertain)
+        return uncertain - self._ours
 
 
 class CodeRaised(Exception):
-    """Our own code raised over these events: a bug that some of them bring out, and that a fresh process repeats."""
+    """Our own code raised while it applied these events. A restarted process would raise the same."""
 
 
 def is_caused_by_events(error: BaseException) -> bool:
-    """Whether it is some of the events that cannot be applied: they are to be found and set aside."""
+    """Whether the events, not the infrastructure, made the batch fail. They can be found and dead-lettered."""
     return is_data_error(error) or isinstance(error, CodeRaised)
 
 
 async def apply_events(connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers) -> Applied:
-    """Apply events inside the caller's transaction; nothing is half applied when it raises.
+    """Apply events inside the caller's transaction.
 
-    Raises psycopg.Error, and CodeRaised for what neither Postgres nor the network has raised.
+    Raises psycopg.Error, and CodeRaised for every error that neither Postgres nor the network caused.
     """
     try:
         return await _apply(connection, events, numbers) if events else Applied()
@@ -88,11 +88,11 @@ async def _apply(connection: Connection, events: Sequence[RecipientEvent], numbe
     ids = {event.recipient_id for event in events if event.recipient_id is not None}
     folded = fold(events, await find_recipients(connection, ids) if ids else {}, foreign)
     changed = await messages.merge_messages(connection, folded.messages)
-    lost = await _tell_parked(connection, folded, changed)
+    lost = await _merge_parked(connection, folded, changed)
     rows = await merge_facts(connection, folded.facts)
     doubles = await messages.record_double_sends(connection, changed)
     if folded.foreign:
-        await messages.count_foreign(connection, folded.foreign)
+        await parked.count_foreign(connection, folded.foreign)
     _alarm(doubles, lost)
     return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), len(lost))
 
@@ -100,41 +100,37 @@ async def _apply(connection: Connection, events: Sequence[RecipientEvent], numbe
 async def find_refused(
     connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers
 ) -> dict[int, DeadLetterReason]:
-    """Which events of a batch that cannot be applied are at fault: tried by halves, and nothing of it is kept.
+    """Find the events of a batch that cannot be applied; every transaction is rolled back.
 
-    So the others can be applied in one transaction with the position of the batch: rows never know more than it says.
+    The caller then applies the others in one transaction together with the offsets of the batch, so the rows never
+    contain an event that the offsets do not cover.
     """
-    refused: dict[int, DeadLetterReason] = {}
-    parts: list[list[int]] = [list(range(len(events)))]
-    while parts:
-        positions = parts.pop()
-        try:
-            async with connection.transaction(force_rollback=True):
-                await apply_events(connection, [events[at] for at in positions], numbers)
-        except Exception as error:
-            if not is_caused_by_events(error):
-                raise
-            if len(positions) == 1:
-                refused[positions[0]] = _refusal(error)
-                continue
-            middle = len(positions) // 2
-            parts += [positions[middle:], positions[:middle]]
-    return refused
+    return (await _bisect(connection, events, numbers, keep=False)).refused
 
 
 async def apply_by_halves(
     connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers
 ) -> Applied:
-    """Apply a batch that holds what the database refuses, or what makes our code raise: it ends alone and is refused.
+    """Apply the events of a batch that can be applied, and refuse the others.
 
-    Each part is a transaction of its own: applying again is harmless, and rows stay locked in order.
+    Each part is a transaction of its own. That is safe because applying an event again changes nothing.
+    """
+    return await _bisect(connection, events, numbers, keep=True)
+
+
+async def _bisect(
+    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, *, keep: bool
+) -> Applied:
+    """Apply a batch in parts, halving each part that fails, until a failing part is a single event: it is refused.
+
+    `keep` commits the parts that succeed; otherwise they are rolled back, and only the refused events are returned.
     """
     result = Applied()
     parts: list[list[int]] = [list(range(len(events)))]
     while parts:
         positions = parts.pop()
         try:
-            async with connection.transaction():
+            async with connection.transaction(force_rollback=not keep):
                 applied = await apply_events(connection, [events[at] for at in positions], numbers)
         except Exception as error:
             if not is_caused_by_events(error):
@@ -145,25 +141,27 @@ async def apply_by_halves(
             middle = len(positions) // 2
             parts += [positions[middle:], positions[:middle]]
         else:
-            result.add(applied, positions)
+            if keep:
+                result.add(applied, positions)
     return result
 
 
 def _refusal(error: Exception) -> DeadLetterReason:
     if isinstance(error, CodeRaised):
-        log.error("set aside what makes our code raise", exc_info=error)
+        log.error("unhandled exception while applying an event: dead-lettered with reason `bug`", exc_info=error)
         return DeadLetterReason.BUG
     return DeadLetterReason.REFUSED_BY_DATABASE
 
 
-async def _tell_parked(connection: Connection, folded: Fold, changed: Sequence[Message]) -> list[Message]:
-    told = [message for message in changed if message.parked is not None]
-    ids: set[RecipientId] = {message.recipient_id for message in told if message.recipient_id is not None}
+async def _merge_parked(connection: Connection, folded: Fold, changed: Sequence[Message]) -> list[Message]:
+    """Merge the statuses parked for wamids that are known now; returns the messages whose statuses are refused."""
+    learned = [message for message in changed if message.parked is not None]
+    ids: set[RecipientId] = {message.recipient_id for message in learned if message.recipient_id is not None}
     if not ids:
         return []
     missing = ids - folded.created_at.keys()
     found = await find_recipients(connection, missing) if missing else {}
-    return merge_parked(folded, told, {**folded.created_at, **found})
+    return merge_parked(folded, learned, {**folded.created_at, **found})
 
 
 def _alarm(doubles: Sequence[tuple[RecipientId, int, str]], lost: Sequence[Message]) -> None:

@@ -99,7 +99,7 @@ async def act(
     if action is Action.ACTIVATE:
         await _plan_draft(connection, campaign_id, now)
     async with connection.transaction():
-        campaign = await _campaign(connection, "hold_campaign", {"id": campaign_id})
+        campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
         status = after(action, campaign.status)
         last: UUID | None = _LOWEST_ID if action is Action.ACTIVATE else None
         while last is not None:  # who was added since the last chunk
@@ -116,7 +116,7 @@ async def add_recipients(
     A completed campaign is active again. Raises UnknownCampaign, and WrongState for a cancelled one.
     """
     async with connection.transaction():
-        campaign = await _campaign(connection, "hold_campaign", {"id": campaign_id})
+        campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
         if campaign.status is CampaignStatus.CANCELLED:
             raise WrongState("take recipients", campaign.status)
         rows = await _insert(connection, campaign_id, people)
@@ -148,7 +148,7 @@ async def _plan_draft(connection: Connection, campaign_id: UUID, now: datetime) 
     last: UUID | None = _LOWEST_ID
     while last is not None:
         async with connection.transaction():
-            campaign = await _campaign(connection, "hold_campaign", {"id": campaign_id})
+            campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
             after(Action.ACTIVATE, campaign.status)
             last = await _plan_chunk(connection, campaign, now, last)
 

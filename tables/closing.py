@@ -12,7 +12,7 @@ from schemas.codec import PRODUCER
 from tables.database import Connection
 from tables.statements import load
 
-_SQL = load("campaigns")
+_SQL = load("closing")
 LOWEST_ID = UUID(int=0)
 
 
@@ -66,8 +66,3 @@ async def complete(connection: Connection, unknown_s: float) -> list[UUID]:
 async def reopen(connection: Connection) -> list[UUID]:
     """Make completed campaigns active in which somebody became due."""
     return [row[0] for row in await (await connection.execute(_SQL["reopen_campaigns"])).fetchall()]
-
-
-async def forget_idempotency_keys(connection: Connection, older_than_s: float) -> None:
-    """Forget the answers to old creates."""
-    await connection.execute(_SQL["forget_keys"], {"older_than_s": older_than_s})

@@ -1,6 +1,6 @@
-"""Answers to requests with an Idempotency-Key, stored in the transaction that did what they tell.
+"""Responses to requests that had an Idempotency-Key, stored in the transaction of the request.
 
-So a crash leaves both or neither, and nothing has to be cleaned up. The caller opens the transaction.
+A crash therefore keeps both the change and its response, or neither. The caller opens the transaction.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tables import locks
 from tables.database import Connection
 from tables.statements import load
 
-_SQL = load("campaigns")
+_SQL = load("idempotency")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What was answered, and to which request."""
+    """The response that a key got, and the hash of the request that got it."""
 
     request_hash: bytes
     status: int
@@ -27,19 +27,19 @@ class StoredAnswer:
 
 
 async def is_held(connection: Connection, key: str) -> bool:
-    """Hold the key until the end of the transaction; False: another request with it runs now."""
+    """Lock the key until the end of the transaction. False: another request with this key is running."""
     row = await (await connection.execute(_SQL["try_key"], {"lock": locks.idempotency_text(key)})).fetchone()
     return row is not None and bool(row[0])
 
 
 async def find(connection: Connection, key: str) -> StoredAnswer | None:
-    """The answer that was given before."""
+    """The stored response of an earlier request with this key."""
     row = await (await connection.execute(_SQL["find_answer"], {"key": key})).fetchone()
     return None if row is None else StoredAnswer(bytes(row[0]), row[1], row[2])
 
 
 async def store(connection: Connection, key: str, answer: StoredAnswer) -> None:
-    """Remember the answer."""
+    """Store the response. Call it in the transaction of the request."""
     values = {
         "key": key,
         "request_hash": answer.request_hash,
@@ -47,3 +47,8 @@ async def store(connection: Connection, key: str, answer: StoredAnswer) -> None:
         "response_body": Jsonb(answer.body),
     }
     await connection.execute(_SQL["store_answer"], values)
+
+
+async def forget(connection: Connection, older_than_s: float) -> None:
+    """Delete responses older than this."""
+    await connection.execute(_SQL["forget_keys"], {"older_than_s": older_than_s})

@@ -1,8 +1,8 @@
-"""What is known per wamid: whose attempt it is, its price, and the statuses that came without our callback data.
+"""The messages table: per wamid its attempt, its price, and the statuses that came without our callback data.
 
-Who learns a wamid and who parks a status for it upsert the same row, so each sees the other: the statement returns
-every row that learned, and where its recipient is known its parked facts belong to that recipient.
-Parked facts are folded as attempt 1 and told as the attempt that the wamid turns out to be.
+The event that names the recipient of a wamid, and a status that arrives without a recipient, upsert the same row. So
+whichever transaction commits second sees the other's values. The statement returns every row that it changed. If the
+recipient of such a row is known, the facts parked in it are returned as facts of that recipient's attempt.
 Callers own the transaction.
 """
 
@@ -13,50 +13,39 @@ from dataclasses import replace
 from typing import Any
 
 from domain.facts import Acceptance, Facts, FailedAttempt
-from domain.parked import Learned, Message, stated_at
+from domain.parked import PARKED_ATTEMPT, Learned, Message, as_attempt, stated_at
 from schemas.events import RetryClass
 from schemas.model import RecipientId
 from tables.arrays import plain, text, times
 from tables.database import Connection
 from tables.statements import load
 
-SQL = load("messages")
-
-_PARKED_AS = 1
-"""The attempt under which parked facts are folded; only the wamid's own attempt is told."""
+_SQL = load("messages")
 
 
 async def merge_messages(connection: Connection, learned: Mapping[str, Learned]) -> list[Message]:
-    """Merge what was learned per wamid; the rows that changed."""
+    """Merge what a batch learned per wamid; returns the rows that changed."""
     if not learned:
         return []
-    cursor = await connection.execute(SQL["merge_messages"], _parameters(learned), prepare=True, binary=True)
+    cursor = await connection.execute(_SQL["merge_messages"], _parameters(learned), prepare=True, binary=True)
     return [_message(row) for row in await cursor.fetchall()]
 
 
 async def record_double_sends(
     connection: Connection, messages: Sequence[Message]
 ) -> list[tuple[RecipientId, int, str]]:
-    """Record every wamid of an attempt that has two, and return those that are new. Call it after the rows' merge."""
+    """Record the wamids of every attempt that has more than one; returns the new ones.
+
+    Call it after the merge of the recipients: two sinks that learn the two wamids at the same time then meet at the
+    recipient's row, and the second one sees both.
+    """
     claimed = {(m.recipient_id, m.attempt) for m in messages if m.recipient_id and m.attempt}
     if not claimed:
         return []
     ids, attempts = zip(*claimed, strict=True)
-    asked = {"recipient_id": plain(ids), "attempt": plain(attempts)}
-    cursor = await connection.execute(SQL["find_double_sends"], asked, prepare=True)
+    values = {"recipient_id": plain(ids), "attempt": plain(attempts)}
+    cursor = await connection.execute(_SQL["find_double_sends"], values, prepare=True)
     return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
-
-
-async def find_our_numbers(connection: Connection, numbers: set[str]) -> set[str]:
-    """Which of these phone number ids belong to a campaign of ours."""
-    cursor = await connection.execute(SQL["find_our_numbers"], {"numbers": sorted(numbers)})
-    return {row[0] for row in await cursor.fetchall()}
-
-
-async def count_foreign(connection: Connection, counts: Mapping[str, int]) -> None:
-    """Count statuses on numbers that are not ours."""
-    numbers = sorted(counts)
-    await connection.execute(SQL["count_foreign"], {"numbers": numbers, "counts": plain(counts[n] for n in numbers)})
 
 
 def _parameters(learned: Mapping[str, Learned]) -> dict[str, Any]:
@@ -89,19 +78,22 @@ def _parameters(learned: Mapping[str, Learned]) -> dict[str, Any]:
 
 def _message(row: Sequence[Any]) -> Message:
     wamid, recipient_id, attempt, *parked = row
-    known = recipient_id is not None and any(parked[:6])
-    return Message(wamid, recipient_id, attempt, _told(wamid, attempt, parked) if known else None)
+    if recipient_id is None or not any(parked[:6]):
+        return Message(wamid, recipient_id, attempt, None)
+    return Message(wamid, recipient_id, attempt, as_attempt(_parked_facts(wamid, parked), attempt))
 
 
-def _told(wamid: str, attempt: int, parked: Sequence[Any]) -> Facts:
-    """The facts parked for a wamid, as the attempt that it belongs to."""
+def _parked_facts(wamid: str, parked: Sequence[Any]) -> Facts:
+    """The parked columns of a row as facts of PARKED_ATTEMPT."""
     accepted_at, sent_at, delivered_at, read_at, replied_at, failed_at, code, reason, word, backoff_s, held = parked
-    bit = 1 << attempt
-    facts = Facts(attempt=attempt, sent_at=sent_at, delivered_at=delivered_at, read_at=read_at, replied_at=replied_at)
+    bit = 1 << PARKED_ATTEMPT
+    facts = Facts(
+        attempt=PARKED_ATTEMPT, sent_at=sent_at, delivered_at=delivered_at, read_at=read_at, replied_at=replied_at
+    )
     if accepted_at is not None:
-        acceptance = Acceptance(attempt, accepted_at, wamid)
+        acceptance = Acceptance(PARKED_ATTEMPT, accepted_at, wamid)
         facts = replace(facts, accepted_attempts=bit, acceptance=acceptance)
     if failed_at is not None:
-        failure = FailedAttempt(attempt, failed_at, code, reason, RetryClass(word), backoff_s)
+        failure = FailedAttempt(PARKED_ATTEMPT, failed_at, code, reason, RetryClass(word), backoff_s)
         facts = replace(facts, failed_attempts=bit, held_back_attempts=bit if held else 0, failure=failure)
     return facts

@@ -33,7 +33,8 @@ _CREATE_TABLE = """
 
 RECREATE = (
     "If this is a development database from before the first release, recreate it: stop all processes, drop the"
-    " database, create it, and run `campaigns db migrate` (embedded Postgres: delete its folder, docs/operations.md)."
+    " database, create it, and run `campaigns db migrate`. For embedded Postgres, delete its folder"
+    " (docs/operations/run.md)."
 )
 """What to do about a database whose migrations were squashed: its data cannot be carried over."""
 
@@ -54,6 +55,20 @@ class Migration:
     def checksum(self) -> str:
         """SHA-256 of the text. The database stores it when the file is applied."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """How the migrations of a database compare with those of this version. Equal: only `newest` is set."""
+
+    newest: int
+    """The newest migration of this version."""
+    missing: int
+    """Migrations that the database does not have yet."""
+    unknown: int
+    """Migrations of the database that this version does not know: the database is newer."""
+    changed: tuple[str, ...]
+    """Names of applied migrations whose text is another one here."""
 
 
 def migrations(folder: Traversable = FOLDER) -> list[Migration]:
@@ -86,11 +101,31 @@ def migrate(url: str, folder: Traversable = FOLDER) -> list[str]:
         return [step.name for step in missing]
 
 
+def read_state(connection: psycopg.Connection) -> SchemaState:
+    """Compare the migrations of a database with those of this version. It changes nothing."""
+    exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    applied = _applied(connection) if exists and exists[0] else {}
+    ours = {step.version: step for step in migrations()}
+    return SchemaState(
+        newest=max(ours),
+        missing=len(ours.keys() - applied.keys()),
+        unknown=len(applied.keys() - ours.keys()),
+        changed=tuple(
+            name for version, (name, checksum) in applied.items()
+            if version in ours and ours[version].checksum != checksum
+        ),
+    )  # fmt: skip
+
+
+def _applied(connection: psycopg.Connection) -> dict[int, tuple[str, str]]:
+    rows = connection.execute("SELECT version, name, checksum FROM schema_migrations ORDER BY version").fetchall()
+    return {version: (name, checksum) for version, name, checksum in rows}
+
+
 def _missing(connection: psycopg.Connection, steps: Iterable[Migration]) -> list[Migration]:
-    rows = connection.execute("SELECT version, name, checksum FROM schema_migrations").fetchall()
-    applied = {version: (name, checksum) for version, name, checksum in rows}
+    applied = _applied(connection)
     ours = {step.version: step for step in steps}
-    for version, (name, checksum) in sorted(applied.items()):
+    for version, (name, checksum) in applied.items():
         if version not in ours:
             raise SchemaMismatch(
                 f"The database has migration {name}, which this version does not know: the database is newer than this"

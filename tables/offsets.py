@@ -1,12 +1,24 @@
-"""Where the sink stands in each partition, kept in Postgres in the transaction that holds the effect.
+"""The sink's offsets, stored in Postgres in the transaction that writes the rows.
 
-A position is bound to cluster and topic by their ids: an offset of a topic that was deleted and made anew means
-nothing. Advancing is a compare-and-set, so a sink that lost its partition without knowing cannot write.
+Kafka's own committed offsets cannot be part of a Postgres transaction. A crash between the two commits would apply a
+batch twice or lose it. So the next offset of each partition is a row of `sink_offsets`, and the transaction that
+writes the rows also moves it: both become visible together, or neither. The sink starts from the stored offsets. It
+also commits them to Kafka, but only so that Kafka's tools can show its lag.
+
+The move is a compare-and-set. A sink can lose a partition in a rebalance without noticing (it was frozen, or cut off
+from Kafka) and still finish its transaction while the new owner works. Both read the same expected offset, but only
+the first of them finds it in the row. The other one's statement raises CS001 (`has_moved`), which rolls back its whole
+transaction, rows included. It then reads the offsets again and seeks.
+
+An offset means something only in the topic that it was counted in. Each row therefore holds the ids of cluster and
+topic: the offsets of a topic that was deleted and recreated are refused, not applied to other records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 
@@ -15,23 +27,46 @@ from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
 
-SQL = load("offsets")
+_SQL = load("offsets")
 
 MOVED_STATE = "CS001"
 """The SQLSTATE that advance_sink_offset raises."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredOffset:
+    """One row: how far the sink has applied a partition, and of which topic."""
+
+    next_offset: int
+    cluster_id: str
+    topic_id: str
+    accepted_at: datetime | None
+    """When an operator accepted a recreated topic."""
+
+
 def has_moved(error: BaseException) -> bool:
-    """Whether another sink advanced the offset first: re-read and seek."""
+    """Whether another sink advanced the offset first. The caller reads the offsets again and seeks."""
     return isinstance(error, psycopg.Error) and error.sqlstate == MOVED_STATE
+
+
+async def read_stored(connection: Connection, topic: str) -> dict[int, StoredOffset]:
+    """The rows of all partitions of a topic."""
+    cursor = await connection.execute(_SQL["read_offsets"], {"topic": topic})
+    return {row[0]: StoredOffset(*row[1:]) for row in await cursor.fetchall()}
+
+
+async def read_positions(connection: Connection, topic: str) -> dict[int, int]:
+    """The next offset of each partition of a topic, whatever topic it was counted in."""
+    return {partition: stored.next_offset for partition, stored in (await read_stored(connection, topic)).items()}
 
 
 async def read_offsets(
     connection: Connection, identity: TopicIdentity, available: Mapping[int, tuple[int, int]]
 ) -> dict[int, int]:
-    """The next offset of each partition in `available` (its low and high watermark); the low one where none is stored.
+    """The next offset of each partition in `available`, which gives its low and high watermark.
 
-    Raises OffsetMismatch where the stored one belongs to another topic or lies outside the watermarks.
+    A partition without a stored offset starts at the low watermark. Raises OffsetMismatch where the stored offset
+    belongs to another topic or lies outside the watermarks.
     """
     partitions = sorted(available)
     lows = [available[partition][0] for partition in partitions]
@@ -39,22 +74,20 @@ async def read_offsets(
         "topic": identity.topic, "cluster_id": identity.cluster_id, "topic_id": identity.topic_id,
         "partitions": plain(partitions), "lows": plain(lows),
     }  # fmt: skip
-    await connection.execute(SQL["start_offsets"], parameters)
-    cursor = await connection.execute(SQL["read_offsets"], parameters)
-    positions: dict[int, int] = {}
-    for partition, cluster_id, topic_id, offset in await cursor.fetchall():
-        _check(identity, partition, (cluster_id, topic_id), offset, available[partition])
-        positions[partition] = offset
-    return positions
+    await connection.execute(_SQL["start_offsets"], parameters)
+    stored = await read_stored(connection, identity.topic)
+    for partition in partitions:
+        _check(identity, partition, stored[partition], available[partition])
+    return {partition: stored[partition].next_offset for partition in partitions}
 
 
 async def advance_offsets(
     connection: Connection, identity: TopicIdentity, moves: Mapping[int, tuple[int, int]]
 ) -> None:
-    """Move partitions from their expected to their next offset. Raises psycopg.Error, see `has_moved`."""
+    """Move each partition from its expected to its next offset. Raises psycopg.Error, see `has_moved`."""
     partitions = sorted(moves)
     await connection.execute(
-        SQL["advance_offsets"],
+        _SQL["advance_offsets"],
         {
             "topic": identity.topic, "cluster_id": identity.cluster_id, "topic_id": identity.topic_id,
             "partitions": plain(partitions),
@@ -68,9 +101,9 @@ async def advance_offsets(
 async def accept_topic(
     connection: Connection, identity: TopicIdentity, available: Mapping[int, tuple[int, int]]
 ) -> None:
-    """Take the topic as it is now, from its beginning: safe, because applying records again changes nothing."""
+    """Bind the offsets to the topic as it is now, at its beginning. Applying records again changes no row."""
     await connection.execute(
-        SQL["accept_topic"],
+        _SQL["accept_topic"],
         {
             "topic": identity.topic, "cluster_id": identity.cluster_id, "topic_id": identity.topic_id,
             "partitions": plain(sorted(available)),
@@ -80,16 +113,16 @@ async def accept_topic(
     )  # fmt: skip
 
 
-def _check(
-    identity: TopicIdentity, partition: int, stored: tuple[str, str], offset: int, watermarks: tuple[int, int]
-) -> None:
+def _check(identity: TopicIdentity, partition: int, stored: StoredOffset, watermarks: tuple[int, int]) -> None:
     low, high = watermarks
+    offset = stored.next_offset
     where = f"{identity.topic}/{partition}"
-    if stored != (identity.cluster_id, identity.topic_id):
-        said = f"{where} is not the topic that offset {offset} was stored for: it was made anew. {REMEDY}"
-        raise OffsetMismatch(said)
+    if (stored.cluster_id, stored.topic_id) != (identity.cluster_id, identity.topic_id):
+        raise OffsetMismatch(
+            f"{where} was recreated: offset {offset} was stored for a topic that no longer exists. {REMEDY}"
+        )
     if offset < low:
         raise OffsetMismatch(f"{where}: offsets {offset} to {low - 1} were deleted before they were applied. {REMEDY}")
     if offset > high:
-        said = f"{where}: the stored offset {offset} is beyond the end, {high}: records were lost. {REMEDY}"
-        raise OffsetBeyondEnd(said, partition, offset)
+        problem = f"{where}: the stored offset {offset} is beyond the end, {high}: records were lost. {REMEDY}"
+        raise OffsetBeyondEnd(problem, partition, offset)

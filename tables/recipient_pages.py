@@ -11,7 +11,7 @@ from uuid import UUID
 from tables.database import Connection
 from tables.statements import load
 
-_SQL = load("campaigns")
+_SQL = load("recipient_pages")
 FIRST_ID = UUID(int=0)
 
 

@@ -21,7 +21,7 @@ from schemas.model import CampaignId, RecipientId
 from tables.database import Connection
 from tables.statements import load
 
-_SQL = load("release")
+_SQL = load("releases")
 
 RELEASER_SESSION = {
     "idle_session_timeout": "10s",

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 from confluent_kafka.admin import AdminClient
-from psycopg import sql
 
 from cli.demo.killing import VERSIONS
 from cli.pipeline import (
@@ -40,6 +38,7 @@ from runtime.settings import PREFIX, Settings, read_settings
 from schemas.topics import BY_NAME
 from stack.ports import free_ports
 from stack.supervisor import Event, Supervisor
+from tables.server import create_database, drop_database
 
 NUMBER_ID = "106540352242922"
 SIMULATOR_TIME_SCALE = 4.0
@@ -205,19 +204,13 @@ def _own_corner(found: Servers, given: Mapping[str, str]) -> Iterator[Corner]:
     database_url, prefix = found.database, ""
     with ExitStack() as ending:
         if given.get(DATABASE):
-            _execute(found.database, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            ending.callback(_execute, found.database, drop)
+            create_database(found.database, name)
+            ending.callback(drop_database, found.database, name)
             database_url = urlunsplit(urlsplit(found.database)._replace(path=f"/{name}"))
         if given.get(KAFKA):
             prefix = f"{name}."
             ending.callback(_delete_topics, given, prefix)
         yield Corner(database_url, prefix)
-
-
-def _execute(url: str, statement: sql.Composed) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def _delete_topics(given: Mapping[str, str], prefix: str) -> None:

@@ -14,7 +14,7 @@ import structlog
 from domain.backoff import DAY_S
 from runtime.settings import Settings
 from runtime.waiting import pause
-from tables import closing, releases
+from tables import closing, idempotency, releases
 from tables.leadership import Leader
 
 ROUND_S = 1.0
@@ -77,4 +77,4 @@ class Upkeep:
         if now >= self._keys_at:
             self._keys_at = now + KEYS_ROUND_S
             async with self._leader.turn() as connection:
-                await closing.forget_idempotency_keys(connection, KEYS_KEPT_S)
+                await idempotency.forget(connection, KEYS_KEPT_S)

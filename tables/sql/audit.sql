@@ -142,10 +142,6 @@ WHERE l.published_at < least(%(applied_until)s::timestamptz, now()) - %(skew_s)s
       ELSE coalesce(r.skipped_attempt, 0) >= l.attempt END
 LIMIT %(samples)s
 
--- name: read_positions
--- Where the sink stands in a topic.
-SELECT topic_partition, next_offset FROM sink_offsets WHERE topic = %(topic)s
-
 -- name: correct_counters
 -- Adds what is missing. Deltas only ever add up, so whatever changes meanwhile is neither lost nor counted twice.
 INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n)

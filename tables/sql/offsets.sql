@@ -1,25 +1,24 @@
--- Statements of sink_offsets.
+-- Statements of sink_offsets: the next offset of each partition that the sink applies.
 
 -- name: start_offsets
--- Begins at the lowest offset where none is stored.
+-- Stores the lowest offset for each partition that has none.
 INSERT INTO sink_offsets (topic, topic_partition, cluster_id, topic_id, next_offset)
 SELECT %(topic)s, p, %(cluster_id)s, %(topic_id)s, low
 FROM unnest(%(partitions)s::integer[], %(lows)s::bigint[]) AS started (p, low)
 ON CONFLICT (topic, topic_partition) DO NOTHING
 
 -- name: read_offsets
--- Where the sink stands, and in which topic.
-SELECT topic_partition, cluster_id, topic_id, next_offset FROM sink_offsets
-WHERE topic = %(topic)s AND topic_partition = ANY(%(partitions)s::integer[])
+-- The stored offset of every partition of a topic, and the topic that it belongs to.
+SELECT topic_partition, next_offset, cluster_id, topic_id, accepted_at FROM sink_offsets WHERE topic = %(topic)s
 
 -- name: advance_offsets
--- Compare and set for every partition of the batch, in order; raises CS001 where another sink was faster.
+-- Compare-and-set for every partition of the batch, in order. Raises CS001 if another sink has advanced one of them.
 SELECT advance_sink_offset(%(topic)s, p, %(cluster_id)s, %(topic_id)s, expected, next)
 FROM unnest(%(partitions)s::integer[], %(expected)s::bigint[], %(next)s::bigint[]) AS moves (p, expected, next)
 
 -- name: accept_topic
--- Declares the topic as it is now to be the one, from its beginning. Where it is another one, or has lost its end, it does not hold all
--- that rows know from before.
+-- Binds the offsets to the topic as it is now, at its beginning. accepted_at is set if this is another topic, or if the
+-- stored offset is beyond its end: then the topic does not contain everything that the rows were made from.
 INSERT INTO sink_offsets AS known (topic, topic_partition, cluster_id, topic_id, next_offset)
 SELECT %(topic)s, p, %(cluster_id)s, %(topic_id)s, low
 FROM unnest(%(partitions)s::integer[], %(lows)s::bigint[]) AS accepted (p, low)

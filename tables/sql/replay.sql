@@ -182,10 +182,6 @@ WHERE id = %(id)s
 -- The run is at its end.
 UPDATE replay_runs SET finished_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = %(id)s
 
--- name: read_applied
--- How far the sinks have come in a topic, in which topic of that name, and since when that one is accepted.
-SELECT topic_partition, next_offset, cluster_id, topic_id, accepted_at FROM sink_offsets WHERE topic = %(topic)s
-
 -- name: read_replayed
 -- What replays have applied to rows that matter here: from where to where, of which topic, for which campaign.
 SELECT r.topic, r.cluster_id, r.topic_id, r.campaign_id, r.updated_at, p.topic_partition, p.first_offset, p.next_offset

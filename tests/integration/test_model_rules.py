@@ -169,7 +169,7 @@ class Sql:
 
     async def release_due(self, now: datetime, send_before: datetime) -> list[Key]:
         values = {"campaign": CAMPAIGN, "day": "2026-03-01", "share": 100, "number": "1", "send_before": send_before}
-        cursor = await self.connection.execute(load("release")["release_due"], {**values, "producer": ""})
+        cursor = await self.connection.execute(load("releases")["release_due"], {**values, "producer": ""})
         released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[4] == "queued"]
         for key in released:  # its default is the server's own clock
             await self.rows("UPDATE releases SET released_at = %s WHERE (recipient_id, attempt) = (%s, %s)", now, *key)

@@ -1,0 +1,56 @@
+"""The Postgres server itself: its clock, its version and settings, and databases of our own on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+from psycopg import sql
+
+from tables.database import Connection
+from tables.statements import load
+
+_SQL = load("server")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What `campaigns check` shows of the server."""
+
+    major_version: int
+    synchronous_commit: str
+
+
+async def read_clock(connection: Connection) -> datetime:
+    """The time in Postgres. Every due time is compared with it, so a plan made with another clock would be off."""
+    row = await (await connection.execute(_SQL["read_clock"])).fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    return now
+
+
+async def ping(connection: Connection) -> None:
+    """Run the smallest statement. Raises psycopg.Error where the server does not answer."""
+    await connection.execute(_SQL["ping"])
+
+
+def read_server(connection: psycopg.Connection) -> ServerState:
+    """The version, and the setting that decides whether a commit survives a crash."""
+    row = connection.execute(_SQL["read_synchronous_commit"]).fetchone()
+    return ServerState(connection.info.server_version // 10000, row[0] if row else "unknown")
+
+
+def create_database(url: str, name: str) -> None:
+    """Create an empty database on the server of `url`."""
+    _run(url, sql.SQL(_SQL["create_database"]).format(name=sql.Identifier(name)))
+
+
+def drop_database(url: str, name: str) -> None:
+    """Drop a database, and end its sessions."""
+    _run(url, sql.SQL(_SQL["drop_database"]).format(name=sql.Identifier(name)))
+
+
+def _run(url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)

@@ -59,13 +59,19 @@ OFFENCES: Mapping[str, set[Pair]] = {
     "domain and schemas are pure: no I/O, clock, randomness, environment or logging": {
         (package, module) for package in PURE for module in IMPURE
     },
-    "The judge, the simulated truth and the embedded servers share no code with the pipeline": {
+    "The judge, the simulator and the embedded servers share no code with the pipeline": {
         (package, other) for package in INDEPENDENT for other in PACKAGES if other not in INDEPENDENT
     },
-    "The judge, the simulated truth and the embedded servers share no code with each other": set(
+    "The judge, the simulator and the embedded servers share no code with each other": set(
         permutations(INDEPENDENT, 2)
     ),
     "tables and topics do not import each other": {("tables", "topics"), ("topics", "tables")},
+    "Only topics uses confluent_kafka": {
+        (package, "confluent_kafka") for package in PACKAGES if package not in ("stack", "topics")
+    },
+    "Only streams uses Faust and aiokafka": {
+        (package, module) for package in PACKAGES if package != "streams" for module in ("aiokafka", "faust")
+    },
 }
 """By contract, each import that it must refuse."""
 

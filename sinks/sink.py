@@ -22,6 +22,7 @@ from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.codec import Malformed, decode
+from schemas.dead_letters import DeadItem
 from schemas.events import RecipientEvent
 from schemas.places import REMEDY, OffsetMismatch, Record, TopicIdentity, Watermarks
 from schemas.reasons import DeadLetterReason
@@ -31,7 +32,7 @@ from tables import offsets
 from tables.database import Connection, answering, connect, is_transient
 from tables.recipients import MERGE_SESSION
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
-from topics.dead_letters import DeadLetters, RefusedRecord
+from topics.dead_letters import DeadLetters
 from topics.identity import identify, watermarks
 from topics.intake import RecordIntake
 from topics.publisher import AsyncPublisher, PublishFailed
@@ -41,6 +42,8 @@ STAGE = "sink"
 IDENTIFY_EVERY_S = 10.0
 """What a sink reads meanwhile in a topic made anew is applied again from its beginning once that is accepted."""
 IDENTIFY_TIMEOUT_S = 3.0
+DEAD_LETTER_TIMEOUT_S = 5.0
+"""How long Kafka may take to acknowledge dead letters. The transaction of the batch holds its rows meanwhile."""
 
 GC_THRESHOLDS = (200_000, 50, 100)
 
@@ -91,7 +94,7 @@ class Sink:
         self._stop = stop
         self._identity = identity
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
-        self._dead_letters = DeadLetters(publisher, STAGE, limit)
+        self._dead_letters = DeadLetters(publisher, STAGE, limit, timeout_s=DEAD_LETTER_TIMEOUT_S)
         self._numbers = KnownPhoneNumbers()
         self._connection: Connection | None = None
         self._beats = Heartbeats()
@@ -185,7 +188,7 @@ class Sink:
         connection: Connection,
         events: Sequence[RecipientEvent],
         sources: Sequence[Record],
-        malformed: Sequence[RefusedRecord],
+        malformed: Sequence[DeadItem],
         moves: Mapping[int, tuple[int, int]],
     ) -> Applied:
         """Find what cannot be applied, and apply the rest in the transaction that moves the offsets.
@@ -213,10 +216,10 @@ class Sink:
         connection: Connection,
         applied: Applied,
         sources: Sequence[Record],
-        malformed: Sequence[RefusedRecord],
+        malformed: Sequence[DeadItem],
         moves: Mapping[int, tuple[int, int]],
     ) -> None:
-        refused = [(sources[position], reason.value, "") for position, reason in applied.refused.items()]
+        refused = [_dead(sources[position], reason) for position, reason in applied.refused.items()]
         await self._dead_letters.publish([*malformed, *refused], len(sources) + len(malformed))
         await offsets.advance_offsets(connection, self._identity, moves)
 
@@ -260,18 +263,22 @@ def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int,
 
 def _decoded(
     records: Sequence[Record],
-) -> tuple[list[RecipientEvent], list[Record], list[RefusedRecord]]:
+) -> tuple[list[RecipientEvent], list[Record], list[DeadItem]]:
     """The events, the record of each, and the records that are no events."""
     events: list[RecipientEvent] = []
     sources: list[Record] = []
-    malformed: list[RefusedRecord] = []
+    malformed: list[DeadItem] = []
     for record in records:
         try:
             events.append(decode(RecipientEvent, record.value))
             sources.append(record)
         except (Malformed, OverflowError) as error:  # a time at the edge of the calendar overflows on its way to UTC
-            malformed.append((record, DeadLetterReason.MALFORMED.value, mask_text(str(error))))
-        except Exception as error:  # a fresh process would raise the same: set aside, loudly
-            log.exception("set aside what makes our code raise", partition=record.partition)
-            malformed.append((record, DeadLetterReason.BUG.value, mask_text(f"{type(error).__name__}: {error}")))
+            malformed.append(_dead(record, DeadLetterReason.MALFORMED, mask_text(str(error))))
+        except Exception as error:  # noqa: BLE001 - a new process would raise the same exception
+            text = mask_text(f"{type(error).__name__}: {error}")
+            malformed.append(_dead(record, DeadLetterReason.BUG, text, raised=error))
     return events, sources, malformed
+
+
+def _dead(record: Record, reason: DeadLetterReason, error: str = "", raised: Exception | None = None) -> DeadItem:
+    return DeadItem(record.place, record.key, record.value, reason.value, error, raised)

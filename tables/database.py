@@ -6,13 +6,13 @@ Every connection states who it is, bounds its statements, and notices a dead pee
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
 import psycopg
 import psycopg_pool
 from psycopg.conninfo import make_conninfo
 
+from runtime.failures import FailureKind
 from runtime.settings import Settings
 
 STATEMENT_TIMEOUT_S = 30.0
@@ -26,18 +26,7 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = psycopg_pool.AsyncConnectionPool[Connection]
 
 
-class FailureKind(StrEnum):
-    """What to do about an error: the three failure words."""
-
-    TRANSIENT = "transient"
-    """Not the statement's fault: the same again, with backoff."""
-    DATA = "data"
-    """These values can never be written: find them and dead-letter them."""
-    BUG = "bug"
-    """Ours: end loudly."""
-
-
-TROUBLE_BY_STATE: dict[str, FailureKind] = {
+KIND_BY_STATE: dict[str, FailureKind] = {
     "08": FailureKind.TRANSIENT,  # connection exception
     "25006": FailureKind.TRANSIENT,  # read-only: the primary has just become a standby
     "25P03": FailureKind.TRANSIENT,  # idle in transaction for too long
@@ -46,32 +35,32 @@ TROUBLE_BY_STATE: dict[str, FailureKind] = {
     "55P03": FailureKind.TRANSIENT,  # lock not available in time
     "57": FailureKind.TRANSIENT,  # intervention: cancelled, timed out, shutting down
     "58": FailureKind.TRANSIENT,  # the machine: I/O error
-    "22": FailureKind.DATA,  # data exception
-    "23": FailureKind.DATA,  # constraint
+    "22": FailureKind.INVALID,  # data exception
+    "23": FailureKind.INVALID,  # constraint
 }
-"""SQLSTATE (five characters) or its class (two) to trouble; the longer wins, and what is not here is a bug."""
+"""SQLSTATE (five characters) or its class (two) to its meaning. The longer one wins; a missing state is a bug."""
 
 
-def trouble(error: BaseException) -> FailureKind:
-    """What `error` means. Without an SQLSTATE the client raised it: a lost connection, or values without encoding."""
+def failure_kind(error: BaseException) -> FailureKind:
+    """What `error` means. Without an SQLSTATE it comes from the client, such as a lost connection."""
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         state = error.sqlstate
-        return TROUBLE_BY_STATE.get(state, TROUBLE_BY_STATE.get(state[:2], FailureKind.BUG))
+        return KIND_BY_STATE.get(state, KIND_BY_STATE.get(state[:2], FailureKind.BUG))
     if isinstance(error, psycopg.OperationalError | psycopg_pool.PoolTimeout | OSError):
         return FailureKind.TRANSIENT
     if isinstance(error, psycopg.DataError):
-        return FailureKind.DATA
+        return FailureKind.INVALID
     return FailureKind.BUG
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same statement may succeed when it is repeated."""
-    return trouble(error) is FailureKind.TRANSIENT
+    return failure_kind(error) is FailureKind.TRANSIENT
 
 
 def is_data_error(error: BaseException) -> bool:
     """Whether the values are at fault, and no repetition can help."""
-    return trouble(error) is FailureKind.DATA
+    return failure_kind(error) is FailureKind.INVALID
 
 
 def _options(session: dict[str, str] | None, statement_timeout_s: float) -> str:

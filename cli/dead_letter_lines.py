@@ -24,10 +24,10 @@ def document_of(letter: Letter) -> dict[str, Any]:
         "reason": said.reason,
         "error": printable(mask_text(said.error)) or None,
         "origin": {
-            "topic": said.origin_topic,
-            "partition": said.origin_partition,
-            "offset": said.origin_offset,
-            "index": said.origin_index,
+            "topic": said.origin.topic,
+            "partition": said.origin.partition,
+            "offset": said.origin.offset,
+            "index": said.origin.item or 0,
         },
         "at": letter.record.at,
         "bytes": len(letter.record.value or b""),
@@ -38,8 +38,7 @@ def document_of(letter: Letter) -> dict[str, Any]:
 def line_of(letter: Letter) -> str:
     """For people."""
     said = letter.stated
-    origin = f"{said.origin_topic}/{said.origin_partition}@{said.origin_offset}.{said.origin_index}"
-    origin = "an unknown place" if letter.said is None else origin
+    origin = "an unknown place" if letter.said is None else str(said.origin)
     error = f"  {mask_text(said.error)}" if said.error else ""
     act = f"  [{letter.act}]" if letter.act else ""
     when = f"{letter.record.at:%Y-%m-%d %H:%M:%S}Z"

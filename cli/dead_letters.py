@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,15 +15,15 @@ import orjson
 
 from cli.console import run_command
 from cli.dead_letter_lines import document_of, line_of, readable
-from operations.dead_letters import Filter, Letter, Place, find
+from operations.dead_letters import Filter, Letter, find
 from operations.redrive import Acted, Busy, drop, redrive
 from runtime.process import EXIT_OK, EXIT_USAGE
 from runtime.settings import Settings, read_settings
+from schemas.places import Place
 from schemas.topics import BY_NAME, DEAD_SUFFIX
 from tables.database import Connection, connect
 
 EXIT_REFUSED = 1
-_PLACE = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)/(?P<partition>\d+)@(?P<offset>\d+)")
 
 Act = Callable[..., Awaitable[Acted]]
 
@@ -87,10 +86,13 @@ def filter_of(settings: Settings, wish: DeadLetterOptions) -> Filter:
     """What was typed, by real names. Raises WrongPlace."""
     place = None
     if wish.place is not None:
-        found = _PLACE.fullmatch(wish.place)
-        if found is None or not found["topic"].endswith(DEAD_SUFFIX):
-            raise WrongPlace(f"{wish.place!r} is no place of a dead letter, such as webhooks.raw.dead/0@17")
-        place = Place(_real(settings, found["topic"]), int(found["partition"]), int(found["offset"]))
+        try:
+            found = Place.parse(wish.place)
+        except ValueError as error:
+            raise WrongPlace(str(error)) from None
+        if not found.topic.endswith(DEAD_SUFFIX):
+            raise WrongPlace(f"{wish.place} is not a dead letter: its topic does not end with {DEAD_SUFFIX}")
+        place = Place(_real(settings, found.topic), found.partition, found.offset)
     topic = None if wish.topic is None else _real(settings, wish.topic)
     since = wish.since if wish.since is None or wish.since.tzinfo is not None else wish.since.replace(tzinfo=UTC)
     return Filter(topic, wish.stage, wish.reason, since, place, with_done=wish.is_all)

@@ -35,6 +35,7 @@ def run_named(name: str) -> int:
 def say_wrong_settings(wrong: WrongSettings) -> int:
     """Name what is wrong on stderr; returns the exit code for it."""
     print(
-        f"wrong settings:\n{wrong}\nSee docs/operations.md, or `campaigns up` for a stack of its own.", file=sys.stderr
+        f"wrong settings:\n{wrong}\nSee docs/reference/settings.md, or `campaigns up` for a stack of its own.",
+        file=sys.stderr,
     )
     return EXIT_USAGE

@@ -12,12 +12,13 @@ import orjson
 
 from cli.console import reason_of, run_command
 from cli.terminal import printable
-from domain.history import Effect, HistoryStep, RecipientHistory, place
+from domain.history import Effect, HistoryStep, RecipientHistory
 from domain.status import status
 from operations import trace
 from runtime.logs import mask_phone, mask_text, mask_wamid
 from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, read_settings
+from schemas.places import Place
 from tables.database import connect
 
 EXIT_NOBODY = 1
@@ -78,7 +79,7 @@ def _step(step: HistoryStep) -> dict[str, Any]:
     event = step.told.event
     return {
         "written_at": step.told.written_at,
-        "place": place(step.told),
+        "place": str(step.told.place),
         "kind": None if event is None else event.kind.value,
         "recipient_id": step.recipient,
         "attempt": None if event is None else event.attempt,
@@ -122,7 +123,7 @@ def _dossier_lines(each: trace.Dossier) -> Iterator[str]:
     for release in each.releases:
         where = "not published"
         if release["published_at"] is not None:
-            job = f"send.jobs/{release['job_partition']}@{release['job_offset']}"
+            job = str(Place("send.jobs", release["job_partition"], release["job_offset"]))
             where = f"published {release['publish_count']} time(s), {job}"
         yield f"  released: attempt {release['attempt']} at {_at(release['released_at'])}, {where}, unclaimed"
     for entry in each.ledger:
@@ -144,7 +145,7 @@ def _step_line(step: HistoryStep) -> str:
     if event is not None and event.attempt is not None:
         what += f", attempt {event.attempt}"
     source = "" if event is None or event.origin is None else (
-        f" from {event.origin.topic}/{event.origin.partition}@{event.origin.offset}[{event.origin.index}]"
+        f" from {Place(event.origin.topic, event.origin.partition, event.origin.offset, event.origin.index)}"
     )  # fmt: skip
     match step.effect:
         case Effect.CHANGED:
@@ -153,7 +154,7 @@ def _step_line(step: HistoryStep) -> str:
         case Effect.PARKED | Effect.REFUSED | Effect.MALFORMED | Effect.KNOWN | Effect.REPEATED:
             effect = f"nothing changed: {step.effect.value}"
     because = f" ({step.reason})" if step.reason and step.reason != step.effect.value else ""
-    return f"{_at(step.told.written_at)}  {place(step.told)}{source}  {what}  → {effect}{because}"
+    return f"{_at(step.told.written_at)}  {step.told.place}{source}  {what}  → {effect}{because}"
 
 
 def _end_lines(each: trace.Dossier, story: RecipientHistory) -> Iterator[str]:

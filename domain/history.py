@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
+from schemas.places import Place
 from schemas.reasons import DeadLetterReason
 
 from domain.facts import FACT_NAMES, NOTHING, Facts, facts_of, merge
@@ -41,11 +42,9 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TracedEvent:
-    """One record of `recipient.events` that is about this story; `event` None: it is none."""
+    """One record of `recipient.events` about the recipient. `event` is None if the record is not an event."""
 
-    topic: str
-    partition: int
-    offset: int
+    place: Place
     written_at: datetime
     event: RecipientEvent | None
     keyed: RecipientId | None = None
@@ -77,9 +76,7 @@ class RecipientHistory:
 
 def trace_history(records: Iterable[TracedEvent], created_at: Mapping[RecipientId, datetime]) -> RecipientHistory:
     """Fold the records in the order of their writing. `created_at`: creation of each known recipient's campaign."""
-    return _Narrator(created_at).trace_history(
-        sorted(records, key=lambda told: (told.written_at, told.partition, told.offset))
-    )
+    return _Narrator(created_at).trace_history(sorted(records, key=lambda told: (told.written_at, told.place)))
 
 
 class _Narrator:
@@ -127,7 +124,7 @@ class _Narrator:
         step = self._merge(told, event, owner)
         if first is not told and step.effect is Effect.KNOWN:
             return HistoryStep(
-                told, Effect.REPEATED, owner[0], step.before, step.after, reason=f"the same as {place(first)}"
+                told, Effect.REPEATED, owner[0], step.before, step.after, reason=f"the same as {first.place}"
             )
         return step
 
@@ -153,8 +150,3 @@ class _Narrator:
             return HistoryStep(told, Effect.KNOWN, recipient, status(known), status(merged), reason=reason)
         reason = "" if parked == NOTHING else "it claimed a message id for which statuses were parked"
         return HistoryStep(told, Effect.CHANGED, recipient, status(known), status(merged), changed, reason)
-
-
-def place(told: TracedEvent) -> str:
-    """Where a record stands, as an operator types it."""
-    return f"{told.topic}/{told.partition}@{told.offset}"

@@ -115,7 +115,7 @@ async def _explain(
         records += len(batch)
         progress("explaining", records, count(ranges))
         for record in batch:
-            place = f"{record.topic}/{record.partition}@{record.offset}"
+            place = str(record.place)
             for event in read_event(record).events:
                 listed = told.get(_recipient(event, whose))
                 if listed is not None and len(listed) < EVENTS_MAX:

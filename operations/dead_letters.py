@@ -18,7 +18,7 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import Malformed
 from schemas.dead_letters import DeadLetter, read_headers
-from schemas.places import Record
+from schemas.places import Place, Record
 from schemas.topics import DEAD_SUFFIX, SPECS
 from tables.arrays import plain
 from tables.database import Connection
@@ -35,18 +35,6 @@ REASON_NO_HEADERS = "no_headers"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a dead letter stands, as operators write it: `webhooks.raw.dead/0@17`."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}/{self.partition}@{self.offset}"
-
-
-@dataclass(frozen=True, slots=True)
 class Letter:
     """One dead letter. `said` is None where its headers are not ours."""
 
@@ -60,7 +48,7 @@ class Letter:
     @property
     def stated(self) -> DeadLetter:
         """What its headers say; a record without them is somebody else's."""
-        return self.said or DeadLetter(STAGE_UNKNOWN, REASON_NO_HEADERS, self.origin_topic, -1, -1)
+        return self.said or DeadLetter(STAGE_UNKNOWN, REASON_NO_HEADERS, Place(self.origin_topic, -1, -1))
 
     @property
     def origin_topic(self) -> str:
@@ -158,5 +146,4 @@ def _letter(record: Record, topic_id: str, acts: Mapping[tuple[int, int], str]) 
         said = read_headers(record.headers)
     except Malformed:
         said = None
-    place = Place(record.topic, record.partition, record.offset)
-    return Letter(place, topic_id, record, said, acts.get((record.partition, record.offset)))
+    return Letter(record.place, topic_id, record, said, acts.get((record.partition, record.offset)))

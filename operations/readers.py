@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from domain.correlation import Ownership
 from operations.replay import Read, Reader, read_event
 from runtime.settings import Settings
-from schemas.codec import decode
-from schemas.events import RecipientEvent
 from schemas.places import Record
 from schemas.topics import Topic
-from streams.reconciler.reading import Outputs, reconcile
+from streams.reconciler.reading import reconcile
 
 REPLAYABLE = (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS)
 
@@ -29,10 +29,6 @@ def reader_of(settings: Settings, topic: Topic) -> Reader:
 
 
 def read_webhooks(record: Record, ours: Ownership) -> Read:
-    """The events of a record of `webhooks.raw`; what would be dead-lettered is counted by its reason."""
-    outputs = Outputs()
-    same = Record(record.topic, record.partition, record.offset, record.key, record.value)
-    reconcile(same, ours, Topic.RECIPIENT_EVENTS, outputs)
-    events = [decode(RecipientEvent, value) for topic, _, value, _ in outputs.published
-              if topic == Topic.RECIPIENT_EVENTS]  # fmt: skip
-    return Read(events, outputs.dead)
+    """The events of a record of `webhooks.raw`; the reasons of its dead letters are counted."""
+    found = reconcile(record, ours)
+    return Read(found.events, Counter(item.reason for item in found.dead))

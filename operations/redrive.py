@@ -14,10 +14,11 @@ from itertools import groupby
 
 from operations.dead_letters import SQL, Filter, Letter, find
 from runtime.settings import Settings
+from schemas.places import Outgoing
 from tables import locks
 from tables.arrays import plain
 from tables.database import Connection
-from topics.publisher import AsyncPublisher, RecordTooLarge
+from topics.publisher import AsyncPublisher, Publisher, RecordTooLarge
 
 
 class Busy(Exception):
@@ -62,7 +63,7 @@ async def drop(
 
 async def _act(
     settings: Settings, connection: Connection, wanted: Filter, limit: int, act: str,
-    publisher: AsyncPublisher | None, tell: OnActed, *, is_dry: bool,
+    publisher: Publisher | None, tell: OnActed, *, is_dry: bool,
 ) -> Acted:  # fmt: skip
     row = await (await connection.execute(SQL["begin_acting"], {"lock": locks.REDRIVE})).fetchone()
     if row is None or not row[0]:
@@ -82,7 +83,7 @@ async def _act(
     return result
 
 
-async def _send_back(publisher: AsyncPublisher, letters: list[Letter], result: Acted) -> list[Letter]:
+async def _send_back(publisher: Publisher, letters: list[Letter], result: Acted) -> list[Letter]:
     """Those that went back. One that just fitted its topic does so again without the headers it got since."""
     too_large = await _publish(publisher, letters, with_headers=True)
     if too_large:
@@ -93,10 +94,10 @@ async def _send_back(publisher: AsyncPublisher, letters: list[Letter], result: A
     return letters
 
 
-async def _publish(publisher: AsyncPublisher, letters: Sequence[Letter], *, with_headers: bool) -> list[int]:
+async def _publish(publisher: Publisher, letters: Sequence[Letter], *, with_headers: bool) -> list[int]:
     """Publish; which of them are too large."""
     records = [
-        (each.origin_topic, each.record.key, each.record.value, each.record.headers if with_headers else None)
+        Outgoing(each.origin_topic, each.record.key, each.record.value, each.record.headers if with_headers else None)
         for each in letters
     ]
     try:

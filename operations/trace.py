@@ -137,9 +137,7 @@ def _told(record: Record) -> TracedEvent:
     except Exception:  # noqa: BLE001 - whatever it is, the sink has set this record aside
         event = None
     keyed = _as_uuid((record.key or b"").decode(errors="replace"))
-    return TracedEvent(
-        record.topic, record.partition, record.offset, record.at, event, None if keyed is None else RecipientId(keyed)
-    )
+    return TracedEvent(record.place, record.at, event, None if keyed is None else RecipientId(keyed))
 
 
 async def _rows(connection: Connection, name: str, values: dict[str, Any]) -> list[Row]:

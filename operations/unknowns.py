@@ -17,7 +17,7 @@ from runtime.settings import Settings
 from schemas.codec import PRODUCER, encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId
-from schemas.places import Watermarks
+from schemas.places import Outgoing, Watermarks
 from schemas.topics import Topic
 from tables.database import Connection
 from tables.offsets import read_positions
@@ -143,7 +143,7 @@ async def state(
     try:
         for start in range(0, len(unknowns), CHUNK):
             told = [_event(kind, each, clock()) for each in unknowns[start : start + CHUNK]]
-            await publisher.publish_batch([(topic, event.key, encode(event), None) for event in told])
+            await publisher.publish_batch([Outgoing(topic, event.key, encode(event)) for event in told])
     finally:
         await publisher.close()
     return len(unknowns)

@@ -45,7 +45,7 @@ RECONCILER_BATCH_SECONDS = _histogram(
 )
 # Every stage
 DEAD_LETTERS = _counter("dead_letters_total", "Records or items dead-lettered", "stage", "reason")
-STAGE_HALTED = _gauge("stands_still", "1: too many dead letters, the stage does nothing until it is ended", "stage")
+STAGE_HALTED = _gauge("stage_halted", "1 while the stage is halted because of too many dead letters", "stage")
 RETRIES = _counter("retries_total", "Batches tried again after a transient failure", "stage")
 LAG_RECORDS = _gauge("lag_records", "Records between the committed offset and the end", "topic", "partition")
 # Scheduler

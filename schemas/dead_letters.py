@@ -1,6 +1,6 @@
-"""The headers of a dead letter: which stage refused it, why, and where it came from. The value is the raw bytes.
+"""A dead letter: the bytes that could not be processed, and headers with the stage, the reason and the origin.
 
-A redrive reads nothing but these headers and the value, so they are an interface.
+A redrive reads only these headers and the value, so they are a public interface.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schemas.codec import Malformed
+from schemas.places import Place
 
 STAGE, REASON, TOPIC, PARTITION, OFFSET, INDEX, PRODUCER, ERROR = (
     "stage",
@@ -24,29 +25,38 @@ ERROR_CHARS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Why one item was set aside. `origin_index`: the body in its bundle, or 0.
+class DeadItem:
+    """A record, or one item of it, that a stage cannot process. It will be published as a dead letter."""
 
-    `error` says more than the reason code where there is more to say: no values, numbers and message ids masked.
-    """
+    origin: Place
+    key: bytes | None
+    value: bytes | None
+    """The bytes as they were received. An item of a bundle is again a bundle, of one body."""
+    reason: str
+    error: str = ""
+    """Details beyond the reason code, without values; phone numbers and message ids are masked."""
+    raised: Exception | None = None
+    """The exception of our own code, where the reason is `bug`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """The headers of a dead letter. The item of `origin` is the index of a body in its bundle, or 0."""
 
     stage: str
     reason: str
-    origin_topic: str
-    origin_partition: int
-    origin_offset: int
-    origin_index: int = 0
+    origin: Place
     error: str = ""
 
     def headers(self, producer: str) -> list[tuple[str, bytes]]:
-        """As Kafka headers."""
+        """The headers as Kafka takes them; `producer` is the version of this software."""
         headers = [
             (STAGE, self.stage.encode()),
             (REASON, self.reason.encode()),
-            (TOPIC, self.origin_topic.encode()),
-            (PARTITION, str(self.origin_partition).encode()),
-            (OFFSET, str(self.origin_offset).encode()),
-            (INDEX, str(self.origin_index).encode()),
+            (TOPIC, self.origin.topic.encode()),
+            (PARTITION, str(self.origin.partition).encode()),
+            (OFFSET, str(self.origin.offset).encode()),
+            (INDEX, str(self.origin.item or 0).encode()),
             (PRODUCER, producer.encode()),
         ]
         return [*headers, (ERROR, self.error[:ERROR_CHARS_MAX].encode())] if self.error else headers
@@ -56,12 +66,13 @@ Value = bytes | str | None
 
 
 def read_headers(headers: Mapping[str, Value] | Iterable[tuple[str, Value]] | None) -> DeadLetter:
-    """The headers of a dead letter, as clients give them. Raises Malformed when one is missing or wrong."""
+    """Read headers as Kafka clients return them. Raises Malformed if one is missing or invalid."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     try:
         found = {name: value.decode() if isinstance(value, bytes) else value or "" for name, value in pairs}
         partition, offset, index = (_number(found[name]) for name in (PARTITION, OFFSET, INDEX))
-        return DeadLetter(found[STAGE], found[REASON], found[TOPIC], partition, offset, index, found.get(ERROR, ""))
+        origin = Place(found[TOPIC], partition, offset, index)
+        return DeadLetter(found[STAGE], found[REASON], origin, found.get(ERROR, ""))
     except (KeyError, ValueError) as error:
         raise Malformed(f"dead letter: header {error}") from None
 

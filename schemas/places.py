@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -16,6 +17,45 @@ Watermarks = dict[int, tuple[int, int]]
 """Per partition the first offset that is kept, and the one that the next record will get."""
 
 
+_PLACE = re.compile(r"(?P<topic>[\w.-]+)/(?P<partition>\d{1,9})@(?P<offset>\d{1,18})(\[(?P<item>\d{1,9})\])?", re.ASCII)
+
+
+class Place(NamedTuple):
+    """Where a record is, or one item of it. Everywhere it is spelled `topic/partition@offset[item]`."""
+
+    topic: str
+    partition: int
+    offset: int
+    item: int | None = None
+    """The index of a body in a bundle."""
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}@{self.offset}" + ("" if self.item is None else f"[{self.item}]")
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Read a place from its spelling. Raises ValueError."""
+        found = _PLACE.fullmatch(text)
+        if found is None:
+            raise ValueError(
+                f"{text!r} is not a place; expected topic/partition@offset, such as webhooks.raw.dead/0@17"
+            )
+        item = found["item"]
+        return cls(found["topic"], int(found["partition"]), int(found["offset"]), None if item is None else int(item))
+
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Outgoing(NamedTuple):
+    """One record to be published, to a topic by its real name."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None = None
+
+
 class Record(NamedTuple):
     """One record as it was read from a topic, by the topic's real name. A tuple, because readers make millions."""
 
@@ -27,6 +67,11 @@ class Record(NamedTuple):
     at: datetime = EPOCH
     """When it was written, where its reader asked for that."""
     headers: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it was read."""
+        return Place(self.topic, self.partition, self.offset)
 
 
 REMEDY = "If the topic is meant as it is, `campaigns sink --accept-topic` applies it from its beginning."

@@ -28,6 +28,7 @@ class ReasonCode(StrEnum):
 class DeadLetterReason(ReasonCode):
     """Why a record or an item is in a dead-letter topic."""
 
+    MALFORMED_BUNDLE = "malformed_bundle", "reconciler", "The record is not a bundle of webhook bodies."
     NOT_JSON = "not_json", "reconciler", "The webhook body is not JSON."
     NOT_AN_OBJECT = "not_an_object", "reconciler", "The webhook body is JSON but not an object."
     NO_ENTRY = "no_entry", "reconciler", "The webhook body has neither an entry nor statuses."

@@ -6,13 +6,13 @@ Every connection has an application name and a statement timeout, and detects a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
 import psycopg
 import psycopg_pool
 from psycopg.conninfo import make_conninfo
 
+from runtime.failures import FailureKind
 from runtime.settings import Settings
 
 STATEMENT_TIMEOUT_S = 30.0
@@ -27,18 +27,7 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = psycopg_pool.AsyncConnectionPool[Connection]
 
 
-class FailureKind(StrEnum):
-    """What to do about an error."""
-
-    TRANSIENT = "transient"
-    """The statement is not at fault: repeat it, with backoff."""
-    DATA = "data"
-    """These values can never be written: find the records and dead-letter them."""
-    BUG = "bug"
-    """Our code is at fault: end the process."""
-
-
-KIND_BY_SQLSTATE: dict[str, FailureKind] = {
+KIND_BY_STATE: dict[str, FailureKind] = {
     "08": FailureKind.TRANSIENT,  # connection exception
     "25006": FailureKind.TRANSIENT,  # read-only: the primary has just become a standby
     "25P03": FailureKind.TRANSIENT,  # idle in transaction for too long
@@ -47,21 +36,21 @@ KIND_BY_SQLSTATE: dict[str, FailureKind] = {
     "55P03": FailureKind.TRANSIENT,  # lock not available in time
     "57": FailureKind.TRANSIENT,  # intervention: cancelled, timed out, shutting down
     "58": FailureKind.TRANSIENT,  # the machine: I/O error
-    "22": FailureKind.DATA,  # data exception
-    "23": FailureKind.DATA,  # constraint
+    "22": FailureKind.INVALID,  # data exception
+    "23": FailureKind.INVALID,  # constraint
 }
-"""The kind of an error by SQLSTATE (five characters) or its class (two). The SQLSTATE wins; a missing one is a bug."""
+"""SQLSTATE (five characters) or its class (two) to its meaning. The longer one wins; a missing state is a bug."""
 
 
 def failure_kind(error: BaseException) -> FailureKind:
-    """Classify an error. Without an SQLSTATE it comes from the client: a lost connection, or unencodable values."""
+    """What `error` means. Without an SQLSTATE it comes from the client, such as a lost connection."""
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         state = error.sqlstate
-        return KIND_BY_SQLSTATE.get(state, KIND_BY_SQLSTATE.get(state[:2], FailureKind.BUG))
+        return KIND_BY_STATE.get(state, KIND_BY_STATE.get(state[:2], FailureKind.BUG))
     if isinstance(error, psycopg.OperationalError | psycopg_pool.PoolTimeout | OSError):
         return FailureKind.TRANSIENT
     if isinstance(error, psycopg.DataError):
-        return FailureKind.DATA
+        return FailureKind.INVALID
     return FailureKind.BUG
 
 
@@ -71,8 +60,8 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_data_error(error: BaseException) -> bool:
-    """Whether the values are at fault, so that a repetition cannot help."""
-    return failure_kind(error) is FailureKind.DATA
+    """Whether the values are at fault, and no repetition can help."""
+    return failure_kind(error) is FailureKind.INVALID
 
 
 def _options(session: dict[str, str] | None, statement_timeout_s: float) -> str:

@@ -33,7 +33,8 @@ _CREATE_TABLE = """
 
 RECREATE = (
     "If this is a development database from before the first release, recreate it: stop all processes, drop the"
-    " database, create it, and run `campaigns db migrate` (embedded Postgres: delete its folder, docs/operations.md)."
+    " database, create it, and run `campaigns db migrate`. For embedded Postgres, delete its folder"
+    " (docs/operations/run.md)."
 )
 """What to do about a database whose migrations were squashed: its data cannot be carried over."""
 

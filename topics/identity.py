@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from runtime.process import Transient
@@ -12,9 +12,9 @@ from runtime.settings import Settings
 from schemas.places import TopicIdentity
 from schemas.topics import Topic
 from topics.clients import client_config, consumer_config
+from topics.errors import is_missing_topic
 
 TIMEOUT_S = 15.0
-_NO_SUCH_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - its name
 
 
 async def identify(settings: Settings, topic: Topic, timeout_s: float = TIMEOUT_S) -> TopicIdentity:
@@ -37,7 +37,7 @@ def _identify(settings: Settings, name: str, timeout_s: float) -> TopicIdentity:
         raise Transient(f"topic {name}: Kafka does not answer") from error
     except KafkaException as error:
         cause = error.args[0]
-        step = "; `campaigns topics apply` creates topics" if cause.code() in _NO_SUCH_TOPIC else ""
+        step = "; `campaigns topics apply` creates topics" if is_missing_topic(cause) else ""
         raise Transient(f"topic {name}: {cause.str()}{step}") from error
     return TopicIdentity(cluster.cluster_id, name, str(topic_id))
 

@@ -20,6 +20,7 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import OffsetBeyondEnd, OffsetMismatch, Record, Watermarks
 from topics.clients import consumer_config
+from topics.errors import is_not_ready
 
 RECORDS_MAX = 5000
 """A batch; beyond it the merge gains little and a lock is held longer."""
@@ -32,12 +33,6 @@ COMMIT_AGAIN_S = 5.0
 records it would show a lag for ever."""
 WATERMARK_TIMEOUT_S = 10.0
 WATERMARK_PAUSE_S = 0.2
-NOT_READY = frozenset({
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-})  # fmt: skip
-"""What a broker says of a partition that was just created, or whose leader has just changed."""
 CLOSE_TIMEOUT_S = 15.0
 
 PositionsOf = Callable[[Watermarks], Awaitable[Mapping[int, int]]]
@@ -167,7 +162,7 @@ class RecordIntake:
             try:
                 low, high = consumer.get_watermark_offsets(partition, timeout=WATERMARK_TIMEOUT_S)
             except KafkaException as error:
-                if error.args[0].code() not in NOT_READY or time.monotonic() > deadline:
+                if not is_not_ready(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(WATERMARK_PAUSE_S)
             else:

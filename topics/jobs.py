@@ -8,17 +8,18 @@ from runtime import metrics
 from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.jobs import SendJob
+from schemas.places import Outgoing
 from schemas.topics import Topic
-from topics.publisher import AsyncPublisher, Outgoing
+from topics.publisher import Publisher
 
 PUBLISH_TIMEOUT_S = 10.0
 """After this time a publication counts as failed. The scheduler finds unpublished releases and publishes them again."""
 
 
-async def publish_jobs(publisher: AsyncPublisher, settings: Settings, jobs: Sequence[SendJob]) -> list[tuple[int, int]]:
+async def publish_jobs(publisher: Publisher, settings: Settings, jobs: Sequence[SendJob]) -> list[tuple[int, int]]:
     """Publish jobs and return the (partition, offset) of each. Raises PublishFailed."""
     topic = settings.topic(Topic.SEND_JOBS)
-    records: list[Outgoing] = [(topic, job.key, encode(job), None) for job in jobs]
+    records = [Outgoing(topic, job.key, encode(job)) for job in jobs]
     places = await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
     metrics.SCHEDULER_PUBLISHED.inc(len(jobs))
     return places

@@ -20,16 +20,12 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import Watermarks
 from topics.clients import client_config, consumer_config
+from topics.errors import is_not_ready
 
 TIMEOUT_S = 5.0
 """For each question; an operator waits for the answer."""
 
 RETRY_S = 0.1
-_PASSING = frozenset({
-    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE,
-})  # fmt: skip
-
 T = TypeVar("T")
 
 PartitionKey = tuple[str, int]
@@ -39,9 +35,9 @@ PartitionKey = tuple[str, int]
 class KafkaAway(Transient):
     """Kafka did not answer in time."""
 
-    def __init__(self, said: str, *, is_passing: bool = False) -> None:
+    def __init__(self, said: str, *, will_pass: bool = False) -> None:
         super().__init__(f"Kafka: {said}")
-        self.is_passing = is_passing
+        self.will_pass = will_pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +167,7 @@ class KafkaQueries:
                 with _asking():
                     return question()
             except KafkaAway as error:
-                if not error.is_passing or time.monotonic() > deadline:
+                if not error.will_pass or time.monotonic() > deadline:
                     raise
                 time.sleep(RETRY_S)
 
@@ -186,6 +182,6 @@ def _asking() -> Iterator[None]:
         yield
     except KafkaException as error:
         cause = error.args[0]
-        raise KafkaAway(cause.str(), is_passing=cause.code() in _PASSING) from error
+        raise KafkaAway(cause.str(), will_pass=is_not_ready(cause)) from error
     except TimeoutError as error:
         raise KafkaAway("no answer in time") from error

@@ -9,13 +9,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from runtime.process import Transient
 from runtime.settings import Settings
+from schemas.places import Headers, Outgoing
 from topics.clients import producer_config
+from topics.errors import is_too_large
 
 PUBLISH_TIMEOUT_S = 90.0
 """Above the message timeout: by then librdkafka has answered every record."""
@@ -23,23 +25,46 @@ PUBLISH_TIMEOUT_S = 90.0
 QUEUE_FULL_PAUSE_S = 0.005
 _POLL_S = 0.1
 
-_SIZE_ERRORS = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE})
-
-Headers = Sequence[tuple[str, bytes]]
-Outgoing = tuple[str, bytes | None, bytes | None, Headers | None]
-"""(topic, key, value, headers), the topic by its real name."""
-
 
 class PublishFailed(Transient):
-    """At least one record of the batch was not acknowledged. It may be there all the same: publish the batch again."""
+    """At least one record was not acknowledged. It may have arrived all the same: publish the batch again."""
 
 
 class RecordTooLarge(ValueError):
-    """Records that no repetition will make fit; `indices` are their places in the batch, the others are published."""
+    """Some records are larger than the client or the topic allows. `indices` locate them in the batch.
+
+    The other records of the batch are published.
+    """
 
     def __init__(self, indices: list[int]) -> None:
         super().__init__(f"{len(indices)} records are larger than the topic allows")
         self.indices = indices
+
+
+class Publisher(Protocol):
+    """What a stage needs of Kafka. `AsyncPublisher` is the real one, `topics.memory.MemoryPublisher` keeps records."""
+
+    async def publish_batch(
+        self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> list[tuple[int, int]]:
+        """Publish all records and return the (partition, offset) of each. It returns when all are acknowledged.
+
+        Raises PublishFailed when any was not acknowledged in time. Raises RecordTooLarge when some never can be; then
+        the others are published.
+        """
+        ...
+
+    async def is_reachable(self, topic: str, timeout_s: float = 2.0) -> bool:
+        """Whether a broker answers and knows the topic."""
+        ...
+
+    async def flush(self, timeout_s: float = 30.0) -> int:
+        """Wait for records on their way. Returns how many are not acknowledged."""
+        ...
+
+    async def close(self, timeout_s: float = 30.0) -> int:
+        """Flush and end. Returns how many records are not acknowledged."""
+        ...
 
 
 class AsyncPublisher:
@@ -51,7 +76,7 @@ class AsyncPublisher:
     def __init__(self, settings: Settings, **changed: Any) -> None:
         self._loop = asyncio.get_running_loop()
         self.fatal = asyncio.Event()
-        """Set when this producer will never publish again: end the process, a fresh one can."""
+        """Set when this producer can never publish again: the process must end, because a new producer can."""
         config = producer_config(settings, **changed)
         self._producer = Producer({**config, "error_cb": self._on_error})
         self._closing = threading.Event()
@@ -61,10 +86,7 @@ class AsyncPublisher:
     async def publish_batch(
         self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
     ) -> list[tuple[int, int]]:
-        """Publish all records and return their (partition, offset).
-
-        Raises PublishFailed when any was not acknowledged in time, RecordTooLarge when some never can be.
-        """
+        """Publish all records and return their (partition, offset). See `Publisher`."""
         if not records:
             return []
         deadline = time.monotonic() + timeout_s
@@ -146,7 +168,7 @@ class _Batch:
             with self._lock:  # librdkafka's thread and ours (a refused produce) both report
                 if error is None and message is not None:
                     self._places[index] = (message.partition() or 0, message.offset() or 0)
-                elif error is not None and error.code() in _SIZE_ERRORS:
+                elif error is not None and is_too_large(error):
                     self._too_large.append(index)
                 else:
                     self._error = error

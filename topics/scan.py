@@ -18,6 +18,7 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import Ranges, Record
 from topics.clients import consumer_config
+from topics.errors import needs_operator
 
 RECORDS_MAX = 2000
 """Of a batch: one transaction downstream, short enough not to hold live rows for long."""
@@ -29,9 +30,6 @@ POLL_S = 0.5
 SILENCE_S = 30.0
 """Kafka said nothing for so long, though there is more to read."""
 TIMEOUT_S = 15.0
-
-_LASTING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED})
-"""Errors that no patience ends; a broker that is away for a moment is none."""
 
 
 class WrongBound(ValueError):
@@ -203,7 +201,7 @@ def _take(topic: str, messages: list[Message], todo: dict[int, int]) -> list[Rec
         partition, offset = message.partition() or 0, message.offset() or 0
         error = message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name for it
-            if error.fatal() or error.code() in _LASTING:
+            if needs_operator(error):
                 raise Transient(f"topic {topic}: {error.str()}")
             continue
         end = todo.get(partition)

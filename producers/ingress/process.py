@@ -15,6 +15,7 @@ from runtime.http import serve
 from runtime.process import Transient
 from runtime.pulse import watched_loop
 from runtime.settings import Settings, WrongSettings
+from schemas.places import Outgoing
 from schemas.topics import Topic
 from topics.publisher import AsyncPublisher
 
@@ -35,7 +36,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     publisher = AsyncPublisher(settings, linger_ms=0, message_timeout_ms=int(settings.ingress_ack_timeout_s * 1000))
 
     async def publish(bundle: bytes) -> None:
-        await publisher.publish_batch([(topic, None, bundle, None)], settings.ingress_ack_timeout_s)
+        await publisher.publish_batch([Outgoing(topic, None, bundle)], settings.ingress_ack_timeout_s)
 
     readiness = Readiness(publisher, topic, stop)
     doors = IngressOptions(

@@ -13,18 +13,19 @@ from typing import TypeAlias
 from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.jobs import SendJob
+from schemas.places import Outgoing
 from schemas.topics import Topic
 from tables import ledger, releases, subscriptions
 from tables.database import Connection
 from topics.jobs import PUBLISH_TIMEOUT_S, publish_jobs
-from topics.publisher import AsyncPublisher
+from topics.publisher import Publisher
 
 Turn: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 """Lends a connection for a moment: nobody keeps one while waiting for Kafka."""
 
 
 async def publish_and_record_jobs(
-    turn: Turn, publisher: AsyncPublisher, settings: Settings, jobs: Sequence[SendJob]
+    turn: Turn, publisher: Publisher, settings: Settings, jobs: Sequence[SendJob]
 ) -> None:
     """Publish released jobs and record where they are. Raises PublishFailed; the jobs are found again then."""
     if not jobs:
@@ -35,26 +36,26 @@ async def publish_and_record_jobs(
 
 
 async def publish_outcomes(
-    turn: Turn, publisher: AsyncPublisher, settings: Settings, outcomes: Sequence[ledger.UnpublishedOutcome]
+    turn: Turn, publisher: Publisher, settings: Settings, outcomes: Sequence[ledger.UnpublishedOutcome]
 ) -> None:
     """Publish events of the ledger, byte for byte, and mark them. Raises PublishFailed."""
     if not outcomes:
         return
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
-    records = [(topic, each.kafka_key, each.event.encode(), None) for each in outcomes]
+    records = [Outgoing(topic, each.kafka_key, each.event.encode()) for each in outcomes]
     await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
     async with turn() as connection:
         await ledger.mark_published(connection, outcomes)
 
 
-async def publish_subscriptions(turn: Turn, publisher: AsyncPublisher, settings: Settings, limit: int) -> int:
+async def publish_subscriptions(turn: Turn, publisher: Publisher, settings: Settings, limit: int) -> int:
     """Publish the oldest unpublished statements and mark them; how many. Raises PublishFailed; all go out again."""
     async with turn() as connection:
         waiting = await subscriptions.unpublished(connection, limit)
     if not waiting:
         return 0
     topic = settings.topic(Topic.SUBSCRIPTION_EVENTS)
-    records = [(topic, each.event.key, encode(each.event), None) for each in waiting]
+    records = [Outgoing(topic, each.event.key, encode(each.event)) for each in waiting]
     await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
     async with turn() as connection:
         await subscriptions.mark_published(connection, waiting)

@@ -1,26 +1,27 @@
-"""The reconciler: webhooks as Meta sent them into events about recipients.
+"""The reconciler: turns webhooks as Meta sent them into events about recipients.
 
-Needs Kafka alone. Publishes everything that a batch says before the batch is acknowledged; a batch that is read twice
-says the same twice, which the merge downstream does not mind.
+It needs Kafka alone. It publishes all events and dead letters of a batch before the batch is acknowledged. A batch that
+is read twice publishes the same events twice, and the merge downstream is idempotent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
-
-import structlog
 
 from domain.correlation import Ownership
 from runtime import metrics
 from runtime.settings import Settings
-from schemas.places import Record
+from schemas.codec import encode
+from schemas.places import Outgoing, Record
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
-from streams.reconciler.reading import STAGE, Outputs, reconcile
+from streams.reconciler.reading import STAGE, reconcile
 from topics.dead_letter_limit import DeadLetterLimit
-from topics.publisher import AsyncPublisher
+from topics.dead_letters import DeadLetters
+from topics.publisher import AsyncPublisher, Publisher
 
 BATCH_RECORDS_MAX = 50
 """Bundles of up to 500 bodies: some thousands of items are a good batch, more only make a crash repeat more."""
@@ -44,14 +45,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 class Reconciler:
-    """Handles batches; publishes through the publisher it is given."""
+    """Handles batches; publishes through the publisher that it is given."""
 
-    def __init__(self, settings: Settings, publisher: AsyncPublisher) -> None:
+    def __init__(self, settings: Settings, publisher: Publisher) -> None:
         self._publisher = publisher
         self._events_topic = settings.topic(Topic.RECIPIENT_EVENTS)
-        self._limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
-        self._log = structlog.get_logger(STAGE)
-        self._ours = Ownership(
+        limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
+        self._dead_letters = DeadLetters(publisher, STAGE, limit)
+        self._ownership = Ownership(
             settings.callback_secret.get_secret_value().encode(),
             settings.deployment,
             settings.whatsapp_phone_number_id,
@@ -59,25 +60,27 @@ class Reconciler:
         )
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Publish what the records say. Raises Transient, or TooManyDeadLetters."""
-        started = time.monotonic()
-        outputs = Outputs()
-        for record in records:
-            reconcile(record, self._ours, self._events_topic, outputs)
-            await asyncio.sleep(0)  # a batch may have 50,000 items, and the group's heartbeats share this loop
-        dead, items = outputs.dead.total(), outputs.items.total()
-        self._limit.require(time.monotonic(), dead, items)
-        await self._publisher.publish_batch(outputs.published)
-        self._limit.add(time.monotonic(), dead, items)
-        self._count(outputs, time.monotonic() - started)
+        """Publish the events and dead letters of a batch. Raises Transient, or TooManyDeadLetters.
 
-    def _count(self, outputs: Outputs, seconds: float) -> None:
-        metrics.RECONCILER_BATCH_SECONDS.observe(seconds)
-        metrics.RECONCILER_BODIES.inc(outputs.bodies)
-        for outcome, count in outputs.items.items():
+        The limit is checked before anything is published, because a halted stage must not publish the same events with
+        every retry.
+        """
+        started = time.monotonic()
+        found = []
+        for record in records:
+            found.append(reconcile(record, self._ownership))
+            await asyncio.sleep(0)  # a batch may have 50,000 items, and the heartbeats of the group share this loop
+        dead = [item for each in found for item in each.dead]
+        outcomes = sum((each.outcomes for each in found), Counter[str]())
+        self._dead_letters.require(len(dead), outcomes.total())
+        events = [event for each in found for event in each.events]
+        await self._publisher.publish_batch(
+            [Outgoing(self._events_topic, event.key, encode(event)) for event in events]
+        )
+        await self._dead_letters.publish(dead, outcomes.total())
+        metrics.RECONCILER_BATCH_SECONDS.observe(time.monotonic() - started)
+        metrics.RECONCILER_BODIES.inc(sum(each.bodies for each in found))
+        for outcome, count in outcomes.items():
             metrics.RECONCILER_ITEMS.labels(outcome).inc(count)
-        for kind, count in outputs.events.items():
+        for kind, count in Counter(event.kind.value for event in events).items():
             metrics.RECONCILER_EVENTS.labels(kind).inc(count)
-        for reason, count in outputs.dead.items():
-            metrics.DEAD_LETTERS.labels(STAGE, reason).inc(count)
-            self._log.warning("dead letters", reason=reason, count=count)

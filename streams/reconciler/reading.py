@@ -1,8 +1,8 @@
-"""From one record of `webhooks.raw` to what is to be published: events, and dead letters for what cannot be one.
+"""From one record of `webhooks.raw` to its events, and to dead letters for what cannot become one. Pure.
 
-Pure but for one log line: the same record gives the same outputs. Each body and each item stands alone, so a bad one
-harms only itself. That holds for one that makes our code raise, too: a fresh process would raise the same, so it is
-set aside at once as `bug`, loudly, and the limit on dead letters stops the stage when there are many.
+Each body and each item is judged alone, so that a bad one harms only itself. This holds also for an item that makes our
+own code raise. A new process would raise the same exception, so the item is dead-lettered at once with reason `bug`.
+If there are many, the limit on dead letters halts the stage.
 """
 
 from __future__ import annotations
@@ -11,93 +11,106 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import assert_never
 
-import structlog
-
 from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
 from runtime.logs import mask_text
 from schemas.bundles import Body, decode_bundle, encode_bundle
-from schemas.codec import PRODUCER, Malformed, encode
-from schemas.dead_letters import DeadLetter
+from schemas.codec import Malformed
+from schemas.dead_letters import DeadItem
 from schemas.events import Origin, RecipientEvent
-from schemas.places import Record
+from schemas.places import Place, Record
 from schemas.reasons import DeadLetterReason, ItemOutcome
-from schemas.topics import dead_letters_of
 from schemas.webhook_statuses import StatusItem
-from schemas.webhooks import BadItem, OtherItem, parse_body, status_alone
-from topics.publisher import Outgoing as Published
+from schemas.webhooks import BadItem, OtherItem, WebhookItem, parse_body, status_alone
 
 STAGE = "reconciler"
-MALFORMED_BUNDLE = "malformed_bundle"
 
 
-@dataclass(slots=True)
-class Outputs:
-    """What a batch publishes and counts."""
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The content of one record: what to publish, and what to count."""
 
-    published: list[Published] = field(default_factory=list)
+    events: list[RecipientEvent] = field(default_factory=list)
+    dead: list[DeadItem] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """How many items became an event, a dead letter, or were ignored, by the words of `ItemOutcome`."""
     bodies: int = 0
-    items: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(default_factory=Counter)
-    dead: Counter[str] = field(default_factory=Counter)
 
 
-def reconcile(record: Record, ours: Ownership, events_topic: str, outputs: Outputs) -> None:
-    """Add to `outputs` what one record says."""
+def reconcile(record: Record, ownership: Ownership) -> Reconciled:
+    """Read one record. It never raises: what cannot be read becomes a dead letter."""
     try:
         bodies = decode_bundle(record.value)
     except Malformed as error:
-        _bury(record, 0, MALFORMED_BUNDLE, record.value or b"", outputs, str(error))
-        return
+        dead = DeadItem(
+            _place(record, 0), None, record.value or b"", DeadLetterReason.MALFORMED_BUNDLE.value, str(error)
+        )
+        return Reconciled(dead=[dead], outcomes=Counter({ItemOutcome.DEAD_LETTER.value: 1}))
+    found = Reconciled(bodies=len(bodies))
     for index, body in enumerate(bodies):
-        outputs.bodies += 1
-        try:
-            items = parse_body(body.raw)
-        except Malformed as error:
-            _bury(record, index, error.reason, encode_bundle([body]), outputs, str(error))
-            continue
-        except Exception as error:  # noqa: BLE001 - the module's docstring says why
-            _bury_bug(record, index, error, body, outputs)
-            continue
-        origin = Origin(topic=record.topic, partition=record.partition, offset=record.offset, index=index)
-        for item in items:
-            match item:
-                case OtherItem(kind):
-                    outputs.items[kind] += 1
-                case BadItem(reason, raw):
-                    _bury(record, index, reason, encode_bundle([Body(body.received_at_us, raw)]), outputs)
-                case StatusItem():
-                    try:
-                        _decide(record, body, item, ours, origin, events_topic, outputs)
-                    except Exception as error:  # noqa: BLE001 - as above
-                        _bury_bug(record, index, error, Body(body.received_at_us, status_alone(item)), outputs)
+        for result in _read_body(_place(record, index), body, ownership):
+            match result:
+                case RecipientEvent():
+                    found.events.append(result)
+                    found.outcomes[ItemOutcome.EVENT.value] += 1
+                case DeadItem():
+                    found.dead.append(result)
+                    found.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
+                case str():
+                    found.outcomes[result] += 1
                 case _:
-                    assert_never(item)
+                    assert_never(result)
+    return found
 
 
-def _decide(
-    record: Record, body: Body, item: StatusItem, ours: Ownership, origin: Origin, events_topic: str, outputs: Outputs
-) -> None:
-    match decide(item, body.received_at, ours, origin):
+ItemResult = RecipientEvent | DeadItem | str
+"""What became of one item: an event, a dead letter, or the word under which an ignored item is counted."""
+
+
+def _read_body(place: Place, body: Body, ownership: Ownership) -> list[ItemResult]:
+    try:
+        items = parse_body(body.raw)
+    except Malformed as error:
+        return [DeadItem(place, None, encode_bundle([body]), error.reason, str(error))]
+    except Exception as error:  # noqa: BLE001 - the docstring of the module has the reason
+        return [_bug(place, encode_bundle([body]), error)]
+    return [_read_item(place, body, item, ownership) for item in items]
+
+
+def _read_item(place: Place, body: Body, item: WebhookItem, ownership: Ownership) -> ItemResult:
+    match item:
+        case OtherItem(kind):
+            return kind
+        case BadItem(reason, raw):
+            return DeadItem(place, None, encode_bundle([Body(body.received_at_us, raw)]), reason)
+        case StatusItem():
+            try:
+                return _read_status(place, body, item, ownership)
+            except Exception as error:  # noqa: BLE001 - the docstring of the module has the reason
+                return _bug(place, _alone(body, item), error)
+        case _:
+            assert_never(item)
+
+
+def _read_status(place: Place, body: Body, item: StatusItem, ownership: Ownership) -> ItemResult:
+    origin = Origin(topic=place.topic, partition=place.partition, offset=place.offset, index=place.item or 0)
+    match decide(item, body.received_at, ownership, origin):
         case RecipientEvent() as event:
-            outputs.published.append((events_topic, event.key, encode(event), None))
-            outputs.events[event.kind] += 1
-            outputs.items[ItemOutcome.EVENT.value] += 1
+            return event
         case IgnoredStatus(reason):
-            outputs.items[reason] += 1
+            return reason
         case RefusedStatus(reason):
-            alone = encode_bundle([Body(body.received_at_us, status_alone(item))])
-            _bury(record, origin.index, reason, alone, outputs)
+            return DeadItem(place, None, _alone(body, item), reason)
 
 
-def _bury_bug(record: Record, index: int, error: Exception, body: Body, outputs: Outputs) -> None:
-    place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "index": index}
-    structlog.get_logger(STAGE).error("set aside what makes our code raise", **place, exc_info=error)
-    said = mask_text(f"{type(error).__name__}: {error}")
-    _bury(record, index, DeadLetterReason.BUG.value, encode_bundle([body]), outputs, said)
+def _alone(body: Body, item: StatusItem) -> bytes:
+    """A bundle with this status alone, so that a redrive repeats none of its neighbours."""
+    return encode_bundle([Body(body.received_at_us, status_alone(item))])
 
 
-def _bury(record: Record, index: int, reason: str, value: bytes, outputs: Outputs, error: str = "") -> None:
-    letter = DeadLetter(STAGE, reason, record.topic, record.partition, record.offset, index, error)
-    outputs.published.append((dead_letters_of(record.topic), None, value, letter.headers(PRODUCER)))
-    outputs.dead[reason] += 1
-    outputs.items[ItemOutcome.DEAD_LETTER.value] += 1
+def _bug(place: Place, value: bytes, error: Exception) -> DeadItem:
+    text = mask_text(f"{type(error).__name__}: {error}")
+    return DeadItem(place, None, value, DeadLetterReason.BUG.value, text, raised=error)
+
+
+def _place(record: Record, index: int) -> Place:
+    return Place(record.topic, record.partition, record.offset, index)

@@ -1,7 +1,7 @@
-"""Where jobs become claims: decoding, distinct jobs in id order, as many claims as there are free slots.
+"""From jobs to claims: decode a batch, order its jobs by id, claim as many as the window has free slots.
 
-The claim is the durable effect, so a batch may be acknowledged after it, and sending goes on in a bounded window:
-slow answers hold up only themselves. Nothing here posts.
+The claim is the durable effect of a batch, so the batch is acknowledged after it. Sending continues in a bounded window
+of slots, and a slow answer occupies only its own slot. Nothing here posts.
 """
 
 from __future__ import annotations
@@ -9,68 +9,38 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import structlog
 
 from runtime import metrics
 from runtime.logs import mask_text
 from runtime.process import Transient
-from schemas.codec import PRODUCER, Malformed, decode
-from schemas.dead_letters import DeadLetter
+from schemas.codec import Malformed, decode
+from schemas.dead_letters import DeadItem
 from schemas.jobs import SendJob
+from schemas.places import Record
 from schemas.reasons import DeadLetterReason
-from schemas.topics import dead_letters_of
 from streams.sender.claims import Claimed, Claims
 from streams.sender.gate import Gate
-from streams.sender.outbox import Outbox, Publisher
+from streams.sender.outbox import Outbox
 from streams.sender.sends import Sends
-from streams.sender.stage import STAGE
 from tables.ledger import ClaimResult, UnpublishedOutcome
-from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
-from topics.publisher import Outgoing
+from topics.dead_letter_limit import TooManyDeadLetters
+from topics.dead_letters import DeadLetters
 
 BACKLOG_S = 0.4
-"""No more is claimed than permits can be given for within this: most posts then need no renewal, and a kill leaves
-little that was claimed and never posted."""
+"""Claims run ahead of the rate by this much at most. Most posts then need no renewal, and a kill leaves few claims that
+were never posted."""
 BACKLOG_PAUSE_S = 0.02
 
 GRACE_S = 5.0
 """A batch in hand at the stop may still be claimed for so long."""
 
-_log = structlog.get_logger(STAGE)
-
 
 class Unfinished(Transient):
-    """The process stops with a batch in hand that could not be claimed in time."""
-
-
-class RawRecord(Protocol):
-    """A record of `send.jobs` as it was read."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The recipient."""
-        ...
-
-    @property
-    def value(self) -> bytes | None:
-        """The job as JSON."""
-        ...
-
-    @property
-    def partition(self) -> int:
-        """Where it was read."""
-        ...
-
-    @property
-    def offset(self) -> int:
-        """Where it was read."""
-        ...
+    """The process stops, and a part of the batch could not be claimed in time. Kafka will deliver the batch again."""
 
 
 class Window:
-    """Slots for sends in flight. Whoever waits gets as many as are free, and at least one."""
+    """Slots for sends in flight."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -106,7 +76,7 @@ class Window:
 
 
 class JobIntake:
-    """Batches of jobs in, claimed sends out. `tasks` is the group that the sends live in."""
+    """Takes batches of jobs and starts claimed sends as tasks of the group `tasks`."""
 
     def __init__(
         self,
@@ -117,9 +87,7 @@ class JobIntake:
         outbox: Outbox,
         window: Window,
         tasks: asyncio.TaskGroup,
-        publisher: Publisher,
-        jobs_topic: str,
-        limit: DeadLetterLimit,
+        dead_letters: DeadLetters,
         progressed: Callable[[], None] = lambda: None,
     ) -> None:
         self._claims = claims
@@ -128,9 +96,7 @@ class JobIntake:
         self._outbox = outbox
         self._window = window
         self._tasks = tasks
-        self._publisher = publisher
-        self._jobs_topic = jobs_topic
-        self._limit = limit
+        self._dead_letters = dead_letters
         self._progressed = progressed
         self._closes_at: float | None = None
 
@@ -138,7 +104,7 @@ class JobIntake:
         """The process stops: finish the batch in hand within the grace, or leave it unacknowledged."""
         self._closes_at = time.monotonic() + grace_s
 
-    async def take(self, records: Sequence[RawRecord]) -> None:
+    async def take(self, records: Sequence[Record]) -> None:
         """Claim or refuse every job of a batch; returns when that is durable, so that the batch may be acknowledged."""
         jobs = await self._decoded(records)
         while jobs:
@@ -153,7 +119,7 @@ class JobIntake:
                 raise
             self._progressed()
             self._start(chunk, claimed)
-            await asyncio.sleep(0)  # they reserve their permits first, so that the next room is without them
+            await asyncio.sleep(0)  # the sends reserve their permits now, so that the next room excludes them
 
     def _start(self, chunk: list[SendJob], claimed: Claimed) -> None:
         for job in chunk:
@@ -179,44 +145,37 @@ class JobIntake:
         """Wait until the rate has room for a claim, and return for how many."""
         while (room := self._gate.room(phone_number_id, BACKLOG_S)) < 1:
             await self._unless_closed()
-            self._progressed()  # we wait on purpose: that is no stall
+            self._progressed()  # an intended wait is not a stall
             await asyncio.sleep(BACKLOG_PAUSE_S)
         return room
 
     async def _unless_closed(self) -> None:
-        """Raises Unfinished after the grace, once the sends in flight are done: the end of the process cuts them."""
+        """Raise Unfinished after the grace, once the sends in flight have ended, because the process ends then."""
         if self._closes_at is not None and time.monotonic() > self._closes_at:
             await self._window.empty()
             raise Unfinished("the rest of a batch is left to the next process")
 
-    async def _decoded(self, records: Sequence[RawRecord]) -> list[SendJob]:
-        """Distinct jobs in id order, so that senders lock in one order; the malformed ones are dead-lettered."""
+    async def _decoded(self, records: Sequence[Record]) -> list[SendJob]:
+        """Distinct jobs in id order, so that all senders lock rows in one order. Malformed records are dead-lettered.
+
+        Raises TooManyDeadLetters once the sends in flight have ended, because a halted stage must hold no open claim.
+        """
         jobs: dict[tuple[str, int], SendJob] = {}
-        dead: list[Outgoing] = []
+        dead: list[DeadItem] = []
         for record in records:
             try:
                 job = decode(SendJob, record.value)
-            except Exception as error:  # noqa: BLE001 - what makes our code raise does so again in a fresh process
-                reason = error.reason if isinstance(error, Malformed) else DeadLetterReason.BUG.value
-                trace = None if isinstance(error, Malformed) else error
-                _log.error("job dead-lettered", reason=reason, error=str(error), offset=record.offset, exc_info=trace)
-                metrics.DEAD_LETTERS.labels(STAGE, reason).inc()
-                said = mask_text(str(error) if trace is None else f"{type(error).__name__}: {error}")
-                letter = DeadLetter(STAGE, reason, self._jobs_topic, record.partition, record.offset, error=said)
-                dead.append((dead_letters_of(self._jobs_topic), record.key, record.value, letter.headers(PRODUCER)))
-                continue
-            jobs[str(job.recipient_id), job.attempt] = job
-        await self._dead_letter(dead, len(records))
-        return [jobs[key] for key in sorted(jobs)]
-
-    async def _dead_letter(self, dead: list[Outgoing], items: int) -> None:
-        """Set records aside. Raises TooManyDeadLetters, after the sends in flight: nothing is to be under way then."""
-        now_s = time.monotonic()
+            except Malformed as error:
+                dead.append(DeadItem(record.place, record.key, record.value, error.reason, mask_text(str(error))))
+            except Exception as error:  # noqa: BLE001 - a new process would raise the same exception
+                text = mask_text(f"{type(error).__name__}: {error}")
+                reason = DeadLetterReason.BUG.value
+                dead.append(DeadItem(record.place, record.key, record.value, reason, text, raised=error))
+            else:
+                jobs[str(job.recipient_id), job.attempt] = job
         try:
-            self._limit.require(now_s, len(dead), items)
+            await self._dead_letters.publish(dead, len(records))
         except TooManyDeadLetters:
             await self._window.empty()
             raise
-        if dead:
-            await self._publisher.publish_batch(dead)
-        self._limit.add(now_s, len(dead), items)
+        return [jobs[key] for key in sorted(jobs)]

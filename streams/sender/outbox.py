@@ -6,19 +6,18 @@ Once the ledger has the outcome nothing can be lost: what is not published here,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
 
 import structlog
 
 from runtime.process import Transient
+from schemas.places import Outgoing
 from streams.sender.rounds import Rounds
 from streams.sender.stage import STAGE
 from tables import ledger
 from tables.database import Pool
 from tables.ledger import Key, Settlement, UnpublishedOutcome
 from tables.retrying import retrying
-from topics.publisher import Outgoing
+from topics.publisher import Publisher
 
 LINGER_S = 0.015
 """Half a round trip more latency for a tenth of the statements."""
@@ -27,14 +26,6 @@ SETTLE_PATIENCE_S = 600.0
 """Answers are kept in memory that long when Postgres is away; then they are `unknown` until their webhook comes."""
 
 _log = structlog.get_logger(STAGE)
-
-
-class Publisher(Protocol):
-    """What the outbox needs of Kafka."""
-
-    async def publish_batch(self, records: Sequence[Outgoing]) -> list[tuple[int, int]]:
-        """Return when every record is acknowledged."""
-        ...
 
 
 class Outbox:
@@ -81,7 +72,7 @@ class Outbox:
                 await ledger.mark_published(connection, outboxed)
 
         try:
-            records: list[Outgoing] = [(self._topic, each.kafka_key, each.event.encode(), None) for each in outboxed]
+            records = [Outgoing(self._topic, each.kafka_key, each.event.encode()) for each in outboxed]
             await self._publisher.publish_batch(records)
             await retrying(STAGE, "mark published", mark, give_up_after_s=5.0)
         except Transient as error:  # durable in the ledger: the sweep publishes it

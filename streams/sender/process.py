@@ -22,12 +22,13 @@ from streams.sender.claims import SESSION, STATEMENT_TIMEOUT_S, Claims, boot_tim
 from streams.sender.cloud_api import CloudApi
 from streams.sender.gate import Gate
 from streams.sender.intake import JobIntake, Window
-from streams.sender.outbox import Outbox, Publisher
+from streams.sender.outbox import Outbox
 from streams.sender.sends import Sends, SendTiming
 from streams.sender.stage import STAGE
 from tables import database
 from topics.dead_letter_limit import DeadLetterLimit
-from topics.publisher import AsyncPublisher
+from topics.dead_letters import DeadLetters
+from topics.publisher import AsyncPublisher, Publisher
 
 DRAIN_S = 40.0
 """Sends in flight at the stop get this long: an answer takes 20 s at most, its settlement the rest."""
@@ -108,6 +109,7 @@ async def sending(
     )
     claims = Claims(pool, lease_s=settings.lease_s, clock=boot_time, progressed=progressed)
     outbox = Outbox(pool, publisher, settings.topic(Topic.RECIPIENT_EVENTS))
+    limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
     gate, window = Gate(settings.whatsapp_mps), Window(settings.send_window)
     sends = Sends(
         claims=claims,
@@ -128,9 +130,7 @@ async def sending(
             outbox=outbox,
             window=window,
             tasks=tasks,
-            publisher=publisher,
-            jobs_topic=settings.topic(Topic.SEND_JOBS),
-            limit=DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max),
+            dead_letters=DeadLetters(publisher, STAGE, limit),
             progressed=progressed,
         )
         sender = Sender(intake, sends, window)

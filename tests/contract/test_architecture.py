@@ -5,6 +5,7 @@ One copy carries all the offences, so that one run of each tool proves all the r
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -59,13 +60,19 @@ OFFENCES: Mapping[str, set[Pair]] = {
     "domain and schemas are pure: no I/O, clock, randomness, environment or logging": {
         (package, module) for package in PURE for module in IMPURE
     },
-    "The judge, the simulated truth and the embedded servers share no code with the pipeline": {
+    "The judge, the simulator and the embedded servers share no code with the pipeline": {
         (package, other) for package in INDEPENDENT for other in PACKAGES if other not in INDEPENDENT
     },
-    "The judge, the simulated truth and the embedded servers share no code with each other": set(
+    "The judge, the simulator and the embedded servers share no code with each other": set(
         permutations(INDEPENDENT, 2)
     ),
     "tables and topics do not import each other": {("tables", "topics"), ("topics", "tables")},
+    "Only topics uses confluent_kafka": {
+        (package, "confluent_kafka") for package in PACKAGES if package not in ("stack", "topics")
+    },
+    "Only streams uses Faust and aiokafka": {
+        (package, module) for package in PACKAGES if package != "streams" for module in ("aiokafka", "faust")
+    },
 }
 """By contract, each import that it must refuse."""
 
@@ -83,6 +90,20 @@ CLOCKS_AND_CHANCE = {
     "secrets": "from secrets import token_hex\ntoken_hex()\n",
 }
 """By name as the configuration bans it, code that uses it."""
+
+SQL = re.compile(
+    r"\s*(SELECT|INSERT INTO|UPDATE \w+|DELETE FROM|(CREATE|DROP|ALTER) [A-Z]+|WITH \w+ AS|SET \w+ (TO|=)|TRUNCATE)\s"
+)
+WITH_SQL = {"tables", "verdict", "stack"}
+"""Packages that may hold statements; `stack` sets up the embedded server."""
+
+SQL_ELSEWHERE = {
+    "cli/status_lines.py",
+    "operations/audit.py",
+    "operations/recovery.py",
+    "operations/shadow.py",
+}
+"""Files that still hold a statement and will lose it."""
 
 READERS_OF_THE_ENVIRONMENT = {"runtime/settings.py", "stack/places.py"}
 
@@ -194,3 +215,15 @@ def call_offences(packages: Iterable[str], names: Iterable[str]) -> set[Pair]:
 def test_no_file_but_the_readers_is_exempt_from_the_ban_of_the_environment() -> None:
     exempt = {file for file, rules in tool_settings()["ruff"]["lint"]["per-file-ignores"].items() if "TID251" in rules}
     assert exempt == READERS_OF_THE_ENVIRONMENT | {"tests/**", "scripts/setup.py"}
+
+
+def test_statements_of_sql_are_in_tables_and_in_the_judge_only() -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        if package not in WITH_SQL
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
+    }
+    assert found - SQL_ELSEWHERE == set()

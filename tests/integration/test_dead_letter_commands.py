@@ -28,6 +28,7 @@ from schemas.codec import encode
 from schemas.dead_letters import DeadLetter, read_headers
 from schemas.events import EventKind
 from schemas.model import RecipientId
+from schemas.places import Place
 from tables import locks
 from tables.database import connect
 from tests.event_world import EventWorld, an_event_world
@@ -54,7 +55,7 @@ def run(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, bytes, s
 
 def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") -> bytes:
     """Put a dead letter where the reconciler puts it; its bytes."""
-    letter = DeadLetter("reconciler", reason, world.webhooks, 2, 40, 1, error)
+    letter = DeadLetter("reconciler", reason, Place(world.webhooks, 2, 40, 1), error)
     value = encode_bundle([Body(1_767_225_605_000_000, raw)])
     producer = Producer({"bootstrap.servers": world.kafka})
     producer.produce(world.webhooks + ".dead", value, headers=dict(letter.headers("test")))
@@ -170,7 +171,7 @@ async def test_a_letter_of_each_stage_goes_back_to_its_topic(world: EventWorld, 
     letters = [("reconciler", world.webhooks), ("sender", jobs), ("sink", world.events)]
     for stage, topic in letters:
         value = f"\x00\xff of {stage}".encode("latin-1")
-        await asyncio.to_thread(bury, world, topic, b"key", value, DeadLetter(stage, "malformed", topic, 0, 1))
+        await asyncio.to_thread(bury, world, topic, b"key", value, DeadLetter(stage, "malformed", Place(topic, 0, 1)))
     for stage, topic in letters:
         code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--stage", stage, "--json")
         assert (code, json.loads(out)["count"]) == (0, 1)
@@ -202,7 +203,7 @@ async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Pat
         (("drop", place), 0, "was redriven before"),
         (("redrive", f"{world.events}.dead/0@7"), 1, "no dead letter at"),
         (("show", f"{world.events}.dead/3@0"), 1, "no dead letter at"),
-        (("redrive", f"{world.events}/0@0"), 64, "no place of a dead letter"),
+        (("redrive", f"{world.events}/0@0"), 64, "not a dead letter"),
         (("list", "--since", "yesterday"), 64, "2026-03-01T12:00Z"),
         (("list", "--since", "2026-03-01T12:00Z"), 0, "0 dead letter(s) wait"),
     ):
@@ -217,7 +218,7 @@ async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
     people = await world.people(3)
     for person in people:
         event = world.event(person, EventKind.SENT)
-        letter = DeadLetter("sink", "unknown_recipient", world.events, 0, 1)
+        letter = DeadLetter("sink", "unknown_recipient", Place(world.events, 0, 1))
         await asyncio.to_thread(bury, world, world.events, event.key, encode(event), letter)
     remember, told = redriving._remember, 0
 
@@ -244,7 +245,7 @@ async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
 
 
 async def test_what_arrives_meanwhile_waits_for_the_next_redrive(world: EventWorld) -> None:
-    letter = DeadLetter("sink", "malformed", world.events, 0, 1)
+    letter = DeadLetter("sink", "malformed", Place(world.events, 0, 1))
     await asyncio.to_thread(bury, world, world.events, None, b"one", letter)
     again = redrive(
         world.settings, world.connection, Filter(), 10, is_dry=False,

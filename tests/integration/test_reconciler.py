@@ -98,7 +98,7 @@ def test_good_items_become_events_and_bad_ones_harm_only_themselves(settings: Se
         letters = dead_letters(settings, 3)
         reasons = {read_headers(letter.headers()).reason: letter for letter in letters}
         assert set(reasons) == {"not_json", "malformed_bundle", "timestamp_too_old"}
-        assert read_headers(reasons["not_json"].headers()).origin_index == 1
+        assert read_headers(reasons["not_json"].headers()).origin.item == 1
         assert [stored.raw for stored in decode_bundle(reasons["not_json"].value())] == [b"poison"]
         assert reasons["malformed_bundle"].value() == b"no bundle"
         [old] = decode_bundle(reasons["timestamp_too_old"].value())

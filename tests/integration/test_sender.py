@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4
 
 import orjson
@@ -19,6 +19,7 @@ from schemas.codec import decode, encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind, RecipientEvent, RetryClass
 from schemas.jobs import SendJob
+from schemas.places import Record
 from streams.sender import freshness, intake, sends
 from streams.sender.claims import boot_time
 from streams.sender.intake import Unfinished
@@ -27,40 +28,21 @@ from tables import ledger
 from tables.ledger import Claim
 from tests.sending_world import World, a_world
 from topics.dead_letter_limit import TooManyDeadLetters
-from topics.publisher import Outgoing, PublishFailed
+from topics.memory import MemoryPublisher
 
 Answer = Callable[[int], Awaitable[web.Response]]
 
 
-@dataclass(frozen=True)
-class Raw:
-    """A record as it was read."""
-
-    value: bytes | None
-    key: bytes | None = None
-    partition: int = 3
-    offset: int = 17
+def raw(value: bytes | None, key: bytes | None = None) -> Record:
+    """A record of `send.jobs` as it was read."""
+    return Record("p.send.jobs", 3, 17, key, value)
 
 
-@dataclass
-class Kafka:
-    """Keeps what is published, or fails."""
-
-    records: list[Outgoing] = field(default_factory=list)
-    is_down: bool = False
-
-    async def publish_batch(self, records: Sequence[Outgoing]) -> list[tuple[int, int]]:
-        if self.is_down:
-            raise PublishFailed("down")
-        self.records += records
-        return [(0, 0)] * len(records)
+class Kafka(MemoryPublisher):
+    """The in-memory publisher, read as events."""
 
     def events(self) -> list[RecipientEvent]:
-        return [
-            RecipientEvent.model_validate_json(value or b"")
-            for topic, _, value, _ in self.records
-            if topic == "p.recipient.events"
-        ]
+        return [RecipientEvent.model_validate_json(each.value or b"") for each in self.of_topic("p.recipient.events")]
 
     def kinds(self) -> list[EventKind]:
         return [event.kind for event in self.events()]
@@ -124,7 +106,7 @@ class Bench:
     sender: Sender
 
     async def take(self, jobs: Sequence[SendJob]) -> None:
-        await self.sender.intake.take([Raw(encode(job)) for job in jobs])
+        await self.sender.intake.take([raw(encode(job)) for job in jobs])
 
     async def a_claim(self) -> tuple[SendJob, Claim, float]:
         """One claimed attempt, with when it was claimed."""
@@ -207,7 +189,7 @@ async def test_a_batch_returns_when_claims_are_durable_not_when_answers_come(ben
 
 async def test_a_malformed_job_is_dead_lettered_and_its_neighbours_are_sent(bench: Bench) -> None:
     jobs = await bench.world.release(2)
-    records = [Raw(encode(jobs[0])), Raw(b'{"v":1}', key=b"k"), Raw(None), Raw(encode(jobs[1]))]
+    records = [raw(encode(jobs[0])), raw(b'{"v":1}', key=b"k"), raw(None), raw(encode(jobs[1]))]
     await bench.sender.intake.take(records)
     await bench.finish()
     assert len(bench.api.posts) == 2
@@ -216,7 +198,7 @@ async def test_a_malformed_job_is_dead_lettered_and_its_neighbours_are_sent(benc
     letter = read_headers(dead[0][3])
     assert (letter.stage, letter.reason) == ("sender", "malformed")
     assert letter.error.startswith("SendJob: campaign_id: missing"), "as every stage says it"
-    assert (letter.origin_partition, letter.origin_offset) == (3, 17)
+    assert (letter.origin.partition, letter.origin.offset) == (3, 17)
 
 
 async def test_a_job_that_makes_our_code_raise_is_set_aside_and_its_neighbours_are_sent(
@@ -327,7 +309,7 @@ async def test_too_many_malformed_jobs_stop_the_stage_and_are_kept(database_url:
     async with a_bench(database_url, dead_letter_rate_max=2) as bench:
         await bench.take(await bench.world.release(1))
         with pytest.raises(TooManyDeadLetters):
-            await bench.sender.intake.take([Raw(b"x")] * 3)
+            await bench.sender.intake.take([raw(b"x")] * 3)
         assert await bench.ledger_rows() == [("accepted", True)]
         assert [record[0] for record in bench.kafka.records] == ["p.recipient.events"]
 

@@ -75,7 +75,7 @@ class World:
             headers = message.headers()
             assert isinstance(headers, list)
             letter = read_headers(headers)
-            assert (letter.stage, letter.origin_topic) == ("sink", self.topic)
+            assert (letter.stage, letter.origin.topic) == ("sink", self.topic)
             found[letter.reason] = message.value() or b""
         return found
 

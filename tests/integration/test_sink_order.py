@@ -16,7 +16,7 @@ from domain.facts import Facts, facts_of
 from domain.parked import Learned
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
-from schemas.places import TopicIdentity
+from schemas.places import Outgoing, TopicIdentity
 from schemas.reasons import DeadLetterReason
 from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events
 from tables.database import Connection, connect
@@ -27,7 +27,7 @@ from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.event_world import EventWorld, an_event_world
 from tests.histories import START
 from tests.kafka_topics import eventually, put, read_all
-from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, Outgoing, PublishFailed
+from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
 
 WAMID = Wamid("wamid.one")
 

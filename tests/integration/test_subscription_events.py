@@ -12,12 +12,13 @@ from producers.scheduler import process
 from producers.scheduler.outbox import Turn, publish_subscriptions
 from runtime.settings import Settings
 from schemas.codec import decode
+from schemas.places import Outgoing
 from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
 from schemas.topics import Topic
 from tables.database import Connection, connect
 from tables.subscriptions import state, unpublished
 from tests.kafka_topics import create_topics, eventually, read_all
-from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, Outgoing, PublishFailed
+from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
 
 PERSON = "14694652751"
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)

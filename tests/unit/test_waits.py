@@ -25,6 +25,7 @@ from sinks import stats_publisher
 from streams import faust_app
 from tables import database, leadership
 from topics import clients, intake, snapshots
+from topics.errors import NOT_READY
 from topics.intake import RecordIntake
 from topics.snapshots import SnapshotPublisher
 
@@ -111,7 +112,7 @@ async def test_a_sink_that_is_fenced_asks_for_a_restart(monkeypatch: pytest.Monk
         await taken.take()
 
 
-@pytest.mark.parametrize("code", sorted(intake.NOT_READY))
+@pytest.mark.parametrize("code", sorted(NOT_READY))
 async def test_a_partition_without_a_leader_yet_is_asked_again(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "WATERMARK_PAUSE_S", 0.0)
     consumer = Consumer(*[KafkaException(KafkaError(code))] * 2, (3, 9))

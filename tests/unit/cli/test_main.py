@@ -12,11 +12,9 @@ import pytest
 
 from cli.pipeline import STARTED_IN_ORDER, child_environment, event_line, process_child, write_private
 from cli.processes import MODULES
-from runtime.settings import Settings
 from stack.supervisor import Event
 
 ROOT = Path(__file__).parents[3]
-OPERATIONS = ROOT / "docs" / "operations.md"
 HEAVY = ("faust", "confluent_kafka", "psycopg", "httpx", "fastapi", "granian", "aiohttp", "pydantic", "simulator")
 
 
@@ -94,19 +92,3 @@ def test_what_is_said_of_a_child() -> None:
     assert event_line(Event("sink", "started", pid=1)) is None
     assert event_line(Event("sink", "restarting", code=75)) == "sink ended with 75, starting it again"
     assert event_line(Event("sink", "given_up", code=64)) == "sink ended with 64 and is given up"
-
-
-def test_the_operations_guide_names_every_setting() -> None:
-    guide = OPERATIONS.read_text()
-    missing = [name for name in Settings.model_fields if f"`CAMPAIGNS_{name.upper()}`" not in guide]
-    assert missing == []
-
-
-def test_the_operations_guide_names_every_command() -> None:
-    from cli.main import app, db, topics  # noqa: PLC0415 - as above
-
-    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    names += ["db migrate", "topics apply"]
-    assert len(db.registered_commands) == len(topics.registered_commands) == 1
-    guide = OPERATIONS.read_text()
-    assert [name for name in names if f"`campaigns {name}" not in guide] == []

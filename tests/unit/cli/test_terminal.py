@@ -6,17 +6,17 @@ import pytest
 
 from cli.dead_letter_lines import line_of, readable
 from cli.terminal import printable, printable_lines
-from operations.dead_letters import Letter, Place
+from operations.dead_letters import Letter
 from schemas.bundles import Body, encode_bundle
 from schemas.dead_letters import DeadLetter, read_headers
-from schemas.places import Record
+from schemas.places import Place, Record
 
 PHONE = "15550001234"
 STEERING = "\x1b[2J\x9b31m\r\u202etxt\x07\x00"
 
 
 def a_letter(error: str, value: bytes, topic: str = "recipient.events.dead") -> Letter:
-    headers = DeadLetter("sink", "malformed", "recipient.events", 0, 7, 0, error).headers("test")
+    headers = DeadLetter("sink", "malformed", Place("recipient.events", 0, 7, 0), error).headers("test")
     record = Record(topic, 0, 3, None, value, datetime(2026, 3, 1, tzinfo=UTC), tuple(headers))
     return Letter(Place(topic, 0, 3), "id", record, read_headers(headers), None)
 

@@ -11,11 +11,8 @@ import pytest
 from domain.fold import fold
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
-from schemas.places import Record
 from schemas.reasons import DeadLetterReason
 from tests.histories import START
-from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
-from topics.dead_letters import DeadLetters
 
 KNOWN, UNKNOWN = RecipientId(UUID(int=1)), RecipientId(UUID(int=2))
 CREATED = {KNOWN: START}
@@ -59,27 +56,3 @@ def test_statuses_on_numbers_of_others_are_only_counted() -> None:
     folded = fold([event(**ANONYMOUS, phone_number_id="9"), event(**ANONYMOUS)], CREATED, {"9"})
     assert folded.foreign == {"9": 1}
     assert list(folded.messages) == ["w"]
-
-
-class Acknowledging:
-    """A publisher that takes everything."""
-
-    def __init__(self) -> None:
-        self.published = 0
-
-    async def publish_batch(self, records: list[Any], _timeout_s: float) -> list[tuple[int, int]]:
-        self.published += len(records)
-        return [(0, 0)] * len(records)
-
-
-async def test_dead_letters_above_the_limit_of_a_minute_stop_the_stage() -> None:
-    now = 0.0
-    publisher = Acknowledging()
-    letters = DeadLetters(publisher, "sink", DeadLetterLimit(3), clock=lambda: now)  # type: ignore[arg-type]
-    two = [(Record("t", 0, offset, None, b""), "malformed", "") for offset in range(2)]
-    await letters.publish(two, 100)
-    with pytest.raises(TooManyDeadLetters):
-        await letters.publish(two, 100)
-    now = 61.0
-    await letters.publish(two, 100)
-    assert publisher.published == 4

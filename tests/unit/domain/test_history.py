@@ -9,7 +9,7 @@ from domain.history import Effect, RecipientHistory, TracedEvent, trace_history
 from operations.trace import Dossier, Trace, _told
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
-from schemas.places import Record
+from schemas.places import Place, Record
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ONE, OTHER = RecipientId(UUID(int=1)), RecipientId(UUID(int=2))
@@ -23,7 +23,10 @@ def event(kind: EventKind, person: RecipientId | None, wamid: str = "wamid.a", *
 
 
 def told(*events: RecipientEvent | None) -> list[TracedEvent]:
-    return [TracedEvent("recipient.events", 0, at, NOW + timedelta(seconds=at), each) for at, each in enumerate(events)]
+    return [
+        TracedEvent(Place("recipient.events", 0, at), NOW + timedelta(seconds=at), each)
+        for at, each in enumerate(events)
+    ]
 
 
 def dossier(person: RecipientId, name: str, **row: Any) -> Dossier:

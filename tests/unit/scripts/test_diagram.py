@@ -1,4 +1,4 @@
-"""The state diagram in docs/ is what the code computes, and what it computes is what the design says."""
+"""The state diagram in docs/ equals the computed one, and the computed transitions follow the design."""
 
 from domain.status import Status
 from schemas.events import EventKind
@@ -11,8 +11,8 @@ def by(before: Status, after: Status) -> frozenset[str]:
     return MOVES.get((before, after), frozenset())
 
 
-def test_the_page_is_what_the_code_says() -> None:
-    assert PLACE.read_text(encoding="utf-8") == page(), "run `python -m scripts.diagram`"
+def test_the_page_equals_the_computed_one() -> None:
+    assert PLACE.read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
 def test_every_status_is_reached_and_every_kind_was_tried() -> None:
@@ -26,12 +26,12 @@ def test_nothing_leaves_read_and_only_read_follows_delivered() -> None:
     assert {after for before, after in MOVES if before is Status.DELIVERED} == {Status.DELIVERED, Status.READ}
 
 
-def test_only_what_was_surely_not_sent_or_asked_for_is_released_again() -> None:
+def test_only_unsent_failed_and_retried_recipients_are_released_again() -> None:
     released = {before for (before, _), names in MOVES.items() if RELEASE in names}
     assert released == {Status.PENDING, Status.QUEUED, Status.FAILED, Status.UNKNOWN}
 
 
-def test_a_webhook_heals_an_unknown() -> None:
+def test_a_webhook_resolves_an_unknown() -> None:
     assert "sent" in by(Status.UNKNOWN, Status.SENT)
     assert "delivered" in by(Status.UNKNOWN, Status.DELIVERED)
 

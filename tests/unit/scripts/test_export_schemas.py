@@ -1,4 +1,4 @@
-"""The published description is that of the models and topics, and names what a reader needs."""
+"""The public description equals the models and topics, and has all that a reader of the records needs."""
 
 import json
 import sys
@@ -12,12 +12,12 @@ from scripts import export_schemas
 FOLDER = Path(__file__).parents[3] / "docs" / "schemas"
 
 
-def test_the_files_are_those_of_the_models() -> None:
+def test_the_files_equal_the_models() -> None:
     found = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
-    assert found == export_schemas.documents(), "run `python -m scripts.export_schemas`"
+    assert found == export_schemas.documents(), "run `make docs`"
 
 
-def test_main_writes_what_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_main_writes_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["export", str(tmp_path / "new")])
     export_schemas.main()
     assert {path.name for path in (tmp_path / "new").iterdir()} == set(export_schemas.documents())

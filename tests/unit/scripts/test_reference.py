@@ -1,4 +1,4 @@
-"""The reference pages are those of the code, and no metric, reason, topic or setting is missing from them."""
+"""The reference pages equal the code, and no metric, reason, topic or setting is missing from them."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def entries(page: str) -> list[str]:
     return ENTRY.findall(PAGES[page])
 
 
-def test_the_files_are_those_of_the_code() -> None:
+def test_the_files_equal_the_code() -> None:
     found = {path.name: path.read_text(encoding="utf-8") for path in reference.FOLDER.glob("*.md")}
     assert found == PAGES, "run `make docs`"
 

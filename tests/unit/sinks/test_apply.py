@@ -70,4 +70,4 @@ def test_a_record_that_crashes_the_decoder_is_set_aside_and_its_neighbours_are_r
     events, sources, refused = sink._decoded(records)
     assert events == [SOUND, SOUND]
     assert [source.offset for source in sources] == [0, 3]
-    assert [(record.offset, reason) for record, reason, _ in refused] == [(1, "bug"), (2, "malformed")]
+    assert [(item.origin.offset, item.reason) for item in refused] == [(1, "bug"), (2, "malformed")]

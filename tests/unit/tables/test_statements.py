@@ -11,8 +11,9 @@ import psycopg
 import psycopg_pool
 import pytest
 
+from runtime.failures import FailureKind
 from tables.arrays import plain, text, times
-from tables.database import FailureKind, failure_kind, is_transient
+from tables.database import failure_kind, is_transient
 from tables.migrate import migrations
 from tables.statements import load
 from tests.histories import START
@@ -118,9 +119,9 @@ def test_migrations_are_numbered_from_one_without_a_gap() -> None:
         (psycopg.OperationalError("the connection is closed"), FailureKind.TRANSIENT),
         (psycopg_pool.PoolTimeout(), FailureKind.TRANSIENT),
         (ConnectionResetError(), FailureKind.TRANSIENT),
-        (psycopg.errors.CheckViolation(), FailureKind.DATA),
-        (psycopg.errors.NumericValueOutOfRange(), FailureKind.DATA),
-        (psycopg.DataError("NUL"), FailureKind.DATA),
+        (psycopg.errors.CheckViolation(), FailureKind.INVALID),
+        (psycopg.errors.NumericValueOutOfRange(), FailureKind.INVALID),
+        (psycopg.DataError("NUL"), FailureKind.INVALID),
         (psycopg.errors.UndefinedColumn(), FailureKind.BUG),
         (psycopg.errors.ObjectNotInPrerequisiteState(), FailureKind.BUG),
         (psycopg.ProgrammingError("no result"), FailureKind.BUG),

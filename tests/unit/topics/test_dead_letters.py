@@ -1,96 +1,67 @@
-"""Dead letters say where they come from; too many of them stop a stage."""
-
-import asyncio
-from dataclasses import replace
+"""Dead letters of every stage: limits, letters that are too large, and the order of publishing and counting."""
 
 import pytest
+import structlog
 
-from schemas.codec import Malformed
-from schemas.dead_letters import DeadLetter, read_headers
-from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
-
-LETTER = DeadLetter("reconciler", "not_json", "webhooks.raw", 3, 41, 2)
-
-
-def test_headers_come_back_as_a_list_and_as_a_mapping() -> None:
-    headers = LETTER.headers("campaign-streams/0")
-    assert read_headers(headers) == LETTER
-    assert read_headers(dict(headers)) == LETTER
+from schemas.dead_letters import DeadItem, read_headers
+from schemas.places import Place
+from schemas.topics import TopicSpec
+from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
+from topics.dead_letters import KEPT_BYTES, DeadLetters
+from topics.memory import MemoryPublisher
+from topics.publisher import PublishFailed
 
 
-def test_an_error_text_comes_back_cut() -> None:
-    letter = replace(LETTER, error="SendJob: attempt: greater_than_equal")
-    assert read_headers(letter.headers("x")) == letter
-    assert len(read_headers(replace(LETTER, error="x" * 9999).headers("x")).error) == 500
+def item(offset: int = 0, value: bytes = b"x", raised: Exception | None = None) -> DeadItem:
+    return DeadItem(Place("t", 0, offset), b"key", value, "malformed", "error text", raised)
 
 
-HUGE = [(name, b"9" * 30 if name == "origin_offset" else value) for name, value in LETTER.headers("x")]
-
-
-@pytest.mark.parametrize("headers", [None, [], [("stage", b"x")], {"stage": b"\xff"}, HUGE])
-def test_a_letter_without_its_headers_is_malformed(headers: list[tuple[str, bytes]] | None) -> None:
-    with pytest.raises(Malformed):
-        read_headers(headers)
-
-
-def test_a_rate_up_to_the_limit_passes_and_above_it_stops() -> None:
-    limit = DeadLetterLimit(10)
-    limit.require(0.0, 10, 20)
-    limit.add(0.0, 10, 20)
-    limit.require(59.0, 0, 20)
+async def test_dead_letters_above_the_limit_of_a_minute_stop_the_stage() -> None:
+    now = 0.0
+    publisher = MemoryPublisher()
+    letters = DeadLetters(publisher, "sink", DeadLetterLimit(3), clock=lambda: now)
+    two = [item(offset) for offset in range(2)]
+    await letters.publish(two, 100)
     with pytest.raises(TooManyDeadLetters):
-        limit.require(59.0, 1, 20)
+        await letters.publish(two, 100)
+    now = 61.0
+    await letters.publish(two, 100)
+    assert len(publisher.records) == 4
 
 
-def test_a_minute_later_there_is_room_again() -> None:
-    limit = DeadLetterLimit(10)
-    limit.add(0.0, 10, 20)
-    limit.require(60.0, 10, 20)
+async def test_a_letter_carries_the_bytes_the_key_and_its_origin() -> None:
+    publisher = MemoryPublisher()
+    await DeadLetters(publisher, "sink", DeadLetterLimit(3)).publish([item(7, b"raw")], 1)
+    [letter] = publisher.records
+    assert (letter.topic, letter.key, letter.value) == ("t.dead", b"key", b"raw")
+    headers = read_headers(letter.headers)
+    assert (headers.stage, headers.reason, str(headers.origin), headers.error) == (
+        "sink", "malformed", "t/0@7[0]", "error text",
+    )  # fmt: skip
 
 
-def test_slow_and_steady_is_too_much_as_well() -> None:
-    """Bad code in a small deployment: ten items a minute, all of them dead letters."""
-    limit = DeadLetterLimit(1000)
-    for minute in range(99):
-        limit.require(minute * 60.0, 10, 10)
-        limit.add(minute * 60.0, 10, 10)
-    with pytest.raises(TooManyDeadLetters, match="SHARE_MAX"):
-        limit.require(99 * 60.0, 10, 10)
+async def test_a_letter_that_is_too_large_is_shortened_and_its_neighbours_are_whole() -> None:
+    publisher = MemoryPublisher([TopicSpec("t.dead", 1, -1, record_bytes_max=5000)])
+    large = b"y" * 5000
+    await DeadLetters(publisher, "sink", DeadLetterLimit(9)).publish([item(0), item(1, large), item(2)], 3)
+    assert [letter.value for letter in publisher.records] == [b"x", b"x", large[:KEPT_BYTES]]
+    assert read_headers(publisher.records[-1].headers).origin.offset == 1
 
 
-def test_batches_without_items_are_not_remembered() -> None:
-    limit = DeadLetterLimit(10)
-    for _ in range(100):
-        limit.add(0.0, 0, 0)
-    assert len(limit._last) == 0
+async def test_letters_that_were_not_acknowledged_do_not_count() -> None:
+    publisher = MemoryPublisher()
+    letters = DeadLetters(publisher, "sink", DeadLetterLimit(1), clock=lambda: 0.0)
+    publisher.is_down = True
+    for _ in range(2):
+        with pytest.raises(PublishFailed):
+            await letters.publish([item()], 1)
+    publisher.is_down = False
+    await letters.publish([item()], 1)
+    assert len(publisher.records) == 1
 
 
-def test_a_share_is_of_the_last_items() -> None:
-    limit = DeadLetterLimit(100_000)
-    limit.add(0.0, 0, 50_000)
-    for _ in range(10):
-        limit.require(0.0, 100, 100)
-        limit.add(0.0, 100, 100)
-    with pytest.raises(TooManyDeadLetters):
-        limit.require(0.0, 1, 1)
-    limit.require(0.0, 0, 1)
-    DeadLetterLimit(100_000, share_max=1.0).require(0.0, 5000, 5000)
-
-
-async def test_a_stage_that_stands_still_beats_and_ends_at_the_stop() -> None:
-    stop, beats = asyncio.Event(), [0]
-
-    def beat() -> None:
-        beats[0] += 1
-        stop.set()
-
-    await asyncio.wait_for(halt_until_stopped(TooManyDeadLetters("x"), "test", stop, beat), 10)
-    assert beats == [1]
-
-
-def test_half_of_a_large_batch_passes_and_more_stops() -> None:
-    limit = DeadLetterLimit(100_000)
-    limit.require(0.0, 500, 1000)
-    limit.require(0.0, 999, 999)
-    with pytest.raises(TooManyDeadLetters):
-        limit.require(0.0, 501, 1000)
+async def test_a_bug_is_logged_with_its_exception() -> None:
+    raised = ZeroDivisionError("x")
+    with structlog.testing.capture_logs() as lines:
+        await DeadLetters(MemoryPublisher(), "sink", DeadLetterLimit(9)).publish([item(raised=raised)], 1)
+    assert [line["exc_info"] for line in lines if "exc_info" in line] == [raised]

@@ -1,4 +1,4 @@
-"""Bundles into events and dead letters, and what our own bug may harm."""
+"""Bundles become events and dead letters; a bug of our own harms one item only."""
 
 import json
 from datetime import UTC, datetime
@@ -8,12 +8,11 @@ import pytest
 from domain import correlation as rules
 from domain.correlation import IgnoredStatus, Ownership, decide
 from schemas.bundles import Body, decode_bundle, encode_bundle
-from schemas.dead_letters import read_headers
 from schemas.events import Origin, RecipientEvent
-from schemas.places import Record
+from schemas.places import Place, Record
 from schemas.webhook_statuses import StatusItem
 from streams.reconciler import reading
-from streams.reconciler.reading import Outputs, reconcile
+from streams.reconciler.reading import Reconciled, reconcile
 
 OURS = Ownership(b"secret", "default", "111")
 RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,24 +23,20 @@ def status(wamid: str, word: str = "sent") -> dict[str, str]:
     return {"id": wamid, "status": word, "timestamp": "1767225600"}
 
 
-def outputs_of(*bodies: bytes) -> Outputs:
-    outputs = Outputs()
+def read(*bodies: bytes) -> Reconciled:
     value = encode_bundle([Body(1_767_225_605_000_000, raw) for raw in bodies])
-    reconcile(Record("p.webhooks.raw", 2, 40, None, value), OURS, "p.recipient.events", outputs)
-    return outputs
+    return reconcile(Record("p.webhooks.raw", 2, 40, None, value), OURS)
 
 
 def test_an_event_knows_the_record_and_the_body_it_came_from() -> None:
-    outputs = outputs_of(json.dumps({"statuses": []}).encode(), json.dumps({"statuses": [status("wamid.A")]}).encode())
-    [(topic, key, value, _)] = outputs.published
-    assert (topic, key) == ("p.recipient.events", b"wamid.A")
-    assert value is not None
-    origin = RecipientEvent.model_validate_json(value).origin
-    assert origin == Origin(topic="p.webhooks.raw", partition=2, offset=40, index=1)
+    found = read(json.dumps({"statuses": []}).encode(), json.dumps({"statuses": [status("wamid.A")]}).encode())
+    [event] = found.events
+    assert (event.key, found.bodies, found.outcomes["event"]) == (b"wamid.A", 2, 1)
+    assert event.origin == Origin(topic="p.webhooks.raw", partition=2, offset=40, index=1)
 
 
 @pytest.mark.parametrize("bug_in", ["decide", "parse_body"])
-def test_what_makes_our_code_raise_is_set_aside_alone(bug_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_item_that_makes_our_code_raise_is_dead_lettered_alone(bug_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
     working = getattr(reading, bug_in)
 
     def raising(given: object, *more: object) -> object:
@@ -52,12 +47,15 @@ def test_what_makes_our_code_raise_is_set_aside_alone(bug_in: str, monkeypatch: 
     bad = json.dumps({"statuses": [status("wamid.BAD")]}).encode()
     good = json.dumps({"statuses": [status("wamid.A")]}).encode()
     monkeypatch.setattr(reading, bug_in, raising)
-    outputs = outputs_of(good, bad, good)
-    assert outputs.events == {"sent": 2}
-    [(_, _, value, headers)] = [record for record in outputs.published if record[0] == "p.webhooks.raw.dead"]
-    letter = read_headers(headers)
-    assert (letter.reason, letter.origin_offset, letter.origin_index) == ("bug", 40, 1)
-    assert b"wamid.BAD" in decode_bundle(value)[0].raw
+    found = read(good, bad, good)
+    assert [event.kind.value for event in found.events] == ["sent"] * 2
+    [dead] = found.dead
+    assert (dead.reason, dead.origin, type(dead.raised)) == (
+        "bug",
+        Place("p.webhooks.raw", 2, 40, 1),
+        ZeroDivisionError,
+    )
+    assert b"wamid.BAD" in decode_bundle(dead.value)[0].raw
 
 
 @pytest.mark.parametrize(("number", "counts"), [("111", True), (None, True), ("222", False)])

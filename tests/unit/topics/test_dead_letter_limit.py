@@ -1,0 +1,70 @@
+"""Too many dead letters halt a stage."""
+
+import asyncio
+
+import pytest
+
+from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
+
+
+def test_a_rate_up_to_the_limit_passes_and_above_it_stops() -> None:
+    limit = DeadLetterLimit(10)
+    limit.require(0.0, 10, 20)
+    limit.add(0.0, 10, 20)
+    limit.require(59.0, 0, 20)
+    with pytest.raises(TooManyDeadLetters):
+        limit.require(59.0, 1, 20)
+
+
+def test_a_minute_later_there_is_room_again() -> None:
+    limit = DeadLetterLimit(10)
+    limit.add(0.0, 10, 20)
+    limit.require(60.0, 10, 20)
+
+
+def test_slow_and_steady_is_too_much_as_well() -> None:
+    """Bad code in a small deployment: ten items a minute, all of them dead letters."""
+    limit = DeadLetterLimit(1000)
+    for minute in range(99):
+        limit.require(minute * 60.0, 10, 10)
+        limit.add(minute * 60.0, 10, 10)
+    with pytest.raises(TooManyDeadLetters, match="SHARE_MAX"):
+        limit.require(99 * 60.0, 10, 10)
+
+
+def test_batches_without_items_are_not_remembered() -> None:
+    limit = DeadLetterLimit(10)
+    for _ in range(100):
+        limit.add(0.0, 0, 0)
+    assert len(limit._last) == 0
+
+
+def test_a_share_is_of_the_last_items() -> None:
+    limit = DeadLetterLimit(100_000)
+    limit.add(0.0, 0, 50_000)
+    for _ in range(10):
+        limit.require(0.0, 100, 100)
+        limit.add(0.0, 100, 100)
+    with pytest.raises(TooManyDeadLetters):
+        limit.require(0.0, 1, 1)
+    limit.require(0.0, 0, 1)
+    DeadLetterLimit(100_000, share_max=1.0).require(0.0, 5000, 5000)
+
+
+async def test_a_stage_that_stands_still_beats_and_ends_at_the_stop() -> None:
+    stop, beats = asyncio.Event(), [0]
+
+    def beat() -> None:
+        beats[0] += 1
+        stop.set()
+
+    await asyncio.wait_for(halt_until_stopped(TooManyDeadLetters("x"), "test", stop, beat), 10)
+    assert beats == [1]
+
+
+def test_half_of_a_large_batch_passes_and_more_stops() -> None:
+    limit = DeadLetterLimit(100_000)
+    limit.require(0.0, 500, 1000)
+    limit.require(0.0, 999, 999)
+    with pytest.raises(TooManyDeadLetters):
+        limit.require(0.0, 501, 1000)

@@ -17,7 +17,7 @@ import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from cli.processes import say_wrong_settings
+from cli.console import report_invalid_settings
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import Settings, WrongSettings, read_settings
 from schemas.topics import SPECS
@@ -46,7 +46,7 @@ def run_check(*, as_json: bool) -> int:
     try:
         settings = read_settings()
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     findings = list(look(settings))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))

@@ -1,6 +1,7 @@
-"""Every metric of every process, in one place: the names are an interface, dashboards and alarms read them.
+"""Every metric of every process. The names are an interface: dashboards and alarms use them.
 
-Labels are closed sets (outcomes, reason codes, topics); a campaign or a person is never a label.
+The labels have few values (outcomes, reason codes, topics). A campaign or a person is never a label.
+`docs/reference/metrics.md` is generated from this module.
 """
 
 from __future__ import annotations
@@ -29,48 +30,52 @@ def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -
 
 
 # Ingress
-INGRESS_REQUESTS = _counter("ingress_requests_total", "Webhook requests by how they were answered", "outcome")
-INGRESS_BUNDLES = _counter("ingress_bundles_total", "Bundles acknowledged by Kafka")
+INGRESS_REQUESTS = _counter("ingress_requests_total", "Webhook requests, by outcome", "outcome")
+INGRESS_BUNDLES = _counter("ingress_bundles_total", "Bundles that Kafka acknowledged")
 INGRESS_BUNDLE_BODIES = _histogram("ingress_bundle_bodies", "Webhook bodies in a bundle", _SIZES)
-INGRESS_ACK_SECONDS = _histogram("ingress_ack_seconds", "From receipt to Kafka's acknowledgement", _LATENCY_S)
-INGRESS_PENDING_BYTES = _gauge("ingress_pending_bytes", "Bytes received and not yet answered")
-# Reconciler
-RECONCILER_BODIES = _counter("reconciler_bodies_total", "Webhook bodies read")
-RECONCILER_ITEMS = _counter(
-    "reconciler_items_total", "Items found in webhook bodies, by what became of them", "outcome"
+INGRESS_ACK_SECONDS = _histogram(
+    "ingress_ack_seconds", "Seconds from the receipt of a body to the acknowledgement by Kafka", _LATENCY_S
 )
-RECONCILER_EVENTS = _counter("reconciler_events_total", "Events published, by kind", "kind")
+INGRESS_PENDING_BYTES = _gauge("ingress_pending_bytes", "Bytes of bodies that wait for their answer")
+# Reconciler
+RECONCILER_BODIES = _counter("reconciler_bodies_total", "Webhook bodies that were read")
+RECONCILER_ITEMS = _counter(
+    "reconciler_items_total", "Items in webhook bodies, by outcome (see the reason codes)", "outcome"
+)
+RECONCILER_EVENTS = _counter("reconciler_events_total", "Published events, by kind", "kind")
 RECONCILER_BATCH_SECONDS = _histogram(
-    "reconciler_batch_seconds", "A batch from its first record to its end", _LATENCY_S
+    "reconciler_batch_seconds", "Seconds per batch, from its first record to its end", _LATENCY_S
 )
 # Every stage
-DEAD_LETTERS = _counter("dead_letters_total", "Records or items dead-lettered", "stage", "reason")
+DEAD_LETTERS = _counter("dead_letters_total", "Records or items that were dead-lettered", "stage", "reason")
 STAGE_HALTED = _gauge("stage_halted", "1 while the stage is halted because of too many dead letters", "stage")
-RETRIES = _counter("retries_total", "Batches tried again after a transient failure", "stage")
-LAG_RECORDS = _gauge("lag_records", "Records between the committed offset and the end", "topic", "partition")
+RETRIES = _counter("retries_total", "Retries of a batch after a transient failure", "stage")
+LAG_RECORDS = _gauge(
+    "lag_records", "Records between the committed offset and the end of the partition", "topic", "partition"
+)
 # Scheduler
-SCHEDULER_RELEASED = _counter("scheduler_released_total", "Attempts released")
-SCHEDULER_PUBLISHED = _counter("scheduler_jobs_published_total", "Jobs published, repetitions included")
+SCHEDULER_RELEASED = _counter("scheduler_released_total", "Released attempts")
+SCHEDULER_PUBLISHED = _counter("scheduler_jobs_published_total", "Published jobs, with those that were published again")
 # Sender
-SENDER_CLAIMS = _counter("sender_claims_total", "Claims by outcome", "outcome")
-SENDER_OUTCOMES = _counter("sender_outcomes_total", "What became of claimed attempts", "outcome")
-SENDER_IN_FLIGHT = _gauge("sender_in_flight", "Sends in the window now")
-SENDER_POST_SECONDS = _histogram("sender_post_seconds", "The Cloud API's time to answer", _LATENCY_S)
+SENDER_CLAIMS = _counter("sender_claims_total", "Claims, by outcome", "outcome")
+SENDER_OUTCOMES = _counter("sender_outcomes_total", "Claimed attempts, by outcome", "outcome")
+SENDER_IN_FLIGHT = _gauge("sender_in_flight", "Sends that are in flight now")
+SENDER_POST_SECONDS = _histogram("sender_post_seconds", "Seconds until the Cloud API answered", _LATENCY_S)
 # Sink and stats
-SINK_EVENTS = _counter("sink_events_total", "Events folded into rows")
-SINK_ROWS = _counter("sink_rows_total", "Rows changed")
-SINK_BATCH_SECONDS = _histogram("sink_batch_seconds", "A batch, from poll to commit", _LATENCY_S)
-SINK_DOUBLE_SENDS = _counter("sink_double_sends_total", "Attempts with a second wamid: proof of a double send")
-STATS_SNAPSHOTS = _counter("stats_snapshots_total", "Snapshots published")
+SINK_EVENTS = _counter("sink_events_total", "Events that were merged into rows")
+SINK_ROWS = _counter("sink_rows_total", "Rows that were changed")
+SINK_BATCH_SECONDS = _histogram("sink_batch_seconds", "Seconds per batch, from poll to commit", _LATENCY_S)
+SINK_DOUBLE_SENDS = _counter("sink_double_sends_total", "Attempts with a second wamid, which proves a double send")
+STATS_SNAPSHOTS = _counter("stats_snapshots_total", "Published snapshots")
 
 
 def exposition() -> bytes:
-    """All metrics in Prometheus' text format."""
+    """All metrics in the text format of Prometheus."""
     return generate_latest(REGISTRY)
 
 
 def serve(port: int) -> threading.Thread | None:
-    """Serve the metrics on loopback; 0 = off. Raises OSError when the port is taken."""
+    """Serve the metrics on loopback. 0 turns them off. Raises OSError if the port is taken."""
     if port == 0:
         return None
     _, thread = start_http_server(port, addr="127.0.0.1", registry=REGISTRY)

@@ -1,1 +1,1 @@
-"""Everything that touches Postgres: schema, statements, the sink and the stats publisher."""
+"""The output side: the sink writes events to Postgres, and the stats publisher publishes counters to Kafka."""

@@ -1,7 +1,8 @@
-"""The sink: `recipient.events` into Postgres, any number of processes at once.
+"""The sink: writes `recipient.events` to Postgres. Any number of sink processes may run.
 
-A batch is one transaction: messages, rows, counters (by triggers) and offsets. Dead letters are acknowledged by Kafka
-before it commits. While Postgres or Kafka is away the same batch is tried again: nothing is dropped or read ahead.
+One batch is one transaction of messages, rows, counters (by triggers) and offsets. It commits only after Kafka has
+acknowledged the dead letters of the batch. While Postgres or Kafka is unavailable the sink retries the same batch. It
+drops nothing, and it reads no further.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ from topics.watchdog import Watchdog
 
 STAGE = "sink"
 IDENTIFY_EVERY_S = 10.0
-"""What a sink reads meanwhile in a topic made anew is applied again from its beginning once that is accepted."""
+"""Pause between two checks for a recreated topic. Records that a sink reads from it in between are applied again, from
+the topic's beginning, after an operator has accepted the topic."""
 IDENTIFY_TIMEOUT_S = 3.0
 DEAD_LETTER_TIMEOUT_S = 5.0
 """How long Kafka may take to acknowledge dead letters. The transaction of the batch holds its rows meanwhile."""
 
 GC_THRESHOLDS = (200_000, 50, 100)
+"""A batch creates many objects and no reference cycle. With Python's thresholds, collecting took half the time."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +69,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 @contextmanager
 def _collecting_rarely() -> Iterator[None]:
-    """A batch makes many objects and no cycle; at Python's own thresholds, looking for cycles took half the time."""
     usual = gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
@@ -76,7 +78,7 @@ def _collecting_rarely() -> Iterator[None]:
 
 
 async def accept_topic(settings: Settings) -> None:
-    """Declare the topic as it is now to be the right one; it is applied from its beginning, which changes no truth."""
+    """Accept the topic as it is now. The sink then applies it from its beginning; repeated events change no row."""
     identity = await identify(settings, Topic.RECIPIENT_EVENTS)
     available = await watermarks(settings, identity.topic)
     connection = await connect(settings.database_url.get_secret_value(), application_name="campaigns-sink")
@@ -85,7 +87,7 @@ async def accept_topic(settings: Settings) -> None:
 
 
 class Sink:
-    """One member of the group, and its connection."""
+    """One member of the consumer group, with its Postgres connection."""
 
     def __init__(
         self, settings: Settings, stop: asyncio.Event, identity: TopicIdentity, publisher: AsyncPublisher
@@ -101,7 +103,7 @@ class Sink:
         self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def consume(self) -> None:
-        """Be a member of the group until `stop`, or until another sink turns out to own what is ours."""
+        """Consume until `stop`, or until another sink has advanced one of our partitions."""
         intake = RecordIntake(self._settings, STAGE, self._identity.topic, self._positions_of)
         watchdog = Watchdog(
             self._settings,
@@ -124,26 +126,29 @@ class Sink:
             await intake.close()
 
     async def _require_same_topic(self) -> None:
-        """Raises Misplaced where the topic was made anew under us: reading goes on there as if nothing had happened."""
+        """Check that the topic was not recreated: a consumer continues in the new topic without an error.
+
+        Raises OffsetMismatch if it was.
+        """
         now = time.monotonic()
         if now < self._identify_at:
             return
         self._identify_at = now + IDENTIFY_EVERY_S
         try:
             found = await identify(self._settings, Topic.RECIPIENT_EVENTS, IDENTIFY_TIMEOUT_S)
-        except Transient:  # away, or between two topics: asked again
+        except Transient:  # Kafka is unavailable, or the topic is being recreated. The next check decides.
             return
         if found != self._identity:
-            raise OffsetMismatch(f"{found.topic} was made anew while it was read. {REMEDY}")
+            raise OffsetMismatch(f"{found.topic} was recreated while the sink was reading it. {REMEDY}")
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
 
     async def _store(self, intake: RecordIntake, records: Sequence[Record]) -> bool:
-        """Store a batch, however long it takes. False: another sink has these partitions, so join anew."""
+        """Store a batch, and retry without limit. False: another sink owns a partition, so rejoin the group."""
         tries = 0
         while not self._stop.is_set():
             started = time.monotonic()
@@ -154,12 +159,14 @@ class Sink:
                 await halt_until_stopped(error, STAGE, self._stop, self._beats.beat)
             except Exception as error:
                 if offsets.has_moved(error):
-                    log.warning("another sink was faster", partitions=sorted(moves))
+                    log.warning(
+                        "another sink already advanced this partition; rejoining the group", partitions=sorted(moves)
+                    )
                     return False
                 if not (is_transient(error) or isinstance(error, PublishFailed)):
                     raise
                 tries += 1
-                self._beats.beat()  # it says that it waits: a fresh process would do no better
+                self._beats.beat()  # A restart would not help, so the watchdog must not end the process.
                 await self._wait(error, tries)
             else:
                 self._beats.beat()
@@ -191,22 +198,24 @@ class Sink:
         malformed: Sequence[DeadItem],
         moves: Mapping[int, tuple[int, int]],
     ) -> Applied:
-        """Find what cannot be applied, and apply the rest in the transaction that moves the offsets.
+        """Find the events that cannot be applied, and apply the others in the transaction that moves the offsets.
 
-        Rows that knew more than the offsets say would look wrong to an audit, and a rebuild would take it from them.
+        Rows must not contain events beyond the stored offsets: an audit would report them as differences, and a
+        rebuild would remove them.
         """
         refused = await find_refused(connection, events, self._numbers)
-        sound = [at for at in range(len(events)) if at not in refused]
+        applicable = [at for at in range(len(events)) if at not in refused]
         result = Applied(refused=dict(refused))
         try:
             async with connection.transaction():
-                applied = await apply_events(connection, [events[at] for at in sound], self._numbers)
-                result.add(applied, sound)
+                applied = await apply_events(connection, [events[at] for at in applicable], self._numbers)
+                result.add(applied, applicable)
                 await self._finish(connection, result, sources, malformed, moves)
         except Exception as error:
             if not is_caused_by_events(error):
                 raise
-            result = await apply_by_halves(connection, events, self._numbers)  # each passes alone, and not together
+            # Each half could be applied on its own, but not all of them together.
+            result = await apply_by_halves(connection, events, self._numbers)
             async with connection.transaction():
                 await self._finish(connection, result, sources, malformed, moves)
         return result
@@ -224,7 +233,7 @@ class Sink:
         await offsets.advance_offsets(connection, self._identity, moves)
 
     async def _positions_of(self, available: Watermarks) -> Mapping[int, int]:
-        """Where to start in partitions that were assigned to us, however long Postgres is away."""
+        """The offsets at which to start in assigned partitions. It waits while Postgres is unavailable."""
         tries = 0
         while True:
             try:
@@ -234,7 +243,7 @@ class Sink:
                 if not is_transient(error):
                     raise
                 if self._stop.is_set():
-                    raise Transient("stopped while Postgres was away") from error
+                    raise Transient("stopped while Postgres was unavailable") from error
                 tries += 1
                 self._beats.beat()
                 await self._wait(error, tries)
@@ -248,13 +257,13 @@ class Sink:
     async def _wait(self, error: Exception, tries: int) -> None:
         metrics.RETRIES.labels(STAGE).inc()
         delay_s = exponential(tries, base_s=0.1, cap_s=5.0)
-        log.warning("trying again", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
+        log.warning("retrying", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
         await self.close()
         await pause(self._stop, delay_s)
 
 
 def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:
-    """Per partition the offset that we expect to be stored, and the one after our last record."""
+    """Per partition: the offset that we expect to be stored, and the one after the last record of the batch."""
     last: dict[int, int] = {}
     for record in records:
         last[record.partition] = record.offset
@@ -264,7 +273,7 @@ def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int,
 def _decoded(
     records: Sequence[Record],
 ) -> tuple[list[RecipientEvent], list[Record], list[DeadItem]]:
-    """The events, the record of each, and the records that are no events."""
+    """The events, the record of each event, and the dead items of the records that are not events."""
     events: list[RecipientEvent] = []
     sources: list[Record] = []
     malformed: list[DeadItem] = []

@@ -1,1 +1,1 @@
-"""What Postgres holds: all SQL, connections, migrations, locks."""
+"""All access to Postgres: connections, locks, migrations, and one module with its .sql file per table."""

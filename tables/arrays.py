@@ -1,7 +1,8 @@
-"""Columns of a batch as PostgreSQL array literals, written by hand.
+"""Formats the columns of a batch as PostgreSQL array literals.
 
-psycopg dumps a list element by element (about 1 µs each); a batch has 26 columns of thousands, most of them absent.
-`plain` and `times` are safe without quoting because of what they take; anything free goes through `text`.
+psycopg dumps a list element by element, about 1 µs each. A batch has 26 columns of thousands of elements, and most of
+them are NULL, so these functions are faster. `plain` and `times` need no quoting because of the types they accept; free
+text goes through `text`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,6 @@ def times(values: Iterable[datetime | None]) -> str:
 
 
 def text(values: Iterable[str | None]) -> str | list[str | None]:
-    """Any text: quoted by psycopg, unless there is none at all."""
+    """Any text. psycopg quotes it, unless all values are NULL."""
     listed = list(values)
     return listed if any(value is not None for value in listed) else plain([None] * len(listed))

@@ -1,7 +1,7 @@
-"""Campaigns and their people: create, add, plan, and change state. It must not release or send.
+"""Campaigns and their recipients: create, add, plan, and change the status. This module does not release or send.
 
-A function that changes a campaign holds its row for the transaction, so that actions on one campaign come one after the
-other; claims and releases never wait for that row.
+A function that changes a campaign locks its row until the end of the transaction, so that actions on one campaign run
+one after the other. Claims and releases never wait for that lock.
 """
 
 from __future__ import annotations
@@ -24,21 +24,23 @@ from tables.statements import load
 _SQL = load("campaigns")
 
 PLAN_CHUNK_ROWS = 10_000
-"""Planned in one transaction: far below a statement timeout, and a pause waits for no more than this."""
+"""Recipients planned in one transaction. Far below the statement timeout; a pause waits for one transaction."""
 _LOWEST_ID = UUID(int=0)
 
 _STATUS_PLACE = 7
+"""Position of the status in a row of the campaign statements."""
 
 PAUSED_BY_OPERATOR = "operator"
+"""The pause reason of the API and the command line."""
 
 
 class UnknownCampaign(LookupError):
-    """There is no such campaign."""
+    """No campaign has this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewCampaign:
-    """What a campaign is made from."""
+    """The values that create a campaign."""
 
     name: str
     template_name: str
@@ -50,7 +52,7 @@ class NewCampaign:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign as it stands."""
+    """One row of marketing_campaigns."""
 
     id: UUID
     name: str
@@ -69,25 +71,25 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class NewRecipient:
-    """Somebody to write to; the number is normal (digits)."""
+    """A recipient to add. The phone number is normalised to digits."""
 
     phone_number: str = field(repr=False)
     template_parameters: list[Any] | dict[str, Any] | None = field(default=None, repr=False)
 
 
 async def create(connection: Connection, new: NewCampaign) -> Campaign:
-    """A new draft."""
+    """Create a draft."""
     values = {name: getattr(new, name) for name in NewCampaign.__slots__}
     return await _campaign(connection, "create_campaign", values)
 
 
 async def read(connection: Connection, campaign_id: UUID) -> Campaign:
-    """One campaign. Raises UnknownCampaign."""
+    """Read one campaign. Raises UnknownCampaign."""
     return await _campaign(connection, "read_campaign", {"id": campaign_id})
 
 
 async def newest(connection: Connection, limit: int, before: UUID | None = None) -> list[Campaign]:
-    """A page of campaigns, the newest first."""
+    """Read a page of campaigns, the newest first."""
     cursor = await connection.execute(_SQL["list_campaigns"], {"limit": limit, "before": before})
     return [_from_row(row) for row in await cursor.fetchall()]
 
@@ -95,14 +97,17 @@ async def newest(connection: Connection, limit: int, before: UUID | None = None)
 async def act(
     connection: Connection, campaign_id: UUID, action: Action, now: datetime, reason: str = PAUSED_BY_OPERATOR
 ) -> Campaign:
-    """Do it, in a transaction. Activation plans everybody before. Raises UnknownCampaign, WrongState."""
+    """Change the status by an action, in a transaction. Activation first plans every recipient.
+
+    Raises UnknownCampaign, and WrongState where the action is not allowed.
+    """
     if action is Action.ACTIVATE:
         await _plan_draft(connection, campaign_id, now)
     async with connection.transaction():
         campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
         status = after(action, campaign.status)
         last: UUID | None = _LOWEST_ID if action is Action.ACTIVATE else None
-        while last is not None:  # who was added since the last chunk
+        while last is not None:  # Recipients may have been added since _plan_draft.
             last = await _plan_chunk(connection, campaign, now, last)
         pause_reason = reason if status is CampaignStatus.PAUSED else None
         return await _change_status(connection, campaign_id, status, pause_reason)
@@ -111,9 +116,10 @@ async def act(
 async def add_recipients(
     connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient], now: datetime
 ) -> set[str]:
-    """Add people, in a transaction; returns the numbers that were added. After activation they join the plan.
+    """Add recipients, in a transaction; returns the phone numbers that were added.
 
-    A completed campaign is active again. Raises UnknownCampaign, and WrongState for a cancelled one.
+    Recipients of an activated campaign are planned at once. A completed campaign becomes active again.
+    Raises UnknownCampaign, and WrongState for a cancelled campaign.
     """
     async with connection.transaction():
         campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
@@ -144,7 +150,7 @@ async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[Ne
 
 
 async def _plan_draft(connection: Connection, campaign_id: UUID, now: datetime) -> None:
-    """Plan a large draft before it is active, in transactions of one chunk each: nothing is released meanwhile."""
+    """Plan a draft before it becomes active, one chunk per transaction. Nothing is released from a draft."""
     last: UUID | None = _LOWEST_ID
     while last is not None:
         async with connection.transaction():
@@ -154,9 +160,9 @@ async def _plan_draft(connection: Connection, campaign_id: UUID, now: datetime) 
 
 
 async def _plan_chunk(connection: Connection, campaign: Campaign, now: datetime, after_id: UUID) -> UUID | None:
-    """Plan a chunk of those without a time, and return the last one's id; None: there was nobody."""
-    wanted = {"campaign": campaign.id, "after": after_id, "limit": PLAN_CHUNK_ROWS}
-    cursor = await connection.execute(_SQL["find_unplanned"], wanted)
+    """Plan a chunk of recipients without a planned time; returns the last id, or None if there was none."""
+    values = {"campaign": campaign.id, "after": after_id, "limit": PLAN_CHUNK_ROWS}
+    cursor = await connection.execute(_SQL["find_unplanned"], values)
     ids: list[UUID] = [row[0] for row in await cursor.fetchall()]
     if not ids:
         return None
@@ -165,7 +171,7 @@ async def _plan_chunk(connection: Connection, campaign: Campaign, now: datetime,
 
 
 async def _planned(connection: Connection, campaign: Campaign, now: datetime) -> dict[date, int]:
-    """What each day has already; what is overdue will be sent today, as far as the day allows."""
+    """The number of recipients planned or released per day. Overdue recipients count for today."""
     if campaign.daily_send_limit is None:
         return {}
     today = day_of(now, campaign.time_zone).date

@@ -1,6 +1,6 @@
-"""The end of a campaign: skipping who still waits in a cancelled one, completing, and opening again.
+"""Closes campaigns: skips the recipients of cancelled ones, completes finished ones, and reopens them.
 
-Called by the scheduler's leader, in chunks. It must not release or send.
+The scheduler's leader calls it, in chunks. This module does not release or send.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOWEST_ID = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A cancelled campaign in which somebody still waits. `has_pending`: its people must be looked through."""
+    """A cancelled campaign with recipients to skip. `has_pending`: some are pending, so all recipients are searched."""
 
     campaign_id: UUID
     has_pending: bool
@@ -26,7 +26,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a chunk did, and from which id the next one looks for pending people."""
+    """The result of a chunk. The next one searches pending recipients from `after` on."""
 
     skipped: int
     after: UUID
@@ -34,35 +34,35 @@ class Chunk:
 
 
 async def find_cancelled(connection: Connection) -> list[Cancelled]:
-    """Cancelled campaigns that are not over yet."""
+    """Cancelled campaigns with recipients to skip."""
     return [Cancelled(*row) for row in await (await connection.execute(_SQL["find_cancelled"])).fetchall()]
 
 
 async def skip_chunk(connection: Connection, cancelled: Cancelled, limit: int, after: UUID = LOWEST_ID) -> Chunk:
-    """Skip a chunk of who still waits, in one transaction: held first, then judged by what is true while held."""
-    wanted = {
+    """Skip a chunk of recipients, in one transaction. It locks the rows first and decides on their locked state."""
+    values = {
         "campaign": cancelled.campaign_id,
         "has_pending": cancelled.has_pending,
         "after": after,
         "limit": limit,
     }
     async with connection.transaction():
-        held = await (await connection.execute(_SQL["hold_cancelled"], wanted)).fetchall()
-        if not held:
+        locked = await (await connection.execute(_SQL["lock_cancelled"], values)).fetchall()
+        if not locked:
             return Chunk(0, after, is_last=True)
-        values = {"campaign": cancelled.campaign_id, "ids": [row[0] for row in held], "producer": PRODUCER}
-        row = await (await connection.execute(_SQL["skip_cancelled"], values)).fetchone()
+        skips = {"campaign": cancelled.campaign_id, "ids": [row[0] for row in locked], "producer": PRODUCER}
+        row = await (await connection.execute(_SQL["skip_cancelled"], skips)).fetchone()
     skipped = 0 if row is None else int(row[0])
-    pending = [row[0] for row in held if row[1] == 0]
+    pending = [row[0] for row in locked if row[1] == 0]
     return Chunk(skipped, max(pending, default=after), is_last=skipped == 0)
 
 
 async def complete(connection: Connection, unknown_s: float) -> list[UUID]:
-    """Complete campaigns in which nobody waits; an `unknown` is waited for so long."""
+    """Complete active campaigns without open recipients. An `unknown` one counts as open for `unknown_s`."""
     cursor = await connection.execute(_SQL["complete_campaigns"], {"unknown_s": unknown_s})
     return [row[0] for row in await cursor.fetchall()]
 
 
 async def reopen(connection: Connection) -> list[UUID]:
-    """Make completed campaigns active in which somebody became due."""
+    """Reopen completed campaigns in which a recipient is due again."""
     return [row[0] for row in await (await connection.execute(_SQL["reopen_campaigns"])).fetchall()]

@@ -1,6 +1,6 @@
-"""Connections to Postgres, and what an error of Postgres means: the one table for it.
+"""Connections to Postgres, and the table that classifies Postgres errors.
 
-Every connection states who it is, bounds its statements, and notices a dead peer. No statement stands here.
+Every connection has an application name and a statement timeout, and detects a dead peer. This module runs no SQL.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from runtime.failures import FailureKind
 from runtime.settings import Settings
 
 STATEMENT_TIMEOUT_S = 30.0
+"""The server cancels a statement that runs longer."""
 CONNECT_TIMEOUT_S = 5
 _KEEPALIVE = {
     "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000,
 }  # fmt: skip
-"""A peer that died without a word is noticed after 11 s, also where something was on its way to it."""
+"""A dead peer is detected after 11 s, also while data to it is unacknowledged."""
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = psycopg_pool.AsyncConnectionPool[Connection]
@@ -79,12 +80,12 @@ def _conninfo(url: str, application_name: str, session: dict[str, str] | None, s
 
 
 def answering(settings: Settings) -> Callable[[], bool]:
-    """A question for a watchdog: whether Postgres answers a fresh connection. It blocks."""
+    """A check for a watchdog: whether Postgres accepts a new connection. The check blocks."""
     url = settings.database_url.get_secret_value()
 
     def answers() -> bool:
         try:
-            # No statement: only connecting is bounded here, and whoever is let in was answered.
+            # No statement: only the time to connect is bounded here, and a connection proves that the server answers.
             psycopg.connect(_conninfo(url, "campaigns-watchdog", None, STATEMENT_TIMEOUT_S)).close()
         except psycopg.Error:
             return False
@@ -101,7 +102,7 @@ async def connect(
     statement_timeout_s: float = STATEMENT_TIMEOUT_S,
     session: dict[str, str] | None = None,
 ) -> Connection:
-    """One connection; `session` adds settings of the server session."""
+    """Open one connection. `session` adds settings of the server session."""
     info = _conninfo(url, application_name, session, statement_timeout_s)
     return await psycopg.AsyncConnection.connect(info, autocommit=autocommit)
 
@@ -115,7 +116,7 @@ def pool(
     statement_timeout_s: float = STATEMENT_TIMEOUT_S,
     session: dict[str, str] | None = None,
 ) -> Pool:
-    """A pool of autocommit connections, not yet open: use it as ``async with pool(...) as connections``."""
+    """Create a pool of autocommit connections. Open it with ``async with pool(...) as connections``."""
     return psycopg_pool.AsyncConnectionPool(
         _conninfo(url, application_name, session, statement_timeout_s),
         min_size=1,

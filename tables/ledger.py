@@ -1,8 +1,10 @@
-"""The ledger of sends: claims, renewals, outcomes, and the outbox of the events that tell them.
+"""The ledger of sends: claims, renewals, outcomes, and the outbox of their events.
 
-The claim is what makes "at most one send per attempt" true, and the ledger row is durable before anything else
-happens: the offset moves after the claim, the event goes out after the outcome. Every function is one statement on
-an autocommit connection (statement and lock timeouts are the caller's, see `ledger_options`); none retries by itself.
+The claim guarantees at most one send per attempt (the rule is in sql/schema.sql, "releases and ledger"). The ledger row
+is committed before anything depends on it: the sender commits its Kafka offset after the claim, posts after the claim,
+and publishes the event after the outcome. Every function runs one statement on an autocommit connection, and none
+retries. A caller that gets no answer repeats the call: a claim by the same token returns the same result, and a
+settlement is written once.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ Key: TypeAlias = tuple[UUID, int]
 
 
 class ClaimResult(StrEnum):
-    """What a claim or renewal was answered."""
+    """The verdict of a claim or a renewal."""
 
     CLAIMED = "claimed"
     RENEWED = "renewed"
@@ -32,18 +34,18 @@ class ClaimResult(StrEnum):
     EXPIRED = "expired"
     SKIPPED = "skipped"
     PAUSED = "paused"
-    """Nothing is written; the job is published again after the resume."""
+    """Nothing was written. The job is published again after the campaign is resumed."""
     STALE = "stale"
-    """Not the newest attempt, answered meanwhile, or no such recipient."""
+    """Not the newest attempt, or it has an outcome, or the recipient does not exist."""
     HELD = "held"
-    """Claimed or refused before, by somebody else."""
+    """Another token has claimed or refused it."""
     LOST = "lost"
-    """Not ours any more: the renewal found another owner or an outcome."""
+    """The renewal found another token or an outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimAnswer:
-    """The verdict for one attempt; `event` (JSON) where the ledger was settled by it."""
+    """The verdict for one attempt. `event` (JSON) is set where the call settled the attempt."""
 
     verdict: ClaimResult
     event: str | None = None
@@ -65,7 +67,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The outcome of a claim; `event` is the RecipientEvent as it is published."""
+    """The outcome of a claim. `event` is the RecipientEvent as JSON, as it is published."""
 
     claim: Claim
     outcome: str
@@ -75,7 +77,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class UnpublishedOutcome:
-    """An outcome whose event is to be published, byte for byte as it stands here."""
+    """An outcome whose event must be published, byte for byte."""
 
     recipient_id: UUID
     attempt: int
@@ -94,7 +96,7 @@ _SQL = load("ledger")
 async def claim(
     connection: AsyncConnection[Any], token: UUID, jobs: Sequence[SendJob], lease_s: float
 ) -> dict[Key, ClaimAnswer]:
-    """Claim or refuse each job. Call it again with the same token after a lost answer: it reads back what is ours."""
+    """Claim or refuse each job. After a lost answer, repeat the call with the same token for the same result."""
     cursor = await connection.execute(
         _SQL["claim_attempts"],
         {
@@ -113,7 +115,7 @@ async def claim(
 
 
 async def renew(connection: AsyncConnection[Any], claims: Collection[Claim], lease_s: float) -> dict[Key, ClaimAnswer]:
-    """Renew each claim for another lease, or settle it as surely not sent."""
+    """Renew each claim for another lease, or settle it as certainly not sent."""
     cursor = await connection.execute(
         _SQL["renew_claims"], {**_owned(claims), "lease_s": lease_s, "producer": PRODUCER}
     )
@@ -122,7 +124,7 @@ async def renew(connection: AsyncConnection[Any], claims: Collection[Claim], lea
 
 
 async def settle(connection: AsyncConnection[Any], settlements: Collection[Settlement]) -> set[Key]:
-    """Write outcomes and their events. Returns the keys written; the others had an outcome, or another owner."""
+    """Write outcomes and their events. Returns the keys written; the others have an outcome or another token."""
     cursor = await connection.execute(
         _SQL["settle_attempts"],
         {
@@ -136,7 +138,7 @@ async def settle(connection: AsyncConnection[Any], settlements: Collection[Settl
 
 
 async def mark_published(connection: AsyncConnection[Any], published: Collection[UnpublishedOutcome]) -> None:
-    """Say that Kafka acknowledged these events."""
+    """Mark these events as published: Kafka has acknowledged them."""
     await connection.execute(
         _SQL["mark_published"],
         {
@@ -150,13 +152,13 @@ async def mark_published(connection: AsyncConnection[Any], published: Collection
 async def unpublished(
     connection: AsyncConnection[Any], limit: int, older_than_s: float = 2.0
 ) -> list[UnpublishedOutcome]:
-    """Outcomes whose sender did not come to publish them: publish, then `mark_published`."""
+    """Outcomes whose sender has not published them in time. The caller publishes, then calls `mark_published`."""
     cursor = await connection.execute(_SQL["read_unpublished"], {"limit": limit, "older_than_s": older_than_s})
     return [UnpublishedOutcome(*row) for row in await cursor.fetchall()]
 
 
 async def declare_unknown(connection: AsyncConnection[Any], limit: int) -> list[UnpublishedOutcome]:
-    """Settle claims past their lease without an answer as unknown: publish the events, then `mark_published`."""
+    """Settle claims whose lease has ended as unknown. The caller publishes the events, then calls `mark_published`."""
     cursor = await connection.execute(_SQL["declare_unknown"], {"limit": limit, "producer": PRODUCER})
     return [UnpublishedOutcome(*row) for row in await cursor.fetchall()]
 

@@ -1,4 +1,7 @@
-"""Reading a campaign's people page by page, by id: stable while rows change, and as fast at the end as at the start."""
+"""Reads the recipients of a campaign page by page, in the order of their ids.
+
+A page is stable while rows change, and the last page is as fast as the first.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ FIRST_ID = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One row; the original columns first."""
+    """One row. The columns of the original table come first."""
 
     id: UUID
     campaign_id: UUID
@@ -52,13 +55,13 @@ async def read_page(
     statuses: Sequence[str] | None = None,
     phone_number: str | None = None,
 ) -> list[Recipient]:
-    """The next rows after an id, those of these statuses or of this number only."""
-    wanted = {
+    """Read the rows after an id; only those with one of these statuses, or with this phone number, where given."""
+    values = {
         "campaign": campaign_id,
         "after": after,
         "limit": limit,
         "statuses": list(statuses) if statuses else None,
         "phone_number": phone_number,
     }
-    cursor = await connection.execute(_SQL["list_recipients"], wanted)
+    cursor = await connection.execute(_SQL["list_recipients"], values)
     return [Recipient(*row) for row in await cursor.fetchall()]

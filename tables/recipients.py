@@ -1,7 +1,7 @@
-"""Facts into `campaign_recipients` and back: one set-based, guarded statement per batch.
+"""Merges facts into `campaign_recipients`, and reads them: one set-based statement per batch.
 
-The statement merges by itself, so callers need not know what a row holds; they fold their events in memory first,
-one row of facts per recipient. Callers own the transaction.
+The statement merges in the database, so callers do not read the row first. They fold their events in memory to one row
+of facts per recipient. Callers own the transaction.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from tables.statements import load
 SQL = load("recipients")
 
 MERGE_SESSION = {
-    # The merge statement joins an array with its rows: only a nested loop keeps the order of ids, and is the fastest.
+    # The merge joins an array with its rows. Only a nested loop locks the rows in the order of ids, and it is fastest.
     "plan_cache_mode": "force_generic_plan",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
     "jit": "off",
-    # A sink that is frozen in mid-transaction must not hold its rows for ever.
+    # A sink that freezes in a transaction loses its locks after 15 s.
     "idle_in_transaction_session_timeout": "15000",
 }
+"""Session settings of every connection that runs `merge_recipients`."""
 
 
 _NUMBER = attrgetter("int")
-"""Orders ids as Postgres does, and faster than UUID's own comparison."""
+"""Sort key of ids: the order of Postgres, and faster than the comparison of UUID."""
 _TIMES = ("sent_at", "delivered_at", "read_at", "replied_at", "accepted_at", "failed_at",
           "deferred_until", "expired_until")  # fmt: skip
 _TEXTS = ("whatsapp_message_id", "failure_text", "failure_class", "skip_reason")
@@ -48,7 +49,7 @@ COLUMNS = (
 
 
 async def merge_facts(connection: Connection, learned: Mapping[RecipientId, Facts]) -> int:
-    """Merge the facts of each recipient into its row; how many rows changed. Ids without a row are passed over."""
+    """Merge the facts of each recipient into its row; returns how many rows changed. Ids without a row are ignored."""
     if not learned:
         return 0
     cursor = await connection.execute(SQL["merge_recipients"], merge_parameters(learned), prepare=True)
@@ -67,9 +68,9 @@ def merge_parameters(learned: Mapping[RecipientId, Facts]) -> dict[str, Any]:
 
 
 async def find_recipients(connection: Connection, ids: Iterable[RecipientId]) -> dict[RecipientId, datetime]:
-    """Of these ids those that have a row, with the time at which their campaign was created."""
-    asked = {"ids": plain(sorted(ids, key=_NUMBER))}
-    cursor = await connection.execute(SQL["find_recipients"], asked, prepare=True, binary=True)
+    """The creation of the campaign of each recipient that has a row."""
+    values = {"ids": plain(sorted(ids, key=_NUMBER))}
+    cursor = await connection.execute(SQL["find_recipients"], values, prepare=True, binary=True)
     return dict(await cursor.fetchall())
 
 

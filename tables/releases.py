@@ -1,8 +1,8 @@
-"""Releasing attempts: due rows become jobs, within every budget. Called by the scheduler's leader and by the API.
+"""Releases attempts: due recipients become jobs, within every budget. The scheduler's leader and the API call it.
 
-One step is one transaction per number. It holds the number's bucket and the days' budgets, so two releasers (a leader
-that was frozen, the API) stay within them together, and a row's attempt is raised by whoever holds the row: no row is
-released twice. It must not publish: what is not committed must not be sent.
+One step is one transaction per number. It locks the number's bucket and the budgets of the days, so two releasers (a
+leader that was frozen, and the API) together stay within them. The attempt of a row is raised under the row's lock, so
+no row is released twice. This module does not publish: a job may only be published after its release is committed.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ _SQL = load("releases")
 RELEASER_SESSION = {
     "idle_session_timeout": "10s",
     "idle_in_transaction_session_timeout": "10s",
-    "enable_seqscan": "off",  # tables that grow from nothing have no statistics when it matters
+    "enable_seqscan": "off",  # A table that has just grown has no statistics yet.
     "jit": "off",
 }
-"""Of a connection that releases: a frozen client loses its locks within 10 s."""
+"""Session settings of a connection that releases. A frozen client loses its locks within 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a number may do: messages per second, and how many seconds of that may wait unclaimed."""
+    """The limits of a number: messages per second, and how many seconds of them may be released and not claimed."""
 
     mps: int
     cap_s: float
 
     @property
     def unclaimed_max(self) -> int:
-        """Released and unclaimed at most."""
+        """The maximum of released attempts that are not claimed."""
         return max(1, int(self.mps * self.cap_s))
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseStep:
-    """What one step did. `is_more`: something was due that a later step will take (budget of the second, the cap)."""
+    """The result of a step. `is_more`: recipients are due that a later step may release."""
 
     jobs: tuple[SendJob, ...] = ()
     skipped: int = 0
@@ -57,7 +57,7 @@ class ReleaseStep:
 
 @dataclass(frozen=True, slots=True)
 class _DueCampaign:
-    """An active campaign with due rows, on its present day."""
+    """An active campaign with due recipients, on the current day of its time zone."""
 
     id: UUID
     number: str
@@ -68,12 +68,12 @@ class _DueCampaign:
     day: Day
 
     def demand(self, used: int) -> int:
-        """How many it wants now: what is due, as far as the day allows."""
+        """How many attempts it could release now, within the limit of the day."""
         return self.due if self.daily_limit is None else max(0, min(self.due, self.daily_limit - used))
 
 
 async def release_step(connection: Connection, rates: Rates) -> ReleaseStep:
-    """Release what is due on every number, as far as the budgets allow at this moment."""
+    """Release due recipients on every number, as far as the budgets allow now."""
     due = await _find_due(connection, rates)
     used = await _days_used(connection, due)
     step = ReleaseStep()
@@ -95,8 +95,8 @@ async def _days_used(connection: Connection, due: Sequence[_DueCampaign]) -> dic
     limited = [each for each in due if each.daily_limit is not None]
     if not limited:
         return {}
-    asked = {"campaigns": [each.id for each in limited], "days": [each.day.date for each in limited]}
-    cursor = await connection.execute(_SQL["read_days_used"], asked)
+    values = {"campaigns": [each.id for each in limited], "days": [each.day.date for each in limited]}
+    cursor = await connection.execute(_SQL["read_days_used"], values)
     return dict(await cursor.fetchall())
 
 
@@ -105,11 +105,11 @@ async def _release_number(
 ) -> ReleaseStep:
     async with connection.transaction():
         room = await _room(connection, number, rates)
-        # Who had the least so far comes first, where the room cannot be divided evenly.
+        # Where the room cannot be divided evenly, the campaign that used least today gets more.
         campaigns.sort(key=lambda each: used.get(each.id, 0))
         shares = fair_shares(room, [each.demand(used.get(each.id, 0)) for each in campaigns])
         step = ReleaseStep(is_more=True)
-        # In the order in which budgets are given back, or both could wait for each other.
+        # give_budget_back locks the budgets in the same order, so the two cannot deadlock.
         for share, campaign in sorted(zip(shares, campaigns, strict=True), key=lambda pair: pair[1].id):
             if share > 0:
                 step = _sum(step, await _release_campaign(connection, campaign, share))
@@ -125,14 +125,14 @@ async def _room(connection: Connection, number: str, rates: Rates) -> int:
 
 
 async def _release_campaign(connection: Connection, campaign: _DueCampaign, share: int) -> ReleaseStep:
-    held = {"campaign": campaign.id, "day": campaign.day.date}
-    used = await _one(connection, "hold_day", held)
+    day = {"campaign": campaign.id, "day": campaign.day.date}
+    used = await _one(connection, "lock_day", day)
     if campaign.daily_limit is not None:
         share = min(share, campaign.daily_limit - used)
     if share <= 0:
         return ReleaseStep()
     details = {"share": share, "number": campaign.number, "send_before": campaign.day.ends_at, "producer": PRODUCER}
-    cursor = await connection.execute(_SQL["release_due"], {**held, **details})
+    cursor = await connection.execute(_SQL["release_due"], {**day, **details})
     rows = await cursor.fetchall()
     return ReleaseStep(
         jobs=tuple(_job(row[:4], campaign) for row in rows if row[4] == "queued"),
@@ -170,18 +170,18 @@ async def _one(connection: Connection, name: str, values: Mapping[str, object]) 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """When an unclaimed release is published again. `delay_s` doubles with every publication."""
+    """When the job of an unclaimed release is published again. `delay_s` doubles with every publication."""
 
     grace_s: float = 2.0
-    """For one never published: its releaser is probably about to."""
+    """Delay for a job that was never published: its releaser is probably about to publish it."""
     delay_s: float = 5.0
     delay_max_s: float = 300.0
     lost_s: float = 3600.0
-    """Published so long ago that waiting for the sender's offset makes no sense: the topic may be another one."""
+    """After this delay the sender's offset is ignored: the topic may have been recreated."""
 
 
 async def record_published(connection: Connection, jobs: Sequence[SendJob], places: Sequence[tuple[int, int]]) -> None:
-    """Say where these jobs were published: (partition, offset) each."""
+    """Record where these jobs were published: (partition, offset) of each."""
     await connection.execute(
         _SQL["record_published"],
         {
@@ -194,14 +194,14 @@ async def record_published(connection: Connection, jobs: Sequence[SendJob], plac
 
 
 async def partitions_awaited(connection: Connection) -> list[int]:
-    """Partitions of `send.jobs` whose committed offsets `find_unclaimed` needs."""
+    """The partitions of `send.jobs` whose committed offsets `find_unclaimed` needs."""
     return [row[0] for row in await (await connection.execute(_SQL["find_partitions_awaited"])).fetchall()]
 
 
 async def find_unclaimed(
     connection: Connection, committed: Mapping[int, int], patience: Patience, limit: int
 ) -> list[SendJob]:
-    """Jobs to publish again, given the sender group's committed offset of each partition."""
+    """Jobs to publish again. `committed` is the offset that the sender's group has committed, by partition."""
     cursor = await connection.execute(
         _SQL["find_unclaimed"],
         {
@@ -234,12 +234,12 @@ def _job_again(row: Sequence[Any]) -> SendJob:
 
 
 async def forget_answered(connection: Connection, older_than_s: float, limit: int) -> int:
-    """Delete releases that nobody can claim any more; their budget goes back unless the ledger knows the attempt."""
+    """Delete releases that can no longer be claimed. Their budget is given back, unless the ledger has the attempt."""
     return await _one(connection, "forget_answered", {"older_than_s": older_than_s, "limit": limit})
 
 
 async def count_not_released(connection: Connection) -> tuple[int, int]:
-    """Over active campaigns: rows still to be sent (later, or out of budget), and attempts released or in flight."""
+    """For active campaigns: recipients still to be released, and attempts that are released or claimed."""
     row = await (await connection.execute(_SQL["count_not_released"])).fetchone()
     assert row is not None
     return int(row[0]), int(row[1])

@@ -1,6 +1,7 @@
-"""Who may be written to: what each source (keyword, platform, operator) said last. A person is subscribed while no
-source says otherwise; claims and releases read these rows themselves. Each statement that took hold also waits in an
-outbox for `subscription.events`.
+"""Subscriptions: the last opt-in or opt-out of a person per source.
+
+A person is subscribed unless a source has unsubscribed them. Releases and claims read these rows directly. Each change
+that takes effect is also written to an outbox for `subscription.events`.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ _SQL = load("subscriptions")
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Whether a person may be written to, and who says no."""
+    """Whether a person may be messaged, and the sources that unsubscribed them."""
 
     out_by: tuple[Source, ...]
 
     @property
     def subscribed(self) -> bool:
-        """No source is out."""
+        """No source has unsubscribed the person."""
         return not self.out_by
 
 
 @dataclass(frozen=True, slots=True)
 class UnpublishedSubscription:
-    """A statement that `subscription.events` is to be told; `id` is its place in the outbox."""
+    """A change to publish to `subscription.events`. `id` is its id in the outbox."""
 
     id: int
     event: SubscriptionEvent
@@ -40,20 +41,20 @@ class UnpublishedSubscription:
 async def state(
     connection: Connection, person: str, source: Source, *, subscribed: bool, occurred_at: datetime
 ) -> Subscription:
-    """State what a source says, and leave it to be published. An older statement than the one known changes nothing."""
-    said = {"person": person, "source": source.value, "subscribed": subscribed, "occurred_at": occurred_at}
-    await connection.execute(_SQL["state_subscription"], said)
+    """Store a change, and add it to the outbox. A change older than the stored one has no effect."""
+    values = {"person": person, "source": source.value, "subscribed": subscribed, "occurred_at": occurred_at}
+    await connection.execute(_SQL["state_subscription"], values)
     return await read(connection, person)
 
 
 async def read(connection: Connection, person: str) -> Subscription:
-    """What all sources say together."""
+    """The subscription of a person over all sources."""
     cursor = await connection.execute(_SQL["find_out_by"], {"person": person})
     return Subscription(tuple(Source(row[0]) for row in await cursor.fetchall()))
 
 
 async def unpublished(connection: Connection, limit: int) -> list[UnpublishedSubscription]:
-    """The oldest statements that are not published: publish, then `mark_published`."""
+    """The oldest changes that are not published. The caller publishes, then calls `mark_published`."""
     cursor = await connection.execute(_SQL["read_unpublished"], {"limit": limit})
     return [
         UnpublishedSubscription(
@@ -71,5 +72,5 @@ async def unpublished(connection: Connection, limit: int) -> list[UnpublishedSub
 
 
 async def mark_published(connection: Connection, published: Collection[UnpublishedSubscription]) -> None:
-    """Say that Kafka acknowledged these."""
+    """Mark these changes as published: Kafka has acknowledged them."""
     await connection.execute(_SQL["mark_published"], {"ids": [each.id for each in published]})

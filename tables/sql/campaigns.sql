@@ -1,20 +1,20 @@
 -- Statements of marketing_campaigns, and those that add and plan recipients.
 
 -- name: create_campaign
--- A new draft.
+-- Create a draft.
 INSERT INTO marketing_campaigns (name, template_name, language_code, daily_send_limit, phone_number_id, time_zone)
 VALUES (%(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s)
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
           activated_at, completed_at, created_at, updated_at
 
 -- name: read_campaign
--- One campaign.
+-- Read one campaign.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
        activated_at, completed_at, created_at, updated_at
 FROM marketing_campaigns WHERE id = %(id)s
 
 -- name: list_campaigns
--- The newest campaigns first, a page of them.
+-- Read a page of campaigns, the newest first.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
        activated_at, completed_at, created_at, updated_at
 FROM marketing_campaigns
@@ -22,14 +22,15 @@ WHERE %(before)s::uuid IS NULL OR id < %(before)s::uuid
 ORDER BY id DESC LIMIT %(limit)s
 
 -- name: lock_campaign
--- One campaign, locked against other writers until the end of the transaction. Claims and releases do not wait for it.
+-- Read one campaign and lock it against other writers until the end of the transaction. Claims and releases do not wait
+-- for this lock.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
        activated_at, completed_at, created_at, updated_at
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
 -- name: change_status
--- Change a held campaign's status. The empty delta makes the stats publisher say so.
-WITH told AS (
+-- Change the status of a locked campaign. The empty delta makes the stats publisher publish the new status.
+WITH noticed AS (
     INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) VALUES (%(id)s, 'funnel', 'total', 0)
 )
 UPDATE marketing_campaigns SET
@@ -42,7 +43,7 @@ RETURNING id, name, template_name, language_code, daily_send_limit, phone_number
           activated_at, completed_at, created_at, updated_at
 
 -- name: add_recipients
--- Add people in the order given; who is there already stays as it is. Returns who was added.
+-- Add recipients in the given order, and return the added ones. A recipient that exists already does not change.
 INSERT INTO campaign_recipients (campaign_id, phone_number, template_parameters)
 SELECT %(campaign)s, u.phone_number, u.template_parameters::jsonb
 FROM unnest(%(phone_numbers)s::text[], %(template_parameters)s::text[])
@@ -52,23 +53,24 @@ ON CONFLICT (campaign_id, phone_number) DO NOTHING
 RETURNING id, phone_number
 
 -- name: find_unplanned
--- Pending people without a planned time, in the order in which they came.
+-- Pending recipients without a planned time, in the order in which they were added.
 SELECT id FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND id > %(after)s AND attempt = 0 AND scheduled_send_date IS NULL
 ORDER BY id LIMIT %(limit)s
 
 -- name: count_planned
--- How many pending people are planned for each moment. Few moments: days start at one, and today is planned in calls.
+-- How many pending recipients are planned for each time. There are few distinct times: all recipients of a later day
+-- have the same one, and each call that plans for today adds one.
 SELECT scheduled_send_date, count(*) FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at IS NOT NULL
 GROUP BY 1
 
 -- name: read_day_used
--- What a campaign has used of one day.
+-- How many attempts of a day's limit a campaign has used.
 SELECT used FROM campaign_days WHERE campaign_id = %(campaign)s AND day = %(day)s
 
 -- name: plan_recipients
--- Give people their planned time.
+-- Store the planned times of recipients.
 UPDATE campaign_recipients AS r SET scheduled_send_date = u.at
 FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS u (id, at)
 WHERE r.id = u.id AND r.attempt = 0 AND r.scheduled_send_date IS NULL

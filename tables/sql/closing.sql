@@ -1,7 +1,7 @@
--- Statements that end campaigns: skip the recipients of a cancelled one, complete, reopen.
+-- Statements that close campaigns: they skip the recipients of cancelled ones, complete, and reopen.
 
 -- name: find_cancelled
--- Cancelled campaigns in which somebody still waits: due, released and unclaimed, or (by the counters) pending.
+-- Cancelled campaigns that still have recipients to skip: due, released and not claimed, or pending (by the counters).
 SELECT c.id, EXISTS (
     SELECT FROM (
         SELECT n FROM campaign_counters WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
@@ -22,8 +22,8 @@ WHERE c.status = 'cancelled' AND (
     )
 )
 
--- name: hold_cancelled
--- A chunk of people of a cancelled campaign who may have to be skipped, held in the order in which claims hold them.
+-- name: lock_cancelled
+-- Lock a chunk of recipients of a cancelled campaign that may have to be skipped, in the order in which claims lock.
 WITH waiting AS (
     (SELECT id FROM campaign_recipients WHERE campaign_id = %(campaign)s AND next_attempt_at IS NOT NULL
      LIMIT %(limit)s)
@@ -38,10 +38,11 @@ SELECT r.id, r.attempt FROM campaign_recipients AS r JOIN waiting ON waiting.id 
 ORDER BY r.id FOR NO KEY UPDATE OF r
 
 -- name: skip_cancelled
--- Skip held people of a cancelled campaign by an attempt of its own, tell it, and give the budget back. A claimed one is
--- the sender's; a last attempt that waits cannot be raised, so it fails. An unclaimed attempt that hides behind an older
--- one's `sent` is skipped too: the older one may fail yet, and its release is gone then.
-WITH held AS MATERIALIZED (
+-- Skip locked recipients of a cancelled campaign: raise the attempt, mark it as skipped, write its event to the ledger,
+-- and give the budget back. A claimed attempt is left to its sender. A recipient that waits after its last attempt has no
+-- attempt left to raise, so it fails. A released attempt of a row that is `sent` by an older attempt is skipped too: the
+-- older attempt may still fail, and the row would then be queued without a release.
+WITH locked AS MATERIALIZED (
     SELECT r.id, r.attempt = 62 AND r.next_attempt_at IS NOT NULL AS is_exhausted
     FROM campaign_recipients AS r
     WHERE r.id = ANY (%(ids)s::uuid[]) AND (
@@ -61,9 +62,9 @@ WITH held AS MATERIALIZED (
         failure_text      = CASE WHEN is_exhausted THEN 'attempts_exhausted' ELSE r.failure_text END,
         failure_class     = CASE WHEN is_exhausted THEN 'never' ELSE r.failure_class END,
         failure_backoff_s = CASE WHEN is_exhausted THEN 0 ELSE r.failure_backoff_s END
-    FROM held WHERE r.id = held.id
+    FROM locked WHERE r.id = locked.id
     RETURNING r.id, r.attempt, r.status, r.skipped_attempt, r.failed_at, r.failure_text, r.failure_class
-), told AS (
+), skipped AS (
     INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                              outcome, outcome_at, event)
     SELECT id, attempt, %(campaign)s, current_date, clock_timestamp(), gen_random_uuid(), clock_timestamp(), 'skipped',
@@ -71,7 +72,8 @@ WITH held AS MATERIALIZED (
     FROM changed WHERE skipped_attempt = attempt
     ON CONFLICT DO NOTHING
 ), exhausted AS (
-    -- The last attempt has its row here already, and what that told is applied, or it would not be due: now its failure is told.
+    -- The last attempt already has a ledger row, and its event is applied, or the recipient would not be due. The row now
+    -- takes the event of the failure.
     INSERT INTO send_ledger AS l (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                                   outcome, outcome_at, event)
     SELECT id, attempt, %(campaign)s, current_date, clock_timestamp(), gen_random_uuid(), clock_timestamp(),
@@ -83,7 +85,7 @@ WITH held AS MATERIALIZED (
     ON CONFLICT (recipient_id, attempt) DO UPDATE SET token = excluded.token, outcome = excluded.outcome,
         outcome_at = excluded.outcome_at, event = excluded.event, published_at = NULL
 ), deleted AS (
-    -- All releases of those held: who was not skipped is claimed or answered, and needs no release any more.
+    -- All releases of the locked recipients. Those that were not skipped are claimed or have an outcome, and need none.
     DELETE FROM releases AS rel WHERE rel.recipient_id = ANY (%(ids)s::uuid[]) AND rel.campaign_id = %(campaign)s
     RETURNING rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day
 ), given AS (
@@ -92,12 +94,13 @@ WITH held AS MATERIALIZED (
         SELECT FROM send_ledger AS l WHERE l.recipient_id = deleted.recipient_id AND l.attempt = deleted.attempt)
     HAVING count(*) > 0
 )
--- One row, even where nobody was skipped: a join from no rows would not give back what was deleted.
+-- Always one row, also where no recipient was skipped: with no row the join would not run give_budget_back.
 SELECT counted.n FROM (SELECT count(*) AS n FROM changed) AS counted LEFT JOIN given ON true
 
 -- name: complete_campaigns
--- Complete active campaigns in which nobody waits for anything, nor has been unknown for less than the time given.
-WITH done AS (
+-- Complete active campaigns without pending, queued or retrying recipients, and without a recipient that became unknown
+-- within the given time.
+WITH finished AS (
     SELECT c.id FROM marketing_campaigns AS c
     CROSS JOIN LATERAL (
         SELECT sum(n) FILTER (WHERE (dimension, key) IN (
@@ -117,15 +120,15 @@ WITH done AS (
                 AND r.updated_at > now() - %(unknown_s)s * interval '1 second')
           END
     FOR NO KEY UPDATE OF c
-), told AS (
-    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) SELECT id, 'funnel', 'total', 0 FROM done
+), noticed AS (
+    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) SELECT id, 'funnel', 'total', 0 FROM finished
 )
 UPDATE marketing_campaigns AS c SET status = 'completed', completed_at = clock_timestamp()
-FROM done WHERE c.id = done.id AND c.status = 'active'
+FROM finished WHERE c.id = finished.id AND c.status = 'active'
 RETURNING c.id
 
 -- name: reopen_campaigns
--- Make completed campaigns active again in which somebody became due, or queued without a claim.
+-- Reopen completed campaigns in which a recipient is due again, or is queued and not claimed.
 WITH open AS (
     SELECT c.id FROM marketing_campaigns AS c
     WHERE c.status = 'completed' AND (
@@ -133,7 +136,7 @@ WITH open AS (
         OR EXISTS (SELECT FROM releases AS rel JOIN campaign_recipients AS r ON r.id = rel.recipient_id
                    WHERE rel.campaign_id = c.id AND r.attempt = rel.attempt AND r.status = 'queued'))
     FOR NO KEY UPDATE OF c
-), told AS (
+), noticed AS (
     INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) SELECT id, 'funnel', 'total', 0 FROM open
 )
 UPDATE marketing_campaigns AS c SET status = 'active', completed_at = NULL

@@ -1,18 +1,18 @@
 -- Statements of idempotency_keys.
 
 -- name: find_answer
--- The answer that was given to this idempotency key.
+-- The stored response of this key.
 SELECT request_hash, response_status, response_body FROM idempotency_keys WHERE key = %(key)s
 
 -- name: try_key
--- Hold an idempotency key until the end of the transaction; false: another request has it now.
+-- Lock a key until the end of the transaction. Returns false if another request holds it.
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(lock)s, 0))
 
 -- name: store_answer
--- Remember the answer to an idempotency key, in the transaction that did what it tells.
+-- Store the response of a key, in the transaction of its request.
 INSERT INTO idempotency_keys (key, request_hash, response_status, response_body)
 VALUES (%(key)s, %(request_hash)s, %(response_status)s, %(response_body)s)
 
 -- name: forget_keys
--- Forget idempotency keys after a time.
+-- Delete old keys.
 DELETE FROM idempotency_keys WHERE created_at < now() - %(older_than_s)s * interval '1 second'

@@ -1,33 +1,35 @@
+-- Statements of send_ledger. The functions and the rule that they guard are in schema.sql.
+
 -- name: claim_attempts
--- Claim or refuse released attempts under one token; repeatable with the same token.
+-- Claim or refuse attempts under one token. A repeated call with the same token returns the same result.
 SELECT recipient_id, attempt, verdict, event
 FROM claim_attempts(%(token)s, %(recipients)s::uuid[], %(attempts)s::smallint[], %(deadlines)s::timestamptz[], %(lease_s)s::double precision, %(producer)s)
 
 -- name: renew_claims
--- Renew claims of this process before a post, or settle them as surely not sent.
+-- Renew claims of this process before a POST, or settle them as certainly not sent.
 SELECT recipient_id, attempt, verdict, event
 FROM renew_claims(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::uuid[], %(lease_s)s::double precision, %(producer)s)
 
 -- name: settle_attempts
--- Write the outcomes of claims of this process, with the event that tells each.
+-- Write the outcomes of claims of this process, each with its event.
 SELECT recipient_id, attempt
 FROM settle_attempts(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::uuid[], %(outcomes)s::text[], %(wamids)s::text[], %(events)s::text[])
 
 -- name: mark_published
--- The events of these outcomes are in Kafka. An outcome that has changed meanwhile is published again.
+-- Mark events as published. An outcome that has changed since is not marked, so it is published again.
 UPDATE send_ledger AS l SET published_at = clock_timestamp()
 FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[], %(outcomes)s::text[]) AS u (id, n, outcome)
 WHERE l.recipient_id = u.id AND l.attempt = u.n AND l.outcome = u.outcome AND l.published_at IS NULL
 
 -- name: read_unpublished
--- The sweep: outcomes whose event their sender should have published by now.
+-- The sweep: outcomes whose sender has not published the event in time.
 SELECT recipient_id, attempt, outcome, event FROM send_ledger
 WHERE outcome IS NOT NULL AND published_at IS NULL
   AND outcome_at < clock_timestamp() - %(older_than_s)s::double precision * interval '1 second'
 ORDER BY outcome_at LIMIT %(limit)s
 
 -- name: declare_unknown
--- The sweep: claims past their lease without an answer; nobody here knows whether they were sent.
+-- The sweep: claims whose lease has ended without an outcome become `unknown`. They may have been sent.
 WITH lost AS MATERIALIZED (
     SELECT recipient_id, attempt FROM send_ledger
     WHERE outcome IS NULL AND lease_until < clock_timestamp()

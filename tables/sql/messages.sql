@@ -1,7 +1,8 @@
--- Statements of messages: wamids of every attempt, and statuses parked for a wamid that nobody has claimed yet.
+-- Statements of messages: the wamids of every attempt, and the statuses parked for wamids that are not known yet.
 
 -- name: merge_messages
--- Merges what was learned per wamid (sorted by wamid, so that rows are locked in that order); returns the rows that learned.
+-- Merge what a batch learned per wamid, and return the rows that changed. The input is sorted by wamid, so rows are
+-- locked in that order.
 INSERT INTO messages AS m (
     wamid, recipient_id, attempt, phone_number_id, accepted_at, sent_at, delivered_at, read_at, replied_at, failed_at,
     failure_code, failure_text, failure_class, failure_backoff_s, held_back, pricing_at, pricing_type, pricing_category)
@@ -46,8 +47,8 @@ RETURNING m.wamid, m.recipient_id, m.attempt, m.accepted_at, m.sent_at, m.delive
     m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back
 
 -- name: find_double_sends
--- Attempts of these messages that have more than one wamid, and the wamids not recorded yet. Run it after the rows' merge: two
--- sinks that learn the two wamids at once meet at the row, and the later one sees both.
+-- Record the wamids of these attempts that have more than one, and return the new ones. Run it after the merge of the
+-- recipients: two sinks that learn the two wamids at the same time meet at the recipient's row, and the later sees both.
 INSERT INTO double_sends (recipient_id, attempt, wamid)
 SELECT m.recipient_id, m.attempt, m.wamid
 FROM unnest(%(recipient_id)s::uuid[], %(attempt)s::smallint[]) AS learned (recipient_id, attempt)

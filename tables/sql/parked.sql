@@ -1,30 +1,30 @@
 -- Statements of statuses that belong to other systems: parked rows of messages, and foreign_statuses.
 
 -- name: find_our_numbers
--- Which of these phone number ids belong to a campaign of ours.
+-- Those of these phone number ids that belong to a campaign.
 SELECT DISTINCT phone_number_id FROM marketing_campaigns WHERE phone_number_id = ANY(%(numbers)s::text[])
 
 -- name: count_foreign
--- Counts statuses of other systems on a number, by day.
+-- Count statuses of other systems, by day and number.
 INSERT INTO foreign_statuses AS known (day, phone_number_id, n)
 SELECT (now() AT TIME ZONE 'UTC')::date, number, n
 FROM unnest(%(numbers)s::text[], %(counts)s::bigint[]) AS counted (number, n) ORDER BY number
 ON CONFLICT (day, phone_number_id) DO UPDATE SET n = known.n + excluded.n
 
 -- name: forget_parked
--- Statuses parked for longer than the limit belong to another system on our number: counted, then deleted. By whoever gets the
--- lock; a row that is being claimed right now is passed over.
+-- Count, then delete, the statuses parked for longer than the limit: they belong to another system on our number. Only
+-- the session that gets the lock does so. A row that another transaction has locked is skipped.
 WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(%(lock)s) AS mine),
-stale AS (
+expired AS (
     SELECT wamid FROM messages
     WHERE recipient_id IS NULL AND first_seen_at < clock_timestamp() - %(age_s)s * interval '1 second'
       AND (SELECT mine FROM leader)
     ORDER BY wamid LIMIT %(rows_max)s FOR UPDATE SKIP LOCKED),
-gone AS (
-    DELETE FROM messages AS m USING stale WHERE m.wamid = stale.wamid AND m.recipient_id IS NULL
+deleted AS (
+    DELETE FROM messages AS m USING expired WHERE m.wamid = expired.wamid AND m.recipient_id IS NULL
     RETURNING (m.first_seen_at AT TIME ZONE 'UTC')::date AS day, coalesce(m.phone_number_id, '') AS number),
 counted AS (
     INSERT INTO foreign_statuses AS known (day, phone_number_id, n)
-    SELECT day, number, count(*) FROM gone GROUP BY day, number ORDER BY day, number
+    SELECT day, number, count(*) FROM deleted GROUP BY day, number ORDER BY day, number
     ON CONFLICT (day, phone_number_id) DO UPDATE SET n = known.n + excluded.n)
-SELECT count(*) FROM gone
+SELECT count(*) FROM deleted

@@ -1,7 +1,7 @@
 -- Statements that list campaign_recipients.
 
 -- name: list_recipients
--- A page of a campaign's people by id, the original columns first.
+-- Read a page of a campaign's recipients in the order of their ids. The columns of the original table come first.
 SELECT id, campaign_id, phone_number, status, whatsapp_message_id, scheduled_send_date, sent_at, delivered_at, read_at,
        failed_at, failure_reason, retry_count, max_retries, template_parameters, created_at, updated_at,
        attempt, failure_code, next_attempt_at

@@ -1,8 +1,11 @@
--- Statements of campaign_recipients: the merge of facts. The same rules as domain/facts.py, stated once more; a test
--- holds both equal. Old facts are read from the UPDATE's target row alone: a self join would lose updates.
+-- Statements of the facts in campaign_recipients. The merge repeats the rules of domain/facts.py; a test compares both.
+-- It reads the known facts only from the UPDATE's target row: after a lock wait Postgres reads that row again, but not a
+-- second copy of the row from a self join, which would lose the concurrent update. recipient_fails is repeated for each
+-- of its columns, because the FROM list of an UPDATE cannot refer to the target row. The planner inlines it.
 
 -- name: merge_recipients
--- Merges one row of facts per recipient (sorted by id, so that rows are locked in that order); writes only rows that learn.
+-- Merge one row of facts per recipient. The input is sorted by id, so rows are locked in that order. Only rows that
+-- change are written.
 UPDATE campaign_recipients AS r SET
     attempt = greatest(r.attempt, f.attempt),
     sent_at = least(r.sent_at, f.sent_at),
@@ -95,14 +98,14 @@ WHERE r.id = f.id AND (
 )
 
 -- name: find_recipients
--- Which of these recipients have a row, and when their campaign was created.
+-- Those of these recipients that have a row, and the creation of their campaign.
 SELECT r.id, c.created_at
-FROM unnest(%(ids)s::uuid[]) AS asked (id)
-JOIN campaign_recipients AS r ON r.id = asked.id
+FROM unnest(%(ids)s::uuid[]) AS wanted (id)
+JOIN campaign_recipients AS r ON r.id = wanted.id
 JOIN marketing_campaigns AS c ON c.id = r.campaign_id
 
 -- name: read_facts
--- The facts of these recipients, column by column, by id.
+-- The facts of these recipients, in the order of their ids.
 SELECT id, attempt, sent_at, delivered_at, read_at, replied_at, accepted_attempts, accepted_attempt, accepted_at,
        whatsapp_message_id, failed_attempts, held_back_attempts, failed_attempt, failed_at, failure_code, failure_text,
        failure_class, failure_backoff_s, deferred_attempt, deferred_until, expired_attempt, expired_until,

@@ -1,5 +1,7 @@
+-- Statements of releases, and of the budgets that limit them: campaign_days and number_rates.
+
 -- name: find_due_campaigns
--- Active campaigns with something due, what they may send by, and how much is due (counted up to a limit).
+-- Active campaigns with due recipients, their limits, and the number of due recipients (counted up to a maximum).
 SELECT c.id, c.phone_number_id, c.time_zone, c.daily_send_limit, c.template_name, c.language_code, due.n, now()
 FROM marketing_campaigns AS c
 CROSS JOIN LATERAL (
@@ -13,12 +15,12 @@ WHERE c.status = 'active' AND due.n > 0 AND installation_is_known()
 ORDER BY c.id
 
 -- name: read_days_used
--- What these campaigns have used of these days.
+-- How many attempts these campaigns have used on these days.
 SELECT campaign_id, used FROM campaign_days
-JOIN unnest(%(campaigns)s::uuid[], %(days)s::date[]) AS asked (campaign_id, day) USING (campaign_id, day)
+JOIN unnest(%(campaigns)s::uuid[], %(days)s::date[]) AS wanted (campaign_id, day) USING (campaign_id, day)
 
 -- name: refill_number
--- Refill a number's bucket (one second at most) and hold it until the end of the transaction.
+-- Refill a number's bucket, to one second of sends at most, and lock it until the end of the transaction.
 INSERT INTO number_rates AS n (phone_number_id, tokens) VALUES (%(number)s, %(mps)s)
 ON CONFLICT (phone_number_id) DO UPDATE SET
     tokens = least(%(mps)s, n.tokens + %(mps)s * extract(epoch FROM greatest(interval '0', clock_timestamp() - n.refilled_at))),
@@ -26,19 +28,20 @@ ON CONFLICT (phone_number_id) DO UPDATE SET
 RETURNING floor(tokens)::integer
 
 -- name: count_unclaimed
--- Released and unclaimed over the ACTIVE campaigns of a number: a paused one must not fill the cap of the others.
+-- Attempts that are released and not claimed, over the ACTIVE campaigns of a number. The releases of a paused campaign
+-- must not use up the cap of the others.
 SELECT count(*) FROM releases AS rel JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
 WHERE rel.phone_number_id = %(number)s AND c.status = 'active'
 
--- name: hold_day
--- Hold the budget row of a campaign's day until the end of the transaction.
+-- name: lock_day
+-- Lock the budget row of a campaign's day until the end of the transaction.
 INSERT INTO campaign_days AS d (campaign_id, day) VALUES (%(campaign)s, %(day)s)
 ON CONFLICT (campaign_id, day) DO UPDATE SET used = d.used
 RETURNING used
 
 -- name: release_due
--- Raise the attempt of due rows: released, or skipped (without budget), or failed (no attempt is left).
--- Rows that somebody else holds are left for the next step: whoever waits here would hold budget rows meanwhile.
+-- Raise the attempt of due recipients. Each is released, or skipped (which uses no budget), or failed (no attempt left).
+-- Rows that another transaction has locked are left to the next step: waiting here would keep the budget row locked.
 WITH due AS MATERIALIZED (
     SELECT r.id, r.attempt,
            CASE
@@ -71,7 +74,7 @@ WITH due AS MATERIALIZED (
 ), released AS (
     INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
     SELECT id, attempt, %(campaign)s, %(number)s, %(send_before)s, %(day)s FROM changed WHERE status = 'queued'
-), told AS (
+), skipped AS (
     INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                              outcome, outcome_at, event)
     SELECT id, attempt, %(campaign)s, %(day)s, %(send_before)s, gen_random_uuid(), clock_timestamp(),
@@ -79,7 +82,8 @@ WITH due AS MATERIALIZED (
     FROM changed WHERE status = 'skipped'
     ON CONFLICT DO NOTHING
 ), exhausted AS (
-    -- The last attempt has its row here already, and what that told is applied, or it would not be due: now its failure is told.
+    -- The last attempt already has a ledger row, and its event is applied, or the recipient would not be due. The row now
+    -- takes the event of the failure.
     INSERT INTO send_ledger AS l (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                                   outcome, outcome_at, event)
     SELECT id, attempt, %(campaign)s, %(day)s, %(send_before)s, gen_random_uuid(), clock_timestamp(),
@@ -97,11 +101,11 @@ WITH due AS MATERIALIZED (
 SELECT id, attempt, phone_number, template_parameters, status FROM changed
 
 -- name: spend_tokens
--- Take what was released from the number's bucket.
+-- Take the released attempts from the number's bucket.
 UPDATE number_rates SET tokens = tokens - %(spent)s WHERE phone_number_id = %(number)s
 
 -- name: record_published
--- Where the jobs were published. A row that a claim is deleting at this moment needs no record.
+-- Record where the jobs were published. A row that a claim is deleting at this moment is skipped: it needs no record.
 WITH job AS MATERIALIZED (
     SELECT rel.recipient_id, rel.attempt, u.job_partition, u.job_offset
     FROM releases AS rel
@@ -115,8 +119,8 @@ UPDATE releases AS rel SET
 FROM job WHERE rel.recipient_id = job.recipient_id AND rel.attempt = job.attempt
 
 -- name: find_unclaimed
--- Releases to publish (again): never published, because their leader died in between; or the sender's group is past
--- the job and nobody claimed it; or it was published so long ago that the topic may have been lost.
+-- Releases whose job must be published (again): it was never published, because the leader died in between; or the
+-- sender's group has passed it and it was not claimed; or it was published so long ago that the topic may be lost.
 SELECT rel.recipient_id, rel.attempt, r.phone_number, r.template_parameters, rel.send_before, rel.phone_number_id,
        c.id, c.template_name, c.language_code
 FROM releases AS rel
@@ -136,13 +140,13 @@ WHERE c.status = 'active'
 ORDER BY rel.released_at LIMIT %(limit)s
 
 -- name: find_partitions_awaited
--- The partitions in which published jobs wait for their claim.
+-- The partitions of published jobs that are not claimed.
 SELECT DISTINCT job_partition FROM releases WHERE job_partition IS NOT NULL
 
 -- name: forget_answered
--- Delete releases that can never be claimed any more, and give back the budget of those that were never claimed.
--- A row that an older attempt's late acceptance made `sent` stays: that attempt's failure can make it queued again.
-WITH over AS MATERIALIZED (
+-- Delete releases that can no longer be claimed, and give back the budget of those that were never claimed.
+-- The release of a row that an older attempt made `sent` stays: if that attempt fails, the row is queued again.
+WITH closed AS MATERIALIZED (
     SELECT rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day, EXISTS (
                SELECT FROM send_ledger AS l WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt
            ) AS is_in_ledger
@@ -153,8 +157,8 @@ WITH over AS MATERIALIZED (
     ORDER BY rel.recipient_id, rel.attempt LIMIT %(limit)s
     FOR UPDATE OF rel SKIP LOCKED
 ), deleted AS (
-    DELETE FROM releases AS rel USING over WHERE rel.recipient_id = over.recipient_id AND rel.attempt = over.attempt
-    RETURNING rel.campaign_id, rel.budget_day, over.is_in_ledger
+    DELETE FROM releases AS rel USING closed WHERE rel.recipient_id = closed.recipient_id AND rel.attempt = closed.attempt
+    RETURNING rel.campaign_id, rel.budget_day, closed.is_in_ledger
 ), given AS (
     SELECT give_budget_back(array_agg(campaign_id), array_agg(budget_day))
     FROM deleted WHERE NOT is_in_ledger HAVING count(*) > 0
@@ -162,7 +166,8 @@ WITH over AS MATERIALIZED (
 SELECT count(*) FROM deleted LEFT JOIN given ON true
 
 -- name: count_not_released
--- What active campaigns still have to send (now without budget, or planned for later), and what is out already.
+-- For all active campaigns: the recipients still to be released (out of budget, or planned for later), and the attempts
+-- that are released or claimed.
 SELECT
     (SELECT count(*) FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id
      WHERE c.status = 'active' AND r.next_attempt_at IS NOT NULL),

@@ -1,8 +1,8 @@
--- Statements of the counters. Deltas are written by triggers; one statement folds them, and readers add what is not folded.
+-- Statements of the counters. Triggers write deltas, fold_deltas folds them, and readers add the deltas not folded yet.
 
 -- name: fold_deltas
--- Moves all deltas into the counters and raises the version of each campaign whose counters or status changed. Any number may fold at
--- once: a delta goes to whoever deletes it.
+-- Move all deltas into the counters, and raise the version of each campaign whose counters or status changed. Several
+-- sessions may fold at the same time: each delta is counted by the session that deletes it.
 WITH moved AS (
     DELETE FROM campaign_counter_deltas RETURNING campaign_id, dimension, key, n),
 summed AS (
@@ -25,7 +25,7 @@ ON CONFLICT (campaign_id) DO UPDATE SET
 RETURNING campaign_id, version
 
 -- name: read_stats
--- Counters, with deltas that are not folded yet: exact at the moment of the statement.
+-- The counters plus the deltas not folded yet: exact at the time of the statement.
 SELECT c.id, c.name, c.status, coalesce(s.version, 0), statement_timestamp(), coalesce(t.counters, '{}')
 FROM marketing_campaigns AS c
 LEFT JOIN campaign_stats AS s ON s.campaign_id = c.id
@@ -39,7 +39,7 @@ LEFT JOIN LATERAL (
 WHERE c.id = ANY(%(ids)s::uuid[])
 
 -- name: read_unpublished
--- What the publisher owes: the folded counters of every campaign whose last version was not acknowledged, the oldest first.
+-- The folded counters of every campaign whose last version is not published, the oldest first.
 SELECT c.id, c.name, s.campaign_status, s.version, s.folded_at,
        coalesce((SELECT jsonb_object_agg(k.dimension || '/' || k.key, k.n) FROM campaign_counters AS k
                  WHERE k.campaign_id = c.id AND k.n <> 0), '{}')
@@ -48,14 +48,14 @@ WHERE s.version > s.published_version
 ORDER BY s.folded_at LIMIT %(rows_max)s
 
 -- name: mark_published
--- Remembers what Kafka acknowledged.
+-- Mark versions as published: Kafka has acknowledged them.
 UPDATE campaign_stats AS s SET published_version = p.version, published_at = clock_timestamp()
 FROM unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS p (id, version)
 WHERE s.campaign_id = p.id AND s.published_version < p.version
 
 -- name: recount
--- Differences between the counters (folded or not) and the rows, counted in one snapshot; none is what it should be.
-WITH told AS (
+-- Differences between the counters (folded or not) and the rows, in one snapshot. No row means that they are equal.
+WITH stored AS (
     SELECT dimension, key, sum(n) AS n
     FROM (SELECT dimension, key, n FROM campaign_counters WHERE campaign_id = %(id)s
           UNION ALL
@@ -78,7 +78,7 @@ counted AS (
               WHERE status = 'failed' GROUP BY 2
     UNION ALL SELECT 'skip', coalesce(skip_reason, 'unknown'), count(*) FROM mine
               WHERE status = 'skipped' GROUP BY 2)
-SELECT dimension, key, coalesce(told.n, 0)::bigint, coalesce(counted.n, 0)::bigint
-FROM told FULL JOIN counted USING (dimension, key)
-WHERE told.n IS DISTINCT FROM counted.n
+SELECT dimension, key, coalesce(stored.n, 0)::bigint, coalesce(counted.n, 0)::bigint
+FROM stored FULL JOIN counted USING (dimension, key)
+WHERE stored.n IS DISTINCT FROM counted.n
 ORDER BY dimension, key

@@ -1,6 +1,8 @@
+-- Statements of subscriptions and of their outbox.
+
 -- name: state_subscription
--- State what one source says of a person: the latest statement holds, and of two at one moment the opt-out. What took
--- hold is left to be published by the same statement; the row's lock keeps the order of one source's statements.
+-- Store the subscription of a person at one source: the latest change wins, and an opt-out wins against an opt-in of the
+-- same time. A change that wins also goes to the outbox; the lock of the row keeps the changes of one source in order.
 WITH stated AS (
     INSERT INTO subscriptions AS s (person, source, subscribed, occurred_at)
     VALUES (%(person)s, %(source)s, %(subscribed)s, %(occurred_at)s)
@@ -13,15 +15,15 @@ INSERT INTO subscription_outbox (person, source, subscribed, occurred_at)
 SELECT person, source, subscribed, occurred_at FROM stated
 
 -- name: find_out_by
--- The sources that say that a person is out.
+-- The sources at which a person is unsubscribed.
 SELECT source FROM subscriptions WHERE person = %(person)s AND NOT subscribed ORDER BY source
 
 -- name: read_unpublished
--- What is still to be published, in the order in which it was said.
+-- Changes that are not published yet, in their order.
 SELECT id, person, source, subscribed, occurred_at FROM subscription_outbox
 WHERE published_at IS NULL ORDER BY id LIMIT %(limit)s
 
 -- name: mark_published
--- Kafka has acknowledged these.
+-- Mark changes as published: Kafka has acknowledged them.
 UPDATE subscription_outbox SET published_at = clock_timestamp()
 WHERE id = ANY (%(ids)s) AND published_at IS NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from typer import Typer
 from typer.main import get_command_name
 
+from domain.history import Effect
+from operations.audit import LEDGER_CHECKS, STATE_CHECKS
 from runtime.settings import Settings
 from scripts.reference import WIDTH, metrics_by_name
 
@@ -61,6 +64,27 @@ def test_the_operations_guide_names_every_command() -> None:
     assert "`campaigns dead-letters list | show | redrive | drop`" in GUIDE
     missing = [name for name in names if not any(each.startswith(name) for each in known) and name not in listed]
     assert missing == []
+
+
+def test_the_operations_guide_explains_every_finding_of_verify_and_every_effect() -> None:
+    codes = {*STATE_CHECKS, *LEDGER_CHECKS, *(effect.value for effect in Effect if effect is not Effect.CHANGED)}
+    assert {code for code in codes if f"`{code}`" not in GUIDE} == set()
+
+
+def test_the_operations_guide_explains_every_refusal_and_every_code_of_the_verdict() -> None:
+    codes = set()
+    for path in sorted(
+        [*(ROOT / "operations").rglob("*.py"), *(ROOT / "cli").rglob("*.py"), ROOT / "verdict/truth.py"]
+    ):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+                continue
+            called = ast.unparse(node.func)
+            if re.search(r"Refus(al|ed)", called) or called == "wrong.append":
+                codes.add(str(node.args[0].value))
+    codes = {code for code in codes if re.fullmatch(r"[a-z_]+", code)}
+    assert {"too_young", "campaign_active", "left_queued"} <= codes
+    assert {code for code in codes if f"`{code}`" not in GUIDE} == set()
 
 
 def test_settings_in_the_documentation_exist() -> None:

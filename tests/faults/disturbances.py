@@ -38,7 +38,7 @@ def twin(world: World, underway: Underway) -> Struck:
     """A sink of another group: for a while every partition has two sinks that believe it is theirs."""
     in_flight = in_the_middle(world, underway, "sink")
     with world.extra("sink-9", "twin"):
-        late = "another sink was faster"
+        late = "another sink already advanced this partition"
         before = _said(world, late)
         eventually(lambda: _said(world, late) > before, "two sinks met at one offset", MIDDLE_DEADLINE_S)
         passed(3.0)

@@ -39,7 +39,7 @@ class Redelivery:
         self._patience = releases.Patience(delay_s=delay_s)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run a round every second, or at once after a full chunk. A round fails and is repeated while Kafka is away."""
+        """Run a round every second, or at once after a full chunk. A round is repeated while Kafka is away."""
         try:
             await self._rounds(stop)
         finally:

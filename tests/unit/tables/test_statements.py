@@ -32,8 +32,6 @@ LOADED_ELSEWHERE = {
     "dead_letters": "operations/dead_letters.py",
     "recovery": "operations/recovery.py",
     "replay": "operations/shadow.py, tables/replay_runs.py",
-    "standing": "operations/pausing.py, operations/status.py",
-    "trace": "operations/trace.py",
     "unknowns": "operations/unknowns.py",
 }
 """Files whose statements have not moved to a module of tables/ yet. The list only shrinks."""
@@ -43,13 +41,11 @@ EXECUTES_SQL = {
     "stack/postgres.py": "it creates the embedded server's database, and imports none of our packages",
     "operations/audit.py": "not moved yet",
     "operations/dead_letters.py": "not moved yet",
-    "operations/pausing.py": "not moved yet",
     "operations/recovery.py": "not moved yet",
     "operations/redrive.py": "not moved yet",
     "operations/row_changes.py": "not moved yet",
     "operations/shadow.py": "not moved yet",
     "operations/status.py": "not moved yet",
-    "operations/trace.py": "not moved yet",
     "operations/unknowns.py": "not moved yet",
 }
 """Modules outside tables/ and verdict/ that run SQL, each with its reason."""

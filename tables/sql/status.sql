@@ -1,6 +1,6 @@
--- Statements of `campaigns status`: each counts by an index or reads a small table, so that it answers under any load.
+-- Statements of `campaigns status` and `campaigns pause`: each counts by an index or reads a small table.
 
--- name: read_numbers
+-- name: read_backlog
 -- What waits, and since when.
 SELECT
     (SELECT count(*) FROM messages WHERE recipient_id IS NULL) AS parked,
@@ -11,8 +11,8 @@ SELECT
      WHERE c.status = 'active') AS released_since,
     (SELECT count(*) FROM send_ledger WHERE outcome IS NULL) AS in_flight,
     (SELECT count(*) FROM send_ledger WHERE outcome IS NULL AND lease_until < now()) AS past_lease,
-    (SELECT count(*) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS untold,
-    (SELECT min(outcome_at) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS untold_since,
+    (SELECT count(*) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS unpublished,
+    (SELECT min(outcome_at) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS unpublished_since,
     (SELECT count(DISTINCT (recipient_id, attempt)) FROM double_sends) AS double_sends,
     (SELECT coalesce(sum(n), 0)::bigint FROM (
         SELECT n FROM campaign_counters WHERE dimension = 'status' AND key = 'unknown'
@@ -20,7 +20,7 @@ SELECT
         AS unknown
 
 -- name: list_open_campaigns
--- Campaigns that send, or would but for a pause.
+-- Active and paused campaigns.
 SELECT id, name, status, pause_reason, updated_at FROM marketing_campaigns
 WHERE status IN ('active', 'paused') ORDER BY status, id
 
@@ -31,11 +31,11 @@ WHERE datname = current_database() AND application_name LIKE 'campaigns-%%' AND 
 GROUP BY application_name
 
 -- name: list_locks
--- The advisory locks that are held in this database, as the one number that was asked for.
+-- The advisory locks that are held in this database, each as its 64-bit key.
 SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 -- name: list_active
--- Campaigns that would send.
+-- Active campaigns.
 SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +20,6 @@ from cli.progress import ProgressLine
 from cli.terminal import printable
 from operations import audit
 from operations.comparison import Comparison, compare_with_topic
-from operations.readers import reader_of
 from runtime.logs import mask_text
 from runtime.process import EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE, Transient
 from runtime.settings import Settings
@@ -95,7 +93,7 @@ async def _compare(settings: Settings, campaign: UUID | None) -> Comparison | st
     progress = ProgressLine(sys.stderr)
     try:
         only = None if campaign is None else CampaignId(campaign)
-        return await compare_with_topic(settings, only, partial(reader_of, settings), progress.say)
+        return await compare_with_topic(settings, only, progress.say)
     except (Transient, OffsetMismatch) as error:
         return str(error)
     finally:

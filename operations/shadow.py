@@ -85,6 +85,14 @@ class ShadowTables:
         cursor = await self.connection.execute(statement(name, self._live), values or {})
         return await cursor.fetchall() if cursor.description else []
 
+    async def has_campaign(self, campaign: CampaignId) -> bool:
+        """Whether the live table has this campaign."""
+        return bool((await self.run("find_campaign", {"campaign": campaign}))[0][0])
+
+    async def hold(self, name: str) -> bool:
+        """Take the session's lock of this name. Returns False if another session has it."""
+        return bool((await self.run("hold_side", {"name": name}))[0][0])
+
     async def apply(self, events: Sequence[RecipientEvent]) -> Applied:
         """Apply events here as the sink would. Opens no transaction of its own where none is needed."""
         await self._bring_rows(events)

@@ -14,17 +14,15 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import psycopg
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
-from cli.processes import say_wrong_settings
-from runtime.process import EXIT_TRANSIENT
+from cli.console import report_invalid_settings
+from runtime.process import EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, WrongSettings, read_settings
 from schemas.topics import SPECS
 from tables.migrate import SchemaState, read_state
 from tables.server import ServerState, read_server
 from topics.apply import REPLICAS
-from topics.clients import client_config
+from topics.cluster import read_cluster
 
 TIMEOUT_S = 5.0
 POSTGRES_SUPPORTED = range(15, 19)
@@ -46,7 +44,7 @@ def run_check(*, as_json: bool) -> int:
     try:
         settings = read_settings()
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     findings = list(look(settings))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
@@ -90,13 +88,11 @@ def _settings(settings: Settings) -> Iterator[CheckFinding]:
 def _kafka(settings: Settings) -> Iterator[CheckFinding]:
     where = settings.kafka_bootstrap_servers
     try:
-        listed = AdminClient(client_config(settings)).list_topics(timeout=TIMEOUT_S)
-    except KafkaException as error:
-        yield CheckFinding(
-            "Kafka", "wrong", f"{where}: {error.args[0].str()}", "is it running? `campaigns up` starts one"
-        )
+        cluster = read_cluster(settings, TIMEOUT_S)
+    except Transient as error:
+        yield CheckFinding("Kafka", "wrong", f"{where}: {error}", "is it running? `campaigns up` starts one")
         return
-    brokers = len(listed.brokers)
+    brokers = cluster.brokers
     enough = brokers >= REPLICAS
     yield CheckFinding(
         "Kafka",
@@ -105,8 +101,8 @@ def _kafka(settings: Settings) -> Iterator[CheckFinding]:
         "" if enough else f"fewer than {REPLICAS}: a lost disk loses acknowledged records",
     )
     wanted = {settings.topic(spec.name): spec.partitions for spec in SPECS}
-    missing = [name for name in wanted if name not in listed.topics]
-    small = [name for name, n in wanted.items() if name in listed.topics and len(listed.topics[name].partitions) < n]
+    missing = [name for name in wanted if name not in cluster.partitions]
+    small = [name for name, partitions in wanted.items() if 0 < cluster.partitions.get(name, 0) < partitions]
     if missing or small:
         said = [f"{len(missing)} missing"] if missing else []
         said += [f"{len(small)} with too few partitions"] if small else []

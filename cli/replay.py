@@ -13,7 +13,6 @@ from uuid import UUID
 
 import orjson
 
-from cli.command_settings import command_settings
 from cli.console import run_command
 from cli.progress import ProgressLine
 from cli.replay_answer import ReplayReport, document_of, lines_of
@@ -53,7 +52,7 @@ class WrongOptions(ValueError):
 
 def run_replay(wish: ReplayOptions) -> int:
     """`campaigns replay`."""
-    return run_command(lambda: asyncio.run(_run(command_settings(), wish)))
+    return run_command(lambda settings: asyncio.run(_run(settings, wish)))
 
 
 async def _run(settings: Settings, wish: ReplayOptions) -> int:

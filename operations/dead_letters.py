@@ -11,10 +11,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
-
-from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import Malformed
 from schemas.dead_letters import DeadLetter, read_headers
@@ -24,11 +20,10 @@ from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
 from topics import scan
-from topics.clients import client_config
+from topics.cluster import read_topic_ids
 from topics.scan import Bound
 
 SQL = load("dead_letters")
-TIMEOUT_S = 15.0
 BATCH = 500
 STAGE_UNKNOWN = "?"
 REASON_NO_HEADERS = "no_headers"
@@ -119,16 +114,7 @@ def _end(wanted: Filter) -> Bound | None:
 def dead_topics(settings: Settings) -> dict[str, str]:
     """The dead-letter topics that there are, and their ids. It blocks. Raises Transient."""
     names = {settings.topic(spec.name) for spec in SPECS if spec.name.endswith(DEAD_SUFFIX)}
-    admin = AdminClient(client_config(settings))
-    try:
-        there = sorted(names & admin.list_topics(timeout=TIMEOUT_S).topics.keys())
-        if not there:
-            return {}
-        described = admin.describe_topics(TopicCollection(there), request_timeout=TIMEOUT_S)
-        return {name: str(described[name].result(TIMEOUT_S).topic_id) for name in there}
-    except (KafkaException, TimeoutError) as error:
-        cause = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-        raise Transient(f"Kafka, dead-letter topics: {cause}") from error
+    return read_topic_ids(settings, names)
 
 
 async def _acts(connection: Connection, topic_id: str, batch: Sequence[Record]) -> dict[tuple[int, int], str]:

@@ -5,8 +5,10 @@ Looks only: it joins no group and commits nothing. Every call blocks, so call it
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -185,3 +187,33 @@ def _asking() -> Iterator[None]:
         raise KafkaAway(cause.str(), will_pass=is_not_ready(cause)) from error
     except TimeoutError as error:
         raise KafkaAway("no answer in time") from error
+
+
+class CommittedOffsets:
+    """The committed offsets of one group, queried by a consumer that never joins it.
+
+    It is not the admin client: in librdkafka 2.x its requests end the process when a broker dies under them.
+    All calls run in one thread of its own, because they block.
+    """
+
+    def __init__(self, settings: Settings, group: str, timeout_s: float = TIMEOUT_S) -> None:
+        config = consumer_config(settings, group)
+        config.pop("group.instance.id", None)
+        self._consumer = Consumer(config)
+        self._timeout_s = timeout_s
+        self._thread = ThreadPoolExecutor(1, f"{group}-offsets")
+
+    async def read(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
+        """The offset of each partition that has one. Raises KafkaAway."""
+        if not partitions:
+            return {}
+        places = [_at(topic, partition) for partition in partitions]
+        reading = self._thread.submit(self._consumer.committed, places, self._timeout_s)
+        with _asking():
+            found = await asyncio.wrap_future(reading)
+        return {each.partition: each.offset for each in found if each.offset >= 0}
+
+    def close(self) -> None:
+        """Close after a query that may be under way. Does not wait."""
+        self._thread.submit(self._consumer.close)
+        self._thread.shutdown(wait=False)

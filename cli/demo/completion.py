@@ -5,16 +5,13 @@ Two looks must agree, because what one stage has finished may not have reached t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
-
 from cli.demo.clients import SimulatorClient
 from runtime.settings import Settings
-from schemas.topics import BY_NAME, Topic
+from schemas.topics import Topic
+from topics.lag import KafkaAway, KafkaQueries
 from verdict.rows import AtWork, JudgeConnection, read_at_work
 
 LONGEST_BACKOFF_S = 6 * 3600.0
@@ -69,7 +66,6 @@ class CompletionWatcher:
         self._simulator = simulator
         self._connection = connection
         self._campaign = campaign
-        self._admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, **settings.kafka_extra})
         self._horizon_s = LONGEST_BACKOFF_S / settings.time_scale
         self._last: Snapshot | None = None
 
@@ -85,22 +81,16 @@ class CompletionWatcher:
         return look, is_over
 
     def _lag(self) -> int | None:
-        lags = [self._lag_of(self._settings.group(group), topic) for group, topic in CONSUMED]
-        return None if None in lags else sum(lag for lag in lags if lag is not None)
-
-    def _lag_of(self, group: str, topic: Topic) -> int | None:
-        """Records of a topic that its group has not committed; None where that cannot be known yet."""
-        name = self._settings.topic(topic)
-        partitions = [TopicPartition(name, n) for n in range(BY_NAME[topic].partitions)]
+        """Records that a group has not committed yet; None while Kafka does not answer."""
         try:
-            wanted = [ConsumerGroupTopicPartitions(group, partitions)]
-            answer = self._admin.list_consumer_group_offsets(wanted, request_timeout=ADMIN_TIMEOUT_S)[group]
-            committed: Sequence[TopicPartition] = answer.result().topic_partitions
-            ends = self._admin.list_offsets(
-                {each: OffsetSpec.latest() for each in partitions}, request_timeout=ADMIN_TIMEOUT_S
-            )
-            written: dict[int, int] = {each.partition: end.result().offset for each, end in ends.items()}
-        except KafkaException:
+            with KafkaQueries(self._settings, ADMIN_TIMEOUT_S) as kafka:
+                return sum(self._lag_of(kafka, group, self._settings.topic(topic)) for group, topic in CONSUMED)
+        except KafkaAway:
             return None
-        # A partition that nothing was ever written to has no committed offset, and nothing to consume.
-        return sum(written[each.partition] - max(int(each.offset), 0) for each in committed)
+
+    @staticmethod
+    def _lag_of(kafka: KafkaQueries, group: str, topic: str) -> int:
+        watermarks = kafka.watermarks(topic)
+        committed = kafka.committed(group, topic, watermarks)
+        # A partition that was never written to has no committed offset, and its low and high watermark are equal.
+        return sum(high - committed.get(partition, low) for partition, (low, high) in watermarks.items())

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from confluent_kafka.admin import AdminClient
-
 from cli.demo.killing import VERSIONS
 from cli.pipeline import (
     DATABASE,
@@ -39,6 +37,7 @@ from schemas.topics import BY_NAME
 from stack.ports import free_ports
 from stack.supervisor import Event, Supervisor
 from tables.server import create_database, drop_database
+from topics.cluster import delete_topics
 
 NUMBER_ID = "106540352242922"
 SIMULATOR_TIME_SCALE = 4.0
@@ -215,6 +214,4 @@ def _own_corner(found: Servers, given: Mapping[str, str]) -> Iterator[Corner]:
 
 def _delete_topics(given: Mapping[str, str], prefix: str) -> None:
     settings = read_settings({DATABASE: "not used here", **given}, Path(prefix))
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, **settings.kafka_extra})
-    for deleted in admin.delete_topics([prefix + name for name in BY_NAME]).values():
-        deleted.exception()  # waits; a topic that cannot be deleted is left
+    delete_topics(settings, [prefix + name for name in BY_NAME])

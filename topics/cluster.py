@@ -1,0 +1,54 @@
+"""Short requests of commands to a cluster: its brokers, its topics, their ids, and deletion. They block."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from topics.clients import client_config
+from topics.errors import error_of
+
+TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """What a cluster has: brokers, and topics by their real name with their number of partitions."""
+
+    brokers: int
+    partitions: Mapping[str, int]
+
+
+def read_cluster(settings: Settings, timeout_s: float = TIMEOUT_S) -> ClusterState:
+    """Read brokers and topics. Raises Transient if Kafka does not answer."""
+    try:
+        listed = AdminClient(client_config(settings)).list_topics(timeout=timeout_s)
+    except KafkaException as error:
+        raise Transient(error_of(error).str()) from error
+    return ClusterState(len(listed.brokers), {name: len(topic.partitions) for name, topic in listed.topics.items()})
+
+
+def read_topic_ids(settings: Settings, names: Collection[str], timeout_s: float = TIMEOUT_S) -> dict[str, str]:
+    """The ids of those topics that exist. Raises Transient if Kafka does not answer."""
+    admin = AdminClient(client_config(settings))
+    try:
+        existing = sorted(set(names) & admin.list_topics(timeout=timeout_s).topics.keys())
+        if not existing:
+            return {}
+        described = admin.describe_topics(TopicCollection(existing), request_timeout=timeout_s)
+        return {name: str(described[name].result(timeout_s).topic_id) for name in existing}
+    except (KafkaException, TimeoutError) as error:
+        cause = error_of(error).str() if isinstance(error, KafkaException) else "no answer"
+        raise Transient(f"Kafka: {cause}") from error
+
+
+def delete_topics(settings: Settings, names: Collection[str]) -> None:
+    """Delete topics and wait until the broker has answered for each. A topic that cannot be deleted is left."""
+    admin = AdminClient(client_config(settings))
+    for deleted in admin.delete_topics(list(names)).values():
+        deleted.exception()

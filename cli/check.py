@@ -15,7 +15,7 @@ from typing import Literal
 
 import psycopg
 
-from cli.processes import say_wrong_settings
+from cli.console import report_invalid_settings
 from runtime.process import EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, WrongSettings, read_settings
 from schemas.topics import SPECS
@@ -44,7 +44,7 @@ def run_check(*, as_json: bool) -> int:
     try:
         settings = read_settings()
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     findings = list(look(settings))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))

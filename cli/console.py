@@ -1,4 +1,7 @@
-"""How a command that asks Kafka or Postgres ends where one of them is away, or a setting is wrong: in one place."""
+"""What every command shares: its settings, its messages on stderr, text that is safe to print, and its exit code.
+
+Results go to stdout and everything else to stderr, so that the output of `--json` can be piped.
+"""
 
 from __future__ import annotations
 
@@ -9,52 +12,82 @@ from collections.abc import Callable
 
 import psycopg
 
-from cli.processes import EXIT_USAGE, say_wrong_settings
-from cli.terminal import printable, printable_lines
 from runtime import logs
 from runtime.logs import mask_text
-from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
+from runtime.process import EXIT_BUG, EXIT_TRANSIENT, EXIT_USAGE, Transient
 from runtime.settings import Settings, WrongSettings, read_settings
 from tables.database import is_transient
 
-NO_SCHEMA = "the schema is not of this version: campaigns db migrate"
+NO_SCHEMA = "the database does not have the schema of this version: run campaigns db migrate"
 OTHER_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
+"""Errors of PostgreSQL that mean a missing or a different schema."""
+_LINE_BREAKS = frozenset("\n\t")
 
 
-def run_command(command: Callable[[], int]) -> int:
-    """The exit code of the command: its own, 64 for wrong settings or schema, 75 where a server is away, 70: a bug."""
+def run_command(command: Callable[[Settings], int]) -> int:
+    """Run the command with its settings and return its exit code.
+
+    That is the command's own code; 64 for invalid settings or another schema, 75 if Kafka or PostgreSQL does not
+    answer, 70 for a bug.
+    """
     try:
-        _configure_logs(read_settings())
-        return command()
-    except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return command(command_settings())
+    except WrongSettings as invalid:
+        return report_invalid_settings(invalid)
     except BrokenPipeError:
-        raise  # whoever read the answer has read enough: typer ends quietly
+        raise  # the reader of our output closed it (`| head`): Typer ends the command quietly
     except OTHER_SCHEMA as error:
-        _say(f"not done: {NO_SCHEMA} ({reason_of(error)})")
+        note(f"not done: {NO_SCHEMA} ({reason_of(error)})")
         return EXIT_USAGE
-    except Exception as error:  # noqa: BLE001 - the end of the command, whatever it is
+    except Exception as error:  # noqa: BLE001 - every failure becomes an exit code here
         if not (isinstance(error, Transient) or is_transient(error)):
-            _say(printable_lines(mask_text("".join(traceback.format_exception(error)))).rstrip())
-            _say("a bug: the lines above say where")
+            note(printable_lines(mask_text("".join(traceback.format_exception(error)))).rstrip())
+            note("This is a bug in campaigns; the lines above show where. Please report them.")
             return EXIT_BUG
-        _say(f"not done: {reason_of(error)}; `campaigns check` looks at what is there")
+        note(f"not done: {reason_of(error)}. To find the cause, run campaigns check")
         return EXIT_TRANSIENT
 
 
-def _configure_logs(settings: Settings) -> None:
-    """What our parts log must not stand between the JSON on stdout, nor Kafka's client repeat what the answer says."""
+def command_settings() -> Settings:
+    """Read the settings and configure logging for a command: masked, on stderr. Raises WrongSettings."""
+    settings = read_settings()
     logs.configure(settings)
     if settings.log_level != "debug":
+        # Kafka's client logs each failure that the command reports anyway.
         logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
+    return settings
+
+
+def report_invalid_settings(invalid: WrongSettings) -> int:
+    """Print which settings are invalid to stderr; returns the exit code for it."""
+    note(
+        f"invalid settings:\n{invalid}\n"
+        "docs/reference/settings.md describes each one. `campaigns up` needs none: it starts servers of its own."
+    )
+    return EXIT_USAGE
+
+
+def note(text: str) -> None:
+    """Print a message for the operator to stderr."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a server did not do it, and which: on one line, without numbers and message ids."""
+    """The text of an error on one line, phone numbers and message ids masked; errors of PostgreSQL name it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    who = "PostgreSQL: " if isinstance(error, psycopg.Error) else ""
-    return who + printable(mask_text("; ".join(lines) or type(error).__name__))
+    server = "PostgreSQL: " if isinstance(error, psycopg.Error) else ""
+    return server + printable(mask_text("; ".join(lines) or type(error).__name__))
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+def printable(text: str) -> str:
+    """Text from outside (names, errors, records) on one line; control and direction characters become escapes."""
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for the body of a record: line breaks and tabs stay."""
+    return "".join(each if each.isprintable() or each in _LINE_BREAKS else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cli.terminal import printable, printable_lines
+from cli.console import printable, printable_lines
 from operations.dead_letters import Letter
 from runtime.logs import mask_phone, mask_text
 from schemas.bundles import decode_bundle

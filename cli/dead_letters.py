@@ -18,7 +18,7 @@ from cli.dead_letter_lines import document_of, line_of, readable
 from operations.dead_letters import Filter, Letter, find
 from operations.redrive import Acted, Busy, drop, redrive
 from runtime.process import EXIT_OK, EXIT_USAGE
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from schemas.places import Place
 from schemas.topics import BY_NAME, DEAD_SUFFIX
 from tables.database import Connection, connect
@@ -68,8 +68,7 @@ def run_drop(wish: DeadLetterOptions) -> int:
 
 
 def _run(wish: DeadLetterOptions, command: Callable[[Settings, Connection, Filter], Awaitable[int]]) -> int:
-    async def run() -> int:
-        settings = read_settings()
+    async def run(settings: Settings) -> int:
         try:
             asked = filter_of(settings, wish)
         except WrongPlace as wrong:
@@ -79,7 +78,7 @@ def _run(wish: DeadLetterOptions, command: Callable[[Settings, Connection, Filte
         async with await connect(url, application_name="campaigns-dead-letters") as connection:
             return await command(settings, connection, asked)
 
-    return run_command(lambda: asyncio.run(run()))
+    return run_command(lambda settings: asyncio.run(run(settings)))
 
 
 def filter_of(settings: Settings, wish: DeadLetterOptions) -> Filter:

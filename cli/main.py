@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 
 from cli import operations, repairs
+from cli.options import PROCESS_PANEL, QUERY_PANEL, START_PANEL
 
-EXIT_USAGE = 64
 TYPER_USAGE = 2
+"""The exit code of Typer for a command line that it does not accept."""
 
 app = typer.Typer(
     help="WhatsApp marketing campaigns as Kafka streams. `campaigns demo` shows all of it.",
@@ -36,11 +37,13 @@ def main() -> None:
         app(prog_name="campaigns")
     except SystemExit as ending:
         if ending.code == TYPER_USAGE:
+            from runtime.process import EXIT_USAGE
+
             sys.exit(EXIT_USAGE)
         raise
 
 
-@app.command(rich_help_panel="Start here")
+@app.command(rich_help_panel=START_PANEL)
 def demo(
     recipients: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many get the campaign")] = 5000,
     mps: Annotated[int, typer.Option(min=1, max=5000, help="Messages a second")] = 500,
@@ -56,7 +59,7 @@ def demo(
     raise typer.Exit(run_demo(DemoOptions(recipients, mps, seed, time_scale), as_json=json))
 
 
-@app.command(rich_help_panel="Start here")
+@app.command(rich_help_panel=START_PANEL)
 def up(
     api_port: Annotated[int, typer.Option(min=0, max=65535, help="API and page; 0 = a free one")] = 8000,
     ingress_port: Annotated[int, typer.Option(min=0, max=65535, help="Webhooks; 0 = a free one")] = 8001,
@@ -69,7 +72,7 @@ def up(
     raise typer.Exit(run_up(Ports(api_port, ingress_port, simulator_port), as_json=json))
 
 
-@app.command(rich_help_panel="Look and change")
+@app.command(rich_help_panel=QUERY_PANEL)
 def check(
     json: Annotated[bool, typer.Option("--json", help="The findings as JSON on stdout")] = False,
 ) -> None:
@@ -80,7 +83,7 @@ def check(
 
 
 @app.command(
-    rich_help_panel="Look and change",
+    rich_help_panel=QUERY_PANEL,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def psql(context: typer.Context) -> None:
@@ -107,7 +110,7 @@ def topics_apply() -> None:
 
 
 @app.command(
-    rich_help_panel="Look and change",
+    rich_help_panel=QUERY_PANEL,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def simulator(context: typer.Context) -> None:
@@ -123,37 +126,37 @@ def _process(name: str) -> None:
     raise typer.Exit(run_named(name))
 
 
-@app.command(rich_help_panel="Processes")
+@app.command(rich_help_panel=PROCESS_PANEL)
 def ingress() -> None:
     """Take webhooks over HTTP into Kafka."""
     _process("ingress")
 
 
-@app.command(rich_help_panel="Processes")
+@app.command(rich_help_panel=PROCESS_PANEL)
 def api() -> None:
     """Serve the REST API and the page."""
     _process("api")
 
 
-@app.command(rich_help_panel="Processes")
+@app.command(rich_help_panel=PROCESS_PANEL)
 def scheduler() -> None:
     """Release due recipients as send jobs."""
     _process("scheduler")
 
 
-@app.command(rich_help_panel="Processes")
+@app.command(rich_help_panel=PROCESS_PANEL)
 def sender() -> None:
     """Claim send jobs and post them to the Cloud API."""
     _process("sender")
 
 
-@app.command(rich_help_panel="Processes")
+@app.command(rich_help_panel=PROCESS_PANEL)
 def reconciler() -> None:
     """Turn webhooks into events."""
     _process("reconciler")
 
 
-@app.command(rich_help_panel="Processes")
+@app.command(rich_help_panel=PROCESS_PANEL)
 def sink(
     accept_topic: Annotated[
         bool, typer.Option(help="Do not run: take the topic as it is now, from its beginning (it was made anew).")
@@ -167,7 +170,7 @@ def sink(
     _process("sink")
 
 
-@app.command(rich_help_panel="Processes")
+@app.command(rich_help_panel=PROCESS_PANEL)
 def stats() -> None:
     """Publish each campaign's counters."""
     _process("stats")

@@ -9,12 +9,7 @@ from uuid import UUID
 
 import typer
 
-PANEL = "Look and change"
-Json = Annotated[bool, typer.Option("--json", help="The answer as JSON on stdout")]
-Campaign = Annotated[UUID | None, typer.Option("--campaign", help="Of this campaign only")]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many lines")]
-Ids = Annotated[list[UUID] | None, typer.Argument(help="Recipient ids")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it: I know what it may do")]
+from cli.options import QUERY_PANEL, Campaign, Json, LineLimit, RecipientIds, Yes
 
 unknown = typer.Typer(help="Sends whose outcome is not known.", no_args_is_help=True)
 parked = typer.Typer(help="Statuses that wait for their recipient.", no_args_is_help=True)
@@ -22,10 +17,10 @@ parked = typer.Typer(help="Statuses that wait for their recipient.", no_args_is_
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `campaigns`."""
-    app.add_typer(unknown, name="unknown", rich_help_panel=PANEL)
-    app.add_typer(parked, name="parked", rich_help_panel=PANEL)
+    app.add_typer(unknown, name="unknown", rich_help_panel=QUERY_PANEL)
+    app.add_typer(parked, name="parked", rich_help_panel=QUERY_PANEL)
     for command in (status, verify, trace, pause, resume, recover):
-        app.command(rich_help_panel=PANEL)(command)
+        app.command(rich_help_panel=QUERY_PANEL)(command)
 
 
 def verify(
@@ -89,7 +84,7 @@ def trace(
 
 
 @unknown.command("list")
-def unknown_list(campaign: Campaign = None, limit: Limit = 100, json: Json = False) -> None:
+def unknown_list(campaign: Campaign = None, limit: LineLimit = 100, json: Json = False) -> None:
     """Say whose send has an unknown outcome, and for how long."""
     from cli.unknown import run_list
 
@@ -98,7 +93,7 @@ def unknown_list(campaign: Campaign = None, limit: Limit = 100, json: Json = Fal
 
 @unknown.command("retry")
 def unknown_retry(
-    ids: Ids = None,
+    ids: RecipientIds = None,
     campaign: Campaign = None,
     yes: Yes = False,
     force: Annotated[bool, typer.Option("--force", help="Without waiting for what may still answer")] = False,
@@ -111,7 +106,9 @@ def unknown_retry(
 
 
 @unknown.command("assume-sent")
-def unknown_assume_sent(ids: Ids = None, campaign: Campaign = None, yes: Yes = False, json: Json = False) -> None:
+def unknown_assume_sent(
+    ids: RecipientIds = None, campaign: Campaign = None, yes: Yes = False, json: Json = False
+) -> None:
     """Declare them sent: they are never sent to again by this campaign."""
     from cli.unknown import UnknownOptions, run_assume_sent
 
@@ -119,7 +116,7 @@ def unknown_assume_sent(ids: Ids = None, campaign: Campaign = None, yes: Yes = F
 
 
 @parked.command("list")
-def parked_list(limit: Limit = 100, json: Json = False) -> None:
+def parked_list(limit: LineLimit = 100, json: Json = False) -> None:
     """List statuses whose message id nobody has claimed yet, and count those of other systems."""
     from cli.parked import run_parked
 

@@ -12,13 +12,13 @@ from cli.console import run_command
 from operations import unknowns
 from runtime.logs import mask_wamid
 from runtime.process import EXIT_OK
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from tables.database import connect
 
 
 def run_parked(limit: int, *, as_json: bool) -> int:
     """List them, the oldest first."""
-    return run_command(lambda: asyncio.run(_list(read_settings(), limit, as_json=as_json)))
+    return run_command(lambda settings: asyncio.run(_list(settings, limit, as_json=as_json)))
 
 
 async def _list(settings: Settings, limit: int, *, as_json: bool) -> int:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 import orjson
 
-from cli.console import run_command
-from cli.processes import EXIT_USAGE
+from cli.console import note, run_command
 from domain.lifecycle import Action
 from operations import pausing
-from runtime.process import EXIT_OK, EXIT_TRANSIENT
-from runtime.settings import Settings, read_settings
+from runtime.process import EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE
+from runtime.settings import Settings
 from tables.database import connect
 
 EXIT_NOT_ALL = 1
@@ -24,17 +22,17 @@ EXIT_NOT_ALL = 1
 def run_pause(ids: Sequence[UUID], reason: str, *, is_all: bool, as_json: bool) -> int:
     """`campaigns pause`."""
     if bool(ids) == is_all:
-        _say("which? campaign ids, or --all")
+        note("which? campaign ids, or --all")
         return EXIT_USAGE
-    ending = run_command(lambda: asyncio.run(pause(read_settings(), ids, reason, as_json=as_json)))
+    ending = run_command(lambda settings: asyncio.run(pause(settings, ids, reason, as_json=as_json)))
     if ending == EXIT_TRANSIENT:
-        _say("NOT paused. Who has no Postgres claims nothing and sends nothing; to be sure, end the senders")
+        note("NOT paused. Who has no Postgres claims nothing and sends nothing; to be sure, end the senders")
     return ending
 
 
 def run_resume(ids: Sequence[UUID], *, as_json: bool) -> int:
     """`campaigns resume`."""
-    return run_command(lambda: asyncio.run(resume(read_settings(), ids, as_json=as_json)))
+    return run_command(lambda settings: asyncio.run(resume(settings, ids, as_json=as_json)))
 
 
 async def pause(settings: Settings, ids: Sequence[UUID], reason: str, *, as_json: bool) -> int:
@@ -50,13 +48,13 @@ async def pause(settings: Settings, ids: Sequence[UUID], reason: str, *, as_json
             "paused": outcome.paused, "still_active": outcome.still_active, "refused": _documents(outcome.refused),
         }).decode())  # fmt: skip
     for each in outcome.paused:
-        _say(f"paused {each}")
+        note(f"paused {each}")
     for each in outcome.still_active:
-        _say(f"NOT paused {each}: {pausing.HELD}")
+        note(f"NOT paused {each}: {pausing.HELD}")
     for each, why in outcome.refused:
-        _say(f"not paused {each}: {why}")
+        note(f"not paused {each}: {why}")
     if outcome == pausing.PauseResult((), ()):
-        _say("nothing to do: no campaign is active")
+        note("nothing to do: no campaign is active")
     return EXIT_NOT_ALL if outcome.still_active or outcome.refused else EXIT_OK
 
 
@@ -70,10 +68,10 @@ async def resume(settings: Settings, ids: Sequence[UUID], *, as_json: bool) -> i
             why = await pausing.try_to(connection, each, Action.RESUME, _now())
             if why is None:
                 resumed.append(each)
-                _say(f"active again: {each}")
+                note(f"active again: {each}")
             else:
                 refused.append((each, why))
-                _say(f"not resumed {each}: {why}")
+                note(f"not resumed {each}: {why}")
     if as_json:
         print(orjson.dumps({"resumed": resumed, "refused": _documents(refused)}).decode())
     return EXIT_NOT_ALL if refused else EXIT_OK
@@ -85,7 +83,3 @@ def _documents(refused: Sequence[tuple[UUID, str]]) -> list[dict[str, object]]:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import psycopg
 
-from cli.processes import say_wrong_settings
+from cli.console import note, report_invalid_settings
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings, WrongSettings, read_settings
 from sinks.sink import accept_topic
@@ -31,14 +30,14 @@ def run_migrate() -> int:
     try:
         applied = migrate_database(read_settings())
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     except (SchemaMismatch, psycopg.Error) as error:
-        _say(f"not migrated: {error}")
+        note(f"not migrated: {error}")
         return EXIT_TRANSIENT if is_transient(error) else EXIT_BUG
     for name in applied:
-        _say(f"applied {name}")
+        note(f"applied {name}")
     if not applied:
-        _say("nothing to do: the schema is up to date")
+        note("nothing to do: the schema is up to date")
     return 0
 
 
@@ -47,14 +46,14 @@ def run_accept_topic() -> int:
     try:
         asyncio.run(accept_topic(read_settings()))
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     except Transient as error:
-        _say(f"not accepted: {error}")
+        note(f"not accepted: {error}")
         return EXIT_TRANSIENT
     except psycopg.Error as error:
-        _say(f"not accepted: {error}")
+        note(f"not accepted: {error}")
         return EXIT_TRANSIENT if is_transient(error) else EXIT_BUG
-    _say("accepted: the sink applies the topic from its beginning, which changes no row that is right")
+    note("accepted: the sink applies the topic from its beginning, which changes no row that is right")
     return 0
 
 
@@ -63,27 +62,23 @@ def run_topics_apply() -> int:
     try:
         report = apply_topics(read_settings())
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     except Transient as error:
-        _say(f"not applied: {error}")
+        note(f"not applied: {error}")
         return EXIT_TRANSIENT
     for topic in report.topics:
         if topic.created:
-            _say(f"created {topic.name}")
+            note(f"created {topic.name}")
         elif topic.is_changed:
             changes = [f"{topic.partitions_added} partitions more"] if topic.partitions_added else []
-            _say(f"altered {topic.name}: {', '.join([*changes, *topic.settings_changed])}")
+            note(f"altered {topic.name}: {', '.join([*changes, *topic.settings_changed])}")
         if topic.partitions_kept:
-            _say(f"{topic.name} keeps its {topic.partitions_kept} partitions, more than needed")
+            note(f"{topic.name} keeps its {topic.partitions_kept} partitions, more than needed")
     if not any(topic.is_changed for topic in report.topics):
-        _say("nothing to do: every topic is as it should be")
+        note("nothing to do: every topic is as it should be")
     if report.replicas < apply.REPLICAS:
-        _say(
+        note(
             f"warning: {report.brokers} broker(s), so {report.replicas} replica(s): "
             "a lost disk loses acknowledged records"
         )
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -1,13 +1,10 @@
-"""Our own processes: which module runs each, and how a command line becomes a running one."""
+"""Our own processes: the module of each, and how one is run."""
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 from runtime.settings import WrongSettings, read_settings
-
-EXIT_USAGE = 64
 
 MODULES = {
     "ingress": "producers.ingress.process",
@@ -22,20 +19,13 @@ MODULES = {
 
 
 def run_named(name: str) -> int:
-    """Run one process until a signal, and end with its exit code; returns only for wrong settings."""
+    """Run one process until a signal and exit with its code; returns only if the settings are invalid."""
     try:
         settings = read_settings()
-    except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
-    from runtime.process import leave, run_process  # noqa: PLC0415 - a wrong setting is said without loading all
+    except WrongSettings as invalid:
+        from cli.console import report_invalid_settings  # noqa: PLC0415 - only a failed start needs it
+
+        return report_invalid_settings(invalid)
+    from runtime.process import leave, run_process  # noqa: PLC0415 - invalid settings are reported without loading it
 
     return leave(run_process(name, import_module(MODULES[name]).run, settings))
-
-
-def say_wrong_settings(wrong: WrongSettings) -> int:
-    """Name what is wrong on stderr; returns the exit code for it."""
-    print(
-        f"wrong settings:\n{wrong}\nSee docs/reference/settings.md, or `campaigns up` for a stack of its own.",
-        file=sys.stderr,
-    )
-    return EXIT_USAGE

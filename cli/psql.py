@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from cli.processes import EXIT_USAGE, say_wrong_settings
-from runtime.process import EXIT_TRANSIENT
+from cli.console import report_invalid_settings
+from runtime.process import EXIT_TRANSIENT, EXIT_USAGE
 from runtime.settings import WrongSettings, read_settings, shell_environment
 
 EXIT_SQL = 1
@@ -34,7 +34,7 @@ def run_psql(arguments: Sequence[str]) -> int:
     try:
         url = read_settings().database_url.get_secret_value()
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     parts = conninfo_to_dict(url)
     program = shutil.which("psql")
     if program is not None and parts.keys() <= LIBPQ.keys():

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import orjson
 
-from cli.command_settings import command_settings
 from cli.console import run_command
 from cli.progress import ProgressLine
 from cli.row_changes import as_document, as_line
@@ -39,7 +38,7 @@ class RebuildOptions:
 
 def run_rebuild(wish: RebuildOptions) -> int:
     """`campaigns rebuild`: 0 nothing differs or all is put right, 1 it differs or was refused."""
-    return run_command(lambda: asyncio.run(_run(command_settings(), wish)))
+    return run_command(lambda settings: asyncio.run(_run(settings, wish)))
 
 
 async def _run(settings: Settings, wish: RebuildOptions) -> int:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import asdict
 
 import orjson
 
-from cli.command_settings import command_settings
-from cli.console import run_command
+from cli.console import note, run_command
 from operations import recovery
 from runtime.process import EXIT_OK
 from runtime.settings import Settings
@@ -23,7 +21,7 @@ STOPPED = "not ended: nothing is sent until `campaigns recover` is run again and
 
 def run_recover(*, is_forced: bool, as_json: bool) -> int:
     """`campaigns recover`."""
-    return run_command(lambda: asyncio.run(recover(command_settings(), is_forced=is_forced, as_json=as_json)))
+    return run_command(lambda settings: asyncio.run(recover(settings, is_forced=is_forced, as_json=as_json)))
 
 
 async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
@@ -33,33 +31,29 @@ async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
         await connect(
             url, application_name="campaigns-recover", statement_timeout_s=600, session=MERGE_SESSION
         ) as connection,
-        recovery.alone(connection, _say),
+        recovery.alone(connection, note),
     ):
         is_known, epoch = await recovery.read_installation(connection)
         if is_known and not is_forced:
             if as_json:
                 print(orjson.dumps({"needed": False, "epoch": epoch}).decode())
-            _say(f"nothing to do: this is the history that the data belongs to (epoch {epoch})")
-            _say("a backup put back on the same server looks the same: campaigns recover --force")
+            note(f"nothing to do: this is the history that the data belongs to (epoch {epoch})")
+            note("a backup put back on the same server looks the same: campaigns recover --force")
             return EXIT_OK
-        _say("sending is stopped until this has ended")
+        note("sending is stopped until this has ended")
         try:
-            done = await recovery.recover(connection, settings, _say)
+            done = await recovery.recover(connection, settings, note)
         except OffsetMismatch as error:
-            _say(str(error))
-            _say(STOPPED)
+            note(str(error))
+            note(STOPPED)
             return EXIT_MISPLACED
         except BaseException:
-            _say(STOPPED)
+            note(STOPPED)
             raise
     if as_json:
         print(orjson.dumps({"needed": True, **asdict(done)}).decode())
-    _say(
+    note(
         f"epoch {done.epoch}: {done.events} events applied, {done.rows_changed} rows changed, "
         f"{done.unknown} released attempts declared unknown; sending goes on"
     )
     return EXIT_OK
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

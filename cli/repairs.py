@@ -10,11 +10,7 @@ from uuid import UUID
 
 import typer
 
-PANEL = "Repair"
-Json = Annotated[bool, typer.Option("--json", help="The answer as JSON on stdout")]
-Campaign = Annotated[UUID | None, typer.Option("--campaign", help="Of this campaign only")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do")]
-AllowRetries = Annotated[bool, typer.Option("--allow-retries", help="Also where people would be sent to again")]
+from cli.options import REPAIR_PANEL, AllowRetries, Campaign, DryRun, Json, Limit
 
 
 def _moment(text: str) -> datetime:
@@ -34,14 +30,13 @@ Since = Annotated[
     typer.Option("--since", parser=_moment, metavar="TIME", help="At or after this time (UTC): 2026-03-01T12:00Z"),
 ]
 At = Annotated[str | None, typer.Argument(help="One of them, such as webhooks.raw.dead/0@17")]
-Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many")]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `campaigns`."""
-    app.add_typer(dead_letters, name="dead-letters", rich_help_panel=PANEL)
+    app.add_typer(dead_letters, name="dead-letters", rich_help_panel=REPAIR_PANEL)
     for command in (replay, rebuild):
-        app.command(rich_help_panel=PANEL)(command)
+        app.command(rich_help_panel=REPAIR_PANEL)(command)
 
 
 def replay(

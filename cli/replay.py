@@ -8,8 +8,7 @@ import sys
 
 import orjson
 
-from cli.command_settings import command_settings
-from cli.console import run_command
+from cli.console import note, run_command
 from cli.progress import ProgressLine
 from cli.replay_answer import document_of, exit_code, lines_of
 from operations.replay import InvalidOptions, ReplayOptions, run
@@ -20,7 +19,7 @@ from topics.scan import WrongBound
 
 def run_replay(options: ReplayOptions, *, as_json: bool) -> int:
     """`campaigns replay`."""
-    return run_command(lambda: asyncio.run(_run(command_settings(), options, as_json=as_json)))
+    return run_command(lambda settings: asyncio.run(_run(settings, options, as_json=as_json)))
 
 
 async def _run(settings: Settings, options: ReplayOptions, *, as_json: bool) -> int:
@@ -32,11 +31,12 @@ async def _run(settings: Settings, options: ReplayOptions, *, as_json: bool) -> 
         report = await run(settings, options, stop, progress.say)
     except (InvalidOptions, WrongBound) as invalid:
         progress.end()
-        print(invalid, file=sys.stderr)
+        note(str(invalid))
         return EXIT_USAGE
     except Exception as error:
         progress.end()
-        print(*getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
+        for line in getattr(error, "__notes__", ()):
+            note(line)
         raise
     progress.end()
     print(orjson.dumps(document_of(report)).decode() if as_json else "\n".join(lines_of(report)))

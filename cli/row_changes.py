@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.terminal import printable
+from cli.console import printable
 from operations.row_changes import Change
 from runtime.logs import mask_text, mask_wamid
 

@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 
 import orjson
 
-from cli.console import OTHER_SCHEMA, reason_of, run_command
+from cli.console import OTHER_SCHEMA, printable, reason_of, run_command
 from cli.status_lines import Line, StatusReport, ingress_line, lines
-from cli.terminal import printable
 from operations import status
 from runtime.process import EXIT_OK, Transient
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from tables.database import connect, is_transient
 
 EXIT_NOT_WELL = 1
@@ -32,7 +31,7 @@ MARKS = {"ok": "ok   ", "look": "look ", "wrong": "WRONG"}
 
 def run_status(*, as_json: bool) -> int:
     """`campaigns status`: 1 where something is wrong now."""
-    return run_command(lambda: asyncio.run(_status(read_settings(), as_json=as_json)))
+    return run_command(lambda settings: asyncio.run(_status(settings, as_json=as_json)))
 
 
 async def _status(settings: Settings, *, as_json: bool) -> int:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from cli.console import reason_of, run_command
-from cli.terminal import printable
+from cli.console import note, printable, reason_of, run_command
 from domain.history import Effect, HistoryStep, RecipientHistory
 from domain.status import status
 from operations import trace
 from runtime.logs import mask_phone, mask_text, mask_wamid
 from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from schemas.places import Place
 from tables.database import connect
 
@@ -26,7 +24,7 @@ EXIT_NOBODY = 1
 
 def run_trace(who: str, *, as_json: bool) -> int:
     """`campaigns trace`."""
-    return run_command(lambda: asyncio.run(_trace(read_settings(), who, as_json=as_json)))
+    return run_command(lambda settings: asyncio.run(_trace(settings, who, as_json=as_json)))
 
 
 async def _trace(settings: Settings, who: str, *, as_json: bool) -> int:
@@ -35,9 +33,9 @@ async def _trace(settings: Settings, who: str, *, as_json: bool) -> int:
         print(orjson.dumps(as_document(found)).decode())
     for line in [] if as_json else as_lines(found):
         print(line)
-    _say(f"{found.records_read} records of recipient.events looked at")
+    note(f"{found.records_read} records of recipient.events looked at")
     if not found.dossiers and not found.story.steps and not found.not_read:
-        _say("nobody is known by that; try a phone number in full, a recipient id, or a message id (wamid...)")
+        note("nobody is known by that; try a phone number in full, a recipient id, or a message id (wamid...)")
         return EXIT_NOBODY
     return EXIT_TRANSIENT if found.not_read else EXIT_OK
 
@@ -51,7 +49,7 @@ async def look(settings: Settings, who: str) -> trace.Trace:
     if not known and not trace.keys_of(who):
         return trace.Trace([], RecipientHistory())
     try:
-        story, read = await trace.read_story(settings, known, who, _say)
+        story, read = await trace.read_story(settings, known, who, note)
     except Transient as error:
         return trace.Trace(known, RecipientHistory(), not_read=reason_of(error))
     return trace.Trace(known, story, read)
@@ -182,7 +180,3 @@ def _masked(row: trace.Row) -> trace.Row:
 
 def _at(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -6,7 +6,6 @@ A repetition may send a message a second time, so it says so, needs --yes, and w
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +14,11 @@ from uuid import UUID
 
 import orjson
 
-from cli.console import run_command
-from cli.processes import EXIT_USAGE
-from cli.terminal import printable
+from cli.console import note, printable, run_command
 from operations import status, unknowns
 from runtime.logs import mask_phone
-from runtime.process import EXIT_OK, Transient
-from runtime.settings import Settings, read_settings
+from runtime.process import EXIT_OK, EXIT_USAGE, Transient
+from runtime.settings import Settings
 from schemas.events import EventKind
 from tables.database import Connection, connect
 from topics.publisher import PublishFailed
@@ -43,17 +40,17 @@ class UnknownOptions:
 
 def run_list(campaign: UUID | None, limit: int, *, as_json: bool) -> int:
     """`campaigns unknown list`."""
-    return run_command(lambda: asyncio.run(_list(read_settings(), campaign, limit, as_json=as_json)))
+    return run_command(lambda settings: asyncio.run(_list(settings, campaign, limit, as_json=as_json)))
 
 
 def run_retry(wish: UnknownOptions) -> int:
     """`campaigns unknown retry`."""
-    return run_command(lambda: asyncio.run(act(read_settings(), EventKind.RETRY, wish)))
+    return run_command(lambda settings: asyncio.run(act(settings, EventKind.RETRY, wish)))
 
 
 def run_assume_sent(wish: UnknownOptions) -> int:
     """`campaigns unknown assume-sent`."""
-    return run_command(lambda: asyncio.run(act(read_settings(), EventKind.ASSUMED_SENT, wish)))
+    return run_command(lambda settings: asyncio.run(act(settings, EventKind.ASSUMED_SENT, wish)))
 
 
 async def _list(settings: Settings, campaign: UUID | None, limit: int, *, as_json: bool) -> int:
@@ -70,44 +67,44 @@ async def _list(settings: Settings, campaign: UUID | None, limit: int, *, as_jso
             f"{each.recipient_id}  {mask_phone(each.phone_number)}  attempt {each.attempt}  for {minutes} min"
             f"  {printable(each.campaign_name)} ({each.campaign_status}){asked}"
         )
-    _say(f"{total} unknown" + (f", {len(found)} shown" if total > len(found) else ""))
+    note(f"{total} unknown" + (f", {len(found)} shown" if total > len(found) else ""))
     if total:
-        _say("a webhook heals them by itself; `campaigns unknown retry` repeats, `assume-sent` declares them sent")
+        note("a webhook heals them by itself; `campaigns unknown retry` repeats, `assume-sent` declares them sent")
     return EXIT_OK
 
 
 async def act(settings: Settings, kind: EventKind, wish: UnknownOptions) -> int:
     """Say it of those who are unknown, or say why not."""
     if not wish.ids and wish.campaign is None:
-        _say("whom? recipient ids, or --campaign")
+        note("whom? recipient ids, or --campaign")
         return EXIT_USAGE
     async with await connect(settings.database_url.get_secret_value(), application_name=APPLICATION) as connection:
         is_repeated = kind is EventKind.RETRY
         if is_repeated and wish.is_sure and not wish.is_forced:
-            _say("waiting until everything that was received has been applied")
+            note("waiting until everything that was received has been applied")
             if (refusal := await unknowns.behind(connection, settings)) is not None:
                 return _refused(refusal, wish)
         if is_repeated and not wish.is_forced:
             await _warn_of_dead_letters(connection, settings)
         unknown, total = await unknowns.find(connection, campaign=wish.campaign, ids=wish.ids or None)
     if others := set(wish.ids) - {each.recipient_id for each in unknown}:
-        _say(f"{len(others)} of those named are not unknown (any more): left as they are")
+        note(f"{len(others)} of those named are not unknown (any more): left as they are")
     found = [each for each in unknown if not (is_repeated and each.is_retrying)]
     if asked := len(unknown) - len(found):
-        _say(f"{asked} are to be repeated already: left as they are")
+        note(f"{asked} are to be repeated already: left as they are")
     if not found:
         return _refused(_nobody(len(unknown)), wish)
     if not wish.is_sure:
         if wish.as_json:
             print(orjson.dumps({"refused": "not_confirmed", "recipients": len(found)}).decode())
-        _say(_warning(kind, len(found)))
+        note(_warning(kind, len(found)))
         return EXIT_USAGE
     if is_repeated and not wish.is_forced and (young := unknowns.too_young(found, datetime.now(UTC))) is not None:
         return _refused(young, wish)
     try:
         said = await unknowns.state(settings, kind, found, lambda: datetime.now(UTC))
     except PublishFailed:
-        _say("Kafka has not acknowledged it. It may count all the same; saying it again is harmless")
+        note("Kafka has not acknowledged it. It may count all the same; saying it again is harmless")
         raise
     return _done(kind, found, said, total, wish)
 
@@ -119,7 +116,7 @@ async def _warn_of_dead_letters(connection: Connection, settings: Settings) -> N
     except Transient:
         return
     if count:
-        _say(f"{count} dead letter(s) wait, and an answer may be among them: campaigns dead-letters list")
+        note(f"{count} dead letter(s) wait, and an answer may be among them: campaigns dead-letters list")
 
 
 def _nobody(asked_before: int) -> unknowns.UnknownRefusal:
@@ -135,13 +132,13 @@ def _done(
     if wish.as_json:
         document = {"event": kind.value, "published": said, "recipients": [_document(each) for each in found]}
         print(orjson.dumps(document).decode())
-    _say(f"{kind.value}: said of {said} recipient(s); the sink applies it, `campaigns trace <recipient id>` shows it")
+    note(f"{kind.value}: said of {said} recipient(s); the sink applies it, `campaigns trace <recipient id>` shows it")
     resting = Counter(each.campaign_status for each in found if each.campaign_status in ("paused", "cancelled"))
     for state, count in sorted(resting.items()):
         if kind is EventKind.RETRY:
-            _say(f"{count} of them belong to a campaign that is {state}: nothing is sent to them while it is")
+            note(f"{count} of them belong to a campaign that is {state}: nothing is sent to them while it is")
     if total > unknowns.ROWS_MAX:
-        _say(f"{total - unknowns.ROWS_MAX} more are left: run it again")
+        note(f"{total - unknowns.ROWS_MAX} more are left: run it again")
     return EXIT_OK
 
 
@@ -158,7 +155,7 @@ def _refused(refusal: unknowns.UnknownRefusal, wish: UnknownOptions) -> int:
     if wish.as_json:
         print(orjson.dumps({"refused": refusal.reason}).decode())
     forced = " (--force does it all the same)" if refusal.yields else ""
-    _say(f"refused, {refusal.reason}: {refusal.said}{forced}")
+    note(f"refused, {refusal.reason}: {refusal.said}{forced}")
     return EXIT_REFUSED
 
 
@@ -172,7 +169,3 @@ def _document(each: unknowns.UnknownRecipient) -> dict[str, object]:
         "since": each.since,
         "retry_asked": each.is_retrying,
     }
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

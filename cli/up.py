@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 
+from cli.console import note, report_invalid_settings
 from cli.pipeline import (
     DATABASE,
     KAFKA,
@@ -36,7 +36,7 @@ from cli.pipeline import (
     wait_until_ready,
     write_private,
 )
-from cli.processes import EXIT_USAGE, say_wrong_settings
+from runtime.process import EXIT_USAGE
 from runtime.settings import PREFIX, STATE_FOLDER, Settings, WrongSettings, read_settings
 from stack.places import StackUnavailable
 from stack.ports import free_ports, is_listening
@@ -76,15 +76,15 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
             with servers(shell_variables(), state) as found:
                 return _run(found, chosen, state, as_json=as_json)
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     except AlreadyRuns as other:
-        _say(str(other))
+        note(str(other))
         return EXIT_USAGE
     except (StackUnavailable, NotReady, psycopg.OperationalError) as error:
-        _say(f"not started: {error}")
+        note(f"not started: {error}")
         return EXIT_TRANSIENT
     except Stopped:
-        _say("stopped")
+        note("stopped")
         return 0
 
 
@@ -100,7 +100,7 @@ def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
     variables, is_simulated = _variables(found, ports, state)
     settings = read_settings(variables, NO_FOLDER)
     if found.embedded:
-        _say(f"{' and '.join(found.embedded)} embedded, data in {state}")
+        note(f"{' and '.join(found.embedded)} embedded, data in {state}")
     migrate_database(settings)
     apply_topics(settings)
     environment = child_environment(variables)
@@ -117,7 +117,7 @@ def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
         _announce(ports, state, is_simulated=is_simulated, as_json=as_json)
         failed = supervisor.wait_for_failure()
         assert failed is not None, "it waits without a limit"
-        _say(f"{failed} cannot run as it is set up:\n{log_tail(supervisor, failed)}")
+        note(f"{failed} cannot run as it is set up:\n{log_tail(supervisor, failed)}")
         return EXIT_USAGE
 
 
@@ -216,21 +216,17 @@ def _announce(ports: Ports, state: Path, *, is_simulated: bool, as_json: bool) -
     urls = {"api": f"http://{LOOPBACK}:{ports.api}", "ingress": f"http://{LOOPBACK}:{ports.ingress}/webhooks/whatsapp"}
     if is_simulated:
         urls["simulator"] = f"http://{LOOPBACK}:{ports.simulator}"
-        _say(
+        note(
             "no access token is set, so the simulator stands in for WhatsApp: nothing leaves this machine, "
             "and everybody gets and reads every message"
         )
     for name, url in urls.items():
-        _say(f"{name:>10}: {url}")
-    _say(f"{'logs':>10}: {state / 'logs'}\nCtrl-C ends it; the data stays.")
+        note(f"{name:>10}: {url}")
+    note(f"{'logs':>10}: {state / 'logs'}\nCtrl-C ends it; the data stays.")
     if as_json:
         print(json.dumps(urls), flush=True)
 
 
 def _report(event: Event) -> None:
     if line := event_line(event):
-        _say(line)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+        note(line)

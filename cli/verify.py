@@ -13,11 +13,9 @@ from uuid import UUID
 
 import orjson
 
-from cli.command_settings import command_settings
 from cli.comparison import comparison_document, comparison_lines
-from cli.console import run_command
+from cli.console import note, printable, run_command
 from cli.progress import ProgressLine
-from cli.terminal import printable
 from operations import audit
 from operations.comparison import Comparison, compare_with_topic
 from runtime.logs import mask_text
@@ -58,15 +56,18 @@ class VerifyReport:
 def run_verify(campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from_topic: bool = False) -> int:
     """`campaigns verify`."""
     return run_command(
-        lambda: _run(campaign, as_json=as_json, repair_counters=repair_counters, is_from_topic=is_from_topic)
+        lambda settings: _run(
+            settings, campaign, as_json=as_json, repair_counters=repair_counters, is_from_topic=is_from_topic
+        )
     )
 
 
-def _run(campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from_topic: bool) -> int:
-    settings = command_settings()
+def _run(
+    settings: Settings, campaign: UUID | None, *, as_json: bool, repair_counters: bool, is_from_topic: bool
+) -> int:
     answer = asyncio.run(_verify(settings, campaign, repair_counters=repair_counters))
     if campaign is not None and answer.found.campaigns == 0:
-        _say(f"there is no campaign {campaign}")
+        note(f"there is no campaign {campaign}")
         return EXIT_USAGE
     if is_from_topic:
         answer = replace(answer, topic=asyncio.run(_compare(settings, campaign)))
@@ -84,9 +85,9 @@ async def _verify(settings: Settings, campaign: UUID | None, *, repair_counters:
         try:
             until = await audit.applied_until(connection, settings)
         except KafkaAway as error:
-            _say(f"Kafka is away ({error}): some checks are left out")
+            note(f"Kafka is away ({error}): some checks are left out")
             until = None
-        return VerifyReport(await audit.audit(connection, only, until, _say), repaired)
+        return VerifyReport(await audit.audit(connection, only, until, note), repaired)
 
 
 async def _compare(settings: Settings, campaign: UUID | None) -> Comparison | str:
@@ -149,7 +150,3 @@ def _counter_line(each: audit.CounterDifference) -> str:
     difference = each.difference
     name = printable(mask_text(f"{difference.dimension}/{difference.key}"))
     return f"campaign {each.campaign_id}: counter {name} says {difference.told}, the rows say {difference.counted}"
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

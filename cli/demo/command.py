@@ -12,6 +12,7 @@ import httpx
 import orjson
 import psycopg
 
+from cli.console import report_invalid_settings
 from cli.demo.clients import CampaignApi, SimulatorClient
 from cli.demo.completion import CompletionWatcher, Snapshot
 from cli.demo.killing import Killing, NothingHeld, held_by, kill_while_held, note_claims
@@ -20,7 +21,6 @@ from cli.demo.result import DemoResult, rate_of
 from cli.demo.show import Screen
 from cli.demo.stage import KEEP, Stage, StageOptions, staged
 from cli.pipeline import NotReady, Stopped, stop_on_signals
-from cli.processes import say_wrong_settings
 from runtime.settings import WrongSettings
 from schemas import callback
 from stack.places import StackUnavailable
@@ -66,7 +66,7 @@ def run_demo(wishes: DemoOptions, *, as_json: bool) -> int:
             (stage.folder / KEEP).touch()
             return EXIT_DIFFERS
     except WrongSettings as wrong:
-        return say_wrong_settings(wrong)
+        return report_invalid_settings(wrong)
     except (StackUnavailable, NotReady, NothingHeld, psycopg.OperationalError, httpx.HTTPError) as error:
         screen.say(f"[red]no verdict: {type(error).__name__}: {error}[/red]")
         return EXIT_TRANSIENT

@@ -25,7 +25,7 @@ def test_how_a_command_ends(case: str, tmp_path: Path) -> None:
     body, code = CASES[case]
     program = (
         "import logging, sys, psycopg, structlog; from cli.console import run_command; "
-        f"sys.exit(run_command(lambda: ({body}) or 0))"
+        f"sys.exit(run_command(lambda settings: ({body}) or 0))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cli.console import printable, printable_lines
 from cli.dead_letter_lines import line_of, readable
-from cli.terminal import printable, printable_lines
 from operations.dead_letters import Letter
 from schemas.bundles import Body, encode_bundle
 from schemas.dead_letters import DeadLetter, read_headers

@@ -27,6 +27,7 @@ from schemas.topics import Topic
 from tables import replay_runs
 from tables.database import connect, is_transient
 from tables.replay_runs import ReplayRun
+from tables.shadow import try_name
 from topics import scan
 from topics.identity import identify
 
@@ -105,7 +106,7 @@ async def _require(side: ShadowTables, campaign: CampaignId | None, run: ReplayR
     """Raises WrongWish where there is no such campaign, or somebody else is at this run; holds it until the end."""
     if campaign is not None and not (await side.run("find_campaign", {"campaign": campaign}))[0][0]:
         raise WrongOptions(f"there is no campaign {campaign}")
-    if run is not None and not (await side.run("hold_side", {"name": str(run.id)}))[0][0]:
+    if run is not None and not await try_name(side.connection, str(run.id)):
         raise WrongOptions("that replay is going on at this moment, in another process")
 
 

@@ -13,11 +13,12 @@ from uuid import UUID
 from operations.recompute import LOWEST_ID, Kind, Pair, Recomputation, recompute, recomputing
 from operations.replay import MakesDue, OnProgress, ReaderOf
 from operations.row_changes import Change, ShownRow, change_of
-from operations.shadow import SHOWN, ShadowTables
+from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX
 from runtime.settings import Settings
 from schemas.model import CampaignId
 from tables.arrays import plain
+from tables.shadow import SHOWN
 
 CHUNK = 500
 

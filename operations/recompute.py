@@ -21,7 +21,7 @@ from operations.audit import applied_until
 from operations.coverage import AppliedSpan, Interval, read_spans, rounds, uncovered
 from operations.replay import OnProgress, Reader, ReaderOf, portions
 from operations.row_changes import ShownRow
-from operations.shadow import SHOWN, ShadowTables, Start, shadow_tables
+from operations.shadow import ShadowTables, Start, shadow_tables
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import decode
@@ -31,6 +31,7 @@ from schemas.places import OffsetMismatch, Ranges, TopicIdentity, count
 from schemas.topics import Topic
 from tables.offsets import read_stored
 from tables.recipients import facts_of_row
+from tables.shadow import SHOWN
 from topics import scan
 from topics.identity import identify
 from topics.lag import KafkaQueries

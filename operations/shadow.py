@@ -48,6 +48,14 @@ class ShadowTables:
         """Run one statement of shadow.sql here."""
         return await shadow.run(self.connection, name, self._live, values or {})
 
+    async def has_campaign(self, campaign: CampaignId) -> bool:
+        """Whether the live table has this campaign."""
+        return bool((await self.run("find_campaign", {"campaign": campaign}))[0][0])
+
+    async def hold(self, name: str) -> bool:
+        """Take the session's lock of this name. Returns False if another session has it."""
+        return await shadow.try_name(self.connection, name)
+
     async def apply(self, events: Sequence[RecipientEvent]) -> Applied:
         """Apply events here as the sink would. Opens no transaction of its own where none is needed."""
         await self._bring_rows(events)

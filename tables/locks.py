@@ -2,7 +2,7 @@
 
 Postgres has one space of 64-bit keys per database. The keys below begin with the letters "camp" and end with a number.
 A lock that belongs to a value has no constant: SQL hashes a text with `hashtextextended(text, 0)`. There are two such
-texts: `idempotency_text` below, and the name of a shadow schema or the id of a replay run (`sql/replay.sql`).
+texts: `idempotency_text` below, and the name of a shadow schema or the id of a replay run (`sql/shadow.sql`).
 A session lock ends with its connection, so a process that dies releases it.
 """
 

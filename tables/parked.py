@@ -1,4 +1,4 @@
-"""Statuses of other systems on our numbers: they are counted per day and number, and nothing else is kept.
+"""Parked statuses, and statuses of other systems on our numbers.
 
 A status without our callback data is parked under its wamid until one of our attempts learns that wamid. Our wamids
 are learned within minutes. A status that is still parked after a day belongs to another system that sends on the same

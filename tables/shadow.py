@@ -1,7 +1,7 @@
 """Shadow tables: copies of the live tables in a schema of their own, on which the sink's statements run.
 
 The shadow schema comes first on the search path of its connection, so a statement without a schema name reads and
-writes the shadow tables. Their tables are unlogged and the schema is dropped at the end. Its creator holds an advisory
+writes the shadow tables. The tables are unlogged, and their schema is dropped at the end. Its creator holds an advisory
 lock of the schema's name, so a schema whose lock is free was left behind by a process that died.
 """
 

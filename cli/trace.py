@@ -18,6 +18,7 @@ from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
 from runtime.settings import Settings
 from schemas.places import Place
 from tables.database import connect
+from tables.trace import Row
 
 EXIT_NOBODY = 1
 
@@ -166,7 +167,7 @@ def _end_lines(each: trace.Dossier, story: RecipientHistory) -> Iterator[str]:
         )
 
 
-def _masked(row: trace.Row) -> trace.Row:
+def _masked(row: Row) -> Row:
     """Without the number; a message id by its tail."""
     masked = dict(row)
     if isinstance(masked.get("phone_number"), str):

@@ -14,9 +14,6 @@ from uuid import UUID
 from domain.lifecycle import Action, CampaignStatus, WrongState
 from tables import campaigns
 from tables.database import Connection, is_transient
-from tables.statements import load
-
-_SQL = load("standing")
 
 SESSION = {"lock_timeout": "1000"}
 """For the connection: a campaign held by an import must not keep the others from being paused."""
@@ -39,14 +36,14 @@ class PauseResult:
 async def pause_all(connection: Connection, reason: str, clock: Callable[[], datetime]) -> PauseResult:
     """Pause every active campaign, also those that become active meanwhile."""
     paused: list[UUID] = []
-    active = await _active(connection)
+    active = await campaigns.active_ids(connection)
     for number in range(ROUNDS_MAX):
         if not active:
             break
         if number:
             await asyncio.sleep(PAUSE_S)
         paused += [each for each in active if await try_to(connection, each, Action.PAUSE, clock(), reason) is None]
-        active = await _active(connection)
+        active = await campaigns.active_ids(connection)
     return PauseResult(tuple(paused), tuple(active))
 
 
@@ -91,7 +88,3 @@ async def try_to(
             raise
         return HELD
     return None
-
-
-async def _active(connection: Connection) -> list[UUID]:
-    return [row[0] for row in await (await connection.execute(_SQL["list_active"])).fetchall()]

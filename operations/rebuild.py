@@ -14,11 +14,12 @@ from operations.recompute import LOWEST_ID, Kind, Pair, Recomputation, recompute
 from operations.replay_apply import MakesDue
 from operations.replay_plan import OnProgress
 from operations.row_changes import Change, ShownRow, change_of
-from operations.shadow import SHOWN, ShadowTables
+from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX
 from runtime.settings import Settings
 from schemas.model import CampaignId
 from tables.arrays import plain
+from tables.shadow import SHOWN
 
 CHUNK = 500
 

@@ -22,7 +22,7 @@ from operations.coverage import AppliedSpan, Interval, read_spans, rounds, uncov
 from operations.readers import Reader, portions, reader_of
 from operations.replay_plan import OnProgress
 from operations.row_changes import ShownRow
-from operations.shadow import SHOWN, ShadowTables, Start, shadow_tables
+from operations.shadow import ShadowTables, Start, shadow_tables
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import decode
@@ -32,6 +32,7 @@ from schemas.places import OffsetMismatch, Ranges, TopicIdentity, count
 from schemas.topics import Topic
 from tables.offsets import read_stored
 from tables.recipients import facts_of_row
+from tables.shadow import SHOWN
 from topics import scan
 from topics.identity import identify
 from topics.lag import KafkaQueries

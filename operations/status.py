@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from operations.dead_letters import SQL as DEAD_LETTERS_SQL
 from operations.dead_letters import dead_topics
-from operations.recovery import read_installation
 from runtime.settings import Settings
 from schemas.bundles import decode_bundle
 from schemas.codec import Malformed
@@ -21,13 +19,12 @@ from schemas.places import Watermarks
 from schemas.topics import Topic
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
-from tables import locks
+from tables import locks, status
 from tables.database import Connection
+from tables.dead_letters import count_acts
 from tables.offsets import read_positions
-from tables.statements import load
+from tables.recovery import read_installation
 from topics.lag import KafkaQueries, Lag
-
-SQL = load("standing")
 
 SAMPLE_BYTES = 8 * 1024 * 1024
 """Of bundles that wait, read to count their statuses."""
@@ -54,7 +51,7 @@ class OpenCampaign:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in Postgres, in the order of `read_numbers`."""
+    """What waits in Postgres, in the order of `read_backlog`."""
 
     parked: int
     parked_since: datetime | None
@@ -117,15 +114,11 @@ class KafkaStatus:
 
 async def read_database(connection: Connection, settings: Settings) -> DatabaseStatus:
     """Ask Postgres."""
-    numbers = await (await connection.execute(SQL["read_numbers"])).fetchone()
-    assert numbers is not None
-    campaigns = await (await connection.execute(SQL["list_open_campaigns"])).fetchall()
-    sessions = await (await connection.execute(SQL["count_sessions"], {})).fetchall()
-    held = {row[0] for row in await (await connection.execute(SQL["list_locks"])).fetchall()}
+    held = await status.list_locks(connection)
     return DatabaseStatus(
-        numbers=Backlog(*numbers),
-        campaigns=tuple(OpenCampaign(*row) for row in campaigns),
-        sessions=dict(sessions),
+        numbers=Backlog(*await status.read_backlog(connection)),
+        campaigns=tuple(OpenCampaign(*row) for row in await status.list_open_campaigns(connection)),
+        sessions=await status.count_sessions(connection),
         is_our_history=(await read_installation(connection))[0],
         has_leader=locks.SCHEDULER in held,
         has_publisher=locks.STATS_PUBLISHER in held,
@@ -150,15 +143,7 @@ async def count_dead_answers(connection: Connection, settings: Settings) -> int:
 
 
 async def _dealt_with(connection: Connection, dead: Mapping[str, DeadTopic]) -> Mapping[str, DeadTopic]:
-    kept = [(each.topic_id, p, low, high) for each in dead.values() for p, (low, high) in each.kept.items()]
-    values = {
-        "topic_ids": [topic_id for topic_id, _, _, _ in kept],
-        "partitions": [partition for _, partition, _, _ in kept],
-        "lows": [low for _, _, low, _ in kept],
-        "highs": [high for _, _, _, high in kept],
-    }
-    rows = await (await connection.execute(DEAD_LETTERS_SQL["count_acts"], values)).fetchall()
-    acts = {row[0]: int(row[1]) for row in rows}
+    acts = await count_acts(connection, {each.topic_id: each.kept for each in dead.values()})
     return {topic: replace(each, dealt_with=acts.get(each.topic_id, 0)) for topic, each in dead.items()}
 
 

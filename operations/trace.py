@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from domain.history import RecipientHistory, TracedEvent, trace_history
@@ -22,18 +21,15 @@ from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from schemas.places import Record, count
 from schemas.topics import BY_NAME, Topic
+from tables import trace as trace_rows
 from tables.database import Connection
-from tables.statements import load
+from tables.trace import Row
 from topics.lag import KafkaQueries
 from topics.scan import Bound, find_ranges, scan
-
-SQL = load("trace")
 
 BEFORE = timedelta(minutes=10)
 """No record about a recipient is written before its campaign exists; ten minutes are for clocks."""
 PROGRESS_EVERY = 200_000
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +61,26 @@ class Trace:
 async def find(connection: Connection, who: str) -> list[RecipientId]:
     """Who is meant by a recipient id, a message id, or a phone number (in each of its campaigns)."""
     if who.startswith("wamid."):
-        name, values = "find_by_wamid", {"wamid": who}
+        found = await trace_rows.find_by_wamid(connection, who)
     elif (recipient := _as_uuid(who)) is not None:
-        name, values = "find_by_id", {"id": str(recipient)}
+        found = await trace_rows.find_by_id(connection, recipient)
     else:
-        name, values = "find_by_phone", {"phone": _as_number(who)}
-    return [row[0] for row in await (await connection.execute(SQL[name], values)).fetchall()]
+        found = await trace_rows.find_by_phone(connection, _as_number(who))
+    return [RecipientId(each) for each in found]
 
 
 async def read_dossier(connection: Connection, recipient: RecipientId) -> Dossier | None:
     """Everything in the database, in one snapshot as far as the rows of one statement go; None without a row."""
-    rows = await _rows(connection, "read_recipient", {"id": recipient})
-    if not rows:
+    row = await trace_rows.read_recipient(connection, recipient)
+    if row is None:
         return None
-    about = {"id": recipient, "phone": rows[0]["phone_number"]}
-    names = ("read_releases", "read_ledger", "read_messages", "read_subscriptions")
-    return Dossier(rows[0], *[await _rows(connection, name, about) for name in names])
+    return Dossier(
+        row,
+        releases=await trace_rows.read_releases(connection, recipient),
+        ledger=await trace_rows.read_ledger(connection, recipient),
+        messages=await trace_rows.read_messages(connection, recipient),
+        subscriptions=await trace_rows.read_subscriptions(connection, row["phone_number"]),
+    )
 
 
 def keys_of(who: str) -> set[str]:
@@ -138,12 +138,6 @@ def _told(record: Record) -> TracedEvent:
         event = None
     keyed = _as_uuid((record.key or b"").decode(errors="replace"))
     return TracedEvent(record.place, record.at, event, None if keyed is None else RecipientId(keyed))
-
-
-async def _rows(connection: Connection, name: str, values: dict[str, Any]) -> list[Row]:
-    cursor = await connection.execute(SQL[name], values)
-    columns = [column.name for column in cursor.description or ()]
-    return [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]
 
 
 def _as_number(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from schemas.model import CampaignId
@@ -12,7 +13,7 @@ from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
 
-_SQL = load("replay")
+_SQL = load("replay_runs")
 
 
 @dataclass(slots=True)
@@ -76,3 +77,8 @@ async def advance(connection: Connection, run: ReplayRun, batch: Sequence[Record
 async def finish(connection: Connection, run: ReplayRun) -> None:
     """Remember that the run is at its end."""
     await connection.execute(_SQL["finish_run"], {"id": run.id})
+
+
+async def read_replayed(connection: Connection, campaign: CampaignId | None) -> list[tuple[Any, ...]]:
+    """What replays have applied to the rows of a campaign, or of all: topic, ids, campaign, time, and the range."""
+    return await (await connection.execute(_SQL["read_replayed"], {"campaign": campaign})).fetchall()

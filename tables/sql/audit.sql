@@ -147,3 +147,7 @@ LIMIT %(samples)s
 INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n)
 SELECT %(campaign)s, dimension, key, n
 FROM unnest(%(dimensions)s::text[], %(keys)s::text[], %(corrections)s::bigint[]) AS u (dimension, key, n)
+
+-- name: read_time
+-- The time of the snapshot.
+SELECT now()

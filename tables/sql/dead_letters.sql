@@ -1,3 +1,5 @@
+-- Statements of dead_letter_acts: the dead letters that an operator has redriven or dropped.
+
 -- name: find_acts
 -- Which of these dead letters an operator has dealt with, and how.
 SELECT topic_partition, topic_offset, act FROM dead_letter_acts
@@ -9,11 +11,6 @@ WHERE topic_id = %(topic_id)s AND (topic_partition, topic_offset) IN (
 INSERT INTO dead_letter_acts (topic_id, topic_partition, topic_offset, topic, act)
 SELECT %(topic_id)s, p, o, %(topic)s, %(act)s FROM unnest(%(partitions)s::integer[], %(offsets)s::bigint[]) AS u (p, o)
 ON CONFLICT DO NOTHING
-
--- name: begin_acting
--- One operator at a time; false: another one acts now.
-SELECT pg_try_advisory_lock(%(lock)s)
-
 
 -- name: count_acts
 -- How many of the dead letters that are kept an operator has dealt with, by topic.

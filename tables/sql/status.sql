@@ -1,7 +1,7 @@
--- Statements of `campaigns status`: each counts by an index or reads a small table, so that it answers under any load.
+-- Statements of `campaigns status`: each counts by an index or reads a small table, so it is fast under any load.
 
--- name: read_numbers
--- What waits, and since when.
+-- name: read_backlog
+-- The number of waiting items of each kind, and the time of the oldest.
 SELECT
     (SELECT count(*) FROM messages WHERE recipient_id IS NULL) AS parked,
     (SELECT min(first_seen_at) FROM messages WHERE recipient_id IS NULL) AS parked_since,
@@ -20,22 +20,18 @@ SELECT
         AS unknown
 
 -- name: list_open_campaigns
--- Campaigns that send, or would but for a pause.
+-- Active and paused campaigns.
 SELECT id, name, status, pause_reason, updated_at FROM marketing_campaigns
 WHERE status IN ('active', 'paused') ORDER BY status, id
 
 -- name: count_sessions
--- Our processes by the names of their sessions in this database.
+-- The sessions of our processes in this database, by application name.
 SELECT application_name, count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'campaigns-%%' AND pid <> pg_backend_pid()
 GROUP BY application_name
 
 -- name: list_locks
--- The advisory locks that are held in this database, as the one number that was asked for.
+-- The keys of the advisory locks that are held in this database.
 SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-
--- name: list_active
--- Campaigns that would send.
-SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id

@@ -2,19 +2,19 @@
 -- first on the search path: the sink's own statements then write there. {live} is where the live tables are, {facts} the columns that
 -- hold facts ({..._facts} by table, {..._rest} without the attempt), {..._shown} those and what they mean, {swap} their assignment.
 
--- name: create_side
+-- name: create_shadow
 -- Tables as the live ones, empty, without counters; and the two functions that compare messages, for their type.
-CREATE SCHEMA {side};
-CREATE UNLOGGED TABLE {side}.campaign_recipients (
+CREATE SCHEMA {shadow};
+CREATE UNLOGGED TABLE {shadow}.campaign_recipients (
     LIKE {live}.campaign_recipients INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS, PRIMARY KEY (id));
-CREATE UNLOGGED TABLE {side}.recipients_before (LIKE {live}.campaign_recipients, PRIMARY KEY (id));
-CREATE UNLOGGED TABLE {side}.messages (
+CREATE UNLOGGED TABLE {shadow}.recipients_before (LIKE {live}.campaign_recipients, PRIMARY KEY (id));
+CREATE UNLOGGED TABLE {shadow}.messages (
     LIKE {live}.messages INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (wamid));
-CREATE INDEX ON {side}.messages (recipient_id, attempt) WHERE recipient_id IS NOT NULL;
-CREATE UNLOGGED TABLE {side}.double_sends (
+CREATE INDEX ON {shadow}.messages (recipient_id, attempt) WHERE recipient_id IS NOT NULL;
+CREATE UNLOGGED TABLE {shadow}.double_sends (
     LIKE {live}.double_sends INCLUDING DEFAULTS, PRIMARY KEY (recipient_id, attempt, wamid));
-CREATE UNLOGGED TABLE {side}.foreign_statuses (LIKE {live}.foreign_statuses, PRIMARY KEY (day, phone_number_id));
-CREATE UNLOGGED TABLE {side}.rows_changed (
+CREATE UNLOGGED TABLE {shadow}.foreign_statuses (LIKE {live}.foreign_statuses, PRIMARY KEY (day, phone_number_id));
+CREATE UNLOGGED TABLE {shadow}.rows_changed (
     recipient_id uuid PRIMARY KEY, status_before text NOT NULL, status_after text NOT NULL, columns text[] NOT NULL);
 DO $do$
 DECLARE
@@ -23,19 +23,19 @@ BEGIN
     FOR f IN SELECT proname, prosrc FROM pg_proc
              WHERE pronamespace = {live_name}::regnamespace AND proname IN ('message_fails', 'message_is_priced') LOOP
         EXECUTE format('CREATE FUNCTION %I.%I(n %1$I.messages, k %1$I.messages) RETURNS boolean LANGUAGE sql IMMUTABLE AS %3$L',
-                       {side_name}, f.proname, f.prosrc);
+                       {shadow_name}, f.proname, f.prosrc);
     END LOOP;
 END $do$
 
--- name: hold_side
+-- name: lock_name
 -- Hold the name of a schema for as long as this session lives, so that nobody takes it for one that was left behind.
 SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))
 
--- name: free_side
+-- name: unlock_name
 -- Give such a name back.
 SELECT pg_advisory_unlock(hashtextextended(%(name)s, 0))
 
--- name: list_sides
+-- name: list_shadows
 -- Schemas of this kind.
 SELECT nspname FROM pg_namespace WHERE nspname ~ '^campaigns_side_[0-9a-f]+$'
 
@@ -146,49 +146,6 @@ FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign
 WHERE r.xmin = pg_current_xact_id()::xid AND r.id = ANY(
     %(ids)s::uuid[] || ARRAY(SELECT recipient_id FROM messages WHERE wamid = ANY(%(wamids)s::text[])))
 
--- name: start_run
--- Begin a run.
-INSERT INTO replay_runs (id, topic, cluster_id, topic_id, campaign_id, records_total)
-VALUES (%(id)s, %(topic)s, %(cluster_id)s, %(topic_id)s, %(campaign)s, %(records)s)
-
--- name: start_run_partitions
--- Where a run begins and ends in each partition.
-INSERT INTO replay_positions (run_id, topic_partition, first_offset, next_offset, end_offset)
-SELECT %(id)s, u.p, u.first, u.first, u.last
-FROM unnest(%(partitions)s::integer[], %(firsts)s::bigint[], %(ends)s::bigint[]) AS u (p, first, last)
-
--- name: find_run
--- A run that is not finished: this one, or the last of its topic and campaign.
-SELECT id, topic, cluster_id, topic_id, campaign_id, records_total, records_done, events_done, rows_changed
-FROM replay_runs
-WHERE finished_at IS NULL AND topic = %(topic)s AND campaign_id IS NOT DISTINCT FROM %(campaign)s
-ORDER BY started_at DESC LIMIT 1
-
--- name: read_run_positions
--- Where a run stands.
-SELECT topic_partition, next_offset, end_offset FROM replay_positions WHERE run_id = %(id)s
-
--- name: advance_run
--- What is applied, in the transaction that applies it.
-WITH moved AS (
-    UPDATE replay_positions AS p SET next_offset = greatest(p.next_offset, u.next)
-    FROM unnest(%(partitions)s::integer[], %(nexts)s::bigint[]) AS u (p, next)
-    WHERE p.run_id = %(id)s AND p.topic_partition = u.p)
-UPDATE replay_runs SET records_done = records_done + %(records)s, events_done = events_done + %(events)s,
-    rows_changed = rows_changed + %(rows)s, updated_at = clock_timestamp()
-WHERE id = %(id)s
-
--- name: finish_run
--- The run is at its end.
-UPDATE replay_runs SET finished_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = %(id)s
-
--- name: read_replayed
--- What replays have applied to rows that matter here: from where to where, of which topic, for which campaign.
-SELECT r.topic, r.cluster_id, r.topic_id, r.campaign_id, r.updated_at, p.topic_partition, p.first_offset, p.next_offset
-FROM replay_runs AS r JOIN replay_positions AS p ON p.run_id = r.id
-WHERE p.next_offset > p.first_offset
-  AND (%(campaign)s::uuid IS NULL OR r.campaign_id IS NULL OR r.campaign_id = %(campaign)s)
-
 -- name: is_released
 -- Part of statements: an attempt that is ahead of the topic has a release or a row in the ledger. Of a person who was reached after all,
 -- by an earlier attempt, the release that nobody needs any more is deleted.
@@ -247,3 +204,15 @@ FROM campaign_recipients AS r WHERE r.id = l.id AND l.id = ANY(%(ids)s::uuid[])
 -- Live rows, with the status of their campaign.
 SELECT l.id, l.campaign_id, c.status, {live_shown}
 FROM {live}.campaign_recipients AS l JOIN marketing_campaigns AS c ON c.id = l.campaign_id WHERE l.id = ANY(%(ids)s::uuid[])
+
+-- name: read_current_schema
+-- The schema of the live tables.
+SELECT current_schema()
+
+-- name: see_shadow_first
+-- Unqualified table names now mean the shadow tables.
+SET search_path TO {shadow}, {live}
+
+-- name: drop_shadow
+-- Drop a shadow schema and its tables.
+DROP SCHEMA IF EXISTS {shadow} CASCADE

@@ -1,0 +1,32 @@
+"""The statements of `campaigns status`. Each uses an index or reads a small table, so it is fast under any load."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tables.database import Connection
+from tables.statements import load
+
+_SQL = load("status")
+
+
+async def read_backlog(connection: Connection) -> tuple[Any, ...]:
+    """The counts and oldest times of everything that waits, in the order of the statement's columns."""
+    row = await (await connection.execute(_SQL["read_backlog"])).fetchone()
+    assert row is not None
+    return row
+
+
+async def list_open_campaigns(connection: Connection) -> list[tuple[Any, ...]]:
+    """Active and paused campaigns: id, name, status, pause reason, time of the last change."""
+    return await (await connection.execute(_SQL["list_open_campaigns"])).fetchall()
+
+
+async def count_sessions(connection: Connection) -> dict[str, int]:
+    """The number of other sessions of ours in this database, by application name."""
+    return dict(await (await connection.execute(_SQL["count_sessions"], {})).fetchall())
+
+
+async def list_locks(connection: Connection) -> set[int]:
+    """The keys of all advisory locks that are held in this database."""
+    return {row[0] for row in await (await connection.execute(_SQL["list_locks"])).fetchall()}

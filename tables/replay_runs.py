@@ -1,4 +1,4 @@
-"""Where a replay stands, in Postgres, in the transaction that holds its effect: any end leaves a run that can go on."""
+"""The progress of replays, stored in the transaction that applies the records: an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SQL = load("replay_runs")
 
 @dataclass(slots=True)
 class ReplayRun:
-    """One replay. `ranges` is what is left of it."""
+    """One replay. `ranges` is the part that is not applied yet."""
 
     id: UUID
     topic: str
@@ -35,7 +35,7 @@ class ReplayRun:
 async def start(
     connection: Connection, identity: TopicIdentity, campaign: CampaignId | None, ranges: Ranges
 ) -> ReplayRun:
-    """Begin a run over these ranges."""
+    """Store a new run over these ranges."""
     run = ReplayRun(uuid4(), identity.topic, identity.cluster_id, identity.topic_id, campaign, ranges, count(ranges))
     values = {
         "id": run.id, "topic": run.topic, "cluster_id": run.cluster_id, "topic_id": run.topic_id,
@@ -50,7 +50,7 @@ async def start(
 
 
 async def find_unfinished(connection: Connection, topic: str, campaign: CampaignId | None) -> ReplayRun | None:
-    """The last run of this topic and campaign that did not come to its end."""
+    """The last unfinished run of this topic and campaign."""
     row = await (await connection.execute(_SQL["find_run"], {"topic": topic, "campaign": campaign})).fetchone()
     if row is None:
         return None
@@ -61,7 +61,7 @@ async def find_unfinished(connection: Connection, topic: str, campaign: Campaign
 
 
 async def advance(connection: Connection, run: ReplayRun, batch: Sequence[Record], events: int, rows: int) -> None:
-    """Remember that this batch is applied. Call it in the transaction that applies it."""
+    """Move the position past this batch. Call it in the transaction that applies the batch."""
     nexts: dict[int, int] = {}
     for record in batch:
         nexts[record.partition] = record.offset + 1
@@ -75,7 +75,7 @@ async def advance(connection: Connection, run: ReplayRun, batch: Sequence[Record
 
 
 async def finish(connection: Connection, run: ReplayRun) -> None:
-    """Remember that the run is at its end."""
+    """Mark the run as finished."""
     await connection.execute(_SQL["finish_run"], {"id": run.id})
 
 

@@ -1,9 +1,10 @@
--- Statements of replay, of the audit from the topic, and of rebuild. They work beside the live tables, in a schema of their own that comes
--- first on the search path: the sink's own statements then write there. {live} is where the live tables are, {facts} the columns that
--- hold facts ({..._facts} by table, {..._rest} without the attempt), {..._shown} those and what they mean, {swap} their assignment.
+-- Statements of replay, of the audit from the topic, and of rebuild. They work on shadow tables, in a schema of their own
+-- that comes first on the search path, so that the sink's statements write there. {live} is the schema of the live
+-- tables. {facts} are the columns with facts ({..._facts} by table, {..._rest} without the attempt), {..._shown} are the
+-- facts and the generated columns, and {swap} assigns the facts.
 
 -- name: create_shadow
--- Tables as the live ones, empty, without counters; and the two functions that compare messages, for their type.
+-- Empty tables like the live ones, without counter triggers, and the two functions that compare rows of messages.
 CREATE SCHEMA {shadow};
 CREATE UNLOGGED TABLE {shadow}.campaign_recipients (
     LIKE {live}.campaign_recipients INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS, PRIMARY KEY (id));
@@ -28,30 +29,30 @@ BEGIN
 END $do$
 
 -- name: lock_name
--- Hold the name of a schema for as long as this session lives, so that nobody takes it for one that was left behind.
+-- Lock the name of a schema until the end of the session, so that no other process drops it as left behind.
 SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))
 
 -- name: unlock_name
--- Give such a name back.
+-- Unlock the name of a schema.
 SELECT pg_advisory_unlock(hashtextextended(%(name)s, 0))
 
 -- name: list_shadows
--- Schemas of this kind.
+-- The shadow schemas in this database.
 SELECT nspname FROM pg_namespace WHERE nspname ~ '^campaigns_side_[0-9a-f]+$'
 
 -- name: allow_joins
--- Until the end of the transaction, plan freely: the sink's session settings are for its own statement.
+-- Permit all join methods until the end of the transaction. The sink's session settings are for its merge only.
 SELECT set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true), set_config('enable_seqscan', 'on', true)
 
 -- name: copy_messages
--- Copy the live messages of these wamids that are not here yet; whose they are.
+-- Copy the live messages of these wamids that are missing here, and return their recipients.
 WITH copied AS (
     INSERT INTO messages SELECT * FROM {live}.messages WHERE wamid = ANY(%(wamids)s::text[])
     ON CONFLICT DO NOTHING RETURNING recipient_id)
 SELECT DISTINCT recipient_id FROM copied WHERE recipient_id IS NOT NULL
 
 -- name: copy_rows
--- Copy these live rows that are not here yet, once to be changed and once as they are.
+-- Copy these live rows that are missing here, once to change them and once to keep them as they were.
 WITH seen AS MATERIALIZED (
     SELECT * FROM {live}.campaign_recipients AS l
     WHERE id = ANY(%(ids)s::uuid[]) AND NOT EXISTS (SELECT FROM recipients_before AS b WHERE b.id = l.id)),
@@ -61,22 +62,22 @@ INSERT INTO campaign_recipients (
 SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at, {facts} FROM seen
 
 -- name: add_bare_rows
--- Add these live rows that are not here yet, without any fact.
+-- Add these live rows that are missing here, without facts.
 INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
 SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
 FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[])
 ON CONFLICT DO NOTHING
 
 -- name: find_campaigns
--- Of these recipients those that have a row, and whose campaign it is: what an event says of its campaign binds nobody.
+-- The campaigns of those of these recipients that have a row. The campaign in an event is not authoritative.
 SELECT id, campaign_id FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: find_campaign
--- Whether there is such a campaign.
+-- Whether a campaign exists.
 SELECT EXISTS (SELECT FROM {live}.marketing_campaigns WHERE id = %(campaign)s)
 
 -- name: add_missing_rows
--- Add, without any fact, every live row that has facts and is not here. Somebody may have stated one by hand without an attempt.
+-- Add, without facts, every live row that has facts and is missing here. A fact written by hand may have no attempt.
 INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
 SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
 FROM {live}.campaign_recipients AS l
@@ -86,18 +87,18 @@ WHERE (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
   AND NOT EXISTS (SELECT FROM campaign_recipients AS r WHERE r.id = l.id)
 
 -- name: find_known_messages
--- Of these wamids those that wait here for their recipient, whom the live table knows.
+-- Those of these wamids that are parked here and have a recipient in the live table.
 SELECT m.wamid, l.recipient_id, l.attempt FROM messages AS m JOIN {live}.messages AS l USING (wamid)
 WHERE m.recipient_id IS NULL AND l.recipient_id IS NOT NULL AND m.wamid = ANY(%(wamids)s::text[])
 ORDER BY m.wamid
 
 -- name: find_claimants
--- Whose these wamids are, after everything of the range: recipient and campaign, NULL where nobody claims one.
+-- The campaigns of these wamids after the whole range was applied. NULL: the recipient is still unknown.
 SELECT m.wamid, r.campaign_id FROM messages AS m LEFT JOIN campaign_recipients AS r ON r.id = m.recipient_id
 WHERE m.wamid = ANY(%(wamids)s::text[])
 
 -- name: count_changes
--- How many rows would change, and how many of them would become due where something may still be sent.
+-- How many rows would change, and how many of them would become due in a campaign that may still send.
 SELECT count(*), count(*) FILTER (WHERE c.status IN ('active', 'paused', 'completed')
     AND r.next_attempt_at < coalesce(b.next_attempt_at, 'infinity'))
 FROM recipients_before AS b JOIN campaign_recipients AS r USING (id)
@@ -105,7 +106,8 @@ JOIN {live}.marketing_campaigns AS c ON c.id = r.campaign_id
 WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s) AND ({b_facts}) IS DISTINCT FROM ({r_facts})
 
 -- name: find_changes
--- Rows that would change, those that would become due first: campaign and its status, then each row as it is and as it would be.
+-- Rows that would change, with the campaign's status, the row before and the row after. Rows that would become due come
+-- first.
 SELECT r.id, r.campaign_id, c.status, {b_shown}, {r_shown}
 FROM recipients_before AS b JOIN campaign_recipients AS r USING (id)
 JOIN {live}.marketing_campaigns AS c ON c.id = r.campaign_id
@@ -113,7 +115,7 @@ WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s) AND ({b_facts
 ORDER BY coalesce(r.next_attempt_at < coalesce(b.next_attempt_at, 'infinity'), false) DESC, r.id LIMIT %(rows_max)s
 
 -- name: note_changes
--- Remember what a transaction of a replay has changed; how many rows it changed first.
+-- Record the rows that a transaction of a replay has changed; returns how many were not changed before.
 WITH noted AS (
     INSERT INTO rows_changed AS k (recipient_id, status_before, status_after, columns)
     SELECT u.id, u.before, u.after, string_to_array(u.columns, ',')
@@ -125,44 +127,45 @@ WITH noted AS (
 SELECT count(*) FILTER (WHERE is_new) FROM noted
 
 -- name: sum_statuses
--- How many rows came from which status to which.
+-- The number of rows by status before and after.
 SELECT status_before, status_after, count(*) FROM rows_changed
 WHERE status_before <> status_after GROUP BY 1, 2 ORDER BY 3 DESC
 
 -- name: sum_columns
--- In how many rows each column changed.
+-- The number of changed rows by column.
 SELECT name, count(DISTINCT recipient_id) FROM rows_changed CROSS JOIN LATERAL unnest(columns) AS name
 GROUP BY name ORDER BY 2 DESC, 1
 
 -- name: read_shown
--- These rows as they are, with the status of their campaign.
+-- These rows, with the status of their campaign.
 SELECT r.id, r.campaign_id, c.status, {r_shown}
 FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id WHERE r.id = ANY(%(ids)s::uuid[])
 
 -- name: read_written
--- Of the recipients of these ids and wamids those that this very transaction has changed.
+-- The recipients with these ids or wamids that this transaction has changed.
 SELECT r.id, r.campaign_id, c.status, {r_shown}
 FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id
 WHERE r.xmin = pg_current_xact_id()::xid AND r.id = ANY(
     %(ids)s::uuid[] || ARRAY(SELECT recipient_id FROM messages WHERE wamid = ANY(%(wamids)s::text[])))
 
 -- name: is_released
--- Part of statements: an attempt that is ahead of the topic has a release or a row in the ledger. Of a person who was reached after all,
--- by an earlier attempt, the release that nobody needs any more is deleted.
+-- A condition for other statements: an attempt that is ahead of the topic has a release or a ledger row. If an earlier
+-- attempt has reached the person since, the release is already deleted.
 (EXISTS (SELECT FROM releases AS o WHERE o.recipient_id = l.id AND o.attempt = l.attempt)
  OR EXISTS (SELECT FROM send_ledger AS o WHERE o.recipient_id = l.id AND o.attempt = l.attempt)
  OR (l.attempt = coalesce(r.attempt, 0) + 1 AND l.status IN ('sent', 'delivered', 'read')))
 
 -- name: count_judged
--- How many live rows there are, and of how many only the attempt is ahead of the topic: a release, or one that nobody answered.
+-- The number of live rows, and of those that differ from the topic only by a higher attempt (a release, or a claim
+-- without an outcome).
 SELECT count(*), count(*) FILTER (WHERE l.attempt > coalesce(r.attempt, 0)
     AND ({live_rest}) IS NOT DISTINCT FROM ({r_rest}) AND {is_released})
 FROM {live}.campaign_recipients AS l LEFT JOIN campaign_recipients AS r USING (id)
 WHERE %(campaign)s::uuid IS NULL OR l.campaign_id = %(campaign)s
 
 -- name: find_differences
--- Rows that say something else than the topic: when they were first claimed, as they are, as the topic says (with the attempt of the row,
--- where that may be ahead), and what of the ledger the topic does not hold yet.
+-- Rows that differ from the topic: the time of the first claim, the live row, the row from the topic (with the live
+-- attempt where it may be ahead), and the ledger's events that the topic does not contain yet.
 SELECT l.id, l.campaign_id, c.status, c.created_at,
        (SELECT min(s.claimed_at) FROM send_ledger AS s WHERE s.recipient_id = l.id), {live_shown}, {r_raised},
        ARRAY(SELECT s.event FROM send_ledger AS s WHERE s.recipient_id = l.id AND s.event IS NOT NULL
@@ -188,15 +191,15 @@ ORDER BY l.id LIMIT %(rows_max)s
 SELECT wamid, recipient_id FROM messages WHERE recipient_id = ANY(%(ids)s::uuid[])
 
 -- name: hold_campaign
--- The status of a campaign, which nobody can change until the end of the transaction.
+-- Read a campaign's status and lock it against changes until the end of the transaction.
 SELECT status FROM {live}.marketing_campaigns WHERE id = %(campaign)s FOR SHARE
 
 -- name: hold_rows
--- Hold live rows, in the order in which everybody does.
+-- Lock live rows, in the order of ids that all statements use.
 SELECT id FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: swap_rows
--- Put the facts of the side tables into live rows that are held. An attempt is never lowered.
+-- Write the facts of the shadow tables into locked live rows. The attempt never decreases.
 UPDATE {live}.campaign_recipients AS l SET {swap}, attempt = greatest(l.attempt, r.attempt)
 FROM campaign_recipients AS r WHERE r.id = l.id AND l.id = ANY(%(ids)s::uuid[])
 

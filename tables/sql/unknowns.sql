@@ -1,7 +1,8 @@
 -- Statements about sends whose outcome is unknown.
 
 -- name: find_unknown
--- Recipients whose newest attempt is unknown, the longest first. Since when: as the ledger says, else the row's last change.
+-- Recipients whose newest attempt is unknown, the oldest first. The time comes from the ledger, or else from the row's
+-- last change.
 SELECT r.id, r.campaign_id, r.attempt, r.phone_number, coalesce(l.outcome_at, r.updated_at), r.next_attempt_at IS NOT NULL,
        c.name, c.status, count(*) OVER ()
 FROM campaign_recipients AS r

@@ -16,6 +16,8 @@ PYTEST := -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reo
 NONE := || [ $$? -eq 5 ]
 both = { $(RUN) $(PYTEST) $(1) $(ARGS) $(wildcard $(TESTS)) $(NONE); } \
 	&& { $(RUN) -m pytest $(1) $(ARGS) tests/faults $(NONE); }
+# Tests start hundreds of processes. Each would compile our modules again where Python may not keep its bytecode.
+export PYTHONDONTWRITEBYTECODE :=
 MINUTES ?= 30
 SEED ?= 1
 ARGS ?=

@@ -14,6 +14,7 @@ from runtime.logs import mask_wamid
 from runtime.process import EXIT_OK
 from runtime.settings import Settings
 from tables.database import connect
+from tables.parked import read_foreign
 
 
 def run_parked(limit: int, *, as_json: bool) -> int:
@@ -25,7 +26,7 @@ async def _list(settings: Settings, limit: int, *, as_json: bool) -> int:
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-parked") as connection:
         parked, total = await unknowns.find_parked(connection, limit)
-        foreign = await unknowns.read_foreign(connection)
+        foreign = await read_foreign(connection)
     now = datetime.now(UTC)
     ages = [int((now - each.first_seen_at).total_seconds()) for each in parked]
     if as_json:

@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from uuid import UUID
 
 import orjson
@@ -14,9 +13,8 @@ import orjson
 from cli.console import run_command
 from cli.progress import ProgressLine
 from cli.row_changes import as_document, as_line
-from operations.readers import reader_of
 from operations.rebuild import Rebuilt, RefusedRow, rebuild
-from operations.replay import MakesDue
+from operations.replay_apply import MakesDue
 from operations.row_changes import Change
 from runtime.process import EXIT_OK
 from runtime.settings import Settings
@@ -47,7 +45,7 @@ async def _run(settings: Settings, wish: RebuildOptions) -> int:
     progress = ProgressLine(sys.stderr)
     try:
         found = await rebuild(
-            settings, CampaignId(wish.campaign), partial(reader_of, settings), is_applied=wish.is_applied,
+            settings, CampaignId(wish.campaign), is_applied=wish.is_applied,
             allow_retries=wish.allow_retries, progress=progress.say,
         )  # fmt: skip
     except RefusedRow as refused:

@@ -14,6 +14,7 @@ from runtime.settings import Settings
 from schemas.places import OffsetMismatch
 from tables.database import connect
 from tables.recipients import MERGE_SESSION
+from tables.recovery import read_installation
 
 EXIT_MISPLACED = 1
 STOPPED = "not ended: nothing is sent until `campaigns recover` is run again and ends"
@@ -33,7 +34,7 @@ async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
         ) as connection,
         recovery.alone(connection, note),
     ):
-        is_known, epoch = await recovery.read_installation(connection)
+        is_known, epoch = await read_installation(connection)
         if is_known and not is_forced:
             if as_json:
                 print(orjson.dumps({"needed": False, "epoch": epoch}).decode())

@@ -53,9 +53,11 @@ def replay(
     json: Json = False,
 ) -> None:
     """Merge a range of a topic into the rows again: harmless, bounded, resumable; live traffic goes on."""
-    from cli.replay import ReplayOptions, run_replay
+    from cli.replay import run_replay
+    from operations.replay import ReplayOptions
 
-    raise typer.Exit(run_replay(ReplayOptions(topic, first, end, campaign, rate, dry_run, allow_retries, resume, json)))
+    options = ReplayOptions(topic, first, end, campaign, rate, dry_run, allow_retries, resume)
+    raise typer.Exit(run_replay(options, as_json=json))
 
 
 def rebuild(

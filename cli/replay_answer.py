@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from cli.row_changes import as_document, as_line
-from operations.replay import ReplayPlan
-from operations.row_changes import Change
-from operations.tally import CHANGES_MAX, Done
+from operations.replay import ReplayReport
+from operations.tally import CHANGES_MAX
 from runtime.process import EXIT_OK, EXIT_TRANSIENT
-from schemas.places import Ranges
-from tables.replay_runs import ReplayRun
 
 EXIT_REFUSED = 1
 LINES_MAX = 50
 
 
-@dataclass(slots=True)
-class ReplayReport:
-    """What happened. `plan` None: stopped before the range was looked at."""
-
-    verdict: str
-    topic: str
-    ranges: Ranges
-    kept: Ranges
-    plan: ReplayPlan | None = None
-    run: ReplayRun | None = None
-    done: Done | None = None
-    made_due: list[Change] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """1 where it refused, 75 where it is to be resumed."""
-        return {"refused": EXIT_REFUSED, "stopped": EXIT_TRANSIENT}.get(self.verdict, EXIT_OK)
+def exit_code(report: ReplayReport) -> int:
+    """1 if it was refused, 75 if it can be resumed, else 0."""
+    return {"refused": EXIT_REFUSED, "stopped": EXIT_TRANSIENT}.get(report.verdict, EXIT_OK)
 
 
 def document_of(answer: ReplayReport) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,6 @@ from cli.console import note, printable, run_command
 from cli.progress import ProgressLine
 from operations import audit
 from operations.comparison import Comparison, compare_with_topic
-from operations.readers import reader_of
 from runtime.logs import mask_text
 from runtime.process import EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE, Transient
 from runtime.settings import Settings
@@ -96,7 +94,7 @@ async def _compare(settings: Settings, campaign: UUID | None) -> Comparison | st
     progress = ProgressLine(sys.stderr)
     try:
         only = None if campaign is None else CampaignId(campaign)
-        return await compare_with_topic(settings, only, partial(reader_of, settings), progress.say)
+        return await compare_with_topic(settings, only, progress.say)
     except (Transient, OffsetMismatch) as error:
         return str(error)
     finally:

@@ -1,4 +1,4 @@
-"""How long to wait: plain arithmetic on seconds. Randomness and the number of tries come from the caller."""
+"""How long to wait: plain arithmetic on seconds. The caller counts the tries."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ def exponential(tries: int, *, base_s: float, factor: float = 2.0, cap_s: float)
     """The wait after the `tries`-th try (1 is the first): base, base x factor, ... up to the cap."""
     steps = min(max(tries, 1) - 1, 64)  # beyond it every cap is reached; a float would overflow later
     return float(min(cap_s, base_s * factor**steps))
-
-
-def jittered(seconds: float, chance: float) -> float:
-    """Between half and all of `seconds`, so that waiters do not return at once; chance is in [0, 1)."""
-    return seconds * (0.5 + chance / 2)
 
 
 def scaled_s(seconds: float, time_scale: float) -> int:

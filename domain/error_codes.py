@@ -180,12 +180,6 @@ def error_class(code: int | None, *, transient_hint: bool = False) -> ErrorClass
     return TRANSIENT if transient_hint else REQUEST
 
 
-def is_retryable(code: int | None) -> bool:
-    """Whether the table calls this code retryable: then nothing was sent, whatever the HTTP status."""
-    row = TABLE.get(code) if code is not None else None
-    return row is not None and row.error_class in RETRYABLE
-
-
 def failure(
     code: int | None,
     reason: str,

@@ -7,26 +7,20 @@ is another question, which another module answers with the same `Finding`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
-
-import psycopg
 
 from domain.status import Status
 from runtime.settings import Settings
 from schemas.model import CampaignId
 from schemas.topics import Topic
 from tables import locks, stats
+from tables.audit import correct_counters, list_campaigns, read_time, run_check, snapshot
 from tables.database import Connection
 from tables.offsets import read_positions
-from tables.statements import load
 from topics.lag import KafkaQueries, Lag
-
-SQL = load("audit")
 
 SAMPLES = 20
 """Of each kind of finding; the number of all is told."""
@@ -115,8 +109,8 @@ async def audit(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Check everything, or one campaign. `until` is what `applied_until` said; None: what needs it is not judged."""
-    async with _snapshot(connection):
-        campaigns = await _campaigns(connection, campaign_id)
+    async with snapshot(connection):
+        campaigns = await list_campaigns(connection, campaign_id)
         counters = []
         for number, campaign in enumerate(campaigns, 1):
             progress(f"counting campaign {number} of {len(campaigns)}")
@@ -125,39 +119,20 @@ async def audit(
         for check in (*STATE_CHECKS, *LEDGER_CHECKS):
             progress(f"checking: {check}")
             checks.append(await _check(connection, check, campaign_id, until))
-        row = await (await connection.execute("SELECT now()")).fetchone()
-    assert row is not None
-    return Audit(row[0], len(campaigns), tuple(counters), tuple(checks))
+        as_of = await read_time(connection)
+    return Audit(as_of, len(campaigns), tuple(counters), tuple(checks))
 
 
 async def repair_counters(connection: Connection, campaign_id: CampaignId | None) -> list[CounterDifference]:
     """Correct counters to what the rows say, while writers go on; what was corrected."""
-    await connection.execute("SELECT pg_advisory_lock(%s)", [locks.COUNTER_REPAIR])
+    await locks.lock(connection, locks.COUNTER_REPAIR)
     try:
         corrected: list[CounterDifference] = []
-        for campaign in await _campaigns(connection, campaign_id):
-            corrected += [CounterDifference(campaign, each) for each in await _repair(connection, campaign)]
+        for campaign in await list_campaigns(connection, campaign_id):
+            corrected += [CounterDifference(campaign, each) for each in await correct_counters(connection, campaign)]
         return corrected
     finally:
-        await connection.execute("SELECT pg_advisory_unlock(%s)", [locks.COUNTER_REPAIR])
-
-
-async def _repair(connection: Connection, campaign: CampaignId) -> list[stats.Difference]:
-    """Count and correct in one snapshot: only deltas are added, so nobody who writes meanwhile is overwritten."""
-    await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-    try:
-        async with connection.transaction():
-            differences = await stats.recount(connection, campaign)
-            values = {
-                "campaign": campaign,
-                "dimensions": [each.dimension for each in differences],
-                "keys": [each.key for each in differences],
-                "corrections": [each.counted - each.told for each in differences],
-            }
-            await connection.execute(SQL["correct_counters"], values)
-            return differences
-    finally:
-        await connection.set_isolation_level(None)
+        await locks.unlock(connection, locks.COUNTER_REPAIR)
 
 
 async def _check(
@@ -173,24 +148,6 @@ async def _check(
         "states": [status.value for status in Status],
         "applied_until": until,
     }
-    rows: Sequence[Sequence[Any]] = await (await connection.execute(SQL[check], values)).fetchall()
+    rows = await run_check(connection, check, values)
     findings = tuple(AuditFinding(check, *row[:4]) for row in rows)
     return CheckResult(check, rows[0][4] if rows else 0, findings)
-
-
-async def _campaigns(connection: Connection, campaign: CampaignId | None) -> list[CampaignId]:
-    cursor = await connection.execute(SQL["list_campaigns"], {"campaign": campaign})
-    return [row[0] for row in await cursor.fetchall()]
-
-
-@asynccontextmanager
-async def _snapshot(connection: Connection) -> AsyncIterator[None]:
-    """One view for all that follows; writers never notice."""
-    await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-    await connection.set_read_only(True)
-    try:
-        async with connection.transaction():
-            yield
-    finally:
-        await connection.set_isolation_level(None)
-        await connection.set_read_only(None)

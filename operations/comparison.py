@@ -14,8 +14,9 @@ from uuid import UUID
 
 import psycopg
 
+from operations.readers import read_event
 from operations.recompute import Kind, Pair, Recomputation, recompute, recomputing
-from operations.replay import OnProgress, ReaderOf, read_event
+from operations.replay_plan import OnProgress
 from operations.row_changes import Change, change_of
 from runtime.settings import Settings
 from schemas.events import RecipientEvent
@@ -70,11 +71,11 @@ class Comparison:
 
 
 async def compare_with_topic(
-    settings: Settings, campaign_id: CampaignId | None, reader_of: ReaderOf, progress: OnProgress = lambda *_: None
+    settings: Settings, campaign_id: CampaignId | None, progress: OnProgress = lambda *_: None
 ) -> Comparison:
     """Compare all rows, or one campaign's. Raises Misplaced where the topic is another one, Transient, KafkaAway."""
     async with recomputing(settings, "verify") as side:
-        found = await recompute(settings, side, campaign_id, reader_of, progress)
+        found = await recompute(settings, side, campaign_id, progress)
         await side.connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         async with side.free_planning():
             await found.catch_up()

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from operations.shadow import ShadowTables
 from schemas.model import CampaignId
+from tables.replay_runs import read_replayed
 
 Interval = tuple[int, int]
 """The first offset and the one after the last."""
@@ -33,7 +34,7 @@ class AppliedSpan:
 
 async def read_spans(side: ShadowTables, campaign: CampaignId | None) -> list[AppliedSpan]:
     """What was replayed that may concern a campaign, as the transaction of this connection sees it."""
-    return [AppliedSpan(*row) for row in await side.run("read_replayed", {"campaign": campaign})]
+    return [AppliedSpan(*row) for row in await read_replayed(side.connection, campaign)]
 
 
 def uncovered(wanted: Interval, covered: Iterable[Interval]) -> list[Interval]:

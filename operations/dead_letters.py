@@ -6,7 +6,7 @@ The raw bytes stay in the topic untouched; what was redriven or dropped is remem
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,14 +16,12 @@ from schemas.codec import Malformed
 from schemas.dead_letters import DeadLetter, read_headers
 from schemas.places import Place, Record
 from schemas.topics import DEAD_SUFFIX, SPECS
-from tables.arrays import plain
 from tables.database import Connection
-from tables.statements import load
+from tables.dead_letters import find_acts
 from topics import scan
 from topics.cluster import read_topic_ids
 from topics.scan import Bound
 
-SQL = load("dead_letters")
 BATCH = 500
 STAGE_UNKNOWN = "?"
 REASON_NO_HEADERS = "no_headers"
@@ -95,7 +93,7 @@ async def find(settings: Settings, connection: Connection, wanted: Filter) -> As
         ranges = await scan.find_ranges(settings, name, _first(wanted), _end(wanted))
         async with aclosing(scan.scan(settings, name, ranges, BATCH)) as batches:
             async for batch in batches:
-                acts = await _acts(connection, topic_id, batch)
+                acts = await find_acts(connection, topic_id, [(record.partition, record.offset) for record in batch])
                 letters = [_letter(record, topic_id, acts) for record in batch]
                 if found := [letter for letter in letters if wanted.wants(letter)]:
                     yield found
@@ -115,16 +113,6 @@ def dead_topics(settings: Settings) -> dict[str, str]:
     """The dead-letter topics that there are, and their ids. It blocks. Raises Transient."""
     names = {settings.topic(spec.name) for spec in SPECS if spec.name.endswith(DEAD_SUFFIX)}
     return read_topic_ids(settings, names)
-
-
-async def _acts(connection: Connection, topic_id: str, batch: Sequence[Record]) -> dict[tuple[int, int], str]:
-    values = {
-        "topic_id": topic_id,
-        "partitions": plain(record.partition for record in batch),
-        "offsets": plain(record.offset for record in batch),
-    }
-    rows = await (await connection.execute(SQL["find_acts"], values)).fetchall()
-    return {(partition, offset): act for partition, offset, act in rows}
 
 
 def _letter(record: Record, topic_id: str, acts: Mapping[tuple[int, int], str]) -> Letter:

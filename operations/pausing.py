@@ -15,7 +15,6 @@ from uuid import UUID
 from domain.lifecycle import Action, CampaignStatus, WrongState
 from tables import campaigns
 from tables.database import Connection, is_transient
-from tables.status import list_active_campaigns
 
 SESSION = {"lock_timeout": "1000"}
 """For the connection, in ms: a campaign that an import has locked must not delay the pause of the others."""
@@ -39,14 +38,14 @@ class PauseResult:
 async def pause_all(connection: Connection, reason: str, clock: Callable[[], datetime]) -> PauseResult:
     """Pause every active campaign, including those that become active meanwhile."""
     paused: list[UUID] = []
-    active = await list_active_campaigns(connection)
+    active = await campaigns.active_ids(connection)
     for number in range(ROUNDS_MAX):
         if not active:
             break
         if number:
             await asyncio.sleep(PAUSE_S)
         paused += [each for each in active if await try_action(connection, each, Action.PAUSE, clock(), reason) is None]
-        active = await list_active_campaigns(connection)
+        active = await campaigns.active_ids(connection)
     return PauseResult(tuple(paused), tuple(active))
 
 

@@ -1,34 +1,86 @@
-"""What one record of a replayed topic says, by the rules of the stage that reads it live. Publishes nothing."""
+"""What a record of a replayed topic contains, by the rules of the stage that reads it live. Publishes nothing."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import structlog
 
 from domain.correlation import Ownership
-from operations.replay import Read, Reader, read_event
 from runtime.settings import Settings
+from schemas.codec import Malformed, decode
+from schemas.events import RecipientEvent
 from schemas.places import Record
+from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from streams.reconciler.reading import reconcile
 
 REPLAYABLE = (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS)
+EVENTS_MAX = 2000
+"""Most events of a portion, which is one transaction. A record of webhooks may hold more; it is not divided."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class ReadRecord:
+    """The content of one record: its events, and the reasons of the items that are not events."""
+
+    events: list[RecipientEvent] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+Reader = Callable[[Record], ReadRecord]
 
 
 def reader_of(settings: Settings, topic: Topic) -> Reader:
-    """How records of this topic become events. Raises WrongSettings, ValueError for a topic that cannot be replayed."""
+    """How records of this topic become events. Raises InvalidSettings, ValueError for a topic without events."""
     if topic is Topic.RECIPIENT_EVENTS:
         return read_event
     if topic is not Topic.WEBHOOKS_RAW:
         raise ValueError(f"{topic} cannot be replayed")
-    settings.require("callback_secret")  # without it nothing of ours would be known as ours
-    ours = Ownership(
-        settings.callback_secret.get_secret_value().encode(), settings.deployment,
-        settings.whatsapp_phone_number_id, settings.time_scale,
-    )  # fmt: skip
-    return lambda record: read_webhooks(record, ours)
+    settings.require("callback_secret")  # without it no status would be recognised as ours
+    ownership = Ownership(
+        settings.callback_secret.get_secret_value().encode(),
+        settings.deployment,
+        settings.whatsapp_phone_number_id,
+        settings.time_scale,
+    )
+    return lambda record: read_webhooks(record, ownership)
 
 
-def read_webhooks(record: Record, ours: Ownership) -> Read:
-    """The events of a record of `webhooks.raw`; the reasons of its dead letters are counted."""
-    found = reconcile(record, ours)
-    return Read(found.events, Counter(item.reason for item in found.dead))
+def read_event(record: Record) -> ReadRecord:
+    """Read a record of `recipient.events`. It is refused where the sink would dead-letter it."""
+    try:
+        return ReadRecord([decode(RecipientEvent, record.value)])
+    except (Malformed, OverflowError):
+        return ReadRecord(refused=Counter([DeadLetterReason.MALFORMED.value]))
+    except Exception:
+        log.exception("unhandled exception while reading an event; it is skipped", place=str(record.place))
+        return ReadRecord(refused=Counter([DeadLetterReason.BUG.value]))
+
+
+def read_webhooks(record: Record, ownership: Ownership) -> ReadRecord:
+    """Read a record of `webhooks.raw`. Items that the reconciler would dead-letter are refused."""
+    found = reconcile(record, ownership)
+    return ReadRecord(found.events, Counter(item.reason for item in found.dead))
+
+
+def portions(
+    batch: Sequence[Record], reader: Reader, refused: Counter[str]
+) -> Iterator[tuple[list[Record], list[RecipientEvent]]]:
+    """Divide a batch into whole records with few enough events for one transaction. Counts refused items by reason."""
+    records: list[Record] = []
+    events: list[RecipientEvent] = []
+    for record in batch:
+        read = reader(record)
+        refused.update(read.refused)
+        records.append(record)
+        events += read.events
+        if len(events) >= EVENTS_MAX:
+            yield records, events
+            records, events = [], []
+    if records:
+        yield records, events

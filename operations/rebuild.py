@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from operations.recompute import LOWEST_ID, Kind, Pair, Recomputation, recompute, recomputing
-from operations.replay import MakesDue, OnProgress, ReaderOf
+from operations.replay_apply import MakesDue
+from operations.replay_plan import OnProgress
 from operations.row_changes import Change, ShownRow, change_of
-from operations.shadow import SHOWN, ShadowTables
+from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX
 from runtime.settings import Settings
 from schemas.model import CampaignId
 from tables.arrays import plain
+from tables.shadow import SHOWN
 
 CHUNK = 500
 
@@ -44,13 +46,13 @@ class Rebuilt:
 
 
 async def rebuild(
-    settings: Settings, campaign: CampaignId, reader_of: ReaderOf, *, is_applied: bool, allow_retries: bool,
+    settings: Settings, campaign: CampaignId, *, is_applied: bool, allow_retries: bool,
     progress: OnProgress = lambda *_: None,
 ) -> Rebuilt:  # fmt: skip
     """Say what differs, and put it right where asked. Raises Refused, MakesDue (chunks before are applied)."""
     async with recomputing(settings, "rebuild") as side:
         await _require(side, campaign, may_be_active=not is_applied)
-        found = await recompute(settings, side, campaign, reader_of, progress)
+        found = await recompute(settings, side, campaign, progress)
         await found.add_missing()
         result = Rebuilt()
         after = LOWEST_ID

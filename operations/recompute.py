@@ -19,9 +19,10 @@ from uuid import UUID
 from domain.facts import Facts, facts_of, merge
 from operations.audit import applied_until
 from operations.coverage import AppliedSpan, Interval, read_spans, rounds, uncovered
-from operations.replay import OnProgress, Reader, ReaderOf, portions
+from operations.readers import Reader, portions, reader_of
+from operations.replay_plan import OnProgress
 from operations.row_changes import ShownRow
-from operations.shadow import SHOWN, ShadowTables, Start, shadow_tables
+from operations.shadow import ShadowTables, Start, shadow_tables
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import decode
@@ -31,6 +32,7 @@ from schemas.places import OffsetMismatch, Ranges, TopicIdentity, count
 from schemas.topics import Topic
 from tables.offsets import read_stored
 from tables.recipients import facts_of_row
+from tables.shadow import SHOWN
 from topics import scan
 from topics.identity import identify
 from topics.lag import KafkaQueries
@@ -80,7 +82,6 @@ class Recomputation:
         side: ShadowTables,
         events: TopicSource,
         campaign: CampaignId | None,
-        reader_of: ReaderOf,
         progress: OnProgress,
     ) -> None:  # fmt: skip
         self.side = side
@@ -91,7 +92,6 @@ class Recomputation:
         self.lows = {partition: low for partition, (low, _) in events.kept.items()}
         self.passed = dict(self.lows)
         self._settings = settings
-        self._reader_of = reader_of
         self._progress = progress
         self._sources = {events.identity.topic: events}
         self._replayed: defaultdict[tuple[str, CampaignId | None, int], list[Interval]] = defaultdict(list)
@@ -104,11 +104,11 @@ class Recomputation:
         """Read everything that is kept, up to where the sinks are now."""
         self._until = await applied_until(self.side.connection, self._settings) - SKEW
         events = self._sources[self.identity.topic]
-        await self._forgets(events, [p for p, (low, _) in events.kept.items() if low > 0])
+        await self._note_deleted(events, [p for p, (low, _) in events.kept.items() if low > 0])
         await self.catch_up()
         # Retention goes on while we read: what it has deleted meanwhile may not have been read.
         now = replace(events, kept=await scan.find_ranges(self._settings, self.identity.topic))
-        await self._forgets(now, [p for p, (low, _) in now.kept.items() if low > self.lows.get(p, low)])
+        await self._note_deleted(now, [p for p, (low, _) in now.kept.items() if low > self.lows.get(p, low)])
 
     async def catch_up(self) -> None:
         """Read on to where sinks and replays are in the view of this transaction: then both tell of the same events."""
@@ -132,7 +132,7 @@ class Recomputation:
             return []
         low, _ = source.kept.get(span.partition, (0, 0))
         if span.first < low:
-            await self._forgets(source, [span.partition])
+            await self._note_deleted(source, [span.partition])
         covered = self._replayed[span.topic, span.campaign, span.partition]
         passed = [(0, self.passed.get(span.partition, 0))] if span.topic == self.identity.topic else []
         parts = uncovered((max(span.first, low), max(span.following, low)), [*covered, *passed])
@@ -201,11 +201,11 @@ class Recomputation:
             name = next((each for each in Topic if self._settings.topic(each) == topic), None)
             if name is None:
                 raise Transient(f"rows were replayed from {topic}, which is no topic of these settings")
-            self._sources[topic] = await find_source(self._settings, name, self._reader_of)
+            self._sources[topic] = await find_source(self._settings, name)
         return self._sources[topic]
 
-    async def _forgets(self, source: TopicSource, partitions: Sequence[int]) -> None:
-        """Of these partitions records are deleted: what happened before the first that is kept may be."""
+    async def _note_deleted(self, source: TopicSource, partitions: Sequence[int]) -> None:
+        """Records before the low watermark were deleted; remember when the oldest kept record was written."""
         for partition in partitions:
             low, high = source.kept[partition]
             place = (source.identity.topic, partition, low)
@@ -248,17 +248,17 @@ def recomputing(settings: Settings, purpose: str) -> AbstractAsyncContextManager
     return shadow_tables(settings, Start.NOTHING, purpose)
 
 
-async def find_source(settings: Settings, topic: Topic, reader_of: ReaderOf) -> TopicSource:
+async def find_source(settings: Settings, topic: Topic) -> TopicSource:
     """A topic as it is now. Raises Transient."""
     identity = await identify(settings, topic)
-    return TopicSource(identity, reader_of(topic), await scan.find_ranges(settings, identity.topic))
+    return TopicSource(identity, reader_of(settings, topic), await scan.find_ranges(settings, identity.topic))
 
 
 async def recompute(
-    settings: Settings, side: ShadowTables, campaign: CampaignId | None, reader_of: ReaderOf, progress: OnProgress
+    settings: Settings, side: ShadowTables, campaign: CampaignId | None, progress: OnProgress
 ) -> Recomputation:
     """Fill side tables from the topic. Raises Misplaced, KafkaAway, Transient."""
-    events = await find_source(settings, Topic.RECIPIENT_EVENTS, reader_of)
-    found = Recomputation(settings, side, events, campaign, reader_of, progress)
+    events = await find_source(settings, Topic.RECIPIENT_EVENTS)
+    found = Recomputation(settings, side, events, campaign, progress)
     await found.begin()
     return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from runtime.settings import Settings
-from schemas.codec import PRODUCER, decode
+from schemas.codec import decode
 from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.places import Record
@@ -21,11 +21,9 @@ from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events, is_cau
 from tables import locks
 from tables.database import Connection
 from tables.offsets import read_offsets
-from tables.statements import load
+from tables.recovery import begin_epoch, declare_lost, find_open, stop_sending
 from topics.identity import identify, watermarks
 from topics.scan import find_ranges, scan
-
-SQL = load("recovery")
 
 CHUNK_ROWS = 2000
 _LOWEST_ID = UUID(int=0)
@@ -41,37 +39,27 @@ class Recovered:
     epoch: int
 
 
-async def read_installation(connection: Connection) -> tuple[bool, int]:
-    """Whether this is the history that the data belongs to, and the epoch."""
-    row = await (await connection.execute(SQL["read_installation"])).fetchone()
-    assert row is not None
-    return bool(row[0]), int(row[1])
-
-
 @asynccontextmanager
 async def alone(connection: Connection, progress: Callable[[str], None] = lambda _: None) -> AsyncIterator[None]:
     """One recovery at a time. Whoever comes second waits, and asks afterwards whether anything is left to do."""
-    row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [locks.RECOVERY])).fetchone()
-    if row is None or not row[0]:
+    if not await locks.try_lock(connection, locks.RECOVERY):
         progress("another recovery is under way: waiting for its end")
-        await connection.execute("SELECT pg_advisory_lock(%s)", [locks.RECOVERY])
+        await locks.lock(connection, locks.RECOVERY)
     try:
         yield
     finally:
         if not connection.closed:
-            await connection.execute("SELECT pg_advisory_unlock(%s)", [locks.RECOVERY])
+            await locks.unlock(connection, locks.RECOVERY)
 
 
 async def recover(
     connection: Connection, settings: Settings, progress: Callable[[str], None] = lambda _: None
 ) -> Recovered:
     """Bring everything back and begin a new epoch, `alone`. Raises Transient without Kafka, Misplaced."""
-    await connection.execute(SQL["stop_sending"])
+    await stop_sending(connection)
     events, rows = await _apply_events(connection, settings, progress)
     unknown = await _declare_released(connection, settings, progress)
-    row = await (await connection.execute(SQL["begin_epoch"])).fetchone()
-    assert row is not None
-    return Recovered(events, rows, unknown, int(row[0]))
+    return Recovered(events, rows, unknown, await begin_epoch(connection))
 
 
 async def _apply_events(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> tuple[int, int]:
@@ -111,26 +99,15 @@ async def _declare_released(connection: Connection, settings: Settings, progress
             job = _job(record)
             if job is not None:
                 newest[job.recipient_id] = max(job.attempt, newest.get(job.recipient_id, 0))
-        unknown += await _declare(connection, sorted(newest.items()))
+        unknown += await declare_lost(connection, sorted(newest.items()))
         progress(f"{unknown} released attempts declared unknown")
     after = _LOWEST_ID
     while True:
-        values = {"after": after, "limit": CHUNK_ROWS}
-        found = await (await connection.execute(SQL["find_open"], values)).fetchall()
+        found = await find_open(connection, after, CHUNK_ROWS)
         if not found:
             return unknown
-        unknown += await _declare(connection, [(row[0], row[1]) for row in found])
+        unknown += await declare_lost(connection, found)
         after = found[-1][0]
-
-
-async def _declare(connection: Connection, released: Sequence[tuple[UUID, int]]) -> int:
-    values = {
-        "recipients": [recipient for recipient, _ in released],
-        "attempts": [attempt for _, attempt in released],
-        "producer": PRODUCER,
-    }
-    row = await (await connection.execute(SQL["declare_lost"], values)).fetchone()
-    return 0 if row is None else int(row[0])
 
 
 def _event(record: Record) -> RecipientEvent | None:

@@ -12,12 +12,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import groupby
 
-from operations.dead_letters import SQL, Filter, Letter, find
+from operations.dead_letters import Filter, Letter, find
 from runtime.settings import Settings
 from schemas.places import Outgoing
 from tables import locks
-from tables.arrays import plain
 from tables.database import Connection
+from tables.dead_letters import record_acts
 from topics.publisher import AsyncPublisher, Publisher, RecordTooLarge
 
 
@@ -65,8 +65,7 @@ async def _act(
     settings: Settings, connection: Connection, wanted: Filter, limit: int, act: str,
     publisher: Publisher | None, tell: OnActed, *, is_dry: bool,
 ) -> Acted:  # fmt: skip
-    row = await (await connection.execute(SQL["begin_acting"], {"lock": locks.REDRIVE})).fetchone()
-    if row is None or not row[0]:
+    if not await locks.try_lock(connection, locks.REDRIVE):
         raise Busy("somebody else redrives or drops dead letters now")
     result = Acted()
     async with aclosing(find(settings, connection, wanted)) as batches:
@@ -109,12 +108,5 @@ async def _publish(publisher: Publisher, letters: Sequence[Letter], *, with_head
 
 async def _remember(connection: Connection, letters: Sequence[Letter], act: str) -> None:
     for (topic, topic_id), group in groupby(letters, key=lambda each: (each.place.topic, each.topic_id)):
-        places = [letter.place for letter in group]
-        values = {
-            "topic": topic,
-            "topic_id": topic_id,
-            "act": act,
-            "partitions": plain(place.partition for place in places),
-            "offsets": plain(place.offset for place in places),
-        }
-        await connection.execute(SQL["record_acts"], values)
+        places = [(letter.place.partition, letter.place.offset) for letter in group]
+        await record_acts(connection, topic, topic_id, act, places)

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import sql
-
-from operations.shadow import SHOWN, statement
 from schemas.events import RecipientEvent
+from tables import shadow
 from tables.arrays import plain
 from tables.database import Connection
+from tables.shadow import SHOWN
 
 OPEN_CAMPAIGNS = frozenset({"active", "paused", "completed"})
 """In these a row that is due is sent to, or will be: a completed one opens again, a paused one is resumed."""
@@ -87,6 +86,5 @@ async def read_written(connection: Connection, events: Sequence[RecipientEvent])
 
 
 async def _read(connection: Connection, name: str, values: Mapping[str, Any]) -> dict[UUID, ShownRow]:
-    query: sql.Composed = statement(name, "")
-    rows = await (await connection.execute(query, values)).fetchall()
+    rows = await shadow.run(connection, name, "", values)
     return {row[0]: ShownRow(row[0], row[1], row[2], dict(zip(SHOWN, row[3:], strict=True))) for row in rows}

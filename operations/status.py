@@ -10,10 +10,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
-from operations.dead_letters import SQL as DEAD_LETTERS_SQL
 from operations.dead_letters import dead_topics
-from operations.recovery import read_installation
 from runtime.settings import Settings
 from schemas.bundles import decode_bundle
 from schemas.codec import Malformed
@@ -21,10 +20,11 @@ from schemas.places import Watermarks
 from schemas.topics import Topic
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
-from tables import locks
+from tables import locks, status
 from tables.database import Connection
+from tables.dead_letters import count_acts
 from tables.offsets import read_positions
-from tables.status import Backlog, OpenCampaign, count_sessions, list_held_locks, list_open_campaigns, read_backlog
+from tables.recovery import read_installation
 from topics.lag import KafkaQueries, Lag
 
 SAMPLE_BYTES = 8 * 1024 * 1024
@@ -36,6 +36,35 @@ STAGES: Mapping[str, Topic] = {
     "sink": Topic.RECIPIENT_EVENTS,
 }
 """Consumer group to the topic that it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCampaign:
+    """An active or paused campaign."""
+
+    id: UUID
+    name: str
+    status: str
+    pause_reason: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Counts of what waits in Postgres, in the order of the statement `read_backlog`."""
+
+    parked: int
+    parked_since: datetime | None
+    released: int
+    """Attempts that active campaigns released and that no sender has claimed or refused."""
+    released_since: datetime | None
+    in_flight: int
+    past_lease: int
+    unpublished: int
+    """Send results in the ledger that are not yet published to Kafka."""
+    unpublished_since: datetime | None
+    double_sends: int
+    unknown: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +114,11 @@ class KafkaStatus:
 
 async def read_database(connection: Connection, settings: Settings) -> DatabaseStatus:
     """Query Postgres."""
-    held = await list_held_locks(connection)
+    held = await status.list_locks(connection)
     return DatabaseStatus(
-        backlog=await read_backlog(connection),
-        campaigns=await list_open_campaigns(connection),
-        sessions=await count_sessions(connection),
+        backlog=Backlog(*await status.read_backlog(connection)),
+        campaigns=tuple(OpenCampaign(*row) for row in await status.list_open_campaigns(connection)),
+        sessions=await status.count_sessions(connection),
         is_our_history=(await read_installation(connection))[0],
         has_leader=locks.SCHEDULER in held,
         has_publisher=locks.STATS_PUBLISHER in held,
@@ -114,15 +143,7 @@ async def count_dead_answers(connection: Connection, settings: Settings) -> int:
 
 
 async def _handled(connection: Connection, dead: Mapping[str, DeadTopic]) -> Mapping[str, DeadTopic]:
-    kept = [(each.topic_id, p, low, high) for each in dead.values() for p, (low, high) in each.kept.items()]
-    values = {
-        "topic_ids": [topic_id for topic_id, _, _, _ in kept],
-        "partitions": [partition for _, partition, _, _ in kept],
-        "lows": [low for _, _, low, _ in kept],
-        "highs": [high for _, _, _, high in kept],
-    }
-    rows = await (await connection.execute(DEAD_LETTERS_SQL["count_acts"], values)).fetchall()
-    acts = {row[0]: int(row[1]) for row in rows}
+    acts = await count_acts(connection, {each.topic_id: each.kept for each in dead.values()})
     return {topic: replace(each, handled=acts.get(each.topic_id, 0)) for topic, each in dead.items()}
 
 

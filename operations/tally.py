@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from operations.row_changes import Change
-from operations.shadow import SHOWN, ShadowTables
+from operations.shadow import ShadowTables
 from tables.arrays import plain
+from tables.shadow import SHOWN
 
 CHANGES_MAX = 10_000
 """Rows that are shown one by one; the others are counted."""

@@ -63,10 +63,12 @@ class Trace:
 async def find(connection: Connection, query: str) -> list[RecipientId]:
     """Find recipients by recipient id, message id, or phone number (one recipient per campaign)."""
     if query.startswith("wamid."):
-        return await table.find_by_wamid(connection, query)
-    if (recipient := _as_uuid(query)) is not None:
-        return await table.find_by_id(connection, recipient)
-    return await table.find_by_phone(connection, _as_number(query))
+        found = await table.find_by_wamid(connection, query)
+    elif (recipient := _as_uuid(query)) is not None:
+        found = await table.find_by_id(connection, recipient)
+    else:
+        found = await table.find_by_phone(connection, _as_number(query))
+    return [RecipientId(each) for each in found]
 
 
 async def read_dossier(connection: Connection, recipient: RecipientId) -> Dossier | None:

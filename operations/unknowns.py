@@ -19,13 +19,12 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId
 from schemas.places import Outgoing, Watermarks
 from schemas.topics import Topic
+from tables import parked
 from tables.database import Connection
 from tables.offsets import read_positions
-from tables.statements import load
+from tables.unknowns import find_unknown
 from topics.lag import KafkaQueries
 from topics.publisher import AsyncPublisher
-
-SQL = load("unknowns")
 
 AGE_MIN = timedelta(minutes=15)
 """A sender frozen inside its send call may still post; and Meta's webhook usually comes within minutes."""
@@ -78,25 +77,19 @@ async def find(
     connection: Connection, *, campaign: UUID | None = None, ids: Collection[UUID] | None = None, limit: int = ROWS_MAX
 ) -> tuple[list[UnknownRecipient], int]:
     """Unknown recipients, the longest first, and how many there are altogether."""
-    values = {"campaign": campaign, "ids": None if ids is None else list(ids), "limit": limit}
-    rows = await (await connection.execute(SQL["find_unknown"], values)).fetchall()
-    return [UnknownRecipient(*row[:8]) for row in rows], rows[0][8] if rows else 0
+    rows, total = await find_unknown(connection, campaign, ids, limit)
+    return [UnknownRecipient(*row) for row in rows], total
 
 
 async def find_parked(connection: Connection, limit: int) -> tuple[list[Parked], int]:
     """Parked statuses, the oldest first, and how many there are altogether."""
-    rows = await (await connection.execute(SQL["find_parked"], {"limit": limit})).fetchall()
+    rows, total = await parked.find_parked(connection, limit)
     words = ("sent", "delivered", "read", "failed", "replied")
     found = [
         Parked(row[0], row[1], row[2], tuple(word for word, at in zip(words, row[3:8], strict=True) if at is not None))
         for row in rows
     ]
-    return found, rows[0][8] if rows else 0
-
-
-async def read_foreign(connection: Connection) -> list[tuple[str, int, datetime]]:
-    """Per number: statuses of other systems, and the last day with one."""
-    return [(row[0], row[1], row[2]) for row in await (await connection.execute(SQL["read_foreign"])).fetchall()]
+    return found, total
 
 
 async def behind(connection: Connection, settings: Settings, patience_s: float = CATCH_UP_S) -> UnknownRefusal | None:

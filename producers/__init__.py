@@ -1,1 +1,1 @@
-"""Into Kafka: the webhook ingress and the send-scheduler."""
+"""The producers: the webhook ingress and the send scheduler publish to Kafka."""

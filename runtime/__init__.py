@@ -1,1 +1,1 @@
-"""What every process needs to run: settings, logs, signals, Kafka clients, HTTP. No business rule lives here."""
+"""What every process needs: settings, logs, metrics, signals, HTTP, waiting. It has no Kafka, SQL or business rule."""

@@ -1,6 +1,6 @@
 """Serving an ASGI app on our own event loop, with granian's server embedded.
 
-Our loop owns the process: signals, background tasks and the server end in the order that the process chooses.
+Our event loop owns the process, so signals, background tasks and the server end in the order that we choose.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from granian.server.embed import Server
 from runtime.process import Transient
 
 HEADER_TIMEOUT_MS = 10_000
-"""A client that does not finish its request line and headers is gone after this."""
+"""A client that has not sent its request line and headers within this time is disconnected."""
 BACKLOG = 1024
 CLOSE_DEADLINE_S = 10.0
 
 
 async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: str = "asgi") -> None:
-    """Serve until `stop`, then finish what is in flight. `asgi` runs the app's lifespan, `asginl` does not.
+    """Serve until `stop`, then finish the requests in flight. `asgi` runs the lifespan of the app, `asginl` does not.
 
-    Raises Transient when the port is taken or the server ends by itself.
+    Raises Transient when the port is taken or the server ends unexpectedly.
     """
     _require_free(host, port)
     server = Server(
@@ -45,7 +45,7 @@ async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: 
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             await serving
-            raise Transient(f"the HTTP server on port {port} ended by itself")
+            raise Transient(f"the HTTP server on port {port} ended unexpectedly")
         server.stop()  # type: ignore[no-untyped-call]
         try:
             await asyncio.wait_for(serving, CLOSE_DEADLINE_S)
@@ -57,7 +57,7 @@ async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: 
 
 
 def _require_free(host: str, port: int) -> None:
-    """Granian panics inside its own threads on a taken port: find out before, and say it as what it is."""
+    """Try the port first: on a taken port granian panics inside its own threads."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,7 @@
-"""One shape of log line for everything, ours and the libraries', on stderr.
+"""One format for all log lines, ours and those of libraries, on stderr.
 
-Phone numbers are masked by who logs them (`mask_phone`, `mask_wamid`); tracebacks and wamids are masked here once
-more, because an error's text may quote a row. Message bodies are never logged at all.
+Code that logs a phone number masks it (`mask_phone`, `mask_wamid`). Tracebacks and wamids are masked here as well,
+because the text of an error may quote a row. Message bodies are never logged.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ import structlog
 from runtime.settings import Settings
 
 _WAMID = re.compile(r"wamid\.[A-Za-z0-9+/=_-]+")
-# Not a part of a time, of an address with a port, or of a uuid; a colon of JSON or of a sentence may stand beside it.
+# The digits are not part of a time, of an address with a port, or of a uuid. A colon may come before or after.
 _PHONE = re.compile(r"(?<![\w.-])(?<!\d:)\+?[1-9]\d{9,14}(?![\w-]|:\d)")
 
-# Faust and aiokafka repeat themselves in an outage (65 lines a second): a line a second is enough of each.
+# In an outage Faust and aiokafka log 65 lines per second; one line per second of each is enough.
 _CHATTY = ("aiokafka", "faust", "mode")
 _QUIET = ("asyncio", "httpx", "httpcore", "aiohttp", "_granian", "granian", "python_multipart")
 
 
 def mask_phone(phone: str) -> str:
-    """The last two digits are enough to recognise a number that one already knows."""
+    """Mask a phone number. The last two digits let a reader recognise a known number."""
     digits = phone.lstrip("+")
     return "*" * max(len(digits) - 2, 0) + digits[-2:] if len(digits) > 4 else "*" * len(digits)
 
 
 def mask_wamid(wamid: str) -> str:
-    """A wamid holds the phone number in base64 at its front; its tail is random and identifies it."""
+    """Mask a wamid: its beginning holds the phone number in base64, its random end identifies it."""
     return f"wamid…{wamid[-8:]}" if len(wamid) > 32 else "wamid…"
 
 
 def mask_text(text: str) -> str:
-    """Text that someone else wrote (an error, a traceback), without numbers and wamids."""
+    """Mask phone numbers and wamids in a foreign text, such as an error or a traceback."""
     text = _WAMID.sub(lambda found: mask_wamid(found.group()), text)
     return _PHONE.sub(lambda found: mask_phone(found.group()), text)
 
@@ -87,7 +87,7 @@ def configure(settings: Settings, process: str = "") -> None:
 
 
 def quiet_libraries() -> None:
-    """Hold libraries to warnings, and the chatty ones to a line a second each. They add handlers of their own late."""
+    """Limit libraries to warnings, and chatty ones to a line per second. Call it after they have started."""
     for name in (*_QUIET, *_CHATTY):
         library = logging.getLogger(name)
         library.setLevel(logging.WARNING)
@@ -99,7 +99,7 @@ def quiet_libraries() -> None:
 
 
 class _OncePerSecond(logging.Filter):
-    """Lets one line a second of each chatty library through."""
+    """Passes one line per second of each chatty library."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """How a process starts, stops and fails: one loop, two signals, four exit codes.
 
-The supervisor acts on the exit code alone: 75 restarts at once, 70 restarts and shows a bug, 64 stays down. Nothing
-here knows what the process does.
+The supervisor acts on the exit code alone: 75 restarts at once, 70 restarts and shows a bug, 64 stays down. This
+module is independent of the work of the process.
 """
 
 from __future__ import annotations
@@ -26,21 +26,17 @@ EXIT_BUG = 70
 EXIT_TRANSIENT = 75
 
 STOP_DEADLINE_S = 43.0
-"""A little less than the 45 s after which the supervisor kills, so that the log says why. The longest drain (sends in
-flight) fits from the signal to the end, and an orchestrator's 60 s is not reached."""
+"""Slightly less than the 45 s after which the supervisor kills the process, so that the log has the reason. The longest
+drain (sends in flight) fits into it, and it is below the 60 s of an orchestrator."""
 
 LEFTOVERS_S = 5.0
-"""For what a library has left in the loop when our own code is through: some of it swallows its cancellation."""
+"""Time for tasks that libraries leave in the loop after our code has ended. Some of them swallow their cancellation."""
 
 RunProcess = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
 class Transient(Exception):
-    """Something outside is not there now; a restart may find it. Never raised for a record that is wrong."""
-
-
-class Stalled(Transient):
-    """There is work and its dependencies answer, but nothing moves."""
+    """A dependency is away; a restart may find it. It is never raised for an invalid record."""
 
 
 def run_process(name: str, run: RunProcess, settings: Settings) -> int:
@@ -55,19 +51,19 @@ def run_process(name: str, run: RunProcess, settings: Settings) -> int:
         failure = error
     finally:
         deadline.lift()
-    return _told(failure)
+    return _log_end(failure)
 
 
 def leave(code: int) -> NoReturn:
-    """End the interpreter here: a library's thread that still waits for a server must not hold the process."""
+    """End the interpreter now, because a thread of a library may still wait for a server."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def _told(failure: BaseException | None) -> int:
-    """Log how it ended, and return the exit code."""
+def _log_end(failure: BaseException | None) -> int:
+    """Log how the process ended, and return the exit code."""
     log = structlog.get_logger("process")
     code = EXIT_OK if failure is None else exit_code(failure)
     if code == EXIT_OK:
@@ -86,7 +82,7 @@ def _reason(failure: BaseException | None) -> str:
 
 
 def exit_code(error: BaseException) -> int:
-    """The table of failures. Of a group, the worst counts: a bug is never hidden by an outage."""
+    """The table of failures and exit codes. The worst of a group counts, so that an outage never hides a bug."""
     match error:
         case BaseExceptionGroup():
             return max((exit_code(inner) for inner in error.exceptions), key=_SEVERITY.index)
@@ -125,18 +121,18 @@ async def _until_stopped(run: RunProcess, settings: Settings, deadline: _Deadlin
 
 
 class _Deadline:
-    """Ends this process if it is still there in time, whatever its loop is doing."""
+    """Ends this process at a deadline, even if its event loop is blocked."""
 
     def __init__(self) -> None:
         self._timer: threading.Timer | None = None
 
     def start(self) -> None:
-        """From a signal on: 75 at the deadline."""
+        """Start the deadline of a stop. The exit code is 75."""
         self._set(STOP_DEADLINE_S, self._end)
 
     def only_leftovers(self, failure: BaseException | None) -> None:
-        """Our code ended so; what is left is cancelled, and gets a moment for it."""
-        self._set(LEFTOVERS_S, lambda: leave(_told(failure)))
+        """Our code has ended with `failure`. The remaining tasks are cancelled and get a short time to end."""
+        self._set(LEFTOVERS_S, lambda: leave(_log_end(failure)))
 
     def lift(self) -> None:
         if self._timer is not None:
@@ -150,5 +146,5 @@ class _Deadline:
 
     @staticmethod
     def _end() -> None:
-        structlog.get_logger("process").error("still running at its deadline", deadline_s=STOP_DEADLINE_S)
+        structlog.get_logger("process").error("the process did not stop in time", deadline_s=STOP_DEADLINE_S)
         os._exit(EXIT_TRANSIENT)

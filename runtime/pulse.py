@@ -1,9 +1,9 @@
-"""Ends a process that lives but no longer works, so that the supervisor starts a fresh one.
+"""Ends a process that is stalled, so that the supervisor starts a new one.
 
-`Watchdog` watches a consumer: lag, no movement, and dependencies that answer. `Pulse` watches a loop that should come
-round, and `watched_loop` gives an event loop that has none a round of its own. All are threads, because what they watch
-may be the event loop. A dependency that is away is no stall: it resets
-the clocks. So is a machine that slept, or a process that was frozen: only time in which the watcher itself ran counts.
+`Pulse` watches a loop that should beat regularly; `watched_loop` adds such a loop to an event loop. `topics.watchdog`
+watches a consumer. All are threads, because the event loop itself may be blocked. A dependency that is away is not a
+stall and resets the clocks. Only time in which the watcher itself ran counts, so a sleeping machine or a frozen process
+is not a stall either.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from runtime.settings import Settings
 LOOKS_PER_LIMIT = 6
 
 IsReachable = Callable[[], bool]
-"""Whether what the process depends on, beside Kafka, answers a fresh connection. May block for some seconds."""
+"""Whether the dependencies of the process, other than Kafka, accept a new connection. It may block for seconds."""
 
 
 def always() -> bool:
-    """For a process that needs Kafka alone."""
+    """For a process that depends on Kafka alone."""
     return True
 
 
 class Heartbeats:
-    """Progress that no offset shows: a sender's answers, retries, refusals. One beat resets every clock."""
+    """Reports progress that no offset shows: answers, retries and refusals of a sender. One beat resets every clock."""
 
     def __init__(self) -> None:
         self.last = time.monotonic()
 
     def beat(self) -> None:
-        """Say that something moved."""
+        """Report progress."""
         self.last = time.monotonic()
 
 
 class Pulse:
-    """Watches a loop that beats at each round, and ends the process with 75 when it stands while all answers."""
+    """Watches a loop that beats in each round. Without beats, while its dependencies answer, it exits with 75."""
 
     def __init__(
         self,
@@ -80,15 +80,15 @@ class Pulse:
             if not self._answers():
                 looks = 0
             elif not self._stopping.is_set():
-                log_stall(self._stage, "stalled: no round", looks * interval_s)
+                log_stall(self._stage, "stalled: a loop completed no round; the process ends", looks * interval_s)
                 self._end(EXIT_TRANSIENT)
 
 
 @asynccontextmanager
 async def watched_loop(settings: Settings, stage: str, end: Callable[[int], object] = os._exit) -> AsyncIterator[None]:
-    """While the body runs, an event loop that stands still ends the process with 75: it would answer nobody.
+    """While the body runs, a blocked event loop ends the process with 75, because it answers no request.
 
-    No dependency is asked: waiting for one never holds a loop.
+    Dependencies are not checked: waiting for one never blocks an event loop.
     """
     beats = Heartbeats()
     pulse = Pulse(settings, stage, beats, always, end)
@@ -107,6 +107,6 @@ async def _beat(beats: Heartbeats, every_s: float) -> None:
         await asyncio.sleep(every_s)
 
 
-def log_stall(stage: str, said: str, stalled_s: float) -> None:
+def log_stall(stage: str, event: str, stalled_s: float) -> None:
     """Log that a stage is stalled, and for how long."""
-    structlog.get_logger("watchdog").error(said, stage=stage, stalled_s=round(stalled_s, 1))
+    structlog.get_logger("watchdog").error(event, stage=stage, stalled_s=round(stalled_s, 1))

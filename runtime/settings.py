@@ -1,7 +1,7 @@
-"""The only reader of the environment: every process gets this value and nothing else.
+"""The only reader of the environment: every process receives its settings from here.
 
-A wrong setting stops the start and names the variable. Secrets are masked in `repr` and logs.
-`.campaigns/env` of the working directory (written by `campaigns up`) fills what the environment does not say.
+An invalid setting stops the start and names the variable. Secrets are masked in `repr` and logs.
+`.campaigns/env` of the working directory (written by `campaigns up`) supplies variables that the environment lacks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STATE_FOLDER = Path(".campaigns")
 
 
 class WrongSettings(Exception):
-    """A variable is missing or wrong; the message names each one, never its value."""
+    """A variable is missing or invalid. The message names each one, never its value."""
 
 
 class Settings(BaseModel):
@@ -199,12 +199,12 @@ class Settings(BaseModel):
 
 
 def shell_environment() -> dict[str, str]:
-    """A copy of the environment of this process: for children, and for code that must see it whole."""
+    """A copy of the environment of this process, for its children."""
     return dict(os.environ)
 
 
 def read_environment(environ: Mapping[str, str] | None = None, state_folder: Path = STATE_FOLDER) -> dict[str, str]:
-    """`CAMPAIGNS_*` of the environment, and of `<state_folder>/env` where the environment is silent."""
+    """`CAMPAIGNS_*` of the environment, and of `<state_folder>/env` for variables that the environment lacks."""
     environ = shell_environment() if environ is None else environ
     found: dict[str, str] = {}
     try:
@@ -222,7 +222,7 @@ def read_environment(environ: Mapping[str, str] | None = None, state_folder: Pat
 def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path = STATE_FOLDER) -> Settings:
     """Read and validate all settings.
 
-    Raises WrongSettings naming every variable that is missing, wrong, or unknown.
+    Raises WrongSettings naming every variable that is missing, invalid, or unknown.
     """
     found = read_environment(environ, state_folder)
     fields = {name.removeprefix(PREFIX).lower(): value for name, value in found.items()}
@@ -236,8 +236,8 @@ def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path =
 def _problem(item: ErrorDetails) -> str:
     if not item["loc"]:  # a rule over several settings, which names them itself
         return item["msg"].removeprefix("Value error, ")
-    said = {"extra_forbidden": "no such setting", "missing": "is not set"}.get(item["type"], item["msg"])
-    return f"{PREFIX}{str(item['loc'][0]).upper()}: {said}"
+    problem = {"extra_forbidden": "no such setting", "missing": "is not set"}.get(item["type"], item["msg"])
+    return f"{PREFIX}{str(item['loc'][0]).upper()}: {problem}"
 
 
 def _plain(value: object) -> object:

@@ -17,7 +17,7 @@ from domain.status import STATUS_TABLE, Status, next_attempt_at, status
 from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import RecipientId, Wamid
 
-PLACE = Path(__file__).parent.parent / "docs" / "status.md"
+PATH = Path(__file__).parent.parent / "docs" / "status.md"
 
 Step = str
 """The cause of a change: a kind of event, for the newest or an older attempt, or the scheduler's release or skip."""
@@ -144,7 +144,7 @@ def _ordered(names: frozenset[Step]) -> list[Step]:
 
 def main() -> None:
     """Write the page."""
-    PLACE.write_text(page(), encoding="utf-8")
+    PATH.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

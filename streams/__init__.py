@@ -1,1 +1,1 @@
-"""Through Kafka: the Faust workers (reconciler, sender) and the Cloud API client."""
+"""The stream processors on Faust: the reconciler and the sender, with its Cloud API client."""

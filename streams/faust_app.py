@@ -1,8 +1,14 @@
 """Faust as a library: one app, one agent, and a loop that never lets an event be acknowledged too early.
 
-Faust acks a batch when its agent goes on, AND when an exception or a cancellation leaves it. So nothing leaves the loop
-here: a transient failure is tried again inside, a wrong record is the handler's to dead-letter, and a bug or a
-cancellation in mid-batch ends the process at once, with the batch unacknowledged.
+Faust acks a batch when its agent takes the next one, AND when an exception or a cancellation leaves the agent. An
+exception would therefore lose the batch silently. So nothing leaves the loop here:
+
+- A transient failure is retried inside the loop, with backoff, for five minutes. Then the process exits with 75.
+- An invalid record is dead-lettered by the handler, which then returns normally.
+- Too many dead letters halt the stage: it keeps its partitions and acknowledges nothing until it is stopped.
+- A bug or a cancellation in the middle of a batch ends the process at once (`os._exit`), with the batch unacknowledged.
+
+Every orderly way out of a coroutine would run Faust's own clean-up, and that acknowledges the batch.
 """
 
 from __future__ import annotations
@@ -31,33 +37,33 @@ from topics.dead_letter_limit import TooManyDeadLetters, halt_until_stopped
 from topics.watchdog import Watchdog
 
 START_LIMIT_S = 60.0
-"""A start that hangs for longer ends the process: a broker that came back meanwhile may answer a fresh one."""
+"""A start that takes longer ends the process, because a broker that has returned may answer a new one."""
 START_PATIENCE_S = 3.0
-"""For a start in which a stop comes."""
+"""Time for a start to complete after a stop was requested."""
 STOP_DEADLINE_S = 12.0
-"""A batch in work may end and its offsets be committed. Faust itself would wait for a broker that is away; what follows
-(a sender's drain) needs the rest of the process' 45 s."""
+"""Time for the batch in hand to end and for its offsets to be committed. Faust itself would wait without limit for a
+broker that is away, and the drain of a sender needs the rest of the 45 s that the process has."""
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
 RETRY_LIMIT_S = 300.0
-"""A batch that fails for so long ends the process with 75: a fresh one may find what this one cannot."""
+"""A batch that fails for so long ends the process with 75, because a new process may succeed."""
 
 
 Handle = Callable[[Sequence[Record]], Awaitable[None]]
-"""Does the whole effect of a batch, durably. Raises Transient to get the same batch again, anything else as a bug."""
+"""Makes the effect of a batch durable. It raises Transient to get the batch again; another exception is a bug."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consumption:
-    """What a stage reads, and in what portions."""
+    """The topic that a stage reads, and the size of its batches."""
 
     stage: str
     topic: str
-    """Its real name."""
+    """The real name of the topic."""
     batch_max: int
     within_s: float
     buffer_records_max: int
-    """Faust's buffer between fetcher and agent; times the size of a record, it is the memory of the process."""
+    """Records in Faust's buffer between fetcher and agent. It decides the memory of the process."""
 
 
 async def consume(
@@ -68,9 +74,9 @@ async def consume(
     beats: Heartbeats | None = None,
     answers: IsReachable = always,
 ) -> None:
-    """Consume until `stop`. `beats`: a stage that progresses without committing says so there.
+    """Consume until `stop`. `beats`: a stage reports progress there that no commit shows.
 
-    `answers`: whether what the handler needs is there; while it is not, standing still is no stall.
+    `answers`: whether the dependencies of the handler are reachable. While they are not, idleness is not a stall.
     """
     app = _app(settings, consumption)
     beats = Heartbeats() if beats is None else beats
@@ -81,10 +87,10 @@ async def consume(
             try:
                 await batches.settle([_record(event) for event in events])
             except Transient as error:
-                _end(EXIT_TRANSIENT, "ended with a batch unfinished", error)
+                _end(EXIT_TRANSIENT, "the process ends with a batch unfinished; Kafka will deliver it again", error)
             except asyncio.CancelledError:
-                _end(EXIT_TRANSIENT, "cancelled in the middle of a batch")
-            except BaseException as error:  # noqa: BLE001 - whatever leaves here would acknowledge the batch
+                _end(EXIT_TRANSIENT, "the agent was cancelled in the middle of a batch; Kafka will deliver it again")
+            except BaseException as error:  # noqa: BLE001 - any exception that leaves here would acknowledge the batch
                 _end(EXIT_BUG, "ended by a bug", error)
 
     source = app.topic(consumption.topic, key_serializer="raw", value_serializer="raw")
@@ -102,7 +108,7 @@ async def consume(
         watchdog.stop()
         stopping = asyncio.ensure_future(app.stop())
         await asyncio.wait({stopping}, timeout=STOP_DEADLINE_S)
-    if not stopping.done():  # not cancelled: that would be waited for as well
+    if not stopping.done():  # it is not cancelled, because a cancellation would be waited for as well
         raise Transient("the consumer did not stop in time; its last offsets are not committed")
     stopping.result()
     if isinstance(app.crash_reason, KafkaError):
@@ -112,7 +118,7 @@ async def consume(
 
 
 class Batches:
-    """The loop around one batch: again and again while it is transient, with a growing pause, up to a limit."""
+    """Retries one batch after transient failures, with growing pauses, up to a limit."""
 
     def __init__(
         self,
@@ -131,9 +137,9 @@ class Batches:
         self._beat = beat
 
     async def settle(self, records: Sequence[Record]) -> None:
-        """Return when the batch's effect is durable. Raises Transient at the limit, or at once when stopping.
+        """Return when the effect of the batch is durable. Raises Transient at the limit, or at once when stopping.
 
-        Stands still until the stop where it holds too many dead letters.
+        With too many dead letters it halts until the stop.
         """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._retry_limit_s
@@ -144,34 +150,34 @@ class Batches:
                 return
             except TooManyDeadLetters as error:
                 await halt_until_stopped(error, self._stage, self._stop, self._beat)
-                raise Transient("stopped where it stood still: too many dead letters") from error
+                raise Transient("the stage was stopped while it was halted: too many dead letters") from error
             except Transient as error:
                 metrics.RETRIES.labels(self._stage).inc()
                 if self._stop.is_set() or loop.time() + pause_s > give_up_at:
                     raise
                 structlog.get_logger(self._stage).warning(
-                    "batch will be tried again", records=len(records), pause_s=pause_s, error=str(error)
+                    "batch failed; it is retried", records=len(records), pause_s=pause_s, error=str(error)
                 )
             await pause(self._stop, pause_s)
             pause_s = min(pause_s * 2, RETRY_MAX_S)
 
 
 async def _started(app: Any, settings: Settings, topic: str, stop: asyncio.Event) -> bool:
-    """Start where there is something to consume: Faust would wait in silence for a topic that nobody made.
+    """Start the app once its topic exists, because Faust would wait silently for a missing topic.
 
-    It also waits without an end for a broker that goes away meanwhile, so neither a stop nor a restart waits for it.
-    False: told to stop before it had begun, so that nothing is in hand.
+    Faust also waits without limit for a broker that goes away during the start, so a stop or a limit ends the wait.
+    Returns False if the stop came before the start was complete; then no batch is in hand.
     """
     await asyncio.to_thread(require_topic, settings, topic)
     starting = asyncio.ensure_future(app.start())
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({starting, stopping}, timeout=START_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    await asyncio.wait({starting}, timeout=START_PATIENCE_S)  # a start that ends soon can be stopped in order
+    await asyncio.wait({starting}, timeout=START_PATIENCE_S)  # a start that completes soon can be stopped in order
     if not starting.done():
         if not stop.is_set():
             raise Transient(f"could not start within {START_LIMIT_S:.0f} s")
-        structlog.get_logger("streams").info("told to stop before it could start")
+        structlog.get_logger("streams").info("stopped before the consumer had started")
         return False
     try:
         starting.result()
@@ -213,7 +219,7 @@ def _app(settings: Settings, consumption: Consumption) -> Any:
 
 
 async def _until_stopped(app: Any, stop: asyncio.Event) -> None:
-    """Wait for our stop or for the app's own end, which is a crash."""
+    """Wait for our stop, or for the end of the app, which is a crash."""
     waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(app.wait_until_stopped())}
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -221,7 +227,7 @@ async def _until_stopped(app: Any, stop: asyncio.Event) -> None:
         for wait in waits:
             wait.cancel()
     if not stop.is_set() and app.crash_reason is None:
-        raise Transient("the consumer ended by itself")
+        raise Transient("the consumer ended unexpectedly")
 
 
 def _record(event: Any) -> Record:
@@ -230,7 +236,7 @@ def _record(event: Any) -> Record:
 
 
 def _assigned(app: Any) -> frozenset[int]:
-    """The partitions that are ours now; none before the first assignment."""
+    """The partitions that are assigned now; none before the first assignment."""
     consumer = getattr(app, "_consumer", None)
     try:
         return frozenset(place.partition for place in consumer.assignment()) if consumer is not None else frozenset()
@@ -238,10 +244,10 @@ def _assigned(app: Any) -> frozenset[int]:
         return frozenset()  # not started yet, or in the middle of a rebalance
 
 
-def _end(code: int, said: str, error: BaseException | None = None) -> NoReturn:
-    """End the process here and now: every orderly way out would acknowledge the batch."""
+def _end(code: int, event: str, error: BaseException | None = None) -> NoReturn:
+    """End the process now, because every orderly way out would acknowledge the batch."""
     log = structlog.get_logger("streams")
-    log.error(said, exit_code=code, exc_info=error if code == EXIT_BUG else None, error=str(error or ""))
+    log.error(event, exit_code=code, exc_info=error if code == EXIT_BUG else None, error=str(error or ""))
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""The settings of a secured cluster, from librdkafka's names into Faust's, so that one variable serves both."""
+"""Translates the settings of a secured cluster from librdkafka's names to Faust's, so that one variable serves both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime.settings import Settings, WrongSettings
 
 
 def credentials(settings: Settings) -> Any:
-    """Faust's credentials for `kafka_extra`; None for a plain cluster. Raises WrongSettings for what it cannot do."""
+    """Faust's credentials for `kafka_extra`; None for a plain cluster. Raises WrongSettings for unsupported options."""
     extra = settings.kafka_extra
     protocol = extra.get("security.protocol", "PLAINTEXT").upper()
     if protocol == "PLAINTEXT":

@@ -94,6 +94,11 @@ async def newest(connection: Connection, limit: int, before: UUID | None = None)
     return [_from_row(row) for row in await cursor.fetchall()]
 
 
+async def active_ids(connection: Connection) -> list[UUID]:
+    """The ids of the active campaigns."""
+    return [row[0] for row in await (await connection.execute(_SQL["list_active"])).fetchall()]
+
+
 async def act(
     connection: Connection, campaign_id: UUID, action: Action, now: datetime, reason: str = PAUSED_BY_OPERATOR
 ) -> Campaign:

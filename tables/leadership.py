@@ -22,6 +22,7 @@ import structlog
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from runtime.waiting import pause
+from tables import locks
 from tables.database import Connection, connect
 
 STANDBY_POLL_S = 1.0
@@ -92,8 +93,7 @@ async def leadership(
 async def _is_locked(connection: Connection, lock: int, stop: asyncio.Event, beats: Heartbeats) -> bool:
     while not stop.is_set():
         beats.beat()
-        row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [lock])).fetchone()
-        if row is not None and row[0]:
+        if await locks.try_lock(connection, lock):
             return True
         await pause(stop, STANDBY_POLL_S)
     return False

@@ -2,13 +2,15 @@
 
 Postgres has one space of 64-bit keys per database. The keys below begin with the letters "camp" and end with a number.
 A lock that belongs to a value has no constant: SQL hashes a text with `hashtextextended(text, 0)`. There are two such
-texts: `idempotency_text` below, and the name of a shadow schema or the id of a replay run (`sql/replay.sql`).
+texts: `idempotency_text` below, and the name of a shadow schema or the id of a replay run (`sql/shadow.sql`).
 A session lock ends with its connection, so a process that dies releases it.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from tables.database import Connection
 
 MIGRATION: Final = 0x63616D70_00000001
 """Session lock of `campaigns db migrate`: processes that start together apply each migration once."""
@@ -32,3 +34,19 @@ ALL: Final = (MIGRATION, SCHEDULER, STATS_PUBLISHER, PARKED_STATUSES, COUNTER_RE
 def idempotency_text(key: str) -> str:
     """The text whose hash is the transaction lock of an Idempotency-Key, so a request never runs twice at once."""
     return f"idempotency-key {key}"
+
+
+async def try_lock(connection: Connection, key: int) -> bool:
+    """Take a session lock without waiting. False: another session holds it."""
+    row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [key])).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def lock(connection: Connection, key: int) -> None:
+    """Wait for a session lock, and take it."""
+    await connection.execute("SELECT pg_advisory_lock(%s)", [key])
+
+
+async def unlock(connection: Connection, key: int) -> None:
+    """Release a session lock."""
+    await connection.execute("SELECT pg_advisory_unlock(%s)", [key])

@@ -1,4 +1,4 @@
-"""Statuses of other systems on our numbers: they are counted per day and number, and nothing else is kept.
+"""Parked statuses, and statuses of other systems on our numbers.
 
 A status without our callback data is parked under its wamid until one of our attempts learns that wamid. Our wamids
 are learned within minutes. A status that is still parked after a day belongs to another system that sends on the same
@@ -8,6 +8,8 @@ number, so it is counted as foreign and deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from tables import locks
 from tables.arrays import plain
@@ -43,3 +45,14 @@ async def forget_parked(connection: Connection, *, age_s: float = KEPT_S, rows_m
     cursor = await connection.execute(_SQL["forget_parked"], parameters)
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+async def find_parked(connection: Connection, limit: int) -> tuple[list[tuple[Any, ...]], int]:
+    """Rows of parked statuses, the oldest first, and the number of all of them."""
+    rows = await (await connection.execute(_SQL["find_parked"], {"limit": limit})).fetchall()
+    return [row[:-1] for row in rows], rows[0][-1] if rows else 0
+
+
+async def read_foreign(connection: Connection) -> list[tuple[str, int, datetime]]:
+    """Per number: the count of statuses of other systems, and the last day with one."""
+    return [(row[0], row[1], row[2]) for row in await (await connection.execute(_SQL["read_foreign"])).fetchall()]

@@ -1,9 +1,10 @@
-"""Where a replay stands, in Postgres, in the transaction that holds its effect: any end leaves a run that can go on."""
+"""The progress of replays, stored in the transaction that applies the records: an interrupted run can resume."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from schemas.model import CampaignId
@@ -12,12 +13,12 @@ from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
 
-_SQL = load("replay")
+_SQL = load("replay_runs")
 
 
 @dataclass(slots=True)
 class ReplayRun:
-    """One replay. `ranges` is what is left of it."""
+    """One replay. `ranges` is the part that is not applied yet."""
 
     id: UUID
     topic: str
@@ -34,7 +35,7 @@ class ReplayRun:
 async def start(
     connection: Connection, identity: TopicIdentity, campaign: CampaignId | None, ranges: Ranges
 ) -> ReplayRun:
-    """Begin a run over these ranges."""
+    """Store a new run over these ranges."""
     run = ReplayRun(uuid4(), identity.topic, identity.cluster_id, identity.topic_id, campaign, ranges, count(ranges))
     values = {
         "id": run.id, "topic": run.topic, "cluster_id": run.cluster_id, "topic_id": run.topic_id,
@@ -49,7 +50,7 @@ async def start(
 
 
 async def find_unfinished(connection: Connection, topic: str, campaign: CampaignId | None) -> ReplayRun | None:
-    """The last run of this topic and campaign that did not come to its end."""
+    """The last unfinished run of this topic and campaign."""
     row = await (await connection.execute(_SQL["find_run"], {"topic": topic, "campaign": campaign})).fetchone()
     if row is None:
         return None
@@ -60,7 +61,7 @@ async def find_unfinished(connection: Connection, topic: str, campaign: Campaign
 
 
 async def advance(connection: Connection, run: ReplayRun, batch: Sequence[Record], events: int, rows: int) -> None:
-    """Remember that this batch is applied. Call it in the transaction that applies it."""
+    """Move the position past this batch. Call it in the transaction that applies the batch."""
     nexts: dict[int, int] = {}
     for record in batch:
         nexts[record.partition] = record.offset + 1
@@ -74,5 +75,10 @@ async def advance(connection: Connection, run: ReplayRun, batch: Sequence[Record
 
 
 async def finish(connection: Connection, run: ReplayRun) -> None:
-    """Remember that the run is at its end."""
+    """Mark the run as finished."""
     await connection.execute(_SQL["finish_run"], {"id": run.id})
+
+
+async def read_replayed(connection: Connection, campaign: CampaignId | None) -> list[tuple[Any, ...]]:
+    """What replays have applied to the rows of a campaign, or of all: topic, ids, campaign, time, and the range."""
+    return await (await connection.execute(_SQL["read_replayed"], {"campaign": campaign})).fetchall()

@@ -1,66 +1,65 @@
-"""Reads what Postgres holds about one recipient: its row, releases, ledger, message ids and subscriptions."""
+"""Reads everything that the database contains about one recipient."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from schemas.model import RecipientId
 from tables.database import Connection
 from tables.statements import load
 
-SQL = load("trace")
+_SQL = load("trace")
 
 Row = dict[str, Any]
-"""A row by column name."""
+"""One row by column name."""
 
 
-async def find_by_wamid(connection: Connection, wamid: str) -> list[RecipientId]:
-    """Find the recipient of a message id."""
-    return await _find(connection, "find_by_wamid", {"wamid": wamid})
+async def find_by_id(connection: Connection, recipient: UUID) -> list[UUID]:
+    """The recipient with this id, if there is one."""
+    return await _ids(connection, "find_by_id", {"id": recipient})
 
 
-async def find_by_id(connection: Connection, recipient: UUID) -> list[RecipientId]:
-    """Find the recipient with this id."""
-    return await _find(connection, "find_by_id", {"id": str(recipient)})
+async def find_by_phone(connection: Connection, phone: str) -> list[UUID]:
+    """The recipients with this phone number, in all campaigns."""
+    return await _ids(connection, "find_by_phone", {"phone": phone})
 
 
-async def find_by_phone(connection: Connection, number: str) -> list[RecipientId]:
-    """Find the recipients with this phone number, one per campaign."""
-    return await _find(connection, "find_by_phone", {"phone": number})
+async def find_by_wamid(connection: Connection, wamid: str) -> list[UUID]:
+    """The recipients of this message."""
+    return await _ids(connection, "find_by_wamid", {"wamid": wamid})
 
 
-async def read_recipient(connection: Connection, recipient: RecipientId) -> Row | None:
-    """Read the row of a recipient with its campaign; None if it does not exist."""
+async def read_recipient(connection: Connection, recipient: UUID) -> Row | None:
+    """The row, with its campaign."""
     rows = await _rows(connection, "read_recipient", {"id": recipient})
     return rows[0] if rows else None
 
 
-async def read_releases(connection: Connection, recipient: RecipientId) -> list[Row]:
-    """Read the attempts that are released and not claimed."""
+async def read_releases(connection: Connection, recipient: UUID) -> list[Row]:
+    """The releases of a recipient, by attempt."""
     return await _rows(connection, "read_releases", {"id": recipient})
 
 
-async def read_ledger(connection: Connection, recipient: RecipientId) -> list[Row]:
-    """Read the attempts that were claimed or refused."""
+async def read_ledger(connection: Connection, recipient: UUID) -> list[Row]:
+    """The ledger rows of a recipient, by attempt."""
     return await _rows(connection, "read_ledger", {"id": recipient})
 
 
-async def read_messages(connection: Connection, recipient: RecipientId) -> list[Row]:
-    """Read the message ids of a recipient."""
+async def read_messages(connection: Connection, recipient: UUID) -> list[Row]:
+    """The wamids of a recipient, by attempt."""
     return await _rows(connection, "read_messages", {"id": recipient})
 
 
-async def read_subscriptions(connection: Connection, number: str) -> list[Row]:
-    """Read the subscription state of a phone number, by source."""
-    return await _rows(connection, "read_subscriptions", {"phone": number})
+async def read_subscriptions(connection: Connection, phone: str) -> list[Row]:
+    """The subscriptions of a person, by source."""
+    return await _rows(connection, "read_subscriptions", {"phone": phone})
 
 
-async def _find(connection: Connection, name: str, values: dict[str, Any]) -> list[RecipientId]:
-    return [row[0] for row in await (await connection.execute(SQL[name], values)).fetchall()]
+async def _ids(connection: Connection, name: str, values: dict[str, Any]) -> list[UUID]:
+    return [row[0] for row in await (await connection.execute(_SQL[name], values)).fetchall()]
 
 
 async def _rows(connection: Connection, name: str, values: dict[str, Any]) -> list[Row]:
-    cursor = await connection.execute(SQL[name], values)
+    cursor = await connection.execute(_SQL[name], values)
     columns = [column.name for column in cursor.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]

@@ -48,7 +48,7 @@ def topic_prefix() -> str:
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres: str) -> Iterator[str]:
-    """A migrated database that is only copied: copying takes 50 ms, migrating much longer."""
+    """A migrated database that is only copied, because migrating takes much longer than copying."""
     from tables.migrate import migrate  # noqa: PLC0415 - a broken migration must not break unit tests
 
     name = _create(postgres)
@@ -82,8 +82,9 @@ def throw_away_stack() -> Iterator[Stack]:
 
 def _create(server: str, template: str = "template1") -> str:
     name = f"test_{uuid.uuid4().hex[:12]}"
+    # A copy through the WAL takes 0.15 s. `file_copy` takes three times as long: it makes two checkpoints.
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')  # PostgreSQL 15+
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY wal_log')
     return name
 
 

@@ -1,1 +1,1 @@
-"""What Kafka holds: clients, publishing, consuming, dead letters, lag."""
+"""Everything that talks to Kafka: clients, publishing, consuming, dead letters, lag."""

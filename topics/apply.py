@@ -1,7 +1,7 @@
-"""Creating and altering the topics, so that a cluster is as `schemas.topics` says.
+"""Creates and alters the topics of a cluster as `schemas.topics` defines them.
 
-Partitions are only ever raised: lowering would lose records, and raising moves keys, which no reader here minds.
-Settings that someone added by hand to a topic stay.
+The number of partitions is only raised: lowering would lose records. Raising moves keys to other partitions, and no
+reader of ours depends on that. Settings that were added to a topic by hand stay.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REQUIRE_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
-    """What was done to one topic. `partitions_kept`: it has more than wanted."""
+    """The changes to one topic. `partitions_kept`: its number of partitions, if that is more than needed."""
 
     name: str
     created: bool = False
@@ -46,13 +46,13 @@ class TopicReport:
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything was to do."""
+        """Whether anything was changed."""
         return self.created or self.partitions_added > 0 or bool(self.settings_changed)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `apply` did. `replicas` below 3 means that a lost disk may lose acknowledged records."""
+    """The changes of one `apply`. With fewer than 3 `replicas` a lost disk may lose acknowledged records."""
 
     brokers: int
     replicas: int
@@ -61,7 +61,7 @@ class Report:
 
 
 def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
-    """Make every topic as its spec says; safe to repeat and to run twice at once. Raises Transient without a broker."""
+    """Create or alter every topic. It is safe to repeat and to run twice at once. Raises Transient without a broker."""
     admin = AdminClient(client_config(settings))
     wanted = {settings.topic(spec.name): spec for spec in specs}
     try:
@@ -89,11 +89,11 @@ def require_topic(settings: Settings, name: str) -> None:
     except KafkaException as error:
         raise Transient(f"Kafka: {error.args[0].str()}") from None
     if found is None or found.error is not None:
-        raise Transient(f"topic {name} is not there: `campaigns topics apply` creates it")
+        raise Transient(f"topic {name} does not exist; create it with `campaigns topics apply`")
 
 
 def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int, more: dict[str, str]) -> set[str]:
-    """Create the topics; return those that nobody else was faster to create."""
+    """Create the topics, and return those that no other process created first."""
     if not specs:
         return set()
     wanted = [
@@ -111,11 +111,11 @@ def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int, more
 
 
 def _wait_for(admin: AdminClient, names: Iterable[str]) -> None:
-    """Wait until the broker that we ask knows the topics: creation returns before its metadata has gone round."""
+    """Wait until the broker knows the topics: a creation returns before its metadata has spread."""
     end = time.monotonic() + TIMEOUT_S
     while unknown := set(names) - set(admin.list_topics(timeout=TIMEOUT_S).topics):
         if time.monotonic() > end:
-            raise Transient(f"topics: created, but not visible: {', '.join(sorted(unknown))}")
+            raise Transient(f"topics were created but are not visible yet: {', '.join(sorted(unknown))}")
         time.sleep(VISIBLE_PAUSE_S)
 
 
@@ -139,7 +139,7 @@ def _alter(admin: AdminClient, name: str, spec: TopicSpec, more: dict[str, str])
 
 
 def _raise_partitions(admin: AdminClient, name: str, found: int, wanted: int) -> bool:
-    """Tell whether we did it: nothing is to do, or somebody who runs at the same time was faster."""
+    """Return whether we added them. Another process may have been faster, or there was nothing to add."""
     if found >= wanted:
         return False
     try:
@@ -152,7 +152,7 @@ def _raise_partitions(admin: AdminClient, name: str, found: int, wanted: int) ->
 
 
 def _comes_to(admin: AdminClient, name: str, partitions: int) -> bool:
-    """Tell whether the topic has so many; the broker that we ask learns it later than the one that decides."""
+    """Return whether the topic has so many. Our broker learns it later than the controller."""
     end = time.monotonic() + REQUIRE_TIMEOUT_S
     while len(admin.list_topics(name, timeout=TIMEOUT_S).topics[name].partitions) < partitions:
         if time.monotonic() > end:

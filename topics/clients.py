@@ -1,4 +1,4 @@
-"""The settings of every Kafka client, as they were measured, and the question whether Kafka is reachable."""
+"""The measured settings of every Kafka client, and a check whether Kafka is reachable."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from confluent_kafka import KafkaException, Producer
 from runtime.settings import Settings
 
 RECORD_BYTES_MAX = 4 * 1024 * 1024 + 64 * 1024
-"""A record of 4 MiB and its framing: topics allow 4 MiB, clients a little more, so that the broker decides."""
+"""4 MiB and its framing. Topics allow 4 MiB and clients slightly more, so that the broker decides."""
 
 MESSAGE_TIMEOUT_MS = 60_000
 ANSWER_TIMEOUT_S = 5.0
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
-    """What every client needs: where, who, and its log lines in ours."""
+    """The settings of every client: addresses, client id, and our logger."""
     return {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "client.id": settings.instance or "campaigns",
@@ -31,7 +31,7 @@ def client_config(settings: Settings) -> dict[str, Any]:
 
 
 def producer_config(settings: Settings, **changed: Any) -> dict[str, Any]:
-    """A producer that loses nothing; `changed` by librdkafka's names with _ for a dot."""
+    """The settings of a producer that loses nothing. `changed`: librdkafka's names with _ for a dot."""
     return {
         **client_config(settings),
         "acks": "all",
@@ -47,7 +47,7 @@ def producer_config(settings: Settings, **changed: Any) -> dict[str, Any]:
 
 
 def consumer_config(settings: Settings, group: str, **changed: Any) -> dict[str, Any]:
-    """A consumer in the group of that name (without prefix). Offsets move only when our code says so."""
+    """The settings of a consumer in a group (named without prefix). Only our code commits offsets."""
     config = {
         **client_config(settings),
         "group.id": settings.group(group),
@@ -72,7 +72,7 @@ def _dotted(changed: dict[str, Any]) -> dict[str, Any]:
 
 
 def answering(settings: Settings, timeout_s: float = ANSWER_TIMEOUT_S) -> Callable[[], bool]:
-    """A question for a watchdog: whether a broker answers a fresh connection. It blocks."""
+    """A function for a watchdog: whether a broker answers a new connection. It blocks."""
 
     def answers() -> bool:
         try:

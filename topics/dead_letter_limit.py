@@ -1,7 +1,7 @@
-"""Too many dead letters are not many wrong records, they are our bug: stop the stage before it sets all aside.
+"""Halts a stage with too many dead letters, because then our code is at fault and not the data.
 
-The stage stands still, alive and saying so, until somebody who has looked ends it: a fresh process would begin to count
-anew, and set aside as many again.
+A halted stage stays alive, acknowledges nothing, and reports the halt until an operator stops it. If it exited, each
+restart would count from zero and dead-letter as many again, until the topic is empty.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from runtime.waiting import pause
 
 WINDOW_S = 60.0
 SHARE_ITEMS_MIN = 1000
-"""Below it a share says nothing. It is of the last items, however long they took: bad code may be slow."""
+"""Fewest items for which a share is judged. They are the latest items, however old: bad code may be slow."""
 SHARE_MAX = 0.5
-SAID_EVERY_S = 60.0
+LOG_EVERY_S = 60.0
 BEAT_S = 0.5
 
 REMEDY = (
-    "the stage stands still, and nothing of this batch is set aside. If the code is wrong: mend it, start it again,"
-    " then `campaigns dead-letters redrive`. If the data are: raise CAMPAIGNS_DEAD_LETTER_{}, and start it again"
+    "nothing from this batch was dead-lettered. If the code is at fault, fix it, restart, then run"
+    " `campaigns dead-letters redrive`. If the data is at fault, raise CAMPAIGNS_DEAD_LETTER_{} and restart"
 )
 
 
 class TooManyDeadLetters(Exception):
-    """The stage stops, with the batch unacknowledged; someone must look."""
+    """The stage must halt with the batch unacknowledged, until an operator acts."""
 
 
 class DeadLetterLimit:
-    """Counts the dead letters of the last minute, and their share in the last items. The clock is a parameter."""
+    """Counts the dead letters of the last minute, and their share in the latest items. The clock is a parameter."""
 
     def __init__(self, per_minute_max: int, share_max: float = SHARE_MAX) -> None:
         self._per_minute_max = per_minute_max
@@ -45,7 +45,7 @@ class DeadLetterLimit:
         self._last_dead = self._last_items = 0
 
     def require(self, now_s: float, dead: int, items: int) -> None:
-        """Raise TooManyDeadLetters if a batch with so many dead of so many items is too much."""
+        """Raise TooManyDeadLetters if a batch with `dead` letters among `items` items would exceed a limit."""
         while self._counted and self._counted[0][0] <= now_s - WINDOW_S:
             self._sum -= self._counted.popleft()[1]
         if not dead:
@@ -63,7 +63,7 @@ class DeadLetterLimit:
             )
 
     def add(self, now_s: float, dead: int, items: int) -> None:
-        """Count a batch that is through: its items, and the dead letters among them that are published now."""
+        """Count a finished batch: its items, and the dead letters among them, which are published."""
         if dead:
             self._counted.append((now_s, dead))
             self._sum += dead
@@ -81,12 +81,12 @@ class DeadLetterLimit:
 async def halt_until_stopped(
     error: TooManyDeadLetters, stage: str, stop: asyncio.Event, beat: Callable[[], None]
 ) -> None:
-    """Do nothing until `stop`, and say every minute why. `beat`: to a watchdog it is no stall, it is meant."""
+    """Do nothing until `stop`, and log the reason every minute. `beat` tells the watchdog that this is intended."""
     metrics.STAGE_HALTED.labels(stage).set(1)
-    said_at = -SAID_EVERY_S
+    logged_at = -LOG_EVERY_S
     while not stop.is_set():
-        if time.monotonic() - said_at >= SAID_EVERY_S:
-            said_at = time.monotonic()
-            structlog.get_logger(stage).error("too many dead letters", error=str(error))
+        if time.monotonic() - logged_at >= LOG_EVERY_S:
+            logged_at = time.monotonic()
+            structlog.get_logger(stage).error("stage halted: too many dead letters", error=str(error))
         beat()
         await pause(stop, BEAT_S)

@@ -1,4 +1,4 @@
-"""Which topic a name stands for now, and how far it reaches: what Kafka alone can say."""
+"""The identity of a topic, and its watermarks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT_S = 15.0
 
 
 async def identify(settings: Settings, topic: Topic, timeout_s: float = TIMEOUT_S) -> TopicIdentity:
-    """The ids of cluster and topic. Raises Transient where Kafka does not answer or has no such topic yet."""
+    """Read the ids of cluster and topic. Raises Transient if Kafka does not answer or has no such topic yet."""
     return await asyncio.to_thread(_identify, settings, settings.topic(topic), timeout_s)
 
 

@@ -1,7 +1,13 @@
-"""Records from Kafka, at the offsets that Postgres holds: the group only says which partitions are ours.
+"""Reads records from Kafka at offsets that are stored in Postgres.
 
-Kafka's own offsets are written for lag tools and never read. All calls of the consumer run in one thread, because
-they block; what it reports of a rebalance is answered from the loop.
+The consumer group only assigns partitions. The position of a partition is stored in Postgres, in the transaction that
+holds the effect of its records (`tables.offsets`), so effect and position cannot disagree after a crash. At every
+assignment the positions are read from Postgres, and reading starts there. Kafka's own offsets are also committed, for
+lag tools and the watchdog, and are never read here.
+
+All calls of the consumer run in one thread, because they block. A rebalance calls back in that thread and waits for the
+event loop to read the positions. Records of a partition that was revoked while they were read are dropped, and its
+new owner reads them again.
 """
 
 from __future__ import annotations
@@ -23,20 +29,19 @@ from topics.clients import consumer_config
 from topics.errors import is_not_ready
 
 RECORDS_MAX = 5000
-"""A batch; beyond it the merge gains little and a lock is held longer."""
+"""Most records of a batch. A larger batch gains little and holds locks longer."""
 IDLE_WAIT_S = 0.5
 GATHER_S = 0.02
-"""How long a batch waits for more records after its first."""
+"""How long a batch waits for more records after its first one."""
 COMMIT_EVERY_S = 1.0
 COMMIT_AGAIN_S = 5.0
-"""A commit may be lost in a rebalance, and a partition may come with an offset that Kafka was never told: without new
-records it would show a lag for ever."""
+"""Commits are repeated, because one may be lost in a rebalance, and an idle partition would then show a lag forever."""
 WATERMARK_TIMEOUT_S = 10.0
 WATERMARK_PAUSE_S = 0.2
 CLOSE_TIMEOUT_S = 15.0
 
 PositionsOf = Callable[[Watermarks], Awaitable[Mapping[int, int]]]
-"""Asked at an assignment: watermarks of the new partitions to the offsets to start from."""
+"""Called at an assignment: maps the watermarks of the new partitions to the offsets at which to start."""
 
 T = TypeVar("T")
 
@@ -50,7 +55,7 @@ class RecordIntake:
     def __init__(self, settings: Settings, group: str, topic: str, positions_of: PositionsOf) -> None:
         self.positions: dict[int, int] = {}
         self.awaited: frozenset[int] = frozenset()
-        """Partitions assigned to us whose offsets Postgres has not said yet."""
+        """Assigned partitions whose offsets have not been read from Postgres yet."""
         self._topic = topic
         self._positions_of = positions_of
         self._loop = asyncio.get_running_loop()
@@ -58,7 +63,7 @@ class RecordIntake:
         self._failure: BaseException | None = None
         self._committed_at = 0.0
         self._uncommitted: set[int] = set()
-        # An offset that the topic does not have is an error to be shown, never a reason to jump.
+        # An offset that the topic does not have is an error. The consumer must never skip to another one.
         self._consumer = Consumer(consumer_config(settings, group, auto_offset_reset="error"))
 
     async def open(self) -> None:
@@ -66,37 +71,37 @@ class RecordIntake:
         await self._call(self._subscribe)
 
     async def take(self) -> list[Record]:
-        """The next records of our partitions, in order per partition; none after a while without any.
+        """The next records of our partitions, in order per partition; an empty list after a while without records.
 
-        Raises Misplaced where an offset is not in the topic, Transient where the consumer can go no further.
+        Raises OffsetMismatch if the topic does not have an offset, Transient if the consumer has failed.
         """
         records = await self._call(self._poll)
         return [record for record in records if self._is_ours(record)]
 
     def _is_ours(self, record: Record) -> bool:
-        """Not of a partition revoked while it was read, and not below what is stored."""
+        """Whether its partition is still assigned, and its offset is not below the stored one."""
         position = self.positions.get(record.partition)
         return position is not None and record.offset >= position
 
     def advance(self, offsets: Mapping[int, int]) -> None:
-        """These are the next offsets now: their effect is durable."""
+        """Set the next offsets, after the effect of the records before them is durable."""
         for partition, offset in offsets.items():
             if partition in self.positions:
                 self.positions[partition] = offset
                 self._uncommitted.add(partition)
 
     async def close(self) -> None:
-        """Tell Kafka where we stand, and leave the group."""
+        """Commit the positions and leave the group."""
         try:
             await asyncio.wait_for(self._call(self._leave), CLOSE_TIMEOUT_S)
         except TimeoutError:
-            log.warning("left the group without an answer", timeout_s=CLOSE_TIMEOUT_S)
+            log.warning("Kafka did not confirm that the consumer left the group", timeout_s=CLOSE_TIMEOUT_S)
         self._thread.shutdown(wait=False)
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(self._thread, function)
 
-    # What follows runs in the consumer's thread.
+    # The methods below run in the thread of the consumer.
 
     def _subscribe(self) -> None:
         self._consumer.subscribe(
@@ -107,22 +112,24 @@ class RecordIntake:
         self._commit()
         first = self._consumer.poll(IDLE_WAIT_S)
         found = [] if first is None else [first, *self._consumer.consume(RECORDS_MAX - 1, GATHER_S)]
-        if self._failure is not None:  # then these partitions have no offsets of ours, and errors of that follow
+        if self._failure is not None:  # these partitions have no position, so further errors would follow
             raise self._failure
         for message in found:
             if (error := message.error()) is not None:
-                self._look_at(message, error)
+                self._require_usable(message, error)
         return [
             Record(self._topic, message.partition() or 0, message.offset() or 0, message.key(), message.value())
             for message in found
             if message.error() is None
         ]
 
-    def _look_at(self, message: Message, error: KafkaError) -> None:
+    def _require_usable(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's name for it
             where = f"{message.topic()}/{message.partition()}"
-            raise OffsetMismatch(f"{where}: {error.str()}. Records were lost, or the topic was made anew; start again.")
-        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 - as an event it is not marked as fatal
+            raise OffsetMismatch(
+                f"{where}: {error.str()}. Records were lost, or the topic was recreated. Restart this process."
+            )
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 - this event is not marked as fatal
             raise Transient(f"Kafka consumer: {error.str()}")
         log.warning("Kafka consumer", error=error.str())
 
@@ -139,11 +146,11 @@ class RecordIntake:
         log.info("partitions assigned", offsets=dict(sorted(answer.items())))
 
     def _starts(self, consumer: Any, partitions: list[TopicPartition]) -> Mapping[int, int]:
-        """Where to start. An offset counts as beyond the end only against an end that was asked for after it."""
+        """The offsets at which to start. An offset is beyond the end only if the end was read after the offset."""
         while True:
-            asked = {p.partition: self._watermarks(consumer, p) for p in partitions}
+            available = {p.partition: self._watermarks(consumer, p) for p in partitions}
             try:
-                return asyncio.run_coroutine_threadsafe(_of(self._positions_of(asked)), self._loop).result()
+                return asyncio.run_coroutine_threadsafe(_of(self._positions_of(available)), self._loop).result()
             except OffsetBeyondEnd as error:
                 _, high = self._watermarks(consumer, TopicPartition(self._topic, error.partition))
                 if error.offset > high:
@@ -156,7 +163,7 @@ class RecordIntake:
         log.info("partitions revoked", partitions=sorted(p.partition for p in partitions))
 
     def _watermarks(self, consumer: Any, partition: TopicPartition) -> tuple[int, int]:
-        """Low and high. Raises KafkaException where no leader says them in time."""
+        """The low and the high watermark. Raises KafkaException if no leader answers in time."""
         deadline = time.monotonic() + WATERMARK_TIMEOUT_S
         while True:
             try:
@@ -184,7 +191,7 @@ class RecordIntake:
             else:
                 self._consumer.commit(offsets=places, asynchronous=True)
         except KafkaException as error:  # for lag tools only
-            log.info("offsets not told to Kafka", error=str(error))
+            log.info("offsets were not committed to Kafka; lag tools may show an old position", error=str(error))
         for partition, offset in moved.items():
             _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
             metrics.LAG_RECORDS.labels(self._topic, str(partition)).set(max(0, high - offset))

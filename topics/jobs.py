@@ -13,7 +13,7 @@ from schemas.topics import Topic
 from topics.publisher import Publisher
 
 PUBLISH_TIMEOUT_S = 10.0
-"""After this time a publication counts as failed. The scheduler finds unpublished releases and publishes them again."""
+"""After this time a publication counts as failed. The scheduler finds unpublished releases and publishes them."""
 
 
 async def publish_jobs(publisher: Publisher, settings: Settings, jobs: Sequence[SendJob]) -> list[tuple[int, int]]:

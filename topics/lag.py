@@ -1,6 +1,6 @@
-"""How far behind each stage is, who its members are, and how old what waits is: what Kafka alone can say.
+"""Reads from Kafka how far behind each stage is, how many members it has, and how old its oldest waiting record is.
 
-Looks only: it joins no group and commits nothing. Every call blocks, so call it from a thread.
+It joins no group and commits nothing. The calls of `KafkaQueries` block, so call them from a thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from topics.clients import client_config, consumer_config
 from topics.errors import is_not_ready
 
 TIMEOUT_S = 5.0
-"""For each question; an operator waits for the answer."""
+"""Limit of each query. An operator waits for the answer."""
 
 RETRY_S = 0.1
 T = TypeVar("T")
@@ -37,24 +37,24 @@ PartitionKey = tuple[str, int]
 class KafkaAway(Transient):
     """Kafka did not answer in time."""
 
-    def __init__(self, said: str, *, will_pass: bool = False) -> None:
-        super().__init__(f"Kafka: {said}")
+    def __init__(self, reason: str, *, will_pass: bool = False) -> None:
+        super().__init__(f"Kafka: {reason}")
         self.will_pass = will_pass
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """What one stage has not passed yet."""
+    """The records that one stage has not processed yet."""
 
     records: int
     oldest_at: datetime | None = None
-    """When the first record that waits was written."""
+    """When the oldest of them was written."""
     statuses: int | None = None
-    """How many statuses the records hold, where one holds many; by the first of them, where there are very many."""
+    """How many statuses the records of a topic of bundles hold; an estimate from the first ones if they are many."""
 
 
 class KafkaQueries:
-    """Questions to Kafka. Each raises KafkaAway where no answer comes."""
+    """Queries to Kafka. Each raises KafkaAway if Kafka does not answer."""
 
     def __init__(self, settings: Settings, timeout_s: float | None = None) -> None:
         self._settings = settings
@@ -69,20 +69,20 @@ class KafkaQueries:
         self._consumer.close()
 
     def watermarks(self, topic: str) -> Watermarks:
-        """Low and high watermark of every partition; none where there is no such topic."""
-        return self._asked(lambda: self._watermarks(topic))
+        """Low and high watermark of every partition; empty if there is no such topic."""
+        return self._query(lambda: self._watermarks(topic))
 
     def committed(self, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         """The committed offset of each partition that has one; `group` without prefix."""
         places = [_at(topic, p) for p in partitions]
-        return self._asked(lambda: self._committed(group, places)) if places else {}
+        return self._query(lambda: self._committed(group, places)) if places else {}
 
     def members(self, groups: Iterable[str]) -> dict[str, int]:
-        """How many members each group has; none where there is no such group."""
-        return {group: self._asked(partial(self._members, self._settings.group(group))) for group in groups}
+        """How many members each group has; 0 for a group that does not exist."""
+        return {group: self._query(partial(self._members, self._settings.group(group))) for group in groups}
 
     def lag(self, topic: str, passed: Mapping[int, int], watermarks: Watermarks | None = None) -> Lag:
-        """What lies between the offsets passed (where there is none: the beginning) and the end."""
+        """The lag between the passed offsets and the end. A partition without an offset counts from its beginning."""
         known = self.watermarks(topic) if watermarks is None else watermarks
         waiting = {p: max(low, passed.get(p, low)) for p, (low, high) in known.items()}
         waiting = {p: offset for p, offset in waiting.items() if offset < known[p][1]}
@@ -91,12 +91,12 @@ class KafkaQueries:
         return Lag(records, min(times.values(), default=None))
 
     def times_at(self, offsets: Mapping[PartitionKey, int]) -> dict[PartitionKey, datetime]:
-        """When the record at (or first after) each offset was written. Raises KafkaAway where one does not come."""
+        """When the record at each offset, or the first one after it, was written. Raises KafkaAway."""
         if not offsets:
             return {}
         found: dict[PartitionKey, datetime] = {}
         deadline = time.monotonic() + self._timeout_s
-        with _asking():
+        with _kafka_errors():
             self._consumer.assign([TopicPartition(topic, p, offset) for (topic, p), offset in offsets.items()])
             while len(found) < len(offsets) and time.monotonic() < deadline:
                 message = self._consumer.poll(0.2)
@@ -106,21 +106,21 @@ class KafkaQueries:
                 if place not in found:
                     found[place] = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
                     self._consumer.pause([_at(*place)])
-            self._consumer.resume([_at(*place) for place in found])  # a pause would outlive the assignment
+            self._consumer.resume([_at(*place) for place in found])  # a pause would survive the assignment
             self._consumer.unassign()
         if len(found) < len(offsets):
             raise KafkaAway(f"{len(offsets) - len(found)} record(s) could not be read in time")
         return found
 
     def first_values(self, ranges: Mapping[PartitionKey, tuple[int, int]], bytes_max: int) -> list[bytes]:
-        """The values of records of these ranges (first offset, and the one after the last), up to about so many bytes.
+        """The values of records in these ranges (first offset, one after the last), up to about `bytes_max` bytes.
 
-        Fewer where Kafka is slow: they are a sample.
+        They are a sample: a slow Kafka returns fewer.
         """
         found: list[bytes] = []
         count, size = sum(end - start for start, end in ranges.values()), 0
         deadline = time.monotonic() + self._timeout_s
-        with _asking():
+        with _kafka_errors():
             self._consumer.assign([TopicPartition(topic, p, start) for (topic, p), (start, _) in ranges.items()])
             while len(found) < count and size < bytes_max and time.monotonic() < deadline:
                 for message in self._consumer.consume(100, 0.2):
@@ -142,14 +142,14 @@ class KafkaQueries:
         return found
 
     def _committed(self, group: str, places: list[TopicPartition]) -> dict[int, int]:
-        """Asked by a consumer that never joins: the admin client's request crashes where a coordinator is not ready."""
+        """Query with a consumer that never joins: the admin client crashes while a coordinator is not ready."""
         config = consumer_config(self._settings, group)
         config.pop("group.instance.id", None)
-        asking = Consumer(config)
+        consumer = Consumer(config)
         try:
-            found = asking.committed(places, timeout=self._timeout_s)
+            found = consumer.committed(places, timeout=self._timeout_s)
         finally:
-            asking.close()
+            consumer.close()
         return {each.partition: each.offset for each in found if each.offset >= 0}
 
     def _members(self, group: str) -> int:
@@ -161,13 +161,13 @@ class KafkaQueries:
                 return 0
             raise
 
-    def _asked(self, question: Callable[[], T]) -> T:
-        """The answer; asked again while a leader or coordinator is being found, or a topic is only just made."""
+    def _query(self, query: Callable[[], T]) -> T:
+        """Run a query, and retry it while a leader or coordinator is elected, or a topic was just created."""
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
-                with _asking():
-                    return question()
+                with _kafka_errors():
+                    return query()
             except KafkaAway as error:
                 if not error.will_pass or time.monotonic() > deadline:
                     raise
@@ -179,7 +179,7 @@ def _at(topic: str, partition: int) -> TopicPartition:
 
 
 @contextmanager
-def _asking() -> Iterator[None]:
+def _kafka_errors() -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
@@ -209,7 +209,7 @@ class CommittedOffsets:
             return {}
         places = [_at(topic, partition) for partition in partitions]
         reading = self._thread.submit(self._consumer.committed, places, self._timeout_s)
-        with _asking():
+        with _kafka_errors():
             found = await asyncio.wrap_future(reading)
         return {each.partition: each.offset for each in found if each.offset >= 0}
 

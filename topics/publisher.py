@@ -20,7 +20,7 @@ from topics.clients import producer_config
 from topics.errors import is_too_large
 
 PUBLISH_TIMEOUT_S = 90.0
-"""Above the message timeout: by then librdkafka has answered every record."""
+"""Above the message timeout, so that librdkafka has reported every record by then."""
 
 QUEUE_FULL_PAUSE_S = 0.005
 _POLL_S = 0.1
@@ -70,7 +70,7 @@ class Publisher(Protocol):
 class AsyncPublisher:
     """Publishes batches; a batch returns when every record of it is acknowledged by all in-sync replicas.
 
-    Make it inside the running loop. `changed` are librdkafka settings with _ for a dot.
+    Create it inside the running loop. `changed`: librdkafka settings with _ for a dot.
     """
 
     def __init__(self, settings: Settings, **changed: Any) -> None:
@@ -116,8 +116,8 @@ class AsyncPublisher:
                 return
             except BufferError:
                 if time.monotonic() > deadline:
-                    raise PublishFailed("the producer's queue stays full") from None
-                await asyncio.sleep(QUEUE_FULL_PAUSE_S)  # the poll thread makes room
+                    raise PublishFailed("the queue of the producer stays full") from None
+                await asyncio.sleep(QUEUE_FULL_PAUSE_S)  # the poll thread empties it
             except KafkaException as error:
                 delivered(error.args[0], None)
                 return
@@ -132,11 +132,11 @@ class AsyncPublisher:
         return found is not None and found.error is None
 
     async def flush(self, timeout_s: float = 30.0) -> int:
-        """Wait for what is on its way; return how many records are not acknowledged."""
+        """Wait for records on their way. Returns how many are not acknowledged."""
         return int(await asyncio.to_thread(self._producer.flush, timeout_s))
 
     async def close(self, timeout_s: float = 30.0) -> int:
-        """Flush and end the poll thread; return how many records are not acknowledged."""
+        """Flush and end the poll thread. Returns how many records are not acknowledged."""
         left = await self.flush(timeout_s)
         self._closing.set()
         await asyncio.to_thread(self._poller.join, 5.0)
@@ -152,7 +152,7 @@ class AsyncPublisher:
 
 
 class _Batch:
-    """One future for many records; completed from the poll thread by the last delivery report."""
+    """One future for many records. The last delivery report completes it from the poll thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
         self.done: asyncio.Future[None] = loop.create_future()
@@ -165,7 +165,7 @@ class _Batch:
 
     def delivery(self, index: int) -> Callable[[KafkaError | None, Message | None], None]:
         def delivered(error: KafkaError | None, message: Message | None) -> None:
-            with self._lock:  # librdkafka's thread and ours (a refused produce) both report
+            with self._lock:  # librdkafka's thread reports, and ours when a produce is refused
                 if error is None and message is not None:
                     self._places[index] = (message.partition() or 0, message.offset() or 0)
                 elif error is not None and is_too_large(error):

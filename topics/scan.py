@@ -1,6 +1,6 @@
-"""Reads a range of a topic once, from end to end, and joins no group: for replay, audit and dead letters.
+"""Reads a range of a topic once, without joining a group: for replay, audit and dead letters.
 
-The range is bounded when it begins, so no writer can make a scan endless. It commits nothing.
+The range is fixed at the start, so new records cannot make a scan endless. It commits nothing.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from topics.clients import consumer_config
 from topics.errors import needs_operator
 
 RECORDS_MAX = 2000
-"""Of a batch: one transaction downstream, short enough not to hold live rows for long."""
+"""Most records of a batch. The caller stores a batch in one short transaction."""
 BATCH_BYTES_MAX = 16 * 1024 * 1024
-"""Of a batch, too: 2,000 bundles of webhooks would be gigabytes."""
+"""Most bytes of a batch: 2,000 bundles of webhooks would be gigabytes."""
 STEP_RECORDS = 32
-"""Taken from librdkafka at a time; a batch passes its bytes by so many at most."""
+"""Records taken from librdkafka at a time. A batch exceeds its bytes by so many records at most."""
 POLL_S = 0.5
 SILENCE_S = 30.0
-"""Kafka said nothing for so long, though there is more to read."""
+"""After this time without a record before the end of the range, the scan fails."""
 TIMEOUT_S = 15.0
 
 
 class WrongBound(ValueError):
-    """A bound is neither a time nor an offset, or two bounds hold nothing."""
+    """A bound is neither a time nor an offset, or no record can lie between two bounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Where a range begins or ends: a time, one offset for all partitions, or an offset each for some."""
+    """The beginning or the end of a range: a time, one offset for all partitions, or an offset for each of some."""
 
     at: datetime | None = None
     offset: int | None = None
@@ -49,7 +49,7 @@ _PAIRS = re.compile(r"\d+:\d+(,\d+:\d+)*")
 
 
 def parse_bound(text: str) -> Bound:
-    """`2026-03-01T12:00Z` (without a zone: UTC), `1500`, or `0:1500,3:90` (partition:offset). Raises WrongBound."""
+    """Read `2026-03-01T12:00Z` (UTC without a zone), `1500`, or `0:1500,3:90` (partition:offset). Raises WrongBound."""
     if text.isdecimal():
         return Bound(offset=int(text))
     if _PAIRS.fullmatch(text):
@@ -66,15 +66,15 @@ def parse_bound(text: str) -> Bound:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBounds:
-    """What an operator's bounds mean now."""
+    """The ranges between the bounds that an operator gave."""
 
     ranges: Ranges
     kept: Ranges
-    """All that the topic has: what is older than its first offsets is deleted."""
+    """All records that the topic has. Records before its first offsets are deleted."""
 
 
 async def resolve_bounds(settings: Settings, topic: str, first: Bound | None, end: Bound | None) -> ResolvedBounds:
-    """As `find_ranges`, for bounds that somebody typed. Raises WrongBound where they cannot be meant, Transient."""
+    """Like `find_ranges`, for bounds that an operator typed. Raises WrongBound for impossible ones, and Transient."""
     _require_order(first, end)
     kept = await find_ranges(settings, topic)
     named = {p for bound in (first, end) if bound is not None for p in bound.by_partition or ()}
@@ -95,13 +95,13 @@ def _require_order(first: Bound | None, end: Bound | None) -> None:
         both = first.by_partition.keys() & end.by_partition.keys()
         holds = bool(both) and all(first.by_partition[p] <= end.by_partition[p] for p in both)
     if not holds:
-        raise WrongBound("nothing lies between --from and --to: --to comes first, or names other partitions")
+        raise WrongBound("no record can lie between --from and --to: --to is before --from, or names other partitions")
 
 
 async def find_ranges(settings: Settings, topic: str, first: Bound | None = None, end: Bound | None = None) -> Ranges:
-    """What a topic (by its real name) has now between two bounds. Raises Transient where Kafka does not answer.
+    """The offsets of a topic (by its real name) between two bounds, now. Raises Transient if Kafka does not answer.
 
-    A bound that names partitions leaves the others out.
+    A bound that names partitions excludes the others.
     """
     return await asyncio.to_thread(_find_ranges, settings, topic, first, end)
 
@@ -111,7 +111,7 @@ def _find_ranges(settings: Settings, topic: str, first: Bound | None, end: Bound
     try:
         listed = consumer.list_topics(topic, TIMEOUT_S).topics[topic]
         if listed.error is not None:
-            raise Transient(f"topic {topic}: {listed.error.str()}; `campaigns topics apply` creates topics")
+            raise Transient(f"topic {topic}: {listed.error.str()}; create topics with `campaigns topics apply`")
         partitions = [TopicPartition(topic, p) for p in listed.partitions]
         whole = {each.partition: _watermarks(consumer, each) for each in partitions}
         starts = _offsets(consumer, topic, whole, first, {p: low for p, (low, _) in whole.items()})
@@ -141,14 +141,14 @@ def _offsets(
         return dict(bound.by_partition)
     if bound.offset is not None:
         return dict.fromkeys(whole, bound.offset)
-    assert bound.at is not None, "a bound is one of three"
-    at_ms = max(0, int(bound.at.timestamp() * 1000))  # Kafka takes -1 and -2 for words of its own
-    asked = [TopicPartition(topic, p, at_ms) for p in whole]
-    found = consumer.offsets_for_times(asked, timeout=TIMEOUT_S) if asked else []
+    assert bound.at is not None, "a bound has one of three forms"
+    at_ms = max(0, int(bound.at.timestamp() * 1000))  # Kafka gives -1 and -2 a special meaning
+    times = [TopicPartition(topic, p, at_ms) for p in whole]
+    found = consumer.offsets_for_times(times, timeout=TIMEOUT_S) if times else []
     for each in found:
-        if each.error is not None:  # its offset would be taken for the end, and the partition be passed over
+        if each.error is not None:  # its offset would look like the end, and the partition would be skipped
             raise Transient(f"{topic}/{each.partition}: {each.error.str()}")
-    # No record at or after that time: the end.
+    # A partition without a record at or after that time starts at its end.
     return {each.partition: whole[each.partition][1] if each.offset < 0 else each.offset for each in found}
 
 
@@ -157,7 +157,7 @@ async def scan(
 ) -> AsyncGenerator[list[Record], None]:
     """Every record of the ranges, in order per partition, in batches bounded by records and by bytes.
 
-    Raises Transient where Kafka falls silent.
+    Raises Transient if Kafka returns no record for a while.
     """
     todo = {p: end for p, (start, end) in ranges.items() if start < end}
     if not todo:
@@ -179,9 +179,7 @@ async def scan(
                 if messages:
                     silent_since = loop.time()
                 elif loop.time() - silent_since > SILENCE_S:
-                    raise Transient(
-                        f"topic {topic}: nothing to read for {SILENCE_S:.0f} s, though it is not at its end"
-                    )
+                    raise Transient(f"topic {topic}: no record for {SILENCE_S:.0f} s before the end of the range")
                 taken = _take(topic, messages, todo)
                 batch += taken
                 size += sum(len(record.value or b"") for record in taken)
@@ -189,13 +187,13 @@ async def scan(
                 if batch and (is_full or not messages or not todo):
                     yield batch
                     batch, size = [], 0
-                    silent_since = loop.time()  # whoever takes its time over a batch is not Kafka
+                    silent_since = loop.time()  # time that the caller spent on a batch does not count
         finally:
             await loop.run_in_executor(thread, consumer.close)
 
 
 def _take(topic: str, messages: list[Message], todo: dict[int, int]) -> list[Record]:
-    """The records before their partition's end; partitions that have reached it leave `todo`."""
+    """The records before the end of their partition. Partitions that have reached their end leave `todo`."""
     batch = []
     for message in messages:
         partition, offset = message.partition() or 0, message.offset() or 0

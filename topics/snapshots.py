@@ -1,7 +1,7 @@
-"""Snapshots to Kafka in transactions of one transactional.id: whoever initialises it last silences all before.
+"""Publishes snapshots in Kafka transactions of one transactional.id. A new publisher fences all earlier ones.
 
-So a publisher that slept through the loss of its lock cannot write an older snapshot after a newer one, which
-compaction would keep.
+So a publisher that was frozen while it lost its lock cannot write an older snapshot after a newer one. Compaction would
+keep that older one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ log = structlog.get_logger(__name__)
 
 
 class NotPublished(Transient):
-    """Kafka did not commit the snapshots; the same may be published again."""
+    """Kafka did not commit the snapshots. They may be published again."""
 
 
 class PublisherFenced(Transient):
-    """Another publisher has taken over, or the producer can go no further: start anew."""
+    """Another publisher has taken over, or the producer has failed. A new producer is needed."""
 
 
 class SnapshotPublisher:
@@ -43,22 +43,22 @@ class SnapshotPublisher:
         self._producer = Producer(config)
 
     async def open(self) -> None:
-        """Take over. Raises Silenced where Kafka does not answer."""
+        """Take over. Raises PublisherFenced if Kafka does not answer."""
         try:
             await asyncio.to_thread(self._producer.init_transactions, TIMEOUT_S)
         except KafkaException as error:
             raise PublisherFenced(f"stats publisher: {error}") from error
 
     async def publish(self, snapshots: Sequence[CampaignStats]) -> None:
-        """Publish; committed when it returns. Raises NotPublished or Silenced."""
+        """Publish. The snapshots are committed when it returns. Raises NotPublished or PublisherFenced."""
         await asyncio.to_thread(self._publish, snapshots)
 
     async def close(self) -> None:
-        """Wait for nothing: what is not committed is published by the next one."""
+        """Close without waiting: the next publisher publishes what is not committed."""
         try:
             await asyncio.to_thread(self._producer.flush, 1.0)
-        except KafkaException as error:  # why it closes is known already, and must not be hidden by this
-            log.info("the producer could not flush", error=str(error))
+        except KafkaException as error:  # the reason for closing is known already; this error must not hide it
+            log.info("the producer could not flush at its end", error=str(error))
 
     def _publish(self, snapshots: Sequence[CampaignStats]) -> None:
         try:

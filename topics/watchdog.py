@@ -19,17 +19,17 @@ BROKER_TIMEOUT_S = 5.0
 
 
 class StallClocks:
-    """Per partition: since when its committed offset has not moved while there was lag. Pure."""
+    """Measures for each partition how long its committed offset has not moved while there was lag. Pure."""
 
     def __init__(self) -> None:
         self._still_since: dict[int, tuple[int, float]] = {}
 
     def reset(self) -> None:
-        """Forget everything: the broker was away, or something moved elsewhere."""
+        """Start all measurements again: the broker was away, or there was progress elsewhere."""
         self._still_since.clear()
 
     def stalled_for(self, partition: int, committed: int, end: int, now: float) -> float:
-        """For how long this partition has stood still, in seconds."""
+        """For how many seconds this partition has been stalled."""
         known = self._still_since.get(partition)
         if committed >= end:
             self._still_since.pop(partition, None)
@@ -40,13 +40,13 @@ class StallClocks:
         return now - known[1]
 
     def keep(self, partitions: frozenset[int]) -> None:
-        """Forget partitions that are no longer ours."""
+        """Forget partitions that are no longer assigned."""
         for partition in set(self._still_since) - partitions:
             del self._still_since[partition]
 
 
 class Watchdog:
-    """Watches one stage's partitions of one topic, and ends the process with 75 when one stalls."""
+    """Watches the partitions of one stage, and ends the process with 75 when one is stalled."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Watchdog:
         self._topic = topic
         self._stage = stage
         self._config = consumer_config(settings, stage)
-        self._config.pop("group.instance.id", None)  # it never joins
+        self._config.pop("group.instance.id", None)  # this consumer never joins the group
         self._assigned = assigned
         self._beats = beats
         self._answers = answers
@@ -72,11 +72,11 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching: from here on a standing offset is a stop, not a stall. Does not wait."""
+        """Stop watching: from now on an idle offset is a stop, not a stall. Does not wait."""
         self._stopping.set()
 
     def _watch(self) -> None:
@@ -99,7 +99,7 @@ class Watchdog:
                 if not self._answers():
                     clocks.reset()
                     continue
-                log_stall(self._stage, "stalled: lag, and no progress", stalled_s)
+                log_stall(self._stage, "stalled: there is lag and no progress; the process ends", stalled_s)
                 self._end(EXIT_TRANSIENT)
         finally:
             consumer.close()
@@ -114,7 +114,7 @@ class Watchdog:
         longest = 0.0
         for place in consumer.committed(places, timeout=BROKER_TIMEOUT_S):
             low, end = consumer.get_watermark_offsets(place, timeout=BROKER_TIMEOUT_S)
-            committed = max(place.offset, low)  # nothing committed yet is negative
+            committed = max(place.offset, low)  # it is negative before the first commit
             metrics.LAG_RECORDS.labels(self._topic, str(place.partition)).set(end - committed)
             longest = max(longest, clocks.stalled_for(place.partition, committed, end, watched_s))
         if self._beats is not None and time.monotonic() - self._beats.last <= self._limit_s:

@@ -1,1 +1,1 @@
-"""Webhooks into `webhooks.raw`."""
+"""Publishes webhooks to `webhooks.raw`."""

@@ -1,6 +1,6 @@
-"""The ingress' HTTP face: verify, look whether it can be right, hand over, and say 200 only when it is durable.
+"""The HTTP side of the ingress: verify the signature, check the form, hand over, and answer 200 once it is durable.
 
-A thin ASGI app, because every microsecond here is paid per webhook. It never logs a body.
+It is a thin ASGI app, because every microsecond here is paid for every webhook. It never logs a body.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A response, and the word it is counted under."""
+    """A response, and the outcome under which it is counted."""
 
     status: int
     outcome: str
@@ -44,7 +44,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class IngressOptions:
-    """What the app is made of: who may speak, how much fits, and where bodies go."""
+    """The secrets, the limits, and the function that makes a body durable."""
 
     app_secrets: tuple[bytes, ...]
     verify_token: bytes
@@ -72,7 +72,7 @@ NOT_VERIFIED = Reply(403, "verification_refused", b"not verified")
 
 
 class IngressApp:
-    """The ASGI application; made for granian's `asginl` (no lifespan)."""
+    """The ASGI application. It has no lifespan, as granian's interface `asginl` requires."""
 
     def __init__(self, doors: IngressOptions, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._doors = doors
@@ -111,11 +111,11 @@ class IngressApp:
                 return Reply(404, "not_found", b"not found")
 
     def _verify(self, query: bytes) -> Reply:
-        """Answer Meta's check of the callback address with its challenge."""
-        asked = {name: values[0] for name, values in parse_qs(query).items()}
-        token, challenge = asked.get(b"hub.verify_token", b""), asked.get(b"hub.challenge", b"")
+        """Answer Meta's verification of the callback address with its challenge."""
+        parameters = {name: values[0] for name, values in parse_qs(query).items()}
+        token, challenge = parameters.get(b"hub.verify_token", b""), parameters.get(b"hub.challenge", b"")
         is_ours = hmac.compare_digest(token, self._doors.verify_token) and bool(self._doors.verify_token)
-        if not is_ours or asked.get(b"hub.mode") != b"subscribe" or len(challenge) > CHALLENGE_LENGTH_MAX:
+        if not is_ours or parameters.get(b"hub.mode") != b"subscribe" or len(challenge) > CHALLENGE_LENGTH_MAX:
             return NOT_VERIFIED
         return Reply(200, "verified", challenge)
 
@@ -133,7 +133,7 @@ class IngressApp:
             return await self._hand_over(raw)
 
     async def _read(self, length: bytes, receive: AsgiReceive, take: Callable[[int], bool]) -> bytes | Reply:
-        """The whole body, or why not. Bytes are counted as they come, so a liar about its length gains nothing."""
+        """The whole body, or the reply that refuses it. Bytes are counted on arrival: a false length is harmless."""
         if length.isdigit() and int(length) > self._doors.body_bytes_max:
             return TOO_LARGE
         chunks: list[bytes] = []
@@ -167,7 +167,7 @@ class IngressApp:
         return ACCEPTED
 
     def _tell(self, answer: Reply, **more: str) -> None:
-        """One line a second of each kind: a stranger who knocks must not fill the disk."""
+        """Log one line per second and kind, so that invalid requests cannot fill the disk."""
         now = time.monotonic()
         if now - self._told_at.get(answer.outcome, -1.0) >= 1.0:
             self._told_at[answer.outcome] = now

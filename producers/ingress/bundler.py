@@ -1,8 +1,10 @@
 """Group commit: many webhook bodies, one record, one acknowledgement.
 
-With nothing in flight a body goes at once. Otherwise bodies gather until the acknowledgement in flight returns, 10 ms
-pass, the bundle is full, or the next body would make it too large. Each caller returns when its bundle is durable.
-No order is kept, because none is needed.
+With nothing in flight, a body is sent at once. Otherwise bodies gather until the acknowledgement in flight returns,
+10 ms pass, the bundle is full, or the next body would make it too large. Each caller returns when its bundle is
+durable. No order is kept, because none is needed.
+
+`streams.sender.rounds.Rounds` differs: its items wait for a result of their own, and a failure ends it.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from schemas.bundles import BODIES_MAX, BODY_OVERHEAD_BYTES, BYTES_MAX, Body, en
 GATHER_S = 0.010
 
 Publish = Callable[[bytes], Awaitable[None]]
-"""Returns when the record is durable, raises when it is not known to be."""
+"""It returns when the record is durable, and raises when that is not known."""
 
 
 class Bundler:
-    """Gathers bodies into bundles. To be used from one event loop."""
+    """Gathers bodies into bundles. It belongs to one event loop."""
 
     def __init__(self, publish: Publish, gather_s: float = GATHER_S) -> None:
         self._publish = publish
@@ -63,14 +65,14 @@ class Bundler:
     async def _settle(self, bundle: list[tuple[Body, asyncio.Future[None]]]) -> None:
         try:
             await self._publish(encode_bundle([body for body, _ in bundle]))
-        except Exception as error:  # noqa: BLE001 - handed to every caller, none is swallowed
+        except Exception as error:  # noqa: BLE001 - every caller receives it
             failure: Exception | None = error
         else:
             failure = None
             metrics.INGRESS_BUNDLES.inc()
             metrics.INGRESS_BUNDLE_BODIES.observe(len(bundle))
         for _, durable in bundle:
-            if durable.done():  # the client went away
+            if durable.done():  # the client has disconnected
                 continue
             if failure is None:
                 durable.set_result(None)

@@ -9,7 +9,7 @@ from runtime import metrics
 
 
 class PendingBytes:
-    """How many bytes of unanswered requests are held; the bound on memory in a burst or an outage."""
+    """Counts the bytes of unanswered requests. Their maximum bounds the memory in a burst or an outage."""
 
     def __init__(self, bytes_max: int) -> None:
         self._max = bytes_max
@@ -17,7 +17,7 @@ class PendingBytes:
 
     @contextmanager
     def request(self) -> Iterator[Callable[[int], bool]]:
-        """Give the request a way to take bytes; all are given back at its end."""
+        """Yield a function that reserves bytes for one request. All are released at its end."""
         taken = 0
 
         def take(count: int) -> bool:

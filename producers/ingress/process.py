@@ -1,6 +1,6 @@
-"""The ingress: webhooks from Meta into `webhooks.raw`, answered when Kafka has them for good.
+"""The ingress: publishes webhooks from Meta to `webhooks.raw`, and answers when Kafka has acknowledged them.
 
-Starts without Kafka (and answers 503 until it is there), but never without an app secret: fail closed.
+It starts without Kafka and answers 503 until Kafka is reachable. It never starts without an app secret (fail closed).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from schemas.topics import Topic
 from topics.publisher import AsyncPublisher
 
 BODY_TIMEOUT_S = 20.0
-"""3 MB in 20 s is a slow line; Meta is faster by far."""
+"""3 MB in 20 s is a slow connection; Meta's is far faster."""
 READY_KEPT_S = 1.0
-"""How long an answer about Kafka is good for, so that a probe cannot become a load."""
+"""How long an answer about Kafka is cached, so that probes cause no load."""
 FLUSH_S = 10.0
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop`; what was received before it is answered."""
+    """Serve until `stop`. Requests received before it are answered."""
     secrets = tuple(secret.get_secret_value().encode() for secret in settings.webhook_app_secrets)
     if not secrets or not all(secrets):
         raise WrongSettings("CAMPAIGNS_WEBHOOK_APP_SECRETS: is not set, so no webhook could be verified")
     topic = settings.topic(Topic.WEBHOOKS_RAW)
-    # Our own bundles replace linger; a record that is not acknowledged in time is dropped, as its senders know by then.
+    # Bundles replace linger. A record that is not acknowledged in time is dropped: its requests have got 503 by then.
     publisher = AsyncPublisher(settings, linger_ms=0, message_timeout_ms=int(settings.ingress_ack_timeout_s * 1000))
 
     async def publish(bundle: bytes) -> None:
@@ -59,7 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             wait.cancel()
         await publisher.close(FLUSH_S)
     if publisher.fatal.is_set():
-        raise Transient("the Kafka producer cannot go on")
+        raise Transient("the Kafka producer has failed for good; a new process gets a new one")
 
 
 async def _pass_on(event: asyncio.Event, ending: asyncio.Event) -> None:
@@ -68,7 +68,7 @@ async def _pass_on(event: asyncio.Event, ending: asyncio.Event) -> None:
 
 
 class Readiness:
-    """Whether webhooks can be taken now: Kafka answers and knows the topic, and we are not stopping."""
+    """Whether webhooks can be accepted now: Kafka answers and has the topic, and the process is not stopping."""
 
     def __init__(self, publisher: AsyncPublisher, topic: str, stop: asyncio.Event) -> None:
         self._publisher = publisher
@@ -79,7 +79,7 @@ class Readiness:
         self._known = False
 
     async def is_ready(self) -> bool:
-        """Ask Kafka at most once in `READY_KEPT_S`."""
+        """Query Kafka at most once in `READY_KEPT_S`."""
         async with self._lock:
             if time.monotonic() >= self._known_until:
                 self._known = await self._publisher.is_reachable(self._topic)

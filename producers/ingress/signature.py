@@ -1,6 +1,6 @@
-"""Did Meta write these bytes? HMAC-SHA256 over the raw body, in constant time, with every secret in use.
+"""Checks that Meta signed these bytes: HMAC-SHA256 over the raw body, in constant time, with every secret in use.
 
-Fails closed: without a secret nothing is genuine. The body is not parsed here; whoever parses first has lost.
+It fails closed: without a secret no body is accepted. A body is never parsed before this check.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class SignatureCheck(StrEnum):
-    """The closed set of answers."""
+    """The result of a check."""
 
     GENUINE = "genuine"
     MISSING = "signature_missing"
@@ -25,7 +25,7 @@ class SignatureCheck(StrEnum):
 
 
 def check(secrets: Sequence[bytes], header: bytes | None, body: bytes) -> SignatureCheck:
-    """Compare `X-Hub-Signature-256` with the body under every secret (several while one is being replaced)."""
+    """Compare `X-Hub-Signature-256` with the body under every secret. During a rotation there are several."""
     if not header or not header.startswith(PREFIX) or len(header) != len(PREFIX) + _HEX_LENGTH:
         return SignatureCheck.MISSING
     claimed = header[len(PREFIX) :].lower()
@@ -38,12 +38,12 @@ def check(secrets: Sequence[bytes], header: bytes | None, body: bytes) -> Signat
 
 
 def sign(secret: bytes, body: bytes) -> bytes:
-    """The header's value for a body."""
+    """The value of the header for a body."""
     return PREFIX + _digest(secret, body)
 
 
 def escape_unicode(body: bytes) -> bytes | None:
-    """The body with `\\uXXXX` for each non-ASCII character: the form that Meta says it signs. None: not UTF-8."""
+    """The body with `\\uXXXX` for each non-ASCII character, the form that Meta documents. None if it is not UTF-8."""
     try:
         return _NON_ASCII.sub(_escaped, body.decode()).encode()
     except UnicodeDecodeError:
@@ -56,7 +56,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _matches(secrets: Sequence[bytes], claimed: bytes, body: bytes) -> bool:
-    # A list, not a generator: every secret is compared, so time tells nothing about which one fits.
+    # A list, not a generator: every secret is compared, so the time does not reveal the secret that matches.
     return any([hmac.compare_digest(_digest(secret, body), claimed) for secret in secrets])  # noqa: C419
 
 

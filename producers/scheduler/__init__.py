@@ -1,1 +1,1 @@
-"""Due recipients into `send.jobs`."""
+"""Releases due recipients to `send.jobs`."""

@@ -1,7 +1,7 @@
-"""From Postgres to Kafka, for what a transaction has left to be told: jobs, events of the ledger, subscriptions.
+"""Publishes rows that a committed transaction left for Kafka: released jobs, outcomes of the ledger, subscriptions.
 
-Publishing comes after the commit and is recorded after the acknowledgement, so that a crash in between repeats it:
-a job twice is stopped by the claim, an event twice changes nothing.
+A row is marked as published after Kafka has acknowledged it. A crash in between publishes it again, which is harmless:
+a job can be claimed only once, and merging an event twice changes nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from topics.jobs import PUBLISH_TIMEOUT_S, publish_jobs
 from topics.publisher import Publisher
 
 Turn: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
-"""Lends a connection for a moment: nobody keeps one while waiting for Kafka."""
+"""Lends a connection for one statement, so that no connection is held while Kafka is slow."""
 
 
 async def publish_and_record_jobs(
     turn: Turn, publisher: Publisher, settings: Settings, jobs: Sequence[SendJob]
 ) -> None:
-    """Publish released jobs and record where they are. Raises PublishFailed; the jobs are found again then."""
+    """Publish released jobs and record where they are. Raises PublishFailed; the next round finds them again."""
     if not jobs:
         return
     places = await publish_jobs(publisher, settings, jobs)
@@ -38,7 +38,7 @@ async def publish_and_record_jobs(
 async def publish_outcomes(
     turn: Turn, publisher: Publisher, settings: Settings, outcomes: Sequence[ledger.UnpublishedOutcome]
 ) -> None:
-    """Publish events of the ledger, byte for byte, and mark them. Raises PublishFailed."""
+    """Publish the stored events of the ledger and mark them. Raises PublishFailed."""
     if not outcomes:
         return
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
@@ -49,7 +49,7 @@ async def publish_outcomes(
 
 
 async def publish_subscriptions(turn: Turn, publisher: Publisher, settings: Settings, limit: int) -> int:
-    """Publish the oldest unpublished statements and mark them; how many. Raises PublishFailed; all go out again."""
+    """Publish the oldest unpublished subscriptions, mark them, and return how many. Raises PublishFailed."""
     async with turn() as connection:
         waiting = await subscriptions.unpublished(connection, limit)
     if not waiting:

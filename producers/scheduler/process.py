@@ -1,7 +1,7 @@
-"""The scheduler: one leader releases what is due, sees that every release is claimed, and closes what is over.
+"""The scheduler: one leader releases due recipients, republishes unclaimed jobs, and completes campaigns.
 
-Four loops share the leader's connection, so that a Kafka that does not answer never holds up a cancellation. Losing
-Postgres is survived by waiting and leading anew; a bug ends the process.
+Four loops share the connection of the leader, so that an unreachable Kafka never delays a cancellation. When Postgres
+is lost, the process waits and takes the lock again. A bug ends the process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tables.releases import RELEASER_SESSION, Rates, ReleaseStep, release_step
 from topics.publisher import AsyncPublisher, PublishFailed
 
 BUSY_S = 0.1
-"""Between steps while something is due: a tenth of a second's rate at a time keeps the sender evenly busy."""
+"""Pause between steps while recipients are due. Small steps of a tenth of a second keep the senders evenly busy."""
 IDLE_S = 0.5
 RECONNECT_S = 1.0
 ELECTION = Election(
@@ -38,7 +38,7 @@ log = structlog.get_logger("scheduler")
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Lead whenever the lock is free, until `stop`. Raises Transient when Postgres stays away."""
+    """Lead whenever the lock is free, until `stop`. Raises Transient when Postgres stays unreachable."""
     publisher = AsyncPublisher(settings)
     lost_since: float | None = None
     beats = Heartbeats()
@@ -55,8 +55,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 if time.monotonic() - started > settings.stall_limit_s or lost_since is None:
                     lost_since = time.monotonic()
                 if time.monotonic() - lost_since > settings.stall_limit_s:
-                    raise Transient("Postgres is away for too long") from error
-                log.warning("not leading: Postgres is away", error=_told(error))
+                    raise Transient("Postgres was unreachable for too long") from error
+                log.warning("Postgres is unreachable; nothing is released until it answers", error=_reason(error))
                 beats.beat()
                 await pause(stop, RECONNECT_S)
     finally:
@@ -94,12 +94,12 @@ async def _release(
 async def _publish(leader: Leader, publisher: AsyncPublisher, settings: Settings, step: ReleaseStep) -> None:
     metrics.SCHEDULER_RELEASED.inc(len(step.jobs))
     if step.skipped or step.exhausted:
-        log.info("not released", skipped=step.skipped, exhausted=step.exhausted)
+        log.info("recipients skipped instead of released", skipped=step.skipped, exhausted=step.exhausted)
     try:
         await publish_and_record_jobs(leader.turn, publisher, settings, step.jobs)
     except PublishFailed as error:
-        # The cap ends the releases, and the redelivery publishes these once Kafka is there.
-        log.warning("released, but not published yet", jobs=len(step.jobs), error=str(error))
+        # The cap stops further releases, and the redelivery publishes these jobs once Kafka answers.
+        log.warning("jobs are released; they are published once Kafka answers", jobs=len(step.jobs), error=str(error))
 
 
 def _is_transient(error: BaseException) -> bool:
@@ -108,6 +108,6 @@ def _is_transient(error: BaseException) -> bool:
     return is_transient(error)
 
 
-def _told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
     return str(first).strip() or type(first).__name__

@@ -1,7 +1,7 @@
-"""Publishing again what has not arrived: jobs that nobody claimed, and outcomes that nobody told.
+"""Republishes jobs that no sender has claimed, and publishes outcomes that a sender could not publish.
 
-It repeats, it decides nothing: a repeated job is stopped by its claim, a repeated event changes nothing. Claims past
-their lease are declared unknown here, because only the leader looks at all of them.
+It makes no decision about a recipient: an attempt is claimed once, and merging an event twice changes nothing. It also
+declares claims past their lease unknown, because only the leader reads the claims of all senders.
 """
 
 from __future__ import annotations

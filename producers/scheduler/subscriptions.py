@@ -1,6 +1,6 @@
-"""Publishing who opted out or in: what a statement left in the outbox goes to `subscription.events`, oldest first.
+"""Publishes opt-outs and opt-ins from the outbox to `subscription.events`, oldest first.
 
-A loop of its own, so that this topic being away holds up no job. It decides nothing: claims and releases read Postgres.
+It is a separate loop, so that a problem with this topic delays no job. Claims and releases read only Postgres.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ log = structlog.get_logger("scheduler")
 async def sweep_subscriptions(
     leader: Leader, publisher: AsyncPublisher, settings: Settings, stop: asyncio.Event
 ) -> None:
-    """A round a second; at once where a chunk was full. Kafka being away is waited for."""
+    """Run a round every second, or at once after a full chunk. A round is repeated while Kafka is away."""
     is_full = False
     while not await pause(stop, 0 if is_full else ROUND_S):
         try:
             is_full = await publish_subscriptions(leader.turn, publisher, settings, CHUNK_ROWS) >= CHUNK_ROWS
         except PublishFailed as error:
             is_full = False
-            log.warning("subscriptions not published yet: Kafka is away", error=str(error))
+            log.warning("Kafka is away; subscription events wait in the outbox", error=str(error))

@@ -1,6 +1,6 @@
-"""What the leader does for campaigns beside sending: skip who still waits in a cancelled one, complete and reopen.
+"""Skips the waiting recipients of cancelled campaigns, completes campaigns, and reopens them.
 
-All of it is in Postgres alone, in small chunks, so that stopping works while Kafka does not.
+It uses Postgres alone and works in small chunks, so that a cancellation takes effect while Kafka is away.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tables.leadership import Leader
 
 ROUND_S = 1.0
 FORGET_S = 5.0
-"""How often, and after which age, releases are deleted that were answered without a claim."""
+"""Interval and minimum age, in seconds, for deleting releases that were answered without a claim."""
 KEYS_ROUND_S = 600.0
 KEYS_KEPT_S = 7.0 * DAY_S
 CHUNK_ROWS = 2000
@@ -29,7 +29,7 @@ log = structlog.get_logger("scheduler")
 
 
 class Upkeep:
-    """One loop of the leader."""
+    """The upkeep of campaigns. It is one loop of the leader."""
 
     def __init__(self, leader: Leader, settings: Settings) -> None:
         self._leader = leader
@@ -38,7 +38,7 @@ class Upkeep:
         self._forget_at = self._keys_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """A round a second; at once while a cancelled campaign has more."""
+        """Run a round every second, or at once while a cancelled campaign has more recipients."""
         is_more = False
         while not await pause(stop, 0 if is_more else ROUND_S):
             is_more = await self._skip_cancelled()
@@ -56,7 +56,9 @@ class Upkeep:
             if not chunk.is_last:
                 self._looked_until[each.campaign_id] = chunk.after
                 is_more = True
-                log.info("skipped: campaign cancelled", campaign_id=str(each.campaign_id), recipients=chunk.skipped)
+                log.info(
+                    "cancelled campaign: recipients skipped", campaign_id=str(each.campaign_id), count=chunk.skipped
+                )
         return is_more
 
     async def _complete_and_reopen(self) -> None:
@@ -66,7 +68,7 @@ class Upkeep:
         for campaign_id in completed:
             log.info("campaign completed", campaign_id=str(campaign_id))
         for campaign_id in reopened:
-            log.info("campaign active again: somebody became due", campaign_id=str(campaign_id))
+            log.info("campaign reopened: a recipient is due again", campaign_id=str(campaign_id))
 
     async def _forget(self) -> None:
         now = time.monotonic()

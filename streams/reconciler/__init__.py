@@ -1,1 +1,1 @@
-"""Webhooks into events about recipients."""
+"""Turns webhooks into events about recipients."""

@@ -24,10 +24,10 @@ from topics.dead_letters import DeadLetters
 from topics.publisher import AsyncPublisher, Publisher
 
 BATCH_RECORDS_MAX = 50
-"""Bundles of up to 500 bodies: some thousands of items are a good batch, more only make a crash repeat more."""
+"""Bundles hold up to 500 bodies. A larger batch gains little and repeats more after a crash."""
 WITHIN_S = 0.05
 BUFFER_RECORDS_MAX = 256
-"""A bundle may have 1 MiB and rarely has 300 KiB: the buffer stays under some tens of MiB."""
+"""A bundle may have 1 MiB and rarely has 300 KiB, so the buffer stays below some tens of MiB."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

@@ -1,1 +1,1 @@
-"""Jobs into posts to the Cloud API, and their outcomes."""
+"""Turns jobs into posts to the Cloud API, and records their outcomes."""

@@ -1,8 +1,9 @@
-"""The Cloud API client: builds the template message, posts it ONCE, and says what the answer proves.
+"""The Cloud API client: builds the template message, posts it ONCE, and returns the outcome that the answer proves.
 
-There is no idempotency key, so no layer here may repeat a request or follow a redirect. The transport below httpx
-reports a connection that broke after the request as if it had never been made (`httpx.ConnectTimeout`), so troubles
-are told apart by aiohttp's own exceptions; what is not surely "before the first byte" counts as possibly sent.
+The API has no idempotency key, so no layer here may retry a request or follow a redirect. The transport below httpx
+reports a connection that broke after the request as if it had never been made (`httpx.ConnectTimeout`). Errors are
+therefore distinguished by aiohttp's own exceptions. An error counts as possibly sent unless it surely happened before
+the first byte.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from schemas.jobs import SendJob
 from schemas.reasons import FailureReason, TransportError
 
 CONNECT_TIMEOUT_S = 1.0
-"""For a free connection, and for connecting: between the last claim check and the post."""
+"""Limit for getting a free connection, and for connecting. It lies between the last claim check and the post."""
 KEEPALIVE_S = 10.0
-"""Shorter than a server's: a post on a connection that the other side has just closed is an unknown outcome."""
+"""Shorter than the server's, because a post on a connection that the server has just closed has an unknown outcome."""
 CONNECTIONS_MIN = 200
 ANSWER_BYTES_MAX = 64 * 1024
-"""A real answer has under 1 KiB."""
+"""Largest answer that is read. A real answer has less than 1 KiB."""
 
 
 class InvalidParameters(ValueError):
-    """The template parameters are no texts and no components."""
+    """The template parameters are neither texts nor components."""
 
 
 class CloudApi:
@@ -74,9 +75,9 @@ class CloudApi:
             await self._client.aclose()
 
     async def post(self, job: SendJob, callback_data: str) -> Outcome:
-        """Send one message, once. Never raises for what a network or a server may do."""
+        """Post one message once. No failure of the network or the server raises an exception."""
         if self._client is None:
-            raise RuntimeError("CloudApi is used outside of its context")
+            raise RuntimeError("CloudApi is used outside its context")
         try:
             body = orjson.dumps(message(job, callback_data))
         except (InvalidParameters, orjson.JSONEncodeError) as error:
@@ -95,7 +96,7 @@ class CloudApi:
         return outcome_of_answer(answer.status_code, content, retry_after)
 
     def _url(self, phone_number_id: str) -> httpx.URL:
-        """The endpoint of a number; parsing it for every message would cost a tenth of the post."""
+        """The endpoint of a number. It is cached, because parsing it would cost a tenth of each post."""
         url = self._urls.get(phone_number_id)
         if url is None:
             url = self._urls[phone_number_id] = httpx.URL(f"{self._root}/{quote(phone_number_id, safe='')}/messages")
@@ -119,11 +120,11 @@ def message(job: SendJob, callback_data: str) -> dict[str, Any]:
 
 
 def trouble_of(error: BaseException) -> TransportError:
-    """What ended a request without an answer, read from the cause that httpx wraps."""
+    """The error that ended a request without an answer, read from the cause that httpx wraps."""
     cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
     match cause:
         case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
-            return TransportError.CONNECT  # no free connection in time counts here too: neither has sent a byte
+            return TransportError.CONNECT  # this includes the lack of a free connection: neither has sent a byte
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | httpx.UnsupportedProtocol() | httpx.InvalidURL():
             return TransportError.UNUSABLE
         case aiohttp.ServerTimeoutError() | TimeoutError():
@@ -140,7 +141,7 @@ def _session(connections: int) -> aiohttp.ClientSession:
 
 
 async def _content(answer: httpx.Response) -> bytes | None:
-    """The whole body, or None where it is larger than any real answer."""
+    """The whole body, or None if it is larger than any real answer."""
     content = bytearray()
     async for chunk in answer.aiter_raw():
         content += chunk
@@ -157,7 +158,7 @@ def _components(parameters: list[Any] | dict[str, Any] | None) -> list[Any]:
     if "components" in parameters:
         components = parameters["components"]
         if not isinstance(components, list) or len(parameters) > 1:
-            raise InvalidParameters("components must be a list, and alone")
+            raise InvalidParameters("components must be a list and the only key")
         return components
     named = [
         {"type": "text", "parameter_name": name, "text": _text(value)} for name, value in sorted(parameters.items())
@@ -170,4 +171,4 @@ def _text(value: object) -> str:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise InvalidParameters(f"a parameter is {type(value).__name__}, not a text or number")
+    raise InvalidParameters(f"a parameter is of type {type(value).__name__}; expected text or number")

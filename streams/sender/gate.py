@@ -1,6 +1,6 @@
-"""The gate before every post: the rate of a number, and the brakes that throttled answers pull.
+"""The gate before every post: the rate of a phone number, and the brakes that throttled answers pull.
 
-A throttled number is asked for less than before, and comes back slowly: many posts that are refused help nobody.
+After a throttled answer the rate of its number drops and recovers slowly, because refused posts prolong a throttle.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from domain.error_codes import ThrottleScope
 from domain.pacing import Brake, TokenBucket
 
 BURST_S = 0.05
-"""The bucket holds that many seconds of the rate."""
+"""The token bucket holds so many seconds of the rate."""
 RATE_AFTER_THROTTLE = 0.7
 RATE_MIN_SHARE = 0.02
 RATE_RECOVERY_SHARE = 0.001
-"""Of the full rate, for each accepted message: a halved rate is back after 500 of them."""
+"""Share of the full rate that each accepted message restores: a halved rate has recovered after 500 messages."""
 BRAKE_BASE_S, BRAKE_FACTOR, BRAKE_CAP_S = 1.0, 2.0, 120.0
 
 
 class Gate:
-    """Permits for every number of one account. Permits are given in the order in which they were asked for."""
+    """Permits for every number of one account, in the order of their reservation."""
 
     def __init__(self, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._full_rate = rate
@@ -30,7 +30,7 @@ class Gate:
         self._brakes: dict[str, Brake] = {}
 
     def reserve(self, phone_number_id: str) -> tuple[float, bool]:
-        """Seconds to wait, and whether that is a permit (then it is used up) or only the end of a brake."""
+        """Seconds to wait, and whether a permit was reserved; if not, only a brake ends after the wait."""
         held_s = self.held_s(phone_number_id)
         if held_s > 0:
             return held_s, False
@@ -42,18 +42,18 @@ class Gate:
         return max(self._brake(phone_number_id).wait_s(now), self._brake(ACCOUNT).wait_s(now))
 
     def backlog_s(self, phone_number_id: str) -> float:
-        """Seconds until a permit asked for now would be given."""
+        """Seconds until a permit reserved now would be due."""
         bucket = self._bucket(phone_number_id)
         owed = -bucket.tokens - max(0.0, self._clock() - bucket.at) * bucket.rate
         return max(self.held_s(phone_number_id), owed / bucket.rate)
 
     def room(self, phone_number_id: str, ahead_s: float) -> int:
-        """How many permits asked for now would be given within `ahead_s`; at least one where nobody waits that long."""
+        """How many permits reserved now would be due within `ahead_s`; at least one if the backlog is shorter."""
         left_s = ahead_s - self.backlog_s(phone_number_id)
         return max(1, int(left_s * self._bucket(phone_number_id).rate)) if left_s > 0 else 0
 
     def throttled(self, phone_number_id: str, scope: ThrottleScope, retry_after_s: float | None) -> float:
-        """A throttled answer for a number or the account: hold it, and return for how long."""
+        """Record a throttled answer: hold the number or the account, and return for how many seconds."""
         brake = self._brake(ACCOUNT if scope is ThrottleScope.ACCOUNT else phone_number_id)
         strikes = brake.strikes
         wait_s = brake.pull(self._clock(), retry_after_s)
@@ -63,7 +63,7 @@ class Gate:
         return wait_s
 
     def answered(self, phone_number_id: str) -> None:
-        """An answer that was no throttle."""
+        """Record an answer that was not a throttle."""
         now = self._clock()
         self._brake(phone_number_id).release(now)
         self._brake(ACCOUNT).release(now)
@@ -79,4 +79,4 @@ class Gate:
 
 
 ACCOUNT = ""
-"""The name of the account's brake; no phone number has it."""
+"""The name of the brake of the account. No phone number has it."""

@@ -1,6 +1,6 @@
-"""From an outcome to its event: into the ledger first, then to Kafka, then marked. Each in rounds of many.
+"""Writes outcomes to the ledger first, then publishes their events to Kafka, then marks them. Each step serves many.
 
-Once the ledger has the outcome nothing can be lost: what is not published here, the scheduler's sweep publishes.
+Once the ledger has an outcome it cannot be lost: if it is not published here, the sweep of the scheduler publishes it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from tables.retrying import retrying
 from topics.publisher import Publisher
 
 LINGER_S = 0.015
-"""Half a round trip more latency for a tenth of the statements."""
+"""Half a round trip of extra latency saves nine of ten statements."""
 ROUND_MAX = 500
 SETTLE_PATIENCE_S = 600.0
-"""Answers are kept in memory that long when Postgres is away; then they are `unknown` until their webhook comes."""
+"""How long answers are kept in memory while Postgres is away. Then they are `unknown` until their webhook comes."""
 
 _log = structlog.get_logger(STAGE)
 
 
 class Outbox:
-    """Settles and publishes. `run` must be a task while anybody settles."""
+    """Settles and publishes. `run` must be a task while anyone settles."""
 
     def __init__(self, pool: Pool, publisher: Publisher, topic: str) -> None:
         self._pool = pool
@@ -41,19 +41,19 @@ class Outbox:
         )
 
     async def run(self) -> None:
-        """Do rounds until cancelled; ends with the error of either kind of round."""
+        """Run rounds until cancelled. The error of a round ends it."""
         async with asyncio.TaskGroup() as rounds:
             rounds.create_task(self._settling.run(), name="settle")
             rounds.create_task(self._publishing.run(), name="publish")
 
     async def settle(self, settlement: Settlement) -> None:
-        """Write the outcome, then publish its event; returns when both are durable, or the sweep has to publish."""
+        """Write the outcome, then publish its event. It returns when both are durable, or the sweep must publish."""
         if await self._settling.submit(settlement):
-            await self.publish(_outboxed(settlement))
+            await self.publish(_unpublished(settlement))
 
-    async def publish(self, outboxed: UnpublishedOutcome) -> None:
-        """Publish the event of an outcome that the ledger has already."""
-        await self._publishing.submit(outboxed)
+    async def publish(self, outcome: UnpublishedOutcome) -> None:
+        """Publish the event of an outcome that is already in the ledger."""
+        await self._publishing.submit(outcome)
 
     async def _settle_round(self, settlements: list[Settlement]) -> list[bool]:
         async def once() -> set[Key]:
@@ -62,24 +62,26 @@ class Outbox:
 
         written = await retrying(STAGE, "settle", once, give_up_after_s=SETTLE_PATIENCE_S)
         missing = sum(each.claim.key not in written for each in settlements)
-        if missing:  # after a lost answer this is our own first try, whose events the sweep publishes
-            _log.warning("outcomes that were settled before", outcomes=missing)
+        if missing:  # after a lost answer these are from our own first try, and the sweep publishes their events
+            _log.warning("outcomes were settled before; the scheduler publishes their events", outcomes=missing)
         return [each.claim.key in written for each in settlements]
 
-    async def _publish_round(self, outboxed: list[UnpublishedOutcome]) -> list[None]:
+    async def _publish_round(self, outcomes: list[UnpublishedOutcome]) -> list[None]:
         async def mark() -> None:
             async with self._pool.connection() as connection:
-                await ledger.mark_published(connection, outboxed)
+                await ledger.mark_published(connection, outcomes)
 
         try:
-            records = [Outgoing(self._topic, each.kafka_key, each.event.encode()) for each in outboxed]
+            records = [Outgoing(self._topic, each.kafka_key, each.event.encode()) for each in outcomes]
             await self._publisher.publish_batch(records)
             await retrying(STAGE, "mark published", mark, give_up_after_s=5.0)
-        except Transient as error:  # durable in the ledger: the sweep publishes it
-            _log.warning("events left to the sweep", events=len(outboxed), error=str(error))
-        return [None] * len(outboxed)
+        except Transient as error:  # the ledger has them, so the sweep publishes them
+            _log.warning(
+                "events are not published; the scheduler will publish them", events=len(outcomes), error=str(error)
+            )
+        return [None] * len(outcomes)
 
 
-def _outboxed(settlement: Settlement) -> UnpublishedOutcome:
+def _unpublished(settlement: Settlement) -> UnpublishedOutcome:
     claim = settlement.claim
     return UnpublishedOutcome(claim.recipient_id, claim.attempt, settlement.outcome, settlement.event)

@@ -1,6 +1,7 @@
-"""Group commit: what comes while one round is under way makes the next, so that a round trip serves many.
+"""Group commit: items that arrive during a round make the next one, so that one round trip serves many.
 
-It must not retry: what a failed round means is for the work that it calls.
+It never retries: the work that it calls decides how to handle a failure. `producers.ingress.bundler.Bundler` differs:
+it answers all items of a bundle alike and survives a failure.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ ResultT = TypeVar("ResultT")
 
 
 class Rounds(Generic[ItemT, ResultT]):
-    """Hands submitted items to `work` in rounds, one round at a time. `run` must be a task while anybody submits.
+    """Passes submitted items to `work` in rounds, one round at a time. `run` must be a task while anyone submits.
 
-    `work` returns one result for each item, in order. What it raises ends `run`: to be awaited by a task group.
+    `work` returns one result for each item, in order. An exception of `work` ends `run`, so a task group must await it.
     """
 
     def __init__(
@@ -29,14 +30,14 @@ class Rounds(Generic[ItemT, ResultT]):
         self._has_items = asyncio.Event()
 
     async def submit(self, item: ItemT) -> ResultT:
-        """Add an item to the next round, and wait for its result."""
+        """Add an item to the next round and wait for its result."""
         result: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         self._has_items.set()
         return await result
 
     async def run(self) -> None:
-        """Do rounds until cancelled."""
+        """Run rounds until cancelled."""
         while True:
             await self._has_items.wait()
             await asyncio.sleep(self._linger_s)
@@ -45,5 +46,5 @@ class Rounds(Generic[ItemT, ResultT]):
                 self._has_items.clear()
             results = await self._work([item for item, _ in taken])
             for (_, future), result in zip(taken, results, strict=True):
-                if not future.done():  # its submitter may have been cancelled meanwhile
+                if not future.done():  # its submitter may have been cancelled
                     future.set_result(result)

@@ -1,12 +1,12 @@
--- Statements of the audit: each finds what must not be. All run in one read-only snapshot and lock nothing.
--- Columns: campaign, recipient, attempt, what is wrong, and how many there are altogether (only a few are shown).
+-- Statements of the audit: each check finds rows that must not exist. All run in one read-only snapshot, without locks.
+-- Columns: campaign, recipient, attempt, a description, and the number of all findings (only samples are returned).
 
 -- name: list_campaigns
--- Every campaign to be counted.
+-- The campaigns to count.
 SELECT id FROM marketing_campaigns WHERE %(campaign)s::uuid IS NULL OR id = %(campaign)s ORDER BY id
 
 -- name: wrong_state
--- Rows whose stored status or due time is not the function of their facts, or no status that there is.
+-- Recipients whose stored status or due time differs from the one computed from their facts, or is not a known status.
 SELECT campaign_id, id, attempt, format('stored %%s, due %%s; the facts say %%s, due %%s',
            status, coalesce(next_attempt_at::text, 'never'), meant, coalesce(meant_at::text, 'never')),
        count(*) OVER ()
@@ -23,26 +23,26 @@ WHERE (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
 LIMIT %(samples)s
 
 -- name: audience_is_not_the_sum
--- Campaigns whose told states do not add up to the told audience, or to the rows.
-WITH told AS (
+-- Campaigns whose counted statuses do not add up to the counted audience, or to the number of rows.
+WITH stored AS (
     SELECT campaign_id,
            coalesce(sum(n) FILTER (WHERE dimension = 'status'), 0) AS states,
            coalesce(sum(n) FILTER (WHERE dimension = 'funnel' AND key = 'total'), 0) AS audience
     FROM (SELECT campaign_id, dimension, key, n FROM campaign_counters
           UNION ALL SELECT campaign_id, dimension, key, n FROM campaign_counter_deltas) AS every
     GROUP BY campaign_id),
-held AS (SELECT campaign_id, count(*) AS people FROM campaign_recipients GROUP BY campaign_id)
+existing AS (SELECT campaign_id, count(*) AS people FROM campaign_recipients GROUP BY campaign_id)
 SELECT c.id, NULL::uuid, NULL::smallint,
        format('audience %%s, sum of states %%s, rows %%s', coalesce(audience, 0), coalesce(states, 0), coalesce(people, 0)),
        count(*) OVER ()
 FROM marketing_campaigns AS c
-LEFT JOIN told ON told.campaign_id = c.id LEFT JOIN held ON held.campaign_id = c.id
+LEFT JOIN stored ON stored.campaign_id = c.id LEFT JOIN existing ON existing.campaign_id = c.id
 WHERE (%(campaign)s::uuid IS NULL OR c.id = %(campaign)s)
   AND (coalesce(audience, 0) <> coalesce(states, 0) OR coalesce(audience, 0) <> coalesce(people, 0))
 LIMIT %(samples)s
 
 -- name: double_send
--- Attempts with more than one wamid, wherever they are known: it proves that a message went out twice.
+-- Attempts with more than one wamid in any table: each proves that a message was sent twice.
 WITH known AS (
     SELECT recipient_id, attempt, wamid FROM double_sends
     UNION SELECT recipient_id, attempt, wamid FROM messages WHERE recipient_id IS NOT NULL
@@ -54,7 +54,7 @@ WHERE %(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s
 LIMIT %(samples)s
 
 -- name: claim_without_outcome
--- Claims past their lease that nobody declared unknown.
+-- Claims whose lease has ended and that were not declared unknown.
 SELECT campaign_id, recipient_id, attempt, format('lease ended %%s', lease_until), count(*) OVER ()
 FROM send_ledger
 WHERE outcome IS NULL AND lease_until < now() - %(grace_s)s * interval '1 second'
@@ -62,7 +62,7 @@ WHERE outcome IS NULL AND lease_until < now() - %(grace_s)s * interval '1 second
 ORDER BY lease_until LIMIT %(samples)s
 
 -- name: answer_unpublished
--- Answers in the ledger that nobody told.
+-- Outcomes in the ledger that are not published.
 SELECT campaign_id, recipient_id, attempt, format('%%s since %%s', outcome, outcome_at), count(*) OVER ()
 FROM send_ledger
 WHERE outcome IS NOT NULL AND published_at IS NULL AND outcome_at < now() - %(grace_s)s * interval '1 second'
@@ -84,7 +84,7 @@ FROM known WHERE %(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s
 LIMIT %(samples)s
 
 -- name: parked_not_told
--- Statuses kept with a message id whose recipient does not show them. Older than their campaign means refused.
+-- Statuses stored with a wamid that its recipient's row does not contain. Statuses older than the campaign were refused.
 SELECT r.campaign_id, m.recipient_id, m.attempt, 'the row knows less than its message', count(*) OVER ()
 FROM messages AS m
 JOIN campaign_recipients AS r ON r.id = m.recipient_id
@@ -98,7 +98,7 @@ WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s)
 LIMIT %(samples)s
 
 -- name: released_unseen
--- Queued rows that nobody will ever send: neither released nor in the ledger, and not waiting for a time.
+-- Queued recipients that will never be sent: they have no release, no ledger row, and no due time.
 SELECT r.campaign_id, r.id, r.attempt, 'queued, but neither released nor claimed', count(*) OVER ()
 FROM campaign_recipients AS r
 WHERE r.status = 'queued' AND r.next_attempt_at IS NULL
@@ -108,7 +108,7 @@ WHERE r.status = 'queued' AND r.next_attempt_at IS NULL
 LIMIT %(samples)s
 
 -- name: row_missing
--- Attempts that were released, claimed or refused, of recipients without a row: somebody deleted it, and nothing counts them any more.
+-- Attempts that were released, claimed or refused, and whose recipient's row was deleted: no counter includes them.
 SELECT campaign_id, recipient_id, attempt, 'an attempt, but there is no such recipient', count(*) OVER ()
 FROM (SELECT campaign_id, recipient_id, attempt FROM send_ledger
       UNION SELECT campaign_id, recipient_id, attempt FROM releases) AS every
@@ -117,7 +117,7 @@ WHERE (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
 LIMIT %(samples)s
 
 -- name: attempt_behind
--- Rows whose attempt is below one that was released or claimed: the next release would use its number again.
+-- Recipients whose attempt is lower than a released or claimed one: the next release would use that number again.
 WITH used AS (
     SELECT recipient_id, max(attempt) AS attempt
     FROM (SELECT recipient_id, attempt FROM send_ledger UNION ALL SELECT recipient_id, attempt FROM releases) AS every
@@ -128,7 +128,7 @@ WHERE r.attempt < used.attempt AND (%(campaign)s::uuid IS NULL OR r.campaign_id 
 LIMIT %(samples)s
 
 -- name: outcome_not_applied
--- Outcomes told before the time until which the sink has applied everything, and that their row does not show.
+-- Outcomes that were published before the time up to which the sink has applied all events, and that the row lacks.
 SELECT l.campaign_id, l.recipient_id, l.attempt, format('%%s, told %%s', l.outcome, l.published_at), count(*) OVER ()
 FROM send_ledger AS l JOIN campaign_recipients AS r ON r.id = l.recipient_id
 WHERE l.published_at < least(%(applied_until)s::timestamptz, now()) - %(skew_s)s * interval '1 second'
@@ -143,7 +143,11 @@ WHERE l.published_at < least(%(applied_until)s::timestamptz, now()) - %(skew_s)s
 LIMIT %(samples)s
 
 -- name: correct_counters
--- Adds what is missing. Deltas only ever add up, so whatever changes meanwhile is neither lost nor counted twice.
+-- Add the corrections as deltas. Deltas are summed, so a concurrent change is neither lost nor counted twice.
 INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n)
 SELECT %(campaign)s, dimension, key, n
 FROM unnest(%(dimensions)s::text[], %(keys)s::text[], %(corrections)s::bigint[]) AS u (dimension, key, n)
+
+-- name: read_time
+-- The time of the snapshot.
+SELECT now()

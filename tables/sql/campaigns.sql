@@ -74,3 +74,7 @@ SELECT used FROM campaign_days WHERE campaign_id = %(campaign)s AND day = %(day)
 UPDATE campaign_recipients AS r SET scheduled_send_date = u.at
 FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS u (id, at)
 WHERE r.id = u.id AND r.attempt = 0 AND r.scheduled_send_date IS NULL
+
+-- name: list_active
+-- The ids of the active campaigns.
+SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id

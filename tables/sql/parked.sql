@@ -28,3 +28,12 @@ counted AS (
     SELECT day, number, count(*) FROM deleted GROUP BY day, number ORDER BY day, number
     ON CONFLICT (day, phone_number_id) DO UPDATE SET n = known.n + excluded.n)
 SELECT count(*) FROM deleted
+
+-- name: find_parked
+-- Parked statuses, the oldest first, and their number.
+SELECT wamid, phone_number_id, first_seen_at, sent_at, delivered_at, read_at, failed_at, replied_at, count(*) OVER ()
+FROM messages WHERE recipient_id IS NULL ORDER BY first_seen_at LIMIT %(limit)s
+
+-- name: read_foreign
+-- Per number: the statuses of other systems, and the last day with one.
+SELECT phone_number_id, sum(n)::bigint, max(day) FROM foreign_statuses GROUP BY phone_number_id ORDER BY phone_number_id

@@ -1,15 +1,15 @@
 -- Statements of `campaigns recover`.
 
 -- name: read_installation
--- Whether this is the history that the data belongs to, and which epoch it is in.
+-- Whether server and timeline are those that the data belongs to, and the epoch.
 SELECT installation_is_known(), coalesce((SELECT epoch FROM installation), 0)
 
 -- name: stop_sending
--- Nothing is released or claimed until the new epoch, also where the operator knows better than server and timeline.
+-- Prevent releases and claims until the new epoch, also if server and timeline are unchanged (`--force`).
 UPDATE installation SET timeline = 'recovering'
 
 -- name: declare_lost
--- Attempts that were released, and of which nobody knows the outcome: unknown, in row and ledger, whose outbox tells it.
+-- Declare released attempts without an outcome unknown, in the row and in the ledger, which publishes the event.
 WITH lost AS MATERIALIZED (
     SELECT r.id, r.campaign_id, released.attempt
     FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[]) AS released (id, attempt)
@@ -22,7 +22,7 @@ WITH lost AS MATERIALIZED (
     UPDATE campaign_recipients AS r SET
         attempt = greatest(r.attempt, lost.attempt), unknown_attempt = greatest(r.unknown_attempt, lost.attempt)
     FROM lost WHERE r.id = lost.id
-), told AS (
+), settled AS (
     INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                              outcome, outcome_at, event)
     SELECT id, attempt, campaign_id, current_date, clock_timestamp(), gen_random_uuid(), clock_timestamp(),
@@ -34,14 +34,14 @@ WITH lost AS MATERIALIZED (
 SELECT count(*) FROM lost
 
 -- name: find_open
--- Released by the rows themselves, whatever topics know.
+-- Queued recipients without a ledger row: they were released, also if the topic has no job for them.
 SELECT r.id, r.attempt FROM campaign_recipients AS r
 WHERE r.status = 'queued' AND r.next_attempt_at IS NULL AND r.id > %(after)s
   AND NOT EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = r.id AND l.attempt = r.attempt)
 ORDER BY r.id LIMIT %(limit)s
 
 -- name: begin_epoch
--- From now on this history is ours: releases and claims go on.
+-- Write the identity of this server, which permits releases and claims again.
 INSERT INTO installation AS i (system_identifier, timeline)
 SELECT system_identifier, current_timeline() FROM pg_control_system()
 ON CONFLICT (is_only) DO UPDATE SET

@@ -1,7 +1,7 @@
--- Statements of `campaigns status` and `campaigns pause`: each counts by an index or reads a small table.
+-- Statements of `campaigns status`: each counts by an index or reads a small table, so it is fast under any load.
 
 -- name: read_backlog
--- What waits, and since when.
+-- The number of waiting items of each kind, and the time of the oldest.
 SELECT
     (SELECT count(*) FROM messages WHERE recipient_id IS NULL) AS parked,
     (SELECT min(first_seen_at) FROM messages WHERE recipient_id IS NULL) AS parked_since,
@@ -11,8 +11,8 @@ SELECT
      WHERE c.status = 'active') AS released_since,
     (SELECT count(*) FROM send_ledger WHERE outcome IS NULL) AS in_flight,
     (SELECT count(*) FROM send_ledger WHERE outcome IS NULL AND lease_until < now()) AS past_lease,
-    (SELECT count(*) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS unpublished,
-    (SELECT min(outcome_at) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS unpublished_since,
+    (SELECT count(*) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS untold,
+    (SELECT min(outcome_at) FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL) AS untold_since,
     (SELECT count(DISTINCT (recipient_id, attempt)) FROM double_sends) AS double_sends,
     (SELECT coalesce(sum(n), 0)::bigint FROM (
         SELECT n FROM campaign_counters WHERE dimension = 'status' AND key = 'unknown'
@@ -25,17 +25,13 @@ SELECT id, name, status, pause_reason, updated_at FROM marketing_campaigns
 WHERE status IN ('active', 'paused') ORDER BY status, id
 
 -- name: count_sessions
--- Our processes by the names of their sessions in this database.
+-- The sessions of our processes in this database, by application name.
 SELECT application_name, count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'campaigns-%%' AND pid <> pg_backend_pid()
 GROUP BY application_name
 
 -- name: list_locks
--- The advisory locks that are held in this database, each as its 64-bit key.
+-- The keys of the advisory locks that are held in this database.
 SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-
--- name: list_active
--- Active campaigns.
-SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id

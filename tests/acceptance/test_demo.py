@@ -124,7 +124,9 @@ def test_it_stays_within_its_memory_and_leaves_nothing(ended: Ended) -> None:
 def test_ctrl_c_ends_all_and_leaves_nothing(tmp_path: Path) -> None:
     said = tmp_path / "stderr"
     with said.open("w") as stderr:
-        process = subprocess.Popen([CAMPAIGNS, "demo"], cwd=tmp_path, env=environment(), stderr=stderr)
+        process = subprocess.Popen(
+            [CAMPAIGNS, "demo", "--recipients", str(RECIPIENTS)], cwd=tmp_path, env=environment(), stderr=stderr
+        )
     try:
         wait_for("the campaign to be active", lambda: "activated" in said.read_text(), 90)
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -137,6 +139,7 @@ def test_ctrl_c_ends_all_and_leaves_nothing(tmp_path: Path) -> None:
     assert not Path(said.read_text().partition("(logs: ")[2].partition(")")[0]).exists()
 
 
+@pytest.mark.slow
 def test_on_given_servers_it_takes_a_corner_of_its_own_and_leaves_it_clean(
     tmp_path: Path, kafka: str, empty_database_url: str
 ) -> None:

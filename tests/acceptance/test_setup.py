@@ -95,6 +95,7 @@ def test_an_ordinary_user_runs_the_servers_as_himself(ordinary_user: OrdinaryUse
     assert set(json.loads(done.stdout)["accounts"]) == {ordinary_user.home.stat().st_uid}
 
 
+@pytest.mark.slow
 @pytest.mark.root
 @WITHOUT_NETWORK
 @AS_ORDINARY_USER

@@ -99,9 +99,6 @@ WITH_SQL = {"tables", "verdict", "stack"}
 
 SQL_ELSEWHERE = {
     "cli/status_lines.py",
-    "operations/audit.py",
-    "operations/recovery.py",
-    "operations/shadow.py",
 }
 """Files that still hold a statement and will lose it."""
 

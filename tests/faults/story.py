@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-
-import pytest
 
 from tests.faults.campaign import Result, Struck, Underway, require_exact
 from tests.faults.steady import Crowd
@@ -29,8 +26,3 @@ def under_load(world: World, crowd: Crowd, name: str) -> Underway:
     underway = Underway(world, crowd, PER_S, name)
     underway.wait_until_flowing(FLOWING)
     return underway
-
-
-def short_half(every: Sequence[str], *telling: str) -> list[object]:
-    """All as parameters of a test; those that are not the most telling ones are slow, for `make faults` alone."""
-    return [each if each in telling else pytest.param(each, marks=pytest.mark.slow) for each in every]

@@ -17,10 +17,9 @@ from tests.faults.strikes import in_the_middle, passed
 from tests.faults.world import NAMES, World
 from tests.faults.world import world as a_world
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["reconciler", "sender", "sink"])
 def test_a_third_member_joins_and_leaves_in_mid_batch(world: World, crowd: Crowd, kind: str) -> None:
     underway = under_load(world, crowd, f"rebalance of {kind}s")
@@ -32,19 +31,16 @@ def test_two_sinks_believe_that_they_own_the_same_partitions(world: World, crowd
     survived(underway, twin(world, underway))
 
 
-@pytest.mark.slow
 def test_webhooks_come_twenty_times(world: World, crowd: Crowd) -> None:
     underway = under_load(world, crowd, "storm")
     survived(underway, storm(world, underway))
 
 
-@pytest.mark.slow
 def test_poison_in_every_topic(world: World, crowd: Crowd) -> None:
     underway = under_load(world, crowd, "poison")
     survived(underway, poison(world, underway))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", CRASHING)
 def test_records_that_crash_the_code_are_set_aside_and_apply_when_it_is_mended(
     world: World, crowd: Crowd, kind: str
@@ -60,7 +56,6 @@ def stepping_world() -> Iterator[World]:
         yield found
 
 
-@pytest.mark.slow
 def test_the_clocks_of_the_processes_step(stepping_world: World, crowd: Crowd) -> None:
     """Forward, and back again while the load goes on; the database's clock stays."""
     world = stepping_world

@@ -16,7 +16,7 @@ from tests.faults.strikes import BOTH, in_the_middle
 from tests.faults.world import NAMES, STALL_LIMIT_S, World, eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
-STALLED = "stalled: lag, and no progress"
+STALLED = "stalled: there is lag and no progress; the process ends"
 
 
 @pytest.mark.parametrize("dependencies", [("kafka",), ("postgres",), ("cloud",), ("kafka", "postgres", "cloud")])

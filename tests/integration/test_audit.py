@@ -16,6 +16,7 @@ from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from tables import stats
+from tables.audit import snapshot
 from tests.kafka_topics import create_topics, put
 from tests.sending_world import World, a_world
 from topics import lag
@@ -180,7 +181,7 @@ async def test_an_outcome_that_the_row_does_not_show_is_found_once_the_sink_has_
 
 async def test_an_audit_holds_up_no_writer(world: World) -> None:
     (job,) = await world.release(1)
-    async with audit._snapshot(world.connection):
+    async with snapshot(world.connection):
         await stats.recount(world.connection, world.campaign)
         async with world.another() as other:
             await other.execute("UPDATE campaign_recipients SET sent_at = now() WHERE id = %s", [job.recipient_id])

@@ -63,4 +63,4 @@ def test_a_stop_does_not_wait_for_a_start_that_gets_no_answer(tmp_path: Path) ->
         since = time.monotonic()
         assert running.stop() == 0
         assert time.monotonic() - since < 15
-        assert "told to stop before it could start" in running.log
+        assert "stopped before the consumer had started" in running.log

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from cli.progress import ProgressLine
-from cli.replay import ReplayOptions, replay
 from domain.error_codes import failure
 from operations.comparison import Comparison, compare_with_topic
-from operations.readers import reader_of
 from operations.rebuild import Rebuilt, RefusedRow, rebuild
 from operations.recompute import Recomputation
-from operations.replay import MakesDue
+from operations.replay import ReplayOptions
+from operations.replay import run as replay
+from operations.replay_apply import MakesDue
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId, Wamid
@@ -48,16 +45,15 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
 
 
 async def compare(world: EventWorld) -> Comparison:
-    return await compare_with_topic(world.settings, world.campaign, partial(reader_of, world.settings))
+    return await compare_with_topic(world.settings, world.campaign)
 
 
 async def put_right(world: EventWorld, *, allow_retries: bool = False) -> Rebuilt:
-    readers = partial(reader_of, world.settings)
-    return await rebuild(world.settings, world.campaign, readers, is_applied=True, allow_retries=allow_retries)
+    return await rebuild(world.settings, world.campaign, is_applied=True, allow_retries=allow_retries)
 
 
 async def replayed(world: EventWorld, topic: Topic) -> None:
-    answer = await replay(world.settings, ReplayOptions(topic.value), asyncio.Event(), ProgressLine(io.StringIO()))
+    answer = await replay(world.settings, ReplayOptions(topic.value), asyncio.Event())
     assert answer.verdict == "applied"
 
 
@@ -229,7 +225,7 @@ async def test_comparing_and_rebuilding_go_on_while_a_replay_does(world: EventWo
         await world.hook(world.status(person, "read", 3))
     await pause(world)
     wish = ReplayOptions(Topic.WEBHOOKS_RAW.value, rate=12.0)
-    flowing = asyncio.create_task(replay(world.settings, wish, asyncio.Event(), ProgressLine(io.StringIO())))
+    flowing = asyncio.create_task(replay(world.settings, wish, asyncio.Event()))
     seen = set()
     while not flowing.done():
         found = await compare(world)
@@ -298,11 +294,10 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
     await world.run("UPDATE campaign_recipients SET read_at = sent_at, replied_at = sent_at, sent_at = sent_at - '1 h'"
                     "::interval, delivered_at = sent_at WHERE id = ANY(%s)", people[:1100])  # fmt: skip
     await world.run("UPDATE campaign_recipients SET attempt = 4 WHERE id = %s", people[0])
-    readers = partial(reader_of, world.settings)
     with pytest.raises(RefusedRow, match="active"):
         await put_right(world)
     with pytest.raises(RefusedRow):
-        await rebuild(world.settings, CampaignId(uuid4()), readers, is_applied=False, allow_retries=False)
+        await rebuild(world.settings, CampaignId(uuid4()), is_applied=False, allow_retries=False)
     command = ("rebuild", "--campaign", str(world.campaign))
     code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command)
     assert (code, shown["differs"], shown["rows_swapped"]) == (1, 1100, 0)

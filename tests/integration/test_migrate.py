@@ -1,4 +1,4 @@
-"""Migrations: the whole schema, once, however many start; and never two truths."""
+"""Migrations: they create the schema of schema.sql, each is applied once, and a changed one is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 import psycopg
 import pytest
 
-from tables.migrate import SchemaMismatch, migrate, migrations
+from tables.migrate import SchemaMismatch, SchemaState, migrate, migrations, read_state
 
 CATALOG = """
     SELECT 'column', table_name || '.' || column_name,
@@ -57,3 +57,14 @@ def test_a_newer_database_is_refused(database_url: str) -> None:
         connection.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, '9999_newer', '')")
     with pytest.raises(SchemaMismatch, match="newer"):
         migrate(database_url)
+
+
+def test_the_state_of_the_schema_names_each_difference(database_url: str, empty_database_url: str) -> None:
+    newest = migrations()[-1].version
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        assert read_state(connection) == SchemaState(newest, missing=len(migrations()), unknown=0, changed=())
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        assert read_state(connection) == SchemaState(newest, missing=0, unknown=0, changed=())
+        connection.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, '9999_newer', '')")
+        connection.execute("UPDATE schema_migrations SET checksum = 'other' WHERE version = 1")
+        assert read_state(connection) == SchemaState(newest, missing=0, unknown=1, changed=("0001_create_schema",))

@@ -22,6 +22,7 @@ from schemas.model import Wamid
 from schemas.topics import Topic
 from tables import ledger
 from tables.ledger import unpublished
+from tables.recovery import read_installation
 from tables.releases import Rates, release_step
 from tests.kafka_topics import put
 from tests.sending_world import World, a_world
@@ -100,7 +101,7 @@ async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: S
     assert await statuses(world, sent, released, queued, waiting) == [
         ("sent", 1), ("unknown", 1), ("unknown", 1), ("pending", 0),
     ]  # fmt: skip
-    assert await recovery.read_installation(world.connection) == (True, 2)
+    assert await read_installation(world.connection) == (True, 2)
     told_later = await unpublished(world.connection, 10, older_than_s=-1)
     assert {each.recipient_id for each in told_later} == {released.recipient_id, queued.recipient_id}
     assert {each.outcome for each in told_later} == {"unknown"}
@@ -211,4 +212,4 @@ async def test_where_the_history_is_ours_there_is_nothing_to_do(
     assert await recover(settings, is_forced=False, as_json=False) == 0
     assert "nothing to do" in capsys.readouterr().err
     assert await world.claim([job]) == ["claimed"]
-    assert await recovery.read_installation(world.connection) == (True, 1)
+    assert await read_installation(world.connection) == (True, 1)

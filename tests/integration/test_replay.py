@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import subprocess
@@ -16,10 +15,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from cli.progress import ProgressLine
-from cli.replay import ReplayOptions, WrongOptions, replay
-from cli.replay_answer import ReplayReport, document_of, lines_of
+from cli.replay_answer import document_of, exit_code, lines_of
 from domain.error_codes import failure
+from operations.replay import InvalidOptions, ReplayOptions, ReplayReport
+from operations.replay import run as replay
 from schemas.bundles import Body, encode_bundle
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId, Wamid
@@ -45,19 +44,18 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
 
 async def do(world: EventWorld, topic: str, **wish: Any) -> Any:
     """The answer. Any: a plan is there, because nobody stops it."""
-    return await replay(world.settings, ReplayOptions(topic, **wish), asyncio.Event(), ProgressLine(io.StringIO()))
+    return await replay(world.settings, ReplayOptions(topic, **wish), asyncio.Event())
 
 
 async def stopped(world: EventWorld, **wish: Any) -> ReplayReport:
     """A real run that was ended after its first portion of twenty records."""
-    stop, progress = asyncio.Event(), ProgressLine(io.StringIO())
+    stop = asyncio.Event()
 
     def say(phase: str, done: int, _total: int) -> None:
         if phase == "applying" and done:
             stop.set()
 
-    progress.say = say  # type: ignore[assignment, method-assign]
-    return await replay(world.settings, ReplayOptions(EVENTS, rate=20.0, **wish), stop, progress)
+    return await replay(world.settings, ReplayOptions(EVENTS, rate=20.0, **wish), stop, say)
 
 
 def retryable(world: EventWorld, person: RecipientId) -> RecipientEvent:
@@ -141,7 +139,7 @@ async def test_nobody_becomes_due_unless_allowed(world: EventWorld) -> None:
     looked = lines_of(await do(world, EVENTS, is_dry=True))
     assert any(line.startswith("1 of them would become due") for line in looked)
     refused = await do(world, EVENTS)
-    assert (refused.verdict, refused.exit_code) == ("refused", 1)
+    assert (refused.verdict, exit_code(refused)) == ("refused", 1)
     assert [each.recipient_id for each in refused.made_due] == [bad]
     assert "--allow-retries" in lines_of(refused)[-1]
     assert await world.one("SELECT count(*) FROM campaign_recipients WHERE attempt > 0") == 0
@@ -191,7 +189,6 @@ async def test_a_stopped_run_goes_on_where_it_stood(world: EventWorld) -> None:
     people = await world.people(60)
     await world.say(*(world.event(person, EventKind.SENT) for person in people))
     stop = asyncio.Event()
-    progress = ProgressLine(io.StringIO())
     said: list[tuple[str, int, int]] = []
 
     def say(phase: str, done: int, total: int) -> None:
@@ -199,23 +196,22 @@ async def test_a_stopped_run_goes_on_where_it_stood(world: EventWorld) -> None:
         if phase == "applying":
             stop.set()
 
-    progress.say = say  # type: ignore[method-assign]
-    stopped = await replay(world.settings, ReplayOptions(EVENTS, rate=20.0), stop, progress)
-    assert (stopped.verdict, stopped.exit_code) == ("stopped", 75)
+    stopped = await replay(world.settings, ReplayOptions(EVENTS, rate=20.0), stop, say)
+    assert (stopped.verdict, exit_code(stopped)) == ("stopped", 75)
     [(_, first, total)] = [each for each in said if each[0] == "applying"]
     assert 0 < first <= 20
     assert total == 60
     assert await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'sent'") == first
     await world.say(*(world.event(person, EventKind.READ, 1) for person in people))  # beyond the run's end
 
-    with pytest.raises(WrongOptions):
+    with pytest.raises(InvalidOptions):
         await do(world, EVENTS, is_resumed=True, first="0")
     resumed = await do(world, EVENTS, is_resumed=True)
     assert resumed.verdict == "applied"
     assert resumed.plan.records == 60 - first
     assert await world.rows("SELECT status, count(*) FROM campaign_recipients GROUP BY 1") == [("sent", 60)]
     assert await world.one("SELECT records_done FROM replay_runs WHERE finished_at IS NOT NULL") == 60
-    with pytest.raises(WrongOptions):
+    with pytest.raises(InvalidOptions):
         await do(world, EVENTS, is_resumed=True)
 
 
@@ -246,7 +242,7 @@ async def test_ranges_and_campaigns_bound_a_replay(world: EventWorld) -> None:
     assert (await do(world, EVENTS, end=soon, is_dry=True)).plan.records == 5
     whole = [(await do(world, EVENTS, first=f"{p}:0", is_dry=True)).plan.records for p in range(4)]
     assert sum(whole) == 5
-    with pytest.raises(WrongOptions):
+    with pytest.raises(InvalidOptions):
         await do(world, Topic.SEND_JOBS.value)
 
 
@@ -333,7 +329,7 @@ async def test_what_cannot_be_meant_is_refused(world: EventWorld) -> None:
     for bounds in ({"first": "5", "end": "2"}, {"first": "9:0"}):
         with pytest.raises(WrongBound):
             await do(world, EVENTS, **bounds)
-    with pytest.raises(WrongOptions, match="no campaign"):
+    with pytest.raises(InvalidOptions, match="no campaign"):
         await do(world, EVENTS, campaign=uuid4())
 
 
@@ -342,16 +338,16 @@ async def test_a_run_is_resumed_by_one_process_as_it_was_begun(world: EventWorld
     await world.say(*(world.event(person, EventKind.SENT) for person in people))
     begun = await stopped(world)
     assert begun.run is not None
-    with pytest.raises(WrongOptions, match="no unfinished"):
+    with pytest.raises(InvalidOptions, match="no unfinished"):
         await do(world, EVENTS, is_resumed=True, campaign=world.campaign)
     await world.run("SELECT pg_advisory_lock(hashtextextended(%s, 0))", str(begun.run.id))
-    with pytest.raises(WrongOptions, match="another process"):
+    with pytest.raises(InvalidOptions, match="another process"):
         await do(world, EVENTS, is_resumed=True)
     await world.run("SELECT pg_advisory_unlock_all()")
     await asyncio.to_thread(delete_topic, world.kafka, world.events)
     await asyncio.to_thread(create_topics, world.kafka, world.events)
     await asyncio.to_thread(wait_for_leaders, world.settings, world.events)
-    with pytest.raises(WrongOptions, match="anew"):
+    with pytest.raises(InvalidOptions, match="recreated"):
         await do(world, EVENTS, is_resumed=True)
 
 
@@ -373,8 +369,8 @@ async def test_a_stop_while_looking_changes_nothing_and_says_so(world: EventWorl
     await world.say(*(world.event(person, EventKind.SENT) for person in await world.people(3)))
     stop = asyncio.Event()
     stop.set()
-    answer = await replay(world.settings, ReplayOptions(EVENTS), stop, ProgressLine(io.StringIO()))
-    assert (answer.verdict, answer.exit_code, answer.plan) == ("stopped", 75, None)
+    answer = await replay(world.settings, ReplayOptions(EVENTS), stop)
+    assert (answer.verdict, exit_code(answer), answer.plan) == ("stopped", 75, None)
     assert "nothing was changed" in lines_of(answer)[-1]
     assert "records" not in document_of(answer)
 

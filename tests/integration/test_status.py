@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from cli.console import reason_of
 from cli.pause import pause_campaigns, resume_campaigns, run_pause
-from operations import pausing
+from operations import pausing, status_report
 from operations import status as status_source
 from operations.dead_letters import dead_topics
 from operations.status_lines import Line, lines

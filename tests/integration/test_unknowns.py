@@ -19,6 +19,7 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import Wamid
 from sinks import sink
+from tables.parked import read_foreign
 from tests.kafka_topics import create_topics, eventually, put, read_all
 from tests.sending_world import World, a_world
 
@@ -238,5 +239,5 @@ async def test_parked_and_foreign_statuses_are_listed(world: Operated) -> None:
     parked, total = await unknowns.find_parked(world.connection, 1)
     assert (total, [(each.wamid, each.statuses) for each in parked]) == (2, [("wamid.a", ("sent", "read"))])
     assert "wamid.a" not in repr(parked)
-    ((number, n, _day),) = await unknowns.read_foreign(world.connection)
+    ((number, n, _day),) = await read_foreign(world.connection)
     assert (number, n) == ("1", 7)

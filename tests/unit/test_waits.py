@@ -199,7 +199,7 @@ def test_a_loop_that_is_blocked_ends_the_process_for_a_restart() -> None:
     with serving("blocks") as process:
         assert process.wait(DEADLINE_S) == EXIT_TRANSIENT
         assert process.stderr is not None
-        assert "stalled: no round" in process.stderr.read()
+        assert "stalled: a loop completed no round" in process.stderr.read()
 
 
 def test_a_loop_that_waits_and_one_that_was_frozen_go_on() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.backoff import exponential, jittered, scaled_s
+from domain.backoff import exponential, scaled_s
 
 
 @given(st.integers(-5, 10_000), st.floats(0.01, 1000), st.floats(1, 10), st.floats(0.01, 1e6))
@@ -11,11 +11,6 @@ def test_never_above_the_cap_and_never_shrinking(tries: int, base: float, factor
     here = exponential(tries, base_s=base, factor=factor, cap_s=cap)
     assert 0 < here <= cap
     assert exponential(tries + 1, base_s=base, factor=factor, cap_s=cap) >= here
-
-
-@given(st.floats(0, 1e6), st.floats(0, 1, exclude_max=True))
-def test_jitter_stays_between_half_and_all(seconds: float, chance: float) -> None:
-    assert seconds / 2 <= jittered(seconds, chance) <= seconds
 
 
 @given(st.floats(0, 1e6), st.floats(0.001, 1e5))

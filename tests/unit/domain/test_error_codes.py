@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.error_codes import ROWS, TABLE, ErrorClass, error_class, failure, is_retryable
+from domain.error_codes import ROWS, TABLE, ErrorClass, error_class, failure
 from schemas.events import Failure, RetryClass
 
 
@@ -56,8 +56,6 @@ def test_unknown_codes_fail_the_row_unless_meta_calls_them_transient() -> None:
     hinted = failure(999_999, "", attempt=1, from_webhook=False, time_scale=1, transient_hint=True)
     assert hinted.retry_class is RetryClass.BACKOFF
     assert error_class(131026, transient_hint=True) is ErrorClass.PERMANENT
-    assert not is_retryable(999_999)
-    assert not is_retryable(None)
 
 
 def test_the_time_scale_divides_backoffs_but_leaves_a_second() -> None:

@@ -6,9 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from operations.status import STAGES, DatabaseStatus, DeadTopic, KafkaStatus
+from operations.status import STAGES, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
 from operations.status_lines import PAUSED_SHOWN, IngressAnswer, Line, ingress_line, lines
-from tables.status import Backlog, OpenCampaign
 from topics.lag import Lag
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)

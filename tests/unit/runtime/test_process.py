@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from runtime.logs import configure, mask_phone, mask_text, mask_wamid
-from runtime.process import Stalled, Transient, exit_code, run_process
+from runtime.process import Transient, exit_code, run_process
 from runtime.settings import Settings, WrongSettings
 
 SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x"})
@@ -37,7 +37,6 @@ def restored_logging() -> Iterator[None]:
     ("failure", "code"),
     [
         (Transient("away"), 75),
-        (Stalled("still"), 75),
         (KeyboardInterrupt(), 75),
         (WrongSettings("X: is not set"), 64),
         (ZeroDivisionError(), 70),

@@ -2,7 +2,7 @@
 
 from domain.status import Status
 from schemas.events import EventKind
-from scripts.diagram import OLDER, PLACE, RELEASE, page, transitions
+from scripts.diagram import OLDER, PATH, RELEASE, page, transitions
 
 MOVES = transitions()
 
@@ -12,7 +12,7 @@ def by(before: Status, after: Status) -> frozenset[str]:
 
 
 def test_the_page_equals_the_computed_one() -> None:
-    assert PLACE.read_text(encoding="utf-8") == page(), "run `make docs`"
+    assert PATH.read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
 def test_every_status_is_reached_and_every_kind_was_tried() -> None:

@@ -59,7 +59,7 @@ async def test_a_bug_is_not_tried_again() -> None:
     assert handler.calls == 1
 
 
-async def test_too_many_dead_letters_are_not_tried_again_but_stand_still_until_the_stop() -> None:
+async def test_too_many_dead_letters_halt_the_batch_until_the_stop() -> None:
     stop, beats = asyncio.Event(), 0
 
     def beat() -> None:
@@ -68,7 +68,7 @@ async def test_too_many_dead_letters_are_not_tried_again_but_stand_still_until_t
         stop.set()
 
     handler = Handler(TooManyDeadLetters("x"))
-    with pytest.raises(Transient, match="stood still"):
+    with pytest.raises(Transient, match="halted"):
         await Batches(handler, stop, "test", beat=beat).settle(RECORDS)
     assert (handler.calls, beats) == (1, 1)
 

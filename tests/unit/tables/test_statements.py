@@ -27,26 +27,9 @@ GROUPS = sorted(
 
 ROOT = Path(__file__).parents[3]
 
-LOADED_ELSEWHERE = {
-    "audit": "operations/audit.py",
-    "dead_letters": "operations/dead_letters.py",
-    "recovery": "operations/recovery.py",
-    "replay": "operations/shadow.py, tables/replay_runs.py",
-    "unknowns": "operations/unknowns.py",
-}
-"""Files whose statements have not moved to a module of tables/ yet. The list only shrinks."""
-
 EXECUTES_SQL = {
     "cli/psql.py": "it runs the statement that the user typed",
     "stack/postgres.py": "it creates the embedded server's database, and imports none of our packages",
-    "operations/audit.py": "not moved yet",
-    "operations/dead_letters.py": "not moved yet",
-    "operations/recovery.py": "not moved yet",
-    "operations/redrive.py": "not moved yet",
-    "operations/row_changes.py": "not moved yet",
-    "operations/shadow.py": "not moved yet",
-    "operations/status.py": "not moved yet",
-    "operations/unknowns.py": "not moved yet",
 }
 """Modules outside tables/ and verdict/ that run SQL, each with its reason."""
 
@@ -77,7 +60,6 @@ def test_each_sql_file_belongs_to_the_module_of_its_name() -> None:
             if name == "load" and isinstance(argument, ast.Constant) and argument.value in loaded:
                 loaded[argument.value].add(module)
     expected = {group: {f"tables/{group}.py"} for group in GROUPS}
-    expected |= {group: set(modules.split(", ")) for group, modules in LOADED_ELSEWHERE.items()}
     assert loaded == expected
 
 

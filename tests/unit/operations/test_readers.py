@@ -11,11 +11,10 @@ import pytest
 from cli.row_changes import as_document, as_line
 from cli.verify import VerifyReport, as_lines
 from cli.verify import as_document as verify_document
-from operations import replay
+from operations import readers
 from operations.audit import Audit, CounterDifference
 from operations.coverage import Interval, rounds, uncovered
-from operations.readers import reader_of
-from operations.replay import EVENTS_MAX, Read, portions, read_event
+from operations.readers import EVENTS_MAX, ReadRecord, portions, read_event, reader_of
 from operations.row_changes import Change
 from runtime.settings import WrongSettings, read_settings
 from schemas.codec import encode
@@ -36,18 +35,18 @@ def scanned(value: bytes = b"") -> Record:
 
 
 def test_a_transaction_gets_whole_records_and_few_events() -> None:
-    taken = list(portions([scanned()] * 100, lambda _: Read([EVENT] * 700), Counter()))
+    taken = list(portions([scanned()] * 100, lambda _: ReadRecord([EVENT] * 700), Counter()))
     assert sum(len(records) for records, _ in taken) == 100
     assert all(len(events) == 700 * len(records) < EVENTS_MAX + 700 for records, events in taken)
 
 
-def test_a_record_that_makes_our_code_raise_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_makes_our_code_raise_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("bug")
 
     assert read_event(scanned(encode(EVENT))).events == [EVENT]
     assert read_event(scanned(b"{")).refused == {"malformed": 1}
-    monkeypatch.setattr(replay, "decode", fail)
+    monkeypatch.setattr(readers, "decode", fail)
     assert read_event(scanned(encode(EVENT))).refused == {"bug": 1}
 
 

@@ -1,20 +1,21 @@
--- Statements of replay, of the audit from the topic, and of rebuild. They work beside the live tables, in a schema of their own that comes
--- first on the search path: the sink's own statements then write there. {live} is where the live tables are, {facts} the columns that
--- hold facts ({..._facts} by table, {..._rest} without the attempt), {..._shown} those and what they mean, {swap} their assignment.
+-- Statements of replay, of the audit from the topic, and of rebuild. They work on shadow tables, in a schema of their own
+-- that comes first on the search path, so that the sink's statements write there. {live} is the schema of the live
+-- tables. {facts} are the columns with facts ({..._facts} by table, {..._rest} without the attempt), {..._shown} are the
+-- facts and the generated columns, and {swap} assigns the facts.
 
--- name: create_side
--- Tables as the live ones, empty, without counters; and the two functions that compare messages, for their type.
-CREATE SCHEMA {side};
-CREATE UNLOGGED TABLE {side}.campaign_recipients (
+-- name: create_shadow
+-- Empty tables like the live ones, without counter triggers, and the two functions that compare rows of messages.
+CREATE SCHEMA {shadow};
+CREATE UNLOGGED TABLE {shadow}.campaign_recipients (
     LIKE {live}.campaign_recipients INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS, PRIMARY KEY (id));
-CREATE UNLOGGED TABLE {side}.recipients_before (LIKE {live}.campaign_recipients, PRIMARY KEY (id));
-CREATE UNLOGGED TABLE {side}.messages (
+CREATE UNLOGGED TABLE {shadow}.recipients_before (LIKE {live}.campaign_recipients, PRIMARY KEY (id));
+CREATE UNLOGGED TABLE {shadow}.messages (
     LIKE {live}.messages INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (wamid));
-CREATE INDEX ON {side}.messages (recipient_id, attempt) WHERE recipient_id IS NOT NULL;
-CREATE UNLOGGED TABLE {side}.double_sends (
+CREATE INDEX ON {shadow}.messages (recipient_id, attempt) WHERE recipient_id IS NOT NULL;
+CREATE UNLOGGED TABLE {shadow}.double_sends (
     LIKE {live}.double_sends INCLUDING DEFAULTS, PRIMARY KEY (recipient_id, attempt, wamid));
-CREATE UNLOGGED TABLE {side}.foreign_statuses (LIKE {live}.foreign_statuses, PRIMARY KEY (day, phone_number_id));
-CREATE UNLOGGED TABLE {side}.rows_changed (
+CREATE UNLOGGED TABLE {shadow}.foreign_statuses (LIKE {live}.foreign_statuses, PRIMARY KEY (day, phone_number_id));
+CREATE UNLOGGED TABLE {shadow}.rows_changed (
     recipient_id uuid PRIMARY KEY, status_before text NOT NULL, status_after text NOT NULL, columns text[] NOT NULL);
 DO $do$
 DECLARE
@@ -23,35 +24,35 @@ BEGIN
     FOR f IN SELECT proname, prosrc FROM pg_proc
              WHERE pronamespace = {live_name}::regnamespace AND proname IN ('message_fails', 'message_is_priced') LOOP
         EXECUTE format('CREATE FUNCTION %I.%I(n %1$I.messages, k %1$I.messages) RETURNS boolean LANGUAGE sql IMMUTABLE AS %3$L',
-                       {side_name}, f.proname, f.prosrc);
+                       {shadow_name}, f.proname, f.prosrc);
     END LOOP;
 END $do$
 
--- name: hold_side
--- Hold the name of a schema for as long as this session lives, so that nobody takes it for one that was left behind.
+-- name: lock_name
+-- Lock the name of a schema until the end of the session, so that no other process drops it as left behind.
 SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))
 
--- name: free_side
--- Give such a name back.
+-- name: unlock_name
+-- Unlock the name of a schema.
 SELECT pg_advisory_unlock(hashtextextended(%(name)s, 0))
 
--- name: list_sides
--- Schemas of this kind.
+-- name: list_shadows
+-- The shadow schemas in this database.
 SELECT nspname FROM pg_namespace WHERE nspname ~ '^campaigns_side_[0-9a-f]+$'
 
 -- name: allow_joins
--- Until the end of the transaction, plan freely: the sink's session settings are for its own statement.
+-- Permit all join methods until the end of the transaction. The sink's session settings are for its merge only.
 SELECT set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true), set_config('enable_seqscan', 'on', true)
 
 -- name: copy_messages
--- Copy the live messages of these wamids that are not here yet; whose they are.
+-- Copy the live messages of these wamids that are missing here, and return their recipients.
 WITH copied AS (
     INSERT INTO messages SELECT * FROM {live}.messages WHERE wamid = ANY(%(wamids)s::text[])
     ON CONFLICT DO NOTHING RETURNING recipient_id)
 SELECT DISTINCT recipient_id FROM copied WHERE recipient_id IS NOT NULL
 
 -- name: copy_rows
--- Copy these live rows that are not here yet, once to be changed and once as they are.
+-- Copy these live rows that are missing here, once to change them and once to keep them as they were.
 WITH seen AS MATERIALIZED (
     SELECT * FROM {live}.campaign_recipients AS l
     WHERE id = ANY(%(ids)s::uuid[]) AND NOT EXISTS (SELECT FROM recipients_before AS b WHERE b.id = l.id)),
@@ -61,22 +62,22 @@ INSERT INTO campaign_recipients (
 SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at, {facts} FROM seen
 
 -- name: add_bare_rows
--- Add these live rows that are not here yet, without any fact.
+-- Add these live rows that are missing here, without facts.
 INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
 SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
 FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[])
 ON CONFLICT DO NOTHING
 
 -- name: find_campaigns
--- Of these recipients those that have a row, and whose campaign it is: what an event says of its campaign binds nobody.
+-- The campaigns of those of these recipients that have a row. The campaign in an event is not authoritative.
 SELECT id, campaign_id FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: find_campaign
--- Whether there is such a campaign.
+-- Whether a campaign exists.
 SELECT EXISTS (SELECT FROM {live}.marketing_campaigns WHERE id = %(campaign)s)
 
 -- name: add_missing_rows
--- Add, without any fact, every live row that has facts and is not here. Somebody may have stated one by hand without an attempt.
+-- Add, without facts, every live row that has facts and is missing here. A fact written by hand may have no attempt.
 INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
 SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
 FROM {live}.campaign_recipients AS l
@@ -86,18 +87,18 @@ WHERE (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
   AND NOT EXISTS (SELECT FROM campaign_recipients AS r WHERE r.id = l.id)
 
 -- name: find_known_messages
--- Of these wamids those that wait here for their recipient, whom the live table knows.
+-- Those of these wamids that are parked here and have a recipient in the live table.
 SELECT m.wamid, l.recipient_id, l.attempt FROM messages AS m JOIN {live}.messages AS l USING (wamid)
 WHERE m.recipient_id IS NULL AND l.recipient_id IS NOT NULL AND m.wamid = ANY(%(wamids)s::text[])
 ORDER BY m.wamid
 
 -- name: find_claimants
--- Whose these wamids are, after everything of the range: recipient and campaign, NULL where nobody claims one.
+-- The campaigns of these wamids after the whole range was applied. NULL: the recipient is still unknown.
 SELECT m.wamid, r.campaign_id FROM messages AS m LEFT JOIN campaign_recipients AS r ON r.id = m.recipient_id
 WHERE m.wamid = ANY(%(wamids)s::text[])
 
 -- name: count_changes
--- How many rows would change, and how many of them would become due where something may still be sent.
+-- How many rows would change, and how many of them would become due in a campaign that may still send.
 SELECT count(*), count(*) FILTER (WHERE c.status IN ('active', 'paused', 'completed')
     AND r.next_attempt_at < coalesce(b.next_attempt_at, 'infinity'))
 FROM recipients_before AS b JOIN campaign_recipients AS r USING (id)
@@ -105,7 +106,8 @@ JOIN {live}.marketing_campaigns AS c ON c.id = r.campaign_id
 WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s) AND ({b_facts}) IS DISTINCT FROM ({r_facts})
 
 -- name: find_changes
--- Rows that would change, those that would become due first: campaign and its status, then each row as it is and as it would be.
+-- Rows that would change, with the campaign's status, the row before and the row after. Rows that would become due come
+-- first.
 SELECT r.id, r.campaign_id, c.status, {b_shown}, {r_shown}
 FROM recipients_before AS b JOIN campaign_recipients AS r USING (id)
 JOIN {live}.marketing_campaigns AS c ON c.id = r.campaign_id
@@ -113,7 +115,7 @@ WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s) AND ({b_facts
 ORDER BY coalesce(r.next_attempt_at < coalesce(b.next_attempt_at, 'infinity'), false) DESC, r.id LIMIT %(rows_max)s
 
 -- name: note_changes
--- Remember what a transaction of a replay has changed; how many rows it changed first.
+-- Record the rows that a transaction of a replay has changed; returns how many were not changed before.
 WITH noted AS (
     INSERT INTO rows_changed AS k (recipient_id, status_before, status_after, columns)
     SELECT u.id, u.before, u.after, string_to_array(u.columns, ',')
@@ -125,87 +127,45 @@ WITH noted AS (
 SELECT count(*) FILTER (WHERE is_new) FROM noted
 
 -- name: sum_statuses
--- How many rows came from which status to which.
+-- The number of rows by status before and after.
 SELECT status_before, status_after, count(*) FROM rows_changed
 WHERE status_before <> status_after GROUP BY 1, 2 ORDER BY 3 DESC
 
 -- name: sum_columns
--- In how many rows each column changed.
+-- The number of changed rows by column.
 SELECT name, count(DISTINCT recipient_id) FROM rows_changed CROSS JOIN LATERAL unnest(columns) AS name
 GROUP BY name ORDER BY 2 DESC, 1
 
 -- name: read_shown
--- These rows as they are, with the status of their campaign.
+-- These rows, with the status of their campaign.
 SELECT r.id, r.campaign_id, c.status, {r_shown}
 FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id WHERE r.id = ANY(%(ids)s::uuid[])
 
 -- name: read_written
--- Of the recipients of these ids and wamids those that this very transaction has changed.
+-- The recipients with these ids or wamids that this transaction has changed.
 SELECT r.id, r.campaign_id, c.status, {r_shown}
 FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id
 WHERE r.xmin = pg_current_xact_id()::xid AND r.id = ANY(
     %(ids)s::uuid[] || ARRAY(SELECT recipient_id FROM messages WHERE wamid = ANY(%(wamids)s::text[])))
 
--- name: start_run
--- Begin a run.
-INSERT INTO replay_runs (id, topic, cluster_id, topic_id, campaign_id, records_total)
-VALUES (%(id)s, %(topic)s, %(cluster_id)s, %(topic_id)s, %(campaign)s, %(records)s)
-
--- name: start_run_partitions
--- Where a run begins and ends in each partition.
-INSERT INTO replay_positions (run_id, topic_partition, first_offset, next_offset, end_offset)
-SELECT %(id)s, u.p, u.first, u.first, u.last
-FROM unnest(%(partitions)s::integer[], %(firsts)s::bigint[], %(ends)s::bigint[]) AS u (p, first, last)
-
--- name: find_run
--- A run that is not finished: this one, or the last of its topic and campaign.
-SELECT id, topic, cluster_id, topic_id, campaign_id, records_total, records_done, events_done, rows_changed
-FROM replay_runs
-WHERE finished_at IS NULL AND topic = %(topic)s AND campaign_id IS NOT DISTINCT FROM %(campaign)s
-ORDER BY started_at DESC LIMIT 1
-
--- name: read_run_positions
--- Where a run stands.
-SELECT topic_partition, next_offset, end_offset FROM replay_positions WHERE run_id = %(id)s
-
--- name: advance_run
--- What is applied, in the transaction that applies it.
-WITH moved AS (
-    UPDATE replay_positions AS p SET next_offset = greatest(p.next_offset, u.next)
-    FROM unnest(%(partitions)s::integer[], %(nexts)s::bigint[]) AS u (p, next)
-    WHERE p.run_id = %(id)s AND p.topic_partition = u.p)
-UPDATE replay_runs SET records_done = records_done + %(records)s, events_done = events_done + %(events)s,
-    rows_changed = rows_changed + %(rows)s, updated_at = clock_timestamp()
-WHERE id = %(id)s
-
--- name: finish_run
--- The run is at its end.
-UPDATE replay_runs SET finished_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = %(id)s
-
--- name: read_replayed
--- What replays have applied to rows that matter here: from where to where, of which topic, for which campaign.
-SELECT r.topic, r.cluster_id, r.topic_id, r.campaign_id, r.updated_at, p.topic_partition, p.first_offset, p.next_offset
-FROM replay_runs AS r JOIN replay_positions AS p ON p.run_id = r.id
-WHERE p.next_offset > p.first_offset
-  AND (%(campaign)s::uuid IS NULL OR r.campaign_id IS NULL OR r.campaign_id = %(campaign)s)
-
 -- name: is_released
--- Part of statements: an attempt that is ahead of the topic has a release or a row in the ledger. Of a person who was reached after all,
--- by an earlier attempt, the release that nobody needs any more is deleted.
+-- A condition for other statements: an attempt that is ahead of the topic has a release or a ledger row. If an earlier
+-- attempt has reached the person since, the release is already deleted.
 (EXISTS (SELECT FROM releases AS o WHERE o.recipient_id = l.id AND o.attempt = l.attempt)
  OR EXISTS (SELECT FROM send_ledger AS o WHERE o.recipient_id = l.id AND o.attempt = l.attempt)
  OR (l.attempt = coalesce(r.attempt, 0) + 1 AND l.status IN ('sent', 'delivered', 'read')))
 
 -- name: count_judged
--- How many live rows there are, and of how many only the attempt is ahead of the topic: a release, or one that nobody answered.
+-- The number of live rows, and of those that differ from the topic only by a higher attempt (a release, or a claim
+-- without an outcome).
 SELECT count(*), count(*) FILTER (WHERE l.attempt > coalesce(r.attempt, 0)
     AND ({live_rest}) IS NOT DISTINCT FROM ({r_rest}) AND {is_released})
 FROM {live}.campaign_recipients AS l LEFT JOIN campaign_recipients AS r USING (id)
 WHERE %(campaign)s::uuid IS NULL OR l.campaign_id = %(campaign)s
 
 -- name: find_differences
--- Rows that say something else than the topic: when they were first claimed, as they are, as the topic says (with the attempt of the row,
--- where that may be ahead), and what of the ledger the topic does not hold yet.
+-- Rows that differ from the topic: the time of the first claim, the live row, the row from the topic (with the live
+-- attempt where it may be ahead), and the ledger's events that the topic does not contain yet.
 SELECT l.id, l.campaign_id, c.status, c.created_at,
        (SELECT min(s.claimed_at) FROM send_ledger AS s WHERE s.recipient_id = l.id), {live_shown}, {r_raised},
        ARRAY(SELECT s.event FROM send_ledger AS s WHERE s.recipient_id = l.id AND s.event IS NOT NULL
@@ -231,15 +191,15 @@ ORDER BY l.id LIMIT %(rows_max)s
 SELECT wamid, recipient_id FROM messages WHERE recipient_id = ANY(%(ids)s::uuid[])
 
 -- name: hold_campaign
--- The status of a campaign, which nobody can change until the end of the transaction.
+-- Read a campaign's status and lock it against changes until the end of the transaction.
 SELECT status FROM {live}.marketing_campaigns WHERE id = %(campaign)s FOR SHARE
 
 -- name: hold_rows
--- Hold live rows, in the order in which everybody does.
+-- Lock live rows, in the order of ids that all statements use.
 SELECT id FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: swap_rows
--- Put the facts of the side tables into live rows that are held. An attempt is never lowered.
+-- Write the facts of the shadow tables into locked live rows. The attempt never decreases.
 UPDATE {live}.campaign_recipients AS l SET {swap}, attempt = greatest(l.attempt, r.attempt)
 FROM campaign_recipients AS r WHERE r.id = l.id AND l.id = ANY(%(ids)s::uuid[])
 
@@ -247,3 +207,15 @@ FROM campaign_recipients AS r WHERE r.id = l.id AND l.id = ANY(%(ids)s::uuid[])
 -- Live rows, with the status of their campaign.
 SELECT l.id, l.campaign_id, c.status, {live_shown}
 FROM {live}.campaign_recipients AS l JOIN marketing_campaigns AS c ON c.id = l.campaign_id WHERE l.id = ANY(%(ids)s::uuid[])
+
+-- name: read_current_schema
+-- The schema of the live tables.
+SELECT current_schema()
+
+-- name: see_shadow_first
+-- Unqualified table names now mean the shadow tables.
+SET search_path TO {shadow}, {live}
+
+-- name: drop_shadow
+-- Drop a shadow schema and its tables.
+DROP SCHEMA IF EXISTS {shadow} CASCADE

@@ -1,7 +1,7 @@
-"""The story of one recipient, told from its events: what each changed, or why it changed nothing. Pure.
+"""The history of one recipient from its events: what each event changed, or why it changed nothing. Pure.
 
-Merging does not mind the order, so the order here is the one in which the records were written. It must not decide
-anything: the merge and the refusals are those of the sink.
+The merge is independent of the order, so events are shown in the order in which they were written. The merge and the
+refusals are those of the sink.
 """
 
 from __future__ import annotations

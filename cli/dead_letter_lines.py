@@ -38,7 +38,7 @@ def document_of(letter: Letter) -> dict[str, Any]:
 def line_of(letter: Letter) -> str:
     """For people."""
     said = letter.stated
-    origin = "an unknown place" if letter.said is None else str(said.origin)
+    origin = "an unknown place" if letter.headers is None else str(said.origin)
     error = f"  {mask_text(said.error)}" if said.error else ""
     act = f"  [{letter.act}]" if letter.act else ""
     when = f"{letter.record.at:%Y-%m-%d %H:%M:%S}Z"

@@ -186,7 +186,7 @@ async def _act(settings: Settings, connection: Connection, asked: Filter, wish: 
 
     word = "sent back to where they came from" if act is redrive else "dropped"
     try:
-        done = await act(settings, connection, asked, wish.limit, is_dry=wish.is_dry, tell=tell)
+        done = await act(settings, connection, asked, wish.limit, is_dry=wish.is_dry, on_acted=tell)
     except Busy as busy:
         print(f"refused, busy: {busy}", file=sys.stderr)
         return EXIT_REFUSED

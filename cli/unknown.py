@@ -154,8 +154,8 @@ def _warning(kind: EventKind, count: int) -> str:
 def _refused(refusal: unknowns.UnknownRefusal, wish: UnknownOptions) -> int:
     if wish.as_json:
         print(orjson.dumps({"refused": refusal.reason}).decode())
-    forced = " (--force does it all the same)" if refusal.yields else ""
-    note(f"refused, {refusal.reason}: {refusal.said}{forced}")
+    forced = " (--force does it all the same)" if refusal.can_be_forced else ""
+    note(f"refused, {refusal.reason}: {refusal.message}{forced}")
     return EXIT_REFUSED
 
 

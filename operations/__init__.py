@@ -1,1 +1,1 @@
-"""What an operator sees, proves and repairs."""
+"""The operators' tools: they show the state, prove it, and repair it."""

@@ -1,7 +1,7 @@
-"""Proves that counters, rows and ledger say the same, while everything runs: one snapshot, read only, no lock.
+"""Proves that counters, rows and ledger agree, while everything runs: one read-only snapshot, without locks.
 
-It finds and names; the one thing that it repairs is a counter, and only when asked. What the topics say about the rows
-is another question, which another module answers with the same `Finding`.
+It reports differences. The only thing that it repairs is a counter, and only on request. `operations.comparison`
+compares the rows with the topic.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tables.offsets import read_positions
 from topics.lag import KafkaQueries, Lag
 
 SAMPLES = 20
-"""Of each kind of finding; the number of all is told."""
+"""Findings of each kind that are listed; all of them are counted."""
 GRACE_S = 30.0
-"""The leader's sweep looks every second: what is open for longer than this is stuck, not late."""
+"""The sweep of the leader runs every second, so an outcome that is open for longer is stuck."""
 SKEW_S = 10.0
-"""Between the clock that stamps records and the database's."""
+"""Largest expected difference between the clocks of Kafka and Postgres."""
 
 STATE_CHECKS = ("wrong_state", "audience_is_not_the_sum")
 LEDGER_CHECKS = (
@@ -35,12 +35,12 @@ LEDGER_CHECKS = (
     "released_unseen", "row_missing", "attempt_behind", "outcome_not_applied",
 )  # fmt: skip
 NEED_THE_SINK = frozenset({"parked_though_known", "outcome_not_applied"})
-"""These can be judged only where it is known how far the sink has come."""
+"""These checks need the position of the sink."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """One thing that is not as it must be. `check` is a code."""
+    """One difference. `check` is a code."""
 
     check: str
     campaign_id: UUID | None
@@ -51,18 +51,18 @@ class AuditFinding:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check found: a few findings, and how many there are altogether."""
+    """The result of one check: the first findings, and how many there are."""
 
     check: str
     count: int = 0
     findings: tuple[AuditFinding, ...] = ()
     not_checked: str = ""
-    """Why it could not be judged."""
+    """Why the check could not be made."""
 
 
 @dataclass(frozen=True, slots=True)
 class CounterDifference:
-    """A counter of a campaign that does not say what its rows say."""
+    """A counter of a campaign that differs from its rows."""
 
     campaign_id: UUID
     difference: stats.Difference
@@ -70,7 +70,7 @@ class CounterDifference:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Everything that was checked, in one snapshot."""
+    """The results of all checks, in one snapshot."""
 
     as_of: datetime
     campaigns: int
@@ -79,19 +79,19 @@ class Audit:
 
     @property
     def is_clean(self) -> bool:
-        """Nothing differs."""
+        """Whether nothing differs."""
         return not self.counters and not any(check.count for check in self.checks)
 
     @property
     def is_complete(self) -> bool:
-        """Everything could be judged."""
+        """Whether every check could be made."""
         return not any(check.not_checked for check in self.checks)
 
 
 async def applied_until(connection: Connection, settings: Settings) -> datetime:
-    """Everything that was published before this time is in the rows. Ask before the snapshot. Raises KafkaAway."""
+    """The time before which every published event is in the rows. Call it before the snapshot. Raises KafkaAway."""
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
-    asked_at = datetime.now(UTC)
+    started_at = datetime.now(UTC)
 
     def ask() -> Lag:
         with KafkaQueries(settings) as broker:
@@ -99,7 +99,7 @@ async def applied_until(connection: Connection, settings: Settings) -> datetime:
 
     positions = await read_positions(connection, topic)
     lag = await asyncio.to_thread(ask)
-    return asked_at if lag.oldest_at is None else min(asked_at, lag.oldest_at)
+    return started_at if lag.oldest_at is None else min(started_at, lag.oldest_at)
 
 
 async def audit(
@@ -108,7 +108,7 @@ async def audit(
     until: datetime | None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Audit:
-    """Check everything, or one campaign. `until` is what `applied_until` said; None: what needs it is not judged."""
+    """Check everything, or one campaign. `until`: the result of `applied_until`; None skips the checks that need it."""
     async with snapshot(connection):
         campaigns = await list_campaigns(connection, campaign_id)
         counters = []
@@ -124,7 +124,7 @@ async def audit(
 
 
 async def repair_counters(connection: Connection, campaign_id: CampaignId | None) -> list[CounterDifference]:
-    """Correct counters to what the rows say, while writers go on; what was corrected."""
+    """Correct the counters that differ from the rows, while writers continue. Returns the corrections."""
     await locks.lock(connection, locks.COUNTER_REPAIR)
     try:
         corrected: list[CounterDifference] = []
@@ -139,7 +139,7 @@ async def _check(
     connection: Connection, check: str, campaign: CampaignId | None, until: datetime | None
 ) -> CheckResult:
     if until is None and check in NEED_THE_SINK:
-        return CheckResult(check, not_checked="Kafka is away, so it is not known how far the sink has come")
+        return CheckResult(check, not_checked="Kafka does not answer, so the position of the sink is unknown")
     values = {
         "campaign": campaign,
         "samples": SAMPLES,

@@ -1,7 +1,7 @@
-"""Do the rows say what the kept events say? Rows are recomputed beside the live ones and compared column by column.
+"""Compares the rows with the events that the topic keeps: rows are recomputed in shadow tables, column by column.
 
-Reads only: in one snapshot of rows and of the sinks' offsets, so that both tell of exactly the same events while
-everything goes on. Names what differs, with the events that explain it.
+It only reads, in one snapshot of the rows and of the offsets of the sinks, so that both contain exactly the same events
+while everything runs. It reports each difference with the events that explain it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from topics import scan
 
 SAMPLES = 20
 EVENTS_MAX = 50
-"""Of one recipient that are named."""
+"""Most events that are listed for one recipient."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicFacts:
-    """One event of the topic, and where it stands."""
+    """One event of the topic, and its place."""
 
     kind: str
     attempt: int | None
@@ -42,7 +42,7 @@ class TopicFacts:
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """A row that says something else than its events. `change`: before is the row, after is what the events say."""
+    """A row that differs from its events. `change`: before is the row, after is the recomputed one."""
 
     change: Change
     events: tuple[TopicFacts, ...] = ()
@@ -50,40 +50,42 @@ class RowDifference:
 
 @dataclass(slots=True)
 class Comparison:
-    """What became of every row."""
+    """The result of a comparison, as numbers of rows."""
 
     rows: int = 0
     differs: int = 0
     waiting: int = 0
-    """The row has an answer whose event is on its way."""
+    """The row has an answer whose event is not applied yet."""
     outside_retention: int = 0
     attempt_ahead: int = 0
-    """Equal, but released further than any event tells: allowed."""
+    """Equal, except for a higher attempt: releasing writes no event, so this is allowed."""
     records: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     differences: tuple[RowDifference, ...] = ()
-    """The first of them."""
+    """The first rows that differ."""
 
     @property
     def equal(self) -> int:
-        """Rows that say what their events say."""
+        """Rows that agree with their events."""
         return self.rows - self.differs - self.waiting - self.outside_retention
 
 
 async def compare_with_topic(
     settings: Settings, campaign_id: CampaignId | None, progress: OnProgress = lambda *_: None
 ) -> Comparison:
-    """Compare all rows, or one campaign's. Raises Misplaced where the topic is another one, Transient, KafkaAway."""
-    async with recomputing(settings, "verify") as side:
-        found = await recompute(settings, side, campaign_id, progress)
-        await side.connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        async with side.free_planning():
+    """Compare all rows, or those of one campaign. Raises OffsetMismatch for a recreated topic, Transient, KafkaAway."""
+    async with recomputing(settings, "verify") as shadow:
+        found = await recompute(settings, shadow, campaign_id, progress)
+        await shadow.connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        async with shadow.free_planning():
             await found.catch_up()
             await found.add_missing()
             result, sample = await _judge(found)
-        wrong = [(pair, change) for pair in sample if (change := change_of(pair.live, pair.topic)) is not None]
-        events = await _explain(settings, found, [pair.live.id for pair, _ in wrong], progress)
-        result.differences = tuple(RowDifference(change, tuple(events.get(pair.live.id, ()))) for pair, change in wrong)
+        different = [(pair, change) for pair in sample if (change := change_of(pair.live, pair.topic)) is not None]
+        events = await _explain(settings, found, [pair.live.id for pair, _ in different], progress)
+        result.differences = tuple(
+            RowDifference(change, tuple(events.get(pair.live.id, ()))) for pair, change in different
+        )
         return result
 
 
@@ -105,11 +107,11 @@ async def _judge(found: Recomputation) -> tuple[Comparison, list[Pair]]:
 async def _explain(
     settings: Settings, found: Recomputation, ids: Sequence[UUID], progress: OnProgress
 ) -> dict[UUID, list[TopicFacts]]:
-    """The events of these recipients: the topic once more, because nobody keeps all of them in memory."""
+    """The events of these recipients. The topic is read again, because all events would not fit in memory."""
     if not ids:
         return {}
-    told: dict[UUID, list[TopicFacts]] = {id_: [] for id_ in ids}
-    whose = dict(await found.side.run("find_wamids", {"ids": list(ids)}))
+    found_events: dict[UUID, list[TopicFacts]] = {id_: [] for id_ in ids}
+    whose = dict(await found.shadow.run("find_wamids", {"ids": list(ids)}))
     ranges = {p: (low, found.passed[p]) for p, low in found.lows.items()}
     records = 0
     async for batch in scan.scan(settings, found.identity.topic, ranges):
@@ -118,10 +120,10 @@ async def _explain(
         for record in batch:
             place = str(record.place)
             for event in read_event(record).events:
-                listed = told.get(_recipient(event, whose))
+                listed = found_events.get(_recipient(event, whose))
                 if listed is not None and len(listed) < EVENTS_MAX:
                     listed.append(TopicFacts(event.kind.value, event.attempt, event.occurred_at, place))
-    return {id_: sorted(events, key=lambda each: each.occurred_at) for id_, events in told.items()}
+    return {id_: sorted(events, key=lambda each: each.occurred_at) for id_, events in found_events.items()}
 
 
 def _recipient(event: RecipientEvent, whose: dict[str, UUID]) -> UUID:

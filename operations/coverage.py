@@ -1,6 +1,6 @@
-"""What replays have applied to rows beside the sink: an audit reads it again, or the rows would seem to know too much.
+"""The ranges that replays have applied. An audit reads them again, because the rows contain their events as well.
 
-A replay moves its position in the transaction that changes the rows, as the sink does, so both can be read exactly.
+A replay stores its position in the transaction that changes the rows, as the sink does, so both are exact.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ Interval = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class AppliedSpan:
-    """What one replay has applied of one partition."""
+    """The range of one partition that one replay has applied."""
 
     topic: str
     cluster_id: str
     topic_id: str
     campaign: CampaignId | None
     at: datetime
-    """When the run last did something."""
+    """When the run last made progress."""
     partition: int
     first: int
     following: int
 
 
 async def read_spans(side: ShadowTables, campaign: CampaignId | None) -> list[AppliedSpan]:
-    """What was replayed that may concern a campaign, as the transaction of this connection sees it."""
+    """The applied ranges that may concern a campaign, as the transaction of this connection sees them."""
     return [AppliedSpan(*row) for row in await read_replayed(side.connection, campaign)]
 
 
 def uncovered(wanted: Interval, covered: Iterable[Interval]) -> list[Interval]:
-    """The parts of an interval that none of the others holds."""
+    """The parts of an interval that no other interval covers."""
     parts = []
     first, following = wanted
     for start, end in sorted(covered):
@@ -52,7 +52,7 @@ def uncovered(wanted: Interval, covered: Iterable[Interval]) -> list[Interval]:
 
 
 def rounds(todo: Sequence[tuple[int, Interval]]) -> list[dict[int, Interval]]:
-    """Intervals of partitions as ranges to be read one after the other, each with one interval of a partition."""
+    """Divide intervals into ranges that are read one after the other. Each has one interval per partition."""
     found: list[dict[int, Interval]] = []
     for partition, interval in todo:
         for ranges in found:

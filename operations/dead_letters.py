@@ -1,6 +1,6 @@
-"""Dead letters as an operator sees them: read from their topics, and whether somebody has dealt with them.
+"""Reads dead letters from their topics, and whether an operator has redriven or dropped them.
 
-The raw bytes stay in the topic untouched; what was redriven or dropped is remembered in Postgres.
+The raw bytes stay in the topic. Postgres remembers what was redriven or dropped.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ REASON_NO_HEADERS = "no_headers"
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter. `said` is None where its headers are not ours."""
+    """One dead letter. `headers` is None if they are not ours."""
 
     place: Place
     topic_id: str
     record: Record
-    said: DeadLetter | None
+    headers: DeadLetter | None
     act: str | None
-    """`redriven` or `dropped`; None: it waits."""
+    """`redriven` or `dropped`; None while it waits."""
 
     @property
     def stated(self) -> DeadLetter:
-        """What its headers say; a record without them is somebody else's."""
-        return self.said or DeadLetter(STAGE_UNKNOWN, REASON_NO_HEADERS, Place(self.origin_topic, -1, -1))
+        """Its headers, or placeholders for a record that another system wrote."""
+        return self.headers or DeadLetter(STAGE_UNKNOWN, REASON_NO_HEADERS, Place(self.origin_topic, -1, -1))
 
     @property
     def origin_topic(self) -> str:
-        """The topic it came from and would go back to; by its own topic's name, so no header can send it elsewhere."""
+        """The topic to which it is redriven. It follows from its own topic, so a header cannot change it."""
         return self.place.topic.removesuffix(DEAD_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which dead letters are meant. Topics by their real names, with or without `.dead`."""
+    """A selection of dead letters. Topics have their real names, with or without `.dead`."""
 
     topic: str | None = None
     stage: str | None = None
@@ -62,17 +62,17 @@ class Filter:
 
     @property
     def is_narrow(self) -> bool:
-        """It names something, so not everything is meant."""
+        """Whether it selects less than everything."""
         return any((self.topic, self.stage, self.reason, self.since, self.place))
 
     def wants_topic(self, name: str) -> bool:
-        """Whether letters of this dead-letter topic may be meant."""
+        """Whether letters of this dead-letter topic may be selected."""
         if self.place is not None:
             return name == self.place.topic
         return self.topic is None or name in (self.topic, self.topic + DEAD_SUFFIX)
 
     def wants(self, letter: Letter) -> bool:
-        """Whether this letter is meant."""
+        """Whether this letter is selected."""
         return (
             (self.with_done or letter.act is None)
             and (self.place is None or letter.place == self.place)
@@ -83,9 +83,9 @@ class Filter:
 
 
 async def find(settings: Settings, connection: Connection, wanted: Filter) -> AsyncGenerator[list[Letter], None]:
-    """The dead letters that are meant, in batches, oldest first in each partition. Raises Transient.
+    """The selected dead letters, in batches, oldest first in each partition. Raises Transient.
 
-    Who does not read to the end closes it (`aclosing`).
+    A caller that does not read to the end must close it (`aclosing`).
     """
     for name, topic_id in sorted((await asyncio.to_thread(dead_topics, settings)).items()):
         if not wanted.wants_topic(name):
@@ -110,14 +110,14 @@ def _end(wanted: Filter) -> Bound | None:
 
 
 def dead_topics(settings: Settings) -> dict[str, str]:
-    """The dead-letter topics that there are, and their ids. It blocks. Raises Transient."""
+    """The existing dead-letter topics and their ids. It blocks. Raises Transient."""
     names = {settings.topic(spec.name) for spec in SPECS if spec.name.endswith(DEAD_SUFFIX)}
     return read_topic_ids(settings, names)
 
 
 def _letter(record: Record, topic_id: str, acts: Mapping[tuple[int, int], str]) -> Letter:
     try:
-        said = read_headers(record.headers)
+        headers = read_headers(record.headers)
     except Malformed:
-        said = None
-    return Letter(record.place, topic_id, record, said, acts.get((record.partition, record.offset)))
+        headers = None
+    return Letter(record.place, topic_id, record, headers, acts.get((record.partition, record.offset)))

@@ -1,7 +1,7 @@
-"""Rows of one campaign put back to what the kept events say, after a bad release wrote wrong facts into them.
+"""Restores the rows of one campaign from the kept events, after a bad release wrote incorrect facts into them.
 
-The one writer that may take facts away, so it is careful: never in an active campaign, never a lower attempt, never a
-row whose events are deleted, never the ledger; each chunk holds its rows, and reads the topic on to what they hold.
+It is the only writer that may remove facts. So it never touches an active campaign, a row whose events may be deleted,
+or the ledger, and it never lowers an attempt. Each chunk locks its rows and first reads the topic up to their state.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ CHUNK = 500
 
 
 class RefusedRow(Exception):
-    """The campaign is not one that may be rebuilt now; nothing was done. `reason` is a code."""
+    """The campaign may not be rebuilt now; nothing was done. `reason` is a code."""
 
-    def __init__(self, reason: str, said: str) -> None:
-        super().__init__(said)
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
         self.reason = reason
 
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What differs from the topic, and what was put right."""
+    """The rows that differ from the topic, and those that were restored."""
 
     records: int = 0
     differs: int = 0
@@ -42,17 +42,17 @@ class Rebuilt:
     outside_retention: int = 0
     rows_swapped: int = 0
     changes: list[Change] = field(default_factory=list)
-    """The first of them: those that differ, or those that were swapped."""
+    """The first rows that differ, or that were restored."""
 
 
 async def rebuild(
     settings: Settings, campaign: CampaignId, *, is_applied: bool, allow_retries: bool,
     progress: OnProgress = lambda *_: None,
 ) -> Rebuilt:  # fmt: skip
-    """Say what differs, and put it right where asked. Raises Refused, MakesDue (chunks before are applied)."""
-    async with recomputing(settings, "rebuild") as side:
-        await _require(side, campaign, may_be_active=not is_applied)
-        found = await recompute(settings, side, campaign, progress)
+    """Find the rows that differ, and restore them if `is_applied`. Raises RefusedRow, MakesDue."""
+    async with recomputing(settings, "rebuild") as shadow:
+        await _require(shadow, campaign, may_be_active=not is_applied)
+        found = await recompute(settings, shadow, campaign, progress)
         await found.add_missing()
         result = Rebuilt()
         after = LOWEST_ID
@@ -60,7 +60,7 @@ async def rebuild(
             before, after = after, pairs[-1].live.id
             if is_applied:
                 ids = [pair.live.id for pair in pairs]
-                await found.catch_up()  # most of it while no row is held
+                await found.catch_up()  # most events are read before rows are locked
                 pairs = await _swap(found, campaign, before, ids, result, allow_retries=allow_retries)
             _count(result, pairs)
         result.records = found.records
@@ -71,25 +71,25 @@ async def _swap(
     found: Recomputation, campaign: CampaignId, after: UUID, ids: Sequence[UUID], result: Rebuilt, *,
     allow_retries: bool,
 ) -> list[Pair]:  # fmt: skip
-    """Swap a chunk in one transaction; what was different while it was held."""
-    side = found.side
-    async with side.connection.transaction():
-        await _require(side, campaign, may_be_active=False)
-        await side.run("hold_rows", {"ids": plain(ids)})
-        # Whoever wrote these rows before us has committed its offsets with them; nobody can write them now.
+    """Restore a chunk in one transaction. Returns the pairs as they were while the rows were locked."""
+    shadow = found.shadow
+    async with shadow.connection.transaction():
+        await _require(shadow, campaign, may_be_active=False)
+        await shadow.run("hold_rows", {"ids": plain(ids)})
+        # Earlier writers have committed their offsets with these rows, and no other transaction can write them now.
         await found.catch_up()
         pairs = await found.differences(after, is_any_ahead=True, last=ids[-1], rows_max=len(ids), ids=ids)
-        wrong = [pair for pair in pairs if pair.kind is Kind.DIFFERS and pair.is_whole]
-        if wrong:
-            swapped = plain(pair.live.id for pair in wrong)
-            await side.run("swap_rows", {"ids": swapped})
-            _guard(wrong, await side.run("read_live", {"ids": swapped}), allow_retries=allow_retries)
-    result.rows_swapped += len(wrong)
+        different = [pair for pair in pairs if pair.kind is Kind.DIFFERS and pair.is_whole]
+        if different:
+            swapped = plain(pair.live.id for pair in different)
+            await shadow.run("swap_rows", {"ids": swapped})
+            _guard(different, await shadow.run("read_live", {"ids": swapped}), allow_retries=allow_retries)
+    result.rows_swapped += len(different)
     return pairs
 
 
-def _guard(wrong: Sequence[Pair], rows: Sequence[tuple[object, ...]], *, allow_retries: bool) -> None:
-    before = {pair.live.id: pair.live for pair in wrong}
+def _guard(different: Sequence[Pair], rows: Sequence[tuple[object, ...]], *, allow_retries: bool) -> None:
+    before = {pair.live.id: pair.live for pair in different}
     due = []
     for id_, campaign, status, *values in rows:
         assert isinstance(id_, UUID)
@@ -110,7 +110,7 @@ def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
             case Kind.OUTSIDE:
                 result.outside_retention += 1
             case Kind.DIFFERS if not pair.is_whole:
-                result.outside_retention += 1  # a replay merges what the topic knows; nothing may be taken away
+                result.outside_retention += 1  # a replay may merge the events of the topic, but no fact may be removed
             case Kind.DIFFERS:
                 result.differs += 1
                 change = change_of(pair.live, pair.topic)
@@ -118,12 +118,12 @@ def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
                     result.changes.append(change)
 
 
-async def _require(side: ShadowTables, campaign: CampaignId, *, may_be_active: bool) -> None:
-    """Hold the campaign's status until the end of the transaction, and refuse an active one."""
-    rows = await side.run("hold_campaign", {"campaign": campaign})
+async def _require(shadow: ShadowTables, campaign: CampaignId, *, may_be_active: bool) -> None:
+    """Lock the status of the campaign until the end of the transaction. Raises RefusedRow for an active one."""
+    rows = await shadow.run("hold_campaign", {"campaign": campaign})
     if not rows:
         raise RefusedRow("no_such_campaign", f"there is no campaign {campaign}")
     if rows[0][0] == "active" and not may_be_active:
         raise RefusedRow(
-            "campaign_active", "the campaign is active: pause it first, so that nobody is sent to meanwhile"
+            "campaign_active", "the campaign is active; pause it first, so that no message is sent during the rebuild"
         )

@@ -1,7 +1,8 @@
-"""Rows recomputed from the kept topic, up to exactly where the sinks have come, and compared with the live ones.
+"""Recomputes rows from the kept topic, exactly up to the positions of the sinks, and compares them with the live rows.
 
-Bounded in memory: facts gather in side tables. What a row may rightly know before the topic does is told apart: a
-released attempt, and answers of the ledger that are on their way. What the topic has deleted is told apart as well.
+Memory is bounded, because facts are gathered in shadow tables. Two kinds of difference are expected and reported
+separately: a row may be ahead of the topic (a released attempt, an answer whose event is not applied yet), and the
+topic may have deleted old events of a row.
 """
 
 from __future__ import annotations
@@ -40,33 +41,33 @@ from topics.lag import KafkaQueries
 LOWEST_ID, HIGHEST_ID = UUID(int=0), UUID(int=2**128 - 1)
 CHUNK = 1000
 SKEW = timedelta(seconds=10)
-"""Between the clock that stamps records and the database's."""
+"""Largest expected difference between the clocks of Kafka and Postgres."""
 
 
 class Kind(Enum):
-    """Why a row and the topic say different things."""
+    """Why a row and the topic differ."""
 
     DIFFERS = "differs"
     WAITING = "waiting"
-    """The row has an answer of the ledger whose event is not applied yet."""
+    """The ledger has an answer for the row whose event is not applied yet."""
     OUTSIDE = "outside_retention"
-    """The row knows more, of a time whose records are deleted."""
+    """The row has facts from a time whose records are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A live row, and the same as the topic has it."""
+    """A live row, and the same row recomputed from the topic."""
 
     live: ShownRow
     topic: ShownRow
     kind: Kind
     is_whole: bool
-    """All events that the row may have had are kept; else the topic may not be put in its place."""
+    """Whether all events that the row may have had are kept. Otherwise the row must not be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSource:
-    """A topic as it is kept now."""
+    """A topic, and the offsets that it keeps now."""
 
     identity: TopicIdentity
     reader: Reader
@@ -74,17 +75,17 @@ class TopicSource:
 
 
 class Recomputation:
-    """The side tables, filled from the topic, and from what replays have applied beside the sinks."""
+    """Shadow tables, filled from the topic and from the ranges that replays have applied."""
 
     def __init__(
         self,
         settings: Settings,
-        side: ShadowTables,
+        shadow: ShadowTables,
         events: TopicSource,
         campaign: CampaignId | None,
         progress: OnProgress,
     ) -> None:  # fmt: skip
-        self.side = side
+        self.shadow = shadow
         self.identity = events.identity
         self.campaign = campaign
         self.refused: Counter[str] = Counter()
@@ -95,29 +96,29 @@ class Recomputation:
         self._progress = progress
         self._sources = {events.identity.topic: events}
         self._replayed: defaultdict[tuple[str, CampaignId | None, int], list[Interval]] = defaultdict(list)
-        self._looked_at: set[tuple[str, int, int]] = set()
+        self._noted: set[tuple[str, int, int]] = set()
         self._horizon: datetime | None = None
-        """What happened before this time may be deleted; None: nothing is."""
+        """Events before this time may be deleted; None if no record is deleted."""
         self._until = datetime.now(UTC)
 
     async def begin(self) -> None:
-        """Read everything that is kept, up to where the sinks are now."""
-        self._until = await applied_until(self.side.connection, self._settings) - SKEW
+        """Read all kept events up to the current positions of the sinks."""
+        self._until = await applied_until(self.shadow.connection, self._settings) - SKEW
         events = self._sources[self.identity.topic]
         await self._note_deleted(events, [p for p, (low, _) in events.kept.items() if low > 0])
         await self.catch_up()
-        # Retention goes on while we read: what it has deleted meanwhile may not have been read.
+        # Retention may have deleted records during the read, before they were read.
         now = replace(events, kept=await scan.find_ranges(self._settings, self.identity.topic))
         await self._note_deleted(now, [p for p, (low, _) in now.kept.items() if low > self.lows.get(p, low)])
 
     async def catch_up(self) -> None:
-        """Read on to where sinks and replays are in the view of this transaction: then both tell of the same events."""
+        """Read on to the positions of sinks and replays in this transaction, so that both have the same events."""
         applied = await self._applied()
         ranges = {p: (passed, max(passed, applied.get(p, passed))) for p, passed in self.passed.items()}
         await self._read(self._sources[self.identity.topic], ranges, self.campaign, self.refused)
         self.passed = {p: end for p, (_, end) in ranges.items()}
         todo: defaultdict[tuple[str, CampaignId | None], list[tuple[int, Interval]]] = defaultdict(list)
-        for span in await read_spans(self.side, self.campaign):
+        for span in await read_spans(self.shadow, self.campaign):
             parts = await self._not_read(span)
             todo[span.topic, span.campaign] += [(span.partition, part) for part in parts]
         for (topic, campaign), intervals in todo.items():
@@ -125,7 +126,7 @@ class Recomputation:
                 await self._read(self._sources[topic], ranges, campaign or self.campaign, Counter())
 
     async def _not_read(self, span: AppliedSpan) -> list[Interval]:
-        """What of a replay is kept and not read here yet; what is deleted is remembered as a horizon."""
+        """The ranges of a replay that are kept and not read yet. Deleted ranges raise the horizon."""
         source = await self._source(span.topic)
         if (span.cluster_id, span.topic_id) != (source.identity.cluster_id, source.identity.topic_id):
             self._raise_horizon(span.at)
@@ -145,32 +146,32 @@ class Recomputation:
         total = self.records + count(ranges)
         async for batch in scan.scan(self._settings, source.identity.topic, ranges):
             for records, read in portions(batch, source.reader, refused):
-                events = await self.side.of_campaign(read, campaign)
-                done = await self.side.apply(events)
+                events = await self.shadow.of_campaign(read, campaign)
+                done = await self.shadow.apply(events)
                 refused.update(reason.value for reason in done.refused.values())
-                await self.side.adopt(events)
+                await self.shadow.adopt(events)
                 self.records += len(records)
                 self._progress("recomputing", self.records, total)
 
     async def add_missing(self) -> None:
-        """Bring rows that have facts, of which the topic says nothing."""
-        await self.side.run("add_missing_rows", {"campaign": self.campaign})
+        """Add rows that have facts but no event in the topic."""
+        await self.shadow.run("add_missing_rows", {"campaign": self.campaign})
 
     async def count(self) -> tuple[int, int]:
-        """Live rows, and those of which only the attempt is ahead."""
-        rows, ahead = (await self.side.run("count_judged", {"campaign": self.campaign}))[0]
+        """How many live rows there are, and in how many of them only the attempt is ahead."""
+        rows, ahead = (await self.shadow.run("count_judged", {"campaign": self.campaign}))[0]
         return rows, ahead
 
     async def differences(
         self, after: UUID = LOWEST_ID, *, is_any_ahead: bool = False, last: UUID = HIGHEST_ID, rows_max: int = CHUNK,
         ids: Iterable[UUID] | None = None,
     ) -> list[Pair]:  # fmt: skip
-        """The next rows, by id, that differ. `is_any_ahead`: an attempt may be ahead also where no release says why."""
+        """The next rows, by id, that differ. `is_any_ahead`: an attempt may be ahead without a release."""
         values = {
             "after": after, "last": last, "rows_max": rows_max, "ids": None if ids is None else list(ids),
             "campaign": self.campaign, "until": self._until, "is_any_ahead": is_any_ahead,
         }  # fmt: skip
-        return [self._pair(row) for row in await self.side.run("find_differences", values)]
+        return [self._pair(row) for row in await self.shadow.run("find_differences", values)]
 
     def _pair(self, found: Sequence[Any]) -> Pair:
         id_, campaign, campaign_status, created_at, claimed_at, *values = found
@@ -186,13 +187,13 @@ class Recomputation:
 
     async def _applied(self) -> dict[int, int]:
         found = {}
-        for partition, stored in (await read_stored(self.side.connection, self.identity.topic)).items():
+        for partition, stored in (await read_stored(self.shadow.connection, self.identity.topic)).items():
             if (stored.cluster_id, stored.topic_id) != (self.identity.cluster_id, self.identity.topic_id):
                 raise OffsetMismatch(
-                    f"{self.identity.topic} was made anew: its records are not those that made the rows"
+                    f"{self.identity.topic} was recreated: its records are not the ones that were applied to the rows"
                 )
             found[partition] = stored.next_offset
-            if stored.accepted_at is not None:  # what the rows know from before was in another topic
+            if stored.accepted_at is not None:  # earlier events of the rows were in another topic
                 self._raise_horizon(stored.accepted_at)
         return found
 
@@ -200,7 +201,7 @@ class Recomputation:
         if topic not in self._sources:
             name = next((each for each in Topic if self._settings.topic(each) == topic), None)
             if name is None:
-                raise Transient(f"rows were replayed from {topic}, which is no topic of these settings")
+                raise Transient(f"rows were replayed from {topic}, which these settings do not have")
             self._sources[topic] = await find_source(self._settings, name)
         return self._sources[topic]
 
@@ -209,8 +210,8 @@ class Recomputation:
         for partition in partitions:
             low, high = source.kept[partition]
             place = (source.identity.topic, partition, low)
-            if place not in self._looked_at:
-                self._looked_at.add(place)
+            if place not in self._noted:
+                self._noted.add(place)
                 at = await asyncio.to_thread(self._written_at, *place) if low < high else datetime.now(UTC)
                 self._raise_horizon(at)
 
@@ -223,20 +224,20 @@ class Recomputation:
 
 
 def _kind(live: Facts, topic: Facts, answers: Iterable[RecipientEvent], *, is_whole: bool) -> Kind:
-    told = topic
+    expected = topic
     for answer in answers:
-        assert answer.attempt is not None, "the ledger knows the attempt"
-        told = merge(told, facts_of(answer, answer.attempt))
-    if told == live:
+        assert answer.attempt is not None, "every answer in the ledger has an attempt"
+        expected = merge(expected, facts_of(answer, answer.attempt))
+    if expected == live:
         return Kind.WAITING
     knows_less = merge(live, topic) == live
     return Kind.OUTSIDE if knows_less and not is_whole else Kind.DIFFERS
 
 
 def _began(facts: Facts, created_at: datetime, claimed_at: datetime | None) -> datetime:
-    """When the first event of a row may have been written: by its first claim, and by what it states.
+    """When the first event of a row may have been written, judged by its first claim and its times.
 
-    A row states the times of its newest attempts only. Without both, when its campaign was made.
+    A row has the times of its newest attempts only. Without any, it is the creation of its campaign.
     """
     stated = [facts.sent_at, facts.replied_at, None if claimed_at is None else claimed_at - SKEW]
     stated += [part.at for part in (facts.acceptance, facts.failure) if part is not None]
@@ -244,21 +245,21 @@ def _began(facts: Facts, created_at: datetime, claimed_at: datetime | None) -> d
 
 
 def recomputing(settings: Settings, purpose: str) -> AbstractAsyncContextManager[ShadowTables]:
-    """Side tables on which rows begin without any fact."""
+    """Shadow tables in which rows start without facts."""
     return shadow_tables(settings, Start.NOTHING, purpose)
 
 
 async def find_source(settings: Settings, topic: Topic) -> TopicSource:
-    """A topic as it is now. Raises Transient."""
+    """Read the identity and the kept offsets of a topic. Raises Transient."""
     identity = await identify(settings, topic)
     return TopicSource(identity, reader_of(settings, topic), await scan.find_ranges(settings, identity.topic))
 
 
 async def recompute(
-    settings: Settings, side: ShadowTables, campaign: CampaignId | None, progress: OnProgress
+    settings: Settings, shadow: ShadowTables, campaign: CampaignId | None, progress: OnProgress
 ) -> Recomputation:
-    """Fill side tables from the topic. Raises Misplaced, KafkaAway, Transient."""
+    """Fill shadow tables from the topic. Raises OffsetMismatch, KafkaAway, Transient."""
     events = await find_source(settings, Topic.RECIPIENT_EVENTS)
-    found = Recomputation(settings, side, events, campaign, progress)
+    found = Recomputation(settings, shadow, events, campaign, progress)
     await found.begin()
     return found

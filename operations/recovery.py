@@ -1,7 +1,7 @@
-"""After a database that went back in time: what the topics know comes back, and what nobody knows becomes `unknown`.
+"""Recovers a database that went back in time: events of the topics are applied again, other attempts become `unknown`.
 
-Until it is done nothing is released or claimed (`installation_is_known` guards both), whichever processes run; sinks
-may run, since applying an event twice changes nothing. It can be interrupted and run again at any point.
+Until it is done, no process can release or claim (`installation_is_known` guards both). Sinks may run, because applying
+an event twice changes nothing. It can be interrupted and run again at any point.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LOWEST_ID = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a recovery did."""
+    """The result of a recovery."""
 
     events: int
     rows_changed: int
@@ -41,9 +41,9 @@ class Recovered:
 
 @asynccontextmanager
 async def alone(connection: Connection, progress: Callable[[str], None] = lambda _: None) -> AsyncIterator[None]:
-    """One recovery at a time. Whoever comes second waits, and asks afterwards whether anything is left to do."""
+    """Allow one recovery at a time. A second one waits and then checks whether anything is left to do."""
     if not await locks.try_lock(connection, locks.RECOVERY):
-        progress("another recovery is under way: waiting for its end")
+        progress("another recovery is running; waiting for its end")
         await locks.lock(connection, locks.RECOVERY)
     try:
         yield
@@ -55,7 +55,7 @@ async def alone(connection: Connection, progress: Callable[[str], None] = lambda
 async def recover(
     connection: Connection, settings: Settings, progress: Callable[[str], None] = lambda _: None
 ) -> Recovered:
-    """Bring everything back and begin a new epoch, `alone`. Raises Transient without Kafka, Misplaced."""
+    """Recover and begin a new epoch. Call it inside `alone`. Raises Transient without Kafka, OffsetMismatch."""
     await stop_sending(connection)
     events, rows = await _apply_events(connection, settings, progress)
     unknown = await _declare_released(connection, settings, progress)
@@ -63,7 +63,7 @@ async def recover(
 
 
 async def _apply_events(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> tuple[int, int]:
-    """Apply what the sink has not applied in this history: its offsets went back with the rows."""
+    """Apply the events after the stored offsets, which went back in time together with the rows."""
     identity = await identify(settings, Topic.RECIPIENT_EVENTS)
     available = await watermarks(settings, identity.topic)
     positions = await read_offsets(connection, identity, available)
@@ -79,7 +79,7 @@ async def _apply_events(connection: Connection, settings: Settings, progress: Ca
 
 
 async def _apply(connection: Connection, batch: Sequence[RecipientEvent], numbers: KnownPhoneNumbers) -> int:
-    """What is refused here the sink refuses as well, and dead-letters."""
+    """Apply a batch. Events that are refused here are also refused by the sink, which dead-letters them."""
     try:
         async with connection.transaction():
             return (await apply_events(connection, batch, numbers)).rows_changed
@@ -90,7 +90,7 @@ async def _apply(connection: Connection, batch: Sequence[RecipientEvent], number
 
 
 async def _declare_released(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> int:
-    """Every job that is kept was released in some history; so was every queued row. Without outcome: unknown."""
+    """Declare attempts unknown that were released in any history (kept jobs, queued rows) and have no outcome."""
     topic = settings.topic(Topic.SEND_JOBS)
     unknown = 0
     async for records in scan(settings, topic, await find_ranges(settings, topic), CHUNK_ROWS):
@@ -113,12 +113,12 @@ async def _declare_released(connection: Connection, settings: Settings, progress
 def _event(record: Record) -> RecipientEvent | None:
     try:
         return decode(RecipientEvent, record.value)
-    except Exception:  # noqa: BLE001 - whatever it is, the sink dead-letters this record, and sending waits for us
+    except Exception:  # noqa: BLE001 - the sink dead-letters this record, and it must not stop the recovery
         return None
 
 
 def _job(record: Record) -> SendJob | None:
     try:
         return decode(SendJob, record.value)
-    except Exception:  # noqa: BLE001 - as above: no sender could have sent it
+    except Exception:  # noqa: BLE001 - no sender could read it, so it was never sent
         return None

@@ -1,8 +1,8 @@
-"""Dead letters sent back to the stage that refused them, or dropped, and remembered as dealt with.
+"""Redrives dead letters to the topic of the stage that refused them, or marks them as dropped.
 
-The record goes back as it is, key, bytes and headers; without headers where it would be too large for its topic. It is
-remembered after Kafka has acknowledged it, so a crash between sends it twice: everything downstream merges or claims,
-so that is harmless, while forgetting it would not be.
+A record is redriven unchanged with key, bytes and headers, or without headers if it would be too large. Postgres
+remembers it after Kafka has acknowledged it. A crash in between redrives it twice, which is harmless: everything
+downstream merges or claims.
 """
 
 from __future__ import annotations
@@ -22,51 +22,51 @@ from topics.publisher import AsyncPublisher, Publisher, RecordTooLarge
 
 
 class Busy(Exception):
-    """Somebody else redrives or drops at this moment."""
+    """Another process redrives or drops dead letters now."""
 
 
 @dataclass(slots=True)
 class Acted:
-    """How many were dealt with, or would be."""
+    """How many letters were redriven or dropped, or would be."""
 
     count: int = 0
     too_large: int = 0
-    """Cannot go back: larger than the topic allows, even without the headers of a dead letter."""
+    """Letters that are larger than the topic allows, even without their headers."""
 
 
 OnActed = Callable[[Sequence[Letter]], None]
-"""Is told of letters as soon as they are dealt with: there may be many, and an end may come in the middle."""
+"""Called with letters as soon as they are done, because the command may be interrupted in the middle."""
 
 
-def _nobody(_letters: Sequence[Letter]) -> None:
-    """Nobody wants to know."""
+def _ignore(_letters: Sequence[Letter]) -> None:
+    """Default callback: discards progress."""
 
 
 async def redrive(
-    settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool, tell: OnActed = _nobody
+    settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool, on_acted: OnActed = _ignore
 ) -> Acted:
-    """Send letters back to where they came from. Raises Busy, PublishFailed, Transient."""
+    """Publish letters to their origin topics again. Raises Busy, PublishFailed, Transient."""
     publisher = None if is_dry else AsyncPublisher(settings)
     try:
-        return await _act(settings, connection, wanted, limit, "redriven", publisher, tell, is_dry=is_dry)
+        return await _act(settings, connection, wanted, limit, "redriven", publisher, on_acted, is_dry=is_dry)
     finally:
         if publisher is not None:
             await publisher.close()
 
 
 async def drop(
-    settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool, tell: OnActed = _nobody
+    settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool, on_acted: OnActed = _ignore
 ) -> Acted:
-    """Mark letters as dealt with; they stay in their topic until it forgets them. Raises Busy, Transient."""
-    return await _act(settings, connection, wanted, limit, "dropped", None, tell, is_dry=is_dry)
+    """Mark letters as dropped. Their bytes stay in the topic until retention. Raises Busy, Transient."""
+    return await _act(settings, connection, wanted, limit, "dropped", None, on_acted, is_dry=is_dry)
 
 
 async def _act(
     settings: Settings, connection: Connection, wanted: Filter, limit: int, act: str,
-    publisher: Publisher | None, tell: OnActed, *, is_dry: bool,
+    publisher: Publisher | None, on_acted: OnActed, *, is_dry: bool,
 ) -> Acted:  # fmt: skip
     if not await locks.try_lock(connection, locks.REDRIVE):
-        raise Busy("somebody else redrives or drops dead letters now")
+        raise Busy("another process redrives or drops dead letters now; run this again later")
     result = Acted()
     async with aclosing(find(settings, connection, wanted)) as batches:
         async for found in batches:
@@ -75,7 +75,7 @@ async def _act(
                 if publisher is not None:
                     letters = await _send_back(publisher, letters, result)
                 await _remember(connection, letters, act)
-            tell(letters)
+            on_acted(letters)
             result.count += len(letters)
             if result.count >= limit:
                 break
@@ -83,7 +83,7 @@ async def _act(
 
 
 async def _send_back(publisher: Publisher, letters: list[Letter], result: Acted) -> list[Letter]:
-    """Those that went back. One that just fitted its topic does so again without the headers it got since."""
+    """Publish letters, and return those that were published. A letter that is too large is retried without headers."""
     too_large = await _publish(publisher, letters, with_headers=True)
     if too_large:
         again = [letters[index] for index in too_large]
@@ -94,7 +94,7 @@ async def _send_back(publisher: Publisher, letters: list[Letter], result: Acted)
 
 
 async def _publish(publisher: Publisher, letters: Sequence[Letter], *, with_headers: bool) -> list[int]:
-    """Publish; which of them are too large."""
+    """Publish letters, and return the indices of those that are too large."""
     records = [
         Outgoing(each.origin_topic, each.record.key, each.record.value, each.record.headers if with_headers else None)
         for each in letters

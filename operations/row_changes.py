@@ -1,4 +1,4 @@
-"""One row before and after: which columns differ, and whether the row would be sent to again because of it."""
+"""A row before and after a change: the columns that differ, and whether the change makes the recipient due."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tables.database import Connection
 from tables.shadow import SHOWN
 
 OPEN_CAMPAIGNS = frozenset({"active", "paused", "completed"})
-"""In these a row that is due is sent to, or will be: a completed one opens again, a paused one is resumed."""
+"""In these campaigns a due row is sent to, or will be: a completed one reopens, a paused one may be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRow:
-    """A recipient's facts and what they mean, and the status of the campaign."""
+    """The facts and derived values of a recipient, and the status of its campaign."""
 
     id: UUID
     campaign_id: UUID
@@ -42,15 +42,15 @@ class Change:
 
 
 def change_of(before: ShownRow, after: ShownRow) -> Change | None:
-    """What differs; None: nothing."""
+    """The difference between two rows, or None if they are equal."""
     columns = tuple(name for name in SHOWN if before.shown[name] != after.shown[name])
     if not columns:
         return None
-    told = {"status", *columns}
+    shown = {"status", *columns}
     return Change(
         after.id, after.campaign_id, after.campaign_status, columns,
-        {name: before.shown[name] for name in SHOWN if name in told},
-        {name: after.shown[name] for name in SHOWN if name in told},
+        {name: before.shown[name] for name in SHOWN if name in shown},
+        {name: after.shown[name] for name in SHOWN if name in shown},
         after.campaign_status in OPEN_CAMPAIGNS
         and is_sooner(before.shown["next_attempt_at"], after.shown["next_attempt_at"]),
     )  # fmt: skip
@@ -68,7 +68,7 @@ def rows_shown(found: Iterable[Sequence[Any]]) -> list[Change]:
         before, after = values[: len(SHOWN)], values[len(SHOWN) :]
         pair = [ShownRow(id_, campaign, status, dict(zip(SHOWN, side, strict=True))) for side in (before, after)]
         change = change_of(*pair)
-        assert change is not None, "only rows that differ were asked for"
+        assert change is not None, "the query returns only rows that differ"
         changes.append(change)
     return changes
 
@@ -79,7 +79,7 @@ async def read_rows(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, S
 
 
 async def read_written(connection: Connection, events: Sequence[RecipientEvent]) -> dict[UUID, ShownRow]:
-    """Of the recipients of these events the rows that this transaction has written."""
+    """The rows of the recipients of these events that this transaction has written."""
     ids = {event.recipient_id for event in events if event.recipient_id is not None}
     wamids = sorted({event.wamid for event in events if event.wamid is not None})
     return await _read(connection, "read_written", {"ids": plain(sorted(ids)), "wamids": wamids})

@@ -1,7 +1,8 @@
-"""Tables beside the live ones, on which the sink's own statements run: what events WOULD make of rows.
+"""Shadow copies of the live tables, on which the statements of the sink run.
 
-They stand in a schema of their own that comes first on this connection's search path, unlogged, and are dropped at the
-end. So replay, audit and rebuild use the very merge of the sink, in bounded memory, and never touch or lock a live row.
+They are unlogged tables in a separate schema that is first on the search path of this connection, and they are dropped
+at the end. So replay, audit and rebuild use the merge of the sink itself, in bounded memory, without a lock on a live
+row.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ STATEMENT_TIMEOUT_S = 3600.0
 
 
 class Start(Enum):
-    """What a row holds here before any event."""
+    """The state of a shadow row before any event."""
 
     NOTHING = "add_bare_rows"
-    """Rebuilt from the events alone."""
+    """Without facts: the row is rebuilt from events alone."""
     AS_IT_IS = "copy_rows"
-    """As the live row, copied when it is first needed."""
+    """A copy of the live row, made when it is first needed."""
 
 
 class ShadowTables:
-    """The tables and the connection that sees them first."""
+    """The shadow tables, and the connection that uses them instead of the live tables."""
 
     def __init__(self, connection: Connection, live: str, start: Start) -> None:
         self.connection = connection
@@ -45,7 +46,7 @@ class ShadowTables:
         self._numbers = KnownPhoneNumbers()
 
     async def run(self, name: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run one statement of shadow.sql here."""
+        """Run one statement of shadow.sql on this connection."""
         return await shadow.run(self.connection, name, self._live, values or {})
 
     async def has_campaign(self, campaign: CampaignId) -> bool:
@@ -57,7 +58,7 @@ class ShadowTables:
         return await shadow.try_name(self.connection, name)
 
     async def apply(self, events: Sequence[RecipientEvent]) -> Applied:
-        """Apply events here as the sink would. Opens no transaction of its own where none is needed."""
+        """Apply events to the shadow tables, as the sink would."""
         await self._bring_rows(events)
         try:
             async with self.connection.transaction():
@@ -76,7 +77,7 @@ class ShadowTables:
             await self.run(self._start.value, {"ids": plain(sorted(ids))})
 
     async def of_campaign(self, events: Sequence[RecipientEvent], campaign: CampaignId | None) -> list[RecipientEvent]:
-        """Those that may concern a campaign: whose recipient is of it, whatever they say, or is not known yet."""
+        """The events that may concern a campaign: their recipient belongs to it, or is not known yet."""
         if campaign is None:
             return list(events)
         ids: set[UUID] = {event.recipient_id for event in events if event.recipient_id is not None}
@@ -87,11 +88,11 @@ class ShadowTables:
         ]  # fmt: skip
 
     async def foreign_among(self, events: Sequence[RecipientEvent]) -> set[str]:
-        """The numbers of these events that are not ours."""
+        """The phone number ids among these events that are not ours."""
         return await self._numbers.foreign_among(self.connection, events)
 
     async def adopt(self, events: Sequence[RecipientEvent]) -> None:
-        """Give these statuses to recipients whom only the live table of messages knows: their acceptance is older."""
+        """Assign statuses to recipients that only the live messages table knows, because their acceptance is older."""
         wamids = sorted({event.wamid for event in events if event.recipient_id is None and event.wamid is not None})
         rows = await self.run("find_known_messages", {"wamids": wamids}) if wamids else []
         if not rows:
@@ -105,7 +106,7 @@ class ShadowTables:
 
     @asynccontextmanager
     async def free_planning(self) -> AsyncIterator[None]:
-        """A transaction for statements over whole tables."""
+        """A transaction for statements that read whole tables, with joins allowed."""
         async with self.connection.transaction():
             await self.run("allow_joins")
             yield
@@ -113,7 +114,7 @@ class ShadowTables:
 
 @asynccontextmanager
 async def shadow_tables(settings: Settings, start: Start, purpose: str) -> AsyncIterator[ShadowTables]:
-    """Make the tables, and drop them at the end; what others left behind is dropped, too."""
+    """Create shadow tables and drop them at the end. Tables that a killed process left behind are dropped, too."""
     connection = await connect(
         settings.database_url.get_secret_value(), application_name=f"campaigns-{purpose}",
         statement_timeout_s=STATEMENT_TIMEOUT_S, session=MERGE_SESSION,

@@ -1,6 +1,6 @@
-"""What a replay has changed: each row once, from what it was before the first change to what it is after the last.
+"""Sums up the changes of a replay: each row once, from before its first change to after its last one.
 
-Rows gather in a side table, so there may be any number; the first ten thousand are also kept to be shown.
+Changes gather in a shadow table, so there may be any number. The first ten thousand are also listed.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from tables.arrays import plain
 from tables.shadow import SHOWN
 
 CHANGES_MAX = 10_000
-"""Rows that are shown one by one; the others are counted."""
+"""Changed rows that are listed; all are counted."""
 
 
 @dataclass(slots=True)
 class Done:
-    """What a replay did."""
+    """The changes that a replay made."""
 
     rows_changed: int = 0
     columns: Counter[str] = field(default_factory=Counter)
-    """In how many rows."""
+    """Changed columns, and in how many rows each."""
     statuses: Counter[str] = field(default_factory=Counter)
-    """`from → to`."""
+    """Changed statuses as `from → to`, and in how many rows each."""
     unclaimed: int = 0
-    """Old statuses that nobody claims: another system's, already counted once."""
+    """Old statuses of other systems, which were counted when they arrived."""
     changes: list[Change] = field(default_factory=list)
 
 
 class Tally:
-    """Is told of changes, transaction by transaction."""
+    """Receives changes, transaction by transaction."""
 
-    def __init__(self, side: ShadowTables, done: Done) -> None:
-        self._side = side
+    def __init__(self, shadow: ShadowTables, done: Done) -> None:
+        self._shadow = shadow
         self._done = done
         self._shown: dict[UUID, Change] = {}
 
     async def add(self, changes: Sequence[Change]) -> None:
-        """These are committed."""
+        """Add committed changes."""
         if not changes:
             return
         values = {
@@ -51,21 +51,21 @@ class Tally:
             "afters": [change.after["status"] for change in changes],
             "columns": [",".join(change.columns) for change in changes],
         }
-        self._done.rows_changed += (await self._side.run("note_changes", values))[0][0]
+        self._done.rows_changed += (await self._shadow.run("note_changes", values))[0][0]
         for change in changes:
             known = self._shown.get(change.recipient_id)
             if known is not None or len(self._shown) < CHANGES_MAX:
                 self._shown[change.recipient_id] = change if known is None else joined(known, change)
 
     async def sum_up(self) -> None:
-        """Write the sums."""
-        self._done.statuses = Counter({f"{old} → {new}": n for old, new, n in await self._side.run("sum_statuses")})
-        self._done.columns = Counter(dict(await self._side.run("sum_columns")))
+        """Compute the sums."""
+        self._done.statuses = Counter({f"{old} → {new}": n for old, new, n in await self._shadow.run("sum_statuses")})
+        self._done.columns = Counter(dict(await self._shadow.run("sum_columns")))
         self._done.changes = list(self._shown.values())
 
 
 def joined(first: Change, second: Change) -> Change:
-    """Two changes of one row, as one."""
+    """Join two changes of one row into one."""
     before, after = {**second.before, **first.before}, {**first.after, **second.after}
     return replace(
         second, before=before, after=after, columns=tuple(n for n in SHOWN if n in before and before[n] != after[n])

@@ -1,7 +1,7 @@
-"""Sends whose outcome nobody knows, and what an operator may say about them: an event on `recipient.events` each.
+"""Finds sends with an unknown outcome, and publishes an operator's decision about each as an event.
 
-A webhook heals an unknown by itself, so a repetition waits until everything that was received has been applied. It may
-still send a message twice: nobody can know. Nothing here writes to the rows.
+A webhook resolves an unknown outcome automatically, so a retry waits until everything that was received is applied. It
+may still send a message twice, because the outcome is unknown. This module never writes to the rows.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from topics.lag import KafkaQueries
 from topics.publisher import AsyncPublisher
 
 AGE_MIN = timedelta(minutes=15)
-"""A sender frozen inside its send call may still post; and Meta's webhook usually comes within minutes."""
+"""A sender frozen inside its send call may still post, and the webhook usually arrives within minutes."""
 CATCH_UP_S = 10.0
-"""How long an operator waits for what was received before the question."""
+"""How long a retry waits for events that were received before it."""
 POLL_S = 0.2
 RECONCILER_GROUP = "reconciler"
 PUBLISH_TIMEOUT_MS = 15_000
-"""An operator waits for it, and may say it again: twice changes nothing."""
+"""An operator waits for it and may repeat it: the same event twice changes nothing."""
 ROWS_MAX = 100_000
 CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownRecipient:
-    """A recipient whose newest attempt is unknown."""
+    """A recipient whose newest attempt has an unknown outcome."""
 
     recipient_id: RecipientId
     campaign_id: CampaignId
@@ -48,24 +48,24 @@ class UnknownRecipient:
     phone_number: str = field(repr=False)
     since: datetime
     is_retrying: bool
-    """An operator has asked to repeat it already."""
+    """Whether an operator has already requested a retry."""
     campaign_name: str
     campaign_status: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownRefusal:
-    """Why an act is refused. `reason` is a code."""
+    """Why a request is refused. `reason` is a code."""
 
     reason: str
-    said: str
-    yields: bool = False
-    """To force."""
+    message: str
+    can_be_forced: bool = False
+    """Whether --force overrides it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """A status that waits for somebody to claim its message id."""
+    """A status whose message id does not belong to a known attempt yet."""
 
     wamid: str = field(repr=False)
     phone_number_id: str | None
@@ -76,13 +76,13 @@ class Parked:
 async def find(
     connection: Connection, *, campaign: UUID | None = None, ids: Collection[UUID] | None = None, limit: int = ROWS_MAX
 ) -> tuple[list[UnknownRecipient], int]:
-    """Unknown recipients, the longest first, and how many there are altogether."""
+    """Unknown recipients, the oldest first, and how many there are."""
     rows, total = await find_unknown(connection, campaign, ids, limit)
     return [UnknownRecipient(*row) for row in rows], total
 
 
 async def find_parked(connection: Connection, limit: int) -> tuple[list[Parked], int]:
-    """Parked statuses, the oldest first, and how many there are altogether."""
+    """Parked statuses, the oldest first, and how many there are."""
     rows, total = await parked.find_parked(connection, limit)
     words = ("sent", "delivered", "read", "failed", "replied")
     found = [
@@ -93,7 +93,7 @@ async def find_parked(connection: Connection, limit: int) -> tuple[list[Parked],
 
 
 async def behind(connection: Connection, settings: Settings, patience_s: float = CATCH_UP_S) -> UnknownRefusal | None:
-    """Wait until reconciler, then sink, have passed what is there now. Raises KafkaAway."""
+    """Wait until the reconciler and then the sink have processed all current records. Raises KafkaAway."""
     webhooks, events = settings.topic(Topic.WEBHOOKS_RAW), settings.topic(Topic.RECIPIENT_EVENTS)
     with KafkaQueries(settings) as broker:
 
@@ -109,34 +109,34 @@ async def behind(connection: Connection, settings: Settings, patience_s: float =
             ends = await asyncio.to_thread(broker.watermarks, topic)
             while left := await left_of(ends):
                 if time.monotonic() > deadline:
-                    said = f"the {stage} has {left} records before it: an answer may be among them"
-                    return UnknownRefusal(f"{stage}_lag", said, yields=True)
+                    message = f"the {stage} has a backlog of {left} records, and an answer may be among them"
+                    return UnknownRefusal(f"{stage}_lag", message, can_be_forced=True)
                 await asyncio.sleep(POLL_S)
     return None
 
 
 def too_young(unknowns: Sequence[UnknownRecipient], now: datetime) -> UnknownRefusal | None:
-    """Refuse while the outcome of any of them has been unknown for a short time only."""
+    """Refuse while the outcome of any recipient has been unknown for only a short time."""
     young = [each for each in unknowns if now - each.since < AGE_MIN]
     if not young:
         return None
     wait = max(AGE_MIN - (now - each.since) for each in young)
     minutes = int(wait.total_seconds() // 60) + 1
-    said = f"{len(young)} of them are unknown for less than 15 minutes; wait {minutes} more"
-    return UnknownRefusal("too_young", said, yields=True)
+    message = f"{len(young)} of them are unknown for less than 15 minutes; wait {minutes} more"
+    return UnknownRefusal("too_young", message, can_be_forced=True)
 
 
 async def state(
     settings: Settings, kind: EventKind, unknowns: Sequence[UnknownRecipient], clock: Callable[[], datetime]
 ) -> int:
-    """Say `retry` or `assumed_sent` of each; acknowledged by all replicas when it returns. Raises PublishFailed."""
-    assert kind in (EventKind.RETRY, EventKind.ASSUMED_SENT), "these two are an operator's to say"
+    """Publish `retry` or `assumed_sent` for each recipient. Raises PublishFailed."""
+    assert kind in (EventKind.RETRY, EventKind.ASSUMED_SENT), "an operator may publish only these two"
     publisher = AsyncPublisher(settings, message_timeout_ms=PUBLISH_TIMEOUT_MS)
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     try:
         for start in range(0, len(unknowns), CHUNK):
-            told = [_event(kind, each, clock()) for each in unknowns[start : start + CHUNK]]
-            await publisher.publish_batch([Outgoing(topic, event.key, encode(event)) for event in told])
+            events = [_event(kind, each, clock()) for each in unknowns[start : start + CHUNK]]
+            await publisher.publish_batch([Outgoing(topic, event.key, encode(event)) for event in events])
     finally:
         await publisher.close()
     return len(unknowns)
@@ -155,5 +155,5 @@ def _event(kind: EventKind, unknown: UnknownRecipient, now: datetime) -> Recipie
 
 
 def _left(ends: Watermarks, passed: dict[int, int]) -> int:
-    """Records below the ends that are not passed."""
+    """How many records before the ends are not processed."""
     return sum(max(0, high - max(low, passed.get(p, low))) for p, (low, high) in ends.items())

@@ -100,7 +100,7 @@ WITH_SQL = {"tables", "verdict", "stack"}
 SQL_ELSEWHERE = {
     "cli/status_lines.py",
 }
-"""Files that still hold a statement and will lose it."""
+"""Files that show a statement to an operator and do not run it."""
 
 READERS_OF_THE_ENVIRONMENT = {"runtime/settings.py", "stack/places.py"}
 

@@ -249,7 +249,7 @@ async def test_what_arrives_meanwhile_waits_for_the_next_redrive(world: EventWor
     await asyncio.to_thread(bury, world, world.events, None, b"one", letter)
     again = redrive(
         world.settings, world.connection, Filter(), 10, is_dry=False,
-        tell=lambda _: bury(world, world.events, None, b"two", letter),
+        on_acted=lambda _: bury(world, world.events, None, b"two", letter),
     )  # fmt: skip
     assert (await again).count == 1
     assert await counted(world, DeadLetterOptions()) == 1

@@ -28,7 +28,7 @@ from tests.campaign_rows import NUMBER_ID, add_campaign
 from tests.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.histories import START
 from tests.kafka_topics import create_topics, delete_records, delete_topic, eventually, put, read_all
-from topics.scan import WrongBound
+from topics.scan import InvalidBound
 
 ROOT = Path(__file__).parents[2]
 EVENTS, WEBHOOKS = Topic.RECIPIENT_EVENTS.value, Topic.WEBHOOKS_RAW.value
@@ -327,7 +327,7 @@ async def test_a_row_that_changes_more_than_once_is_reported_once(world: EventWo
 
 async def test_what_cannot_be_meant_is_refused(world: EventWorld) -> None:
     for bounds in ({"first": "5", "end": "2"}, {"first": "9:0"}):
-        with pytest.raises(WrongBound):
+        with pytest.raises(InvalidBound):
             await do(world, EVENTS, **bounds)
     with pytest.raises(InvalidOptions, match="no campaign"):
         await do(world, EVENTS, campaign=uuid4())

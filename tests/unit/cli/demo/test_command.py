@@ -13,7 +13,7 @@ from cli.demo.killing import Killing, held_by
 from cli.demo.people import people
 from cli.demo.result import DemoResult, rate_of
 from cli.demo.show import Screen
-from verdict.judge import Left, Verdict, WrongRow
+from verdict.judge import HeldAttempt, Verdict, WrongRow
 from verdict.rows import AtWork
 
 KILLING = Killing("sender-1", "v25.0", 7, 0.0, 3, frozenset({("a", 1), ("b", 1), ("c", 1)}))
@@ -43,19 +43,19 @@ def test_only_open_claims_are_held() -> None:
 RESTING = AtWork(0, 0, 0, 0)
 
 
-def look(*, is_quiet: bool = True, work: AtWork = RESTING, lag: int | None = 0) -> Snapshot:
+def snapshot(*, is_quiet: bool = True, work: AtWork = RESTING, lag: int | None = 0) -> Snapshot:
     return Snapshot(is_quiet, 10, work, lag)
 
 
 def test_calm_is_only_when_nothing_moves_anywhere() -> None:
-    assert look().is_calm
-    assert look().describe() == "at rest"
-    assert not look(is_quiet=False).is_calm
-    assert not look(lag=1).is_calm
-    assert not look(lag=None).is_calm
+    assert snapshot().is_at_rest
+    assert snapshot().describe() == "at rest"
+    assert not snapshot(is_quiet=False).is_at_rest
+    assert not snapshot(lag=1).is_at_rest
+    assert not snapshot(lag=None).is_at_rest
     for n in range(4):
         work = AtWork(*(int(n == at) for at in range(4)))
-        assert not look(work=work).is_calm
+        assert not snapshot(work=work).is_at_rest
 
 
 def outcome(verdict: Verdict) -> DemoResult:
@@ -66,7 +66,7 @@ def outcome(verdict: Verdict) -> DemoResult:
     )
 
 
-EXACT = Verdict((), (), 0, (Left("a", 1, "never_received", "unknown"),), 1, 2)
+EXACT = Verdict((), (), 0, (HeldAttempt("a", 1, "never_received", "unknown"),), 1, 2)
 WRONG = Verdict((WrongRow("r9", ("status",), "read", "sent"),), ("funnel/read",), 1, (), 0, 2, ("not at rest",))
 
 

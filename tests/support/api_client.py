@@ -16,7 +16,7 @@ from api.services import Services
 from runtime.settings import Settings
 from schemas.topics import Topic
 from tables import database
-from tests.kafka_topics import create_topics
+from tests.support.kafka_topics import create_topics
 from topics.publisher import AsyncPublisher
 
 CAMPAIGN = {

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from schemas.model import CampaignId, RecipientId
 from tables.database import Connection
-from tests.histories import START
+from tests.support.histories import START
 
 NUMBER_ID = "106540352242922"
 

@@ -18,9 +18,10 @@ from schemas.model import CampaignId, RecipientId, Wamid
 from schemas.topics import Topic
 from sinks import sink
 from tables.database import Connection, connect
-from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
-from tests.histories import START
-from tests.kafka_topics import create_topics, eventually, put
+from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.support.histories import START
+from tests.support.kafka_topics import create_topics, put
+from tests.support.waiting import eventually_async
 from topics.lag import KafkaQueries
 
 SECRET = "callback-secret"
@@ -88,7 +89,7 @@ class EventWorld:
         async def holds() -> bool:
             return bool(await self.one("SELECT sum(next_offset)::int FROM sink_offsets") == records)
 
-        await eventually(holds)
+        await eventually_async(holds)
 
     async def everything(self, *, without: Iterable[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
         """Every table that a replay could change, in full; `updated_at` aside."""

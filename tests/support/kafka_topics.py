@@ -1,29 +1,30 @@
-"""Topics of a test's own, what is put in, and what comes out."""
+"""Creates, deletes, fills and reads the topics of a test."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-DEADLINE_S = 30.0
+from tests.support.waiting import DEADLINE_S, eventually
 
 
 def create_topics(bootstrap: str, *names: str, partitions: int = 4) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for made in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
         made.result(DEADLINE_S)
-    _wait_until(lambda: set(names) <= set(admin.list_topics(timeout=DEADLINE_S).topics))
+    eventually(
+        lambda: set(names) <= set(admin.list_topics(timeout=DEADLINE_S).topics), "the topics are listed", every_s=0.01
+    )
 
 
 def delete_topic(bootstrap: str, name: str) -> None:
-    """Return when it is gone: else who asks right after it is made anew may still be told of the old one."""
+    """Return when the broker lists it no more. Before that, a client of the recreated topic may get the old one."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.delete_topics([name])[name].result(DEADLINE_S)
-    _wait_until(lambda: name not in admin.list_topics(timeout=DEADLINE_S).topics)
+    eventually(lambda: name not in admin.list_topics(timeout=DEADLINE_S).topics, "the topic is gone", every_s=0.01)
 
 
 def delete_records(bootstrap: str, name: str, ends: dict[int, int]) -> None:
@@ -69,17 +70,37 @@ def read_all(bootstrap: str, topic: str) -> list[Message]:
     return found
 
 
-def _wait_until(holds: Callable[[], bool]) -> None:
-    """The broker that we ask learns what was decided later than the one that decided it."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s"
-        time.sleep(0.01)
+def read_until(
+    kafka: str, topic: str, enough: Callable[[list[Message]], bool], deadline_s: float = 30.0
+) -> list[Message]:
+    """All records of a topic, read until there are enough; fails at the deadline."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "test-reader", "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        found: list[Message] = []
+        end = time.monotonic() + deadline_s
+        while not enough(found):
+            assert time.monotonic() < end, f"only {len(found)} records in {topic} after {deadline_s:.0f} s"
+            found += [message for message in consumer.consume(500, 0.2) if message.error() is None]
+        return found
+    finally:
+        consumer.close()
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], deadline_s: float = DEADLINE_S) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + deadline_s
-    while not await holds():
-        assert time.monotonic() < deadline, f"{holds} did not hold within {deadline_s} s"
-        await asyncio.sleep(0.05)
+def value_of(message: Message) -> bytes:
+    value = message.value()
+    assert value is not None
+    return value
+
+
+def committed_lag(kafka: str, group: str, topic: str) -> int:
+    """How many records of a topic the group has not committed."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        places = consumer.committed([TopicPartition(topic, partition) for partition in partitions], timeout=10)
+        ends = [consumer.get_watermark_offsets(place, timeout=10) for place in places]
+        return sum(end - max(place.offset, low) for place, (low, end) in zip(places, ends, strict=True))
+    finally:
+        consumer.close()

@@ -6,21 +6,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
-ROOT = Path(__file__).parents[2]
-DEADLINE_S = 30.0
+from tests.support.paths import ROOT
+from tests.support.waiting import DEADLINE_S
+
 PROGRAM = """
 import importlib, sys
 from runtime.process import run_process
 from runtime.settings import read_settings
 sys.exit(run_process(sys.argv[1], importlib.import_module(sys.argv[2]).run, read_settings()))
 """
-
-T = TypeVar("T")
 
 
 class Process:
@@ -84,14 +82,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def eventually(look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """Look until something true is found; fail with `what` at the deadline."""
-    end = time.monotonic() + deadline_s
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"
-        time.sleep(0.05)

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -24,12 +23,12 @@ from schemas.places import Watermarks
 from sinks import stats_publisher
 from streams import faust_app
 from tables import database, leadership
+from tests.support.paths import ROOT
 from topics import clients, intake, snapshots
 from topics.errors import NOT_READY
 from topics.intake import RecordIntake
 from topics.snapshots import SnapshotPublisher
 
-ROOT = Path(__file__).parents[2]
 NOWHERE = "127.0.0.1:1"
 SETTINGS = Settings.model_validate(
     {"kafka_bootstrap_servers": NOWHERE, "database_url": f"postgresql://x@{NOWHERE}/x", "stall_limit_s": 1.2}

@@ -9,8 +9,8 @@ import pytest
 
 from schemas.jobs import SendJob
 from schemas.topics import Topic
-from tests.api_client import CAMPAIGN, CAMPAIGNS, Api, an_api, make_topics
-from tests.kafka_topics import read_all
+from tests.support.api_client import CAMPAIGN, CAMPAIGNS, Api, an_api, make_topics
+from tests.support.kafka_topics import read_all
 
 
 @pytest.fixture

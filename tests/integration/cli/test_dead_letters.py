@@ -31,10 +31,10 @@ from schemas.model import RecipientId
 from schemas.places import Place
 from tables import locks
 from tables.database import connect
-from tests.event_world import EventWorld, an_event_world
-from tests.kafka_topics import create_topics, put, read_all
+from tests.support.event_world import EventWorld, an_event_world
+from tests.support.kafka_topics import create_topics, put, read_all
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PHONE = "15550001234"
 
 

@@ -25,8 +25,9 @@ from schemas.topics import Topic
 from sinks import sink
 from tables import locks
 from tables.database import connect
-from tests.kafka_topics import eventually, put
-from tests.sending_world import World, a_world
+from tests.support.kafka_topics import put
+from tests.support.sending_world import World, a_world
+from tests.support.waiting import eventually_async
 from topics import apply, lag
 from topics.lag import KafkaQueries, Lag
 
@@ -110,7 +111,7 @@ async def test_processes_are_seen_by_their_groups_sessions_and_locks(world: Worl
         async def is_member() -> bool:
             return by_name(await look(settings))["sink"].state == "ok"
 
-        await eventually(is_member)
+        await eventually_async(is_member)
         now = datetime.now(UTC)
         await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), [(None, b"x")])
         found = by_name(await look(settings))

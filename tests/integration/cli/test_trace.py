@@ -16,8 +16,9 @@ from schemas.codec import encode
 from schemas.events import EventKind, Origin, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from sinks import sink
-from tests.kafka_topics import create_topics, eventually, put
-from tests.sending_world import World, a_world
+from tests.support.kafka_topics import create_topics, put
+from tests.support.sending_world import World, a_world
+from tests.support.waiting import eventually_async
 from topics import lag
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -81,7 +82,7 @@ async def test_every_record_is_told_with_its_effect(world: World, settings: Sett
     async def all_applied() -> bool:
         return await world.run(applied) == [(57,)]
 
-    await eventually(all_applied)
+    await eventually_async(all_applied)
     stop.set()
     await running
     for who in (job.phone_number, "+" + job.phone_number, str(person), WAMID):

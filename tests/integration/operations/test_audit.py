@@ -17,8 +17,8 @@ from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from tables import stats
 from tables.audit import snapshot
-from tests.kafka_topics import create_topics, put
-from tests.sending_world import World, a_world
+from tests.support.kafka_topics import create_topics, put
+from tests.support.sending_world import World, a_world
 from topics import lag
 from topics.lag import KafkaAway
 

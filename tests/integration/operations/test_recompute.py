@@ -29,11 +29,11 @@ from schemas.places import OffsetMismatch
 from schemas.topics import Topic
 from sinks.sink import accept_topic
 from tables import stats
-from tests.event_world import EventWorld, an_event_world, wait_for_leaders
-from tests.histories import START
-from tests.kafka_topics import create_topics, delete_records, delete_topic
+from tests.support.event_world import EventWorld, an_event_world, wait_for_leaders
+from tests.support.histories import START
+from tests.support.kafka_topics import create_topics, delete_records, delete_topic
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 KINDS = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
 
 

@@ -24,8 +24,8 @@ from tables import ledger
 from tables.ledger import unpublished
 from tables.recovery import read_installation
 from tables.releases import Rates, release_step
-from tests.kafka_topics import put
-from tests.sending_world import World, a_world
+from tests.support.kafka_topics import put
+from tests.support.sending_world import World, a_world
 from topics import apply
 from topics.lag import KafkaQueries
 

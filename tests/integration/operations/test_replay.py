@@ -24,13 +24,14 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId, Wamid
 from schemas.topics import Topic
 from tables import stats
-from tests.campaign_rows import NUMBER_ID, add_campaign
-from tests.event_world import EventWorld, an_event_world, wait_for_leaders
-from tests.histories import START
-from tests.kafka_topics import create_topics, delete_records, delete_topic, eventually, put, read_all
+from tests.support.campaign_rows import NUMBER_ID, add_campaign
+from tests.support.event_world import EventWorld, an_event_world, wait_for_leaders
+from tests.support.histories import START
+from tests.support.kafka_topics import create_topics, delete_records, delete_topic, put, read_all
+from tests.support.paths import ROOT
+from tests.support.waiting import eventually_async
 from topics.scan import WrongBound
 
-ROOT = Path(__file__).parents[2]
 EVENTS, WEBHOOKS = Topic.RECIPIENT_EVENTS.value, Topic.WEBHOOKS_RAW.value
 KINDS = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
 
@@ -406,7 +407,7 @@ async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: Even
     async def has_begun() -> bool:
         return bool(await world.one("SELECT sum(records_done) FROM replay_runs"))
 
-    await eventually(has_begun)
+    await eventually_async(has_begun)
     killed.kill()
     await ended(killed)
     done = await world.one("SELECT records_done FROM replay_runs")

@@ -20,8 +20,9 @@ from schemas.jobs import SendJob
 from schemas.model import Wamid
 from sinks import sink
 from tables.parked import read_foreign
-from tests.kafka_topics import create_topics, eventually, put, read_all
-from tests.sending_world import World, a_world
+from tests.support.kafka_topics import create_topics, put, read_all
+from tests.support.sending_world import World, a_world
+from tests.support.waiting import eventually_async
 
 EXIT_USAGE = 64
 
@@ -80,7 +81,7 @@ async def test_a_retry_is_an_event_that_makes_the_row_due(world: Operated, capsy
     assert json.loads(capsys.readouterr().out)["published"] == 1
     stop = asyncio.Event()
     running = asyncio.create_task(sink.run(world.settings, stop))
-    await eventually(lambda: world.status_is(one, "unknown", True))
+    await eventually_async(lambda: world.status_is(one, "unknown", True))
     stop.set()
     await running
     assert await world.status_is(other, "unknown", False), "only who was named"
@@ -92,7 +93,7 @@ async def test_assumed_sent_is_an_event_that_makes_the_row_sent(world: Operated)
     assert await act(world.settings, EventKind.ASSUMED_SENT, wish(job)) == 0
     stop = asyncio.Event()
     running = asyncio.create_task(sink.run(world.settings, stop))
-    await eventually(lambda: world.status_is(job, "sent", False))
+    await eventually_async(lambda: world.status_is(job, "sent", False))
     stop.set()
     await running
 
@@ -170,7 +171,7 @@ async def test_a_webhook_that_comes_after_the_retry_was_asked_for_wins(world: Op
     await asyncio.to_thread(put, world.settings.kafka_bootstrap_servers, topic, [(sent.key, encode(sent))])
     stop = asyncio.Event()
     running = asyncio.create_task(sink.run(world.settings, stop))
-    await eventually(lambda: world.status_is(job, "sent", False))
+    await eventually_async(lambda: world.status_is(job, "sent", False))
     stop.set()
     await running
     for kind in (EventKind.RETRY, EventKind.ASSUMED_SENT):
@@ -189,7 +190,7 @@ async def test_assumed_sent_twice_is_assumed_sent(world: Operated) -> None:
     async def both_applied() -> bool:
         return await world.run(applied) == [(2,)]
 
-    await eventually(both_applied)
+    await eventually_async(both_applied)
     stop.set()
     await running
     assert await world.status_is(job, "sent", False)

@@ -23,10 +23,11 @@ from tables.database import Connection, connect
 from tables.messages import merge_messages
 from tables.offsets import accept_topic, advance_offsets, has_moved, read_offsets
 from tables.recipients import merge_facts, merge_parameters, read_facts
-from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
-from tests.event_world import EventWorld, an_event_world
-from tests.histories import START
-from tests.kafka_topics import eventually, put, read_all
+from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.support.event_world import EventWorld, an_event_world
+from tests.support.histories import START
+from tests.support.kafka_topics import put, read_all
+from tests.support.waiting import eventually_async
 from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
 
 WAMID = Wamid("wamid.one")
@@ -48,7 +49,7 @@ class Two:
             row = await (await self.observer.execute(asked, [self.second.info.backend_pid])).fetchone()
             return bool(row and row[0])
 
-        await eventually(waits)
+        await eventually_async(waits)
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(
     await asyncio.to_thread(put, world.kafka, world.events, [(key, b"poison")])
     await world.say(world.event(person, EventKind.DELIVERED))
     async with world.sinks():
-        await eventually(has_tried_often)
+        await eventually_async(has_tried_often)
         assert await _stands(world) == (0, "pending")
         is_away = False
         await world.applied(2)

@@ -23,9 +23,10 @@ from sinks import sink
 from tables import recipients, stats
 from tables.database import Connection, connect
 from tables.recipients import SQL, merge_parameters
-from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
-from tests.histories import START
-from tests.kafka_topics import create_topics, delete_topic, eventually, put, read_all
+from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.support.histories import START
+from tests.support.kafka_topics import create_topics, delete_topic, put, read_all
+from tests.support.waiting import eventually_async
 from topics import dead_letter_limit
 from topics.dead_letter_limit import TooManyDeadLetters
 
@@ -56,7 +57,7 @@ class World:
 
     async def in_status(self, word: str, count: int) -> None:
         counted = "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND status = %s"
-        await eventually(self.shows(counted, count, self.campaign, word))
+        await eventually_async(self.shows(counted, count, self.campaign, word))
 
     @contextlib.asynccontextmanager
     async def sinks(self, count: int = 1) -> AsyncIterator[list[asyncio.Task[None]]]:
@@ -110,7 +111,7 @@ async def test_events_become_rows_counters_and_offsets(world: World) -> None:
     async with world.sinks():
         await world.in_status("read", 50)
         stored = "SELECT sum(next_offset)::int FROM sink_offsets WHERE topic = %s"
-        await eventually(world.shows(stored, 200, world.topic))
+        await eventually_async(world.shows(stored, 200, world.topic))
     told = (await stats.read(world.connection, [world.campaign]))[world.campaign]
     assert (told.total_target, told.sent, told.delivered, told.read, told.pending) == (50, 50, 50, 50, 0)
     assert await stats.recount(world.connection, world.campaign) == []
@@ -129,7 +130,7 @@ async def test_a_bad_record_harms_only_itself(world: World) -> None:
     )
     async with world.sinks():
         await world.in_status("delivered", 1)
-        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 6))
+        await eventually_async(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 6))
     dead = world.dead()
     assert set(dead) == {
         "malformed", "refused_by_database", "unknown_recipient", "timestamp_too_old", "timestamp_in_future",
@@ -153,7 +154,7 @@ async def test_rows_never_know_more_than_the_offsets_say(world: World, monkeypat
     said = [event(good, EventKind.SENT), event(bad, EventKind.FAILED, failure=broken)]
     put(world.kafka, world.topic, [(b"together", encode(each)) for each in said])
     async with world.sinks():
-        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 2))
+        await eventually_async(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 2))
     assert seen == [0]
     assert await world.one("SELECT count(*) FROM campaign_recipients WHERE attempt > 0") == 1
     assert list(world.dead()) == ["refused_by_database"]
@@ -168,7 +169,7 @@ async def test_several_sinks_share_the_work_and_survive_lost_connections(world: 
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'campaigns-sink'"
                 " AND datname = current_database()"
             )
-        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 2400))
+        await eventually_async(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 2400))
     await world.in_status("read", 300)
     assert await stats.recount(world.connection, world.campaign) == []
 
@@ -178,11 +179,11 @@ async def test_a_sink_that_lost_its_place_reads_it_again(world: World) -> None:
     async with world.sinks():
         world.say(*(event(person, EventKind.SENT) for person in people))
         await world.in_status("sent", 20)
-        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 20))
+        await eventually_async(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 20))
         await world.connection.execute("UPDATE sink_offsets SET next_offset = 0")
         world.say(*(event(person, EventKind.READ, 1) for person in people))
         await world.in_status("read", 20)
-        await eventually(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 40))
+        await eventually_async(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 40))
 
 
 async def test_a_topic_made_anew_stops_the_sink_until_it_is_accepted(world: World) -> None:
@@ -191,7 +192,7 @@ async def test_a_topic_made_anew_stops_the_sink_until_it_is_accepted(world: Worl
     async with world.sinks():
         await world.in_status("sent", 1)
     delete_topic(world.kafka, world.topic)
-    await eventually(lambda: _can_create(world))
+    await eventually_async(lambda: _can_create(world))
     world.say(event(person, EventKind.READ))
     with pytest.raises(OffsetMismatch, match="--accept-topic"):
         await asyncio.wait_for(sink.run(world.settings, asyncio.Event()), 30)

@@ -16,8 +16,9 @@ from sinks import stats_publisher
 from sinks.stats_publisher import publish_once
 from tables import stats
 from tables.database import Connection, connect
-from tests.campaign_rows import add_campaign, add_recipients
-from tests.kafka_topics import create_topics, eventually, read_all
+from tests.support.campaign_rows import add_campaign, add_recipients
+from tests.support.kafka_topics import create_topics, read_all
+from tests.support.waiting import eventually_async
 from topics.snapshots import PublisherFenced, SnapshotPublisher
 
 
@@ -57,11 +58,11 @@ async def test_two_publishers_tell_each_change_once(publisher_settings: Settings
     both = [asyncio.create_task(stats_publisher.run(publisher_settings, stop)) for _ in range(2)]
     for _ in range(3):
         await add_recipients_with_other_numbers(connection, campaign)
-        await eventually(lambda: _all_published(connection))
+        await eventually_async(lambda: _all_published(connection))
     await connection.execute(
         "UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'by hand' WHERE id = %s", [campaign]
     )
-    await eventually(lambda: _is_told(connection, "paused"))
+    await eventually_async(lambda: _is_told(connection, "paused"))
     stop.set()
     await asyncio.gather(*both)
     told = published(publisher_settings, campaign)

@@ -20,9 +20,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from stack.embedded import Stack, embedded_stack, remove_state
 from stack.places import StackUnavailable
+from tests.support.paths import PROGRAMS, ROOT
 
-PARENT = Path(__file__).with_name("stack_parent.py")
-ROOT = PARENT.parents[2]
+PARENT = PROGRAMS / "stack_parent.py"
 ENDED_DEADLINE_S = 30.0
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from stack.guarded import Guarded, Program
 from stack.supervisor import Child, Event, Supervisor
+from tests.support.paths import ROOT
 
 DEADLINE_S = 20.0
-ROOT = Path(__file__).parents[2]
 RUNS = "import signal; print('up', flush=True); signal.pause()"
 IGNORES_TERM = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True)\nwhile True: signal.pause()"
 

@@ -9,9 +9,9 @@ import pytest
 
 from runtime.settings import Settings
 from schemas.topics import BY_NAME, Topic
-from tests.integration.processes import environment, process
-from tests.integration.reading import committed_lag
-from tests.integration.test_reconciler import bundle, publish
+from tests.support.kafka_topics import committed_lag
+from tests.support.processes import environment, process
+from tests.support.webhooks import bundle, publish
 from topics.apply import apply
 
 
@@ -32,7 +32,7 @@ def test_it_ends_with_the_batch_unacknowledged(
     quick = environment(
         settings.kafka_bootstrap_servers, settings.topic_prefix, CAMPAIGNS_STALL_LIMIT_S="2", CAMPAIGNS_INSTANCE="one"
     )
-    with process(f"tests.integration.{stage}", quick, tmp_path) as running:
+    with process(f"tests.support.programs.{stage}", quick, tmp_path) as running:
         assert running.wait() == code
         assert said in running.log
     lag = committed_lag(settings.kafka_bootstrap_servers, settings.group(stage), settings.topic(Topic.WEBHOOKS_RAW))
@@ -54,7 +54,7 @@ def test_a_stop_does_not_wait_for_a_start_that_gets_no_answer(tmp_path: Path) ->
         silent = held.enter_context(socket.create_server(("127.0.0.1", 0)))
         silent.settimeout(30)
         servers = f"127.0.0.1:{silent.getsockname()[1]}"
-        running = held.enter_context(process("tests.integration.starting", environment(servers, ""), tmp_path))
+        running = held.enter_context(process("tests.support.programs.starting", environment(servers, ""), tmp_path))
         heard = b""
         while b"faust" not in heard:  # another client of the stage asks as well
             client = held.enter_context(silent.accept()[0])

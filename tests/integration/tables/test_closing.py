@@ -15,7 +15,7 @@ from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from tables import closing
 from tables.recipients import read_facts
-from tests.campaign_world import CampaignWorld, a_campaign_world
+from tests.support.campaign_world import CampaignWorld, a_campaign_world
 
 LAST_WAITS = "UPDATE campaign_recipients SET attempt = 62, expired_attempt = 62, expired_until = now() WHERE id = %s"
 

@@ -14,7 +14,7 @@ from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from tables import ledger
 from tables.ledger import Claim, ClaimAnswer, ClaimResult, Settlement
-from tests.sending_world import World, a_world
+from tests.support.sending_world import World, a_world
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 

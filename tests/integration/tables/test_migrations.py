@@ -14,8 +14,8 @@ from schemas.events import EventKind, RecipientEvent
 from tables import ledger, stats
 from tables.ledger import Claim, Settlement
 from tables.migrate import FOLDER, SchemaMismatch, migrate, migrations
-from tests.campaign_world import CampaignWorld, a_campaign_world
-from tests.histories import START
+from tests.support.campaign_world import CampaignWorld, a_campaign_world
+from tests.support.histories import START
 
 NEXT_VERSION = migrations()[-1].version + 1
 

@@ -14,8 +14,8 @@ from schemas.model import CampaignId, RecipientId, Wamid
 from sinks.apply import KnownPhoneNumbers, apply_events
 from tables.database import Connection, connect
 from tables.parked import forget_parked
-from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
-from tests.histories import START
+from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.support.histories import START
 
 WAMID = Wamid("wamid.one")
 

@@ -25,8 +25,8 @@ from sinks.apply import KnownPhoneNumbers, apply_events
 from tables import stats
 from tables.database import Connection, connect, is_transient
 from tables.recipients import COLUMNS, facts_of_row, merge_facts, read_facts
-from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
-from tests.histories import RECIPIENT, START, events
+from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.support.histories import RECIPIENT, START, events
 
 PEOPLE = 3
 DENSE_PEOPLE = 150

@@ -14,7 +14,7 @@ from tables import closing, ledger, releases, stats, subscriptions
 from tables.closing import Cancelled
 from tables.database import connect
 from tables.releases import Patience, Rates
-from tests.campaign_world import CampaignWorld, a_campaign_world
+from tests.support.campaign_world import CampaignWorld, a_campaign_world
 
 SOON = Patience(grace_s=0, delay_s=0, delay_max_s=0)
 

@@ -17,8 +17,8 @@ from schemas.model import CampaignId, RecipientId
 from tables import stats
 from tables.database import Connection, connect
 from tables.recipients import merge_facts
-from tests.campaign_rows import add_campaign, add_recipients
-from tests.histories import events
+from tests.support.campaign_rows import add_campaign, add_recipients
+from tests.support.histories import events
 
 PEOPLE = 6
 

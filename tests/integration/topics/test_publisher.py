@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError
 from runtime.settings import Settings
 from schemas.places import Outgoing
 from schemas.topics import TopicSpec
-from tests.integration.reading import read_all, value_of
+from tests.support.kafka_topics import read_all, value_of
 from topics.apply import apply
 from topics.memory import MemoryPublisher
 from topics.publisher import AsyncPublisher, Publisher, PublishFailed, RecordTooLarge

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.support.paths import ROOT
+
 PHONE = "15550001234"
 CASES = {
     "a line of the log": (f"structlog.get_logger('x').warning('parked', error='of {PHONE}') or print('{{}}')", 0),

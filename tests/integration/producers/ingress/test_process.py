@@ -21,8 +21,9 @@ from runtime.settings import Settings
 from schemas.bundles import decode_bundle
 from schemas.topics import BY_NAME, Topic
 from stack.embedded import embedded_stack
-from tests.integration.processes import Process, environment, eventually, free_port, process
-from tests.integration.reading import read_until, value_of
+from tests.support.kafka_topics import read_until, value_of
+from tests.support.processes import Process, environment, free_port, process
+from tests.support.waiting import eventually
 from topics.apply import apply
 
 SECRET, OLD_SECRET = b"app-secret", b"old-secret"

@@ -17,7 +17,8 @@ from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
 from schemas.topics import Topic
 from tables.database import Connection, connect
 from tables.subscriptions import state, unpublished
-from tests.kafka_topics import create_topics, eventually, read_all
+from tests.support.kafka_topics import create_topics, read_all
+from tests.support.waiting import eventually_async
 from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
 
 PERSON = "14694652751"
@@ -73,9 +74,9 @@ async def test_the_leader_publishes_each_statement_in_order(connection: Connecti
     stop = asyncio.Event()
     leading = asyncio.create_task(process.run(settings, stop))
     try:
-        await eventually(lambda: _is_told(connection))
+        await eventually_async(lambda: _is_told(connection))
         await _say(connection, subscribed=False, minutes=2)  # while it runs
-        await eventually(lambda: _is_told(connection))
+        await eventually_async(lambda: _is_told(connection))
     finally:
         stop.set()
         await asyncio.wait_for(leading, 30)

@@ -21,8 +21,9 @@ from schemas.jobs import SendJob
 from schemas.topics import Topic
 from tables import leadership, ledger, locks
 from tables.releases import RELEASER_SESSION
-from tests.campaign_world import CampaignWorld, a_campaign_world
-from tests.kafka_topics import create_topics, eventually, read_all
+from tests.support.campaign_world import CampaignWorld, a_campaign_world
+from tests.support.kafka_topics import create_topics, read_all
+from tests.support.waiting import eventually_async
 
 
 @pytest.fixture
@@ -89,10 +90,10 @@ PUBLISHED = "SELECT count(*) FROM releases WHERE published_at IS NOT NULL"
 
 async def test_what_is_due_is_published_at_once(world: CampaignWorld, settings: Settings) -> None:
     async with scheduling(settings):
-        await eventually(_says(world, LEADERS, 1))
+        await eventually_async(_says(world, LEADERS, 1))
         campaign = await world.active(20)
         started = time.monotonic()
-        await eventually(_says(world, PUBLISHED, 20))
+        await eventually_async(_says(world, PUBLISHED, 20))
         assert time.monotonic() - started < 5
     jobs = await _jobs(settings)
     assert len({(job.recipient_id, job.attempt) for job in jobs}) == 20
@@ -101,12 +102,12 @@ async def test_what_is_due_is_published_at_once(world: CampaignWorld, settings: 
 
 async def test_of_two_one_leads_and_the_other_takes_over(world: CampaignWorld, settings: Settings) -> None:
     async with scheduling(settings), scheduling(settings):
-        await eventually(_says(world, SCHEDULERS, 2))
-        await eventually(_says(world, LEADERS, 1))
+        await eventually_async(_says(world, SCHEDULERS, 2))
+        await eventually_async(_says(world, LEADERS, 1))
         (leader,) = await world.run(LEADER)
         await world.run("SELECT pg_terminate_backend(%s)", leader[0])
         await world.active(5)
-        await eventually(_says(world, PUBLISHED, 5))
+        await eventually_async(_says(world, PUBLISHED, 5))
         (now,) = await world.run(LEADER)
         assert now != leader
     assert len(await _jobs(settings)) == 5
@@ -117,9 +118,9 @@ async def test_an_unclaimed_job_is_published_again_once_the_sender_is_past_it(
 ) -> None:
     await world.active(3)
     async with scheduling(settings):
-        await eventually(_says(world, PUBLISHED, 3))
+        await eventually_async(_says(world, PUBLISHED, 3))
         await asyncio.to_thread(_commit, settings, 3)
-        await eventually(_says(world, "SELECT min(publish_count) FROM releases", 2))
+        await eventually_async(_says(world, "SELECT min(publish_count) FROM releases", 2))
     again = [(job.recipient_id, job.attempt) for job in await _jobs(settings)]
     assert len(again) >= 6
     assert len(set(again)) == 3
@@ -135,17 +136,17 @@ async def test_what_a_dead_leader_released_is_published(world: CampaignWorld, se
     await world.active(4)
     assert len((await world.release()).jobs) == 4
     async with scheduling(settings):
-        await eventually(_says(world, PUBLISHED, 4))
+        await eventually_async(_says(world, PUBLISHED, 4))
     assert len(await _jobs(settings)) == 4
 
 
 async def test_a_cancelled_campaign_ends_and_its_skips_are_told(world: CampaignWorld, settings: Settings) -> None:
     campaign = await world.active(30, limit=10)
     async with scheduling(settings):
-        await eventually(_says(world, PUBLISHED, 10))
+        await eventually_async(_says(world, PUBLISHED, 10))
         await world.act(campaign, Action.CANCEL)
-        await eventually(_says(world, "SELECT count(*) FROM campaign_recipients WHERE status = 'skipped'", 30))
-        await eventually(_says(world, "SELECT count(*) FROM send_ledger WHERE published_at IS NULL", 0))
+        await eventually_async(_says(world, "SELECT count(*) FROM campaign_recipients WHERE status = 'skipped'", 30))
+        await eventually_async(_says(world, "SELECT count(*) FROM send_ledger WHERE published_at IS NULL", 0))
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
     events = [RecipientEvent.model_validate_json(record.value() or b"") for record in records]
@@ -159,7 +160,7 @@ async def test_a_claim_past_its_lease_is_declared_unknown_and_told(world: Campai
     await ledger.claim(world.operator, uuid4(), jobs[:1], lease_s=0.01)
     await ledger.claim(world.operator, uuid4(), jobs[1:], lease_s=100)
     async with scheduling(settings):
-        await eventually(_says(world, "SELECT count(*) FROM send_ledger WHERE published_at IS NOT NULL", 1))
+        await eventually_async(_says(world, "SELECT count(*) FROM send_ledger WHERE published_at IS NOT NULL", 1))
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
     events = [RecipientEvent.model_validate_json(record.value() or b"") for record in records]
@@ -170,11 +171,11 @@ async def test_a_campaign_is_completed_and_opened_by_the_leader(world: CampaignW
     campaign = await world.active(1)
     status = f"SELECT status FROM marketing_campaigns WHERE id = '{campaign}'"
     async with scheduling(settings):
-        await eventually(_says(world, PUBLISHED, 1))
+        await eventually_async(_says(world, PUBLISHED, 1))
         await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now(), delivered_at = now()")
-        await eventually(_says(world, status, "completed"))
+        await eventually_async(_says(world, status, "completed"))
         await world.add(campaign, 1)
-        await eventually(_says(world, status, "active"))
+        await eventually_async(_says(world, status, "active"))
 
 
 async def test_a_frozen_leader_loses_the_lock(world: CampaignWorld, settings: Settings) -> None:
@@ -192,7 +193,7 @@ async def test_a_frozen_leader_loses_the_lock(world: CampaignWorld, settings: Se
                 ("idle_session_timeout", 10),
             ]
             await connection.execute("SET idle_session_timeout = '200ms'")
-        await eventually(_says(world, LEADERS, 0))
+        await eventually_async(_says(world, LEADERS, 0))
 
 
 async def test_an_idle_leader_keeps_its_lock(
@@ -206,7 +207,7 @@ async def test_an_idle_leader_keeps_its_lock(
     async with leadership.leadership(settings, short_lived, stop) as leader:
         assert leader is not None
         keeping = asyncio.create_task(leader.keep(stop))
-        await eventually(_says(world, f"SELECT count(*) FROM ({LEADER}) AS held WHERE {OLDER}", 1), 10)
+        await eventually_async(_says(world, f"SELECT count(*) FROM ({LEADER}) AS held WHERE {OLDER}", 1), 10)
         stop.set()
         await keeping
 

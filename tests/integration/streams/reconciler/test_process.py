@@ -4,26 +4,26 @@ import json
 import signal
 import uuid
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Message, Producer
+from confluent_kafka import Message
 
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import Settings
-from schemas.bundles import Body, decode_bundle, encode_bundle
+from schemas.bundles import decode_bundle
 from schemas.callback import encode
 from schemas.codec import decode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind, RecipientEvent
 from schemas.topics import BY_NAME, Topic
-from tests.integration.processes import environment, eventually, process
-from tests.integration.reading import committed_lag, read_all, read_until, value_of
+from tests.support.kafka_topics import committed_lag, read_all, read_until, value_of
+from tests.support.processes import environment, process
+from tests.support.waiting import eventually
+from tests.support.webhooks import bundle, publish
 from topics.apply import apply
 
 MODULE = "streams.reconciler.process"
-RECEIVED_US = 1_767_225_605_000_000
 CAMPAIGN, RECIPIENT = uuid.uuid4(), uuid.uuid4()
 
 
@@ -42,17 +42,6 @@ def status(wamid: str, word: str = "sent", timestamp: str = "1767225600", **more
 
 def body(*statuses: dict[str, str]) -> bytes:
     return json.dumps({"statuses": statuses}).encode()
-
-
-def publish(settings: Settings, records: Sequence[bytes]) -> None:
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers, "acks": "all"})
-    for record in records:
-        producer.produce(settings.topic(Topic.WEBHOOKS_RAW), record)
-    assert producer.flush(30) == 0
-
-
-def bundle(*bodies: bytes) -> bytes:
-    return encode_bundle([Body(RECEIVED_US, raw) for raw in bodies])
 
 
 def events(settings: Settings, count: int) -> list[Message]:

@@ -18,9 +18,11 @@ from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from tables import ledger
-from tests.integration.processes import ROOT, environment, eventually, free_port, process
-from tests.integration.reading import read_until, value_of
-from tests.sending_world import World, a_world
+from tests.support.kafka_topics import read_until, value_of
+from tests.support.paths import ROOT
+from tests.support.processes import environment, free_port, process
+from tests.support.sending_world import World, a_world
+from tests.support.waiting import eventually
 from topics.apply import apply
 
 MODULE = "streams.sender.process"

@@ -26,7 +26,7 @@ from streams.sender.intake import Unfinished
 from streams.sender.process import Sender, sending
 from tables import ledger
 from tables.ledger import Claim
-from tests.sending_world import World, a_world
+from tests.support.sending_world import World, a_world
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.memory import MemoryPublisher
 

@@ -13,7 +13,7 @@ EXCEPTIONS: dict[str, str] = {}
 """Test files that name no module or package, each with the reason."""
 
 
-def tested_module(test: Path) -> str:
+def module_of(test: Path) -> str:
     """The module that a test file names: `unit/topics/test_scan.py` names `topics/scan`."""
     inside = test.relative_to(ROOT / "tests").parts[1:]
     return "/".join((*inside[:-1], test.stem.removeprefix("test_")))
@@ -21,7 +21,7 @@ def tested_module(test: Path) -> str:
 
 @pytest.mark.parametrize("mirror", MIRRORS)
 def test_each_test_file_names_a_module_or_a_package(mirror: str) -> None:
-    files = {tested_module(file): file for file in (ROOT / "tests" / mirror).rglob("test_*.py")}
+    files = {module_of(file): file for file in (ROOT / "tests" / mirror).rglob("test_*.py")}
     assert files
     lost = {
         str(file.relative_to(ROOT))

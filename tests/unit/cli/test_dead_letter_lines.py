@@ -1,10 +1,11 @@
-"""What others wrote is shown in a terminal, and steers none."""
+"""A dead letter is shown on one line, and its bytes cannot control the terminal."""
+
+from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import pytest
 
-from cli.console import printable, printable_lines
 from cli.dead_letter_lines import line_of, readable
 from operations.dead_letters import Letter
 from schemas.bundles import Body, encode_bundle
@@ -21,16 +22,8 @@ def a_letter(error: str, value: bytes, topic: str = "recipient.events.dead") -> 
     return Letter(Place(topic, 0, 3), "id", record, read_headers(headers), None)
 
 
-def test_what_steers_a_terminal_is_shown_as_an_escape() -> None:
-    shown = printable("a\nb" + STEERING)
-    assert shown.isprintable()
-    assert shown.startswith("a\\nb\\x1b[2J\\x9b31m\\r\\u202etxt")
-    assert printable_lines("a\n\tb\x1b") == "a\n\tb\\x1b"
-    assert printable("Ana Ñuñez 👍 日本") == "Ana Ñuñez 👍 日本"
-
-
 @pytest.mark.parametrize("topic", ["recipient.events.dead", "x.webhooks.raw.dead"])
-def test_a_dead_letter_is_one_line_and_its_bytes_steer_nothing(topic: str) -> None:
+def test_a_dead_letter_is_one_line_without_control_characters(topic: str) -> None:
     raw = (STEERING + f'{{"to": "{PHONE}"}}\n').encode() + b"\xff\xfe"
     value = encode_bundle([Body(1, raw)]) if "webhooks" in topic else raw
     letter = a_letter(f"of {PHONE}\nforged line{STEERING}", value, topic)

@@ -1,7 +1,7 @@
-"""Who may speak to the API, and how much: the first thing that sees a request, as a plain ASGI middleware.
+"""Checks the permission and the size of each request before anything else sees it. It is a plain ASGI middleware.
 
-With keys set, every request but the probes needs one. Without, the API listens on loopback only, and there it
-checks Host and Origin: any web page in the operator's browser can post to loopback.
+With keys set, every request except the probes needs one. Without keys, the API listens on loopback only and checks Host
+and Origin, because any web page in the operator's browser can post to loopback.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from api.problems import answer
 OPEN_PATHS = frozenset({"/health", "/ready"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 BODY_BYTES_MAX = 8 * 1024 * 1024
-"""10,000 recipients with half a kilobyte of parameters each, and some room."""
+"""Room for 10,000 recipients with half a kilobyte of parameters each."""
 BODY_TIMEOUT_S = 30.0
 
 
 class TooLarge(Exception):
-    """The body has more bytes than we take."""
+    """The body has more bytes than allowed."""
 
 
 class Access:
-    """Refuses requests that may not be made, and bodies that are too large; hands on the others, body read."""
+    """Refuses requests without permission and bodies that are too large. It reads and passes on the others."""
 
     def __init__(self, app: ASGIApp, keys: Sequence[SecretStr], body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._app = app
@@ -37,7 +37,7 @@ class Access:
         self._body_bytes_max = body_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -50,21 +50,25 @@ class Access:
         try:
             body = await asyncio.wait_for(_read(headers, receive, self._body_bytes_max), BODY_TIMEOUT_S)
         except TooLarge:
-            detail = f"A body has at most {self._body_bytes_max} bytes."
+            detail = f"The body is larger than {self._body_bytes_max} bytes."
             await answer(413, "body_too_large", detail, headers={"Connection": "close"})(scope, receive, send)
         except TimeoutError:
-            await answer(408, "body_too_slow", "The body did not come in time.")(scope, receive, send)
+            await answer(408, "body_too_slow", "The body did not arrive in time.")(scope, receive, send)
         else:
             await self._app(scope, _replay(body, receive), send)
 
     def _refusal(self, headers: Headers) -> tuple[int, str, str] | None:
         if self._keys:
-            return None if self._is_key(headers) else (401, "key_required", "A valid X-API-Key or Bearer is needed.")
+            return (
+                None
+                if self._is_key(headers)
+                else (401, "key_required", "Send a valid key in the header X-API-Key or Authorization: Bearer.")
+            )
         if not is_loopback_authority(headers.get("host", "")):
-            return 403, "foreign_host", "This API answers to localhost only."
+            return 403, "foreign_host", "This API accepts only requests to localhost."
         origin = headers.get("origin")
         if origin is not None and not is_loopback_origin(origin):
-            return 403, "foreign_origin", "This API does not answer to other web pages."
+            return 403, "foreign_origin", "This API does not accept requests from other web pages."
         return None
 
     def _is_key(self, headers: Headers) -> bool:
@@ -72,7 +76,7 @@ class Access:
         if given is None:
             scheme, _, token = headers.get("authorization", "").partition(" ")
             given = token.strip() if scheme.lower() == "bearer" else ""
-        # Every key is compared, whatever matches: the time must not say which.
+        # Every key is compared, so that the time does not reveal the key that matches.
         matches = [hmac.compare_digest(given.encode(), key) for key in self._keys]
         return any(matches)
 
@@ -91,7 +95,7 @@ def is_loopback_authority(authority: str) -> bool:
 
 
 def is_loopback_origin(origin: str) -> bool:
-    """Whether a web page of this machine speaks."""
+    """Whether the request comes from a web page of this machine."""
     scheme, separator, authority = origin.partition("://")
     return scheme in ("http", "https") and bool(separator) and is_loopback_authority(authority)
 

@@ -9,11 +9,11 @@ from api.access import Access
 from api.problems import register
 from api.services import Services
 
-DESCRIPTION = "WhatsApp campaigns: create them, add people, send within every limit, and see exactly where they stand."
+DESCRIPTION = "WhatsApp campaigns: create them, add people, send within every limit, and see their exact progress."
 
 
 def make_app(services: Services) -> FastAPI:
-    """The app for these services, which stay their maker's: it opens and closes them."""
+    """Create the app for these services. The caller opens and closes them."""
     app = FastAPI(title="campaign-streams", version="0.1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.services = services
     app.add_middleware(Access, keys=services.settings.api_keys)

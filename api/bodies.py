@@ -1,4 +1,4 @@
-"""What the API takes and gives, as pydantic models: the OpenAPI document is made from them."""
+"""The bodies of requests and answers as pydantic models. The OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from schemas.subscriptions import Source
 from tables.campaigns import PAUSED_BY_OPERATOR
 
 RECIPIENTS_MAX = 10_000
-"""In one call."""
+"""Most recipients in one request."""
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL stores no NUL, and UTF-8 knows no half of a surrogate pair."""
+    """Refuse text that PostgreSQL cannot store: NUL, and half of a surrogate pair."""
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("contains a character that cannot be stored")
     return text
@@ -29,7 +29,7 @@ def _known_zone(name: str) -> str:
     try:
         zone(name)
     except UnknownTimeZone:
-        raise ValueError("is no IANA time zone such as America/Sao_Paulo") from None
+        raise ValueError("is not an IANA time zone such as America/Sao_Paulo") from None
     return name
 
 
@@ -63,7 +63,7 @@ class CampaignIn(_Taken):
 
 
 class CampaignOut(BaseModel):
-    """A campaign as it stands."""
+    """A campaign in its current state."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -96,7 +96,7 @@ class PauseIn(_Taken):
 
 
 class RecipientsIn(_Taken):
-    """People to write to: numbers, or objects with `phone_number` and `template_parameters`."""
+    """Recipients: phone numbers, or objects with `phone_number` and `template_parameters`."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"phone_numbers": ["14694652751", "19453083188"]}})
 
@@ -104,7 +104,7 @@ class RecipientsIn(_Taken):
 
 
 class InvalidRecipient(BaseModel):
-    """One that was not added; `index` is its place in the request."""
+    """A recipient that was not added; `index` is its position in the request."""
 
     index: int
     value: Any
@@ -112,7 +112,7 @@ class InvalidRecipient(BaseModel):
 
 
 class RecipientsAdded(BaseModel):
-    """What became of a call."""
+    """The result of adding recipients."""
 
     added: int
     duplicates: list[InvalidRecipient]
@@ -153,14 +153,14 @@ class RecipientsOut(BaseModel):
 
 
 class ProcessedOut(BaseModel):
-    """What a release by hand did, over all active campaigns."""
+    """The result of a manual release over all active campaigns."""
 
     released: int
     skipped: int
     due_later: int
-    """Still to be sent: planned for later, waiting for a retry, or out of today's budget."""
+    """Recipients to be sent later: planned for later, waiting for a retry, or beyond today's budget."""
     already_released: int
-    """Released before and not answered yet."""
+    """Recipients released earlier and not answered yet."""
 
 
 class SubscriptionIn(_Taken):
@@ -170,7 +170,7 @@ class SubscriptionIn(_Taken):
 
 
 class SubscriptionOut(BaseModel):
-    """Whether this person may be written to, and who says no."""
+    """Whether messages to this person are allowed, and the sources that forbid them."""
 
     subscribed: bool
     out_by: list[Source]

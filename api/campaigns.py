@@ -1,4 +1,4 @@
-"""Campaigns: create, look, and change their state."""
+"""Routes of campaigns: create them, read them, and change their state."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ router = APIRouter(prefix="/api/marketing/campaigns", tags=["campaigns"])
 
 @router.post("", status_code=201, response_model=CampaignOut)
 async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce) -> JSONResponse:
-    """Create a draft: nothing is sent before it is activated."""
+    """Create a draft. Nothing is sent before it is activated."""
     number = body.phone_number_id or services.settings.whatsapp_phone_number_id
     if not number:
-        detail = "phone_number_id is needed: no default number is set."
+        detail = "phone_number_id is required, because no default number is set."
         raise Problem(422, "invalid_field", detail, field="phone_number_id")
     new = NewCampaign(**{**body.model_dump(), "phone_number_id": number})
 
@@ -42,7 +42,7 @@ async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce
 async def list_campaigns(
     connection: UseConnection, limit: Annotated[int, Query(ge=1, le=500)] = 50, before: UUID | None = None
 ) -> CampaignsOut:
-    """The newest campaigns first."""
+    """List campaigns, the newest first."""
     found = await campaigns.newest(connection, limit + 1, before)
     page = [CampaignOut.model_validate(each) for each in found[:limit]]
     return CampaignsOut(campaigns=page, next=page[-1].id if len(found) > limit else None)
@@ -50,38 +50,38 @@ async def list_campaigns(
 
 @router.get("/{campaign_id}")
 async def read_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
-    """One campaign."""
+    """Read one campaign."""
     return CampaignOut.model_validate(await campaigns.read(connection, campaign_id))
 
 
 @router.post("/{campaign_id}/activate")
 async def activate(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
-    """Plan everybody over the days, and start sending."""
+    """Plan all recipients over the days, and start sending."""
     return await _act(campaign_id, Action.ACTIVATE, connection)
 
 
 @router.post("/{campaign_id}/pause")
 async def pause(campaign_id: UseCampaignId, connection: UseConnection, body: PauseIn | None = None) -> CampaignOut:
-    """Stop within two seconds; what was not sent waits for the resume."""
+    """Stop sending within two seconds. Messages that were not sent wait for the resume."""
     reason = (body or PauseIn()).reason
     return await _act(campaign_id, Action.PAUSE, connection, reason)
 
 
 @router.post("/{campaign_id}/resume")
 async def resume(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
-    """Go on after a pause."""
+    """Continue after a pause."""
     return await _act(campaign_id, Action.RESUME, connection)
 
 
 @router.post("/{campaign_id}/cancel")
 async def cancel(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
-    """Stop for ever: who still waits is skipped. What was sent keeps its statuses."""
+    """Stop forever. Waiting recipients are skipped; sent messages keep their statuses."""
     return await _act(campaign_id, Action.CANCEL, connection)
 
 
 @router.get("/{campaign_id}/stats", tags=["stats"])
 async def read_stats(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignStats:
-    """The funnel at this moment, exactly."""
+    """Read the exact funnel at this moment."""
     found = (await stats.read(connection, [CampaignId(campaign_id)])).get(CampaignId(campaign_id))
     if found is None:
         raise UnknownCampaign

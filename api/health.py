@@ -1,4 +1,4 @@
-"""Probes: `/health` says that this process answers, `/ready` that what it depends on does."""
+"""Probes: `/health` shows that this process answers, `/ready` that its dependencies do."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ router = APIRouter(tags=["probes"])
 
 @router.get("/health")
 async def health() -> dict[str, str]:
-    """The process answers."""
+    """Answer while the process runs."""
     return {"status": "ok"}
 
 
 @router.get("/ready")
 async def ready(services: UseServices) -> JSONResponse:
-    """Postgres and Kafka answer."""
+    """Answer 200 while Postgres and Kafka answer."""
     checks = {
         "postgres": await _is_postgres_there(services),
         "kafka": await services.publisher.is_reachable(services.settings.topic(Topic.SEND_JOBS)),

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` on creates: the same request again gets the stored answer, and does nothing."""
+"""`Idempotency-Key` on creates: a repeated request returns the stored answer and changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Work = Callable[[Connection], Awaitable[BaseModel]]
 
 
 class Once:
-    """Does the work of a request at most once per key."""
+    """Runs the work of a request at most once per key."""
 
     def __init__(self, connection: Connection, key: str | None, request_hash: bytes) -> None:
         self._connection = connection
@@ -30,9 +30,9 @@ class Once:
         self._request_hash = request_hash
 
     async def do(self, status: int, work: Work) -> JSONResponse:
-        """The answer of `work`, or the one that was stored. What fails is not stored.
+        """Return the answer of `work`, or the stored one. A failure is not stored.
 
-        Raises Problem: 409 while the first request runs, 422 where the key belongs to another request.
+        Raises Problem: 409 while the first request runs, 422 if the key belongs to another request.
         """
         if self._key is None:
             return JSONResponse((await work(self._connection)).model_dump(mode="json"), status)

@@ -1,4 +1,4 @@
-"""The page at `/`: the newest campaigns and where they stand, as plain HTML without any script."""
+"""The page at `/`: the newest campaigns and their progress, as plain HTML without a script."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def page(connection: UseConnection) -> HTMLResponse:
-    """The newest campaigns."""
+    """Show the newest campaigns."""
     found = await campaigns.newest(connection, CAMPAIGNS_MAX)
     ids = [CampaignId(each.id) for each in found]
     read = await stats.read(connection, ids)
@@ -62,7 +62,7 @@ async def page(connection: UseConnection) -> HTMLResponse:
 
 
 def render(campaigns_stats: Iterable[CampaignStats]) -> str:
-    """The page. Everything that somebody typed is escaped."""
+    """The page as HTML. All text from users is escaped."""
     head = "".join(f"<th>{name}</th>" for name, _ in _COLUMNS)
     rows = [_row(each) for each in campaigns_stats]
     body = "".join(rows) or f'<tr><td colspan="{len(_COLUMNS)}">No campaigns yet.</td></tr>'

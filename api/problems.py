@@ -1,6 +1,6 @@
-"""Errors as `application/problem+json`, each with a code that programs may branch on. The one table of them.
+"""The one table of errors, as `application/problem+json`. Each has a code that programs may branch on.
 
-What an error says is ours: never a statement of SQL, an address, or a value that was sent.
+The text of an error never contains SQL, an address, or a value of the request.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = structlog.get_logger("api")
 
 
 class Problem(HTTPException):
-    """An answer that is an error. `errors` name fields."""
+    """An error that becomes the answer. `errors` name fields."""
 
     def __init__(
         self, status: int, code: str, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
@@ -79,14 +79,16 @@ async def _validation(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
-        return answer(400, "malformed_json", "The body is not JSON.")
+        return answer(
+            400, "malformed_json", "The body must be a JSON object; send the header Content-Type: application/json."
+        )
     errors = [{"field": _field(item["loc"]), "message": item["msg"], "type": item["type"]} for item in found[:50]]
     named = ", ".join(dict.fromkeys(item["field"] for item in errors))
-    return answer(422, "invalid_field", f"Wrong or missing: {named}", errors)
+    return answer(422, "invalid_field", f"Invalid or missing: {named}", errors)
 
 
 def _field(location: Sequence[Any]) -> str:
-    """`body.phone_numbers` is `phone_numbers` to the one who wrote it."""
+    """The name of a field as the client wrote it: `body.phone_numbers` is `phone_numbers`."""
     parts = [str(part) for part in location]
     return ".".join(parts[1:]) if len(parts) > 1 else "".join(parts)
 
@@ -102,10 +104,10 @@ async def _wrong_state(_request: Request, error: Exception) -> JSONResponse:
 async def _database(request: Request, error: Exception) -> JSONResponse:
     if not is_transient(error):
         return await _bug(request, error)
-    log.warning("not answered: Postgres is away", error=mask_text(str(error)).strip())
+    log.warning("Postgres is away; a request got 503", error=mask_text(str(error)).strip())
     return answer(503, "unavailable", "Try again soon.", headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _bug(_request: Request, error: Exception) -> JSONResponse:
-    log.error("a bug", exc_info=error)
-    return answer(500, "internal_error", "Something is wrong with the server; its log says what.")
+    log.error("unhandled exception in a request", exc_info=error)
+    return answer(500, "internal_error", "The server failed; its log has the reason.")

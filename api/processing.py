@@ -1,6 +1,6 @@
-"""`process-daily`: the same release that the scheduler does, now and by hand, and the jobs published at once.
+"""`process-daily`: runs the release of the scheduler now, and publishes the jobs at once.
 
-It takes no lock: the budgets and rows hold with any number of releasers.
+It takes no lock, because budgets and rows stay correct with any number of releasers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from topics.jobs import publish_jobs
 from topics.publisher import PublishFailed
 
 STEPS_MAX = 20
-"""A second's rate is released at once, and then what the next moments allow: no call goes on for long."""
+"""Most steps of one call, so that no call takes long."""
 
 router = APIRouter(prefix="/api/marketing", tags=["campaigns"])
 log = structlog.get_logger("api")
@@ -43,8 +43,12 @@ async def process_daily(services: UseServices) -> ProcessedOut:
             try:
                 places = await publish_jobs(services.publisher, settings, step.jobs)
             except PublishFailed as error:
-                # They are released, and durable: the scheduler publishes what it finds unpublished.
-                log.warning("released, but not published yet", jobs=len(step.jobs), error=str(error))
+                # The releases are durable, and the scheduler publishes unpublished jobs.
+                log.warning(
+                    "jobs are released; the scheduler publishes them once Kafka answers",
+                    jobs=len(step.jobs),
+                    error=str(error),
+                )
                 break
             async with services.pool.connection() as recording:
                 await releases.record_published(recording, step.jobs, places)

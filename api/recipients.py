@@ -1,4 +1,4 @@
-"""A campaign's people: add them, one wrong number harming nobody else, and list them."""
+"""Routes of recipients: add them, so that an invalid number affects no other, and list them."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ router = APIRouter(prefix="/api/marketing/campaigns/{campaign_id}/recipients", t
 
 PARAMETERS_BYTES_MAX = 64 * 1024
 VALUE_CHARACTERS_MAX = 100
-"""Of a refused value, as it is said back."""
+"""Most characters of a refused value in the answer."""
 CSV_PAGE_ROWS = 1000
 CSV_TYPE = "text/csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would run a cell that begins so."""
+"""A spreadsheet would execute a cell that begins with one of these."""
 
 
 @router.post("", response_model=RecipientsAdded)
 async def add_recipients(campaign_id: UseCampaignId, body: RecipientsIn, once: UseOnce) -> JSONResponse:
-    """Add people. Invalid and repeated numbers are reported one by one, the others go in."""
+    """Add recipients. Invalid and repeated numbers are reported one by one; the others are added."""
     people, refused, repeated = await asyncio.to_thread(_judge, body.phone_numbers)
 
     async def add(connection: Connection) -> RecipientsAdded:
@@ -57,7 +57,7 @@ async def add_recipients(campaign_id: UseCampaignId, body: RecipientsIn, once: U
 
 
 def _judge(given: Sequence[Any]) -> tuple[dict[int, NewRecipient], list[InvalidRecipient], list[InvalidRecipient]]:
-    """Who may go in by place, who is invalid, and who is there twice."""
+    """The recipients to add by position, the invalid ones, and the number of repeated ones."""
     people: dict[int, NewRecipient] = {}
     refused: list[InvalidRecipient] = []
     repeated: list[InvalidRecipient] = []
@@ -89,7 +89,7 @@ def _person(item: Any) -> NewRecipient:
 
 
 def _are_parameters(parameters: Any) -> bool:
-    """A list or mapping that JSON and PostgreSQL can store, and a job can carry."""
+    """Whether it is a list or mapping that JSON and PostgreSQL can store and a job can carry."""
     if not isinstance(parameters, list | dict):
         return False
     try:
@@ -116,7 +116,7 @@ async def list_recipients(
     services: UseServices,
     status: Annotated[list[Status] | None, Query(description="only these statuses")] = None,
     phone_number: Annotated[str | None, Query(max_length=40)] = None,
-    after: Annotated[UUID, Query(description="`next` of the page before")] = FIRST_ID,
+    after: Annotated[UUID, Query(description="`next` of the previous page")] = FIRST_ID,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     format: Annotated[str | None, Query(pattern="^(json|csv)$")] = None,  # noqa: A002 - the name of the parameter
     accept: Annotated[str, Header()] = "",
@@ -148,7 +148,7 @@ def _number(written: str) -> str:
 async def _csv(
     services: Services, campaign_id: UUID, statuses: list[str] | None, number: str | None
 ) -> AsyncIterator[str]:
-    """All rows, page by page; a connection is lent for a page only, however slowly the client reads."""
+    """All rows, page by page. A connection is held for one page only, even if the client reads slowly."""
     yield ",".join(COLUMNS) + "\r\n"
     after = FIRST_ID
     while True:

@@ -1,4 +1,4 @@
-"""The API as a process. It must not listen beyond loopback without a key."""
+"""The API as a process. It never listens beyond loopback without a key."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from topics.publisher import AsyncPublisher
 
 POOL_SIZE = 8
 SESSION = {"idle_in_transaction_session_timeout": "10s", "jit": "off"}
-"""A client that froze in a transaction holds its rows for no longer."""
+"""A frozen transaction releases its rows after this time."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop`. Raises WrongSettings where everybody could command."""
+    """Serve until `stop`. Raises WrongSettings if anyone could use the API without a key."""
     require_keys(settings)
     url = settings.database_url.get_secret_value()
     publisher = AsyncPublisher(settings)
@@ -33,6 +33,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def require_keys(settings: Settings) -> None:
-    """Raises WrongSettings where the API would listen beyond loopback without a key, or a key is too weak."""
+    """Raise WrongSettings if the API would listen beyond loopback without a key, or if a key is too weak."""
     if not settings.api_keys and settings.api_host.strip("[]") not in LOOPBACK_NAMES:
-        raise WrongSettings("CAMPAIGNS_API_KEYS: is needed unless CAMPAIGNS_API_HOST is loopback")
+        raise WrongSettings("CAMPAIGNS_API_KEYS: is required unless CAMPAIGNS_API_HOST is loopback")

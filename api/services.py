@@ -1,4 +1,4 @@
-"""What the routes work with, and how they ask for it."""
+"""The services that routes use, and the dependencies that provide them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One of each for the whole process."""
+    """The services of the process."""
 
     settings: Settings
     pool: Pool
@@ -45,7 +45,7 @@ async def _connection(services: UseServices) -> AsyncIterator[Connection]:
 
 
 UseConnection = Annotated[Connection, Depends(_connection, scope="function")]
-"""Lent until the route returns, not until its answer is read by a slow client."""
+"""A connection until the route returns. A client that reads the answer slowly does not hold it."""
 
 
 def _campaign_id(campaign_id: Annotated[str, Path(description="The campaign's id (UUID)")]) -> UUID:

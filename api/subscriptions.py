@@ -1,4 +1,4 @@
-"""Who may be written to, as far as the operator decides it."""
+"""Routes of subscriptions: the operator's opt-outs and opt-ins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/marketing/subscriptions", tags=["subscriptions"]
 async def state_subscription(
     phone: str, body: SubscriptionIn, services: UseServices, connection: UseConnection
 ) -> SubscriptionOut:
-    """Opt a person out, or take that back. In force with the answer; a person's own STOP is not taken back by it."""
+    """Opt a person out, or revoke that. It is in force with the answer. It does not revoke a person's own STOP."""
     found = await subscriptions.state(
         connection,
         _person(phone),
@@ -31,7 +31,7 @@ async def state_subscription(
 
 @router.get("/{phone}")
 async def read_subscription(phone: str, connection: UseConnection) -> SubscriptionOut:
-    """Whether a person may be written to."""
+    """Read whether messages to a person are allowed."""
     found = await subscriptions.read(connection, _person(phone))
     return SubscriptionOut(subscribed=found.subscribed, out_by=list(found.out_by))
 

@@ -17,10 +17,9 @@ from runtime.logs import mask_text
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, EXIT_USAGE, Transient
 from runtime.settings import Settings, WrongSettings, read_settings
 from tables.database import is_transient
+from tables.status import OTHER_SCHEMA
 
 NO_SCHEMA = "the database does not have the schema of this version: run campaigns db migrate"
-OTHER_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
-"""Errors of PostgreSQL that mean a missing or a different schema."""
 _LINE_BREAKS = frozenset("\n\t")
 
 

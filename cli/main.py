@@ -1,180 +1,64 @@
-"""`campaigns`: one entry point. Commands are named here, and what they do is imported when they are called.
+"""`campaigns`: the one entry point. It registers the commands; each imports what it needs when it is called.
 
-Progress and logs go to stderr, results and `--json` to stdout. Nothing heavy may be imported at the top: a supervisor
-starts a dozen of these at once.
+Logs and messages go to stderr, results and `--json` to stdout. Nothing heavy may be imported at the top, because a
+supervisor starts a dozen of these at once.
 """
-
-# ruff: noqa: PLC0415 - each command imports what it does
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable
 
 import typer
 
 from cli import operations, repairs
+from cli.check import check
+from cli.db import db
+from cli.demo.command import demo
 from cli.options import PROCESS_PANEL, QUERY_PANEL, START_PANEL
+from cli.pause import pause, resume
+from cli.processes import api, ingress, reconciler, scheduler, sender, simulator, sink, stats
+from cli.psql import psql
+from cli.status import status
+from cli.topics import topics
+from cli.trace import trace
+from cli.up import up
 
 TYPER_USAGE = 2
-"""The exit code of Typer for a command line that it does not accept."""
+"""The exit code of Typer for an invalid command line."""
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""For commands whose options belong to another program."""
 
 app = typer.Typer(
-    help="WhatsApp marketing campaigns as Kafka streams. `campaigns demo` shows all of it.",
+    help="Send WhatsApp marketing campaigns through Kafka streams. To see it work, run `campaigns demo`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-db = typer.Typer(help="The database.", no_args_is_help=True)
-topics = typer.Typer(help="The Kafka topics.", no_args_is_help=True)
+_COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
+    (START_PANEL, (demo, up)),
+    (QUERY_PANEL, (check, status, trace, pause, resume)),
+    (PROCESS_PANEL, (ingress, api, scheduler, sender, reconciler, sink, stats)),
+)
+_PASSING_THROUGH: tuple[Callable[..., None], ...] = (psql, simulator)
+for panel, commands in _COMMANDS:
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+for command in _PASSING_THROUGH:
+    app.command(rich_help_panel=QUERY_PANEL, context_settings=PASS_THROUGH)(command)
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
+operations.register(app)
+repairs.register(app)
 
 
 def main() -> None:
-    """Run one command; a wrong command line ends with 64, as wrong settings do."""
+    """Run one command; an invalid command line exits with 64, as invalid settings do."""
     try:
         app(prog_name="campaigns")
     except SystemExit as ending:
         if ending.code == TYPER_USAGE:
-            from runtime.process import EXIT_USAGE
+            from runtime.process import EXIT_USAGE  # noqa: PLC0415 - too slow for every command line
 
             sys.exit(EXIT_USAGE)
         raise
-
-
-@app.command(rich_help_panel=START_PANEL)
-def demo(
-    recipients: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many get the campaign")] = 5000,
-    mps: Annotated[int, typer.Option(min=1, max=5000, help="Messages a second")] = 500,
-    seed: Annotated[int, typer.Option(help="Same seed, same numbers and the same fate of each message")] = 1,
-    time_scale: Annotated[
-        float, typer.Option(min=1, max=10_000, help="Backoffs of hours are divided by it", show_default=True)
-    ] = 100.0,
-    json: Annotated[bool, typer.Option("--json", help="End with the verdict as one line of JSON on stdout")] = False,
-) -> None:
-    """Run a whole campaign against a simulated WhatsApp, kill a sender in the middle, and prove the result."""
-    from cli.demo.command import DemoOptions, run_demo
-
-    raise typer.Exit(run_demo(DemoOptions(recipients, mps, seed, time_scale), as_json=json))
-
-
-@app.command(rich_help_panel=START_PANEL)
-def up(
-    api_port: Annotated[int, typer.Option(min=0, max=65535, help="API and page; 0 = a free one")] = 8000,
-    ingress_port: Annotated[int, typer.Option(min=0, max=65535, help="Webhooks; 0 = a free one")] = 8001,
-    simulator_port: Annotated[int, typer.Option(min=0, max=65535, help="Without an access token")] = 8002,
-    json: Annotated[bool, typer.Option("--json", help="Say the addresses as a line of JSON on stdout")] = False,
-) -> None:
-    """Run every process here until Ctrl-C; the data stays in .campaigns/."""
-    from cli.up import Ports, run_up
-
-    raise typer.Exit(run_up(Ports(api_port, ingress_port, simulator_port), as_json=json))
-
-
-@app.command(rich_help_panel=QUERY_PANEL)
-def check(
-    json: Annotated[bool, typer.Option("--json", help="The findings as JSON on stdout")] = False,
-) -> None:
-    """Look at settings, Kafka, topics and Postgres; say the next step for what is not right."""
-    from cli.check import run_check
-
-    raise typer.Exit(run_check(as_json=json))
-
-
-@app.command(
-    rich_help_panel=QUERY_PANEL,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-)
-def psql(context: typer.Context) -> None:
-    """Open psql on the database, or run `-c SQL` (also where psql is not installed)."""
-    from cli.psql import run_psql
-
-    raise typer.Exit(run_psql(context.args))
-
-
-@db.command("migrate")
-def db_migrate() -> None:
-    """Bring the database to the schema of this version; safe when two do it at once."""
-    from cli.preparations import run_migrate
-
-    raise typer.Exit(run_migrate())
-
-
-@topics.command("apply")
-def topics_apply() -> None:
-    """Create the topics, or alter them to what this version expects."""
-    from cli.preparations import run_topics_apply
-
-    raise typer.Exit(run_topics_apply())
-
-
-@app.command(
-    rich_help_panel=QUERY_PANEL,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-)
-def simulator(context: typer.Context) -> None:
-    """Run a WhatsApp Cloud API for tests (`campaigns simulator --help`)."""
-    from simulator.command import app as simulate
-
-    simulate(context.args, prog_name="campaigns simulator")
-
-
-def _process(name: str) -> None:
-    from cli.processes import run_named
-
-    raise typer.Exit(run_named(name))
-
-
-@app.command(rich_help_panel=PROCESS_PANEL)
-def ingress() -> None:
-    """Take webhooks over HTTP into Kafka."""
-    _process("ingress")
-
-
-@app.command(rich_help_panel=PROCESS_PANEL)
-def api() -> None:
-    """Serve the REST API and the page."""
-    _process("api")
-
-
-@app.command(rich_help_panel=PROCESS_PANEL)
-def scheduler() -> None:
-    """Release due recipients as send jobs."""
-    _process("scheduler")
-
-
-@app.command(rich_help_panel=PROCESS_PANEL)
-def sender() -> None:
-    """Claim send jobs and post them to the Cloud API."""
-    _process("sender")
-
-
-@app.command(rich_help_panel=PROCESS_PANEL)
-def reconciler() -> None:
-    """Turn webhooks into events."""
-    _process("reconciler")
-
-
-@app.command(rich_help_panel=PROCESS_PANEL)
-def sink(
-    accept_topic: Annotated[
-        bool, typer.Option(help="Do not run: take the topic as it is now, from its beginning (it was made anew).")
-    ] = False,
-) -> None:
-    """Merge events into Postgres."""
-    if accept_topic:
-        from cli.preparations import run_accept_topic
-
-        raise typer.Exit(run_accept_topic())
-    _process("sink")
-
-
-@app.command(rich_help_panel=PROCESS_PANEL)
-def stats() -> None:
-    """Publish each campaign's counters."""
-    _process("stats")
-
-
-operations.register(app)
-repairs.register(app)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
@@ -19,7 +18,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `campaigns`."""
     app.add_typer(unknown, name="unknown", rich_help_panel=QUERY_PANEL)
     app.add_typer(parked, name="parked", rich_help_panel=QUERY_PANEL)
-    for command in (status, verify, trace, pause, resume, recover):
+    for command in (verify, recover):
         app.command(rich_help_panel=QUERY_PANEL)(command)
 
 
@@ -35,32 +34,6 @@ def verify(
     raise typer.Exit(run_verify(campaign, as_json=json, repair_counters=repair_counters, is_from_topic=from_topic))
 
 
-def status(json: Json = False) -> None:
-    """Say where everything stands, and the next step for what is not well. Works while a server is away."""
-    from cli.status import run_status
-
-    raise typer.Exit(run_status(as_json=json))
-
-
-def pause(
-    campaigns: Annotated[list[UUID] | None, typer.Argument(help="Campaign ids")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every active campaign")] = False,
-    reason: Annotated[str, typer.Option(help="Why; shown wherever the campaign is")] = "operator",
-    json: Json = False,
-) -> None:
-    """Stop sending within two seconds; needs Postgres alone."""
-    from cli.pause import run_pause
-
-    raise typer.Exit(run_pause(campaigns or [], reason, is_all=everything, as_json=json))
-
-
-def resume(campaigns: Annotated[list[UUID], typer.Argument(help="Campaign ids")], json: Json = False) -> None:
-    """Let paused campaigns send again."""
-    from cli.pause import run_resume
-
-    raise typer.Exit(run_resume(campaigns, as_json=json))
-
-
 def recover(
     force: Annotated[
         bool, typer.Option("--force", help="Also where server and timeline are as before (a restored snapshot)")
@@ -71,16 +44,6 @@ def recover(
     from cli.recover import run_recover
 
     raise typer.Exit(run_recover(is_forced=force, as_json=json))
-
-
-def trace(
-    who: Annotated[str, typer.Argument(help="A phone number, a recipient id, or a message id (wamid...)")],
-    json: Json = False,
-) -> None:
-    """Tell the story of one recipient: every event, what it changed, or why it changed nothing."""
-    from cli.trace import run_trace
-
-    raise typer.Exit(run_trace(who, as_json=json))
 
 
 @unknown.command("list")

@@ -1,74 +1,108 @@
-"""`campaigns pause` and `campaigns resume`: stopping is Postgres' business alone, so it works while Kafka is away."""
+"""`campaigns pause` and `campaigns resume`. Both need only Postgres, so they work while Kafka is down."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-import orjson
+import typer
 
-from cli.console import note, run_command
-from domain.lifecycle import Action
-from operations import pausing
-from runtime.process import EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE
-from runtime.settings import Settings
-from tables.database import connect
+from cli.options import CampaignIds, Json
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
 
 EXIT_NOT_ALL = 1
 
 
+def pause(
+    campaigns: CampaignIds = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every active campaign")] = False,
+    reason: Annotated[str, typer.Option(help="Why; shown with the campaign until it is resumed")] = "operator",
+    json: Json = False,
+) -> None:
+    """Stop sending campaigns within two seconds."""
+    raise typer.Exit(run_pause(campaigns or [], reason, is_all=everything, as_json=json))
+
+
+def resume(campaigns: Annotated[list[UUID], typer.Argument(help="Campaign ids")], json: Json = False) -> None:
+    """Send paused campaigns again."""
+    from cli.console import run_command
+
+    raise typer.Exit(run_command(lambda settings: asyncio.run(resume_campaigns(settings, campaigns, as_json=json))))
+
+
 def run_pause(ids: Sequence[UUID], reason: str, *, is_all: bool, as_json: bool) -> int:
-    """`campaigns pause`."""
+    """`campaigns pause`; returns the exit code."""
+    from cli.console import note, run_command
+    from runtime.process import EXIT_TRANSIENT, EXIT_USAGE
+
     if bool(ids) == is_all:
-        note("which? campaign ids, or --all")
+        note("Give either campaign ids, or --all for every active campaign.")
         return EXIT_USAGE
-    ending = run_command(lambda settings: asyncio.run(pause(settings, ids, reason, as_json=as_json)))
+    ending = run_command(lambda settings: asyncio.run(pause_campaigns(settings, ids, reason, as_json=as_json)))
     if ending == EXIT_TRANSIENT:
-        note("NOT paused. Who has no Postgres claims nothing and sends nothing; to be sure, end the senders")
+        note(
+            "NOT paused: PostgreSQL does not answer. Without it no sender starts a new message; "
+            "to be certain, stop the sender processes."
+        )
     return ending
 
 
-def run_resume(ids: Sequence[UUID], *, as_json: bool) -> int:
-    """`campaigns resume`."""
-    return run_command(lambda settings: asyncio.run(resume(settings, ids, as_json=as_json)))
+async def pause_campaigns(settings: Settings, ids: Sequence[UUID], reason: str, *, as_json: bool) -> int:
+    """Pause these campaigns, or every active one if none is named."""
+    import orjson
 
+    from cli.console import note
+    from operations import pausing
+    from runtime.process import EXIT_OK
+    from tables.database import connect
 
-async def pause(settings: Settings, ids: Sequence[UUID], reason: str, *, as_json: bool) -> int:
-    """Pause these campaigns; none named: every active one."""
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-pause", session=pausing.SESSION) as connection:
         if ids:
-            outcome = await pausing.pause(connection, ids, reason, _now)
+            result = await pausing.pause(connection, ids, reason, _now)
         else:
-            outcome = await pausing.pause_all(connection, reason, _now)
+            result = await pausing.pause_all(connection, reason, _now)
     if as_json:
         print(orjson.dumps({
-            "paused": outcome.paused, "still_active": outcome.still_active, "refused": _documents(outcome.refused),
+            "paused": result.paused, "still_active": result.still_active, "refused": _documents(result.refused),
         }).decode())  # fmt: skip
-    for each in outcome.paused:
+    for each in result.paused:
         note(f"paused {each}")
-    for each in outcome.still_active:
-        note(f"NOT paused {each}: {pausing.HELD}")
-    for each, why in outcome.refused:
+    for each in result.still_active:
+        note(f"NOT paused {each}: {pausing.LOCKED}")
+    for each, why in result.refused:
         note(f"not paused {each}: {why}")
-    if outcome == pausing.PauseResult((), ()):
+    if result == pausing.PauseResult((), ()):
         note("nothing to do: no campaign is active")
-    return EXIT_NOT_ALL if outcome.still_active or outcome.refused else EXIT_OK
+    return EXIT_NOT_ALL if result.still_active or result.refused else EXIT_OK
 
 
-async def resume(settings: Settings, ids: Sequence[UUID], *, as_json: bool) -> int:
-    """Resume paused campaigns, each by itself: why each was paused must be known."""
+async def resume_campaigns(settings: Settings, ids: Sequence[UUID], *, as_json: bool) -> int:
+    """Resume paused campaigns by id. There is no --all: an operator must know why each one was paused."""
+    import orjson
+
+    from cli.console import note
+    from domain.lifecycle import Action
+    from operations import pausing
+    from runtime.process import EXIT_OK
+    from tables.database import connect
+
     resumed: list[UUID] = []
     refused: list[tuple[UUID, str]] = []
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-resume", session=pausing.SESSION) as connection:
         for each in ids:
-            why = await pausing.try_to(connection, each, Action.RESUME, _now())
+            why = await pausing.try_action(connection, each, Action.RESUME, _now())
             if why is None:
                 resumed.append(each)
-                note(f"active again: {each}")
+                note(f"resumed {each}")
             else:
                 refused.append((each, why))
                 note(f"not resumed {each}: {why}")

@@ -1,10 +1,13 @@
-"""Our own processes: the module of each, and how one is run."""
+"""The commands of our own processes, and the module that runs each."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Annotated
 
-from runtime.settings import WrongSettings, read_settings
+import typer
 
 MODULES = {
     "ingress": "producers.ingress.process",
@@ -18,14 +21,91 @@ MODULES = {
 """Process to module; each has `async def run(settings, stop)`."""
 
 
+def ingress() -> None:
+    """Receive webhooks over HTTP and write them to Kafka."""
+    raise typer.Exit(run_named("ingress"))
+
+
+def api() -> None:
+    """Serve the REST API and the web page."""
+    raise typer.Exit(run_named("api"))
+
+
+def scheduler() -> None:
+    """Release due recipients as send jobs."""
+    raise typer.Exit(run_named("scheduler"))
+
+
+def sender() -> None:
+    """Claim send jobs and post them to the Cloud API."""
+    raise typer.Exit(run_named("sender"))
+
+
+def reconciler() -> None:
+    """Turn webhooks into events."""
+    raise typer.Exit(run_named("reconciler"))
+
+
+def stats() -> None:
+    """Publish the counters of each campaign."""
+    raise typer.Exit(run_named("stats"))
+
+
+def sink(
+    accept_topic: Annotated[
+        bool,
+        typer.Option(
+            help="Accept a topic that was deleted and recreated: start reading it from its beginning, then exit."
+        ),
+    ] = False,
+) -> None:
+    """Merge events into Postgres."""
+    raise typer.Exit(run_accept_topic() if accept_topic else run_named("sink"))
+
+
+def simulator(context: typer.Context) -> None:
+    """Run a simulated WhatsApp Cloud API for tests (`campaigns simulator --help`)."""
+    from simulator.command import app as simulate
+
+    simulate(context.args, prog_name="campaigns simulator")
+
+
 def run_named(name: str) -> int:
     """Run one process until a signal and exit with its code; returns only if the settings are invalid."""
+    from runtime.settings import WrongSettings, read_settings
+
     try:
         settings = read_settings()
     except WrongSettings as invalid:
-        from cli.console import report_invalid_settings  # noqa: PLC0415 - only a failed start needs it
+        from cli.console import report_invalid_settings
 
         return report_invalid_settings(invalid)
-    from runtime.process import leave, run_process  # noqa: PLC0415 - invalid settings are reported without loading it
+    from runtime.process import leave, run_process
 
     return leave(run_process(name, import_module(MODULES[name]).run, settings))
+
+
+def run_accept_topic() -> int:
+    """`campaigns sink --accept-topic`: the remedy of a sink that found its topic deleted and recreated."""
+    import asyncio
+
+    import psycopg
+
+    from cli.console import note, report_invalid_settings
+    from runtime.process import EXIT_BUG, EXIT_OK, EXIT_TRANSIENT, Transient
+    from runtime.settings import WrongSettings, read_settings
+    from sinks.sink import accept_topic
+    from tables.database import is_transient
+
+    try:
+        asyncio.run(accept_topic(read_settings()))
+    except WrongSettings as invalid:
+        return report_invalid_settings(invalid)
+    except Transient as error:
+        note(f"not accepted: {error}")
+        return EXIT_TRANSIENT
+    except psycopg.Error as error:
+        note(f"not accepted: {error}")
+        return EXIT_TRANSIENT if is_transient(error) else EXIT_BUG
+    note("accepted: the sink will read the topic from its beginning. Rows that are correct do not change")
+    return EXIT_OK

@@ -1,4 +1,6 @@
-"""`campaigns psql`: psql on our database, or, where no psql is installed, its `-c` and standard input by ourselves."""
+"""`campaigns psql`: runs psql on our database, or, if psql is not installed, `-c SQL` and standard input."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
 from __future__ import annotations
 
@@ -6,13 +8,12 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
+import typer
 
-from cli.console import report_invalid_settings
-from runtime.process import EXIT_TRANSIENT, EXIT_USAGE
-from runtime.settings import WrongSettings, read_settings, shell_environment
+if TYPE_CHECKING:
+    import psycopg
 
 EXIT_SQL = 1
 LIBPQ = {
@@ -26,45 +27,62 @@ LIBPQ = {
     "sslrootcert": "PGSSLROOTCERT",
     "options": "PGOPTIONS",
 }
-"""The parts of the address as libpq's variables: on a command line everybody could read the password."""
+"""libpq's variables for the parts of the database URL. On a command line every user could read the password."""
 
 
-def run_psql(arguments: Sequence[str]) -> int:
-    """Replace this process by psql, or run the statements of `-c` and standard input."""
+def psql(context: typer.Context) -> None:
+    """Open psql on the database, or run `-c SQL` (works without psql, too)."""
+    from cli.console import report_invalid_settings
+    from runtime.settings import WrongSettings, read_settings
+
     try:
         url = read_settings().database_url.get_secret_value()
-    except WrongSettings as wrong:
-        return report_invalid_settings(wrong)
+    except WrongSettings as invalid:
+        raise typer.Exit(report_invalid_settings(invalid)) from None
+    raise typer.Exit(run_psql(url, context.args))
+
+
+def run_psql(url: str, arguments: Sequence[str]) -> int:
+    """Replace this process by psql, or run the statements of `-c` and standard input."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    from runtime.settings import shell_environment
+
     parts = conninfo_to_dict(url)
     program = shutil.which("psql")
     if program is not None and parts.keys() <= LIBPQ.keys():
         environment = {**shell_environment(), **{LIBPQ[name]: str(value) for name, value in parts.items()}}
         sys.stdout.flush()
-        os.execve(program, ["psql", *arguments], environment)  # noqa: S606 - psql is what was asked for
+        os.execve(program, ["psql", *arguments], environment)  # noqa: S606 - running psql is the purpose
     return run_statements(url, arguments)
 
 
 def run_statements(url: str, arguments: Sequence[str]) -> int:
     """Run `-c SQL` (several), or standard input, and print each result as a table."""
+    import psycopg
+
+    from cli.console import note
+    from runtime.process import EXIT_TRANSIENT, EXIT_USAGE
+
     statements = _statements(arguments)
     if statements is None:
-        print("psql is not installed: only -c SQL, or SQL on standard input, works without it", file=sys.stderr)
+        note("psql is not installed. Without it only -c SQL, or SQL on standard input, works")
         return EXIT_USAGE
     try:
         with psycopg.connect(url, autocommit=True, application_name="campaigns-psql") as connection:
             for statement in statements or [sys.stdin.read()]:
                 _run(connection, statement)
     except psycopg.OperationalError as error:
-        print(error, file=sys.stderr)
+        note(str(error))
         return EXIT_TRANSIENT
     except psycopg.Error as error:
-        print(error, file=sys.stderr)
+        note(str(error))
         return EXIT_SQL
     return 0
 
 
 def _statements(arguments: Sequence[str]) -> list[str] | None:
-    """The statements of the command line; None for options that only psql has."""
+    """The statements of the command line; None if it has options that only psql knows."""
     found, rest = [], list(arguments)
     while rest:
         option = rest.pop(0)
@@ -89,7 +107,7 @@ def _run(connection: psycopg.Connection, statement: str) -> None:
 
 
 def _print_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """As psql shows it."""
+    """Print a result in psql's format."""
     cells = [["" if value is None else str(value) for value in row] for row in rows]
     widths = [max(map(len, [name, *(row[at] for row in cells)])) for at, name in enumerate(names)]
     print(" " + " | ".join(name.center(width) for name, width in zip(names, widths, strict=True)))

@@ -1,63 +1,60 @@
-"""`campaigns trace`: the story of one message: each event, where it stands, and what it changed or why it did not."""
+"""`campaigns trace`: prints a recipient's rows and each of its events with the effect, or why it had none."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
+import typer
 
-from cli.console import note, printable, reason_of, run_command
-from domain.history import Effect, HistoryStep, RecipientHistory
-from domain.status import status
-from operations import trace
-from runtime.logs import mask_phone, mask_text, mask_wamid
-from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
-from runtime.settings import Settings
-from schemas.places import Place
-from tables.database import connect
-from tables.trace import Row
+from cli.options import Json
 
-EXIT_NOBODY = 1
+if TYPE_CHECKING:
+    from domain.history import HistoryStep, RecipientHistory
+    from operations.trace import Dossier, Trace
+    from runtime.settings import Settings
+    from tables.trace import Row
+
+EXIT_NOT_FOUND = 1
 
 
-def run_trace(who: str, *, as_json: bool) -> int:
-    """`campaigns trace`."""
-    return run_command(lambda settings: asyncio.run(_trace(settings, who, as_json=as_json)))
+def trace(
+    query: Annotated[
+        str, typer.Argument(metavar="RECIPIENT", help="A phone number, a recipient id, or a message id (wamid...)")
+    ],
+    json: Json = False,
+) -> None:
+    """Show a recipient's rows and events, and what each event changed."""
+    from cli.console import run_command
+
+    raise typer.Exit(run_command(lambda settings: asyncio.run(_trace(settings, query, as_json=json))))
 
 
-async def _trace(settings: Settings, who: str, *, as_json: bool) -> int:
-    found = await look(settings, who)
+async def _trace(settings: Settings, query: str, *, as_json: bool) -> int:
+    import orjson
+
+    from cli.console import note, reason_of
+    from operations.trace import collect
+    from runtime.process import EXIT_OK, EXIT_TRANSIENT
+
+    found = await collect(settings, query, reason_of, note)
     if as_json:
         print(orjson.dumps(as_document(found)).decode())
     for line in [] if as_json else as_lines(found):
         print(line)
-    note(f"{found.records_read} records of recipient.events looked at")
-    if not found.dossiers and not found.story.steps and not found.not_read:
-        note("nobody is known by that; try a phone number in full, a recipient id, or a message id (wamid...)")
-        return EXIT_NOBODY
+    note(f"{found.records_read} records of recipient.events read")
+    if not found.dossiers and not found.history.steps and not found.not_read:
+        note("No recipient matches. Give a full phone number, a recipient id, or a message id (wamid...).")
+        return EXIT_NOT_FOUND
     return EXIT_TRANSIENT if found.not_read else EXIT_OK
 
 
-async def look(settings: Settings, who: str) -> trace.Trace:
-    """Collect everything; without Kafka, what the database knows."""
-    url = settings.database_url.get_secret_value()
-    async with await connect(url, application_name="campaigns-trace") as connection:
-        dossiers = [await trace.read_dossier(connection, each) for each in await trace.find(connection, who)]
-    known = [each for each in dossiers if each is not None]
-    if not known and not trace.keys_of(who):
-        return trace.Trace([], RecipientHistory())
-    try:
-        story, read = await trace.read_story(settings, known, who, note)
-    except Transient as error:
-        return trace.Trace(known, RecipientHistory(), not_read=reason_of(error))
-    return trace.Trace(known, story, read)
-
-
-def as_document(found: trace.Trace) -> dict[str, Any]:
-    """For `--json`; numbers and message ids masked, as everywhere."""
+def as_document(found: Trace) -> dict[str, Any]:
+    """For `--json`; phone numbers and message ids are masked."""
     return {
         "recipients": [
             {
@@ -69,16 +66,16 @@ def as_document(found: trace.Trace) -> dict[str, Any]:
             }
             for each in found.dossiers
         ],
-        "events": [_step(step) for step in found.story.steps],
+        "events": [_step(step) for step in found.history.steps],
         "not_read": found.not_read,
     }
 
 
 def _step(step: HistoryStep) -> dict[str, Any]:
-    event = step.told.event
+    event = step.traced.event
     return {
-        "written_at": step.told.written_at,
-        "place": str(step.told.place),
+        "written_at": step.traced.written_at,
+        "place": str(step.traced.place),
         "kind": None if event is None else event.kind.value,
         "recipient_id": step.recipient,
         "attempt": None if event is None else event.attempt,
@@ -92,28 +89,33 @@ def _step(step: HistoryStep) -> dict[str, Any]:
     }
 
 
-def as_lines(found: trace.Trace) -> list[str]:
-    """For people: each dossier with its part of the story, a line for an event; then what is nobody's."""
+def as_lines(found: Trace) -> list[str]:
+    """For people: each recipient with its events, a line each; then events that belong to no recipient found."""
+    from cli.console import printable
+
     lines: list[str] = []
-    run_command = {each.recipient_id for each in found.dossiers}
+    known = {each.recipient_id for each in found.dossiers}
     for each in found.dossiers:
         lines += _dossier_lines(each)
         if not found.not_read:
-            lines += _events(step for step in found.story.steps if step.recipient == each.recipient_id)
-            lines += _end_lines(each, found.story)
-    others = [step for step in found.story.steps if step.recipient not in run_command]
+            lines += _events(step for step in found.history.steps if step.recipient == each.recipient_id)
+            lines += _end_lines(each, found.history)
+    others = [step for step in found.history.steps if step.recipient not in known]
     if others:
-        lines += ["of nobody whose row is there:", *_events(others)]
+        lines += ["events that belong to no existing recipient:", *_events(others)]
     if found.not_read:
         lines.append(f"events: not read. {found.not_read}")
     return [printable(line) for line in lines]
 
 
 def _events(steps: Iterable[HistoryStep]) -> list[str]:
-    return ["  events (written, place, what, effect):", *(f"    {_step_line(step)}" for step in steps)]
+    return ["  events (written at, place, event, effect):", *(f"    {_step_line(step)}" for step in steps)]
 
 
-def _dossier_lines(each: trace.Dossier) -> Iterator[str]:
+def _dossier_lines(each: Dossier) -> Iterator[str]:
+    from runtime.logs import mask_phone, mask_text, mask_wamid
+    from schemas.places import Place
+
     row = each.row
     yield f"recipient {row['id']}  {mask_phone(row['phone_number'])}  campaign {row['name']} ({row['status']})"
     due = f", due {_at(row['next_attempt_at'])}" if row["next_attempt_at"] else ""
@@ -129,17 +131,20 @@ def _dossier_lines(each: trace.Dossier) -> Iterator[str]:
         ended = f"{entry['outcome']} at {_at(entry['outcome_at'])}" if entry["outcome"] else (
             f"no answer yet, lease until {_at(entry['lease_until'])}"
         )  # fmt: skip
-        published = "" if entry["outcome"] is None else (", told" if entry["published_at"] else ", NOT told yet")
+        published = "" if entry["outcome"] is None else (", published" if entry["published_at"] else ", NOT published")
         yield f"  ledger: attempt {entry['attempt']} claimed {_at(entry['claimed_at'])}, {ended}{published}"
     for message in each.messages:
         yield f"  message: {mask_wamid(message['wamid'])}, attempt {message['attempt']}"
-    for said in each.subscriptions:
-        word = "in" if said["subscribed"] else "OUT"
-        yield f"  subscription: {said['source']} says {word} since {_at(said['occurred_at'])}"
+    for entry in each.subscriptions:
+        state = "subscribed" if entry["subscribed"] else "OPTED OUT"
+        yield f"  subscription: {state} since {_at(entry['occurred_at'])} (source: {entry['source']})"
 
 
 def _step_line(step: HistoryStep) -> str:
-    event = step.told.event
+    from domain.history import Effect
+    from schemas.places import Place
+
+    event = step.traced.event
     what = "not an event" if event is None else event.kind.value
     if event is not None and event.attempt is not None:
         what += f", attempt {event.attempt}"
@@ -148,27 +153,31 @@ def _step_line(step: HistoryStep) -> str:
     )  # fmt: skip
     match step.effect:
         case Effect.CHANGED:
-            moved = f"{step.before} → {step.after}" if step.before != step.after else f"still {step.after}"
-            effect = f"{moved}: {', '.join(step.changed)}"
+            status = f"{step.before} → {step.after}" if step.before != step.after else f"still {step.after}"
+            effect = f"status: {status}  set: {', '.join(step.changed)}"
         case Effect.PARKED | Effect.REFUSED | Effect.MALFORMED | Effect.KNOWN | Effect.REPEATED:
             effect = f"nothing changed: {step.effect.value}"
     because = f" ({step.reason})" if step.reason and step.reason != step.effect.value else ""
-    return f"{_at(step.told.written_at)}  {step.told.place}{source}  {what}  → {effect}{because}"
+    return f"{_at(step.traced.written_at)}  {step.traced.place}{source}  {what}  {effect}{because}"
 
 
-def _end_lines(each: trace.Dossier, story: RecipientHistory) -> Iterator[str]:
-    facts = story.facts.get(each.recipient_id)
+def _end_lines(each: Dossier, history: RecipientHistory) -> Iterator[str]:
+    from domain.status import status
+
+    facts = history.facts.get(each.recipient_id)
     if facts is None:
-        yield "    none is kept"
+        yield "    the topic keeps no event of this recipient"
     elif status(facts) != each.row["recipient_status"]:
         yield (
-            f"    the events alone say {status(facts)}, the row says {each.row['recipient_status']}: a release without"
-            " an answer, an event not applied yet, or one that is not kept any more"
+            f"    the events give {status(facts)}, the row has {each.row['recipient_status']}: an attempt is released"
+            " or in flight, an event is not applied yet, or the topic no longer keeps one"
         )
 
 
 def _masked(row: Row) -> Row:
-    """Without the number; a message id by its tail."""
+    """The row with masked phone number and message id."""
+    from runtime.logs import mask_phone, mask_text, mask_wamid
+
     masked = dict(row)
     if isinstance(masked.get("phone_number"), str):
         masked["phone_number"] = mask_phone(masked["phone_number"])

@@ -1,1 +1,1 @@
-"""What we decide: states, merge, error classes, retry, spreading. Pure: clocks, ids and randomness are parameters."""
+"""The decisions: states, merge, error classes, retries, spreading. Pure: clocks, ids and randomness are parameters."""

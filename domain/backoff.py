@@ -7,7 +7,7 @@ DAY_S = 86_400
 
 def exponential(tries: int, *, base_s: float, factor: float = 2.0, cap_s: float) -> float:
     """The wait after the `tries`-th try (1 is the first): base, base x factor, ... up to the cap."""
-    steps = min(max(tries, 1) - 1, 64)  # beyond it every cap is reached; a float would overflow later
+    steps = min(max(tries, 1) - 1, 64)  # every cap is reached by then, and a float would overflow later
     return float(min(cap_s, base_s * factor**steps))
 
 

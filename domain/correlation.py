@@ -1,7 +1,7 @@
-"""What one webhook status says about a recipient: an event, nothing, or a refusal. Pure.
+"""Decides what one webhook status means for a recipient: an event, nothing, or a refusal. Pure.
 
-Laws: total (every status has a decision); the same status, read again or in another order, gives the same event but
-for its origin and time of receipt.
+Laws: every status has a decision. The same status, read again or in another order, gives the same event, except for its
+origin and time of receipt.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ KIND_BY_WORD = {
     "sent": EventKind.SENT,
     "delivered": EventKind.DELIVERED,
     "read": EventKind.READ,
-    "played": EventKind.READ,  # a voice message was heard, so it was read
+    "played": EventKind.READ,  # a voice message was played, so it was read
     "failed": EventKind.FAILED,
 }
-"""Every other word is counted, kept raw in `webhooks.raw`, and changes nothing."""
+"""Any other word is counted, stays raw in `webhooks.raw`, and changes nothing."""
 
 AHEAD_MAX = timedelta(minutes=10)
-"""A status cannot be about later than its receipt; ten minutes are for clocks."""
+"""A status cannot be later than its receipt. Ten minutes allow for inaccurate clocks."""
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
-"""Before the service existed. The campaign's own beginning is checked where the campaign is known."""
+"""The service did not exist before. The sink compares with the creation of the campaign."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """What makes a status ours. `phone_number_id` empty: every number is."""
+    """How to recognise our own statuses. With an empty `phone_number_id` every number is ours."""
 
     callback_secret: bytes
     deployment: str
@@ -45,14 +45,14 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredStatus:
-    """It changes nothing; `reason` is for counting."""
+    """The status changes nothing. It is counted under `reason`."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedStatus:
-    """It cannot be true: dead-letter it with this reason code."""
+    """The status is impossible and must be dead-lettered with this reason code."""
 
     reason: str
 
@@ -60,7 +60,7 @@ class RefusedStatus:
 def decide(
     item: StatusItem, received_at: datetime, ours: Ownership, origin: Origin
 ) -> RecipientEvent | IgnoredStatus | RefusedStatus:
-    """The decision for one status."""
+    """Decide about one status."""
     kind = KIND_BY_WORD.get(item.status)
     if kind is None:
         return IgnoredStatus(ItemOutcome.UNKNOWN_STATUS.value)
@@ -90,7 +90,7 @@ def decide(
 
 
 def _failure(error: StatusError | None, attempt: int, time_scale: float) -> Failure:
-    """A failure without any error is one of an unknown code, so it is not repeated by itself."""
+    """A failure without an error has an unknown code, so it is not retried automatically."""
     if error is None:
         return failure(None, "failed without an error", attempt=attempt, from_webhook=True, time_scale=time_scale)
     return failure(

@@ -1,6 +1,6 @@
-"""Days of a campaign: calendar days in its own time zone, with daylight saving as it falls.
+"""Days of a campaign: calendar days in its own time zone, with daylight saving time.
 
-Pure: the caller brings the time. A day here is at least 22 and at most 26 hours long, wherever one lives.
+Pure: the time is a parameter. A day has at least 22 and at most 26 hours in every time zone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 
 class UnknownTimeZone(ValueError):
-    """No name of the IANA time zone database."""
+    """The name is not in the IANA time zone database."""
 
 
 @dataclass(frozen=True, slots=True)

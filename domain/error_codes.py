@@ -17,18 +17,18 @@ from domain.backoff import DAY_S, exponential, scaled_s
 
 
 class ErrorClass(StrEnum):
-    """Whom an error concerns, and so what may follow."""
+    """The scope of an error, which decides what may follow."""
 
     THROTTLE = "throttle"
-    """Too fast: slow the scope down and send the same message again. Surely not sent."""
+    """Too fast: slow the scope down and post the same message again. It was surely not sent."""
     TRANSIENT = "transient"
-    """Meta's trouble: the row fails and is due again after a backoff."""
+    """A problem at Meta: the row fails and is due again after a backoff."""
     HELD_BACK = "held_back"
-    """Meta shields this person from marketing: not before a day has passed."""
+    """Meta limits marketing to this person: retry after a day."""
     PERMANENT = "permanent"
-    """This person, for good."""
+    """Permanent for this person."""
     REQUEST = "request"
-    """Our message is wrong, or the code does not belong to sending: a repetition cannot help."""
+    """Our message is invalid, or the code does not belong to sending: a retry cannot succeed."""
     TEMPLATE = "template"
     """Every message of this template fails."""
     NUMBER = "number"
@@ -58,7 +58,7 @@ class ErrorCode:
     http: int | None
     note: str
     attempts_max: int | None = None
-    """Retried only while attempt is below it, whatever the campaign's limit says."""
+    """Retried only below this attempt, regardless of the limit of the campaign."""
     base_s: float = 60.0
     """First backoff; it doubles with each attempt."""
     scope: ThrottleScope = ThrottleScope.NUMBER
@@ -90,7 +90,7 @@ ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(80008, THROTTLE, None, "too many calls to the business account", scope=ThrottleScope.ACCOUNT),
     ErrorCode(130429, THROTTLE, 429, "throughput of the number reached"),
     ErrorCode(131056, THROTTLE, 400, "too fast for this pair of numbers", scope=ThrottleScope.RECIPIENT),
-    # Meta's trouble
+    # Problems at Meta
     ErrorCode(1, TRANSIENT, 400, "invalid request or server error", attempts_max=3),
     ErrorCode(2, TRANSIENT, 503, "service down or overloaded"),
     ErrorCode(131000, TRANSIENT, 500, "something went wrong"),
@@ -145,7 +145,7 @@ ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(132018, REQUEST, 400, "template validation error"),
     ErrorCode(134100, REQUEST, 400, "only marketing templates here"),
     ErrorCode(135000, REQUEST, 400, "generic error in the parameters"),
-    # Codes of operations that a sender never calls; should one come, repeating cannot help
+    # Codes of operations that a sender never calls. A retry cannot succeed.
     ErrorCode(133000, REQUEST, 500, "deregistration failed"),
     ErrorCode(133005, REQUEST, 400, "wrong PIN"),
     ErrorCode(133006, REQUEST, 400, "number needs verification"),

@@ -1,7 +1,7 @@
-"""The story of one recipient, told from its events: what each changed, or why it changed nothing. Pure.
+"""Traces the history of a recipient from its events: what each event changed, or why it changed nothing. Pure.
 
-Merging does not mind the order, so the order here is the one in which the records were written. It must not decide
-anything: the merge and the refusals are those of the sink.
+The result of merging does not depend on the order, so records are taken in the order in which they were written. This
+module decides nothing: it calls the same merge and the same refusals as the sink.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from domain.parked import PARKED_ATTEMPT, as_attempt
 from domain.status import Status, status
 
 Owner = tuple[RecipientId, int]
-"""Whose message, and in which attempt."""
+"""The recipient of a message, and the attempt that sent it."""
 
 
 class Effect(StrEnum):
-    """What became of an event."""
+    """The effect of an event."""
 
     CHANGED = "changed"
     KNOWN = "already_known"
-    """Every fact in it was known, or is outranked (an earlier time, a newer attempt)."""
+    """Every fact in it was known, or is outranked by an earlier time or a newer attempt."""
     REPEATED = "repeated"
-    """The same statement as a record before."""
+    """An earlier record holds the same event."""
     PARKED = "parked"
-    """Nobody has claimed its message id yet."""
+    """No event has linked its message id to a recipient yet."""
     REFUSED = "refused"
     """Dead-lettered by the sink, with the reason."""
     MALFORMED = "malformed"
@@ -48,27 +48,27 @@ class TracedEvent:
     written_at: datetime
     event: RecipientEvent | None
     keyed: RecipientId | None = None
-    """Whom its key names."""
+    """The recipient id in the key of the record, if it is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryStep:
-    """What one record did."""
+    """One record and its effect."""
 
-    told: TracedEvent
+    traced: TracedEvent
     effect: Effect
     recipient: RecipientId | None = None
-    """Whose story it belongs to; None: nobody's yet."""
+    """The recipient that it belongs to; None if that is unknown."""
     before: Status | None = None
     after: Status | None = None
     changed: tuple[str, ...] = ()
-    """The facts that it changed, by name."""
+    """The names of the facts that it changed."""
     reason: str = ""
 
 
 @dataclass(slots=True)
 class RecipientHistory:
-    """The steps, and what the events together say about each recipient."""
+    """The steps, and the merged facts of each recipient."""
 
     steps: list[HistoryStep] = field(default_factory=list)
     facts: dict[RecipientId, Facts] = field(default_factory=dict)
@@ -76,55 +76,55 @@ class RecipientHistory:
 
 def trace_history(records: Iterable[TracedEvent], created_at: Mapping[RecipientId, datetime]) -> RecipientHistory:
     """Fold the records in the order of their writing. `created_at`: creation of each known recipient's campaign."""
-    return _Narrator(created_at).trace_history(sorted(records, key=lambda told: (told.written_at, told.place)))
+    return _Tracer(created_at).trace_history(sorted(records, key=lambda traced: (traced.written_at, traced.place)))
 
 
-class _Narrator:
+class _Tracer:
     """Folds one record after the other."""
 
     def __init__(self, created_at: Mapping[RecipientId, datetime]) -> None:
         self._created_at = created_at
-        self._story = RecipientHistory()
+        self._history = RecipientHistory()
         self._owners: dict[str, Owner] = {}
         self._parked: dict[str, Facts] = {}
         self._seen: dict[str, TracedEvent] = {}
 
     def trace_history(self, records: Iterable[TracedEvent]) -> RecipientHistory:
-        self._story.steps = [self._step(told) for told in records]
-        self._story.steps = [self._claimed(step) for step in self._story.steps]
-        return self._story
+        self._history.steps = [self._step(traced) for traced in records]
+        self._history.steps = [self._claimed(step) for step in self._history.steps]
+        return self._history
 
     def _claimed(self, step: HistoryStep) -> HistoryStep:
-        """What was said of a message id before anybody had claimed it belongs to who did."""
-        event = step.told.event
+        """Assign a parked status to the recipient that a later event linked to its message id."""
+        event = step.traced.event
         if step.recipient is not None or event is None or event.wamid not in self._owners:
             return step
         return replace(step, recipient=self._owners[event.wamid][0])
 
-    def _step(self, told: TracedEvent) -> HistoryStep:
-        event = told.event
+    def _step(self, traced: TracedEvent) -> HistoryStep:
+        event = traced.event
         if event is None:
-            return HistoryStep(told, Effect.MALFORMED, told.keyed, reason=DeadLetterReason.MALFORMED.value)
+            return HistoryStep(traced, Effect.MALFORMED, traced.keyed, reason=DeadLetterReason.MALFORMED.value)
         try:
-            return self._judged(told, event)
-        except Exception:  # noqa: BLE001 - the sink's code is the same: it has set this record aside
-            return HistoryStep(told, Effect.REFUSED, event.recipient_id, reason=DeadLetterReason.BUG.value)
+            return self._judged(traced, event)
+        except Exception:  # noqa: BLE001 - the sink runs the same code, so it dead-lettered this record
+            return HistoryStep(traced, Effect.REFUSED, event.recipient_id, reason=DeadLetterReason.BUG.value)
 
-    def _judged(self, told: TracedEvent, event: RecipientEvent) -> HistoryStep:
+    def _judged(self, traced: TracedEvent, event: RecipientEvent) -> HistoryStep:
         refusal = refuse(event, self._created_at)
         if refusal is not None:
-            return HistoryStep(told, Effect.REFUSED, event.recipient_id, reason=refusal.value)
+            return HistoryStep(traced, Effect.REFUSED, event.recipient_id, reason=refusal.value)
         statement = event.model_copy(update={"origin": None, "received_at": event.occurred_at}).model_dump_json()
-        first = self._seen.setdefault(statement, told)
+        first = self._seen.setdefault(statement, traced)
         owner = self._owner(event)
         if owner is None:
             wamid = event.wamid or ""
             self._parked[wamid] = merge(self._parked.get(wamid, NOTHING), facts_of(event, PARKED_ATTEMPT))
-            return HistoryStep(told, Effect.PARKED, reason="nobody has claimed its message id yet")
-        step = self._merge(told, event, owner)
-        if first is not told and step.effect is Effect.KNOWN:
+            return HistoryStep(traced, Effect.PARKED, reason="no event has linked its message id to a recipient yet")
+        step = self._merge(traced, event, owner)
+        if first is not traced and step.effect is Effect.KNOWN:
             return HistoryStep(
-                told, Effect.REPEATED, owner[0], step.before, step.after, reason=f"the same as {first.place}"
+                traced, Effect.REPEATED, owner[0], step.before, step.after, reason=f"the same as {first.place}"
             )
         return step
 
@@ -133,9 +133,9 @@ class _Narrator:
             return (event.recipient_id, event.attempt)
         return self._owners.get(event.wamid or "")
 
-    def _merge(self, told: TracedEvent, event: RecipientEvent, owner: Owner) -> HistoryStep:
+    def _merge(self, traced: TracedEvent, event: RecipientEvent, owner: Owner) -> HistoryStep:
         recipient, attempt = owner
-        known = self._story.facts.get(recipient, NOTHING)
+        known = self._history.facts.get(recipient, NOTHING)
         merged = merge(known, facts_of(event, attempt))
         parked = NOTHING
         if event.wamid is not None and event.wamid not in self._owners:
@@ -143,10 +143,10 @@ class _Narrator:
             if event.wamid in self._parked:
                 parked = as_attempt(self._parked.pop(event.wamid), attempt)
                 merged = merge(merged, parked)
-        self._story.facts[recipient] = merged
+        self._history.facts[recipient] = merged
         changed = tuple(name for name in FACT_NAMES if getattr(known, name) != getattr(merged, name))
         if not changed:
             reason = "an equal or better-ranked fact was known"
-            return HistoryStep(told, Effect.KNOWN, recipient, status(known), status(merged), reason=reason)
-        reason = "" if parked == NOTHING else "it claimed a message id for which statuses were parked"
-        return HistoryStep(told, Effect.CHANGED, recipient, status(known), status(merged), changed, reason)
+            return HistoryStep(traced, Effect.KNOWN, recipient, status(known), status(merged), reason=reason)
+        reason = "" if parked == NOTHING else "it linked a message id to which statuses were parked"
+        return HistoryStep(traced, Effect.CHANGED, recipient, status(known), status(merged), changed, reason)

@@ -1,4 +1,4 @@
-"""What may be done to a campaign in which state: one table. Completion and re-opening are the scheduler's."""
+"""The actions on campaigns by state: one table. The scheduler alone completes and reopens campaigns."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from types import MappingProxyType
 
 
 class CampaignStatus(StrEnum):
-    """Where a campaign stands."""
+    """The state of a campaign."""
 
     DRAFT = "draft"
     ACTIVE = "active"
     PAUSED = "paused"
     COMPLETED = "completed"
-    """Nobody waits for anything. Somebody who becomes due makes it active again."""
+    """No recipient waits. A recipient that becomes due makes the campaign active again."""
     CANCELLED = "cancelled"
 
 
 class Action(StrEnum):
-    """What an operator may ask for."""
+    """The actions of an operator."""
 
     ACTIVATE = "activate"
     PAUSE = "pause"
@@ -28,10 +28,10 @@ class Action(StrEnum):
 
 
 class WrongState(Exception):
-    """This action is not for a campaign in this state; nothing was changed."""
+    """The action is not allowed in this state; nothing was changed."""
 
-    def __init__(self, action: str, status: CampaignStatus) -> None:
-        super().__init__(f"a campaign that is {status} cannot be asked to {action}")
+    def __init__(self, message: str, status: CampaignStatus) -> None:
+        super().__init__(message)
         self.status = status
 
 
@@ -45,12 +45,14 @@ ACTIONS: Mapping[Action, tuple[frozenset[CampaignStatus], CampaignStatus]] = Map
         Action.CANCEL: (frozenset({_D, _A, _P}), CampaignStatus.CANCELLED),
     }
 )
-"""From which states, and to which."""
+"""Action to the states in which it is allowed, and the state that follows."""
 
 
 def after(action: Action, status: CampaignStatus) -> CampaignStatus:
     """The state that follows. Raises WrongState."""
     allowed, target = ACTIONS[action]
     if status not in allowed:
-        raise WrongState(action, status)
+        already = status is target
+        message = f"the campaign is already {status}" if already else f"the campaign is {status}: cannot {action} it"
+        raise WrongState(message, status)
     return target

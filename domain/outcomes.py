@@ -1,7 +1,7 @@
-"""What an answer, or its absence, says about one POST to the Cloud API: five outcomes, decided purely.
+"""What an answer, or its absence, proves about one POST to the Cloud API: five outcomes. Pure.
 
-There is no idempotency key, so the question is always: could it have been sent? Where the answer does not prove
-the contrary the outcome is `Unknown`, and an unknown attempt is never repeated by itself.
+There is no idempotency key, so the question is always: could it have been sent? Unless the answer proves
+the contrary, the outcome is unknown, and an unknown attempt is never repeated automatically.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from schemas.reasons import TransportError, UnclearAnswer
 from domain.error_codes import RETRYABLE, TABLE, ErrorClass, ThrottleScope, error_class
 
 RETRY_AFTER_MAX_S = 3600.0
-"""A longer hint is a mistake of somebody's clock; the row is deferred long before."""
+"""A longer hint comes from an incorrect clock; the row is deferred long before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """HTTP 200. The wamid may be missing; `held`: Meta keeps it back for its quality assessment."""
+    """HTTP 200. The wamid may be missing; `held`: Meta holds it for its quality assessment."""
 
     wamid: str | None
     held: bool = False
@@ -38,7 +38,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """Too fast; surely not sent, so the same message may go again."""
+    """Too fast. It was surely not sent, so the same message may be posted again."""
 
     scope: ThrottleScope
     code: int | None
@@ -65,13 +65,13 @@ Outcome: TypeAlias = Accepted | Rejected | Throttled | UnknownOutcome | NotSent
 SURELY_NOT_SENT = frozenset({TransportError.CONNECT, TransportError.POOL, TransportError.UNUSABLE})
 
 
-def outcome_of_trouble(trouble: TransportError) -> Outcome:
-    """A request without an answer."""
-    return NotSent(trouble.value) if trouble in SURELY_NOT_SENT else UnknownOutcome(trouble.value)
+def outcome_of_error(error: TransportError) -> Outcome:
+    """The outcome of a request without an answer."""
+    return NotSent(error.value) if error in SURELY_NOT_SENT else UnknownOutcome(error.value)
 
 
 def outcome_of_answer(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
-    """An HTTP answer. Branches on Meta's code; the status only where there is none to trust."""
+    """The outcome of an HTTP answer. It branches on Meta's code, and on the HTTP status only without a usable code."""
     said = _json_object(body)
     if status == 200:
         return _accepted(said)
@@ -133,7 +133,7 @@ def _error(said: Mapping[str, Any] | None) -> _Error | None:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Seconds of a Retry-After header; its date form and nonsense count as none."""
+    """Seconds of a Retry-After header. Its date form and invalid values count as none."""
     try:
         seconds = float(retry_after) if retry_after is not None else None
     except ValueError:

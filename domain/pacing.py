@@ -1,7 +1,7 @@
 """How fast a number may send: a token bucket, and a brake that throttled answers pull.
 
-Pure: every method takes the caller's clock (seconds, monotonic). A bucket hands out reservations instead of
-refusing, so that waiters keep their order and nobody polls.
+Pure: every method takes the caller's clock (seconds, monotonic). A bucket gives
+reservations instead of refusals, so that waiters keep their order and none polls.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class TokenBucket:
 class Brake:
     """Holds a throttled scope back: exponentially longer with each throttle, released by the first success.
 
-    Answers of sends that were in flight together arrive together; those that come while the brake holds tell
-    nothing new and do not lengthen it.
+    Answers of sends that were in flight together arrive together. Those that arrive while the brake holds are not
+    new information and do not lengthen it.
     """
 
     base_s: float
@@ -43,7 +43,7 @@ class Brake:
     until: float = 0.0
 
     def pull(self, now: float, retry_after_s: float | None = None) -> float:
-        """A throttled answer came: hold the scope, and return the seconds it is held from now."""
+        """Record a throttled answer: hold the scope, and return for how many seconds from now."""
         if now >= self.until:
             self.strikes += 1
             wait = exponential(self.strikes, base_s=self.base_s, factor=self.factor, cap_s=self.cap_s)
@@ -53,7 +53,7 @@ class Brake:
         return self.until - now
 
     def release(self, now: float) -> None:
-        """An answer without a throttle came: the next throttle starts from the base again."""
+        """Record an answer without a throttle: the next throttle starts from the base again."""
         if now >= self.until:
             self.strikes = 0
 

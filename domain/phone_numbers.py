@@ -1,6 +1,6 @@
-"""Phone numbers as the Cloud API takes them: E.164 digits without the plus. All else is refused with a reason code.
+"""Phone numbers as the Cloud API takes them: E.164 digits without the plus. Others are refused with a reason code.
 
-A number must be possible (country code and length), not known to be assigned: Meta answers for the rest.
+A number must be possible (country code and length). It need not be assigned; Meta checks that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PhoneNumber = NewType("PhoneNumber", str)
 
 INPUT_CHARACTERS_MAX = 40
 _WRITTEN = re.compile(r"(?:\+|00)?[0-9][0-9 ().\-/]*", re.ASCII)
-"""Digits with the usual separators. Letters are refused: "vanity" numbers are typing errors here."""
+"""Digits with the usual separators. Letters are refused: "vanity" numbers are treated as typing errors."""
 _STORED = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _SEPARATORS = re.compile(r"[^0-9]", re.ASCII)
 
@@ -30,7 +30,7 @@ _REASONS = {
 
 
 class InvalidPhoneNumber(ValueError):
-    """No number that could be dialled; `reason` is a code."""
+    """The text is not a number that can be dialled; `reason` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class InvalidPhoneNumber(ValueError):
 
 
 def normalise(written: object) -> PhoneNumber:
-    """The digits of an international number, however it is written (with or without plus or 00, with separators).
+    """The digits of an international number, written with or without plus, 00 and separators.
 
     Raises InvalidPhoneNumber.
     """

@@ -1,7 +1,7 @@
 """How sends are spread: over days by a daily limit, and within a step over the campaigns that share a number.
 
-Pure arithmetic. It plans; the limit itself is held at release by the budget rows, so that a plan may be late or wrong
-without a day ever taking more than its limit.
+Pure arithmetic. It only plans. The budget rows enforce the limit at release, so that even an outdated plan never
+exceeds the limit of a day.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Slot:
 def spread(
     count: int, *, now: datetime, today: Day, zone_name: str, daily_limit: int | None, planned: Mapping[date, int]
 ) -> list[Slot]:
-    """Plan `count` recipients from now on: what today still takes at once, then each day from its start.
+    """Plan `count` recipients from now on: first the rest of today, then each day from its start.
 
-    `planned` says what each day has already (planned or used). Without a limit everything is planned for now.
+    `planned`: how many each day has already (planned or used). Without a limit everything is planned for now.
     """
     if count <= 0:
         return []
@@ -48,9 +48,9 @@ def _fill(
 
 
 def fair_shares(room: int, demands: Sequence[int]) -> list[int]:
-    """Divide `room` over `demands`: nobody gets more than it asks, and what one leaves goes to the others.
+    """Divide `room` over `demands`: no demand gets more than its size, and unused shares go to the others.
 
-    What cannot be divided evenly goes to the first ones: order the demands by who had the least so far.
+    A remainder goes to the first demands, so order them by the least served so far.
     """
     shares = [0] * len(demands)
     open_ones = [index for index, demand in enumerate(demands) if demand > 0]

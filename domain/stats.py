@@ -1,4 +1,4 @@
-"""From counters to what people read: a campaign's funnel and its rates. Pure."""
+"""From counters to the funnel and the rates of a campaign. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.stats import CampaignStats
 
 
 def percentage(part: int, whole: int) -> float:
-    """Per cent with one decimal, a half rounded up; 0.0 where there is nothing to compare with."""
+    """Per cent with one decimal, a half rounded up; 0.0 for an empty denominator."""
     if whole <= 0:
         return 0.0
     return (2000 * part + whole) // (2 * whole) / 10
@@ -26,7 +26,7 @@ def campaign_stats(
     as_of: datetime,
     producer: str = "",
 ) -> CampaignStats:
-    """The snapshot that these counters mean; they are keyed ``dimension/key``, and an absent one is 0."""
+    """The snapshot of these counters. They are keyed ``dimension/key``, and a missing one is 0."""
 
     def count(key: str) -> int:
         return counters.get(key, 0)

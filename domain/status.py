@@ -1,8 +1,8 @@
-"""Status, when due, and the reason shown: pure functions of the facts, as ordered tables.
+"""The status, the due time, and the shown reason: pure functions of the facts, as ordered tables.
 
-The same rules stand as SQL functions behind the generated columns; a contract test holds both equal.
+The same rules are SQL functions behind the generated columns, and tests hold both equal.
 Because status is a function of facts that only grow, a late `failed` cannot hide a delivery, a late `sent` cannot
-hide a `read`, and a webhook heals an `unknown`.
+hide a `read`, and a webhook resolves an `unknown`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HELD_BACK_ROUNDS_MAX = 3
 
 
 class Status(StrEnum):
-    """What became of a recipient, in one word."""
+    """The status of a recipient."""
 
     PENDING = "pending"
     QUEUED = "queued"
@@ -49,11 +49,11 @@ STATUS_TABLE: tuple[tuple[Status, str, Callable[[Facts], bool]], ...] = (
      lambda f: f.skipped is not None and f.skipped.attempt == f.attempt),
     (Status.QUEUED, "the newest attempt is released and has no answer yet", lambda _: True),
 )  # fmt: skip
-"""The first line that holds decides. Total: the last one always holds."""
+"""The first line that holds decides. The last one always holds, so every row has a status."""
 
 
 def status(facts: Facts) -> Status:
-    """The status that these facts mean."""
+    """The status of these facts."""
     return next(word for word, _, holds in STATUS_TABLE if holds(facts))
 
 
@@ -63,7 +63,7 @@ def retry_count(facts: Facts) -> int:
 
 
 def failure_reason(facts: Facts) -> str | None:
-    """The skip's reason while skipped, else the failure's."""
+    """The reason of the skip while skipped, else that of the failure."""
     if status(facts) is Status.SKIPPED:
         return facts.skipped.reason if facts.skipped else None
     return facts.failure.text if facts.failure else None
@@ -72,7 +72,7 @@ def failure_reason(facts: Facts) -> str | None:
 def next_attempt_at(
     facts: Facts, *, planned_at: datetime | None, created_at: datetime, max_retries: int
 ) -> datetime | None:
-    """When the row may be released (again); None: never by itself. `created_at` stands for at once."""
+    """When the row may be released again; None: never automatically. `created_at` means at once."""
     match status(facts):
         case Status.PENDING:
             return planned_at

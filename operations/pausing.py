@@ -1,6 +1,7 @@
-"""Pausing everything at once, by Postgres alone: it must work while Kafka is away, and while some campaign is busy.
+"""Pauses and resumes campaigns. It needs only Postgres, so it works while Kafka is down.
 
-A pause holds for claims and renewals as soon as it is committed, so sending ends within two seconds.
+Claims and renewals check the pause as soon as it is committed, so sending stops within two seconds. A campaign that
+another transaction has locked is retried and does not delay the others.
 """
 
 from __future__ import annotations
@@ -16,25 +17,26 @@ from tables import campaigns
 from tables.database import Connection, is_transient
 
 SESSION = {"lock_timeout": "1000"}
-"""For the connection: a campaign held by an import must not keep the others from being paused."""
+"""For the connection, in ms: a campaign that an import has locked must not delay the pause of the others."""
 ROUNDS_MAX = 10
-HELD = "something holds it; run this again"
+LOCKED = "the campaign is locked by another transaction; run the command again"
 PAUSE_S = 0.5
+"""Between two rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PauseResult:
-    """What became of the campaigns that were to be paused."""
+    """The result for each campaign."""
 
     paused: tuple[UUID, ...]
     still_active: tuple[UUID, ...]
-    """Somebody held them all the time."""
+    """Another transaction kept them locked during every round."""
     refused: tuple[tuple[UUID, str], ...] = ()
-    """They cannot be paused, and why."""
+    """Campaigns that cannot be paused, each with the reason."""
 
 
 async def pause_all(connection: Connection, reason: str, clock: Callable[[], datetime]) -> PauseResult:
-    """Pause every active campaign, also those that become active meanwhile."""
+    """Pause every active campaign, including those that become active meanwhile."""
     paused: list[UUID] = []
     active = await campaigns.active_ids(connection)
     for number in range(ROUNDS_MAX):
@@ -42,7 +44,7 @@ async def pause_all(connection: Connection, reason: str, clock: Callable[[], dat
             break
         if number:
             await asyncio.sleep(PAUSE_S)
-        paused += [each for each in active if await try_to(connection, each, Action.PAUSE, clock(), reason) is None]
+        paused += [each for each in active if await try_action(connection, each, Action.PAUSE, clock(), reason) is None]
         active = await campaigns.active_ids(connection)
     return PauseResult(tuple(paused), tuple(active))
 
@@ -50,7 +52,7 @@ async def pause_all(connection: Connection, reason: str, clock: Callable[[], dat
 async def pause(
     connection: Connection, ids: Collection[UUID], reason: str, clock: Callable[[], datetime]
 ) -> PauseResult:
-    """Pause these, each by itself: one that cannot be paused keeps no other one from it."""
+    """Pause these campaigns, each in a transaction of its own: one failure does not stop the others."""
     paused: list[UUID] = []
     refused: list[tuple[UUID, str]] = []
     waiting = list(dict.fromkeys(ids))
@@ -59,23 +61,26 @@ async def pause(
             break
         if number:
             await asyncio.sleep(PAUSE_S)
-        held = []
+        locked = []
         for each in waiting:
-            why = await try_to(connection, each, Action.PAUSE, clock(), reason)
+            why = await try_action(connection, each, Action.PAUSE, clock(), reason)
             if why is None:
                 paused.append(each)
-            elif why == HELD:
-                held.append(each)
+            elif why == LOCKED:
+                locked.append(each)
             else:
                 refused.append((each, why))
-        waiting = held
+        waiting = locked
     return PauseResult(tuple(paused), tuple(waiting), tuple(refused))
 
 
-async def try_to(
+async def try_action(
     connection: Connection, campaign: UUID, action: Action, now: datetime, reason: str = campaigns.PAUSED_BY_OPERATOR
 ) -> str | None:
-    """Why it is not done; None: it is (a pause: or was before). `HELD`: somebody holds the campaign, so try again."""
+    """Pause or resume one campaign. Returns None on success (an already paused campaign counts), else the reason.
+
+    `LOCKED` is the one reason that a retry may remove.
+    """
     try:
         await campaigns.act(connection, campaign, action, now, reason)
     except campaigns.UnknownCampaign:
@@ -86,5 +91,5 @@ async def try_to(
     except Exception as error:
         if connection.closed or not is_transient(error):
             raise
-        return HELD
+        return LOCKED
     return None

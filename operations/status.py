@@ -1,6 +1,7 @@
-"""Where everything stands: what Postgres and Kafka know, each by itself, because one may be away.
+"""Collects what `campaigns status` shows.
 
-It collects; what of it is well, and what to do about the rest, is decided where it is shown.
+Postgres and Kafka are queried independently, so an outage of one does not hide the other. `status_lines` decides what
+is a problem and what to do about it.
 """
 
 from __future__ import annotations
@@ -27,20 +28,19 @@ from tables.recovery import read_installation
 from topics.lag import KafkaQueries, Lag
 
 SAMPLE_BYTES = 8 * 1024 * 1024
-"""Of bundles that wait, read to count their statuses."""
-
+"""Most that is read of waiting bundles to count their statuses; above it the count is an estimate."""
 
 STAGES: Mapping[str, Topic] = {
     "reconciler": Topic.WEBHOOKS_RAW,
     "sender": Topic.SEND_JOBS,
     "sink": Topic.RECIPIENT_EVENTS,
 }
-"""Consumer groups, and what each reads."""
+"""Consumer group to the topic that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCampaign:
-    """A campaign that sends, or is paused."""
+    """An active or paused campaign."""
 
     id: UUID
     name: str
@@ -51,72 +51,72 @@ class OpenCampaign:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in Postgres, in the order of `read_backlog`."""
+    """Counts of what waits in Postgres, in the order of the statement `read_backlog`."""
 
     parked: int
     parked_since: datetime | None
     released: int
-    """Released by active campaigns, and neither claimed nor refused."""
+    """Attempts that active campaigns released and that no sender has claimed or refused."""
     released_since: datetime | None
     in_flight: int
     past_lease: int
-    untold: int
-    """Answers in the ledger that are not published."""
-    untold_since: datetime | None
+    unpublished: int
+    """Send results in the ledger that are not yet published to Kafka."""
+    unpublished_since: datetime | None
     double_sends: int
     unknown: int
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """What Postgres knows."""
+    """The state that Postgres holds."""
 
-    numbers: Backlog
+    backlog: Backlog
     campaigns: tuple[OpenCampaign, ...]
     sessions: Mapping[str, int]
-    """Our processes by application name."""
+    """Database sessions of our processes, by application name."""
     is_our_history: bool
-    """False: restored, or failed over; nothing is sent until `campaigns recover`."""
+    """False after a restore or a failover: nothing is sent until `campaigns recover` completes."""
     has_leader: bool
     has_publisher: bool
     positions: Mapping[int, int]
-    """Where the sink stands in `recipient.events`."""
+    """Next offset of the sink in `recipient.events`, by partition."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadTopic:
-    """What a dead-letter topic keeps."""
+    """The records that a dead-letter topic keeps."""
 
     topic_id: str
     kept: Watermarks
-    dealt_with: int | None = None
-    """Redriven or dropped, as Postgres remembers (None: it was not asked); they are kept all the same."""
+    handled: int | None = None
+    """Records that were redriven or dropped. They stay in the topic; Postgres counts them (None: not queried)."""
 
     @property
     def waiting(self) -> int:
-        """How many nobody has dealt with, as far as that is known."""
-        return sum(high - low for low, high in self.kept.values()) - (self.dealt_with or 0)
+        """Records neither redriven nor dropped, as far as Postgres was queried."""
+        return sum(high - low for low, high in self.kept.values()) - (self.handled or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaStatus:
-    """What Kafka knows."""
+    """The state that Kafka holds."""
 
     members: Mapping[str, int]
     lags: Mapping[str, Lag]
-    """By stage. The sink's is the one that Postgres keeps, where it answers."""
+    """By stage. The sink's lag is computed from the offsets in Postgres, if Postgres answers."""
     last_webhook_at: datetime | None
     last_event_at: datetime | None
     dead: Mapping[str, DeadTopic]
-    """By the topic that they came from."""
+    """By source topic."""
     missing_topics: tuple[str, ...]
 
 
 async def read_database(connection: Connection, settings: Settings) -> DatabaseStatus:
-    """Ask Postgres."""
+    """Query Postgres."""
     held = await status.list_locks(connection)
     return DatabaseStatus(
-        numbers=Backlog(*await status.read_backlog(connection)),
+        backlog=Backlog(*await status.read_backlog(connection)),
         campaigns=tuple(OpenCampaign(*row) for row in await status.list_open_campaigns(connection)),
         sessions=await status.count_sessions(connection),
         is_our_history=(await read_installation(connection))[0],
@@ -127,24 +127,24 @@ async def read_database(connection: Connection, settings: Settings) -> DatabaseS
 
 
 async def read_kafka(settings: Settings, sink_positions: Mapping[int, int] | None) -> KafkaStatus:
-    """Ask Kafka. Raises Transient where it does not answer."""
+    """Query Kafka. Raises Transient if it does not answer."""
     return await asyncio.to_thread(_read_kafka, settings, sink_positions)
 
 
-async def without_dealt_with(connection: Connection, kafka: KafkaStatus) -> KafkaStatus:
-    """The same, dead letters that were redriven or dropped left out: only Postgres remembers them."""
-    return replace(kafka, dead=await _dealt_with(connection, kafka.dead))
+async def without_handled(connection: Connection, kafka: KafkaStatus) -> KafkaStatus:
+    """The same without dead letters that were redriven or dropped, which only Postgres records."""
+    return replace(kafka, dead=await _handled(connection, kafka.dead))
 
 
 async def count_dead_answers(connection: Connection, settings: Settings) -> int:
-    """Dead letters that nobody has dealt with, and that may hold an answer of Meta's. Raises Transient."""
+    """Count waiting dead letters that may hold a send result or a status. Raises Transient if Kafka does not answer."""
     dead = await asyncio.to_thread(_read_dead, settings, (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS))
-    return sum(each.waiting for each in (await _dealt_with(connection, dead)).values())
+    return sum(each.waiting for each in (await _handled(connection, dead)).values())
 
 
-async def _dealt_with(connection: Connection, dead: Mapping[str, DeadTopic]) -> Mapping[str, DeadTopic]:
+async def _handled(connection: Connection, dead: Mapping[str, DeadTopic]) -> Mapping[str, DeadTopic]:
     acts = await count_acts(connection, {each.topic_id: each.kept for each in dead.values()})
-    return {topic: replace(each, dealt_with=acts.get(each.topic_id, 0)) for topic, each in dead.items()}
+    return {topic: replace(each, handled=acts.get(each.topic_id, 0)) for topic, each in dead.items()}
 
 
 def _read_dead(settings: Settings, topics: Iterable[Topic]) -> Mapping[str, DeadTopic]:
@@ -187,7 +187,7 @@ def _last(broker: KafkaQueries, name: str, marks: Watermarks) -> datetime | None
 
 
 def _statuses(broker: KafkaQueries, name: str, passed: Mapping[int, int], marks: Watermarks) -> int:
-    """How many statuses wait in bundles: counted, or where there are very many, by the mean of the first ones."""
+    """Count the statuses in waiting bundles; if there are very many, estimate from the first ones."""
     waiting = {(name, p): (max(low, passed.get(p, low)), high) for p, (low, high) in marks.items()}
     waiting = {place: (start, end) for place, (start, end) in waiting.items() if start < end}
     records = sum(end - start for start, end in waiting.values())
@@ -197,7 +197,7 @@ def _statuses(broker: KafkaQueries, name: str, passed: Mapping[int, int], marks:
 
 
 def _statuses_of(record: bytes) -> int:
-    """What cannot be read is dead-lettered by the reconciler, and is no status."""
+    """Count the statuses of a bundle; 0 if it is malformed, because the reconciler dead-letters it."""
     try:
         return sum(_statuses_in(body.raw) for body in decode_bundle(record))
     except Malformed:
@@ -207,5 +207,5 @@ def _statuses_of(record: bytes) -> int:
 def _statuses_in(raw: bytes) -> int:
     try:
         return sum(isinstance(item, StatusItem) for item in parse_body(raw))
-    except Exception:  # noqa: BLE001 - as above; what makes our code raise is no reason to show no screen
+    except Exception:  # noqa: BLE001 - a malformed body must not hide the rest of the status
         return 0

@@ -1,4 +1,4 @@
-"""The one codec: JSON for every record but the bundle of webhook bodies (see `schemas.bundles`)."""
+"""The codec of all records: JSON, except for bundles of webhook bodies (see `schemas.bundles`)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from schemas.model import WireModel
 from schemas.reasons import DeadLetterReason
 
 PRODUCER = "campaign-streams/0.1"
-"""Stated in every record: who wrote it, in which version."""
+"""The software and version that wrote a record. Every record has it."""
 
 T = TypeVar("T", bound=WireModel)
 
 
 class Malformed(ValueError):
-    """These bytes are no such record; invalid, so dead-letter them. `reason` is a code."""
+    """The bytes are not a valid record and must be dead-lettered. `reason` is a code."""
 
     reason = DeadLetterReason.MALFORMED.value
 
 
 def encode(record: WireModel) -> bytes:
-    """One record as JSON, without what is unset."""
+    """Encode a record as JSON, without unset fields."""
     return record.model_dump_json(exclude_none=True).encode()
 
 
 def decode(model: type[T], raw: bytes | None) -> T:
-    """One record from JSON. Raises Malformed, whose text names the fields and never shows their values."""
+    """Decode a record from JSON. Raises Malformed; its text names fields and never shows values."""
     try:
         return model.model_validate_json(raw or b"")
     except ValidationError as error:
         places = [(".".join(map(str, item["loc"])), item["type"]) for item in error.errors()[:5]]
-        fields = ", ".join(f"{place}: {said}" if place else said for place, said in places)
+        fields = ", ".join(f"{place}: {error_type}" if place else error_type for place, error_type in places)
         raise Malformed(f"{model.__name__}: {fields}") from None

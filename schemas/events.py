@@ -1,4 +1,4 @@
-"""`recipient.events`: what became of one attempt for one recipient.
+"""`recipient.events`: the outcomes and statuses of attempts.
 
 An event states something that happened; it never commands. The set of kinds is closed, and each
 carries exactly what the merge in `domain.facts` reads. A status that Meta sent without our callback data has
@@ -23,17 +23,17 @@ class EventKind(StrEnum):
     ACCEPTED = "accepted"
     """The Cloud API answered 200."""
     REJECTED = "rejected"
-    """The Cloud API answered an error that proves that nothing was sent."""
+    """The Cloud API answered with an error that proves that nothing was sent."""
     DEFERRED = "deferred"
     """Surely not sent; may be sent from `not_before` on."""
     EXPIRED = "expired"
     """Surely not sent: `send_before` had passed, or the claim could not be renewed."""
     UNKNOWN = "unknown"
-    """A send whose outcome nobody here knows. Never repeated by itself."""
+    """The outcome of the send is unknown. It is never repeated automatically."""
     SKIPPED = "skipped"
-    """Surely not sent, for a reason that will not pass by itself."""
+    """Surely not sent, for a reason that does not pass by waiting."""
     RETRY = "retry"
-    """An operator asks to repeat this attempt."""
+    """An operator requests to repeat this attempt."""
     ASSUMED_SENT = "assumed_sent"
     """An operator declares an unknown attempt sent."""
     SENT = "sent"
@@ -48,7 +48,7 @@ WEBHOOK_KINDS = frozenset({EventKind.SENT, EventKind.DELIVERED, EventKind.READ, 
 
 
 class RetryClass(StrEnum):
-    """What may follow a failure."""
+    """The consequence of a failure."""
 
     NEVER = "never"
     BACKOFF = "backoff"
@@ -74,7 +74,7 @@ class Pricing(WireModel):
 
 
 class Origin(WireModel):
-    """The record (and the item in it) that this event was read from: the trail of an operator."""
+    """The record, and the item in it, from which this event was read. Operators follow it."""
 
     topic: str
     partition: int
@@ -83,9 +83,9 @@ class Origin(WireModel):
 
 
 class RecipientEvent(WireModel):
-    """One event. Either recipient and attempt are known, or a wamid is there to find them by.
+    """One event. Either recipient and attempt are known, or a wamid identifies them.
 
-    Raises ValidationError where the kind's own fields are missing.
+    Raises ValidationError if fields of its kind are missing.
     """
 
     v: int = SCHEMA_VERSION
@@ -125,5 +125,5 @@ class RecipientEvent(WireModel):
 
     @property
     def key(self) -> bytes:
-        """The Kafka key: the recipient where it is known, else the wamid."""
+        """The Kafka key: the recipient if it is known, else the wamid."""
         return str(self.recipient_id if self.recipient_id is not None else self.wamid).encode()

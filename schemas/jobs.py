@@ -1,4 +1,4 @@
-"""`send.jobs`: one attempt for one recipient, complete, so that the sender needs no look-up before its claim."""
+"""`send.jobs`: one complete attempt for one recipient, so that the sender queries nothing before its claim."""
 
 from __future__ import annotations
 

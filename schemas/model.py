@@ -1,4 +1,4 @@
-"""The frozen base of everything that travels, and the two time types. Old readers must survive new fields."""
+"""The frozen base of all records, their ids and times. Old readers must accept new fields."""
 
 from __future__ import annotations
 

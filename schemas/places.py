@@ -57,7 +57,7 @@ class Outgoing(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record as it was read from a topic, by the topic's real name. A tuple, because readers make millions."""
+    """One record as it was read from a topic (by its real name). It is a tuple, because readers create millions."""
 
     topic: str
     partition: int
@@ -65,7 +65,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     at: datetime = EPOCH
-    """When it was written, where its reader asked for that."""
+    """When it was written, if its reader needs that."""
     headers: tuple[tuple[str, bytes], ...] = ()
 
     @property
@@ -74,25 +74,25 @@ class Record(NamedTuple):
         return Place(self.topic, self.partition, self.offset)
 
 
-REMEDY = "If the topic is meant as it is, `campaigns sink --accept-topic` applies it from its beginning."
+REMEDY = "If the topic is correct as it is now, run `campaigns sink --accept-topic` to apply it from its beginning."
 
 
 class OffsetMismatch(Exception):
-    """A stored offset does not fit the topic, so records were lost or the topic is another one. No restart helps."""
+    """A stored offset does not fit the topic: records were lost, or the topic was recreated. Restarts do not help."""
 
 
 class OffsetBeyondEnd(OffsetMismatch):
-    """The stored offset is beyond the end that was asked for before it was read: another sink may have moved it on."""
+    """The stored offset is beyond an end that was read before it; another sink may have advanced it in between."""
 
-    def __init__(self, said: str, partition: int, offset: int) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, partition: int, offset: int) -> None:
+        super().__init__(message)
         self.partition = partition
         self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
 class TopicIdentity:
-    """Which topic exactly: the ids of cluster and topic never repeat, its name may."""
+    """The identity of a topic. A name may be reused after a deletion; the ids of cluster and topic are never reused."""
 
     cluster_id: str
     topic: str

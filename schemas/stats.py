@@ -1,6 +1,6 @@
-"""`campaign.stats`: where a campaign stands, in absolute numbers. The highest version of a campaign wins.
+"""`campaign.stats`: the progress of a campaign in absolute numbers. The highest version of a campaign wins.
 
-The REST answer has the same fields. Public: dashboards read it.
+The REST answer has the same fields. The topic is public: dashboards read it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class CampaignStats(WireModel):
     delivered: int = 0
     read: int = 0
     failed: int = 0
-    """Rows whose status is failed, those that will be tried again included."""
+    """Rows whose status is failed, including those that will be retried."""
     pending: int = 0
     progress_percentage: float = 0.0
-    """How many are no longer pending."""
+    """The share of rows that are no longer pending, in per cent with one decimal."""
     delivery_rate: float = 0.0
     """Delivered of sent, in per cent with one decimal."""
     read_rate: float = 0.0

@@ -1,7 +1,7 @@
-"""`subscription.events`: what one source said of one person, each statement that took hold.
+"""`subscription.events`: every effective opt-out and opt-in of a person, by source.
 
-A person is subscribed while no source says otherwise. Readers keep the latest statement of each source by
-`occurred_at` (of two at one moment the opt-out), because a record may arrive twice, or after a newer one.
+A person is subscribed if no source has opted out. Readers keep the latest event of each source by `occurred_at` (of two
+at one moment the opt-out), because a record may arrive twice, or after a newer one.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ SCHEMA_VERSION = 1
 
 
 class SubscriptionKind(StrEnum):
-    """What was said."""
+    """Opt-out or opt-in."""
 
     OPTED_OUT = "opted_out"
     OPTED_IN = "opted_in"
 
 
 class Source(StrEnum):
-    """Who said it."""
+    """The source of an opt-out or opt-in."""
 
     KEYWORD = "keyword"
     """The person, by a word such as STOP."""
@@ -33,7 +33,7 @@ class Source(StrEnum):
 
 
 class SubscriptionEvent(WireModel):
-    """One statement about one person: the phone number in digits, or the user id where no number is known."""
+    """One opt-out or opt-in of a person: the phone number in digits, or the user id if no number is known."""
 
     v: int = SCHEMA_VERSION
     producer: str = ""
@@ -44,5 +44,5 @@ class SubscriptionEvent(WireModel):
 
     @property
     def key(self) -> bytes:
-        """The Kafka key: the person, so that one person's statements keep their order."""
+        """The Kafka key: the person, so that the events of one person keep their order."""
         return self.person.encode()

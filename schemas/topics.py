@@ -1,6 +1,6 @@
-"""Every topic: name, partitions, how long and how large. The one place; `campaigns topics apply` makes it so.
+"""Every topic: name, partitions, retention and sizes. `campaigns topics apply` creates them as defined here.
 
-Names here are without the deployment's prefix (`Settings.topic`).
+Names here are without the prefix of the deployment (`Settings.topic`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Topic(StrEnum):
-    """The topics that carry the pipeline. Each has a dead-letter topic beside it."""
+    """The topics of the pipeline. Each has a dead-letter topic."""
 
     WEBHOOKS_RAW = "webhooks.raw"
     SEND_JOBS = "send.jobs"
@@ -21,7 +21,7 @@ class Topic(StrEnum):
 
     @property
     def dead(self) -> str:
-        """Where its records go that cannot be processed."""
+        """The topic of its dead letters."""
         return dead_letters_of(self)
 
 
@@ -31,7 +31,7 @@ WEBHOOK_RECORD_BYTES_MAX = 4 * 1024 * 1024
 """A webhook may have 3 MB and 1,000 updates; a body above a bundle's 1 MiB travels alone."""
 
 DEAD_BYTES_MORE = 32 * 1024
-"""A dead letter is its record and headers, the error text among them: whatever was read must fit, untouched."""
+"""Room for the headers of a dead letter, so that any record that was read fits unchanged."""
 
 DAY_MS = 86_400_000
 UNLIMITED = -1
@@ -39,7 +39,7 @@ UNLIMITED = -1
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How one topic is to be."""
+    """The definition of one topic."""
 
     name: str
     partitions: int
@@ -56,7 +56,7 @@ class TopicSpec:
             "unclean.leader.election.enable": "false",
         }
         if self.cleanup_policy == "compact":
-            # A reader that starts late needs only the last snapshot; without these it would read weeks of them.
+            # A new reader needs only the last snapshots; without these settings it would read weeks of them.
             config |= {
                 "min.cleanable.dirty.ratio": "0.1",
                 "segment.ms": str(DAY_MS),
@@ -73,7 +73,7 @@ def dead_letters_of(topic: str) -> str:
 def _with_dead_letters(spec: TopicSpec, dead_retention_ms: int | None = None) -> tuple[TopicSpec, TopicSpec]:
     dead = TopicSpec(
         dead_letters_of(spec.name),
-        partitions=1,  # rare by intent: a stage with many of them stops
+        partitions=1,  # dead letters are rare: a stage with many of them halts
         retention_ms=spec.retention_ms if dead_retention_ms is None else dead_retention_ms,
         record_bytes_max=spec.record_bytes_max + DEAD_BYTES_MORE,
     )
@@ -88,7 +88,7 @@ SPECS: tuple[TopicSpec, ...] = (
     *_with_dead_letters(TopicSpec(Topic.RECIPIENT_EVENTS, 8, 30 * DAY_MS)),
     *_with_dead_letters(TopicSpec(Topic.SUBSCRIPTION_EVENTS, 4, UNLIMITED)),
     *_with_dead_letters(TopicSpec(Topic.CAMPAIGN_CONTROL, 1, 30 * DAY_MS)),
-    # A dead letter has no key to compact by, so it is kept for a time instead.
+    # A dead letter has no key for compaction, so retention by time applies.
     *_with_dead_letters(TopicSpec(Topic.CAMPAIGN_STATS, 4, UNLIMITED, "compact"), dead_retention_ms=30 * DAY_MS),
 )
 

@@ -1,6 +1,6 @@
-"""One status of a webhook: what it must have, and what it may have in several spellings.
+"""Reads one status of a webhook: its required fields, and its optional fields in their several spellings.
 
-Never join on the phone number here: it may be missing, and it may differ from the number dialled.
+Never join on the phone number of a status: it may be missing, and it may differ from the number dialled.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from schemas.reasons import DeadLetterReason
 
 WAMID_LENGTH_MAX = 512
 PARENT_ID_SPELLINGS = ("parent_recipient_user_id", "parent_user_id", "recipient_parent_user_id")
-"""Meta's own pages spell it in three ways."""
+"""Meta's documentation spells it in three ways."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_S = 253_402_300_799  # the last second of 9999
 
 
 class MalformedItem(ValueError):
-    """A status without what an effect depends on; `reason` is a code."""
+    """A status without a field that its effect needs; `reason` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -30,7 +30,7 @@ class MalformedItem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StatusError:
-    """The first error of a failed status. `code` 0 is a code of Meta's; None: none was given."""
+    """The first error of a failed status. `code` 0 is a real code of Meta; None if there is none."""
 
     code: int | None
     text: str
@@ -39,7 +39,7 @@ class StatusError:
 
 @dataclass(frozen=True, slots=True)
 class StatusItem:
-    """One status, whatever its word."""
+    """One status with any status word."""
 
     wamid: str = field(repr=False)
     status: str
@@ -83,7 +83,7 @@ def read_status(status: Any, metadata: Any) -> StatusItem:
 
 
 def _time(value: Any) -> datetime:
-    """Unix seconds: Meta sends a string, some an integer. Times that cannot be are refused, odd ones are not."""
+    """Unix seconds: Meta sends a string, some an integer. Impossible times are refused; unlikely ones are not."""
     if isinstance(value, str):
         try:
             value = int(value.strip())
@@ -97,7 +97,7 @@ def _time(value: Any) -> datetime:
 
 
 def _error(errors: Any) -> StatusError | None:
-    """The first error, in the shape of today or in the older ones without message, error_data or href."""
+    """The first error, in its current form or in older ones without message, error_data or href."""
     listed = [errors] if isinstance(errors, dict) else errors if isinstance(errors, list) else []
     error = next((error for error in listed if isinstance(error, dict)), None)
     if error is None:
@@ -116,10 +116,10 @@ def _code(value: Any) -> int | None:
 
 
 def _identifier(value: Any) -> str | None:
-    """Ids are strings, yet some senders write the digits as a number."""
+    """An id as text. Ids are strings, but some senders write digits as a number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
 def _text(value: Any) -> str | None:
-    """Text or nothing; without NUL, which JSON allows and Postgres refuses."""
+    """A text or None, without NUL, which JSON allows and Postgres refuses."""
     return value.replace("\0", "") or None if isinstance(value, str) else None

@@ -1,8 +1,8 @@
-"""Meta's webhook bodies, taken apart: every entry, change and item, each good or bad by itself.
+"""Parses webhook bodies of Meta: every entry, change and item is judged alone.
 
 Tolerant where Meta varies (unknown fields, integer or string times, old error shapes, the bare `{"statuses": [...]}`)
-and exact where an effect depends on it (a wamid, a status word, a time). What is not understood becomes a `BadItem`
-or an `OtherItem`, so that it is counted and never lost. What a status means for a recipient is decided elsewhere.
+and exact where an effect depends on it (a wamid, a status word, a time). An item that is not understood becomes
+a `BadItem` or an `OtherItem`, so that it is counted and never lost. `domain.correlation` interprets a status.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _VALUE_PARTS = (("messages", ItemOutcome.MESSAGE.value), ("errors", ItemOutcome.
 
 @dataclass(frozen=True, slots=True)
 class OtherItem:
-    """Something that Meta may well say and that changes no recipient. `kind` is an `ItemOutcome`."""
+    """A valid item that changes no recipient. `kind` is an `ItemOutcome`."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class BadItem:
-    """Something that cannot be what it stands for. `raw` holds it as a webhook body of its own."""
+    """An invalid item. `raw` contains it as a separate webhook body."""
 
     reason: str
     raw: bytes
@@ -42,13 +42,13 @@ WebhookItem = StatusItem | OtherItem | BadItem
 
 
 def parse_body(raw: bytes) -> list[WebhookItem]:
-    """All items of one body, in order. Raises Malformed when the body as a whole is none of Meta's."""
+    """All items of one body, in order. Raises Malformed if the body as a whole is not a webhook of Meta."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise NotJson("webhook: no JSON") from None
+        raise NotJson("webhook: not JSON") from None
     if not isinstance(body, dict):
-        raise NotAnObject("webhook: no JSON object")
+        raise NotAnObject("webhook: not a JSON object")
     if body.get("object", WHATSAPP_OBJECT) != WHATSAPP_OBJECT:
         return [OtherItem(ItemOutcome.OTHER_OBJECT.value)]
     if isinstance(body.get("entry"), list):
@@ -60,19 +60,19 @@ def parse_body(raw: bytes) -> list[WebhookItem]:
 
 
 class NotJson(Malformed):
-    """These bytes will never be JSON."""
+    """The bytes are not JSON."""
 
     reason = DeadLetterReason.NOT_JSON.value
 
 
 class NotAnObject(Malformed):
-    """JSON, but no object."""
+    """The bytes are JSON, but not an object."""
 
     reason = DeadLetterReason.NOT_AN_OBJECT.value
 
 
 class NoEntry(Malformed):
-    """An object that holds nothing of Meta's."""
+    """The object has no part of a webhook of Meta."""
 
     reason = DeadLetterReason.NO_ENTRY.value
 
@@ -122,14 +122,14 @@ def _value(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any])
 
 
 def _alone(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any], statuses: Any) -> bytes:
-    """A body that holds these statuses and nothing else, so that a redrive repeats no neighbour."""
+    """A body with only these statuses, so that a redrive repeats no neighbour."""
     kept = {name: content for name, content in value.items() if name in ("messaging_product", "metadata")}
     alone = {"field": change.get("field", MESSAGES_FIELD), "value": {**kept, "statuses": statuses}}
     return _as_body({**{name: entry[name] for name in ("id", "time") if name in entry}, "changes": [alone]})
 
 
 def status_alone(item: StatusItem) -> bytes:
-    """One good status as a body of its own, for who refuses it later (its time, say)."""
+    """One valid status as a separate body, for a later refusal (for example because of its time)."""
     value: dict[str, Any] = {"messaging_product": "whatsapp", "statuses": [item.raw]}
     if item.phone_number_id is not None:
         value["metadata"] = {"phone_number_id": item.phone_number_id}

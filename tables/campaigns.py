@@ -129,7 +129,7 @@ async def add_recipients(
     async with connection.transaction():
         campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
         if campaign.status is CampaignStatus.CANCELLED:
-            raise WrongState("take recipients", campaign.status)
+            raise WrongState("the campaign is cancelled: no recipients can be added", campaign.status)
         rows = await _insert(connection, campaign_id, people)
         if campaign.status is not CampaignStatus.DRAFT:
             await _plan(connection, campaign, [row[0] for row in rows], await _planned(connection, campaign, now), now)

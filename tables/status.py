@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg import errors
+
 from tables.database import Connection
 from tables.statements import load
 
 _SQL = load("status")
+OTHER_SCHEMA = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
+"""Errors of PostgreSQL that mean a missing or a different schema."""
 
 
 async def read_backlog(connection: Connection) -> tuple[Any, ...]:

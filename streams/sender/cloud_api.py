@@ -20,7 +20,7 @@ import orjson
 from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
-from domain.outcomes import Outcome, Rejected, outcome_of_answer, outcome_of_trouble
+from domain.outcomes import Outcome, Rejected, outcome_of_answer, outcome_of_error
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.reasons import FailureReason, TransportError
@@ -88,11 +88,11 @@ class CloudApi:
                 content = await _content(answer)
                 retry_after = answer.headers.get("retry-after")
         except TimeoutError:
-            return outcome_of_trouble(TransportError.TIMEOUT)
+            return outcome_of_error(TransportError.TIMEOUT)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
-            return outcome_of_trouble(trouble_of(error))
+            return outcome_of_error(transport_error_of(error))
         if content is None:
-            return outcome_of_trouble(TransportError.TOO_LARGE)
+            return outcome_of_error(TransportError.TOO_LARGE)
         return outcome_of_answer(answer.status_code, content, retry_after)
 
     def _url(self, phone_number_id: str) -> httpx.URL:
@@ -119,7 +119,7 @@ def message(job: SendJob, callback_data: str) -> dict[str, Any]:
     }
 
 
-def trouble_of(error: BaseException) -> TransportError:
+def transport_error_of(error: BaseException) -> TransportError:
     """The error that ended a request without an answer, read from the cause that httpx wraps."""
     cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
     match cause:

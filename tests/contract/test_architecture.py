@@ -99,7 +99,7 @@ WITH_SQL = {"tables", "verdict", "stack"}
 """Packages that may hold statements; `stack` sets up the embedded server."""
 
 SQL_ELSEWHERE = {
-    "cli/status_lines.py",
+    "operations/status_lines.py",
 }
 """Files that show a statement to an operator and do not run it."""
 

@@ -12,13 +12,13 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
-from cli import status
-from cli.pause import pause, resume, run_pause
-from cli.status import look
-from cli.status_lines import Line, lines
-from operations import pausing
+from cli.console import reason_of
+from cli.pause import pause_campaigns, resume_campaigns, run_pause
+from operations import pausing, status_report
 from operations import status as status_source
 from operations.dead_letters import dead_topics
+from operations.status_lines import Line, lines
+from operations.status_report import collect
 from runtime.settings import Settings, read_settings
 from schemas.bundles import Body, encode_bundle
 from schemas.topics import Topic
@@ -86,13 +86,14 @@ async def test_every_line_that_is_not_well_has_a_next_step(world: World, setting
         " VALUES ('Held', 't', 'en', '1', 'paused', 'template_paused')"
     )
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("send.jobs.dead"), [(b"x", b"x")])
-    found = by_name(await look(settings))
+    found = by_name(await collect(settings, reason_of))
     states = {name: line.state for name, line in found.items()}
     assert states == {
         "scheduler": "wrong", "stats": "wrong", "api": "look", "reconciler": "wrong", "sender": "wrong",
         "sink": "wrong", "ingress": "look", "last webhook": "ok", "dead letters of send.jobs": "look",
         "parked statuses": "look",
-        "unknown sends": "look", "released, not claimed": "wrong", "in flight": "look", "answers not told": "wrong",
+        "unknown sends": "look",
+        "queued for a sender": "wrong", "in flight": "look", "results not yet published": "wrong",
         "double sends": "wrong", "active campaigns": "ok", "paused: Held": "look",
     }  # fmt: skip
     assert all(line.next_step for line in found.values() if line.state != "ok")
@@ -109,12 +110,12 @@ async def test_processes_are_seen_by_their_groups_sessions_and_locks(world: Worl
             await other.execute("SELECT pg_advisory_lock(%s)", [key])
 
         async def is_member() -> bool:
-            return by_name(await look(settings))["sink"].state == "ok"
+            return by_name(await collect(settings, reason_of))["sink"].state == "ok"
 
         await eventually_async(is_member)
         now = datetime.now(UTC)
         await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), [(None, b"x")])
-        found = by_name(await look(settings))
+        found = by_name(await collect(settings, reason_of))
     stop.set()
     await running
     assert (found["scheduler"].state, found["stats"].state) == ("ok", "ok")
@@ -129,14 +130,14 @@ async def test_a_server_that_is_away_hides_nothing_of_the_other(
 ) -> None:
     with monkeypatch.context() as shortly:
         shortly.setattr(lag, "TIMEOUT_S", 0.5)
-        found = by_name(await look(settings.model_copy(update={"kafka_bootstrap_servers": NOWHERE})))
+        found = by_name(await collect(settings.model_copy(update={"kafka_bootstrap_servers": NOWHERE}), reason_of))
     assert (found["Kafka"].state, found["active campaigns"].found) == ("wrong", "1")
     no_database = read_settings({
         "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
         "CAMPAIGNS_DATABASE_URL": f"postgresql://nobody@{NOWHERE}/none",
         "CAMPAIGNS_TOPIC_PREFIX": settings.topic_prefix,
     })  # fmt: skip
-    found = by_name(await look(no_database))
+    found = by_name(await collect(no_database, reason_of))
     assert (found["PostgreSQL"].state, found["dead letters"].state) == ("wrong", "ok")
 
 
@@ -151,17 +152,17 @@ async def test_a_stage_whose_oldest_record_is_late_is_not_well(world: World, set
 async def test_dead_letters_that_were_dealt_with_are_not_counted(world: World, settings: Settings) -> None:
     topic = settings.topic("send.jobs.dead")
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(b"x", b"x")] * 3)
-    assert by_name(await look(settings))["dead letters of send.jobs"].found == "3"
+    assert by_name(await collect(settings, reason_of))["dead letters of send.jobs"].found == "3"
     remember = (
         "INSERT INTO dead_letter_acts (topic_id, topic_partition, topic_offset, topic, act) VALUES (%s, 0, %s, %s, %s)"
     )
     ids = await asyncio.to_thread(dead_topics, settings)
     await world.run(remember, ids[topic], 0, topic, "redriven")
     await world.run(remember, "of a topic before", 1, topic, "redriven")
-    assert by_name(await look(settings))["dead letters of send.jobs"].found == "2"
+    assert by_name(await collect(settings, reason_of))["dead letters of send.jobs"].found == "2"
     for offset in (1, 2):
         await world.run(remember, ids[topic], offset, topic, "dropped")
-    assert by_name(await look(settings))["dead letters"].state == "ok"
+    assert by_name(await collect(settings, reason_of))["dead letters"].state == "ok"
 
 
 async def test_what_waits_for_the_reconciler_is_told_in_statuses(
@@ -174,25 +175,26 @@ async def test_what_waits_for_the_reconciler_is_told_in_statuses(
         (None, b"no bundle"),
     ]
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), records)
-    assert "3 record(s) with 6 status(es) wait" in by_name(await look(settings))["reconciler"].found
+    assert "3 record(s) with 6 status(es) wait" in by_name(await collect(settings, reason_of))["reconciler"].found
     monkeypatch.setattr(status_source, "SAMPLE_BYTES", 1)
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), records)
-    assert "6 record(s) with" in by_name(await look(settings))["reconciler"].found, "by the first of them"
+    assert "6 record(s) with" in by_name(await collect(settings, reason_of))["reconciler"].found, "by the first of them"
 
 
 async def test_another_schema_is_named(settings: Settings, empty_database_url: str) -> None:
-    found = by_name(await look(settings.model_copy(update={"database_url": SecretStr(empty_database_url)})))
+    empty = settings.model_copy(update={"database_url": SecretStr(empty_database_url)})
+    found = by_name(await collect(empty, reason_of))
     assert (found["schema"].state, found["schema"].next_step) == ("wrong", "campaigns db migrate")
-    assert "sink" in found, "Kafka is asked all the same"
+    assert "sink" in found, "Kafka is queried anyway"
 
 
 async def test_a_frozen_postgres_does_not_hang_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(_settings: Settings) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(status, "DATABASE_PATIENCE_S", 0.05)
-    monkeypatch.setattr(status, "_database", never)
-    assert by_name(await look(settings))["PostgreSQL"].state == "wrong"
+    monkeypatch.setattr(status_report, "DATABASE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(status_report, "_read_database", never)
+    assert by_name(await collect(settings, reason_of))["PostgreSQL"].state == "wrong"
 
 
 async def test_the_ingress_is_asked_where_the_settings_place_it(world: World, settings: Settings) -> None:
@@ -203,14 +205,14 @@ async def test_the_ingress_is_asked_where_the_settings_place_it(world: World, se
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        found = await look(settings.model_copy(update={"ingress_port": port, "ingress_host": "0.0.0.0"}))
+        found = await collect(settings.model_copy(update={"ingress_port": port, "ingress_host": "0.0.0.0"}), reason_of)
     assert by_name(found)["ingress"].found.startswith("answers 503")
 
 
 async def test_a_database_that_went_back_is_not_well(world: World, settings: Settings) -> None:
-    assert "database" not in by_name(await look(settings))
+    assert "database" not in by_name(await collect(settings, reason_of))
     await world.run("UPDATE installation SET system_identifier = 1")
-    assert by_name(await look(settings))["database"].next_step == "campaigns recover"
+    assert by_name(await collect(settings, reason_of))["database"].next_step == "campaigns recover"
 
 
 async def test_all_campaigns_are_paused_while_kafka_is_away(
@@ -222,15 +224,15 @@ async def test_all_campaigns_are_paused_while_kafka_is_away(
         " VALUES ('a', 't', 'en', '1', 'active'), ('b', 't', 'en', '1', 'draft')"
     )
     jobs = await world.release(1)
-    assert await pause(away, (), "incident", as_json=True) == 0
+    assert await pause_campaigns(away, (), "incident", as_json=True) == 0
     assert len(json.loads(capsys.readouterr().out)["paused"]) == 2
     states = "SELECT status, pause_reason FROM marketing_campaigns ORDER BY status"
     assert await world.run(states) == [("draft", None), ("paused", "incident"), ("paused", "incident")]
     assert await world.claim(jobs) == ["paused"]
-    assert await resume(away, [world.campaign], as_json=False) == 0
+    assert await resume_campaigns(away, [world.campaign], as_json=False) == 0
     assert await world.claim(jobs) == ["claimed"]
-    assert await resume(away, [world.campaign], as_json=False) == 1, "it is not paused any more"
-    assert await pause(away, [uuid4()], "x", as_json=False) == 1, "there is no such campaign"
+    assert await resume_campaigns(away, [world.campaign], as_json=False) == 1, "it is not paused any more"
+    assert await pause_campaigns(away, [uuid4()], "x", as_json=False) == 1, "there is no such campaign"
     assert run_pause([], "x", is_all=False, as_json=False) == 64, "which?"
 
 
@@ -243,12 +245,12 @@ async def test_one_that_cannot_be_paused_keeps_no_other_from_it(
     )
     draft, active = (row[0] for row in made)
     nobody = uuid4()
-    assert await pause(settings, [draft, nobody, world.campaign, active], "incident", as_json=True) == 1
+    assert await pause_campaigns(settings, [draft, nobody, world.campaign, active], "incident", as_json=True) == 1
     document = json.loads(capsys.readouterr().out)
     assert document["paused"] == [str(world.campaign), str(active)]
     assert [each["campaign_id"] for each in document["refused"]] == [str(draft), str(nobody)]
-    assert await pause(settings, [active], "again", as_json=False) == 0, "it is paused, as was asked"
-    assert await resume(settings, [draft, active, world.campaign], as_json=True) == 1
+    assert await pause_campaigns(settings, [active], "again", as_json=False) == 0, "it is paused, as was asked"
+    assert await resume_campaigns(settings, [draft, active, world.campaign], as_json=True) == 1
     assert json.loads(capsys.readouterr().out)["resumed"] == [str(active), str(world.campaign)]
 
 

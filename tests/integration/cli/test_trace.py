@@ -9,8 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from cli.trace import _trace, as_document, as_lines, look
+from cli.console import reason_of
+from cli.trace import _trace, as_document, as_lines
 from domain.history import Effect
+from operations.trace import collect
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, Origin, RecipientEvent
@@ -86,9 +88,9 @@ async def test_every_record_is_told_with_its_effect(world: World, settings: Sett
     stop.set()
     await running
     for who in (job.phone_number, "+" + job.phone_number, str(person), WAMID):
-        found = await look(settings, who)
+        found = await collect(settings, who, reason_of)
         assert [each.recipient_id for each in found.dossiers] == [person]
-        told = [(step.told.event.kind if step.told.event else None, step.effect) for step in found.story.steps]
+        told = [(step.traced.event.kind if step.traced.event else None, step.effect) for step in found.history.steps]
         assert told == [
             (EventKind.DELIVERED, Effect.PARKED),
             (EventKind.ACCEPTED, Effect.CHANGED),
@@ -98,10 +100,10 @@ async def test_every_record_is_told_with_its_effect(world: World, settings: Sett
             (EventKind.SENT, Effect.REFUSED),
             (None, Effect.MALFORMED),
         ]
-        accepted, read = found.story.steps[1:3]
+        accepted, read = found.history.steps[1:3]
         assert (accepted.before, accepted.after) == ("pending", "delivered"), "it tells what was parked"
         assert (read.before, read.after, read.changed) == ("delivered", "read", ("read_at",))
-        assert found.story.steps[5].reason == "timestamp_too_old"
+        assert found.history.steps[5].reason == "timestamp_too_old"
         assert found.dossiers[0].row["recipient_status"] == "read"
         assert len(found.dossiers[0].ledger) == 1
         said = "\n".join(as_lines(found)) + repr(as_document(found))
@@ -116,8 +118,8 @@ async def test_a_message_id_that_the_database_does_not_know_is_told_all_the_same
     parked = event(EventKind.SENT, None)
     topic = settings.topic("recipient.events")
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(parked.key, encode(parked))])
-    found = await look(settings, WAMID)
-    assert (found.dossiers, [step.effect for step in found.story.steps]) == ([], [Effect.PARKED])
+    found = await collect(settings, WAMID, reason_of)
+    assert (found.dossiers, [step.effect for step in found.history.steps]) == ([], [Effect.PARKED])
 
 
 async def test_a_recipient_whose_row_is_gone_is_told_all_the_same(world: World, settings: Settings) -> None:
@@ -126,8 +128,8 @@ async def test_a_recipient_whose_row_is_gone_is_told_all_the_same(world: World, 
     topic = settings.topic("recipient.events")
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(lost.key, encode(lost))])
     await world.run("DELETE FROM campaign_recipients")
-    found = await look(settings, str(job.recipient_id))
-    assert [(step.effect, step.reason) for step in found.story.steps] == [(Effect.REFUSED, "unknown_recipient")]
+    found = await collect(settings, str(job.recipient_id), reason_of)
+    assert [(step.effect, step.reason) for step in found.history.steps] == [(Effect.REFUSED, "unknown_recipient")]
     assert "unknown_recipient" in "\n".join(as_lines(found))
 
 
@@ -147,7 +149,9 @@ async def test_without_kafka_the_database_answers(
 ) -> None:
     monkeypatch.setattr(lag, "TIMEOUT_S", 0.5)
     (job,) = await world.release(1)
-    found = await look(settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}), job.phone_number)
+    found = await collect(
+        settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}), job.phone_number, reason_of
+    )
     assert [each.recipient_id for each in found.dossiers] == [job.recipient_id]
     assert len(found.dossiers[0].releases) == 1
     assert found.not_read

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from cli.trace import as_document, as_lines
 from domain.history import Effect, RecipientHistory, TracedEvent, trace_history
-from operations.trace import Dossier, Trace, _told
+from operations.trace import Dossier, Trace, _traced
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.places import Place, Record
@@ -50,7 +50,7 @@ def test_a_time_at_the_edge_of_the_calendar_ends_no_story() -> None:
         b'{"kind":"sent","recipient_id":"%s","attempt":1,"occurred_at":"9999-12-31T23:59:59-12:00",'
         b'"received_at":"9999-12-31T23:59:59-12:00"}' % str(ONE).encode()
     )
-    found = _told(Record("recipient.events", 0, 0, str(ONE).encode(), overflowing, NOW))
+    found = _traced(Record("recipient.events", 0, 0, str(ONE).encode(), overflowing, NOW))
     assert (found.event, found.keyed) == (None, ONE)
 
 
@@ -72,7 +72,9 @@ def test_somebody_in_two_campaigns_has_two_stories() -> None:
         ),
     )
     lines = as_lines(found)
-    second, nobody = (next(at for at, line in enumerate(lines) if word in line) for word in (str(OTHER), "of nobody"))
+    second, nobody = (
+        next(at for at, line in enumerate(lines) if word in line) for word in (str(OTHER), "no existing recipient")
+    )
     assert [("@0" in text, "@1" in text, "@2" in text) for text in map("\n".join, (
         lines[:second], lines[second:nobody], lines[nobody:]))] == [
         (True, False, False), (False, True, False), (False, False, True),

@@ -15,7 +15,7 @@ from domain.outcomes import (
     Throttled,
     UnknownOutcome,
     outcome_of_answer,
-    outcome_of_trouble,
+    outcome_of_error,
 )
 from schemas.reasons import TransportError
 
@@ -101,7 +101,7 @@ def test_every_code_at_400_proves_that_nothing_was_sent(row: Any) -> None:
 @pytest.mark.parametrize("trouble", list(TransportError))
 def test_only_troubles_before_the_first_byte_are_surely_not_sent(trouble: TransportError) -> None:
     before = trouble in (TransportError.CONNECT, TransportError.POOL, TransportError.UNUSABLE)
-    assert isinstance(outcome_of_trouble(trouble), NotSent if before else UnknownOutcome)
+    assert isinstance(outcome_of_error(trouble), NotSent if before else UnknownOutcome)
 
 
 @given(st.integers(100, 599), st.binary(max_size=200), st.none() | st.text(max_size=20))

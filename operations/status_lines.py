@@ -1,6 +1,6 @@
-"""What of a standing is well, and the next step for what is not. Pure: the clock is a parameter.
+"""Decides what of a status is a problem, and names the next step for it. Pure: the clock is a parameter.
 
-`ok` is well; `look` wants an operator's eyes, some time; `wrong` wants them now, and alone makes the exit code 1.
+`ok` needs nothing, `look` is a warning that can wait, `wrong` is a problem now: it alone makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from topics.lag import Lag
 State = Literal["ok", "look", "wrong"]
 
 LATE = timedelta(seconds=60)
-"""Older than this, and the sender stops claiming: opt-outs may wait behind it."""
-SWEPT = timedelta(seconds=30)
-"""The leader looks every second for what nobody ended or told."""
+"""If the oldest waiting event is older, the sender stops claiming, because opt-outs may be among the events."""
+PUBLISHED = timedelta(seconds=30)
+"""The scheduler's leader publishes every second what a sender left, so an older result shows a fault."""
 UNCLAIMED = timedelta(minutes=5)
+"""A running sender claims a released attempt within seconds."""
 SILENT = timedelta(minutes=10)
-"""Meta says `sent` within seconds of an answer."""
+"""WhatsApp sends the status `sent` within seconds of its answer."""
 PAUSED_SHOWN = 10
 PARKED = timedelta(hours=1)
-"""A message id of ours is learned within minutes."""
+"""The sink knows each message id of ours within minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the screen."""
+    """One line of `campaigns status`."""
 
     about: str
     state: State
@@ -39,30 +40,31 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusReport:
-    """What the ingress answered to whether it is ready; None: nothing."""
+class IngressAnswer:
+    """The HTTP status of the ingress' /ready; None if it did not answer."""
 
     url: str
     status: int | None
 
 
-def ingress_line(answer: StatusReport) -> Line:
-    """Only it can say: it is no member of a group, and no session of the database."""
+def ingress_line(answer: IngressAnswer) -> Line:
+    """The ingress itself is queried: it has no consumer group and no database session."""
     if answer.status == HTTPStatus.OK:
         return Line("ingress", "ok", f"ready, {answer.url}")
     if answer.status is None:
-        step = "start `campaigns ingress`; where it runs elsewhere, ask its /ready there"
+        step = "start `campaigns ingress`; if it runs on another host, query its /ready there"
         return Line("ingress", "look", f"no answer at {answer.url}", step)
-    said = f"answers {answer.status} at {answer.url}: webhooks are refused, Meta repeats them"
-    return Line("ingress", "wrong", said, "is Kafka there, and `webhooks.raw`? Its log says more")
+    found = f"answers {answer.status} at {answer.url}: it refuses webhooks, and Meta repeats them"
+    return Line("ingress", "wrong", found, "read its log; check Kafka and its topics: campaigns check")
 
 
 def lines(
     database: DatabaseStatus | None, kafka: KafkaStatus | None, now: datetime, away: dict[str, str]
 ) -> list[Line]:
-    """The whole screen. `away`: why a server did not answer, by its name."""
+    """All lines. `away`: server name to the reason why it did not answer."""
     found = [
-        Line(name, "wrong", f"away: {why.removeprefix(f'{name}: ')}", "campaigns check") for name, why in away.items()
+        Line(name, "wrong", f"no answer: {why.removeprefix(f'{name}: ')}", "campaigns check")
+        for name, why in away.items()
     ]
     if database is not None:
         found += _database_processes(database)
@@ -77,7 +79,7 @@ def lines(
 
 def _database_processes(database: DatabaseStatus) -> Iterator[Line]:
     if not database.is_our_history:
-        yield Line("database", "wrong", "another history than the data's: nothing is sent", "campaigns recover")
+        yield Line("database", "wrong", "restored, or failed over: sending is disabled", "campaigns recover")
     sessions = database.sessions
     for name, is_led, word in (
         ("scheduler", database.has_leader, "leads"),
@@ -86,7 +88,7 @@ def _database_processes(database: DatabaseStatus) -> Iterator[Line]:
         if is_led:
             yield Line(name, "ok", f"{sessions.get(f'campaigns-{name}', 1)} running, one {word}")
         else:
-            yield Line(name, "wrong", f"none {word}", f"start `campaigns {name}`, or look at its log")
+            yield Line(name, "wrong", f"none {word}", f"start `campaigns {name}`, or read its log")
     api = sessions.get("campaigns-api", 0)
     yield Line("api", "ok" if api else "look", f"{api} session(s)", "" if api else "start `campaigns api`")
 
@@ -94,18 +96,18 @@ def _database_processes(database: DatabaseStatus) -> Iterator[Line]:
 def _stages(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
     for stage, topic in STAGES.items():
         members, lag = kafka.members[stage], kafka.lags[stage]
-        said = f"{members} running, {_lag(lag, now)}"
+        found = f"{members} running, {_lag(lag, now)}"
         is_late = bool(lag.records) and lag.oldest_at is not None and now - lag.oldest_at > LATE
         dead = kafka.dead.get(topic)
         has_dead = is_late and dead is not None and dead.waiting > 0
-        too_many = f". Too many dead letters stop it: campaigns dead-letters list --stage {stage}" if has_dead else ""
+        too_many = f". Too many dead letters halt it: campaigns dead-letters list --stage {stage}" if has_dead else ""
         if not members:
-            yield Line(stage, "wrong", said, f"start `campaigns {stage}`, or look at its log{too_many}")
+            yield Line(stage, "wrong", found, f"start `campaigns {stage}`, or read its log{too_many}")
         elif is_late:
-            step = f"if it does not fall, start another `campaigns {stage}`; its log says more{too_many}"
-            yield Line(stage, "wrong", said, step)
+            step = f"if the backlog does not shrink, start another `campaigns {stage}` and read its log{too_many}"
+            yield Line(stage, "wrong", found, step)
         else:
-            yield Line(stage, "ok", said)
+            yield Line(stage, "ok", found)
 
 
 def _kafka(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
@@ -114,34 +116,34 @@ def _kafka(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
     yield _last_webhook(kafka, now)
     dead = {topic: each for topic, each in kafka.dead.items() if each.waiting}
     for topic, each in dead.items():
-        said = f"{each.waiting}" + ("" if each.dealt_with is not None else ", those dealt with among them")
-        yield Line(f"dead letters of {topic}", "look", said, f"campaigns dead-letters list --topic {topic}")
+        found = f"{each.waiting}" + ("" if each.handled is not None else ", including redriven and dropped ones")
+        yield Line(f"dead letters of {topic}", "look", found, f"campaigns dead-letters list --topic {topic}")
     if not dead:
         yield Line("dead letters", "ok", "none")
 
 
 def _last_webhook(kafka: KafkaStatus, now: datetime) -> Line:
     last, event = kafka.last_webhook_at, kafka.last_event_at
-    said = "none is kept" if last is None else f"{_age(last, now)} ago, at {last:%Y-%m-%d %H:%M:%S}Z"
+    found = "no record is kept" if last is None else f"{_age(last, now)} ago, at {last:%Y-%m-%d %H:%M:%S}Z"
     if event is None or now - event > SILENT or (last is not None and now - last <= SILENT):
-        return Line("last webhook", "ok", said)
-    step = "events are written meanwhile: is the ingress reachable from outside, and Meta's webhook subscribed?"
-    return Line("last webhook", "look", said, step)
+        return Line("last webhook", "ok", found)
+    step = "events are written, but no webhook arrives: check that Meta reaches the ingress and is subscribed"
+    return Line("last webhook", "look", found, step)
 
 
 def _waiting(database: DatabaseStatus, now: datetime) -> Iterator[Line]:
-    n = database.numbers
+    n = database.backlog
     is_old = n.parked_since is not None and now - n.parked_since > PARKED
     yield _line("parked statuses", n.parked, is_old, _since(n.parked_since, now), "look", "campaigns parked list")
     yield _line("unknown sends", n.unknown, n.unknown > 0, "", "look", "campaigns unknown list")
     is_old = n.released_since is not None and now - n.released_since > UNCLAIMED
-    yield _line("released, not claimed", n.released, is_old, _since(n.released_since, now), "wrong",
-                "is a sender running and posting? Its log says more")  # fmt: skip
+    yield _line("queued for a sender", n.released, is_old, _since(n.released_since, now), "wrong",
+                "check that a sender runs and posts; its log shows why not")  # fmt: skip
     yield _line("in flight", n.in_flight, n.past_lease > 0, f"{n.past_lease} past their lease" if n.past_lease else "",
-                "look", "the scheduler's leader declares them unknown; campaigns verify")  # fmt: skip
-    is_old = n.untold_since is not None and now - n.untold_since > SWEPT
-    yield _line("answers not told", n.untold, is_old, _since(n.untold_since, now), "wrong",
-                "the scheduler's leader publishes them: is it there, and Kafka?")  # fmt: skip
+                "look", "the scheduler declares these unknown: check that one runs, then campaigns verify")  # fmt: skip
+    is_old = n.unpublished_since is not None and now - n.unpublished_since > PUBLISHED
+    yield _line("results not yet published", n.unpublished, is_old, _since(n.unpublished_since, now), "wrong",
+                "the scheduler publishes them: check that one runs, and Kafka: campaigns check")  # fmt: skip
     yield _line("double sends", n.double_sends, n.double_sends > 0, "", "wrong", "campaigns verify --json")
 
 
@@ -150,21 +152,21 @@ def _campaigns(database: DatabaseStatus) -> Iterator[Line]:
     yield Line("active campaigns", "ok", f"{len(active)}")
     paused = [each for each in database.campaigns if each.status == "paused"]
     for each in paused[:PAUSED_SHOWN]:
-        said = f"{each.pause_reason}, since {each.updated_at:%Y-%m-%d %H:%M}Z"
-        yield Line(f"paused: {each.name}", "look", said, f"once that is settled: campaigns resume {each.id}")
+        found = f"{each.pause_reason}, since {each.updated_at:%Y-%m-%d %H:%M}Z"
+        yield Line(f"paused: {each.name}", "look", found, f"when the reason is resolved: campaigns resume {each.id}")
     if (more := len(paused) - PAUSED_SHOWN) > 0:
-        ask = "SELECT id, name, pause_reason FROM marketing_campaigns WHERE status = 'paused'"
-        yield Line("paused: others", "look", f"{more} more", f'campaigns psql -c "{ask}"')
+        query = "SELECT id, name, pause_reason FROM marketing_campaigns WHERE status = 'paused'"
+        yield Line("paused: others", "look", f"{more} more", f'campaigns psql -c "{query}"')
 
 
 def _line(about: str, count: int, is_bad: bool, more: str, state: State, step: str) -> Line:
-    said = f"{count}" + (f", {more}" if more and count else "")
-    return Line(about, state, said, step) if is_bad else Line(about, "ok", said)
+    found = f"{count}" + (f", {more}" if more and count else "")
+    return Line(about, state, found, step) if is_bad else Line(about, "ok", found)
 
 
 def _lag(lag: Lag, now: datetime) -> str:
     if not lag.records:
-        return "nothing waits"
+        return "no backlog"
     statuses = "" if lag.statuses is None else f" with {lag.statuses} status(es)"
     since = "" if lag.oldest_at is None else f", for {_age(lag.oldest_at, now)}"
     return f"{lag.records} record(s){statuses} wait{since}"

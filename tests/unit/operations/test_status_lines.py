@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from cli.status_lines import PAUSED_SHOWN, Line, StatusReport, ingress_line, lines
 from operations.status import STAGES, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
+from operations.status_lines import PAUSED_SHOWN, IngressAnswer, Line, ingress_line, lines
 from topics.lag import Lag
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
@@ -16,7 +16,7 @@ KAFKA = KafkaStatus(
     last_event_at=NOW, dead={"recipient.events": DeadTopic("id", {0: (5, 9)})}, missing_topics=(),
 )  # fmt: skip
 DATABASE = DatabaseStatus(
-    numbers=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), sessions={}, is_our_history=True,
+    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), sessions={}, is_our_history=True,
     has_leader=True, has_publisher=True, positions={},
 )  # fmt: skip
 
@@ -27,10 +27,12 @@ def line(about: str, kafka: KafkaStatus | None = None, database: DatabaseStatus 
 
 
 def test_dead_letters_that_somebody_dealt_with_are_well() -> None:
-    assert line("dead letters of recipient.events", KAFKA).found == "4, those dealt with among them", "Postgres is away"
-    asked = {"recipient.events": DeadTopic("id", {0: (5, 9)}, dealt_with=1)}
+    assert line("dead letters of recipient.events", KAFKA).found == "4, including redriven and dropped ones", (
+        "Postgres is away"
+    )
+    asked = {"recipient.events": DeadTopic("id", {0: (5, 9)}, handled=1)}
     assert line("dead letters of recipient.events", replace(KAFKA, dead=asked)).found == "3"
-    done = {"recipient.events": DeadTopic("id", {0: (5, 9)}, dealt_with=4)}
+    done = {"recipient.events": DeadTopic("id", {0: (5, 9)}, handled=4)}
     assert line("dead letters", replace(KAFKA, dead=done)).state == "ok"
 
 
@@ -74,6 +76,6 @@ def test_many_paused_campaigns_leave_it_one_screen() -> None:
 
 @pytest.mark.parametrize(("status", "state"), [(200, "ok"), (503, "wrong"), (None, "look")])
 def test_the_ingress_is_asked_itself(status: int | None, state: str) -> None:
-    found = ingress_line(StatusReport("http://127.0.0.1:8001/ready", status))
+    found = ingress_line(IngressAnswer("http://127.0.0.1:8001/ready", status))
     assert found.state == state
     assert (found.next_step == "") is (state == "ok")

@@ -1,0 +1,232 @@
+"""`campaigns up`: every process, supervised, on servers that were given or on embedded ones whose data stays.
+
+Ends with everything it started, however it ends. While it runs, `.campaigns/env` tells other commands where it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from cli.console import note, report_invalid_settings
+from cli.pipeline import (
+    DATABASE,
+    KAFKA,
+    LOOPBACK,
+    STARTED_IN_ORDER,
+    NotReady,
+    Servers,
+    Stopped,
+    child_environment,
+    event_line,
+    log_tail,
+    process_child,
+    servers,
+    shell_variables,
+    simulator_child,
+    stop_on_signals,
+    wait_until_ready,
+    write_private,
+)
+from runtime.process import EXIT_USAGE
+from runtime.settings import PREFIX, STATE_FOLDER, Settings, WrongSettings, read_settings
+from stack.places import StackUnavailable
+from stack.ports import free_ports, is_listening
+from stack.supervisor import Event, Supervisor
+
+EXIT_TRANSIENT = 75
+SIMULATED_NUMBER_ID = "106540352242922"
+STOP_DEADLINE_S = 50.0
+"""A sender may need its 45 s for what is in flight."""
+NO_FOLDER = Path("there-is-no-such-folder")
+"""Instead of the state folder: what a former `up` wrote for others must not be read by this one."""
+GENERATED = ("WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET", "WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN")
+"""Made up at the first start where they are not set, and kept: a message sent yesterday must be known tomorrow."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports asked for; 0 = a free one."""
+
+    api: int
+    ingress: int
+    simulator: int
+
+
+class AlreadyRuns(Exception):
+    """Another `up` is running in this directory, or something else has the port."""
+
+
+def run_up(ports: Ports, *, as_json: bool) -> int:
+    """Run until a signal; returns the exit code."""
+    stop_on_signals()
+    state = STATE_FOLDER.absolute()
+    try:
+        with _only_one(state):
+            chosen = _chosen(ports)
+            _require_right_settings()
+            with servers(shell_variables(), state) as found:
+                return _run(found, chosen, state, as_json=as_json)
+    except WrongSettings as wrong:
+        return report_invalid_settings(wrong)
+    except AlreadyRuns as other:
+        note(str(other))
+        return EXIT_USAGE
+    except (StackUnavailable, NotReady, psycopg.OperationalError) as error:
+        note(f"not started: {error}")
+        return EXIT_TRANSIENT
+    except Stopped:
+        note("stopped")
+        return 0
+
+
+def _require_right_settings() -> None:
+    """Say what is wrong before any server starts. Raises WrongSettings."""
+    to_come = {KAFKA: "embedded", DATABASE: "embedded"}
+    read_settings({**to_come, **{name: value for name, value in shell_variables().items() if value}}, NO_FOLDER)
+
+
+def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
+    from cli.preparations import apply_topics, migrate_database  # noqa: PLC0415 - loaded while servers start
+
+    variables, is_simulated = _variables(found, ports, state)
+    settings = read_settings(variables, NO_FOLDER)
+    if found.embedded:
+        note(f"{' and '.join(found.embedded)} embedded, data in {state}")
+    migrate_database(settings)
+    apply_topics(settings)
+    environment = child_environment(variables)
+    with (
+        _told_to_others(state / "env", variables),
+        Supervisor(state / "logs", _report, stop_deadline_s=STOP_DEADLINE_S) as supervisor,
+    ):
+        if is_simulated:
+            config = _simulator_config(settings, ports)
+            supervisor.start(simulator_child(config, state / "simulator.json", environment, "tidy"))
+        for kind in STARTED_IN_ORDER:
+            supervisor.start(process_child(kind, environment, state.parent))
+        wait_until_ready(supervisor, _ready_urls(ports, is_simulated=is_simulated), lambda _: None)
+        _announce(ports, state, is_simulated=is_simulated, as_json=as_json)
+        failed = supervisor.wait_for_failure()
+        assert failed is not None, "it waits without a limit"
+        note(f"{failed} cannot run as it is set up:\n{log_tail(supervisor, failed)}")
+        return EXIT_USAGE
+
+
+def _variables(found: Servers, ports: Ports, state: Path) -> tuple[dict[str, str], bool]:
+    """All our variables for the children, and whether the simulator stands in for WhatsApp."""
+    given = shell_variables()
+    is_simulated = not given.get(f"{PREFIX}WHATSAPP_ACCESS_TOKEN")
+    values = {
+        KAFKA: found.kafka,
+        DATABASE: found.database,
+        f"{PREFIX}API_PORT": str(ports.api),
+        f"{PREFIX}INGRESS_PORT": str(ports.ingress),
+    }
+    if is_simulated:
+        values[f"{PREFIX}WHATSAPP_API_URL"] = f"http://{LOOPBACK}:{ports.simulator}"
+        values[f"{PREFIX}WHATSAPP_PHONE_NUMBER_ID"] = given.get(
+            f"{PREFIX}WHATSAPP_PHONE_NUMBER_ID", SIMULATED_NUMBER_ID
+        )
+    generated = _generated(state / "secrets.json")
+    names = GENERATED if is_simulated else ("CALLBACK_SECRET",)
+    made_up = {f"{PREFIX}{name}": generated[name] for name in names}
+    return {**made_up, **given, **values}, is_simulated
+
+
+def _generated(file: Path) -> dict[str, str]:
+    """The secrets made up for this directory, the same at every start."""
+    try:
+        known: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = {}
+    missing = {name: secrets.token_urlsafe(24) for name in GENERATED if name not in known}
+    if missing:
+        write_private(file, json.dumps({**known, **missing}))
+    return {**known, **missing}
+
+
+def _simulator_config(settings: Settings, ports: Ports) -> dict[str, object]:
+    return {
+        "port": ports.simulator,
+        "webhook_url": f"http://{LOOPBACK}:{ports.ingress}/webhooks/whatsapp",
+        "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
+        "access_token": settings.whatsapp_access_token.get_secret_value(),
+    }
+
+
+def _chosen(ports: Ports) -> Ports:
+    """Free ports for those that are 0. Raises AlreadyRuns for one that is taken."""
+    free = iter(free_ports(3))
+    chosen = {}
+    for name, port in (("api", ports.api), ("ingress", ports.ingress), ("simulator", ports.simulator)):
+        if port and is_listening(port):
+            raise AlreadyRuns(f"port {port} is taken: choose another with --{name}-port, 0 picks a free one")
+        chosen[name] = port or next(free)
+    return Ports(**chosen)
+
+
+def _ready_urls(ports: Ports, *, is_simulated: bool) -> dict[str, str]:
+    simulator = {"simulator": f"http://{LOOPBACK}:{ports.simulator}/_simulator/state"} if is_simulated else {}
+    return {
+        **simulator,
+        "ingress": f"http://{LOOPBACK}:{ports.ingress}/ready",
+        "api": f"http://{LOOPBACK}:{ports.api}/ready",
+    }
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Hold this directory against a second `up`. The lock falls with this process, however it ends."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held = os.open(state / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(held, 32, 0).decode().strip()
+        os.close(held)
+        raise AlreadyRuns(f"`campaigns up` runs already in {state.parent} (process {holder})") from None
+    try:
+        os.ftruncate(held, 0)
+        os.pwrite(held, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(held)
+
+
+@contextmanager
+def _told_to_others(file: Path, variables: Mapping[str, str]) -> Iterator[None]:
+    """Write where we are for other commands in this directory, and take it back in the end."""
+    write_private(file, "".join(f"{name}={value}\n" for name, value in sorted(variables.items())))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _announce(ports: Ports, state: Path, *, is_simulated: bool, as_json: bool) -> None:
+    urls = {"api": f"http://{LOOPBACK}:{ports.api}", "ingress": f"http://{LOOPBACK}:{ports.ingress}/webhooks/whatsapp"}
+    if is_simulated:
+        urls["simulator"] = f"http://{LOOPBACK}:{ports.simulator}"
+        note(
+            "no access token is set, so the simulator stands in for WhatsApp: nothing leaves this machine, "
+            "and everybody gets and reads every message"
+        )
+    for name, url in urls.items():
+        note(f"{name:>10}: {url}")
+    note(f"{'logs':>10}: {state / 'logs'}\nCtrl-C ends it; the data stays.")
+    if as_json:
+        print(json.dumps(urls), flush=True)
+
+
+def _report(event: Event) -> None:
+    if line := event_line(event):
+        note(line)

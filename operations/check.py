@@ -1,0 +1,137 @@
+"""Checks settings, Kafka, topics, PostgreSQL, schema and programs for `campaigns check`. It changes nothing.
+
+A finding is `ok`, `warning` (works, with a risk) or `wrong` (does not work), and names the next step.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import psycopg
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.topics import SPECS
+from tables.migrate import SchemaState, read_state
+from tables.server import ServerState, read_server
+from topics.apply import REPLICAS
+from topics.cluster import ClusterState, read_cluster
+
+TIMEOUT_S = 5.0
+"""For the first response of each server."""
+POSTGRES_SUPPORTED = range(15, 19)
+NOT_RUNNING = "start it, or correct its address in the settings; `campaigns up` starts servers of its own"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinding:
+    """One checked part, its state and the next step."""
+
+    about: str
+    state: Literal["ok", "warning", "wrong"]
+    found: str
+    next_step: str = ""
+
+
+def check(settings: Settings) -> Iterator[CheckFinding]:
+    """Yield every finding, in the order in which the parts depend on each other."""
+    yield from _programs()
+    yield from _settings(settings)
+    yield from _kafka(settings)
+    yield from _postgres(settings)
+
+
+def _programs() -> Iterator[CheckFinding]:
+    yield CheckFinding("Python", "ok", platform.python_version())
+    if shutil.which("psql") is None:
+        yield CheckFinding("psql", "warning", "not installed", "`campaigns psql -c SQL` works without it")
+
+
+def _settings(settings: Settings) -> Iterator[CheckFinding]:
+    yield CheckFinding("settings", "ok", "valid")
+    if not settings.whatsapp_access_token.get_secret_value():
+        yield CheckFinding("WhatsApp", "warning", "no access token", "set CAMPAIGNS_WHATSAPP_ACCESS_TOKEN to send")
+    if not settings.webhook_app_secrets:
+        yield CheckFinding(
+            "webhooks",
+            "warning",
+            "no app secret",
+            "set CAMPAIGNS_WEBHOOK_APP_SECRETS: webhooks are refused without",
+        )
+    if settings.lease_s <= settings.send_timeout_s:
+        yield CheckFinding(
+            "leases",
+            "wrong",
+            "a lease ends before WhatsApp's answer can arrive",
+            "CAMPAIGNS_LEASE_S must be longer than CAMPAIGNS_SEND_TIMEOUT_S",
+        )
+
+
+def _kafka(settings: Settings) -> Iterator[CheckFinding]:
+    try:
+        cluster = read_cluster(settings, TIMEOUT_S)
+    except Transient as error:
+        yield CheckFinding("Kafka", "wrong", f"{settings.kafka_bootstrap_servers}: {error}", NOT_RUNNING)
+        return
+    yield _brokers(settings.kafka_bootstrap_servers, cluster)
+    yield _topics({settings.topic(spec.name): spec.partitions for spec in SPECS}, cluster)
+
+
+def _brokers(address: str, cluster: ClusterState) -> CheckFinding:
+    found = f"{address}, {cluster.brokers} broker(s)"
+    if cluster.brokers >= REPLICAS:
+        return CheckFinding("Kafka", "ok", found)
+    risk = f"fewer than {REPLICAS} brokers: a lost disk loses acknowledged records"
+    return CheckFinding("Kafka", "warning", found, risk)
+
+
+def _topics(wanted: Mapping[str, int], cluster: ClusterState) -> CheckFinding:
+    """Compare the topics with `wanted`, the number of partitions by name."""
+    missing = sum(name not in cluster.partitions for name in wanted)
+    small = sum(0 < cluster.partitions.get(name, 0) < partitions for name, partitions in wanted.items())
+    parts = [f"{missing} missing"] if missing else []
+    parts += [f"{small} with too few partitions"] if small else []
+    if parts:
+        return CheckFinding("topics", "wrong", ", ".join(parts), "campaigns topics apply")
+    return CheckFinding("topics", "ok", f"all {len(wanted)} exist")
+
+
+def _postgres(settings: Settings) -> Iterator[CheckFinding]:
+    try:
+        with psycopg.connect(
+            settings.database_url.get_secret_value(), autocommit=True, connect_timeout=round(TIMEOUT_S)
+        ) as connection:
+            server = read_server(connection)
+            yield from _version(server)
+            yield from _durability(server)
+            yield from _schema(read_state(connection))
+    except psycopg.OperationalError as error:
+        yield CheckFinding("PostgreSQL", "wrong", str(error).strip(), NOT_RUNNING)
+
+
+def _version(state: ServerState) -> Iterator[CheckFinding]:
+    known = state.major_version in POSTGRES_SUPPORTED
+    step = "" if known else f"supported are {POSTGRES_SUPPORTED.start} to {POSTGRES_SUPPORTED.stop - 1}"
+    yield CheckFinding("PostgreSQL", "ok" if known else "warning", str(state.major_version), step)
+
+
+def _durability(state: ServerState) -> Iterator[CheckFinding]:
+    if state.synchronous_commit == "off":
+        yield CheckFinding("synchronous_commit", "wrong", "off", "turn it on: a crash could repeat a send")
+
+
+def _schema(state: SchemaState) -> Iterator[CheckFinding]:
+    if state.changed:
+        found = f"applied migrations differ from this version's: {', '.join(state.changed)}"
+        yield CheckFinding("schema", "wrong", found, "campaigns db migrate explains what to do")
+    elif state.missing:
+        yield CheckFinding("schema", "wrong", f"{state.missing} migration(s) missing", "campaigns db migrate")
+    elif state.unknown:
+        found = f"{state.unknown} migration(s) newer than this version"
+        yield CheckFinding("schema", "wrong", found, "install that version")
+    else:
+        yield CheckFinding("schema", "ok", f"migration {state.newest:04d}")

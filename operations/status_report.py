@@ -1,0 +1,93 @@
+"""Queries PostgreSQL, Kafka and the ingress for `campaigns status`, each with a time limit of its own.
+
+An outage of one becomes a line of the report and hides nothing of the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from operations import status
+from operations.status_lines import IngressAnswer, Line, ingress_line, lines
+from runtime.process import Transient
+from runtime.settings import Settings
+from tables.database import connect, is_transient
+from tables.status import OTHER_SCHEMA
+
+STATEMENT_TIMEOUT_S = 10.0
+DATABASE_TIMEOUT_S = 15.0
+"""For all statements together: a server that accepts connections and is frozen enforces no statement timeout."""
+INGRESS_TIMEOUT_S = 3.0
+LOOPBACK = "127.0.0.1"
+EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, never listened on
+
+
+async def collect(settings: Settings, reason_of: Callable[[BaseException], str]) -> list[Line]:
+    """Collect the lines of the report. `reason_of` renders an error for people."""
+    away: dict[str, str] = {}
+    database: status.DatabaseStatus | None = None
+    kafka: status.KafkaStatus | None = None
+    schema: list[Line] = []
+    try:
+        async with asyncio.timeout(DATABASE_TIMEOUT_S):
+            database = await _read_database(settings)
+    except OTHER_SCHEMA as error:
+        schema = [Line("schema", "wrong", f"not of this version: {reason_of(error)}", "campaigns db migrate")]
+    except Exception as error:
+        if not is_transient(error):  # a timeout is an OSError, too
+            raise
+        is_slow = isinstance(error, TimeoutError)
+        away["PostgreSQL"] = f"no answer within {DATABASE_TIMEOUT_S:.0f} s" if is_slow else reason_of(error)
+    try:
+        kafka = await status.read_kafka(settings, None if database is None else database.positions)
+        if database is not None:
+            kafka = await _without_handled(settings, kafka)
+    except Transient as error:
+        away["Kafka"] = reason_of(error)
+    answer = await asyncio.to_thread(_query_ingress, settings)
+    return [*schema, *lines(database, kafka, datetime.now(UTC), away), ingress_line(answer)]
+
+
+def _query_ingress(settings: Settings) -> IngressAnswer:
+    """Query /ready of the ingress at the address in the settings."""
+    host = LOOPBACK if settings.ingress_host in EVERY_ADDRESS else settings.ingress_host
+    if settings.ingress_port == 0:
+        return IngressAnswer("a port of its own choice", None)
+    url = f"http://{host}:{settings.ingress_port}/ready"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=INGRESS_TIMEOUT_S) as response:
+            return IngressAnswer(url, response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return IngressAnswer(url, error.code)
+    except (OSError, http.client.HTTPException):
+        return IngressAnswer(url, None)
+
+
+async def _read_database(settings: Settings) -> status.DatabaseStatus:
+    url = settings.database_url.get_secret_value()
+    async with await connect(
+        url, application_name="campaigns-status", statement_timeout_s=STATEMENT_TIMEOUT_S
+    ) as connection:
+        return await status.read_database(connection, settings)
+
+
+async def _without_handled(settings: Settings, kafka: status.KafkaStatus) -> status.KafkaStatus:
+    """Subtract redriven and dropped dead letters, if PostgreSQL still answers."""
+    url = settings.database_url.get_secret_value()
+    try:
+        async with asyncio.timeout(DATABASE_TIMEOUT_S):
+            async with await connect(
+                url, application_name="campaigns-status", statement_timeout_s=STATEMENT_TIMEOUT_S
+            ) as connection:
+                return await status.without_handled(connection, kafka)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        return kafka

@@ -24,7 +24,7 @@ GATHER_S = 2.5
 """After this time one request in flight is enough."""
 GIVE_UP_S = 45.0
 LAST_STATEMENT_S = 1.3
-"""A statement of the sender ends within 1 s. After this time no statement of a killed sender can change the ledger. Until
+"""A statement of the sender ends within 1 s. After this time no statement of a killed sender changes the ledger. Until
 then a claim that it had sent to a busy server may still take effect. Its successor needs longer to claim."""
 POLL_S = 0.02
 

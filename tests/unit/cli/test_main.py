@@ -13,8 +13,8 @@ import pytest
 from cli.pipeline import STARTED_IN_ORDER, child_environment, event_line, process_child, write_private
 from cli.processes import MODULES
 from stack.supervisor import Event
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 HEAVY = ("faust", "confluent_kafka", "psycopg", "httpx", "fastapi", "granian", "aiohttp", "pydantic", "simulator")
 
 

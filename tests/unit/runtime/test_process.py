@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -14,9 +13,9 @@ import structlog
 from runtime.logs import configure, mask_phone, mask_text, mask_wamid
 from runtime.process import Transient, exit_code, run_process
 from runtime.settings import InvalidSettings, Settings
+from tests.support.paths import ROOT
 
 SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x"})
-ROOT = Path(__file__).parents[3]
 PHONE = "14694652751"
 WAMID = "wamid.HBgLMTQ2OTQ2NTI3NTEVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA"
 

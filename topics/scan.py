@@ -18,7 +18,7 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import Ranges, Record
 from topics.clients import consumer_config
-from topics.errors import needs_operator
+from topics.errors import as_transient, needs_operator
 
 RECORDS_MAX = 2000
 """Most records of a batch. The caller stores a batch in one short transaction."""
@@ -122,7 +122,7 @@ def _find_ranges(settings: Settings, topic: str, first: Bound | None, end: Bound
                   if p in starts and p in ends}  # fmt: skip
         return {p: (start, max(start, stop)) for p, (start, stop) in sorted(ranges.items())}
     except KafkaException as error:
-        raise Transient(f"topic {topic}: {error.args[0].str()}") from error
+        raise as_transient(error, f"topic {topic}") from error
     finally:
         consumer.close()
 

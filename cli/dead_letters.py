@@ -43,7 +43,7 @@ class DeadLetterOptions:
     as_json: bool = False
 
 
-class WrongPlace(ValueError):
+class InvalidPlace(ValueError):
     """No place of a dead letter, or no topic of ours."""
 
 
@@ -71,7 +71,7 @@ def _run(wish: DeadLetterOptions, command: Callable[[Settings, Connection, Filte
     async def run(settings: Settings) -> int:
         try:
             asked = filter_of(settings, wish)
-        except WrongPlace as wrong:
+        except InvalidPlace as wrong:
             print(wrong, file=sys.stderr)
             return EXIT_USAGE
         url = settings.database_url.get_secret_value()
@@ -82,15 +82,15 @@ def _run(wish: DeadLetterOptions, command: Callable[[Settings, Connection, Filte
 
 
 def filter_of(settings: Settings, wish: DeadLetterOptions) -> Filter:
-    """What was typed, by real names. Raises WrongPlace."""
+    """What was typed, by real names. Raises InvalidPlace."""
     place = None
     if wish.place is not None:
         try:
             found = Place.parse(wish.place)
         except ValueError as error:
-            raise WrongPlace(str(error)) from None
+            raise InvalidPlace(str(error)) from None
         if not found.topic.endswith(DEAD_SUFFIX):
-            raise WrongPlace(f"{wish.place} is not a dead letter: its topic does not end with {DEAD_SUFFIX}")
+            raise InvalidPlace(f"{wish.place} is not a dead letter: its topic does not end with {DEAD_SUFFIX}")
         place = Place(_real(settings, found.topic), found.partition, found.offset)
     topic = None if wish.topic is None else _real(settings, wish.topic)
     since = wish.since if wish.since is None or wish.since.tzinfo is not None else wish.since.replace(tzinfo=UTC)
@@ -98,10 +98,10 @@ def filter_of(settings: Settings, wish: DeadLetterOptions) -> Filter:
 
 
 def _real(settings: Settings, name: str) -> str:
-    """The real name of a topic typed with or without prefix. Raises WrongPlace for one that is none of ours."""
+    """The real name of a topic typed with or without prefix. Raises InvalidPlace for one that is none of ours."""
     plain = name.removeprefix(settings.topic_prefix)
     if plain not in BY_NAME:
-        raise WrongPlace(f"{name} is none of: {', '.join(each for each in BY_NAME if each.endswith(DEAD_SUFFIX))}")
+        raise InvalidPlace(f"{name} is none of: {', '.join(each for each in BY_NAME if each.endswith(DEAD_SUFFIX))}")
     return settings.topic(plain)
 
 

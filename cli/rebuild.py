@@ -46,7 +46,7 @@ async def _run(settings: Settings, wish: RebuildOptions) -> int:
     try:
         found = await rebuild(
             settings, CampaignId(wish.campaign), is_applied=wish.is_applied,
-            allow_retries=wish.allow_retries, progress=progress.say,
+            allow_retries=wish.allow_retries, progress=progress.show,
         )  # fmt: skip
     except RefusedRow as refused:
         return _refused(wish, refused.reason, str(refused))

@@ -14,7 +14,7 @@ from cli.replay_answer import document_of, exit_code, lines_of
 from operations.replay import InvalidOptions, ReplayOptions, run
 from runtime.process import EXIT_USAGE
 from runtime.settings import Settings
-from topics.scan import WrongBound
+from topics.scan import InvalidBound
 
 
 def run_replay(options: ReplayOptions, *, as_json: bool) -> int:
@@ -28,8 +28,8 @@ async def _run(settings: Settings, options: ReplayOptions, *, as_json: bool) -> 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     progress = ProgressLine(sys.stderr)
     try:
-        report = await run(settings, options, stop, progress.say)
-    except (InvalidOptions, WrongBound) as invalid:
+        report = await run(settings, options, stop, progress.show)
+    except (InvalidOptions, InvalidBound) as invalid:
         progress.end()
         note(str(invalid))
         return EXIT_USAGE

@@ -94,7 +94,7 @@ async def _compare(settings: Settings, campaign: UUID | None) -> Comparison | st
     progress = ProgressLine(sys.stderr)
     try:
         only = None if campaign is None else CampaignId(campaign)
-        return await compare_with_topic(settings, only, progress.say)
+        return await compare_with_topic(settings, only, progress.show)
     except (Transient, OffsetMismatch) as error:
         return str(error)
     finally:

@@ -65,13 +65,13 @@ class Filter:
         """Whether it selects less than everything."""
         return any((self.topic, self.stage, self.reason, self.since, self.place))
 
-    def wants_topic(self, name: str) -> bool:
+    def selects_topic(self, name: str) -> bool:
         """Whether letters of this dead-letter topic may be selected."""
         if self.place is not None:
             return name == self.place.topic
         return self.topic is None or name in (self.topic, self.topic + DEAD_SUFFIX)
 
-    def wants(self, letter: Letter) -> bool:
+    def selects(self, letter: Letter) -> bool:
         """Whether this letter is selected."""
         return (
             (self.with_done or letter.act is None)
@@ -82,31 +82,33 @@ class Filter:
         )
 
 
-async def find(settings: Settings, connection: Connection, wanted: Filter) -> AsyncGenerator[list[Letter], None]:
+async def find(settings: Settings, connection: Connection, selection: Filter) -> AsyncGenerator[list[Letter], None]:
     """The selected dead letters, in batches, oldest first in each partition. Raises Transient.
 
     A caller that does not read to the end must close it (`aclosing`).
     """
     for name, topic_id in sorted((await asyncio.to_thread(dead_topics, settings)).items()):
-        if not wanted.wants_topic(name):
+        if not selection.selects_topic(name):
             continue
-        ranges = await scan.find_ranges(settings, name, _first(wanted), _end(wanted))
+        ranges = await scan.find_ranges(settings, name, _first(selection), _end(selection))
         async with aclosing(scan.scan(settings, name, ranges, BATCH)) as batches:
             async for batch in batches:
                 acts = await find_acts(connection, topic_id, [(record.partition, record.offset) for record in batch])
                 letters = [_letter(record, topic_id, acts) for record in batch]
-                if found := [letter for letter in letters if wanted.wants(letter)]:
+                if found := [letter for letter in letters if selection.selects(letter)]:
                     yield found
 
 
-def _first(wanted: Filter) -> Bound | None:
-    if wanted.place is not None:
-        return Bound(by_partition={wanted.place.partition: wanted.place.offset})
-    return None if wanted.since is None else Bound(at=wanted.since)
+def _first(selection: Filter) -> Bound | None:
+    if selection.place is not None:
+        return Bound(by_partition={selection.place.partition: selection.place.offset})
+    return None if selection.since is None else Bound(at=selection.since)
 
 
-def _end(wanted: Filter) -> Bound | None:
-    return None if wanted.place is None else Bound(by_partition={wanted.place.partition: wanted.place.offset + 1})
+def _end(selection: Filter) -> Bound | None:
+    return (
+        None if selection.place is None else Bound(by_partition={selection.place.partition: selection.place.offset + 1})
+    )
 
 
 def dead_topics(settings: Settings) -> dict[str, str]:

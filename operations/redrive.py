@@ -43,32 +43,44 @@ def _ignore(_letters: Sequence[Letter]) -> None:
 
 
 async def redrive(
-    settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool, on_acted: OnActed = _ignore
+    settings: Settings,
+    connection: Connection,
+    selection: Filter,
+    limit: int,
+    *,
+    is_dry: bool,
+    on_acted: OnActed = _ignore,
 ) -> Acted:
     """Publish letters to their origin topics again. Raises Busy, PublishFailed, Transient."""
     publisher = None if is_dry else AsyncPublisher(settings)
     try:
-        return await _act(settings, connection, wanted, limit, "redriven", publisher, on_acted, is_dry=is_dry)
+        return await _act(settings, connection, selection, limit, "redriven", publisher, on_acted, is_dry=is_dry)
     finally:
         if publisher is not None:
             await publisher.close()
 
 
 async def drop(
-    settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool, on_acted: OnActed = _ignore
+    settings: Settings,
+    connection: Connection,
+    selection: Filter,
+    limit: int,
+    *,
+    is_dry: bool,
+    on_acted: OnActed = _ignore,
 ) -> Acted:
     """Mark letters as dropped. Their bytes stay in the topic until retention. Raises Busy, Transient."""
-    return await _act(settings, connection, wanted, limit, "dropped", None, on_acted, is_dry=is_dry)
+    return await _act(settings, connection, selection, limit, "dropped", None, on_acted, is_dry=is_dry)
 
 
 async def _act(
-    settings: Settings, connection: Connection, wanted: Filter, limit: int, act: str,
+    settings: Settings, connection: Connection, selection: Filter, limit: int, act: str,
     publisher: Publisher | None, on_acted: OnActed, *, is_dry: bool,
 ) -> Acted:  # fmt: skip
     if not await locks.try_lock(connection, locks.REDRIVE):
         raise Busy("another process redrives or drops dead letters now; run this again later")
     result = Acted()
-    async with aclosing(find(settings, connection, wanted)) as batches:
+    async with aclosing(find(settings, connection, selection)) as batches:
         async for found in batches:
             letters = [letter for letter in found if letter.act is None][: limit - result.count]
             if letters and not is_dry:

@@ -184,8 +184,8 @@ class Underway:
 
             def is_over() -> bool:
                 nonlocal said
-                look, over = watch.look()
-                said = look.describe()
+                snapshot, over = watch.read()
+                said = snapshot.describe()
                 return over
 
             try:

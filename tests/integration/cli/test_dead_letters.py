@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from cli.dead_letters import DeadLetterOptions, WrongPlace, filter_of
+from cli.dead_letters import DeadLetterOptions, InvalidPlace, filter_of
 from operations import dead_letters
 from operations import redrive as redriving
 from operations.dead_letters import Filter, find
@@ -112,7 +112,7 @@ async def test_every_stage_is_listed_and_shown_masked(world: EventWorld, tmp_pat
         DeadLetterOptions(place="nonsense"),
         DeadLetterOptions(place="no.such/0@1"),
     ):
-        with pytest.raises(WrongPlace):
+        with pytest.raises(InvalidPlace):
             filter_of(world.settings, nonsense)
     code, _, _ = await asyncio.to_thread(run, world, tmp_path, "show", "nonsense")
     assert code == 64

@@ -30,7 +30,7 @@ from tests.support.histories import START
 from tests.support.kafka_topics import create_topics, delete_records, delete_topic, put, read_all
 from tests.support.paths import ROOT
 from tests.support.waiting import eventually_async
-from topics.scan import WrongBound
+from topics.scan import InvalidBound
 
 EVENTS, WEBHOOKS = Topic.RECIPIENT_EVENTS.value, Topic.WEBHOOKS_RAW.value
 KINDS = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
@@ -328,7 +328,7 @@ async def test_a_row_that_changes_more_than_once_is_reported_once(world: EventWo
 
 async def test_what_cannot_be_meant_is_refused(world: EventWorld) -> None:
     for bounds in ({"first": "5", "end": "2"}, {"first": "9:0"}):
-        with pytest.raises(WrongBound):
+        with pytest.raises(InvalidBound):
             await do(world, EVENTS, **bounds)
     with pytest.raises(InvalidOptions, match="no campaign"):
         await do(world, EVENTS, campaign=uuid4())

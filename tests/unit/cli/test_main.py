@@ -90,5 +90,5 @@ def test_private_files_are_private_and_whole(tmp_path: Path) -> None:
 
 def test_what_is_said_of_a_child() -> None:
     assert event_line(Event("sink", "started", pid=1)) is None
-    assert event_line(Event("sink", "restarting", code=75)) == "sink ended with 75, starting it again"
-    assert event_line(Event("sink", "given_up", code=64)) == "sink ended with 64 and is given up"
+    assert event_line(Event("sink", "restarting", code=75)) == "sink ended with 75; it is restarted"
+    assert event_line(Event("sink", "given_up", code=64)) == "sink ended with 64 and is not restarted"

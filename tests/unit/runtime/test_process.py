@@ -12,7 +12,7 @@ import structlog
 
 from runtime.logs import configure, mask_phone, mask_text, mask_wamid
 from runtime.process import Transient, exit_code, run_process
-from runtime.settings import Settings, WrongSettings
+from runtime.settings import InvalidSettings, Settings
 from tests.support.paths import ROOT
 
 SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x"})
@@ -37,7 +37,7 @@ def restored_logging() -> Iterator[None]:
     [
         (Transient("away"), 75),
         (KeyboardInterrupt(), 75),
-        (WrongSettings("X: is not set"), 64),
+        (InvalidSettings("X: is not set"), 64),
         (ZeroDivisionError(), 70),
         (ExceptionGroup("two", [Transient("away"), KeyError("x")]), 70),
         (ExceptionGroup("two", [Transient("away"), Transient("too")]), 75),

@@ -6,7 +6,7 @@ import pytest
 
 from cli.demo.killing import Killing
 from cli.demo.result import DemoResult, rate_of
-from verdict.judge import Left, Verdict, WrongRow
+from verdict.judge import HeldAttempt, Verdict, WrongRow
 
 KILLING = Killing("sender-1", "v25.0", 7, 0.0, 3, frozenset({("a", 1), ("b", 1), ("c", 1)}))
 
@@ -19,7 +19,7 @@ def outcome(verdict: Verdict) -> DemoResult:
     )
 
 
-EXACT = Verdict((), (), 0, (Left("a", 1, "never_received", "unknown"),), 1, 2)
+EXACT = Verdict((), (), 0, (HeldAttempt("a", 1, "never_received", "unknown"),), 1, 2)
 WRONG = Verdict((WrongRow("r9", ("status",), "read", "sent"),), ("funnel/read",), 1, (), 0, 2, ("not at rest",))
 
 

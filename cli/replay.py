@@ -11,7 +11,8 @@ import orjson
 from cli.console import note, run_command
 from cli.progress import ProgressLine
 from cli.replay_answer import document_of, exit_code, lines_of
-from operations.replay import InvalidOptions, ReplayOptions, run
+from operations.options import InvalidOptions
+from operations.replay import ReplayOptions, run
 from runtime.process import EXIT_USAGE
 from runtime.settings import Settings
 from topics.scan import WrongBound

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from operations.options import InvalidOptions
 from operations.readers import REPLAYABLE, reader_of
 from operations.replay_apply import MakesDue, Replay
 from operations.replay_plan import OnProgress, ReplayPlan, plan
@@ -55,10 +56,6 @@ class ReplayReport:
     run: ReplayRun | None = None
     done: Done | None = None
     made_due: list[Change] = field(default_factory=list)
-
-
-class InvalidOptions(ValueError):
-    """The options cannot be fulfilled; nothing was done."""
 
 
 async def run(

@@ -17,7 +17,8 @@ import pytest
 
 from cli.replay_answer import document_of, exit_code, lines_of
 from domain.error_codes import failure
-from operations.replay import InvalidOptions, ReplayOptions, ReplayReport
+from operations.options import InvalidOptions
+from operations.replay import ReplayOptions, ReplayReport
 from operations.replay import run as replay
 from schemas.bundles import Body, encode_bundle
 from schemas.events import EventKind, RecipientEvent

@@ -1,4 +1,7 @@
-"""One line of progress on stderr: how far, how fast, how long yet. Rewritten on a terminal, now and then elsewhere."""
+"""One line of progress on stderr: records done, speed, and remaining time.
+
+A terminal shows one line that is rewritten. Elsewhere a new line is written every few seconds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ LOG_EVERY_S = 5.0
 
 
 class ProgressLine:
-    """Says where a long command is. The clock is a parameter."""
+    """Shows the progress of a long command. The clock is a parameter."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -19,24 +22,24 @@ class ProgressLine:
         self._is_terminal = stream.isatty()
         self._phase = ""
         self._began = (0.0, 0)
-        self._said_at = 0.0
+        self._shown_at = 0.0
 
-    def say(self, phase: str, done: int, total: int) -> None:
-        """Say it, unless it was said a moment ago."""
+    def show(self, phase: str, done: int, total: int) -> None:
+        """Show the progress, unless it was shown a moment ago."""
         now = self._clock()
         if phase != self._phase:
             self.end()
-            self._phase, self._began, self._said_at = phase, (now, done), 0.0
+            self._phase, self._began, self._shown_at = phase, (now, done), 0.0
         every_s = TERMINAL_EVERY_S if self._is_terminal else LOG_EVERY_S
-        if done < total and self._said_at and now - self._said_at < every_s:
+        if done < total and self._shown_at and now - self._shown_at < every_s:
             return
-        self._said_at = now
+        self._shown_at = now
         line = f"{phase}: {done:,} of {total:,} records{self._speed(now, done, total)}"
         self._stream.write(f"\r{line:<78}" if self._is_terminal else line + "\n")
         self._stream.flush()
 
     def end(self) -> None:
-        """The phase is over: what follows begins a line."""
+        """End the phase, so that the next output begins a new line."""
         if self._phase and self._is_terminal:
             self._stream.write("\n")
         self._phase = ""

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from cli.replay_answer import document_of, exit_code, lines_of
+from cli.replay_report import document_of, exit_code, lines_of
 from domain.error_codes import failure
 from operations.options import InvalidOptions
 from operations.replay import ReplayOptions, ReplayReport

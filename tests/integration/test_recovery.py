@@ -184,7 +184,7 @@ async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
         patched.setattr(recovery, "_declare_released", die)
         with pytest.raises(Transient):
             await run_recovery(settings, is_forced=True, as_json=False)
-    assert "nothing is sent until" in capsys.readouterr().err
+    assert recovery.UNFINISHED in capsys.readouterr().err
     assert await world.claim([job]) == ["paused"]
     assert await run_recovery(settings, is_forced=False, as_json=True) == 0, "it goes on without force"
     assert json.loads(capsys.readouterr().out) == {

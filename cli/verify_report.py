@@ -33,7 +33,7 @@ def document_of(report: VerifyReport) -> dict[str, Any]:
         "campaigns": found.campaigns,
         "counters": [_counter(each) for each in found.counters],
         "counters_repaired": [_counter(each) for each in report.repaired],
-        "checks": [asdict(check) for check in found.checks],
+        "checks": [_check_document(check) for check in found.checks],
         **({} if report.topic is None else {"from_topic": comparison_document(report.topic)}),
     }
 
@@ -91,6 +91,20 @@ def comparison_lines(found: Comparison | str) -> list[str]:
     return lines
 
 
+def _check_document(check: CheckResult) -> dict[str, Any]:
+    findings = [
+        {
+            "check": each.check,
+            "campaign_id": each.campaign_id,
+            "recipient_id": each.recipient_id,
+            "attempt": each.attempt,
+            "said": each.detail,
+        }
+        for each in check.findings
+    ]
+    return {"check": check.check, "count": check.count, "findings": findings, "not_checked": check.not_checked}
+
+
 def _check_lines(check: CheckResult) -> Iterator[str]:
     if check.not_checked:
         yield f"unjudged  {check.check}: {check.not_checked}"
@@ -99,7 +113,7 @@ def _check_lines(check: CheckResult) -> Iterator[str]:
     else:
         yield f"DIFFERS   {check.check}: {check.count}"
         for each in check.findings:
-            yield f"            {_place(each)}: {each.said}"
+            yield f"            {_place(each)}: {each.detail}"
         command = "campaigns trace <recipient id>" if check.findings[0].recipient_id else "campaigns verify --campaign"
         yield f"            → {command}"
 

@@ -46,7 +46,7 @@ class AuditFinding:
     campaign_id: UUID | None
     recipient_id: UUID | None
     attempt: int | None
-    said: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ async def applied_until(connection: Connection, settings: Settings) -> datetime:
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     started_at = datetime.now(UTC)
 
-    def ask() -> Lag:
+    def query() -> Lag:
         with KafkaQueries(settings) as broker:
             return broker.lag(topic, positions)
 
     positions = await read_positions(connection, topic)
-    lag = await asyncio.to_thread(ask)
+    lag = await asyncio.to_thread(query)
     return started_at if lag.oldest_at is None else min(started_at, lag.oldest_at)
 
 

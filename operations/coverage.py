@@ -32,9 +32,9 @@ class AppliedSpan:
     following: int
 
 
-async def read_spans(side: ShadowTables, campaign: CampaignId | None) -> list[AppliedSpan]:
+async def read_spans(shadow: ShadowTables, campaign: CampaignId | None) -> list[AppliedSpan]:
     """The applied ranges that may concern a campaign, as the transaction of this connection sees them."""
-    return [AppliedSpan(*row) for row in await read_replayed(side.connection, campaign)]
+    return [AppliedSpan(*row) for row in await read_replayed(shadow.connection, campaign)]
 
 
 def uncovered(wanted: Interval, covered: Iterable[Interval]) -> list[Interval]:

@@ -63,7 +63,7 @@ async def run(
 ) -> ReplayReport:
     """Plan, and apply unless it is a dry run. Raises InvalidOptions, WrongBound, Transient.
 
-    An exception in the middle of the application carries a note that says how far it came.
+    An exception in the middle of the application carries a note with the number of rows that it changed.
     """
     if options.topic not in REPLAYABLE:
         raise InvalidOptions(f"--from-topic must be one of: {', '.join(REPLAYABLE)}")

@@ -66,7 +66,7 @@ def rows_shown(found: Iterable[Sequence[Any]]) -> list[Change]:
     changes = []
     for id_, campaign, status, *values in found:
         before, after = values[: len(SHOWN)], values[len(SHOWN) :]
-        pair = [ShownRow(id_, campaign, status, dict(zip(SHOWN, side, strict=True))) for side in (before, after)]
+        pair = [ShownRow(id_, campaign, status, dict(zip(SHOWN, part, strict=True))) for part in (before, after)]
         change = change_of(*pair)
         assert change is not None, "the query returns only rows that differ"
         changes.append(change)

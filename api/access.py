@@ -121,13 +121,13 @@ async def _read(headers: Headers, receive: Receive, bytes_max: int) -> bytes:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    is_told = False
+    is_delivered = False
 
     async def replay() -> Message:
-        nonlocal is_told
-        if is_told:
+        nonlocal is_delivered
+        if is_delivered:
             return await receive()
-        is_told = True
+        is_delivered = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay

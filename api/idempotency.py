@@ -55,8 +55,8 @@ async def _once(
     connection: UseConnection,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
 ) -> Once:
-    asked = b"\0".join([request.method.encode(), request.url.path.encode(), await request.body()])
-    return Once(connection, idempotency_key, hashlib.sha256(asked).digest())
+    fingerprint = b"\0".join([request.method.encode(), request.url.path.encode(), await request.body()])
+    return Once(connection, idempotency_key, hashlib.sha256(fingerprint).digest())
 
 
 UseOnce = Annotated[Once, Depends(_once)]

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from domain.lifecycle import WrongState
+from domain.lifecycle import ActionNotAllowed
 from runtime.logs import mask_text
 from tables.campaigns import UnknownCampaign
 from tables.database import is_transient
@@ -58,7 +58,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(UnknownCampaign, _unknown_campaign)
-    app.add_exception_handler(WrongState, _wrong_state)
+    app.add_exception_handler(ActionNotAllowed, _not_allowed)
     app.add_exception_handler(psycopg.Error, _database)
     app.add_exception_handler(psycopg_pool.PoolTimeout, _database)
     app.add_exception_handler(Exception, _bug)
@@ -97,7 +97,7 @@ async def _unknown_campaign(_request: Request, _error: Exception) -> JSONRespons
     return answer(404, "unknown_campaign", "There is no such campaign.")
 
 
-async def _wrong_state(_request: Request, error: Exception) -> JSONResponse:
+async def _not_allowed(_request: Request, error: Exception) -> JSONResponse:
     return answer(409, "wrong_state", str(error))
 
 

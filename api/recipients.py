@@ -66,7 +66,7 @@ def _judge(given: Sequence[Any]) -> tuple[dict[int, NewRecipient], list[InvalidR
         try:
             person = _person(item)
         except InvalidPhoneNumber as invalid:
-            refused.append(InvalidRecipient(index=index, value=_said(item), reason=invalid.reason))
+            refused.append(InvalidRecipient(index=index, value=_echo(item), reason=invalid.reason))
             continue
         if person.phone_number in seen:
             reason = RecipientRefusal.REPEATED_IN_REQUEST.value
@@ -99,7 +99,7 @@ def _are_parameters(parameters: Any) -> bool:
     return len(stored) <= PARAMETERS_BYTES_MAX and b"\\u0000" not in stored
 
 
-def _said(item: Any) -> Any:
+def _echo(item: Any) -> Any:
     value = item.get("phone_number") if isinstance(item, dict) else item
     if value is None or isinstance(value, bool):
         return value

@@ -9,7 +9,7 @@ from api.app import make_app
 from api.services import Services
 from runtime.http import serve
 from runtime.pulse import watched_loop
-from runtime.settings import Settings, WrongSettings
+from runtime.settings import InvalidSettings, Settings
 from tables import database
 from topics.publisher import AsyncPublisher
 
@@ -19,7 +19,7 @@ SESSION = {"idle_in_transaction_session_timeout": "10s", "jit": "off"}
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop`. Raises WrongSettings if anyone could use the API without a key."""
+    """Serve until `stop`. Raises InvalidSettings if anyone could use the API without a key."""
     require_keys(settings)
     url = settings.database_url.get_secret_value()
     publisher = AsyncPublisher(settings)
@@ -33,6 +33,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def require_keys(settings: Settings) -> None:
-    """Raise WrongSettings if the API would listen beyond loopback without a key, or if a key is too weak."""
+    """Raise InvalidSettings if the API would listen beyond loopback without a key, or if a key is too weak."""
     if not settings.api_keys and settings.api_host.strip("[]") not in LOOPBACK_NAMES:
-        raise WrongSettings("CAMPAIGNS_API_KEYS: is required unless CAMPAIGNS_API_HOST is loopback")
+        raise InvalidSettings("CAMPAIGNS_API_KEYS: is required unless CAMPAIGNS_API_HOST is loopback")

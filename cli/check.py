@@ -25,11 +25,11 @@ def run_check(*, as_json: bool) -> int:
     from cli.console import note, report_invalid_settings
     from operations.check import check as find
     from runtime.process import EXIT_OK, EXIT_TRANSIENT
-    from runtime.settings import WrongSettings, read_settings
+    from runtime.settings import InvalidSettings, read_settings
 
     try:
         settings = read_settings()
-    except WrongSettings as invalid:
+    except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     findings = list(find(settings))
     if as_json:

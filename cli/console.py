@@ -15,7 +15,7 @@ import psycopg
 from runtime import logs
 from runtime.logs import mask_text
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, EXIT_USAGE, Transient
-from runtime.settings import Settings, WrongSettings, read_settings
+from runtime.settings import InvalidSettings, Settings, read_settings
 from tables.database import is_transient
 from tables.status import OTHER_SCHEMA
 
@@ -31,7 +31,7 @@ def run_command(command: Callable[[Settings], int]) -> int:
     """
     try:
         return command(command_settings())
-    except WrongSettings as invalid:
+    except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     except BrokenPipeError:
         raise  # the reader of our output closed it (`| head`): Typer ends the command quietly
@@ -48,7 +48,7 @@ def run_command(command: Callable[[Settings], int]) -> int:
 
 
 def command_settings() -> Settings:
-    """Read the settings and configure logging for a command: masked, on stderr. Raises WrongSettings."""
+    """Read the settings and configure logging for a command: masked, on stderr. Raises InvalidSettings."""
     settings = read_settings()
     logs.configure(settings)
     if settings.log_level != "debug":
@@ -57,7 +57,7 @@ def command_settings() -> Settings:
     return settings
 
 
-def report_invalid_settings(invalid: WrongSettings) -> int:
+def report_invalid_settings(invalid: InvalidSettings) -> int:
     """Print which settings are invalid to stderr; returns the exit code for it."""
     note(
         f"invalid settings:\n{invalid}\n"

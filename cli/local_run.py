@@ -1,6 +1,6 @@
-"""`campaigns up`: every process, supervised, on servers that were given or on embedded ones whose data stays.
+"""`campaigns up`: runs every process under a supervisor, on given servers or on embedded ones that keep their data.
 
-Ends with everything it started, however it ends. While it runs, `.campaigns/env` tells other commands where it is.
+Everything that it started ends with it. While it runs, `.campaigns/env` has its addresses for other commands.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from cli.pipeline import (
     write_private,
 )
 from runtime.process import EXIT_USAGE
-from runtime.settings import PREFIX, STATE_FOLDER, Settings, WrongSettings, read_settings
+from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings, Settings, read_settings
 from stack.places import StackUnavailable
 from stack.ports import free_ports, is_listening
 from stack.supervisor import Event, Supervisor
@@ -45,16 +45,16 @@ from stack.supervisor import Event, Supervisor
 EXIT_TRANSIENT = 75
 SIMULATED_NUMBER_ID = "106540352242922"
 STOP_DEADLINE_S = 50.0
-"""A sender may need its 45 s for what is in flight."""
+"""A sender may need its 45 s for sends in flight."""
 NO_FOLDER = Path("there-is-no-such-folder")
-"""Instead of the state folder: what a former `up` wrote for others must not be read by this one."""
+"""Used instead of the state folder, so that this run does not read the file of an earlier one."""
 GENERATED = ("WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET", "WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN")
-"""Made up at the first start where they are not set, and kept: a message sent yesterday must be known tomorrow."""
+"""Secrets that are generated at the first start and kept, because statuses of old messages are checked with them."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports asked for; 0 = a free one."""
+    """The requested ports; 0 takes a free one."""
 
     api: int
     ingress: int
@@ -62,7 +62,7 @@ class Ports:
 
 
 class AlreadyRuns(Exception):
-    """Another `up` is running in this directory, or something else has the port."""
+    """Another `up` runs in this directory, or another program uses the port."""
 
 
 def run_up(ports: Ports, *, as_json: bool) -> int:
@@ -72,10 +72,10 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
     try:
         with _only_one(state):
             chosen = _chosen(ports)
-            _require_right_settings()
+            _require_valid_settings()
             with servers(shell_variables(), state) as found:
                 return _run(found, chosen, state, as_json=as_json)
-    except WrongSettings as wrong:
+    except InvalidSettings as wrong:
         return report_invalid_settings(wrong)
     except AlreadyRuns as other:
         note(str(other))
@@ -88,8 +88,8 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
         return 0
 
 
-def _require_right_settings() -> None:
-    """Say what is wrong before any server starts. Raises WrongSettings."""
+def _require_valid_settings() -> None:
+    """Check the settings before any server starts. Raises InvalidSettings."""
     to_come = {KAFKA: "embedded", DATABASE: "embedded"}
     read_settings({**to_come, **{name: value for name, value in shell_variables().items() if value}}, NO_FOLDER)
 
@@ -105,7 +105,7 @@ def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
     apply_topics(settings)
     environment = child_environment(variables)
     with (
-        _told_to_others(state / "env", variables),
+        _published(state / "env", variables),
         Supervisor(state / "logs", _report, stop_deadline_s=STOP_DEADLINE_S) as supervisor,
     ):
         if is_simulated:
@@ -117,12 +117,12 @@ def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
         _announce(ports, state, is_simulated=is_simulated, as_json=as_json)
         failed = supervisor.wait_for_failure()
         assert failed is not None, "it waits without a limit"
-        note(f"{failed} cannot run as it is set up:\n{log_tail(supervisor, failed)}")
+        note(f"{failed} cannot run with these settings:\n{log_tail(supervisor, failed)}")
         return EXIT_USAGE
 
 
 def _variables(found: Servers, ports: Ports, state: Path) -> tuple[dict[str, str], bool]:
-    """All our variables for the children, and whether the simulator stands in for WhatsApp."""
+    """All our variables for the children, and whether the simulator replaces WhatsApp."""
     given = shell_variables()
     is_simulated = not given.get(f"{PREFIX}WHATSAPP_ACCESS_TOKEN")
     values = {
@@ -143,7 +143,7 @@ def _variables(found: Servers, ports: Ports, state: Path) -> tuple[dict[str, str
 
 
 def _generated(file: Path) -> dict[str, str]:
-    """The secrets made up for this directory, the same at every start."""
+    """The generated secrets of this directory, the same at every start."""
     try:
         known: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -185,7 +185,7 @@ def _ready_urls(ports: Ports, *, is_simulated: bool) -> dict[str, str]:
 
 @contextmanager
 def _only_one(state: Path) -> Iterator[None]:
-    """Hold this directory against a second `up`. The lock falls with this process, however it ends."""
+    """Lock this directory against a second `up`. The lock ends with this process."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     held = os.open(state / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -193,7 +193,7 @@ def _only_one(state: Path) -> Iterator[None]:
     except BlockingIOError:
         holder = os.pread(held, 32, 0).decode().strip()
         os.close(held)
-        raise AlreadyRuns(f"`campaigns up` runs already in {state.parent} (process {holder})") from None
+        raise AlreadyRuns(f"`campaigns up` already runs in {state.parent} (process {holder}); stop it first") from None
     try:
         os.ftruncate(held, 0)
         os.pwrite(held, str(os.getpid()).encode(), 0)
@@ -203,8 +203,8 @@ def _only_one(state: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _told_to_others(file: Path, variables: Mapping[str, str]) -> Iterator[None]:
-    """Write where we are for other commands in this directory, and take it back in the end."""
+def _published(file: Path, variables: Mapping[str, str]) -> Iterator[None]:
+    """Write the addresses for other commands in this directory, and remove them at the end."""
     write_private(file, "".join(f"{name}={value}\n" for name, value in sorted(variables.items())))
     try:
         yield
@@ -217,8 +217,8 @@ def _announce(ports: Ports, state: Path, *, is_simulated: bool, as_json: bool) -
     if is_simulated:
         urls["simulator"] = f"http://{LOOPBACK}:{ports.simulator}"
         note(
-            "no access token is set, so the simulator stands in for WhatsApp: nothing leaves this machine, "
-            "and everybody gets and reads every message"
+            "no access token is set, so the simulator replaces WhatsApp: nothing leaves this machine, "
+            "and every message is delivered and read"
         )
     for name, url in urls.items():
         note(f"{name:>10}: {url}")

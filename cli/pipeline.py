@@ -1,7 +1,4 @@
-"""What `up` and `demo` share: the servers they stand on, the children they keep running, and when those are ready.
-
-It starts nothing by itself and knows no campaign.
-"""
+"""The shared parts of `up` and `demo`: their servers, their children, and the check that those are ready."""
 
 from __future__ import annotations
 
@@ -28,20 +25,20 @@ PROBE_EVERY_S = 0.1
 LOG_TAIL_LINES = 12
 
 STARTED_IN_ORDER = ("sink", "stats", "reconciler", "ingress", "sender", "scheduler", "api")
-"""Readers before writers; ended in reverse."""
+"""Readers start before writers, and end after them."""
 
 
 class Stopped(BaseException):
-    """SIGTERM or Ctrl-C: unwinds through every `with` on its way, and is no error."""
+    """SIGTERM or Ctrl-C. It unwinds every `with` block and is not an error."""
 
 
 class NotReady(Exception):
-    """A process did not come up; the message shows the end of its log."""
+    """A process did not become ready; the message shows the end of its log."""
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The two addresses that everything runs against."""
+    """The addresses of Kafka and Postgres."""
 
     kafka: str
     database: str = field(repr=False)
@@ -50,7 +47,7 @@ class Servers:
 
 @contextmanager
 def servers(given: Mapping[str, str], state_folder: Path | None) -> Iterator[Servers]:
-    """The servers named in `given`, and embedded ones for those that are not; kept in `state_folder`, if any."""
+    """The servers named in `given`, and embedded ones for the others, with their data in `state_folder`, if any."""
     kafka, database = given.get(KAFKA, ""), given.get(DATABASE, "")
     if kafka and database:
         yield Servers(kafka, database)
@@ -63,18 +60,18 @@ def servers(given: Mapping[str, str], state_folder: Path | None) -> Iterator[Ser
 
 
 def shell_variables() -> dict[str, str]:
-    """Our variables as the shell has them, without those that a running `campaigns up` wrote for others."""
+    """Our variables from the shell, without those that a running `campaigns up` wrote for other commands."""
     return {name: value for name, value in shell_environment().items() if name.startswith(PREFIX)}
 
 
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a child: the shell's, with exactly these variables as ours."""
+    """The environment of a child: that of the shell, with exactly these variables of ours."""
     others = {name: value for name, value in shell_environment().items() if not name.startswith(PREFIX)}
     return {**others, **variables}
 
 
 def stop_on_signals() -> None:
-    """From now on the first SIGTERM or SIGINT raises Stopped in the main thread; later ones do not disturb the end."""
+    """Let the first SIGTERM or SIGINT raise Stopped in the main thread, and ignore later ones."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,7 +83,7 @@ def stop_on_signals() -> None:
 
 
 def process_child(name: str, environment: Mapping[str, str], folder: Path) -> Child:
-    """One of our processes; `sender-2` is a sender. It runs in `folder`, whose `.campaigns/env` it reads, if any."""
+    """One of our processes; `sender-2` is a sender. It runs in `folder` and reads its `.campaigns/env`, if any."""
     kind = name.partition("-")[0]
     assert kind in MODULES, f"there is no process {kind}"
     named = {**environment, f"{PREFIX}INSTANCE": name}
@@ -94,14 +91,14 @@ def process_child(name: str, environment: Mapping[str, str], folder: Path) -> Ch
 
 
 def simulator_child(config: Mapping[str, object], file: Path, environment: Mapping[str, str], preset: str) -> Child:
-    """The simulator. Its configuration holds secrets, so it is a file of the owner's and not on the command line."""
+    """The simulator. Its configuration holds secrets, so it is in a private file and not on the command line."""
     write_private(file, json.dumps(config))
     argv = [sys.executable, "-m", "simulator", "--preset", preset, "--config", str(file)]
     return Child("simulator", argv, environment, file.parent)
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write a file that only its owner may read, completely or not at all."""
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)
@@ -109,9 +106,9 @@ def write_private(file: Path, text: str) -> None:
     fresh.replace(file)
 
 
-def wait_until_ready(supervisor: Supervisor, urls: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """Return when each of these answers 200. Raises NotReady for a child that was given up, or at the deadline."""
-    import httpx  # noqa: PLC0415 - 0.1 s that no other command needs
+def wait_until_ready(supervisor: Supervisor, urls: Mapping[str, str], note: Callable[[str], None]) -> None:
+    """Wait until each address answers 200. Raises NotReady for a child that was given up, or at the deadline."""
+    import httpx  # noqa: PLC0415 - its import takes 0.1 s, and no other command needs it
 
     deadline = time.monotonic() + READY_DEADLINE_S
     with httpx.Client(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
@@ -121,7 +118,7 @@ def wait_until_ready(supervisor: Supervisor, urls: Mapping[str, str], say: Calla
                     raise NotReady(f"{failed} could not be started:\n{log_tail(supervisor, failed)}")
                 if time.monotonic() > deadline:
                     raise NotReady(f"{name} is not ready after {READY_DEADLINE_S:.0f} s:\n{log_tail(supervisor, name)}")
-            say(f"{name} is ready")
+            note(f"{name} is ready")
 
 
 def _answers(client: object, url: str) -> bool:
@@ -135,22 +132,22 @@ def _answers(client: object, url: str) -> bool:
 
 
 def log_tail(supervisor: Supervisor, name: str) -> str:
-    """The last lines that a child wrote, and where the rest is."""
+    """The last lines of the log of a child, and the path of the log."""
     log = supervisor.log_of(name)
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
     except FileNotFoundError:
         lines = []
-    return "\n".join([*(f"  {line}" for line in lines), f"  (all of it: {log})"])
+    return "\n".join([*(f"  {line}" for line in lines), f"  (full log: {log})"])
 
 
 def event_line(event: Event) -> str | None:
-    """What a person wants to know of a child's life: not that it started, but that it ended and comes again."""
+    """The line for an event of a child that a person should see, or None for a start."""
     match event.what:
         case "restarting":
-            return f"{event.name} ended with {event.code}, starting it again"
+            return f"{event.name} ended with {event.code}; it is restarted"
         case "given_up":
-            return f"{event.name} ended with {event.code} and is given up"
+            return f"{event.name} ended with {event.code} and is not restarted"
         case "finished":
             return f"{event.name} has ended"
         case _:

@@ -33,11 +33,11 @@ LIBPQ = {
 def psql(context: typer.Context) -> None:
     """Open psql on the database, or run `-c SQL` (works without psql, too)."""
     from cli.console import report_invalid_settings
-    from runtime.settings import WrongSettings, read_settings
+    from runtime.settings import InvalidSettings, read_settings
 
     try:
         url = read_settings().database_url.get_secret_value()
-    except WrongSettings as invalid:
+    except InvalidSettings as invalid:
         raise typer.Exit(report_invalid_settings(invalid)) from None
     raise typer.Exit(run_psql(url, context.args))
 

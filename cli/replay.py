@@ -55,7 +55,7 @@ async def run_replay(settings: Settings, options: ReplayOptions, *, as_json: boo
     from operations.options import InvalidOptions
     from operations.replay import run
     from runtime.process import EXIT_USAGE
-    from topics.scan import WrongBound
+    from topics.scan import InvalidBound
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -63,7 +63,7 @@ async def run_replay(settings: Settings, options: ReplayOptions, *, as_json: boo
     progress = ProgressLine(sys.stderr)
     try:
         report = await run(settings, options, stop, progress.show)
-    except (InvalidOptions, WrongBound) as invalid:
+    except (InvalidOptions, InvalidBound) as invalid:
         progress.end()
         note(str(invalid))
         return EXIT_USAGE

@@ -32,11 +32,11 @@ def run_topics_apply() -> int:
     from cli.console import note, report_invalid_settings
     from cli.preparations import apply_topics
     from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
-    from runtime.settings import WrongSettings, read_settings
+    from runtime.settings import InvalidSettings, read_settings
 
     try:
         report = apply_topics(read_settings())
-    except WrongSettings as invalid:
+    except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     except Transient as error:
         note(f"not applied: {error}")

@@ -7,7 +7,7 @@ origin and time of receipt.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from schemas.callback import Callback, NotOurs, decode
 from schemas.codec import PRODUCER
@@ -17,6 +17,7 @@ from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.webhook_statuses import StatusError, StatusItem
 
 from domain.error_codes import failure
+from domain.times import AHEAD_MAX
 
 KIND_BY_WORD = {
     "sent": EventKind.SENT,
@@ -27,8 +28,6 @@ KIND_BY_WORD = {
 }
 """Any other word is counted, stays raw in `webhooks.raw`, and changes nothing."""
 
-AHEAD_MAX = timedelta(minutes=10)
-"""A status cannot be later than its receipt. Ten minutes allow for inaccurate clocks."""
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """The service did not exist before. The sink compares with the creation of the campaign."""
 

@@ -16,13 +16,12 @@ from schemas.reasons import DeadLetterReason
 
 from domain.facts import NOTHING, Facts, PricedAt, facts_of, merge
 from domain.parked import PARKED_ATTEMPT, Learned, Message, earliest
+from domain.times import AHEAD_MAX
 
 BEFORE_CAMPAIGN_MAX = timedelta(days=1)
 """How much older than its campaign an event may be. One day allows for inaccurate clocks and time zones."""
 PARKED_AGE_MAX = timedelta(days=8)
 """How old an event without a recipient may be: its campaign is unknown, and Meta repeats a webhook for 7 days."""
-AHEAD_MAX = timedelta(minutes=10)
-"""How far Meta's clock may be ahead of ours."""
 
 
 @dataclass(slots=True)

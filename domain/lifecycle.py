@@ -27,7 +27,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
 
 
-class WrongState(Exception):
+class ActionNotAllowed(Exception):
     """The action is not allowed in this state; nothing was changed."""
 
     def __init__(self, message: str, status: CampaignStatus) -> None:
@@ -49,10 +49,10 @@ ACTIONS: Mapping[Action, tuple[frozenset[CampaignStatus], CampaignStatus]] = Map
 
 
 def after(action: Action, status: CampaignStatus) -> CampaignStatus:
-    """The state that follows. Raises WrongState."""
+    """The state that follows. Raises ActionNotAllowed."""
     allowed, target = ACTIONS[action]
     if status not in allowed:
         already = status is target
         message = f"the campaign is already {status}" if already else f"the campaign is {status}: cannot {action} it"
-        raise WrongState(message, status)
+        raise ActionNotAllowed(message, status)
     return target

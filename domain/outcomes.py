@@ -72,10 +72,10 @@ def outcome_of_error(error: TransportError) -> Outcome:
 
 def outcome_of_answer(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
     """The outcome of an HTTP answer. It branches on Meta's code, and on the HTTP status only without a usable code."""
-    said = _json_object(body)
+    answer = _json_object(body)
     if status == 200:
-        return _accepted(said)
-    error = _error(said)
+        return _accepted(answer)
+    error = _error(answer)
     code = error.code if error else None
     kind = error_class(code) if code in TABLE else None
     if status == 429 or kind is ErrorClass.THROTTLE:
@@ -99,18 +99,18 @@ class _Error:
 
 def _json_object(body: bytes) -> Mapping[str, Any] | None:
     try:
-        said = orjson.loads(body)
+        answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    return said if isinstance(said, dict) else None
+    return answer if isinstance(answer, dict) else None
 
 
-def _accepted(said: Mapping[str, Any] | None) -> Outcome:
-    if said is None:
+def _accepted(answer: Mapping[str, Any] | None) -> Outcome:
+    if answer is None:
         return UnknownOutcome(UnclearAnswer.UNPARSABLE.value)
-    if "error" in said:
+    if "error" in answer:
         return UnknownOutcome(UnclearAnswer.ERROR_IN_200.value)
-    messages = said.get("messages")
+    messages = answer.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     if not isinstance(first, dict):
         return Accepted(None)
@@ -119,8 +119,8 @@ def _accepted(said: Mapping[str, Any] | None) -> Outcome:
     return Accepted(wamid if isinstance(wamid, str) and 0 < len(wamid) <= 512 else None, held)
 
 
-def _error(said: Mapping[str, Any] | None) -> _Error | None:
-    error = said.get("error") if said else None
+def _error(answer: Mapping[str, Any] | None) -> _Error | None:
+    error = answer.get("error") if answer else None
     if not isinstance(error, dict):
         return None
     code = error.get("code")

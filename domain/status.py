@@ -79,8 +79,8 @@ def next_attempt_at(
         case Status.QUEUED:
             return _end_of_wait(facts)
         case Status.UNKNOWN:
-            asked = facts.retry_attempt == facts.attempt < ATTEMPT_MAX
-            return created_at if asked else None
+            is_requested = facts.retry_attempt == facts.attempt < ATTEMPT_MAX
+            return created_at if is_requested else None
         case Status.FAILED:
             return _after_failure(facts, created_at, max_retries)
         case _:

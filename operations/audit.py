@@ -93,12 +93,12 @@ async def applied_until(connection: Connection, settings: Settings) -> datetime:
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     started_at = datetime.now(UTC)
 
-    def query() -> Lag:
+    def read_lag() -> Lag:
         with KafkaQueries(settings) as broker:
             return broker.lag(topic, positions)
 
     positions = await read_positions(connection, topic)
-    lag = await asyncio.to_thread(query)
+    lag = await asyncio.to_thread(read_lag)
     return started_at if lag.oldest_at is None else min(started_at, lag.oldest_at)
 
 

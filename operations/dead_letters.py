@@ -144,39 +144,41 @@ async def list_letters(settings: Settings, connection: Connection, options: Dead
     return result
 
 
-async def find_first(settings: Settings, connection: Connection, wanted: Filter) -> Letter | None:
+async def find_first(settings: Settings, connection: Connection, selection: Filter) -> Letter | None:
     """The first selected dead letter, or None. Raises Transient."""
-    async with aclosing(find(settings, connection, wanted)) as batches:
+    async with aclosing(find(settings, connection, selection)) as batches:
         async for letters in batches:
             return letters[0]
     return None
 
 
-async def find(settings: Settings, connection: Connection, wanted: Filter) -> AsyncGenerator[list[Letter], None]:
+async def find(settings: Settings, connection: Connection, selection: Filter) -> AsyncGenerator[list[Letter], None]:
     """The selected dead letters, in batches, oldest first in each partition. Raises Transient.
 
     A caller that does not read to the end must close it (`aclosing`).
     """
     for name, topic_id in sorted((await asyncio.to_thread(dead_topics, settings)).items()):
-        if not wanted.wants_topic(name):
+        if not selection.wants_topic(name):
             continue
-        ranges = await scan.find_ranges(settings, name, _first(wanted), _end(wanted))
+        ranges = await scan.find_ranges(settings, name, _first(selection), _end(selection))
         async with aclosing(scan.scan(settings, name, ranges, BATCH)) as batches:
             async for batch in batches:
                 acts = await find_acts(connection, topic_id, [(record.partition, record.offset) for record in batch])
                 letters = [_letter(record, topic_id, acts) for record in batch]
-                if found := [letter for letter in letters if wanted.wants(letter)]:
+                if found := [letter for letter in letters if selection.wants(letter)]:
                     yield found
 
 
-def _first(wanted: Filter) -> Bound | None:
-    if wanted.place is not None:
-        return Bound(by_partition={wanted.place.partition: wanted.place.offset})
-    return None if wanted.since is None else Bound(at=wanted.since)
+def _first(selection: Filter) -> Bound | None:
+    if selection.place is not None:
+        return Bound(by_partition={selection.place.partition: selection.place.offset})
+    return None if selection.since is None else Bound(at=selection.since)
 
 
-def _end(wanted: Filter) -> Bound | None:
-    return None if wanted.place is None else Bound(by_partition={wanted.place.partition: wanted.place.offset + 1})
+def _end(selection: Filter) -> Bound | None:
+    return (
+        None if selection.place is None else Bound(by_partition={selection.place.partition: selection.place.offset + 1})
+    )
 
 
 def dead_topics(settings: Settings) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.lifecycle import Action, CampaignStatus, WrongState
+from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus
 from tables import campaigns
 from tables.database import Connection, is_transient
 
@@ -85,7 +85,7 @@ async def try_action(
         await campaigns.act(connection, campaign, action, now, reason)
     except campaigns.UnknownCampaign:
         return "there is no such campaign"
-    except WrongState as error:
+    except ActionNotAllowed as error:
         is_paused = action is Action.PAUSE and error.status is CampaignStatus.PAUSED
         return None if is_paused else str(error)
     except Exception as error:

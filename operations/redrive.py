@@ -65,46 +65,58 @@ async def act_on_letters(
     on_acted: OnActed = _ignore,
 ) -> Acted:
     """Redrive or drop the selected letters. Raises InvalidOptions, NoSuchLetter, Busy, PublishFailed, Transient."""
-    wanted = filter_of(settings, options)
-    if not (wanted.is_narrow or options.is_all):
+    selection = filter_of(settings, options)
+    if not (selection.is_narrow or options.is_all):
         raise InvalidOptions("Nothing selected: give a place, --topic, --stage, --reason, --since, or --all.")
-    if wanted.place is not None:
-        letter = await find_first(settings, connection, replace(wanted, with_done=True))
+    if selection.place is not None:
+        letter = await find_first(settings, connection, replace(selection, with_done=True))
         if letter is None:
             raise NoSuchLetter(options.place)
         if letter.act is not None:
             return Acted(done_before=letter)
     perform = redrive if act is LetterAct.REDRIVE else drop
-    return await perform(settings, connection, wanted, options.limit, is_dry=options.is_dry, on_acted=on_acted)
+    return await perform(settings, connection, selection, options.limit, is_dry=options.is_dry, on_acted=on_acted)
 
 
 async def redrive(
-    settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool, on_acted: OnActed = _ignore
+    settings: Settings,
+    connection: Connection,
+    selection: Filter,
+    limit: int,
+    *,
+    is_dry: bool,
+    on_acted: OnActed = _ignore,
 ) -> Acted:
     """Publish letters to their origin topics again. Raises Busy, PublishFailed, Transient."""
     publisher = None if is_dry else AsyncPublisher(settings)
     try:
-        return await _act(settings, connection, wanted, limit, LetterAct.REDRIVE, publisher, on_acted, is_dry=is_dry)
+        return await _act(settings, connection, selection, limit, LetterAct.REDRIVE, publisher, on_acted, is_dry=is_dry)
     finally:
         if publisher is not None:
             await publisher.close()
 
 
 async def drop(
-    settings: Settings, connection: Connection, wanted: Filter, limit: int, *, is_dry: bool, on_acted: OnActed = _ignore
+    settings: Settings,
+    connection: Connection,
+    selection: Filter,
+    limit: int,
+    *,
+    is_dry: bool,
+    on_acted: OnActed = _ignore,
 ) -> Acted:
     """Mark letters as dropped. Their bytes stay in the topic until retention. Raises Busy, Transient."""
-    return await _act(settings, connection, wanted, limit, LetterAct.DROP, None, on_acted, is_dry=is_dry)
+    return await _act(settings, connection, selection, limit, LetterAct.DROP, None, on_acted, is_dry=is_dry)
 
 
 async def _act(
-    settings: Settings, connection: Connection, wanted: Filter, limit: int, act: LetterAct,
+    settings: Settings, connection: Connection, selection: Filter, limit: int, act: LetterAct,
     publisher: Publisher | None, on_acted: OnActed, *, is_dry: bool,
 ) -> Acted:  # fmt: skip
     if not await locks.try_lock(connection, locks.REDRIVE):
         raise Busy("another process redrives or drops dead letters now; run this again later")
     result = Acted()
-    async with aclosing(find(settings, connection, wanted)) as batches:
+    async with aclosing(find(settings, connection, selection)) as batches:
         async for found in batches:
             letters = [letter for letter in found if letter.act is None][: limit - result.count]
             if letters and not is_dry:

@@ -61,7 +61,7 @@ class ReplayReport:
 async def run(
     settings: Settings, options: ReplayOptions, stop: asyncio.Event, progress: OnProgress = lambda *_: None
 ) -> ReplayReport:
-    """Plan, and apply unless it is a dry run. Raises InvalidOptions, WrongBound, Transient.
+    """Plan, and apply unless it is a dry run. Raises InvalidOptions, InvalidBound, Transient.
 
     An exception in the middle of the application carries a note with the number of rows that it changed.
     """

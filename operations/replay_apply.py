@@ -82,7 +82,7 @@ class Replay:
         ):
             async for batch in scan.scan(self._settings, run.topic, run.ranges, batch_max):
                 for records, read in portions(batch, self._reader, Counter()):
-                    events = await self._wanted(await self._shadow.of_campaign(read, run.campaign_id))
+                    events = await self._own_events(await self._shadow.of_campaign(read, run.campaign_id))
                     await self._store(connection, outside, records, events)
                     run.records_done += len(records)
                     progress("applying", run.records_done, total)
@@ -91,13 +91,13 @@ class Replay:
             await replay_runs.finish(connection, run)
         return True
 
-    async def _wanted(self, events: Sequence[RecipientEvent]) -> list[RecipientEvent]:
+    async def _own_events(self, events: Sequence[RecipientEvent]) -> list[RecipientEvent]:
         """Without statuses of other systems: they were counted when they arrived, and must not be counted again."""
         foreign = await self._shadow.foreign_among(events)
         wamids = sorted({event.wamid for event in events if event.recipient_id is None and event.wamid is not None})
         claimed = dict(await self._shadow.run("find_claimants", {"wamids": wamids})) if wamids else {}
         too_old = datetime.now(UTC) - timedelta(seconds=KEPT_S)
-        wanted = []
+        own = []
         for event in events:
             if event.recipient_id is None:
                 campaign = claimed.get(event.wamid)
@@ -106,8 +106,8 @@ class Replay:
                     continue
                 if self._run.campaign_id is not None and campaign != self._run.campaign_id:
                     continue
-            wanted.append(event)
-        return wanted
+            own.append(event)
+        return own
 
     async def _store(
         self, connection: Connection, outside: Connection, records: Sequence[Record], events: Sequence[RecipientEvent]
@@ -132,7 +132,9 @@ class Replay:
                 await self._tally.add(changes)
                 return
 
-    async def _merge(self, connection: Connection, outside: Connection, events: Sequence[RecipientEvent]) -> list[Change]:
+    async def _merge(
+        self, connection: Connection, outside: Connection, events: Sequence[RecipientEvent]
+    ) -> list[Change]:
         """Merge, and compare with the committed rows, which no other transaction can change while ours holds them.
 
         `outside` is a second connection: it sees the rows as they were before this transaction.

@@ -130,14 +130,14 @@ async def _read(
     settings: Settings, keys: Collection[str], since: Bound | None, progress: Callable[[str], None]
 ) -> tuple[list[TracedEvent], int]:
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
-    wanted = {key.encode() for key in keys}
-    places = await asyncio.to_thread(_partitions, settings, topic, wanted)
+    key_set = {key.encode() for key in keys}
+    places = await asyncio.to_thread(_partitions, settings, topic, key_set)
     ranges = {p: r for p, r in (await find_ranges(settings, topic, since)).items() if p in places}
     found: list[TracedEvent] = []
     read, next_report = 0, PROGRESS_EVERY
     async for records in scan(settings, topic, ranges):
         read += len(records)
-        found += [_traced(record) for record in records if record.key in wanted]
+        found += [_traced(record) for record in records if record.key in key_set]
         if read >= next_report:
             next_report += PROGRESS_EVERY
             progress(f"{read} of {count(ranges)} records read, {len(found)} found")

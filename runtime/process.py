@@ -18,7 +18,7 @@ from typing import NoReturn
 import structlog
 
 from runtime import logs, metrics
-from runtime.settings import Settings, WrongSettings
+from runtime.settings import InvalidSettings, Settings
 
 EXIT_OK = 0
 EXIT_USAGE = 64
@@ -90,7 +90,7 @@ def exit_code(error: BaseException) -> int:
             return error.code if isinstance(error.code, int) else EXIT_BUG if error.code else EXIT_OK
         case Transient() | KeyboardInterrupt():
             return EXIT_TRANSIENT
-        case WrongSettings():
+        case InvalidSettings():
             return EXIT_USAGE
         case _:
             return EXIT_BUG

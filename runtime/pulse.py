@@ -20,7 +20,7 @@ import structlog
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import Settings
 
-LOOKS_PER_LIMIT = 6
+CHECKS_PER_LIMIT = 6
 
 IsReachable = Callable[[], bool]
 """Whether the dependencies of the process, other than Kafka, accept a new connection. It may block for seconds."""
@@ -70,17 +70,17 @@ class Pulse:
         self._stopping.set()
 
     def _watch(self) -> None:
-        interval_s = self._limit_s / LOOKS_PER_LIMIT
-        seen, looks = self._beats.last, 0
+        interval_s = self._limit_s / CHECKS_PER_LIMIT
+        seen, checks = self._beats.last, 0
         while not self._stopping.wait(interval_s):
-            looks = looks + 1 if self._beats.last == seen else 0
+            checks = checks + 1 if self._beats.last == seen else 0
             seen = self._beats.last
-            if looks < LOOKS_PER_LIMIT:
+            if checks < CHECKS_PER_LIMIT:
                 continue
             if not self._answers():
-                looks = 0
+                checks = 0
             elif not self._stopping.is_set():
-                log_stall(self._stage, "stalled: a loop completed no round; the process ends", looks * interval_s)
+                log_stall(self._stage, "stalled: a loop completed no round; the process ends", checks * interval_s)
                 self._end(EXIT_TRANSIENT)
 
 
@@ -92,7 +92,7 @@ async def watched_loop(settings: Settings, stage: str, end: Callable[[int], obje
     """
     beats = Heartbeats()
     pulse = Pulse(settings, stage, beats, always, end)
-    beating = asyncio.create_task(_beat(beats, settings.stall_limit_s / LOOKS_PER_LIMIT / 2))
+    beating = asyncio.create_task(_beat(beats, settings.stall_limit_s / CHECKS_PER_LIMIT / 2))
     pulse.start()
     try:
         yield

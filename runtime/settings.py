@@ -18,7 +18,7 @@ PREFIX = "CAMPAIGNS_"
 STATE_FOLDER = Path(".campaigns")
 
 
-class WrongSettings(Exception):
+class InvalidSettings(Exception):
     """A variable is missing or invalid. The message names each one, never its value."""
 
 
@@ -183,11 +183,11 @@ class Settings(BaseModel):
         return self
 
     def require(self, *names: str) -> None:
-        """Fail closed: raises WrongSettings naming those of these secrets and texts that are not set."""
+        """Fail closed: raises InvalidSettings naming those of these secrets and texts that are not set."""
         unset = [name for name in names if not str(_plain(getattr(self, name)))]
         if unset:
             problems = (f"{PREFIX}{name.upper()}: is not set, and this process needs it" for name in unset)
-            raise WrongSettings("\n".join(problems))
+            raise InvalidSettings("\n".join(problems))
 
     def topic(self, name: str) -> str:
         """The real name of a topic."""
@@ -222,7 +222,7 @@ def read_environment(environ: Mapping[str, str] | None = None, state_folder: Pat
 def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path = STATE_FOLDER) -> Settings:
     """Read and validate all settings.
 
-    Raises WrongSettings naming every variable that is missing, invalid, or unknown.
+    Raises InvalidSettings naming every variable that is missing, invalid, or unknown.
     """
     found = read_environment(environ, state_folder)
     fields = {name.removeprefix(PREFIX).lower(): value for name, value in found.items()}
@@ -230,7 +230,7 @@ def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path =
         return Settings.model_validate({name: value for name, value in fields.items() if name not in SETUP_ONLY})
     except ValidationError as error:
         problems = map(_problem, error.errors())
-        raise WrongSettings("\n".join(problems)) from None
+        raise InvalidSettings("\n".join(problems)) from None
 
 
 def _problem(item: ErrorDetails) -> str:

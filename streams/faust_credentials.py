@@ -7,11 +7,11 @@ from typing import Any
 
 import faust
 
-from runtime.settings import Settings, WrongSettings
+from runtime.settings import InvalidSettings, Settings
 
 
 def credentials(settings: Settings) -> Any:
-    """Faust's credentials for `kafka_extra`; None for a plain cluster. Raises WrongSettings for unsupported options."""
+    """Faust's credentials for `kafka_extra`; None for a plain cluster. Raises InvalidSettings for other options."""
     extra = settings.kafka_extra
     protocol = extra.get("security.protocol", "PLAINTEXT").upper()
     if protocol == "PLAINTEXT":
@@ -24,7 +24,7 @@ def credentials(settings: Settings) -> Any:
     if protocol == "SSL":
         return faust.SSLCredentials(context)
     if not protocol.startswith("SASL_"):
-        raise WrongSettings(f"CAMPAIGNS_KAFKA_EXTRA: security.protocol {protocol} is not supported")
+        raise InvalidSettings(f"CAMPAIGNS_KAFKA_EXTRA: security.protocol {protocol} is not supported")
     try:
         return faust.SASLCredentials(
             username=extra["sasl.username"],
@@ -33,4 +33,4 @@ def credentials(settings: Settings) -> Any:
             ssl_context=context,
         )
     except KeyError as missing:
-        raise WrongSettings(f"CAMPAIGNS_KAFKA_EXTRA: {missing.args[0]} is not set") from None
+        raise InvalidSettings(f"CAMPAIGNS_KAFKA_EXTRA: {missing.args[0]} is not set") from None

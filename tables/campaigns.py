@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 
 from domain.days import day_of
-from domain.lifecycle import Action, CampaignStatus, WrongState, after
+from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
 from domain.spreading import Slot, spread
 from tables.arrays import plain, times
 from tables.database import Connection
@@ -104,7 +104,7 @@ async def act(
 ) -> Campaign:
     """Change the status by an action, in a transaction. Activation first plans every recipient.
 
-    Raises UnknownCampaign, and WrongState where the action is not allowed.
+    Raises UnknownCampaign, and ActionNotAllowed where the action is not allowed.
     """
     if action is Action.ACTIVATE:
         await _plan_draft(connection, campaign_id, now)
@@ -124,12 +124,12 @@ async def add_recipients(
     """Add recipients, in a transaction; returns the phone numbers that were added.
 
     Recipients of an activated campaign are planned at once. A completed campaign becomes active again.
-    Raises UnknownCampaign, and WrongState for a cancelled campaign.
+    Raises UnknownCampaign, and ActionNotAllowed for a cancelled campaign.
     """
     async with connection.transaction():
         campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
         if campaign.status is CampaignStatus.CANCELLED:
-            raise WrongState("the campaign is cancelled: no recipients can be added", campaign.status)
+            raise ActionNotAllowed("the campaign is cancelled: no recipients can be added", campaign.status)
         rows = await _insert(connection, campaign_id, people)
         if campaign.status is not CampaignStatus.DRAFT:
             await _plan(connection, campaign, [row[0] for row in rows], await _planned(connection, campaign, now), now)

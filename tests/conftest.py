@@ -82,7 +82,7 @@ def throw_away_stack() -> Iterator[Stack]:
 
 def _create(server: str, template: str = "template1") -> str:
     name = f"test_{uuid.uuid4().hex[:12]}"
-    # A copy through the WAL takes 0.15 s. `file_copy` takes three times as long: it makes two checkpoints.
+    # A copy through the WAL took half of the CPU time of `file_copy`, which makes two checkpoints (27 and 47 ms).
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY wal_log')
     return name

@@ -26,6 +26,7 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.topics import SPECS, TopicSpec
 from topics.clients import client_config
+from topics.errors import as_transient
 
 REPLICAS = 3
 IN_SYNC_MIN = 2
@@ -77,7 +78,7 @@ def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
             for name, spec in wanted.items()
         ]
     except KafkaException as error:
-        raise Transient(f"topics: {error.args[0].str()}") from None
+        raise as_transient(error, "topics") from None
     return Report(brokers, replicas, int(in_sync["min.insync.replicas"]), tuple(reports))
 
 
@@ -87,7 +88,7 @@ def require_topic(settings: Settings, name: str) -> None:
     try:
         found = admin.list_topics(name, timeout=REQUIRE_TIMEOUT_S).topics.get(name)
     except KafkaException as error:
-        raise Transient(f"Kafka: {error.args[0].str()}") from None
+        raise as_transient(error, "Kafka") from None
     if found is None or found.error is not None:
         raise Transient(f"topic {name} does not exist; create it with `campaigns topics apply`")
 

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from runtime.process import Transient
 from runtime.settings import Settings
 from topics.clients import client_config
-from topics.errors import error_of
+from topics.errors import as_transient
 
 TIMEOUT_S = 15.0
 
@@ -29,7 +29,7 @@ def read_cluster(settings: Settings, timeout_s: float = TIMEOUT_S) -> ClusterSta
     try:
         listed = AdminClient(client_config(settings)).list_topics(timeout=timeout_s)
     except KafkaException as error:
-        raise Transient(error_of(error).str()) from error
+        raise as_transient(error, "Kafka") from error
     return ClusterState(len(listed.brokers), {name: len(topic.partitions) for name, topic in listed.topics.items()})
 
 
@@ -42,9 +42,10 @@ def read_topic_ids(settings: Settings, names: Collection[str], timeout_s: float 
             return {}
         described = admin.describe_topics(TopicCollection(existing), request_timeout=timeout_s)
         return {name: str(described[name].result(timeout_s).topic_id) for name in existing}
-    except (KafkaException, TimeoutError) as error:
-        cause = error_of(error).str() if isinstance(error, KafkaException) else "no answer"
-        raise Transient(f"Kafka: {cause}") from error
+    except KafkaException as error:
+        raise as_transient(error, "Kafka") from error
+    except TimeoutError as error:
+        raise Transient("Kafka does not answer") from error
 
 
 def delete_topics(settings: Settings, names: Collection[str]) -> None:

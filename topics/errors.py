@@ -62,9 +62,11 @@ def failure_kind(error: BaseException | KafkaError) -> FailureKind:
     return FailureKind.TRANSIENT if isinstance(error, Transient) else FailureKind.BUG
 
 
-def is_transient(error: BaseException | KafkaError) -> bool:
-    """Whether the same request may succeed when it is retried."""
-    return failure_kind(error) is FailureKind.TRANSIENT
+def as_transient(error: KafkaException, context: str) -> Transient:
+    """The Transient exception for a failed request. It raises `error` itself if that is a bug, so none is retried."""
+    if failure_kind(error) is FailureKind.BUG:
+        raise error
+    return Transient(f"{context}: {error_of(error).str()}")
 
 
 def is_too_large(error: KafkaError) -> bool:

@@ -12,7 +12,7 @@ from runtime.settings import Settings
 from schemas.places import TopicIdentity
 from schemas.topics import Topic
 from topics.clients import client_config, consumer_config
-from topics.errors import is_missing_topic
+from topics.errors import as_transient, is_missing_topic
 
 TIMEOUT_S = 15.0
 
@@ -36,9 +36,8 @@ def _identify(settings: Settings, name: str, timeout_s: float) -> TopicIdentity:
     except TimeoutError as error:
         raise Transient(f"topic {name}: Kafka does not answer") from error
     except KafkaException as error:
-        cause = error.args[0]
-        step = "; `campaigns topics apply` creates topics" if is_missing_topic(cause) else ""
-        raise Transient(f"topic {name}: {cause.str()}{step}") from error
+        step = "; create topics with `campaigns topics apply`" if is_missing_topic(error) else ""
+        raise Transient(f"{as_transient(error, f'topic {name}')}{step}") from error
     return TopicIdentity(cluster.cluster_id, name, str(topic_id))
 
 
@@ -51,6 +50,6 @@ def _watermarks(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
             for number in sorted(partitions)
         }
     except KafkaException as error:
-        raise Transient(f"topic {name}: {error}") from error
+        raise as_transient(error, f"topic {name}") from error
     finally:
         consumer.close()

@@ -18,7 +18,7 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import Ranges, Record
 from topics.clients import consumer_config
-from topics.errors import needs_operator
+from topics.errors import as_transient, needs_operator
 
 RECORDS_MAX = 2000
 """Most records of a batch. The caller stores a batch in one short transaction."""
@@ -32,7 +32,7 @@ SILENCE_S = 30.0
 TIMEOUT_S = 15.0
 
 
-class WrongBound(ValueError):
+class InvalidBound(ValueError):
     """A bound is neither a time nor an offset, or no record can lie between two bounds."""
 
 
@@ -49,7 +49,7 @@ _PAIRS = re.compile(r"\d+:\d+(,\d+:\d+)*")
 
 
 def parse_bound(text: str) -> Bound:
-    """Read `2026-03-01T12:00Z` (UTC without a zone), `1500`, or `0:1500,3:90` (partition:offset). Raises WrongBound."""
+    """Read `2026-03-01T12:00Z` (UTC), `1500`, or `0:1500,3:90` (partition:offset). Raises InvalidBound."""
     if text.isdecimal():
         return Bound(offset=int(text))
     if _PAIRS.fullmatch(text):
@@ -58,7 +58,7 @@ def parse_bound(text: str) -> Bound:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise WrongBound(
+        raise InvalidBound(
             f"{text!r} is neither a time (2026-03-01T12:00Z) nor an offset (1500, or 0:1500,3:90)"
         ) from None
     return Bound(at=at.replace(tzinfo=UTC) if at.tzinfo is None else at)
@@ -74,12 +74,12 @@ class ResolvedBounds:
 
 
 async def resolve_bounds(settings: Settings, topic: str, first: Bound | None, end: Bound | None) -> ResolvedBounds:
-    """Like `find_ranges`, for bounds that an operator typed. Raises WrongBound for impossible ones, and Transient."""
+    """Like `find_ranges`, for bounds that an operator typed. Raises InvalidBound for impossible ones, and Transient."""
     _require_order(first, end)
     kept = await find_ranges(settings, topic)
     named = {p for bound in (first, end) if bound is not None for p in bound.by_partition or ()}
     if unknown := sorted(named - kept.keys()):
-        raise WrongBound(f"{topic} has no partition {unknown[0]}: it has 0 to {len(kept) - 1}")
+        raise InvalidBound(f"{topic} has no partition {unknown[0]}: it has 0 to {len(kept) - 1}")
     return ResolvedBounds(await find_ranges(settings, topic, first, end) if first or end else kept, kept)
 
 
@@ -95,7 +95,9 @@ def _require_order(first: Bound | None, end: Bound | None) -> None:
         both = first.by_partition.keys() & end.by_partition.keys()
         holds = bool(both) and all(first.by_partition[p] <= end.by_partition[p] for p in both)
     if not holds:
-        raise WrongBound("no record can lie between --from and --to: --to is before --from, or names other partitions")
+        raise InvalidBound(
+            "no record can lie between --from and --to: --to is before --from, or names other partitions"
+        )
 
 
 async def find_ranges(settings: Settings, topic: str, first: Bound | None = None, end: Bound | None = None) -> Ranges:
@@ -120,7 +122,7 @@ def _find_ranges(settings: Settings, topic: str, first: Bound | None, end: Bound
                   if p in starts and p in ends}  # fmt: skip
         return {p: (start, max(start, stop)) for p, (start, stop) in sorted(ranges.items())}
     except KafkaException as error:
-        raise Transient(f"topic {topic}: {error.args[0].str()}") from error
+        raise as_transient(error, f"topic {topic}") from error
     finally:
         consumer.close()
 

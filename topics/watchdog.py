@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from runtime import metrics
 from runtime.process import EXIT_TRANSIENT
-from runtime.pulse import LOOKS_PER_LIMIT, Heartbeats, IsReachable, always, log_stall
+from runtime.pulse import CHECKS_PER_LIMIT, Heartbeats, IsReachable, always, log_stall
 from runtime.settings import Settings
 from topics.clients import consumer_config
 
@@ -82,7 +82,7 @@ class Watchdog:
     def _watch(self) -> None:
         clocks = StallClocks()
         consumer = Consumer(self._config)
-        interval_s = self._limit_s / LOOKS_PER_LIMIT
+        interval_s = self._limit_s / CHECKS_PER_LIMIT
         watched_s, last = 0.0, time.monotonic()
         try:
             while not self._stopping.wait(interval_s):
@@ -90,7 +90,7 @@ class Watchdog:
                 watched_s += min(now - last, interval_s + 2 * BROKER_TIMEOUT_S)
                 last = now
                 try:
-                    stalled_s = self._look(consumer, clocks, watched_s)
+                    stalled_s = self._check(consumer, clocks, watched_s)
                 except KafkaException:
                     clocks.reset()
                     continue
@@ -104,7 +104,7 @@ class Watchdog:
         finally:
             consumer.close()
 
-    def _look(self, consumer: Consumer, clocks: StallClocks, watched_s: float) -> float:
+    def _check(self, consumer: Consumer, clocks: StallClocks, watched_s: float) -> float:
         """The longest stall of our partitions."""
         partitions = self._assigned()
         clocks.keep(partitions)

@@ -1,6 +1,6 @@
-"""The verdict: each row against the simulator's ledger, sends that came twice, counters against a recount. Pure.
+"""The verdict: compares each row with the ledger of the simulator, finds double sends, and recounts the counters. Pure.
 
-`exact` only where nothing at all differs. It reads no clock, no database and nothing of the pipeline's own code.
+It is `exact` only if nothing differs. It uses no clock, no database and no code of the pipeline.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from verdict.truth import Post, TimeSpan, Truth, truth_of
 
 TIME_SLACK_S = 0.001
 Held = tuple[str, int]
-"""A recipient's id and an attempt that the killed process had claimed and not noted an answer for."""
+"""A recipient id and an attempt that the killed process had claimed without storing an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedRow:
-    """What Postgres says of one recipient."""
+    """One recipient in Postgres."""
 
     id: str
     number: str
@@ -34,20 +34,20 @@ class JudgedRow:
     failure_reason: str | None
     retry_count: int
     due_in_s: float | None
-    """Seconds until it is due again; None: never by itself."""
+    """Seconds until it is due again; None: never automatically."""
     parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that the verdict looks at."""
+    """Everything that the verdict compares."""
 
     rows: Sequence[JudgedRow]
     posts: Sequence[Post]
     numbers: frozenset[str]
-    """Whom the demo asked to write to: the rows must be these, no more and no fewer."""
+    """The numbers that were added. The rows must be exactly these."""
     parameters: Mapping[str, tuple[str, ...]]
-    """What each of them was to read in the message."""
+    """The template parameters of each number."""
     opted_out: frozenset[str]
     held_by_killed: frozenset[Held]
     counters: Mapping[str, int]
@@ -55,28 +55,28 @@ class Evidence:
     reported: Mapping[str, Any]
     """The REST stats."""
     recount_reported: Mapping[str, Any]
-    """The same fields, worked out from the rows."""
+    """The same fields, computed from the rows."""
     trouble: tuple[str, ...] = ()
-    """What makes a verdict impossible: the run was not at rest, webhooks were given up."""
+    """Reasons that make a verdict impossible: the run was not at rest, or webhooks were given up."""
     frozen: tuple[TimeSpan, ...] = ()
-    """When senders stood still, and could not read what was answered."""
+    """When senders were frozen and could not read answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrongRow:
-    """A row that says what cannot be, and in which fields. The number stays with the caller."""
+    """A row that contradicts the ledger, and its fields. It does not contain the phone number."""
 
     row_id: str
     fields: tuple[str, ...]
     expected_status: str
     found_status: str
     values: tuple[str, ...] = ()
-    """What each field is and should be, where both are known; times as seconds since 1970."""
+    """The actual and the expected value of each field, if both are known; times as seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """One attempt that the killed process held, and what became of it."""
+class HeldAttempt:
+    """One attempt that the killed process held, and its result."""
 
     recipient_id: str
     attempt: int
@@ -87,12 +87,12 @@ class Left:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found."""
+    """The result of the comparison."""
 
     wrong_rows: tuple[WrongRow, ...]
     wrong_counters: tuple[str, ...]
     double_sends: int
-    left_by_killed: tuple[Left, ...]
+    left_by_killed: tuple[HeldAttempt, ...]
     waits_a_day: int
     messages_accepted: int
     trouble: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class Verdict:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Compare everything with everything."""
+    """Compare the evidence."""
     posts: dict[str, list[Post]] = {}
     for post in evidence.posts:
         posts.setdefault(post.number, []).append(post)
@@ -140,7 +140,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def differing(row: JudgedRow, truth: Truth, posts: Sequence[Post], parameters: tuple[str, ...] = ()) -> list[str]:
-    """The fields of a row that the simulator's ledger contradicts, and what was done wrong to its recipient."""
+    """The fields of a row that the ledger contradicts, and incorrect sends to its recipient."""
     wrong = list(truth.wrong_conduct)
     exact = (
         ("status", row.status, truth.status),
@@ -175,8 +175,8 @@ def _values(row: JudgedRow, truth: Truth, fields: Sequence[str]) -> tuple[str, .
 
 
 def double_sends(posts: Sequence[Post]) -> int:
-    """Accepted posts to one person that should not have been: for an attempt accepted before, or although an earlier
-    accepted one had not been said to have failed by then."""
+    """Accepted posts to one person that must not exist: the attempt was accepted before, or an earlier accepted attempt
+    had not failed by then."""
     doubles = 0
     accepted: list[Post] = []
     for post in posts:
@@ -190,7 +190,7 @@ def double_sends(posts: Sequence[Post]) -> int:
 
 
 def _had_failed(post: Post, by: float) -> bool:
-    return any(said.word == "failed" and said.first_said_at <= by for said in post.statuses)
+    return any(status.word == "failed" and status.first_sent_at <= by for status in post.statuses)
 
 
 def _is_within(found: float | None, span: TimeSpan | None) -> bool:
@@ -200,7 +200,7 @@ def _is_within(found: float | None, span: TimeSpan | None) -> bool:
 
 
 def _strangers(evidence: Evidence, posts: Mapping[str, Sequence[Post]]) -> list[WrongRow]:
-    """Numbers without a row, rows that nobody asked for, and numbers that were written to without being asked for."""
+    """Numbers without a row, rows that were never added, and posts to numbers that were never added."""
     rows = {row.number: row.id for row in evidence.rows}
     missing = evidence.numbers - rows.keys()
     unasked = rows.keys() - evidence.numbers
@@ -219,12 +219,12 @@ def _wrong_counters(evidence: Evidence) -> list[str]:
     return wrong + [f"stats.{name}" for name in expected if evidence.reported.get(name) != expected[name]]
 
 
-def _left(evidence: Evidence, posts: Mapping[str, Sequence[Post]]) -> list[Left]:
+def _left(evidence: Evidence, posts: Mapping[str, Sequence[Post]]) -> list[HeldAttempt]:
     rows = {row.id: row for row in evidence.rows}
     found = []
     for recipient_id, attempt in sorted(evidence.held_by_killed):
         row = rows.get(recipient_id)
         own = [post for post in posts.get(row.number, ()) if post.attempt == attempt] if row else []
         knows = "never_received" if not own else "accepted" if any(post.accepted for post in own) else "refused"
-        found.append(Left(recipient_id, attempt, knows, row.status if row else "no_row"))
+        found.append(HeldAttempt(recipient_id, attempt, knows, row.status if row else "no_row"))
     return found

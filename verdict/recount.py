@@ -1,4 +1,4 @@
-"""The counters and the REST stats once more, counted from rows. Pure; the SQL triggers are not asked."""
+"""Counts the counters and the REST stats again, from rows. Pure, and independent of the SQL triggers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from verdict.judge import JudgedRow
 
 
 def recount(rows: Sequence[JudgedRow]) -> dict[str, int]:
-    """Every counter by `dimension/key`; those that are zero are left out."""
+    """Every counter by `dimension/key`, without zeros."""
     counts = Counter(f"status/{row.status}" for row in rows)
     counts["funnel/total"] = len(rows)
     counts["funnel/sent"] = sum(row.sent_at is not None for row in rows)
@@ -46,5 +46,5 @@ def reported(rows: Sequence[JudgedRow]) -> dict[str, Any]:
 
 
 def percentage(part: int, whole: int) -> float:
-    """With one decimal, a half rounded up; 0.0 of nothing."""
+    """With one decimal, a half rounded up; 0.0 for an empty denominator."""
     return float((Decimal(100 * part) / whole).quantize(Decimal("0.1"), ROUND_HALF_UP)) if whole else 0.0

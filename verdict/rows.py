@@ -1,4 +1,4 @@
-"""What Postgres says, read for the verdict by statements of its own: rows, counters, claims."""
+"""Reads rows, counters and claims for the verdict, with separate SQL that shares nothing with the pipeline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COUNTERS = """
     GROUP BY 1 HAVING sum(n) <> 0
 """
 
-# Claimed by a moment, and still without an answer.
+# Claimed before a moment, and still without an answer.
 OPEN_CLAIMS = """
     SELECT recipient_id::text, attempt FROM send_ledger
     WHERE outcome IS NULL AND claimed_at <= to_timestamp(%s)
@@ -50,7 +50,7 @@ AT_WORK = """
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
-    """What is not at rest in Postgres, as counts."""
+    """Unfinished work in Postgres, as counts."""
 
     unfinished: int
     due_soon: int
@@ -59,7 +59,7 @@ class AtWork:
 
 
 def connect(url: str) -> JudgeConnection:
-    """One autocommit connection."""
+    """Open an autocommit connection."""
     return psycopg.connect(url, autocommit=True, application_name="campaigns-demo")
 
 
@@ -69,7 +69,7 @@ def read_rows(connection: JudgeConnection, campaign: str) -> list[JudgedRow]:
 
 
 def read_counters(connection: JudgeConnection, campaign: str) -> dict[str, int]:
-    """What the triggers have counted, folded or not."""
+    """The counters of the triggers, folded or not."""
     return dict(connection.execute(COUNTERS, {"campaign": campaign}).fetchall())
 
 
@@ -79,12 +79,12 @@ def read_open_claims(connection: JudgeConnection, claimed_until: float) -> set[H
 
 
 def read_tokens(connection: JudgeConnection) -> dict[Held, str]:
-    """The claim that each attempt was made under."""
+    """The claim token of each attempt."""
     return {(found[0], found[1]): found[2] for found in connection.execute(TOKENS).fetchall()}
 
 
 def read_at_work(connection: JudgeConnection, campaign: str, horizon_s: float) -> AtWork:
-    """What is still to come within the horizon."""
+    """The work within the horizon."""
     found = connection.execute(AT_WORK, {"campaign": campaign, "horizon_s": horizon_s}).fetchone()
     assert found is not None
     return AtWork(*found)

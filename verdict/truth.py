@@ -1,6 +1,6 @@
-"""What must be true of one recipient, worked out from the simulator's ledger alone. Pure.
+"""Computes the expected row of one recipient from the ledger of the simulator alone. Pure.
 
-Written for the verdict, from the public reference: it must not import `domain`, because two readings of one reference
+It is written from the public reference and must not import `domain`, because two independent readings of one reference
 check each other. A post is one request that the simulator received; an attempt is one or several posts under one
 callback data. Times are seconds since 1970.
 """
@@ -19,19 +19,19 @@ HELD_BACK_ROUNDS_MAX = 3
 RETRIED = THROTTLES | TRANSIENTS
 
 CLOCK_SLACK_S = 1.0
-"""The simulator notes the end of an answer after it was written; the sender may have read it before."""
+"""The simulator records the end of an answer after writing it, so a sender may have read it earlier."""
 ANSWER_READ_WITHIN_S = 10.0
-"""How late a busy sender may come to note the time of an answer."""
+"""How late a busy sender may record the time of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerStatus:
-    """One status that the simulator said and the ingress acknowledged."""
+    """One status that the simulator sent and the ingress acknowledged."""
 
     word: str
     timestamp: int
     code: int | None
-    first_said_at: float
+    first_sent_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ class Post:
 
     @property
     def was_answered(self) -> bool:
-        """Whether the whole answer was written; cut, hung and abandoned ones prove nothing to the sender."""
+        """Whether the whole answer was written. Cut, hung and abandoned answers prove nothing to the sender."""
         return self.outcome == "answered"
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSpan:
-    """A time that must lie between two, both included; equal for a time that is known exactly."""
+    """A time between two bounds, both included. Equal bounds state an exact time."""
 
     earliest: float
     latest: float
@@ -68,7 +68,7 @@ class TimeSpan:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What an attempt's posts and statuses say together."""
+    """The result of the posts and statuses of one attempt."""
 
     accepted: bool = False
     unknown: bool = False
@@ -86,7 +86,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What the row of one recipient must say when everything is at rest."""
+    """The expected row of one recipient when everything is at rest."""
 
     status: str
     sent_at: TimeSpan | None = None
@@ -99,7 +99,7 @@ class Truth:
     waits_a_day: bool = False
     """The last failure was 131049: it is due again a day later."""
     wrong_conduct: tuple[str, ...] = ()
-    """What the sender should not have done, or should have done and did not, whatever the row says."""
+    """Incorrect actions of the sender, and missing ones, regardless of the row."""
 
 
 NEVER_POSTED = Truth("posted", wrong_conduct=("never_posted",))
@@ -107,11 +107,11 @@ SKIPPED = Truth("skipped")
 
 
 def post_of(entry: Mapping[str, Any], recipient_id: str, attempt: int) -> Post:
-    """A ledger entry, whose callback data named this recipient and attempt."""
+    """A ledger entry as a post of this recipient and attempt."""
     statuses = tuple(
-        LedgerStatus(said["status"], said["timestamp"], said["code"], said["first_sent_at"])
-        for said in entry["statuses"]
-        if said["acknowledged"]
+        LedgerStatus(status["status"], status["timestamp"], status["code"], status["first_sent_at"])
+        for status in entry["statuses"]
+        if status["acknowledged"]
     )
     return Post(
         number=entry["to"].lstrip("+"),
@@ -138,9 +138,9 @@ def truth_of(
     retries_max: int = 3,
     frozen: Sequence[TimeSpan] = (),
 ) -> Truth:
-    """What must be true of a recipient with these posts, in order of receipt.
+    """The expected row of a recipient with these posts, in order of receipt.
 
-    `held_by_killed`: attempts whose claim a killed process held without having noted an answer.
+    `held_by_killed`: attempts that a killed process had claimed without storing an answer.
     `frozen`: when senders were stopped, so that an answer could be read only after it.
     """
     if opted_out:
@@ -153,23 +153,23 @@ def truth_of(
     endings = {
         n: _ending(by_attempt[n], answers_count=n not in held_by_killed, frozen=frozen) for n in sorted(by_attempt)
     }
-    return _row(endings, [said for post in posts for said in post.statuses], by_attempt, retries_max)
+    return _row(endings, [status for post in posts for status in post.statuses], by_attempt, retries_max)
 
 
 def _ending(posts: Sequence[Post], *, answers_count: bool, frozen: Sequence[TimeSpan]) -> Ending:
-    """The ending of one attempt. Answers that the killed process never noted do not count; statuses always do."""
-    said = [status for post in posts for status in post.statuses]
-    failure = next((status for status in said if status.word == "failed"), None)
+    """The ending of one attempt. Answers that the killed process did not store do not count; statuses always do."""
+    sent = [status for post in posts for status in post.statuses]
+    failure = next((status for status in sent if status.word == "failed"), None)
     accepted_post = next((post for post in posts if post.accepted), None)
     last = posts[-1] if posts else None
     answered = answers_count and last is not None and last.was_answered
     by_answer = answered and last is not None and last.http_status == 200
-    wamid = accepted_post.wamid if accepted_post and (said or (by_answer and accepted_post.answer_has_wamid)) else None
+    wamid = accepted_post.wamid if accepted_post and (sent or (by_answer and accepted_post.answer_has_wamid)) else None
     common = {"wamid": wamid, "accepted_by_answer_at": _answered(last, frozen) if by_answer and last else None}
     if failure is not None:
         exactly = TimeSpan(failure.timestamp, failure.timestamp)
         return Ending(accepted=True, failed_code=failure.code, failed_at=exactly, **common)  # type: ignore[arg-type]
-    if said or by_answer:
+    if sent or by_answer:
         return Ending(accepted=True, **common)  # type: ignore[arg-type]
     if not answered or last is None:
         return Ending(unknown=True)
@@ -191,13 +191,13 @@ def _answered(post: Post, frozen: Sequence[TimeSpan]) -> TimeSpan:
 
 def _row(
     endings: Mapping[int, Ending],
-    said: Sequence[LedgerStatus],
+    sent: Sequence[LedgerStatus],
     by_attempt: Mapping[int, Sequence[Post]],
     retries_max: int,
 ) -> Truth:
-    reads = [each.timestamp for each in said if each.word in ("read", "played")]
-    deliveries = reads + [each.timestamp for each in said if each.word == "delivered"]
-    sends = deliveries + [each.timestamp for each in said if each.word == "sent"]
+    reads = [each.timestamp for each in sent if each.word in ("read", "played")]
+    deliveries = reads + [each.timestamp for each in sent if each.word == "delivered"]
+    sends = deliveries + [each.timestamp for each in sent if each.word == "sent"]
     answers = [ending.accepted_by_answer_at for ending in endings.values() if ending.accepted_by_answer_at]
     failed = [n for n, ending in endings.items() if ending.failed]
     held_back = [n for n in failed if endings[n].failed_code == HELD_BACK]
@@ -233,7 +233,7 @@ def _status(endings: Mapping[int, Ending], newest: Ending, *, has_read: bool, ha
 
 
 def _earliest(timestamps: Sequence[int], answers: Sequence[TimeSpan]) -> TimeSpan | None:
-    """The minimum of exact times and of answers whose time is known within a span only."""
+    """The earliest of exact times and of answer times, which are known only within bounds."""
     spans = [TimeSpan(at, at) for at in timestamps] + list(answers)
     if not spans:
         return None
@@ -247,7 +247,7 @@ def _wrong_conduct(
     counted: int,
     retries_max: int,
 ) -> list[str]:
-    """Attempts that should not have been made, and one that should have been and was not."""
+    """Attempts that must not exist, and a missing attempt."""
     wrong = []
     newest = max(endings)
     failures = 0

@@ -1,1 +1,1 @@
-"""`campaigns demo`: a whole campaign against the simulator, and the verdict on what the pipeline made of it."""
+"""`campaigns demo`: a whole campaign against the simulator, and the verdict on the result."""

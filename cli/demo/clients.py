@@ -1,4 +1,4 @@
-"""The two HTTP conversations of the demo: our own REST API as any user has it, and the simulator's ledger."""
+"""The two HTTP clients of the demo: one for our REST API, as users have it, and one for the simulator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT_S = 30.0
 
 
 class Conversation:
-    """A client of one base URL; an answer that is no success raises httpx.HTTPStatusError."""
+    """A client of one base URL; an unsuccessful answer raises httpx.HTTPStatusError."""
 
     def __init__(self, url: str) -> None:
         self.client = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
@@ -32,7 +32,7 @@ class Conversation:
         self.client.close()
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """One request with a JSON body, and the JSON of its answer."""
+        """Send one request with a JSON body, and return the JSON of its answer."""
         answer = self.client.request(method, path, json=body) if body is not None else self.client.request(method, path)
         answer.raise_for_status()
         return answer.json()
@@ -47,7 +47,7 @@ class CampaignApi(Conversation):
         return str(self.call("POST", "/api/marketing/campaigns", body)["id"])
 
     def add(self, campaign: str, people: Sequence[Person]) -> int:
-        """Add recipients, some with template parameters; returns how many the API says it added."""
+        """Add recipients, some with template parameters; returns how many were added."""
         added = 0
         for start in range(0, len(people), RECIPIENTS_PER_REQUEST):
             numbers = [_recipient(person) for person in people[start : start + RECIPIENTS_PER_REQUEST]]
@@ -76,18 +76,18 @@ def _recipient(person: Person) -> object:
 
 
 class SimulatorClient(Conversation):
-    """The simulator's own endpoints."""
+    """The control endpoints of the simulator."""
 
     def state(self) -> dict[str, Any]:
         """Its counters."""
         return dict(self.call("GET", "/_simulator/state"))
 
     def hold(self, seconds: float) -> None:
-        """Every answer from now on waits."""
+        """Hold all answers from now on."""
         self.call("POST", "/_simulator/hold", {"seconds": seconds})
 
     def release(self) -> None:
-        """No answer waits any more."""
+        """Release all held answers."""
         self.call("POST", "/_simulator/release")
 
     def unanswered(self) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""When the run is over: the simulator has said all, every record is consumed, and no row waits for anything near.
+"""Detects the end of a run: the simulator has sent everything, all records are consumed, and no row is due soon.
 
-Two looks must agree, because what one stage has finished may not have reached the next.
+Two snapshots in a row must agree, because work may be on its way from one stage to the next.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from topics.lag import KafkaAway, KafkaQueries
 from verdict.rows import AtWork, JudgeConnection, read_at_work
 
 LONGEST_BACKOFF_S = 6 * 3600.0
-"""A failed attempt is due again within this time (divided by the time scale), or a day after: the horizon of the run
-lies between. What waits for a day is reported, not waited for."""
+"""A failed attempt is due again within this time (divided by the time scale) or after a day. The run ends in between:
+recipients that wait for a day are reported and not waited for."""
 CONSUMED = (
     ("sender", Topic.SEND_JOBS),
     ("reconciler", Topic.WEBHOOKS_RAW),
@@ -27,24 +27,24 @@ ADMIN_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look at everything that may still be moving."""
+    """The state of everything that may still change."""
 
     is_quiet: bool
-    """The simulator has answered every request, and every status it had to say was acknowledged."""
+    """The simulator has answered every request, and all its statuses were acknowledged."""
     posts: int
     at_work: AtWork
     lag: int | None
-    """Records not consumed yet; None where a group has committed nothing so far."""
+    """Records that are not consumed yet; None while that is unknown."""
 
     @property
-    def is_calm(self) -> bool:
+    def is_at_rest(self) -> bool:
         """Whether nothing will happen within the horizon."""
         work = self.at_work
         resting = not (work.unfinished or work.due_soon or work.unsettled_or_unpublished or work.released)
         return self.is_quiet and resting and self.lag == 0
 
     def describe(self) -> str:
-        """What is still going on, for people."""
+        """The work that is left, as text."""
         work = self.at_work
         counts = (
             (work.unfinished, "rows unfinished"),
@@ -53,11 +53,14 @@ class Snapshot:
             (self.lag or 0, "records to consume"),
         )
         going_on = [f"{n} {what}" for n, what in counts if n]
-        return ", ".join(going_on if self.is_quiet else ["WhatsApp is still talking", *going_on]) or "at rest"
+        return (
+            ", ".join(going_on if self.is_quiet else ["the simulator still has statuses to deliver", *going_on])
+            or "at rest"
+        )
 
 
 class CompletionWatcher:
-    """Looks again and again, until two looks in a row are calm and the same."""
+    """Takes snapshots until two in a row are at rest and equal."""
 
     def __init__(
         self, settings: Settings, simulator: SimulatorClient, connection: JudgeConnection, campaign: str
@@ -69,16 +72,16 @@ class CompletionWatcher:
         self._horizon_s = LONGEST_BACKOFF_S / settings.time_scale
         self._last: Snapshot | None = None
 
-    def look(self) -> tuple[Snapshot, bool]:
-        """What is going on, and whether it is over."""
+    def read(self) -> tuple[Snapshot, bool]:
+        """Take a snapshot, and return it with whether the run is over."""
         state: dict[str, Any] = self._simulator.state()
         at_work = read_at_work(self._connection, self._campaign, self._horizon_s)
-        look = Snapshot(bool(state["quiet"]), int(state["received"]), at_work, None)
-        if look.is_quiet and not at_work.unfinished:
-            look = Snapshot(look.is_quiet, look.posts, at_work, self._lag())
-        is_over = look.is_calm and look == self._last
-        self._last = look
-        return look, is_over
+        snapshot = Snapshot(bool(state["quiet"]), int(state["received"]), at_work, None)
+        if snapshot.is_quiet and not at_work.unfinished:
+            snapshot = Snapshot(snapshot.is_quiet, snapshot.posts, at_work, self._lag())
+        is_over = snapshot.is_at_rest and snapshot == self._last
+        self._last = snapshot
+        return snapshot, is_over
 
     def _lag(self) -> int | None:
         """Records that a group has not committed yet; None while Kafka does not answer."""

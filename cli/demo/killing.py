@@ -1,7 +1,7 @@
-"""The kill: a sender dies by SIGKILL while WhatsApp holds requests of its own unanswered, and what it held is noted.
+"""Kills a sender with SIGKILL while WhatsApp holds unanswered requests of it, and records its open attempts.
 
-Which process posted a request is said by the simulator: each sender speaks another version of the API. What the dead
-one had claimed is read from the ledger, and confirmed in the end by the simulator's posts (`held_by`).
+The simulator reveals the sender of a request, because each sender uses another version of the API. The claims of the
+killed sender are read from the ledger and confirmed at the end by the posts of the simulator (`held_by`).
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ from verdict.judge import Held
 from verdict.rows import JudgeConnection, read_open_claims
 
 VERSIONS = {"v25.0": "sender-1", "v24.0": "sender-2"}
-"""API version to the process that speaks it."""
+"""API version to the process that uses it."""
 HOLD_S = 6.0
-"""Shorter than the sender's HTTP timeout: nothing but the kill makes an outcome unknown."""
+"""Shorter than the HTTP timeout of the sender, so that only the kill makes an outcome unknown."""
 GATHER_S = 2.5
-"""With fewer requests on the way than wanted, one is enough after this."""
+"""After this time one request in flight is enough."""
 GIVE_UP_S = 45.0
 LAST_STATEMENT_S = 1.3
-"""The sender's statements end within 1 s: after this none of a dead one can still change the ledger. Until then one
-may: a claim that it had sent to a busy server comes to be after its death. Its successor needs longer to claim."""
+"""A statement of the sender ends within 1 s. After this time no statement of a killed sender changes the ledger. Until
+then a claim that it had sent to a busy server may still take effect. Its successor needs longer to claim."""
 POLL_S = 0.02
 
 
 class NothingHeld(Exception):
-    """The simulator never held a request of any sender: the run is too small or too slow to be worth a verdict."""
+    """The simulator never held a request of a sender: the run is too small or too slow for a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Killing:
-    """Who was killed, and what was open then."""
+    """The killed process, and its open attempts."""
 
     victim: str
     version: str
     pid: int
     at: float
     in_flight: int
-    """Its requests that the simulator had received and not answered."""
+    """How many of its requests the simulator had received and not answered."""
     open_claims: frozenset[Held] = frozenset()
-    """Attempts unanswered once every statement issued before the kill had ended, whoever held them."""
+    """All attempts without an answer after every statement from before the kill had ended."""
 
 
 def kill_while_held(
-    simulator: SimulatorClient, supervisor: Supervisor, wanted: int, say: Callable[[str], None]
+    simulator: SimulatorClient, supervisor: Supervisor, target: int, note: Callable[[str], None]
 ) -> Killing:
-    """Hold all answers until a sender has so many requests there, kill it, and let the others go on."""
+    """Hold all answers until a sender has enough open requests, kill it, and release the answers."""
     simulator.hold(HOLD_S)
     try:
-        killing = _kill(simulator, supervisor, wanted)
+        killing = _kill(simulator, supervisor, target)
     finally:
         simulator.release()
-    say(
+    note(
         f"killed {killing.victim} (pid {killing.pid}) with SIGKILL while WhatsApp held "
         f"{killing.in_flight} of its requests unanswered"
     )
@@ -64,7 +64,7 @@ def kill_while_held(
 
 
 def note_claims(killing: Killing, connection: JudgeConnection) -> Killing:
-    """Note what was left open, once no statement of the dead process can still be running."""
+    """Record the open attempts, once no statement of the killed process can still run."""
     over_at = killing.at + LAST_STATEMENT_S
     time.sleep(max(0.0, over_at - time.time()))
     return replace(killing, open_claims=frozenset(read_open_claims(connection, over_at)))
@@ -73,9 +73,9 @@ def note_claims(killing: Killing, connection: JudgeConnection) -> Killing:
 def held_by(
     killing: Killing, tokens: Mapping[Held, str], versions_of_posts: Mapping[Held, Collection[str]]
 ) -> frozenset[Held]:
-    """Of the open claims, those of the killed process: none of a claim's attempts was posted by another one.
+    """The open claims of the killed process: no other process posted one of their attempts.
 
-    A claim covers several attempts under one token. Whoever posted one of them is its owner.
+    A claim covers several attempts under one token. The process that posted one of them owns it.
     """
     posted_by: dict[str, set[str]] = {}
     for attempt, versions in versions_of_posts.items():
@@ -86,7 +86,7 @@ def held_by(
     )
 
 
-def _kill(simulator: SimulatorClient, supervisor: Supervisor, wanted: int) -> Killing:
+def _kill(simulator: SimulatorClient, supervisor: Supervisor, target: int) -> Killing:
     started = time.monotonic()
     while True:
         held = Counter(entry["version"] for entry in simulator.unanswered())
@@ -94,7 +94,7 @@ def _kill(simulator: SimulatorClient, supervisor: Supervisor, wanted: int) -> Ki
         for version, count in held.most_common(1):
             victim = VERSIONS[version]
             pid = supervisor.pid_of(victim)
-            if pid is not None and count >= (wanted if waited_s < GATHER_S else 1):
+            if pid is not None and count >= (target if waited_s < GATHER_S else 1):
                 supervisor.kill(victim)
                 return Killing(victim, version, pid, time.time(), count)
         if waited_s > GIVE_UP_S:

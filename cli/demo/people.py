@@ -1,4 +1,4 @@
-"""Whom the demo writes to: numbers made up from the seed, all different, all valid. Pure."""
+"""The recipients of the demo: numbers generated from the seed, all different and valid. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 AREA_CODES = (202, 206, 212, 213, 303, 305, 312, 404, 415, 469, 512, 602, 617, 702, 713, 818, 917, 945)
-"""Of the United States: the numbers must pass as real ones, and the simulator is the only one to see them."""
+"""Area codes of the United States. The numbers must be valid, and only the simulator receives them."""
 NAMES = ("Ada", "Björn", "Chinwe", "Đặng", "Émile", "Fatima", "Gökçe", "Hana")
 WITH_PARAMETERS_EVERY = 4
 OPTED_OUT_EVERY = 100
@@ -22,12 +22,12 @@ class Person:
 
 
 def people(count: int, seed: int) -> list[Person]:
-    """So many people; the same for the same seed."""
+    """Generate recipients. The same seed gives the same ones."""
     dice = random.Random(seed)  # noqa: S311 - numbers for a simulation
     numbers: dict[str, None] = {}
     while len(numbers) < count:
         exchange = dice.randint(220, 989)
-        if exchange % 100 == 11 or exchange == 555:  # service codes, and the exchange of films
+        if exchange % 100 == 11 or exchange == 555:  # service codes, and the exchange reserved for fiction
             continue
         numbers[f"1{dice.choice(AREA_CODES)}{exchange}{dice.randint(0, 9999):04d}"] = None
     return [_person(index, number, dice) for index, number in enumerate(numbers)]

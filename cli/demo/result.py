@@ -1,4 +1,4 @@
-"""What the demo ends with: the verdict and the figures around it, and the line of JSON that says so."""
+"""The result of the demo: the verdict, its figures, and the line of JSON."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from verdict.judge import Verdict
 
 @dataclass(frozen=True)
 class DemoResult:
-    """All that is said in the end."""
+    """The verdict and the figures of a run."""
 
     verdict: Verdict
     killing: Killing
     stats: Mapping[str, Any]
-    """As the REST API says them."""
+    """The stats as the REST API returns them."""
     failures: Mapping[str, int]
-    """By code."""
+    """Failed rows by code."""
     failure_texts: Mapping[str, str]
-    statuses_said: int
+    statuses_sent: int
     seconds: float
-    """From the activation to rest."""
+    """Seconds from the activation to the end."""
     rate: float
-    """Posts a second that the simulator received."""
+    """Posts per second that the simulator received."""
     seed: int
     restarts: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
-        """The last line of `--json`; wrong rows are named by id only, never by number."""
+        """The last line of `--json`. It names incorrect rows by id, never by number."""
         verdict = self.verdict
         funnel = {word: self.stats[word] for word in ("total_target", "sent", "delivered", "read", "failed")}
         return {
@@ -40,7 +40,7 @@ class DemoResult:
             "double_sends": verdict.double_sends,
             "rows_wrong": len(verdict.wrong_rows),
             "counters_wrong": len(verdict.wrong_counters),
-            "statuses": self.statuses_said,
+            "statuses": self.statuses_sent,
             "rate": round(self.rate, 1),
             "seconds": round(self.seconds, 1),
             "funnel": {**funnel, **{word: self.stats[word] for word in ("skipped", "unknown", "pending", "queued")}},
@@ -59,7 +59,7 @@ class DemoResult:
 
 
 def rate_of(times: Sequence[float]) -> float:
-    """Posts a second while most of them came: the last twentieth are retries, each after its backoff."""
+    """Posts per second, without the last twentieth, which are retries after their backoff."""
     most = sorted(times)[: max(1, len(times) * 19 // 20)]
     span_s = most[-1] - most[0] if most else 0.0
     return len(most) / span_s if span_s > 0 else 0.0

@@ -1,4 +1,4 @@
-"""`campaigns demo`: the run from an empty stage to the verdict, in the order in which one sees it."""
+"""`campaigns demo`: the run from the start of the servers to the verdict, in this order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cli.demo.result import DemoResult, rate_of
 from cli.demo.show import Screen
 from cli.demo.stage import KEEP, Stage, StageOptions, staged
 from cli.pipeline import NotReady, Stopped, stop_on_signals
-from runtime.settings import WrongSettings
+from runtime.settings import InvalidSettings
 from schemas import callback
 from stack.places import StackUnavailable
 from verdict.judge import Evidence, Held, judge
@@ -33,12 +33,12 @@ EXIT_EXACT = 0
 EXIT_DIFFERS = 1
 EXIT_TRANSIENT = 75
 EXIT_INTERRUPTED = 130
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 KILL_AT_SHARE = 0.15
-"""Of the recipients accepted: by then every process has work."""
+"""Share of accepted recipients at which the kill comes. By then every process has work."""
 HELD_MAX = 40
 PATIENCE_S = 150.0
-"""Beyond the time that the rate itself takes: backoffs, a lease, and the slowest reader of a message."""
+"""Time beyond the send rate itself: backoffs, a lease, and the slowest read receipt."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class DemoOptions:
     time_scale: float
 
 
-def run_demo(wishes: DemoOptions, *, as_json: bool) -> int:
-    """Run it all; returns the exit code, 0 only for `exact`."""
+def run_demo(options: DemoOptions, *, as_json: bool) -> int:
+    """Run the demo and return the exit code. It is 0 only for `exact`."""
     screen = Screen()
     stop_on_signals()
     try:
-        with staged(StageOptions(wishes.mps, wishes.seed, wishes.time_scale), screen.say) as stage:
-            outcome = _play(stage, wishes, screen)
+        with staged(StageOptions(options.mps, options.seed, options.time_scale), screen.note) as stage:
+            outcome = _play(stage, options, screen)
             screen.report(outcome)
             if as_json:
                 print(orjson.dumps(outcome.as_json()).decode(), flush=True)
@@ -65,18 +65,18 @@ def run_demo(wishes: DemoOptions, *, as_json: bool) -> int:
                 return EXIT_EXACT
             (stage.folder / KEEP).touch()
             return EXIT_DIFFERS
-    except WrongSettings as wrong:
+    except InvalidSettings as wrong:
         return report_invalid_settings(wrong)
     except (StackUnavailable, NotReady, NothingHeld, psycopg.OperationalError, httpx.HTTPError) as error:
-        screen.say(f"[red]no verdict: {type(error).__name__}: {error}[/red]")
+        screen.note(f"[red]no verdict: {type(error).__name__}: {error}[/red]")
         return EXIT_TRANSIENT
     except Stopped:
-        screen.say("stopped")
+        screen.note("stopped")
         return EXIT_INTERRUPTED
 
 
-def _play(stage: Stage, wishes: DemoOptions, screen: Screen) -> DemoResult:
-    everyone = people(wishes.recipients, wishes.seed)
+def _play(stage: Stage, options: DemoOptions, screen: Screen) -> DemoResult:
+    everyone = people(options.recipients, options.seed)
     with (
         CampaignApi(stage.api_url) as api,
         SimulatorClient(stage.simulator_url) as simulator,
@@ -85,17 +85,19 @@ def _play(stage: Stage, wishes: DemoOptions, screen: Screen) -> DemoResult:
         campaign = _prepare(api, everyone, screen)
         api.activate(campaign)
         started = time.monotonic()
-        screen.say(f"activated: {wishes.recipients} recipients at {wishes.mps} messages a second, seed {wishes.seed}")
-        _wait_for_the_middle(simulator, wishes, started)
-        killing = kill_while_held(simulator, stage.supervisor, _held_wanted(wishes), screen.say)
+        screen.note(
+            f"activated: {options.recipients} recipients at {options.mps} messages a second, seed {options.seed}"
+        )
+        _wait_for_the_middle(simulator, options, started)
+        killing = kill_while_held(simulator, stage.supervisor, _held_target(options), screen.note)
         killing = note_claims(killing, connection)
         watch = CompletionWatcher(stage.settings, simulator, connection, campaign)
-        deadline = started + wishes.recipients / wishes.mps + PATIENCE_S + _longest_retries_s(wishes)
-        with screen.progress(wishes.recipients) as update:
-            look, is_over = _watch_until(deadline, watch, lambda seen: update(api.stats(campaign), seen.describe()))
+        deadline = started + options.recipients / options.mps + PATIENCE_S + _longest_retries_s(options)
+        with screen.progress(options.recipients) as update:
+            snapshot, is_over = _watch_until(deadline, watch, lambda seen: update(api.stats(campaign), seen.describe()))
         seconds = time.monotonic() - started
-        screen.say("at rest" if is_over else f"not at rest in time: {look.describe()}")
-        trouble = _trouble(stage, simulator, look, is_over=is_over)
+        screen.note("at rest" if is_over else f"not at rest in time: {snapshot.describe()}")
+        trouble = _trouble(stage, simulator, snapshot, is_over=is_over)
         evidence = _evidence(stage, api, simulator, connection, campaign, everyone, killing, trouble)
         return DemoResult(
             verdict=judge(evidence),
@@ -103,57 +105,57 @@ def _play(stage: Stage, wishes: DemoOptions, screen: Screen) -> DemoResult:
             stats=evidence.reported,
             failures=_failures(evidence),
             failure_texts=_texts(evidence),
-            statuses_said=int(simulator.state()["statuses_said"]),
+            statuses_sent=int(simulator.state()["statuses_said"]),
             seconds=seconds,
             rate=rate_of([post.received_at for post in evidence.posts]),
-            seed=wishes.seed,
+            seed=options.seed,
             restarts={name: stage.supervisor.restarts_of(name) for name in stage.supervisor.names()},
         )
 
 
 def _watch_until(deadline: float, watch: CompletionWatcher, show: Callable[[Snapshot], None]) -> tuple[Snapshot, bool]:
-    """Look until it is over, or until the deadline; the last look, and whether it is over."""
+    """Take snapshots until the run is over or the deadline has passed. Returns the last one, and whether it is over."""
     while True:
-        look, is_over = watch.look()
-        show(look)
+        snapshot, is_over = watch.read()
+        show(snapshot)
         if is_over or time.monotonic() > deadline:
-            return look, is_over
-        time.sleep(LOOK_EVERY_S)
+            return snapshot, is_over
+        time.sleep(CHECK_EVERY_S)
 
 
 def _prepare(api: CampaignApi, everyone: list[Person], screen: Screen) -> str:
-    """Everything before the activation, through the REST API as any user would."""
+    """Create the campaign, its recipients and opt-outs through the REST API."""
     campaign = api.create("Demo")
     added = api.add(campaign, everyone)
     leaving = [person for person in everyone if person.opted_out]
     api.opt_out(leaving)
-    screen.say(f"campaign created: {added} recipients added, {len(leaving)} of them opted out")
+    screen.note(f"campaign created: {added} recipients added, {len(leaving)} of them opted out")
     return campaign
 
 
-def _wait_for_the_middle(simulator: SimulatorClient, wishes: DemoOptions, started: float) -> None:
-    """Return when a part of the messages is accepted; the kill itself waits for what it needs."""
-    while simulator.state()["accepted"] < wishes.recipients * KILL_AT_SHARE:
+def _wait_for_the_middle(simulator: SimulatorClient, options: DemoOptions, started: float) -> None:
+    """Wait until a part of the messages is accepted."""
+    while simulator.state()["accepted"] < options.recipients * KILL_AT_SHARE:
         if time.monotonic() > started + PATIENCE_S:
-            raise NothingHeld("hardly anything was sent")
+            raise NothingHeld("too few messages were sent in time")
         time.sleep(0.02)
 
 
-def _held_wanted(wishes: DemoOptions) -> int:
-    """How many requests the victim should have on the way: many, but no more than a small run can offer."""
-    return max(1, min(HELD_MAX, wishes.recipients // 10))
+def _held_target(options: DemoOptions) -> int:
+    """How many requests the killed sender should have in flight: fewer in a small run."""
+    return max(1, min(HELD_MAX, options.recipients // 10))
 
 
-def _longest_retries_s(wishes: DemoOptions) -> float:
-    """Three webhook failures in a row, each backed off twice as long as the one before, from 10 minutes."""
-    return (600 + 1200 + 2400) / wishes.time_scale
+def _longest_retries_s(options: DemoOptions) -> float:
+    """Seconds of three failures by webhook in a row, whose backoffs double from 10 minutes."""
+    return (600 + 1200 + 2400) / options.time_scale
 
 
-def _trouble(stage: Stage, simulator: SimulatorClient, look: Snapshot, *, is_over: bool) -> tuple[str, ...]:
-    """What takes the ground from under a verdict."""
+def _trouble(stage: Stage, simulator: SimulatorClient, snapshot: Snapshot, *, is_over: bool) -> tuple[str, ...]:
+    """Reasons that make a verdict impossible."""
     found = []
     if not is_over:
-        found.append(f"not at rest in time: {look.describe()}")
+        found.append(f"not at rest in time: {snapshot.describe()}")
     if given_up := simulator.state()["webhooks_given_up"]:
         found.append(f"the simulator gave up {given_up} webhooks that were never acknowledged")
     if stage.supervisor.restarts_of("simulator"):
@@ -171,7 +173,7 @@ def _evidence(
     killing: Killing,
     trouble: tuple[str, ...],
 ) -> Evidence:
-    """Read everything that the verdict looks at."""
+    """Collect the evidence for the verdict."""
     entries = list(simulator.ledger())
     posts, versions, strangers = _posts(stage, entries)
     rows = read_rows(connection, campaign)
@@ -187,36 +189,36 @@ def _evidence(
         recount=recount(rows),
         reported=api.stats(campaign),
         recount_reported=reported(rows),
-        trouble=trouble + ((f"{strangers} posts without callback data of ours",) if strangers else ()),
+        trouble=trouble + ((f"{strangers} posts lack our callback data",) if strangers else ()),
     )
 
 
 def _posts(stage: Stage, entries: list[dict[str, Any]]) -> tuple[list[Post], Mapping[Held, Collection[str]], int]:
-    """The simulator's entries as posts of our attempts, who posted each, and how many are not ours."""
+    """The entries of the simulator as posts of our attempts, the process of each, and how many are not ours."""
     secret = stage.settings.callback_secret.get_secret_value().encode()
     posts, versions, strangers = [], dict[Held, set[str]](), 0
     for entry in entries:
-        said = callback.decode(secret, stage.settings.deployment, entry["callback_data"] or "")
-        if isinstance(said, callback.NotOurs):
+        text = callback.decode(secret, stage.settings.deployment, entry["callback_data"] or "")
+        if isinstance(text, callback.NotOurs):
             strangers += 1
             continue
-        post = post_of(entry, str(said.recipient_id), said.attempt)
+        post = post_of(entry, str(text.recipient_id), text.attempt)
         posts.append(post)
         versions.setdefault((post.recipient_id, post.attempt), set()).add(entry["version"])
     return posts, versions, strangers
 
 
 def _failures(evidence: Evidence) -> dict[str, int]:
-    """Failed rows by code; by their own reason where Meta gave no code."""
+    """Failed rows by code, or by their reason if Meta gave no code."""
     failed = [row for row in evidence.rows if row.status == "failed"]
     return dict(Counter(str(row.failure_reason if row.failure_code is None else row.failure_code) for row in failed))
 
 
 def _texts(evidence: Evidence) -> dict[str, str]:
-    """What Meta says about each code, in its shortest words."""
+    """The shortest text of Meta for each code."""
     texts: dict[str, str] = {}
     for row in evidence.rows:
-        code, said = str(row.failure_code), row.failure_reason or ""
+        code, text = str(row.failure_code), row.failure_reason or ""
         if row.status == "failed" and row.failure_code is not None:
-            texts[code] = min(texts.get(code, said), said, key=len)
+            texts[code] = min(texts.get(code, text), text, key=len)
     return texts

@@ -1,4 +1,4 @@
-"""What a person sees of the demo: steps, live bars, and the report with the verdict. All of it on stderr."""
+"""Shows the demo on stderr: steps, live bars, and the report with the verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN_LINE_EVERY_S = 2.0
 SHOWN_MAX = 20
 
 Update = Callable[[Mapping[str, Any], str], None]
-"""Called with the REST stats and a word on what is going on."""
+"""Called with the REST stats and a text about the work that is left."""
 
 
 class Screen:
@@ -30,13 +30,13 @@ class Screen:
         self.console = console or Console(file=sys.stderr, highlight=False)
         self.started = time.monotonic()
 
-    def say(self, line: str) -> None:
-        """One step, with the seconds since the start."""
+    def note(self, line: str) -> None:
+        """Print a line with the seconds since the start."""
         self.console.print(f"[dim]{time.monotonic() - self.started:6.1f} s[/dim]  {line}", soft_wrap=True)
 
     @contextmanager
     def progress(self, total: int) -> Iterator[Update]:
-        """Bars on a terminal, a line every two seconds elsewhere."""
+        """Show bars on a terminal, and a line every two seconds elsewhere."""
         if not self.console.is_terminal:
             yield self._plain(total)
             return
@@ -57,14 +57,16 @@ class Screen:
             if time.monotonic() - last >= PLAIN_LINE_EVERY_S:
                 last = time.monotonic()
                 counts = ", ".join(f"{stats[name]} {name}" for name in BARS if stats[name])
-                self.say(f"of {total}: {counts or 'nobody yet'}; {note}")
+                self.note(f"of {total}: {counts or 'none yet'}; {note}")
 
         return update
 
     def report(self, outcome: DemoResult) -> None:
-        """The funnel, the failures, what the kill left, and the verdict."""
+        """Print the funnel, the failures, the attempts of the killed sender, and the verdict."""
         stats = outcome.stats
-        table = Table("", "recipients", "of the step before", box=None, pad_edge=False, title="funnel", title_style="")
+        table = Table(
+            "", "recipients", "of the previous step", box=None, pad_edge=False, title="funnel", title_style=""
+        )
         steps = [("total", stats["total_target"])] + [(word, stats[word]) for word in ("sent", "delivered", "read")]
         for (word, count), (_, before) in zip(steps, [steps[0], *steps], strict=False):
             share = f"{100 * count / before:.1f} %" if before and word != "total" else ""
@@ -77,20 +79,22 @@ class Screen:
             for code, count in sorted(outcome.failures.items(), key=lambda each: -each[1]):
                 failures.add_row(code, str(count), outcome.failure_texts.get(code, "").partition(":")[0])
             self.console.print(failures)
-        self.say(
+        self.note(
             f"{outcome.verdict.messages_accepted} messages accepted, at {outcome.rate:.0f} posts a second; "
-            f"{outcome.statuses_said} statuses said by the simulator"
+            f"{outcome.statuses_sent} statuses sent by the simulator"
         )
         if outcome.verdict.waits_a_day:
-            self.say(f"{outcome.verdict.waits_a_day} held back by Meta (131049), due again a day later: not waited for")
+            self.note(f"{outcome.verdict.waits_a_day} held back by Meta (131049) and due again after a day")
         self._left(outcome.verdict)
         self._verdict(outcome.verdict)
 
     def _left(self, verdict: Verdict) -> None:
         left = verdict.left_by_killed
-        self.say(f"{len(left)} attempts were held by the killed sender without an answer:")
+        self.note(f"{len(left)} attempts of the killed sender had no answer:")
         if left:
-            table = Table("recipient", "attempt", "the simulator knows", "the row says", box=None, pad_edge=False)
+            table = Table(
+                "recipient", "attempt", "according to the simulator", "status of the row", box=None, pad_edge=False
+            )
             for each in left[:SHOWN_MAX]:
                 table.add_row(each.recipient_id, str(each.attempt), each.simulator.replace("_", " "), each.status)
             self.console.print(table)
@@ -99,16 +103,16 @@ class Screen:
 
     def _verdict(self, verdict: Verdict) -> None:
         for line in verdict.trouble:
-            self.say(f"[red]{line}[/red]")
+            self.note(f"[red]{line}[/red]")
         for wrong in verdict.wrong_rows[:SHOWN_MAX]:
-            self.say(
+            self.note(
                 f"[red]row {wrong.row_id or '?'}: {', '.join(wrong.fields)} "
                 f"(expected {wrong.expected_status}, found {wrong.found_status})[/red]"
             )
         for name in verdict.wrong_counters[:SHOWN_MAX]:
-            self.say(f"[red]counter {name} differs from the recount[/red]")
+            self.note(f"[red]counter {name} differs from the recount[/red]")
         colour = "green" if verdict.word == "exact" else "red"
-        self.say(
+        self.note(
             f"[bold {colour}]verdict: {verdict.word}[/bold {colour}]: {len(verdict.wrong_rows)} rows wrong, "
             f"{verdict.double_sends} double sends, {len(verdict.wrong_counters)} counters wrong"
         )

@@ -1,7 +1,6 @@
-"""The stage of the demo: servers of its own, the simulator, and every process supervised, gone with the `with` block.
+"""Starts servers, simulator and all processes for the demo, and ends them with the `with` block.
 
-On servers that were given it takes a database and a topic prefix of its own, so that a campaign that lives there is
-neither sent nor counted.
+On given servers it uses a separate database and topic prefix, so that existing campaigns are neither sent nor counted.
 """
 
 from __future__ import annotations
@@ -41,37 +40,35 @@ from topics.cluster import delete_topics
 
 NUMBER_ID = "106540352242922"
 SIMULATOR_TIME_SCALE = 4.0
-"""Messages are read within seconds, not minutes."""
+"""Simulated people read messages within seconds, not minutes."""
 ROOM = 2
-"""What the number can take, in terms of what it is used for: after a stop both senders catch up at the full rate."""
+"""Throughput of the simulated number as a multiple of the rate: after a stop both senders catch up at the full rate."""
 THROTTLE_SHARE = 0.001
-"""Of answers, whatever the rate; what is above the rate is throttled anyway. A number that is throttled slows down by
-itself, as it must, so the preset's share would show a sender that stands on its brakes all the time."""
+"""Share of answers that are throttled. The share of the preset would keep the senders on their brakes all the time."""
 SEND_TIMEOUT_S = 10.0
 SEND_WINDOW_S, SEND_WINDOW_MIN, SEND_WINDOW_MAX = 0.2, 16, 256
-"""A sender claims no more than the rate of so many seconds: what it has claimed and not posted when it is killed is
-`unknown`, too."""
+"""The window of a sender in seconds of its rate. Claims that were not posted before a kill become `unknown`, too."""
 LEASE_S = 15.0
-"""Longer than the HTTP timeout, as it must be, and short enough to see an `unknown` declared."""
+"""Longer than the HTTP timeout, as required, and short enough to see an `unknown` declared."""
 STOP_DEADLINE_S = 20.0
 KEPT_OF_GIVEN = (KAFKA, DATABASE, f"{PREFIX}KAFKA_EXTRA")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What the run plays on."""
+    """Everything that a run uses."""
 
     settings: Settings
     supervisor: Supervisor
     api_url: str
     simulator_url: str
     folder: Path
-    """Logs of every process."""
+    """Folder of the logs."""
 
 
 @dataclass(frozen=True)
 class StageOptions:
-    """What the command line asked for, as far as the stage is concerned."""
+    """The options of the command that matter here."""
 
     mps: int
     seed: int
@@ -80,27 +77,27 @@ class StageOptions:
 
 @dataclass(frozen=True)
 class Corner:
-    """The part of the servers that is the demo's own."""
+    """The database and the topic prefix of the demo."""
 
     database_url: str
     topic_prefix: str
 
 
 @contextmanager
-def staged(wanted: StageOptions, say: Callable[[str], None]) -> Iterator[Stage]:
-    """Everything running and ready."""
+def staged(options: StageOptions, note: Callable[[str], None]) -> Iterator[Stage]:
+    """Start everything and wait until it is ready."""
     given = {name: value for name, value in shell_variables().items() if name in KEPT_OF_GIVEN}
-    with _folder(say) as folder, servers(given, None) as found, _own_corner(found, given) as corner:
-        say(f"Kafka and PostgreSQL are up ({', '.join(found.embedded) or 'none'} embedded)")
+    with _folder(note) as folder, servers(given, None) as found, _own_corner(found, given) as corner:
+        note(f"Kafka and PostgreSQL are up ({', '.join(found.embedded) or 'none'} embedded)")
         api_port, ingress_port, simulator_port = free_ports(3)
-        told = _variables(wanted, found, corner, api_port, ingress_port, simulator_port)
-        settings = read_settings({**given, **told}, folder)
+        variables = _variables(options, found, corner, api_port, ingress_port, simulator_port)
+        settings = read_settings({**given, **variables}, folder)
         migrate_database(settings)
         apply_topics(settings)
-        say("database migrated, topics created")
-        environment = child_environment({**given, **told})
-        with Supervisor(folder, _reporting(say), stop_deadline_s=STOP_DEADLINE_S) as supervisor:
-            config = _simulator_config(wanted, settings, simulator_port, ingress_port)
+        note("database migrated, topics created")
+        environment = child_environment({**given, **variables})
+        with Supervisor(folder, _reporting(note), stop_deadline_s=STOP_DEADLINE_S) as supervisor:
+            config = _simulator_config(options, settings, simulator_port, ingress_port)
             supervisor.start(simulator_child(config, folder / "simulator.json", environment, "realistic"))
             for kind in STARTED_IN_ORDER:
                 _start(supervisor, kind, environment, folder)
@@ -110,13 +107,13 @@ def staged(wanted: StageOptions, say: Callable[[str], None]) -> Iterator[Stage]:
                 "api": f"http://{LOOPBACK}:{api_port}/ready",
             }
             wait_until_ready(supervisor, urls, lambda _: None)
-            say(f"{len(supervisor.names())} processes are running (logs: {folder})")
+            note(f"{len(supervisor.names())} processes are running (logs: {folder})")
             api_url, simulator_url = f"http://{LOOPBACK}:{api_port}", f"http://{LOOPBACK}:{simulator_port}"
             yield Stage(settings, supervisor, api_url, simulator_url, folder)
 
 
 def _start(supervisor: Supervisor, kind: str, environment: Mapping[str, str], folder: Path) -> None:
-    """Start one process, or for the sender two, each with its own version of the API."""
+    """Start one process. Of the sender start two, each with another version of the API."""
     if kind != "sender":
         supervisor.start(process_child(kind, environment, folder))
         return
@@ -126,7 +123,7 @@ def _start(supervisor: Supervisor, kind: str, environment: Mapping[str, str], fo
 
 
 def _variables(
-    wanted: StageOptions, found: Servers, corner: Corner, api_port: int, ingress_port: int, simulator_port: int
+    options: StageOptions, found: Servers, corner: Corner, api_port: int, ingress_port: int, simulator_port: int
 ) -> dict[str, str]:
     values: dict[str, object] = {
         "KAFKA_BOOTSTRAP_SERVERS": found.kafka,
@@ -136,51 +133,51 @@ def _variables(
         "WHATSAPP_API_URL": f"http://{LOOPBACK}:{simulator_port}",
         "WHATSAPP_ACCESS_TOKEN": secrets.token_urlsafe(24),
         "WHATSAPP_PHONE_NUMBER_ID": NUMBER_ID,
-        "WHATSAPP_MPS": wanted.mps,
+        "WHATSAPP_MPS": options.mps,
         "CALLBACK_SECRET": secrets.token_urlsafe(24),
         "WEBHOOK_APP_SECRETS": secrets.token_hex(16),
         "WEBHOOK_VERIFY_TOKEN": secrets.token_urlsafe(16),
         "API_PORT": api_port,
         "INGRESS_PORT": ingress_port,
-        "SEND_WINDOW": max(SEND_WINDOW_MIN, min(SEND_WINDOW_MAX, round(wanted.mps * SEND_WINDOW_S))),
+        "SEND_WINDOW": max(SEND_WINDOW_MIN, min(SEND_WINDOW_MAX, round(options.mps * SEND_WINDOW_S))),
         "SEND_TIMEOUT_S": SEND_TIMEOUT_S,
         "LEASE_S": LEASE_S,
-        "TIME_SCALE": wanted.time_scale,
+        "TIME_SCALE": options.time_scale,
     }
     return {f"{PREFIX}{name}": str(value) for name, value in values.items()}
 
 
 def _simulator_config(
-    wanted: StageOptions, settings: Settings, simulator_port: int, ingress_port: int
+    options: StageOptions, settings: Settings, simulator_port: int, ingress_port: int
 ) -> dict[str, object]:
     return {
         "port": simulator_port,
-        "seed": wanted.seed,
+        "seed": options.seed,
         "time_scale": SIMULATOR_TIME_SCALE,
         "webhook_url": f"http://{LOOPBACK}:{ingress_port}/webhooks/whatsapp",
         "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
         "access_token": settings.whatsapp_access_token.get_secret_value(),
         "phone_number_ids": [NUMBER_ID],
-        "mps": wanted.mps * ROOM,
+        "mps": options.mps * ROOM,
         "answers": {"throttle_share": THROTTLE_SHARE},
     }
 
 
-def _reporting(say: Callable[[str], None]) -> Callable[[Event], None]:
+def _reporting(note: Callable[[str], None]) -> Callable[[Event], None]:
     def report(event: Event) -> None:
         if line := event_line(event):
-            say(line)
+            note(line)
 
     return report
 
 
 KEEP = "keep"
-"""A file of this name in the folder keeps it."""
+"""A file of this name keeps the folder."""
 
 
 @contextmanager
-def _folder(say: Callable[[str], None]) -> Iterator[Path]:
-    """A folder for logs; it stays where something went wrong, so that they can be read."""
+def _folder(note: Callable[[str], None]) -> Iterator[Path]:
+    """A folder for logs. It is kept after a failure."""
     folder = Path(tempfile.mkdtemp(prefix="campaigns-demo-"))
     try:
         yield folder
@@ -188,17 +185,17 @@ def _folder(say: Callable[[str], None]) -> Iterator[Path]:
         shutil.rmtree(folder)
         raise
     except BaseException:
-        say(f"the logs stay in {folder}")
+        note(f"the logs are kept in {folder}")
         raise
     if (folder / KEEP).exists():
-        say(f"the logs stay in {folder}")
+        note(f"the logs are kept in {folder}")
     else:
         shutil.rmtree(folder)
 
 
 @contextmanager
 def _own_corner(found: Servers, given: Mapping[str, str]) -> Iterator[Corner]:
-    """A database and topics of our own on servers that were given; all of it on servers that are ours."""
+    """A separate database and topic prefix on given servers; embedded servers are used as a whole."""
     name = f"campaigns_demo_{secrets.token_hex(4)}"
     database_url, prefix = found.database, ""
     with ExitStack() as ending:

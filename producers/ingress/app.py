@@ -74,11 +74,11 @@ NOT_VERIFIED = Reply(403, "verification_refused", b"not verified")
 class IngressApp:
     """The ASGI application. It has no lifespan, as granian's interface `asginl` requires."""
 
-    def __init__(self, doors: IngressOptions, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
-        self._doors = doors
+    def __init__(self, options: IngressOptions, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._options = options
         self._now_us = now_us
         self._log = structlog.get_logger("ingress")
-        self._told_at: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request."""
@@ -86,7 +86,7 @@ class IngressApp:
         if scope["path"] == WEBHOOK_PATH:
             metrics.INGRESS_REQUESTS.labels(answer.outcome).inc()
             if answer.status >= 400:
-                self._tell(answer)
+                self._log_refusal(answer)
         length = (b"content-length", str(len(answer.body)).encode())
         headers = [(b"content-type", answer.content_type), (b"x-content-type-options", b"nosniff"), length]
         await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *answer.headers]})
@@ -101,9 +101,9 @@ class IngressApp:
             case "/health", "GET" | "HEAD":
                 return _json(200, {"status": "ok"})
             case "/ready", "GET" | "HEAD":
-                ready = await self._doors.is_ready()
+                ready = await self._options.is_ready()
                 return _json(200 if ready else 503, {"status": "ready" if ready else "kafka_unreachable"})
-            case "/metrics", "GET" if self._doors.shows_metrics:
+            case "/metrics", "GET" if self._options.shows_metrics:
                 return Reply(200, "metrics", metrics.exposition(), metrics.CONTENT_TYPE.encode())
             case (("/webhooks/whatsapp" | "/health" | "/ready"), _):
                 return Reply(405, "wrong_method", b"method not allowed", headers=((b"allow", b"GET, POST"),))
@@ -114,18 +114,18 @@ class IngressApp:
         """Answer Meta's verification of the callback address with its challenge."""
         parameters = {name: values[0] for name, values in parse_qs(query).items()}
         token, challenge = parameters.get(b"hub.verify_token", b""), parameters.get(b"hub.challenge", b"")
-        is_ours = hmac.compare_digest(token, self._doors.verify_token) and bool(self._doors.verify_token)
+        is_ours = hmac.compare_digest(token, self._options.verify_token) and bool(self._options.verify_token)
         if not is_ours or parameters.get(b"hub.mode") != b"subscribe" or len(challenge) > CHALLENGE_LENGTH_MAX:
             return NOT_VERIFIED
         return Reply(200, "verified", challenge)
 
     async def _take(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
         headers = dict(scope["headers"])
-        with self._doors.pending.request() as take:
+        with self._options.pending.request() as take:
             raw = await self._read(headers.get(b"content-length", b""), receive, take)
             if isinstance(raw, Reply):
                 return raw
-            verdict = check(self._doors.app_secrets, headers.get(b"x-hub-signature-256"), raw)
+            verdict = check(self._options.app_secrets, headers.get(b"x-hub-signature-256"), raw)
             if verdict is not SignatureCheck.GENUINE:
                 return UNSIGNED[verdict]
             if not _is_json_object(raw):
@@ -134,19 +134,19 @@ class IngressApp:
 
     async def _read(self, length: bytes, receive: AsgiReceive, take: Callable[[int], bool]) -> bytes | Reply:
         """The whole body, or the reply that refuses it. Bytes are counted on arrival: a false length is harmless."""
-        if length.isdigit() and int(length) > self._doors.body_bytes_max:
+        if length.isdigit() and int(length) > self._options.body_bytes_max:
             return TOO_LARGE
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self._doors.body_timeout_s):
+            async with asyncio.timeout(self._options.body_timeout_s):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         return GONE
                     chunk = message.get("body", b"")
                     size += len(chunk)
-                    if size > self._doors.body_bytes_max:
+                    if size > self._options.body_bytes_max:
                         return TOO_LARGE
                     if not take(len(chunk)):
                         return OVERLOADED
@@ -159,18 +159,18 @@ class IngressApp:
     async def _hand_over(self, raw: bytes) -> Reply:
         received_at_us = self._now_us()
         try:
-            await self._doors.commit(Body(received_at_us, raw))
+            await self._options.commit(Body(received_at_us, raw))
         except (PublishFailed, RecordTooLarge) as error:
-            self._tell(NOT_DURABLE, reason=str(error))
+            self._log_refusal(NOT_DURABLE, reason=str(error))
             return NOT_DURABLE
         metrics.INGRESS_ACK_SECONDS.observe((self._now_us() - received_at_us) / 1e6)
         return ACCEPTED
 
-    def _tell(self, answer: Reply, **more: str) -> None:
+    def _log_refusal(self, answer: Reply, **more: str) -> None:
         """Log one line per second and kind, so that invalid requests cannot fill the disk."""
         now = time.monotonic()
-        if now - self._told_at.get(answer.outcome, -1.0) >= 1.0:
-            self._told_at[answer.outcome] = now
+        if now - self._logged_at.get(answer.outcome, -1.0) >= 1.0:
+            self._logged_at[answer.outcome] = now
             self._log.warning("webhook refused", status=answer.status, outcome=answer.outcome, **more)
 
 

@@ -14,7 +14,7 @@ from producers.ingress.pending_bytes import PendingBytes
 from runtime.http import serve
 from runtime.process import Transient
 from runtime.pulse import watched_loop
-from runtime.settings import Settings, WrongSettings
+from runtime.settings import InvalidSettings, Settings
 from schemas.places import Outgoing
 from schemas.topics import Topic
 from topics.publisher import AsyncPublisher
@@ -30,7 +30,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop`. Requests received before it are answered."""
     secrets = tuple(secret.get_secret_value().encode() for secret in settings.webhook_app_secrets)
     if not secrets or not all(secrets):
-        raise WrongSettings("CAMPAIGNS_WEBHOOK_APP_SECRETS: is not set, so no webhook could be verified")
+        raise InvalidSettings("CAMPAIGNS_WEBHOOK_APP_SECRETS: is not set, so no webhook could be verified")
     topic = settings.topic(Topic.WEBHOOKS_RAW)
     # Bundles replace linger. A record that is not acknowledged in time is dropped: its requests have got 503 by then.
     publisher = AsyncPublisher(settings, linger_ms=0, message_timeout_ms=int(settings.ingress_ack_timeout_s * 1000))
@@ -39,7 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await publisher.publish_batch([Outgoing(topic, None, bundle)], settings.ingress_ack_timeout_s)
 
     readiness = Readiness(publisher, topic, stop)
-    doors = IngressOptions(
+    options = IngressOptions(
         app_secrets=secrets,
         verify_token=settings.webhook_verify_token.get_secret_value().encode(),
         body_bytes_max=settings.ingress_body_bytes_max,
@@ -53,7 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
     try:
         async with watched_loop(settings, "ingress"):
-            await serve(IngressApp(doors), settings.ingress_host, settings.ingress_port, ending, interface="asginl")
+            await serve(IngressApp(options), settings.ingress_host, settings.ingress_port, ending, interface="asginl")
     finally:
         for wait in waits:
             wait.cancel()

@@ -34,7 +34,7 @@ class Upkeep:
     def __init__(self, leader: Leader, settings: Settings) -> None:
         self._leader = leader
         self._unknown_s = max(SHORTEST_UNKNOWN_S, DAY_S / settings.time_scale)
-        self._looked_until: dict[UUID, UUID] = {}
+        self._checked_until: dict[UUID, UUID] = {}
         self._forget_at = self._keys_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -50,11 +50,11 @@ class Upkeep:
             cancelled = await closing.find_cancelled(connection)
         is_more = False
         for each in cancelled:
-            start = self._looked_until.pop(each.campaign_id, closing.LOWEST_ID)
+            start = self._checked_until.pop(each.campaign_id, closing.LOWEST_ID)
             async with self._leader.turn() as connection:
                 chunk = await closing.skip_chunk(connection, each, CHUNK_ROWS, start)
             if not chunk.is_last:
-                self._looked_until[each.campaign_id] = chunk.after
+                self._checked_until[each.campaign_id] = chunk.after
                 is_more = True
                 log.info(
                     "cancelled campaign: recipients skipped", campaign_id=str(each.campaign_id), count=chunk.skipped

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.places import cache_folder
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 # A namespace without a network has a loopback device, but it is down. 0x8914 = SIOCSIFFLAGS, 0x41 = up and running.
 WITH_LOOPBACK = (
     sys.executable,

@@ -46,7 +46,7 @@ def rows(running: Up, campaign: str) -> list[list[str]]:
 
 
 def test_up_says_that_nothing_leaves_the_machine(running: Up) -> None:
-    assert "the simulator stands in for WhatsApp" in running.said
+    assert "the simulator replaces WhatsApp" in running.said
     assert (running.folder / ".campaigns" / "env").stat().st_mode & 0o777 == 0o600
 
 
@@ -111,7 +111,7 @@ def test_the_example_of_the_stats(running: Up) -> None:
 def test_a_second_up_says_that_one_runs(running: Up) -> None:
     second = run("up", "--api-port", "0", cwd=running.folder)
     assert second.returncode == 64
-    assert f"runs already in {running.folder}" in second.stderr
+    assert f"already runs in {running.folder}" in second.stderr
     assert str(running.process.pid) in second.stderr
 
 

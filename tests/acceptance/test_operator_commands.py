@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from runtime.settings import read_settings
+from tests.support.paths import ROOT
 from topics import apply
 
-ROOT = Path(__file__).parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

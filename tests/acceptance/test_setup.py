@@ -16,10 +16,10 @@ import pytest
 
 from stack.embedded import prepare
 from tests.acceptance.ordinary_user import WITH_LOOPBACK, OrdinaryUser, make_ordinary_user
+from tests.support.paths import PROGRAMS, ROOT
 
-ROOT = Path(__file__).parents[2]
 DEMO = ("-m", "cli", "demo", "--recipients", "60", "--json")
-PARENT = ROOT / "tests" / "integration" / "stack_parent.py"
+PARENT = PROGRAMS / "stack_parent.py"
 
 
 def needs_root(*command: str) -> pytest.MarkDecorator:

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 BIN = Path(sys.executable).parent
 OFFENCE = "offence"
 """The module that is added to each package of the broken copy."""

@@ -16,8 +16,8 @@ from domain.history import Effect
 from operations.audit import LEDGER_CHECKS, STATE_CHECKS
 from runtime.settings import Settings
 from scripts.reference import WIDTH, metrics_by_name
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 GUIDE = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "operations").glob("*.md")))
 PACKAGES = {

@@ -13,8 +13,9 @@ from schemas.codec import decode, encode
 from schemas.events import EventKind
 from schemas.subscriptions import Source, SubscriptionKind
 from scripts.export_schemas import PUBLISHED
+from tests.support.paths import FIXTURES
 
-FOLDER = Path(__file__).parents[1] / "fixtures" / "records" / "v1"
+FOLDER = FIXTURES / "records" / "v1"
 MODELS = {each.record.__name__: each.record for each in PUBLISHED}
 SAMPLES = sorted(FOLDER.glob("*.json"))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,9 @@ from schemas.codec import Malformed
 from schemas.events import EventKind, Origin, RecipientEvent, RetryClass
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import BadItem, OtherItem, WebhookItem, parse_body
+from tests.support.paths import FIXTURES
 
-FOLDER = Path(__file__).parents[1] / "fixtures" / "webhooks"
+FOLDER = FIXTURES / "webhooks"
 RECEIVED_AT = datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
 OURS = Ownership(b"secret", "default", "106540352242922")
 ORIGIN = Origin(topic="webhooks.raw", partition=0, offset=0)

@@ -15,7 +15,8 @@ from cli.demo.completion import CompletionWatcher
 from cli.demo.people import Person
 from tests.faults.judging import Judged, judge_campaign, posts_of
 from tests.faults.steady import Crowd, Steady
-from tests.faults.world import World, eventually
+from tests.faults.world import World
+from tests.support.waiting import eventually
 from verdict.judge import Held
 from verdict.truth import TimeSpan
 
@@ -183,8 +184,8 @@ class Underway:
 
             def is_over() -> bool:
                 nonlocal said
-                look, over = watch.look()
-                said = look.describe()
+                snapshot, over = watch.read()
+                said = snapshot.describe()
                 return over
 
             try:

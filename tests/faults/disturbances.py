@@ -15,8 +15,9 @@ from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from tests.faults.campaign import Struck, Underway
 from tests.faults.strikes import MIDDLE_DEADLINE_S, in_the_middle, passed
-from tests.faults.world import World, eventually
-from tests.kafka_topics import read_all
+from tests.faults.world import World
+from tests.support.kafka_topics import read_all
+from tests.support.waiting import eventually
 from topics.lag import KafkaQueries
 
 CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink": Topic.RECIPIENT_EVENTS}

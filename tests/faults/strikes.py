@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 from tests.faults.campaign import Struck, Underway
-from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World, eventually
+from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World
+from tests.support.waiting import eventually
 from verdict.judge import Held
 from verdict.truth import TimeSpan
 

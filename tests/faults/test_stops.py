@@ -13,7 +13,8 @@ from tests.faults.campaign import Struck
 from tests.faults.steady import Crowd
 from tests.faults.story import survived, under_load
 from tests.faults.strikes import BOTH, in_the_middle
-from tests.faults.world import NAMES, STALL_LIMIT_S, World, eventually
+from tests.faults.world import NAMES, STALL_LIMIT_S, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 STALLED = "stalled: there is lag and no progress; the process ends"

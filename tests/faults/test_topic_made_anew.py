@@ -14,10 +14,11 @@ from confluent_kafka import KafkaException
 
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
-from tests.campaign_rows import NUMBER_ID, add_campaign, add_recipients
-from tests.histories import START
-from tests.integration.processes import environment, eventually, process
-from tests.kafka_topics import create_topics, delete_topic, put
+from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.support.histories import START
+from tests.support.kafka_topics import create_topics, delete_topic, put
+from tests.support.processes import environment, process
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 PEOPLE = 40

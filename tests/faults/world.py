@@ -11,11 +11,10 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import psycopg
 
@@ -28,9 +27,10 @@ from stack.supervisor import Child, Event, Supervisor
 from tests.faults.proxy import Proxy
 from tests.faults.servers import KafkaServer, PostgresServer, folder_for_servers
 from tests.faults.steady import Steady
+from tests.support.paths import ROOT
+from tests.support.waiting import eventually
 from verdict.rows import JudgeConnection
 
-ROOT = Path(__file__).parents[2]
 NUMBER_ID = "106540352242922"
 NAMES = (
     *("sink-1", "sink-2", "stats-1", "reconciler-1", "reconciler-2", "ingress-1"),
@@ -66,7 +66,6 @@ SIMULATED = {
     },
     "webhooks": {"single_share": 0.2, "several_entries_share": 0.1, "retry_max": 2.0, "timeout_s": 15.0},
 }
-T = TypeVar("T")
 
 
 @dataclass
@@ -237,17 +236,6 @@ def _variables(
         "TIME_SCALE": TIME_SCALE,
     }
     return {f"{PREFIX}{name}": str(value) for name, value in values.items()}
-
-
-def eventually(look: Callable[[], T | None], what: str, deadline_s: float, every_s: float = 0.05) -> T:
-    """Look until something true is found; fail with `what` at the deadline."""
-    end = time.monotonic() + deadline_s
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"
-        time.sleep(every_s)
 
 
 def _last(pattern: str, text: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.facts import NOTHING, Facts, facts_of, merge
 from domain.status import STATUS_TABLE, Status, next_attempt_at, retry_count, status
 from schemas.events import EventKind, RecipientEvent
-from tests.histories import START, events, histories
+from tests.support.histories import START, events, histories
 
 
 def known(history: list[RecipientEvent]) -> Facts:

@@ -1,7 +1,7 @@
 """Postgres restated: releases, the ledger and the budget, with the rules of the SQL functions by their names.
 
 `claim_refusal`, `claim_attempts`, `renew_claims`, `settle_attempts`, `declare_unknown` are held against the SQL in
-tests/integration/test_model_rules.py.
+tests/properties/test_pipeline_model_sql.py.
 """
 
 from __future__ import annotations

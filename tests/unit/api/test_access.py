@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from api.access import Access, is_loopback_authority, is_loopback_origin
 from api.server import require_keys
-from runtime.settings import Settings, WrongSettings
+from runtime.settings import InvalidSettings, Settings
 
 
 async def _echo(request: Request) -> PlainTextResponse:
@@ -95,7 +95,7 @@ def _settings(host: str, *keys: str) -> Settings:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com"])
 def test_beyond_loopback_a_key_is_needed_to_start(host: str) -> None:
-    with pytest.raises(WrongSettings, match="CAMPAIGNS_API_KEYS"):
+    with pytest.raises(InvalidSettings, match="CAMPAIGNS_API_KEYS"):
         require_keys(_settings(host))
     require_keys(_settings(host, "key"))
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from cli.console import printable, printable_lines
+from tests.support.paths import ROOT
+
 PHONE = "15550001234"
 CASES = {
     "a line of the log": (f"structlog.get_logger('x').warning('parked', error='of {PHONE}') or print('{{}}')", 0),
@@ -41,3 +43,14 @@ def test_how_a_command_ends(case: str, tmp_path: Path) -> None:
     expected = {0: "parked", 70: "ZeroDivisionError", 64: "campaigns db migrate", 75: "not done: PostgreSQL: a; b"}
     assert ("campaigns check" in done.stderr) is (code == 75)
     assert expected[code] in done.stderr
+
+
+STEERING = "\x1b[2J\x9b31m\r\u202etxt\x07\x00"
+
+
+def test_control_characters_are_shown_as_escapes() -> None:
+    shown = printable("a\nb" + STEERING)
+    assert shown.isprintable()
+    assert shown.startswith("a\\nb\\x1b[2J\\x9b31m\\r\\u202etxt")
+    assert printable_lines("a\n\tb\x1b") == "a\n\tb\\x1b"
+    assert printable("Ana Ñuñez 👍 日本") == "Ana Ñuñez 👍 日本"

@@ -12,7 +12,7 @@ from domain.facts import NOTHING, Facts, facts_of, merge
 from domain.status import Status, failure_reason, next_attempt_at, retry_count, status
 from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import Wamid
-from tests.histories import CAMPAIGN, RECIPIENT, START
+from tests.support.histories import CAMPAIGN, RECIPIENT, START
 
 GONE = Failure(code=131026, reason="undeliverable", retry_class=RetryClass.NEVER, backoff_s=0)
 HICCUP = Failure(code=131000, reason="something went wrong", retry_class=RetryClass.BACKOFF, backoff_s=600)

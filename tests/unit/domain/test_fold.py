@@ -12,7 +12,7 @@ from domain.fold import fold
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.reasons import DeadLetterReason
-from tests.histories import START
+from tests.support.histories import START
 
 KNOWN, UNKNOWN = RecipientId(UUID(int=1)), RecipientId(UUID(int=2))
 CREATED = {KNOWN: START}

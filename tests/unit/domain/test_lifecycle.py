@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from domain.lifecycle import ACTIONS, Action, CampaignStatus, WrongState, after
+from domain.lifecycle import ACTIONS, Action, ActionNotAllowed, CampaignStatus, after
 
 
 @pytest.mark.parametrize(("action", "status"), list(itertools.product(Action, CampaignStatus)))
@@ -13,7 +13,7 @@ def test_every_action_in_every_state_is_decided(action: Action, status: Campaign
     if status in allowed:
         assert after(action, status) is target
     else:
-        with pytest.raises(WrongState) as refused:
+        with pytest.raises(ActionNotAllowed) as refused:
             after(action, status)
         assert refused.value.status is status
 

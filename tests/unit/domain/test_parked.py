@@ -7,7 +7,7 @@ import pytest
 from domain.facts import Acceptance, Facts, FailedAttempt
 from domain.parked import PARKED_ATTEMPT, as_attempt, earliest
 from schemas.events import RetryClass
-from tests.histories import START
+from tests.support.histories import START
 
 FAILURE = FailedAttempt(PARKED_ATTEMPT, START, 131049, "held back", RetryClass.HELD_BACK, 86_400)
 PARKED = Facts(

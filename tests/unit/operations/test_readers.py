@@ -16,7 +16,7 @@ from operations.coverage import Interval, rounds, uncovered
 from operations.readers import EVENTS_MAX, ReadRecord, portions, read_event, reader_of
 from operations.row_changes import Change
 from operations.verify import VerifyReport
-from runtime.settings import WrongSettings, read_settings
+from runtime.settings import InvalidSettings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId
@@ -52,7 +52,7 @@ def test_a_record_that_makes_our_code_raise_is_skipped(monkeypatch: pytest.Monke
 
 def test_webhooks_are_not_read_without_the_secret_that_makes_them_ours() -> None:
     settings = read_settings({"CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": "k:1", "CAMPAIGNS_DATABASE_URL": "postgresql://x"})
-    with pytest.raises(WrongSettings, match="CALLBACK_SECRET"):
+    with pytest.raises(InvalidSettings, match="CALLBACK_SECRET"):
         reader_of(settings, Topic.WEBHOOKS_RAW)
     assert reader_of(settings, Topic.RECIPIENT_EVENTS) is read_event
 

@@ -6,17 +6,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
 
 from runtime.logs import configure, mask_phone, mask_text, mask_wamid
 from runtime.process import Transient, exit_code, run_process
-from runtime.settings import Settings, WrongSettings
+from runtime.settings import InvalidSettings, Settings
+from tests.support.paths import ROOT
 
 SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x"})
-ROOT = Path(__file__).parents[3]
 PHONE = "14694652751"
 WAMID = "wamid.HBgLMTQ2OTQ2NTI3NTEVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA"
 
@@ -38,7 +37,7 @@ def restored_logging() -> Iterator[None]:
     [
         (Transient("away"), 75),
         (KeyboardInterrupt(), 75),
-        (WrongSettings("X: is not set"), 64),
+        (InvalidSettings("X: is not set"), 64),
         (ZeroDivisionError(), 70),
         (ExceptionGroup("two", [Transient("away"), KeyError("x")]), 70),
         (ExceptionGroup("two", [Transient("away"), Transient("too")]), 75),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.settings import Settings, WrongSettings, read_settings
+from runtime.settings import InvalidSettings, Settings, read_settings
 
 NEEDED = {
     "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
@@ -25,7 +25,7 @@ def test_lists_and_pairs_are_split(tmp_path: Path) -> None:
 
 
 def test_every_problem_is_named_and_no_value_is_shown(tmp_path: Path) -> None:
-    with pytest.raises(WrongSettings) as wrong:
+    with pytest.raises(InvalidSettings) as wrong:
         read_settings({"CAMPAIGNS_API_PORT": "99999", "CAMPAIGNS_API_PROT": "1", "PATH": "/"}, tmp_path)
     said = str(wrong.value)
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "API_PORT", "API_PROT"):
@@ -34,7 +34,7 @@ def test_every_problem_is_named_and_no_value_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_rule_over_two_settings_names_both(tmp_path: Path) -> None:
-    with pytest.raises(WrongSettings, match=r"CAMPAIGNS_LEASE_S.*CAMPAIGNS_SEND_TIMEOUT_S"):
+    with pytest.raises(InvalidSettings, match=r"CAMPAIGNS_LEASE_S.*CAMPAIGNS_SEND_TIMEOUT_S"):
         read(tmp_path, LEASE_S="10")
 
 
@@ -47,7 +47,7 @@ def test_secrets_never_show(tmp_path: Path) -> None:
 def test_a_process_refuses_to_start_without_what_it_needs(tmp_path: Path) -> None:
     settings = read(tmp_path, CALLBACK_SECRET="set")
     settings.require("callback_secret")
-    with pytest.raises(WrongSettings, match="CAMPAIGNS_WHATSAPP_ACCESS_TOKEN: is not set"):
+    with pytest.raises(InvalidSettings, match="CAMPAIGNS_WHATSAPP_ACCESS_TOKEN: is not set"):
         settings.require("callback_secret", "whatsapp_access_token")
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from schemas.reasons import REASON_CODES, FailureReason, ReasonCode, SkipReason
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 PIPELINE = ("schemas", "domain", "topics", "tables", "sinks", "streams", "producers", "api")
 CARRIERS = {
     "BadItem", "DeadLetter", "IgnoredStatus", "InvalidPhoneNumber", "InvalidRecipient", "MalformedItem", "NotOurs",

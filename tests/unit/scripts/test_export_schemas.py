@@ -8,8 +8,9 @@ import pytest
 
 from schemas.topics import BY_NAME, Topic
 from scripts import export_schemas
+from tests.support.paths import ROOT
 
-FOLDER = Path(__file__).parents[3] / "docs" / "schemas"
+FOLDER = ROOT / "docs" / "schemas"
 
 
 def test_the_files_equal_the_models() -> None:

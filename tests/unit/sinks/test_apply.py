@@ -14,7 +14,7 @@ from schemas.places import Record
 from sinks import apply, sink
 from sinks.apply import CodeRaised, KnownPhoneNumbers, apply_events, is_caused_by_events
 from tables.database import Connection
-from tests.histories import START
+from tests.support.histories import START
 
 SOUND = RecipientEvent(kind=EventKind.SENT, wamid=Wamid("wamid.one"), occurred_at=START, received_at=START)
 NO_CONNECTION = cast("Connection", object())

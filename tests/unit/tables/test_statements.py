@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 
 import psycopg
 import psycopg_pool
@@ -16,7 +15,8 @@ from tables.arrays import plain, text, times
 from tables.database import failure_kind, is_transient
 from tables.migrate import migrations
 from tables.statements import load
-from tests.histories import START
+from tests.support.histories import START
+from tests.support.paths import ROOT
 
 GROUPS = sorted(
     path.name.removesuffix(".sql")
@@ -24,8 +24,6 @@ GROUPS = sorted(
     if path.name.endswith(".sql") and path.name != "schema.sql"
 )
 
-
-ROOT = Path(__file__).parents[3]
 
 EXECUTES_SQL = {
     "cli/psql.py": "it runs the statement that the user typed",

@@ -1,9 +1,10 @@
 """What our Kafka clients are told: the options whose defaults lose records, or time."""
 
 from runtime.settings import Settings
-from topics.clients import consumer_config, producer_config
+from topics.clients import answering, consumer_config, producer_config
 
 SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x"})
+NOWHERE = SETTINGS.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
 
 
 def test_a_consumer_asks_again_at_once_when_its_queue_was_full() -> None:
@@ -24,3 +25,7 @@ def test_a_producer_asks_every_replica_and_repeats_nothing() -> None:
 def test_an_operators_options_go_over_ours() -> None:
     told = SETTINGS.model_copy(update={"kafka_extra": {"security.protocol": "SASL_SSL"}})
     assert consumer_config(told, "sink")["security.protocol"] == "SASL_SSL"
+
+
+def test_a_broker_that_is_away_does_not_answer() -> None:
+    assert not answering(NOWHERE, 0.5)()

@@ -15,7 +15,7 @@ from schemas.topics import Topic
 from topics import identity
 from topics import scan as scan_module
 from topics.identity import identify
-from topics.scan import WrongBound, find_ranges, parse_bound, resolve_bounds, scan
+from topics.scan import InvalidBound, find_ranges, parse_bound, resolve_bounds, scan
 
 MIB = 1024 * 1024
 
@@ -74,12 +74,12 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     ],
 )
 async def test_bounds_that_hold_nothing_are_refused(settings: Settings, first: str, end: str) -> None:
-    with pytest.raises(WrongBound):
+    with pytest.raises(InvalidBound):
         await resolve_bounds(settings, "t", parse_bound(first), parse_bound(end))
 
 
 async def test_a_partition_that_is_not_there_is_refused(settings: Settings) -> None:
-    with pytest.raises(WrongBound, match="no partition 7"):
+    with pytest.raises(InvalidBound, match="no partition 7"):
         await resolve_bounds(settings, "t", parse_bound("0:20,7:30"), None)
 
 

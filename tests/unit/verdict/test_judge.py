@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from verdict.judge import Evidence, JudgedRow, Left, double_sends, judge
+from verdict.judge import Evidence, HeldAttempt, JudgedRow, double_sends, judge
 from verdict.recount import percentage, recount, reported
 from verdict.truth import LedgerStatus, Post, TimeSpan, truth_of
 
@@ -158,7 +158,7 @@ class TestUnknown:
     def test_held_and_never_received(self) -> None:
         verdict = judge(evidence([self.LOST], [], held_by_killed=self.HELD))
         assert verdict.word == "exact"
-        assert verdict.left_by_killed == (Left("r1", 1, "never_received", "unknown"),)
+        assert verdict.left_by_killed == (HeldAttempt("r1", 1, "never_received", "unknown"),)
 
     def test_never_received_and_not_held(self) -> None:
         assert judge(evidence([self.LOST], [])).word == "differs"
@@ -171,7 +171,7 @@ class TestUnknown:
         abandoned = replace(READ, outcome="abandoned", answered_at=None, http_status=None)
         verdict = judge(evidence([row()], [abandoned], held_by_killed=self.HELD))
         assert verdict.word == "exact"
-        assert verdict.left_by_killed == (Left("r1", 1, "accepted", "read"),)
+        assert verdict.left_by_killed == (HeldAttempt("r1", 1, "accepted", "read"),)
 
     def test_received_by_whatsapp_without_an_answer_and_not_held(self) -> None:
         hung = post(outcome="hung", accepted=False, wamid=None, http_status=None, answered_at=None)

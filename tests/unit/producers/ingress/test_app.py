@@ -31,7 +31,7 @@ async def ready() -> bool:
     return True
 
 
-def doors(committed: Committed | None = None, **changed: Any) -> IngressOptions:
+def options(committed: Committed | None = None, **changed: Any) -> IngressOptions:
     made = IngressOptions(
         app_secrets=(SECRET,),
         verify_token=b"token",
@@ -70,14 +70,14 @@ async def ask(
 
 async def test_a_body_in_pieces_is_put_together_and_stamped() -> None:
     committed = Committed()
-    status, _, _ = await ask(IngressApp(doors(committed), now_us=lambda: 17), b'{"a"', b":1}")
+    status, _, _ = await ask(IngressApp(options(committed), now_us=lambda: 17), b'{"a"', b":1}")
     assert status == 200
     assert committed.bodies == [Body(17, b'{"a":1}')]
 
 
 async def test_a_liar_about_its_length_is_measured() -> None:
     committed = Committed()
-    status, _, _ = await ask(IngressApp(doors(committed)), b"x" * 600, b"x" * 600)
+    status, _, _ = await ask(IngressApp(options(committed)), b"x" * 600, b"x" * 600)
     assert (status, committed.bodies) == (413, [])
 
 
@@ -86,7 +86,7 @@ async def test_a_slow_client_is_let_go() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    status, headers, _ = await ask(IngressApp(doors(body_timeout_s=0.01)), b"", receive=never)
+    status, headers, _ = await ask(IngressApp(options(body_timeout_s=0.01)), b"", receive=never)
     assert (status, headers[b"connection"]) == (408, b"close")
 
 
@@ -94,27 +94,27 @@ async def test_above_the_pending_bytes_the_answer_is_later() -> None:
     pending = PendingBytes(100)
     with pending.request() as take:
         assert take(99)
-        status, headers, _ = await ask(IngressApp(doors(pending=pending)), b'{"a":1}')
+        status, headers, _ = await ask(IngressApp(options(pending=pending)), b'{"a":1}')
         assert (status, headers[b"retry-after"]) == (503, b"5")
-    assert (await ask(IngressApp(doors(pending=pending)), b'{"a":1}'))[0] == 200
+    assert (await ask(IngressApp(options(pending=pending)), b'{"a":1}'))[0] == 200
 
 
 async def test_what_kafka_did_not_take_is_not_acknowledged() -> None:
-    status, headers, _ = await ask(IngressApp(doors(Committed(PublishFailed("away")))), b"{}")
+    status, headers, _ = await ask(IngressApp(options(Committed(PublishFailed("away")))), b"{}")
     assert (status, headers[b"retry-after"]) == (503, b"5")
 
 
 async def test_a_bug_in_handing_over_is_no_acknowledgement() -> None:
     with pytest.raises(ZeroDivisionError):
-        await ask(IngressApp(doors(Committed(ZeroDivisionError()))), b"{}")
+        await ask(IngressApp(options(Committed(ZeroDivisionError()))), b"{}")
 
 
 async def test_no_verify_token_verifies_nobody() -> None:
-    app = IngressApp(doors(verify_token=b""))
+    app = IngressApp(options(verify_token=b""))
     status, _, _ = await ask(app, b"", method="GET", headers={})
     assert status == 403
 
 
 @pytest.mark.parametrize(("shows", "status"), [(True, 200), (False, 404)])
 async def test_metrics_are_shown_only_when_they_are_on(shows: bool, status: int) -> None:
-    assert (await ask(IngressApp(doors(shows_metrics=shows)), path="/metrics", method="GET"))[0] == status
+    assert (await ask(IngressApp(options(shows_metrics=shows)), path="/metrics", method="GET"))[0] == status

@@ -1,0 +1,319 @@
+"""The REST API over a real Postgres and a real broker, as an operator types it."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from schemas.jobs import SendJob
+from schemas.topics import Topic
+from tests.support.api_client import CAMPAIGN, CAMPAIGNS, Api, an_api, make_topics
+from tests.support.kafka_topics import read_all
+
+
+@pytest.fixture
+async def api(database_url: str, kafka: str, topic_prefix: str) -> AsyncIterator[Api]:
+    make_topics(kafka, topic_prefix)
+    async with an_api(database_url, kafka, topic_prefix) as found:
+        yield found
+
+
+async def test_the_session_of_the_readme(api: Api, kafka: str, topic_prefix: str) -> None:
+    created = await api.http.post(CAMPAIGNS, json=CAMPAIGN)
+    assert created.status_code == 201
+    campaign = created.json()["id"]
+    assert created.json()["status"] == "draft"
+    assert created.json()["phone_number_id"] == "15550001"
+
+    added = await api.add(campaign, "14694652751", "19453083188")
+    assert added == {"added": 2, "duplicates": [], "invalid": []}
+    assert (await api.process())["released"] == 0, "a draft sends nothing"
+
+    assert await api.act(campaign, "activate") == 200
+    assert await api.process() == {"released": 2, "skipped": 0, "due_later": 0, "already_released": 0}
+    assert await api.process() == {"released": 0, "skipped": 0, "due_later": 0, "already_released": 2}
+
+    records = await asyncio.to_thread(read_all, kafka, topic_prefix + Topic.SEND_JOBS)
+    jobs = [SendJob.model_validate_json(record.value() or b"") for record in records]
+    assert {job.phone_number for job in jobs} == {"14694652751", "19453083188"}
+    assert all(job.template_name == "your_template" and job.language_code == "en_US" for job in jobs)
+    stats = (await api.http.get(f"{CAMPAIGNS}/{campaign}/stats")).json()
+    assert (stats["total_target"], stats["queued"], stats["pending"], stats["status"]) == (2, 2, 0, "active")
+
+
+async def test_the_stats_of_the_example(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, *(str(14694650000 + n) for n in range(100)))
+    await api.act(campaign, "activate")
+    # Five of those sent failed afterwards: they count as sent and as failed.
+    await api.rows(
+        """
+        UPDATE campaign_recipients AS r SET
+            attempt = 1,
+            accepted_attempts = 2,
+            sent_at = now(),
+            delivered_at = CASE WHEN n <= 45 THEN now() END,
+            read_at = CASE WHEN n <= 30 THEN now() END,
+            failed_attempts = CASE WHEN n > 45 THEN 2 ELSE 0 END,
+            failure_code = CASE WHEN n > 45 THEN 131026 END,
+            failure_text = CASE WHEN n > 45 THEN 'Message undeliverable' END
+        FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM campaign_recipients) AS numbered
+        WHERE r.id = numbered.id AND n <= 50
+        """
+    )
+    stats = (await api.http.get(f"{CAMPAIGNS}/{campaign}/stats")).json()
+    shown = {
+        "campaign_id": campaign,
+        "campaign_name": "Test Campaign",
+        "status": "active",
+        "total_target": 100,
+        "sent": 50,
+        "delivered": 45,
+        "read": 30,
+        "failed": 5,
+        "pending": 50,
+        "progress_percentage": 50.0,
+        "delivery_rate": 90.0,
+        "read_rate": 60.0,
+    }
+    assert {name: stats[name] for name in shown} == shown
+
+
+async def test_wrong_numbers_are_reported_one_by_one_and_the_others_go_in(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, "14694652751")
+    added = await api.add(
+        campaign, "+1 (945) 308-3188", "abc", "19453083188", "14694652751", None, {"phone_number": "123"},
+        {"phone_number": "14694652752", "template_parameters": "no"}, {"phone": "14694652753"},
+        {"phone_number": "14694652754", "template_parameters": ["a\0b"]},
+        {"phone_number": "14694652755", "template_parameters": {"name": "Ana"}},
+    )  # fmt: skip
+    assert added["added"] == 2
+    assert added["duplicates"] == [
+        {"index": 2, "value": "19453083188", "reason": "repeated_in_request"},
+        {"index": 3, "value": "14694652751", "reason": "already_in_campaign"},
+    ]
+    assert [(each["index"], each["reason"]) for each in added["invalid"]] == [
+        (1, "not_a_phone_number"),
+        (4, "not_a_string"),
+        (5, "too_short"),
+        (6, "template_parameters_invalid"),
+        (7, "unknown_field"),
+        (8, "template_parameters_invalid"),
+    ]
+    assert added["invalid"][0]["value"] == "abc"
+    rows = await api.rows("SELECT phone_number, template_parameters FROM campaign_recipients ORDER BY created_at")
+    assert rows == [("14694652751", None), ("19453083188", None), ("14694652755", {"name": "Ana"})]
+
+
+async def test_template_parameters_reach_the_job(api: Api, kafka: str, topic_prefix: str) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, {"phone_number": "14694652751", "template_parameters": ["Ana", 3]})
+    await api.act(campaign, "activate")
+    await api.process()
+    records = await asyncio.to_thread(read_all, kafka, topic_prefix + Topic.SEND_JOBS)
+    assert [SendJob.model_validate_json(each.value() or b"").template_parameters for each in records] == [["Ana", 3]]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_unknown_campaign_is_404(api: Api, method: str) -> None:
+    paths = {
+        "GET": ["", "/stats", "/recipients", "/recipients?format=csv"],
+        "POST": ["/activate", "/pause", "/resume", "/cancel"],
+    }
+    for campaign, path in itertools.product([str(uuid4()), "no-id", "%00"], paths[method]):
+        answer = await api.http.request(method, f"{CAMPAIGNS}/{campaign}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_campaign"), path
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_recipients_of_an_unknown_campaign_are_404(api: Api) -> None:
+    answer = await api.http.post(f"{CAMPAIGNS}/{uuid4()}/recipients", json={"phone_numbers": ["14694652751"]})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_campaign")
+
+
+WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
+    ({"name": ""}, "name"),
+    ({"name": "  "}, "name"),
+    ({"name": "a\0b"}, "name"),
+    ({"name": 3}, "name"),
+    ({"template_name": "no spaces"}, "template_name"),
+    ({"language_code": "english"}, "language_code"),
+    ({"daily_send_limit": 0}, "daily_send_limit"),
+    ({"daily_send_limit": "250"}, "daily_send_limit"),
+    ({"daily_send_limit": 2**31}, "daily_send_limit"),
+    ({"time_zone": "Mars/Olympus"}, "time_zone"),
+    ({"time_zone": "../etc/passwd"}, "time_zone"),
+    ({"phone_number_id": "x"}, "phone_number_id"),
+    ({"daily_limit": 3}, "daily_limit"),
+]
+
+
+async def test_a_wrong_field_is_422_and_named(api: Api) -> None:
+    for changed, field in WRONG_FIELDS:
+        answer = await api.http.post(CAMPAIGNS, json={**CAMPAIGN, **changed})
+        assert answer.status_code == 422, changed
+        assert answer.json()["code"] == "invalid_field"
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_a_missing_field_is_named_and_a_broken_body_is_400(api: Api) -> None:
+    missing = await api.http.post(CAMPAIGNS, json={"name": "x"})
+    assert {error["field"] for error in missing.json()["errors"]} == {"template_name", "language_code"}
+    broken = await api.http.post(CAMPAIGNS, content=b"{", headers={"Content-Type": "application/json"})
+    assert (broken.status_code, broken.json()["code"]) == (400, "malformed_json")
+
+
+async def test_actions_in_the_wrong_state_are_409_and_change_nothing(api: Api) -> None:
+    campaign = await api.campaign()
+    assert await api.act(campaign, "pause") == 409
+    assert await api.act(campaign, "resume") == 409
+    assert await api.act(campaign, "activate") == 200
+    assert await api.act(campaign, "activate") == 409
+    assert await api.act(campaign, "pause") == 200
+    assert (await api.http.get(f"{CAMPAIGNS}/{campaign}")).json()["pause_reason"] == "operator"
+    assert await api.act(campaign, "pause") == 409
+    assert await api.act(campaign, "resume") == 200
+    assert await api.act(campaign, "cancel") == 200
+    assert await api.act(campaign, "activate") == 409
+    refused = await api.http.post(f"{CAMPAIGNS}/{campaign}/recipients", json={"phone_numbers": ["14694652751"]})
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
+
+
+async def test_a_paused_campaign_releases_nothing(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, "14694652751")
+    await api.act(campaign, "activate")
+    await api.act(campaign, "pause")
+    assert (await api.process())["released"] == 0
+    await api.act(campaign, "resume")
+    assert (await api.process())["released"] == 1
+
+
+async def test_a_daily_limit_spreads_people_over_days_and_later_ones_join(api: Api) -> None:
+    campaign = await api.campaign(daily_send_limit=2)
+    await api.add(campaign, *(str(14694650000 + n) for n in range(5)))
+    await api.act(campaign, "activate")
+    await api.add(campaign, "14694651000", "14694651001")
+    rows = await api.rows(
+        "SELECT scheduled_send_date::date - now()::date, count(*) FROM campaign_recipients GROUP BY 1 ORDER BY 1"
+    )
+    assert rows == [(0, 2), (1, 2), (2, 2), (3, 1)]
+    assert await api.process() == {"released": 2, "skipped": 0, "due_later": 5, "already_released": 0}
+
+
+async def test_an_opted_out_person_is_skipped_with_the_reason(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, "14694652751", "19453083188")
+    path = "/api/marketing/subscriptions/+1 469 465 2751"
+    assert (await api.http.put(path, json={"subscribed": False})).json() == {
+        "subscribed": False,
+        "out_by": ["operator"],
+    }
+    await api.act(campaign, "activate")
+    assert await api.process() == {"released": 1, "skipped": 1, "due_later": 0, "already_released": 0}
+    rows = await api.rows(
+        "SELECT phone_number, status, failure_reason, attempt FROM campaign_recipients ORDER BY created_at"
+    )
+    assert rows == [("14694652751", "skipped", "opted_out", 1), ("19453083188", "queued", None, 1)]
+    assert (await api.http.put(path, json={"subscribed": True})).json() == {"subscribed": True, "out_by": []}
+
+
+async def test_recipients_are_listed_page_by_page_and_as_csv(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, *(str(14694650000 + n) for n in range(25)))
+    path = f"{CAMPAIGNS}/{campaign}/recipients"
+    seen: list[str] = []
+    after = None
+    while True:
+        page = (await api.http.get(path, params={"limit": 10, **({"after": after} if after else {})})).json()
+        seen += [each["phone_number"] for each in page["recipients"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert sorted(seen) == [str(14694650000 + n) for n in range(25)]
+    assert (await api.http.get(path, params={"status": "sent"})).json() == {"recipients": [], "next": None}
+    found = (await api.http.get(path, params={"phone_number": "+1 469 465 0007"})).json()
+    assert [each["phone_number"] for each in found["recipients"]] == ["14694650007"]
+    assert (await api.http.get(path, params={"status": "nothing"})).status_code == 422
+
+    listed = await api.http.get(path, headers={"Accept": "text/csv"})
+    lines = listed.text.splitlines()
+    assert listed.headers["content-type"].startswith("text/csv")
+    assert lines[0].startswith("id,campaign_id,phone_number,status,")
+    assert len(lines) == 26
+
+
+async def test_a_cell_that_a_spreadsheet_would_run_is_quoted(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, "14694652751")
+    await api.rows("UPDATE campaign_recipients SET failure_text = '=cmd()', attempt = 1, failed_attempts = 2")
+    assert "'=cmd()" in (await api.http.get(f"{CAMPAIGNS}/{campaign}/recipients?format=csv")).text
+
+
+async def test_an_idempotency_key_gives_the_stored_answer_and_does_nothing_twice(api: Api) -> None:
+    key = {"Idempotency-Key": "k-1"}
+    first = await api.http.post(CAMPAIGNS, json=CAMPAIGN, headers=key)
+    again = await api.http.post(CAMPAIGNS, json=CAMPAIGN, headers=key)
+    assert again.json() == first.json()
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+    assert await api.rows("SELECT count(*) FROM marketing_campaigns") == [(1,)]
+    other = await api.http.post(CAMPAIGNS, json={**CAMPAIGN, "name": "other"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_key_whose_first_request_runs_is_409(api: Api) -> None:
+    async with api.pool.connection() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('idempotency-key k-2', 0))")
+        answer = await api.http.post(CAMPAIGNS, json=CAMPAIGN, headers={"Idempotency-Key": "k-2"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "request_in_progress")
+
+
+async def test_what_fails_is_not_stored_under_its_key(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.act(campaign, "cancel")
+    path, key = f"{CAMPAIGNS}/{campaign}/recipients", {"Idempotency-Key": "k-3"}
+    body = {"phone_numbers": ["14694652751"]}
+    assert (await api.http.post(path, json=body, headers=key)).status_code == 409
+    assert await api.rows("SELECT count(*) FROM idempotency_keys") == [(0,)]
+
+
+async def test_too_many_recipients_are_refused_and_ten_thousand_are_not(api: Api) -> None:
+    campaign = await api.campaign()
+    path = f"{CAMPAIGNS}/{campaign}/recipients"
+    many = [str(14694650000 + n) for n in range(10_001)]
+    refused = await api.http.post(path, json={"phone_numbers": many})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "phone_numbers")
+    assert (await api.add(campaign, *many[:10_000]))["added"] == 10_000
+
+
+async def test_probes_and_openapi_and_the_page(api: Api) -> None:
+    assert (await api.http.get("/health")).json() == {"status": "ok"}
+    assert (await api.http.get("/ready")).json()["status"] == "ready"
+    assert f"{CAMPAIGNS}/{{campaign_id}}/stats" in (await api.http.get("/openapi.json")).json()["paths"]
+    await api.campaign(name="<script>alert(1)</script>")
+    page = await api.http.get("/")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "<script" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_without_postgres_requests_are_503_and_the_process_is_healthy(kafka: str, topic_prefix: str) -> None:
+    make_topics(kafka, topic_prefix)
+    async with an_api("postgresql://postgres@127.0.0.1:1/none", kafka, topic_prefix) as api:
+        answer = await api.http.get(CAMPAIGNS)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer.headers["retry-after"]
+        assert (await api.http.get("/health")).status_code == 200
+        ready = await api.http.get("/ready")
+        assert (ready.status_code, ready.json()["checks"]) == (503, {"postgres": False, "kafka": True})
+
+
+async def test_with_keys_the_whole_api_needs_one(database_url: str, kafka: str, topic_prefix: str) -> None:
+    async with an_api(database_url, kafka, topic_prefix, keys=("a-key",)) as api:
+        for path in (CAMPAIGNS, "/", "/openapi.json"):
+            assert (await api.http.get(path)).status_code == 401
+            assert (await api.http.get(path, headers={"X-API-Key": "a-key"})).status_code == 200
+        assert (await api.http.post("/api/marketing/process-daily")).status_code == 401

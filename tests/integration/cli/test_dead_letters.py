@@ -1,0 +1,282 @@
+"""`campaigns dead-letters` on a real broker: listed, shown masked, sent back once, dropped; the bytes untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer
+
+from operations import dead_letters
+from operations import redrive as redriving
+from operations.dead_letters import DeadLetterOptions, Filter, filter_of, find
+from operations.options import InvalidOptions
+from operations.redrive import Busy, drop, redrive
+from runtime.process import Transient
+from schemas.bundles import Body, encode_bundle
+from schemas.codec import encode
+from schemas.dead_letters import DeadLetter, read_headers
+from schemas.events import EventKind
+from schemas.model import RecipientId
+from schemas.places import Place
+from tables import locks
+from tables.database import connect
+from tests.support.event_world import EventWorld, an_event_world
+from tests.support.kafka_topics import create_topics, put, read_all
+from tests.support.paths import ROOT
+
+PHONE = "15550001234"
+
+
+@pytest.fixture
+async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterator[EventWorld]:
+    async with an_event_world(kafka, database_url, topic_prefix) as made:
+        yield made
+
+
+def run(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, bytes, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "cli", "dead-letters", *arguments], cwd=folder, capture_output=True, timeout=60,
+        check=False, env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return ended.returncode, ended.stdout, ended.stderr.decode()
+
+
+def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") -> bytes:
+    """Put a dead letter where the reconciler puts it; its bytes."""
+    letter = DeadLetter("reconciler", reason, Place(world.webhooks, 2, 40, 1), error)
+    value = encode_bundle([Body(1_767_225_605_000_000, raw)])
+    producer = Producer({"bootstrap.servers": world.kafka})
+    producer.produce(world.webhooks + ".dead", value, headers=dict(letter.headers("test")))
+    assert producer.flush(30) == 0
+    return value
+
+
+async def refuse_two_events(world: EventWorld) -> tuple[RecipientId, bytes]:
+    """Let a sink refuse a stranger's event and a record that is none; the stranger and the event's bytes."""
+    stranger = RecipientId(uuid4())
+    event = world.event(stranger, EventKind.SENT)
+    async with world.sinks():
+        await asyncio.to_thread(put, world.kafka, world.events, [(b"x", b'{"kind": "no such"}')])
+        await world.say(event)
+        await world.applied(2)
+    return stranger, encode(event)
+
+
+async def test_every_stage_is_listed_and_shown_masked(world: EventWorld, tmp_path: Path) -> None:
+    _, event = await refuse_two_events(world)
+    hook = json.dumps({"statuses": [{"wa_id": int(PHONE), "recipient_id": PHONE}]}).encode()
+    value = await asyncio.to_thread(bury_webhook, world, "no_entry", hook, "webhook: no entry")
+    await asyncio.to_thread(put, world.kafka, world.webhooks + ".dead", [(None, b"without headers")])
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["total"] == 4
+    by_reason = {letter["reason"]: letter for letter in document["letters"]}
+    assert {reason: letter["stage"] for reason, letter in by_reason.items()} == {
+        "no_entry": "reconciler", "no_headers": "?", "malformed": "sink", "unknown_recipient": "sink",
+    }  # fmt: skip
+    assert by_reason["no_entry"]["error"] == "webhook: no entry"
+    assert by_reason["malformed"]["error"].startswith("RecipientEvent: ")
+    assert by_reason["no_entry"]["origin"] == {"topic": world.webhooks, "partition": 2, "offset": 40, "index": 1}
+    assert by_reason["unknown_recipient"]["bytes"] == len(event)
+
+    place = by_reason["no_entry"]["place"]
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "show", place)
+    assert code == 0
+    assert b"recipient_id" in out
+    assert PHONE.encode() not in out
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "show", place, "--raw")
+    assert (code, out) == (0, value)
+    for options, expected in (
+        (DeadLetterOptions(topic="webhooks.raw"), 2),
+        (DeadLetterOptions(topic=world.events + ".dead"), 2), (DeadLetterOptions(stage="sink"), 2),
+        (DeadLetterOptions(reason="malformed"), 1),
+        (DeadLetterOptions(since=datetime(2100, 1, 1)), 0),  # noqa: DTZ001 - as typed
+        (DeadLetterOptions(topic="send.jobs"), 0), (DeadLetterOptions(place=place), 1),
+    ):  # fmt: skip
+        assert await counted(world, options) == expected, options
+    for nonsense in (
+        DeadLetterOptions(topic="no.such"),
+        DeadLetterOptions(place="nonsense"),
+        DeadLetterOptions(place="no.such/0@1"),
+    ):
+        with pytest.raises(InvalidOptions):
+            filter_of(world.settings, nonsense)
+    code, _, _ = await asyncio.to_thread(run, world, tmp_path, "show", "nonsense")
+    assert code == 64
+
+
+async def counted(world: EventWorld, options: DeadLetterOptions) -> int:
+    found = find(world.settings, world.connection, filter_of(world.settings, options))
+    return sum([len(letters) async for letters in found])
+
+
+async def test_a_redrive_heals_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
+    stranger, event = await refuse_two_events(world)
+    [other] = await world.people(1)
+    await world.run("UPDATE campaign_recipients SET id = %s WHERE id = %s", stranger, other)  # restored meanwhile
+    arguments = ("--reason", "unknown_recipient", "--json")
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments, "--dry-run")
+    assert (code, json.loads(out)["count"]) == (0, 1)
+    assert len(await asyncio.to_thread(read_all, world.kafka, world.events)) == 2
+
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments)
+    assert (code, json.loads(out)["count"]) == (0, 1)
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments)
+    assert (code, json.loads(out)["count"]) == (0, 0), "a second redrive finds nothing to do"
+    records = await asyncio.to_thread(read_all, world.kafka, world.events)
+    [again] = [record for record in records if record.headers()]
+    assert again.value() == event
+    assert again.key() == str(stranger).encode()
+    assert read_headers(again.headers()).reason == "unknown_recipient"
+    async with world.sinks():
+        await world.applied(3)
+    assert await world.one("SELECT status FROM campaign_recipients WHERE id = %s", stranger) == "sent"
+
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list", "--json")
+    assert [letter["reason"] for letter in json.loads(out)["letters"]] == ["malformed"]
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list", "--json", "--all")
+    assert {letter["act"] for letter in json.loads(out)["letters"]} == {None, "redriven"}
+
+
+async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: EventWorld, tmp_path: Path) -> None:
+    await refuse_two_events(world)
+    code, _, said = await asyncio.to_thread(run, world, tmp_path, "drop")
+    assert (code, "--all" in said) == (64, True)
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--all", "--limit", "1", "--json")
+    assert (code, json.loads(out)["count"]) == (0, 1)
+    place: Any = json.loads(out)["letters"][0]["place"]
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", place, "--json")
+    assert json.loads(out)["count"] == 0, "what was dropped stays dropped"
+    assert len(await asyncio.to_thread(read_all, world.kafka, world.events + ".dead")) == 2
+    assert await world.rows("SELECT act FROM dead_letter_acts") == [("dropped",)]
+
+
+async def test_a_letter_of_each_stage_goes_back_to_its_topic(world: EventWorld, tmp_path: Path) -> None:
+    jobs = world.settings.topic("send.jobs")
+    await asyncio.to_thread(create_topics, world.kafka, jobs, partitions=2)
+    await asyncio.to_thread(create_topics, world.kafka, jobs + ".dead", partitions=1)
+    letters = [("reconciler", world.webhooks), ("sender", jobs), ("sink", world.events)]
+    for stage, topic in letters:
+        value = f"\x00\xff of {stage}".encode("latin-1")
+        await asyncio.to_thread(bury, world, topic, b"key", value, DeadLetter(stage, "malformed", Place(topic, 0, 1)))
+    for stage, topic in letters:
+        code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--stage", stage, "--json")
+        assert (code, json.loads(out)["count"]) == (0, 1)
+        (record,) = await asyncio.to_thread(read_all, world.kafka, topic)
+        assert (record.key(), record.value()) == (b"key", f"\x00\xff of {stage}".encode("latin-1"))
+
+
+def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter: DeadLetter | None) -> None:
+    producer = Producer({"bootstrap.servers": world.kafka})
+    headers = [] if letter is None else letter.headers("test")
+    producer.produce(topic + ".dead", value, key, headers=list(headers))
+    assert producer.flush(30) == 0
+
+
+async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: EventWorld, tmp_path: Path) -> None:
+    await asyncio.to_thread(bury, world, world.events, None, b"somebody else's", None)
+    for options in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
+        assert await counted(world, options) == 1
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--json")
+    assert (code, json.loads(out)["count"]) == (0, 1)
+
+
+async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Path) -> None:
+    await asyncio.to_thread(bury, world, world.events, None, b"x", None)
+    place = f"{world.events}.dead/0@0"
+    for arguments, code, words in (
+        (("redrive", place), 0, "1 dead letter(s) were published to their origin topic"),
+        (("redrive", place), 0, "was already redriven"),
+        (("drop", place), 0, "was already redriven"),
+        (("redrive", f"{world.events}.dead/0@7"), 1, "no such dead letter"),
+        (("show", f"{world.events}.dead/3@0"), 1, "no such dead letter"),
+        (("redrive", f"{world.events}/0@0"), 64, "not a dead letter"),
+        (("list", "--since", "yesterday"), 64, "2026-03-01T12:00Z"),
+        (("list", "--since", "2026-03-01T12:00Z"), 0, "0 dead letter(s) wait"),
+    ):
+        found, _, said = await asyncio.to_thread(run, world, tmp_path, *arguments)
+        assert found == code, said
+        assert words in said
+
+
+async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
+    world: EventWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = await world.people(3)
+    for person in people:
+        event = world.event(person, EventKind.SENT)
+        letter = DeadLetter("sink", "unknown_recipient", Place(world.events, 0, 1))
+        await asyncio.to_thread(bury, world, world.events, event.key, encode(event), letter)
+    remember, told = redriving._remember, 0
+
+    async def die_at_the_second(*arguments: Any) -> None:
+        nonlocal told
+        told += 1
+        if told == 2:
+            raise Transient("Postgres is away")
+        await remember(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dead_letters, "BATCH", 1)
+        patched.setattr(redriving, "_remember", die_at_the_second)
+        with pytest.raises(Transient):
+            await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)
+    await world.run("SELECT pg_advisory_unlock_all()")  # a command ends with its connection
+    done = await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)
+    assert done.count == 2
+    assert (await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)).count == 0
+    async with world.sinks():
+        await world.applied(4)
+    assert await world.rows("SELECT status, accepted_attempts FROM campaign_recipients") == [("sent", 2)] * 3
+    assert await world.one("SELECT count(*) FROM double_sends") == 0
+
+
+async def test_what_arrives_meanwhile_waits_for_the_next_redrive(world: EventWorld) -> None:
+    letter = DeadLetter("sink", "malformed", Place(world.events, 0, 1))
+    await asyncio.to_thread(bury, world, world.events, None, b"one", letter)
+    again = redrive(
+        world.settings, world.connection, Filter(), 10, is_dry=False,
+        on_acted=lambda _: bury(world, world.events, None, b"two", letter),
+    )  # fmt: skip
+    assert (await again).count == 1
+    assert await counted(world, DeadLetterOptions()) == 1
+
+
+async def test_raw_bytes_are_for_files_and_pipes(world: EventWorld, tmp_path: Path) -> None:
+    await asyncio.to_thread(bury, world, world.events, None, b"\x1b[2J", None)
+    reader, terminal = pty.openpty()
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
+    ended = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-m", "cli", "dead-letters", "show", f"{world.events}.dead/0@0", "--raw"],
+        cwd=tmp_path, stdout=terminal, stderr=subprocess.PIPE, timeout=60, check=False,
+        env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    os.close(terminal)
+    os.close(reader)
+    assert ended.returncode == 64
+    assert b"to a file" in ended.stderr
+
+
+async def test_one_operator_acts_at_a_time(world: EventWorld) -> None:
+    await refuse_two_events(world)
+    url = world.settings.database_url.get_secret_value()
+    everything = Filter(with_done=True)
+    await world.run("SELECT pg_advisory_lock(%s)", locks.REDRIVE)
+    async with await connect(url, application_name="test-other") as other:
+        with pytest.raises(Busy):
+            await redrive(world.settings, other, everything, 10, is_dry=False)
+        await world.run("SELECT pg_advisory_unlock(%s)", locks.REDRIVE)
+        assert (await drop(world.settings, other, everything, 10, is_dry=False)).count == 2

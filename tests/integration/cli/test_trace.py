@@ -1,0 +1,157 @@
+"""The story of one recipient: each record once, with its place and its effect, found by number, id or message id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from cli.console import reason_of
+from cli.trace import _trace, as_document, as_lines
+from domain.history import Effect
+from operations.trace import collect
+from runtime.settings import Settings, read_settings
+from schemas.codec import encode
+from schemas.events import EventKind, Origin, RecipientEvent
+from schemas.model import RecipientId, Wamid
+from sinks import sink
+from tests.support.kafka_topics import create_topics, put
+from tests.support.sending_world import World, a_world
+from tests.support.waiting import eventually_async
+from topics import lag
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+WAMID = Wamid("wamid.HBgLMTU1NTU1NTU1NTUVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA")
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with a_world(database_url) as made:
+        yield made
+
+
+@pytest.fixture(params=[4, 8], ids=["every partition", "by key"])
+async def settings(kafka: str, database_url: str, topic_prefix: str, request: pytest.FixtureRequest) -> Settings:
+    made = read_settings({
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CAMPAIGNS_DATABASE_URL": database_url,
+        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
+    })  # fmt: skip
+    await asyncio.to_thread(create_topics, kafka, made.topic("recipient.events"), partitions=request.param)
+    await asyncio.to_thread(create_topics, kafka, made.topic("recipient.events.dead"), partitions=1)
+    return made
+
+
+def event(kind: EventKind, person: RecipientId | None, minutes: int = 0, attempt: int = 1) -> RecipientEvent:
+    at = NOW + timedelta(minutes=minutes)
+    return RecipientEvent(
+        kind=kind,
+        recipient_id=person,
+        attempt=None if person is None else attempt,
+        wamid=WAMID,
+        phone_number_id="1",
+        occurred_at=at,
+        received_at=at,
+        origin=Origin(topic="webhooks.raw", partition=3, offset=77, index=5),
+    )
+
+
+async def test_every_record_is_told_with_its_effect(world: World, settings: Settings) -> None:
+    job, other = await world.release(2)
+    await world.claim([job])
+    person = job.recipient_id
+    records = [
+        event(EventKind.DELIVERED, None, 2),
+        event(EventKind.ACCEPTED, person),
+        event(EventKind.READ, person, 3),
+        event(EventKind.SENT, person, 1),
+        event(EventKind.READ, person, 3),
+        event(EventKind.SENT, person, -60 * 24 * 9),
+    ]
+    topic = settings.topic("recipient.events")
+    noise = [event(EventKind.SENT, other.recipient_id).model_copy(update={"wamid": None})] * 50
+    for each in records:  # one after the other, so that their times of writing are in this order
+        await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(each.key, encode(each))])
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(e.key, encode(e)) for e in noise])
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(str(person).encode(), b"no event at all")])
+    stop = asyncio.Event()
+    running = asyncio.create_task(sink.run(settings, stop))
+    applied = "SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets"
+
+    async def all_applied() -> bool:
+        return await world.run(applied) == [(57,)]
+
+    await eventually_async(all_applied)
+    stop.set()
+    await running
+    for who in (job.phone_number, "+" + job.phone_number, str(person), WAMID):
+        found = await collect(settings, who, reason_of)
+        assert [each.recipient_id for each in found.dossiers] == [person]
+        told = [(step.traced.event.kind if step.traced.event else None, step.effect) for step in found.history.steps]
+        assert told == [
+            (EventKind.DELIVERED, Effect.PARKED),
+            (EventKind.ACCEPTED, Effect.CHANGED),
+            (EventKind.READ, Effect.CHANGED),
+            (EventKind.SENT, Effect.KNOWN),
+            (EventKind.READ, Effect.REPEATED),
+            (EventKind.SENT, Effect.REFUSED),
+            (None, Effect.MALFORMED),
+        ]
+        accepted, read = found.history.steps[1:3]
+        assert (accepted.before, accepted.after) == ("pending", "delivered"), "it tells what was parked"
+        assert (read.before, read.after, read.changed) == ("delivered", "read", ("read_at",))
+        assert found.history.steps[5].reason == "timestamp_too_old"
+        assert found.dossiers[0].row["recipient_status"] == "read"
+        assert len(found.dossiers[0].ledger) == 1
+        said = "\n".join(as_lines(found)) + repr(as_document(found))
+        assert "webhooks.raw/3@77[5]" in said
+        assert job.phone_number not in said
+        assert WAMID not in said
+
+
+async def test_a_message_id_that_the_database_does_not_know_is_told_all_the_same(
+    world: World, settings: Settings
+) -> None:
+    parked = event(EventKind.SENT, None)
+    topic = settings.topic("recipient.events")
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(parked.key, encode(parked))])
+    found = await collect(settings, WAMID, reason_of)
+    assert (found.dossiers, [step.effect for step in found.history.steps]) == ([], [Effect.PARKED])
+
+
+async def test_a_recipient_whose_row_is_gone_is_told_all_the_same(world: World, settings: Settings) -> None:
+    (job,) = await world.release(1)
+    lost = event(EventKind.SENT, job.recipient_id)
+    topic = settings.topic("recipient.events")
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(lost.key, encode(lost))])
+    await world.run("DELETE FROM campaign_recipients")
+    found = await collect(settings, str(job.recipient_id), reason_of)
+    assert [(step.effect, step.reason) for step in found.history.steps] == [(Effect.REFUSED, "unknown_recipient")]
+    assert "unknown_recipient" in "\n".join(as_lines(found))
+
+
+async def test_exit_codes(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    (job,) = await world.release(1)
+    await world.run("UPDATE campaign_recipients SET phone_number = '14694652751' WHERE id = %s", job.recipient_id)
+    assert await _trace(settings, "00 1 (469) 465-2751", as_json=True) == 0
+    assert await _trace(settings, str(uuid4()), as_json=False) == 1
+    assert await _trace(settings, "nonsense", as_json=False) == 1
+    monkeypatch.setattr(lag, "TIMEOUT_S", 0.5)
+    away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    assert await _trace(away, "14694652751", as_json=False) == 75
+
+
+async def test_without_kafka_the_database_answers(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "TIMEOUT_S", 0.5)
+    (job,) = await world.release(1)
+    found = await collect(
+        settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}), job.phone_number, reason_of
+    )
+    assert [each.recipient_id for each in found.dossiers] == [job.recipient_id]
+    assert len(found.dossiers[0].releases) == 1
+    assert found.not_read

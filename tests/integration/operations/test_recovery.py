@@ -1,0 +1,215 @@
+"""A database that went back in time sends nothing until the topics were read again, and nobody twice afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from cli.recover import run_recovery
+from operations import audit, recovery
+from runtime.process import Transient
+from runtime.settings import Settings, read_settings
+from schemas.codec import encode
+from schemas.events import EventKind, RecipientEvent
+from schemas.jobs import SendJob
+from schemas.model import Wamid
+from schemas.topics import Topic
+from tables import ledger
+from tables.ledger import unpublished
+from tables.recovery import read_installation
+from tables.releases import Rates, release_step
+from tests.support.kafka_topics import put
+from tests.support.sending_world import World, a_world
+from topics import apply
+from topics.lag import KafkaQueries
+
+NOW = datetime.now(UTC)
+RATES = Rates(mps=80, cap_s=10)
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with a_world(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings:
+    made = read_settings({
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CAMPAIGNS_DATABASE_URL": database_url,
+        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
+    })  # fmt: skip
+    await asyncio.to_thread(apply.apply, made)
+
+    def wait_for_leaders() -> None:
+        with KafkaQueries(made, timeout_s=30) as broker:
+            for topic in Topic:
+                broker.watermarks(made.topic(topic))
+
+    await asyncio.to_thread(wait_for_leaders)
+    return made
+
+
+async def went_back(world: World) -> None:
+    """As after a restore to another point in time: the same server in a new history."""
+    await world.run("UPDATE installation SET timeline = '0000000F'")
+
+
+async def forget(world: World, *jobs: SendJob) -> None:
+    """The restored rows are from before the release: planned, and due."""
+    for job in jobs:
+        await world.run("DELETE FROM releases WHERE recipient_id = %s", job.recipient_id)
+        await world.run(
+            "UPDATE campaign_recipients SET attempt = 0, scheduled_send_date = now() - interval '1 day' WHERE id = %s",
+            job.recipient_id,
+        )
+
+
+async def statuses(world: World, *jobs: SendJob) -> list[tuple[str, int]]:
+    found = []
+    for job in jobs:
+        found += await world.run("SELECT status, attempt FROM campaign_recipients WHERE id = %s", job.recipient_id)
+    return found
+
+
+async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: Settings) -> None:
+    sent, released, queued, waiting = await world.release(4)
+    await forget(world, sent, released, waiting)
+    answer = RecipientEvent(
+        kind=EventKind.ACCEPTED, recipient_id=sent.recipient_id, attempt=1, wamid=Wamid("wamid.1"),
+        occurred_at=NOW, received_at=NOW,
+    )  # fmt: skip
+    bootstrap = settings.kafka_bootstrap_servers
+    jobs = [(job.key, encode(job)) for job in (sent, released)] + [(b"x", b"no job")]
+    await asyncio.to_thread(put, bootstrap, settings.topic("send.jobs"), jobs)
+    told = [(answer.key, encode(answer)), (b"x", b"no event")]
+    await asyncio.to_thread(put, bootstrap, settings.topic("recipient.events"), told)
+    await went_back(world)
+
+    assert (await release_step(world.connection, RATES)).jobs == (), "nothing is released"
+    assert await world.claim([queued, sent]) == ["paused", "paused"], "nothing is claimed, nor refused for good"
+    assert await world.count("send_ledger") == 0
+
+    assert await run_recovery(settings, is_forced=False, as_json=True) == 0
+    assert await statuses(world, sent, released, queued, waiting) == [
+        ("sent", 1), ("unknown", 1), ("unknown", 1), ("pending", 0),
+    ]  # fmt: skip
+    assert await read_installation(world.connection) == (True, 2)
+    told_later = await unpublished(world.connection, 10, older_than_s=-1)
+    assert {each.recipient_id for each in told_later} == {released.recipient_id, queued.recipient_id}
+    assert {each.outcome for each in told_later} == {"unknown"}
+
+    step = await release_step(world.connection, RATES)
+    assert [job.recipient_id for job in step.jobs] == [waiting.recipient_id], "who was never sent to is sent to"
+    assert await world.claim(list(step.jobs)) == ["claimed"]
+    assert await world.claim([sent, released, queued]) == ["stale", "held", "held"], "an old job sends nothing"
+    assert (await audit.audit(world.connection, None, None)).is_clean
+
+
+async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Settings) -> None:
+    (job,) = await world.release(1)
+    await asyncio.to_thread(
+        put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
+    )
+    await forget(world, job)
+    await went_back(world)
+    first = await recovery.recover(world.connection, settings)
+    again = await recovery.recover(world.connection, settings)
+    assert (first.unknown, again.unknown, again.rows_changed) == (1, 0, 0)
+    assert (first.epoch, again.epoch) == (2, 3)
+
+
+async def test_what_makes_our_code_raise_keeps_nobody_from_recovering(world: World, settings: Settings) -> None:
+    (job,) = await world.release(1)
+    edge = "9999-12-31T23:59:59"
+    ours = {"recipient_id": str(job.recipient_id), "attempt": 1, "kind": "sent"}
+    times = [(f"{edge}-12:00", f"{edge}-12:00"), (f"{edge}Z", f"{edge}Z")]  # one raises in decoding, one in the fold
+    records = [
+        (job.key, json.dumps({**ours, "occurred_at": occurred, "received_at": received}).encode())
+        for occurred, received in times
+    ]
+    sound = RecipientEvent(
+        kind=EventKind.SENT, recipient_id=job.recipient_id, attempt=1, wamid=Wamid("wamid.1"), phone_number_id="1",
+        occurred_at=NOW, received_at=NOW,
+    )  # fmt: skip
+    events = settings.topic("recipient.events")
+    bootstrap = settings.kafka_bootstrap_servers
+    await asyncio.to_thread(put, bootstrap, events, [*records, (sound.key, encode(sound))])
+    await asyncio.to_thread(put, bootstrap, settings.topic("send.jobs"), [(job.key, records[0][1])])
+    await went_back(world)
+    assert await run_recovery(settings, is_forced=False, as_json=False) == 0
+    assert await statuses(world, job) == [("sent", 1)]
+
+
+async def test_two_at_once_recover_once(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second would stop sending again, and declare unknown what the new epoch has released."""
+    await went_back(world)
+    declare, second_waits = recovery._declare_released, asyncio.Event()
+
+    async def slowly(*arguments: Any) -> int:
+        await asyncio.wait_for(second_waits.wait(), 30)
+        return await declare(*arguments)
+
+    monkeypatch.setattr(recovery, "_declare_released", slowly)
+    both = [asyncio.create_task(run_recovery(settings, is_forced=False, as_json=True)) for _ in range(2)]
+    await world.wait_for_blocked("campaigns-recover")
+    second_waits.set()
+    assert await asyncio.gather(*both) == [0, 0]
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted((each["needed"], each["epoch"]) for each in said) == [(False, 2), (True, 2)]
+
+
+async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Forced, as after a dump that could not know its server: nothing but the force says that it went back."""
+    (job,) = await world.release(1)
+    await asyncio.to_thread(
+        put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
+    )
+
+    async def die(*_arguments: object) -> int:
+        raise Transient("Kafka is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "_declare_released", die)
+        with pytest.raises(Transient):
+            await run_recovery(settings, is_forced=True, as_json=False)
+    assert recovery.UNFINISHED in capsys.readouterr().err
+    assert await world.claim([job]) == ["paused"]
+    assert await run_recovery(settings, is_forced=False, as_json=True) == 0, "it goes on without force"
+    assert json.loads(capsys.readouterr().out) == {
+        "needed": True, "events": 0, "rows_changed": 0, "unknown": 1, "epoch": 2,
+    }  # fmt: skip
+    assert await statuses(world, job) == [("unknown", 1)]
+    assert await run_recovery(settings, is_forced=False, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"needed": False, "epoch": 2}
+
+
+async def test_a_claim_in_hand_is_deferred_not_posted(world: World) -> None:
+    """The sender asks again before every post, so what it holds at the moment of the failover is not sent either."""
+    (job,) = await world.release(1)
+    token = uuid4()
+    assert await world.claim([job], token=token) == ["claimed"]
+    await went_back(world)
+    answers = await ledger.renew(world.connection, [ledger.Claim(job.recipient_id, 1, token)], 45)
+    assert [answer.verdict for answer in answers.values()] == ["deferred"]
+
+
+async def test_where_the_history_is_ours_there_is_nothing_to_do(
+    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (job,) = await world.release(1)
+    assert await run_recovery(settings, is_forced=False, as_json=False) == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert await world.claim([job]) == ["claimed"]
+    assert await read_installation(world.connection) == (True, 1)

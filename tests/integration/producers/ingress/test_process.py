@@ -1,0 +1,199 @@
+"""The ingress as a process, over real HTTP, on a real broker."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from confluent_kafka import Message
+from httpx_aiohttp import AiohttpTransport
+
+from producers.ingress.signature import sign
+from runtime.settings import Settings
+from schemas.bundles import decode_bundle
+from schemas.topics import BY_NAME, Topic
+from stack.embedded import embedded_stack
+from tests.support.kafka_topics import read_until, value_of
+from tests.support.processes import Process, environment, free_port, process
+from tests.support.waiting import eventually
+from topics.apply import apply
+
+SECRET, OLD_SECRET = b"app-secret", b"old-secret"
+PATH = "/webhooks/whatsapp"
+
+
+class Ingress:
+    def __init__(self, running: Process, url: str, kafka: str, topic: str) -> None:
+        self.running, self.url, self.kafka, self.topic = running, url, kafka, topic
+
+    def post(self, body: bytes, secret: bytes = SECRET) -> httpx.Response:
+        return httpx.post(self.url + PATH, content=body, headers={"X-Hub-Signature-256": sign(secret, body).decode()})
+
+    def stored(self, bodies: list[bytes]) -> list[int]:
+        """How often each body is there, read until each is there."""
+        records = self.records_with(bodies)
+        found = Counter(body.raw for record in records for body in decode_bundle(value_of(record)))
+        return [found[body] for body in bodies]
+
+    def records_with(self, bodies: list[bytes]) -> list[Message]:
+        wanted = set(bodies)
+
+        def is_enough(records: list[Message]) -> bool:
+            return wanted <= {body.raw for record in records for body in decode_bundle(record.value())}
+
+        return read_until(self.kafka, self.topic, is_enough)
+
+
+def is_up(url: str, path: str) -> bool:
+    try:
+        return httpx.get(url + path).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def ingress_environment(kafka: str, prefix: str, port: int, **more: str) -> dict[str, str]:
+    return environment(
+        kafka,
+        prefix,
+        CAMPAIGNS_WEBHOOK_APP_SECRETS=f"{SECRET.decode()},{OLD_SECRET.decode()}",
+        CAMPAIGNS_WEBHOOK_VERIFY_TOKEN="verify-me",
+        CAMPAIGNS_INGRESS_PORT=str(port),
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def raw_topic(kafka: str) -> Settings:
+    settings = Settings.model_validate(
+        {
+            "kafka_bootstrap_servers": kafka,
+            "database_url": "postgresql://x",
+            "topic_prefix": f"t{uuid.uuid4().hex[:10]}.",
+        }
+    )
+    apply(settings, [BY_NAME[Topic.WEBHOOKS_RAW]])
+    return settings
+
+
+@contextmanager
+def running_ingress(settings: Settings, folder: Path) -> Iterator[Ingress]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    kafka, prefix = settings.kafka_bootstrap_servers, settings.topic_prefix
+    with process("producers.ingress.process", ingress_environment(kafka, prefix, port), folder) as running:
+        eventually(lambda: is_up(url, "/ready"), "ingress ready")
+        yield Ingress(running, url, kafka, settings.topic(Topic.WEBHOOKS_RAW))
+
+
+@pytest.fixture(scope="module")
+def ingress(raw_topic: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingress]:
+    """One for all tests: a body is told from the others by its content."""
+    with running_ingress(raw_topic, tmp_path_factory.mktemp("ingress")) as ingress:
+        yield ingress
+
+
+def test_a_genuine_body_is_answered_when_it_is_stored_byte_for_byte(ingress: Ingress) -> None:
+    spaced, rotated = b'{"object": "whatsapp_business_account",  "entry": []}', b'{"signed": "with the old secret"}'
+    assert ingress.post(spaced).status_code == 200
+    assert ingress.post(rotated, OLD_SECRET).status_code == 200
+    assert ingress.stored([spaced, rotated]) == [1, 1]
+
+
+def test_who_may_not_speak_and_what_can_never_be_right(ingress: Ingress) -> None:
+    url = ingress.url + PATH
+    assert httpx.post(url, content=b"{}").status_code == 401
+    assert ingress.post(b"{}", b"wrong").status_code == 403
+    assert ingress.post(b"no json").status_code == 400
+    assert ingress.post(b"[1]").status_code == 400
+    assert ingress.post(b" " * 3_600_000).status_code == 413
+    assert httpx.put(url, content=b"{}").status_code == 405
+    assert httpx.get(ingress.url + "/elsewhere").status_code == 404
+
+
+def test_the_callback_address_is_verified_by_its_token_only(ingress: Ingress) -> None:
+    asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "verify-me"}
+    answer = httpx.get(ingress.url + PATH, params=asked)
+    assert (answer.status_code, answer.text) == (200, "1158201444")
+    for wrong in ({"hub.verify_token": "other"}, {"hub.verify_token": ""}, {"hub.mode": "unsubscribe"}):
+        assert httpx.get(ingress.url + PATH, params=asked | wrong).status_code == 403
+
+
+async def test_a_burst_shares_bundles_and_every_body_is_there_once(ingress: Ingress) -> None:
+    bodies = [json.dumps({"entry": [], "n": n}).encode() for n in range(500)]
+
+    async def post(client: httpx.AsyncClient, body: bytes) -> int:
+        headers = {"X-Hub-Signature-256": sign(SECRET, body).decode()}
+        return (await client.post(ingress.url + PATH, content=body, headers=headers)).status_code
+
+    async with httpx.AsyncClient(transport=AiohttpTransport(), timeout=20) as client:
+        answers = await asyncio.gather(*(post(client, body) for body in bodies))
+    assert set(answers) == {200}
+    assert set(ingress.stored(bodies)) == {1}
+    bundles = [decode_bundle(value_of(record)) for record in ingress.records_with(bodies)]
+    assert max(map(len, bundles)) > 1
+
+
+def test_a_body_near_the_limit_travels_alone(ingress: Ingress) -> None:
+    noise = random.Random(1).randbytes(1_600_000).hex()  # does not compress, so that the broker sees its size
+    body = json.dumps({"entry": [], "noise": noise}).encode()
+    assert ingress.post(body).status_code == 200
+    bundles = [decode_bundle(value_of(record)) for record in ingress.records_with([body])]
+    assert [len(bundle) for bundle in bundles if body in [stored.raw for stored in bundle]] == [1]
+
+
+def test_sigterm_ends_it_in_order_and_nothing_secret_is_logged(raw_topic: Settings, tmp_path: Path) -> None:
+    with running_ingress(raw_topic, tmp_path) as ingress:
+        ingress.post(b"{}", b"wrong")
+        assert ingress.running.stop(signal.SIGTERM) == 0
+        assert "signature_mismatch" in ingress.running.log
+        assert SECRET.decode() not in ingress.running.log
+
+
+def test_without_kafka_it_says_503_and_when_to_try_again(topic_prefix: str, tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    quick = ingress_environment("127.0.0.1:1", topic_prefix, port, CAMPAIGNS_INGRESS_ACK_TIMEOUT_S="0.5")
+    with process("producers.ingress.process", quick, tmp_path) as running:
+        eventually(lambda: is_up(url, "/health"), "ingress up")
+        answer = httpx.post(url + PATH, content=b"{}", headers={"X-Hub-Signature-256": sign(SECRET, b"{}").decode()})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert httpx.get(url + "/ready", timeout=10).status_code == 503
+        assert running.stop() == 0
+
+
+def test_without_a_secret_it_does_not_start(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    with process("producers.ingress.process", environment(kafka, topic_prefix), tmp_path) as running:
+        assert running.wait() == 64
+        assert "CAMPAIGNS_WEBHOOK_APP_SECRETS" in running.log
+
+
+def test_in_an_outage_it_says_503_and_all_that_got_200_is_there_afterwards(tmp_path: Path) -> None:
+    with embedded_stack(postgres=False) as stack:
+        assert stack.kafka_pid is not None
+        kafka = stack.kafka_bootstrap_servers
+        settings = Settings.model_validate({"kafka_bootstrap_servers": kafka, "database_url": "postgresql://x"})
+        apply(settings, [BY_NAME[Topic.WEBHOOKS_RAW]])
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        given = ingress_environment(kafka, "", port, CAMPAIGNS_INGRESS_ACK_TIMEOUT_S="1")
+        with process("producers.ingress.process", given, tmp_path) as running:
+            eventually(lambda: is_up(url, "/ready"), "ingress ready")
+            ingress = Ingress(running, url, kafka, settings.topic(Topic.WEBHOOKS_RAW))
+            before, during, after = (json.dumps({"entry": [], "n": n}).encode() for n in range(3))
+            assert ingress.post(before).status_code == 200
+            os.kill(stack.kafka_pid, signal.SIGSTOP)
+            try:
+                assert ingress.post(during).status_code == 503
+            finally:
+                os.kill(stack.kafka_pid, signal.SIGCONT)
+            eventually(lambda: ingress.post(after).status_code == 200, "taken again after the outage")
+            assert min(ingress.stored([before, after])) >= 1
+            assert running.stop() == 0

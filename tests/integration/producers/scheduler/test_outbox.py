@@ -1,0 +1,116 @@
+"""What the operator says of a person reaches `subscription.events`, whatever happens in between."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from producers.scheduler import process
+from producers.scheduler.outbox import Turn, publish_subscriptions
+from runtime.settings import Settings
+from schemas.codec import decode
+from schemas.places import Outgoing
+from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.topics import Topic
+from tables.database import Connection, connect
+from tables.subscriptions import state, unpublished
+from tests.support.kafka_topics import create_topics, read_all
+from tests.support.waiting import eventually_async
+from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
+
+PERSON = "14694652751"
+NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
+
+
+class Failing(AsyncPublisher):
+    """Delivers, but its acknowledgements get lost: a batch may be there and is not known to be."""
+
+    async def publish_batch(
+        self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> list[tuple[int, int]]:
+        await super().publish_batch(records, timeout_s)
+        raise PublishFailed("the acknowledgement got lost")
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[Connection]:
+    async with await connect(database_url, application_name="test") as found:
+        yield found
+
+
+@pytest.fixture
+def turn(connection: Connection) -> Turn:
+    @asynccontextmanager
+    async def lend() -> AsyncIterator[Connection]:
+        yield connection
+
+    return lend
+
+
+@pytest.fixture
+def settings(database_url: str, kafka: str, topic_prefix: str) -> Settings:
+    create_topics(kafka, topic_prefix + Topic.SUBSCRIPTION_EVENTS)
+    return Settings(kafka_bootstrap_servers=kafka, topic_prefix=topic_prefix, database_url=SecretStr(database_url))
+
+
+async def _say(connection: Connection, *, subscribed: bool, minutes: int) -> None:
+    at = NOON + timedelta(minutes=minutes)
+    await state(connection, PERSON, Source.OPERATOR, subscribed=subscribed, occurred_at=at)
+
+
+async def _told(settings: Settings) -> list[SubscriptionKind]:
+    topic = settings.topic(Topic.SUBSCRIPTION_EVENTS)
+    records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
+    assert {record.key() for record in records} <= {PERSON.encode()}
+    return [decode(SubscriptionEvent, record.value()).kind for record in records]
+
+
+async def test_the_leader_publishes_each_statement_in_order(connection: Connection, settings: Settings) -> None:
+    await _say(connection, subscribed=False, minutes=0)
+    await _say(connection, subscribed=True, minutes=1)
+    stop = asyncio.Event()
+    leading = asyncio.create_task(process.run(settings, stop))
+    try:
+        await eventually_async(lambda: _is_told(connection))
+        await _say(connection, subscribed=False, minutes=2)  # while it runs
+        await eventually_async(lambda: _is_told(connection))
+    finally:
+        stop.set()
+        await asyncio.wait_for(leading, 30)
+    out, back = SubscriptionKind.OPTED_OUT, SubscriptionKind.OPTED_IN
+    assert await _told(settings) == [out, back, out]
+
+
+async def _is_told(connection: Connection) -> bool:
+    return not await unpublished(connection, 10)
+
+
+async def test_a_failed_publication_is_made_good_by_the_next(
+    connection: Connection, settings: Settings, turn: Turn
+) -> None:
+    await _say(connection, subscribed=False, minutes=0)
+    failing, publisher = Failing(settings), AsyncPublisher(settings)
+    try:
+        with pytest.raises(PublishFailed):
+            await publish_subscriptions(turn, failing, settings, 10)
+        assert await publish_subscriptions(turn, publisher, settings, 10) == 1
+        assert await publish_subscriptions(turn, publisher, settings, 10) == 0
+    finally:
+        await failing.close()
+        await publisher.close()
+    assert await _told(settings) == [SubscriptionKind.OPTED_OUT] * 2  # twice is harmless, never is not
+
+
+async def test_what_changed_nothing_is_not_told(connection: Connection) -> None:
+    await _say(connection, subscribed=False, minutes=1)
+    await _say(connection, subscribed=True, minutes=0)
+    assert [each.event.kind for each in await unpublished(connection, 10)] == [SubscriptionKind.OPTED_OUT]
+
+
+async def test_a_statement_taken_back_is_not_told(connection: Connection) -> None:
+    async with connection.transaction(force_rollback=True):
+        await _say(connection, subscribed=False, minutes=0)
+    assert await unpublished(connection, 10) == []

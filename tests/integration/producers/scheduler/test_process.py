@@ -1,0 +1,220 @@
+"""The scheduler as a process would run it, on a real Postgres and a real broker."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from pydantic import SecretStr
+
+from domain.lifecycle import Action
+from producers.scheduler import process
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.events import EventKind, RecipientEvent
+from schemas.jobs import SendJob
+from schemas.topics import Topic
+from tables import leadership, ledger, locks
+from tables.releases import RELEASER_SESSION
+from tests.support.campaign_world import CampaignWorld, a_campaign_world
+from tests.support.kafka_topics import create_topics, read_all
+from tests.support.waiting import eventually_async
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[CampaignWorld]:
+    async with a_campaign_world(database_url) as found:
+        yield found
+
+
+@pytest.fixture
+def settings(database_url: str, kafka: str, topic_prefix: str) -> Settings:
+    create_topics(kafka, topic_prefix + Topic.SEND_JOBS, topic_prefix + Topic.RECIPIENT_EVENTS, partitions=1)
+    return Settings(
+        kafka_bootstrap_servers=kafka,
+        topic_prefix=topic_prefix,
+        database_url=SecretStr(database_url),
+        whatsapp_mps=500,
+        time_scale=1000,
+    )
+
+
+@asynccontextmanager
+async def scheduling(settings: Settings) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(process.run(settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 30)
+
+
+async def _jobs(settings: Settings) -> list[SendJob]:
+    topic = settings.topic(Topic.SEND_JOBS)
+    records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
+    return [SendJob.model_validate_json(record.value() or b"") for record in records]
+
+
+def _says(world: CampaignWorld, sql: str, expected: object) -> Callable[[], Any]:
+    async def says() -> bool:
+        rows = await world.run(sql)
+        return bool(rows and rows[0][0] == expected)
+
+    return says
+
+
+LEADERS = """
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+LEADER = f"""
+    SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = {locks.SCHEDULER & 0xFFFFFFFF}
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+OLDER = """
+    EXISTS (SELECT FROM pg_stat_activity AS session WHERE session.pid = held.pid
+            AND clock_timestamp() - backend_start > interval '1.5 seconds')
+"""
+SCHEDULERS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'campaigns-scheduler'
+"""
+PUBLISHED = "SELECT count(*) FROM releases WHERE published_at IS NOT NULL"
+
+
+async def test_what_is_due_is_published_at_once(world: CampaignWorld, settings: Settings) -> None:
+    async with scheduling(settings):
+        await eventually_async(_says(world, LEADERS, 1))
+        campaign = await world.active(20)
+        started = time.monotonic()
+        await eventually_async(_says(world, PUBLISHED, 20))
+        assert time.monotonic() - started < 5
+    jobs = await _jobs(settings)
+    assert len({(job.recipient_id, job.attempt) for job in jobs}) == 20
+    assert {job.campaign_id for job in jobs} == {campaign}
+
+
+async def test_of_two_one_leads_and_the_other_takes_over(world: CampaignWorld, settings: Settings) -> None:
+    async with scheduling(settings), scheduling(settings):
+        await eventually_async(_says(world, SCHEDULERS, 2))
+        await eventually_async(_says(world, LEADERS, 1))
+        (leader,) = await world.run(LEADER)
+        await world.run("SELECT pg_terminate_backend(%s)", leader[0])
+        await world.active(5)
+        await eventually_async(_says(world, PUBLISHED, 5))
+        (now,) = await world.run(LEADER)
+        assert now != leader
+    assert len(await _jobs(settings)) == 5
+
+
+async def test_an_unclaimed_job_is_published_again_once_the_sender_is_past_it(
+    world: CampaignWorld, settings: Settings
+) -> None:
+    await world.active(3)
+    async with scheduling(settings):
+        await eventually_async(_says(world, PUBLISHED, 3))
+        await asyncio.to_thread(_commit, settings, 3)
+        await eventually_async(_says(world, "SELECT min(publish_count) FROM releases", 2))
+    again = [(job.recipient_id, job.attempt) for job in await _jobs(settings)]
+    assert len(again) >= 6
+    assert len(set(again)) == 3
+
+
+def _commit(settings: Settings, offset: int) -> None:
+    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap_servers, "group.id": settings.group("sender")})
+    consumer.commit(offsets=[TopicPartition(settings.topic(Topic.SEND_JOBS), 0, offset)], asynchronous=False)
+    consumer.close()
+
+
+async def test_what_a_dead_leader_released_is_published(world: CampaignWorld, settings: Settings) -> None:
+    await world.active(4)
+    assert len((await world.release()).jobs) == 4
+    async with scheduling(settings):
+        await eventually_async(_says(world, PUBLISHED, 4))
+    assert len(await _jobs(settings)) == 4
+
+
+async def test_a_cancelled_campaign_ends_and_its_skips_are_told(world: CampaignWorld, settings: Settings) -> None:
+    campaign = await world.active(30, limit=10)
+    async with scheduling(settings):
+        await eventually_async(_says(world, PUBLISHED, 10))
+        await world.act(campaign, Action.CANCEL)
+        await eventually_async(_says(world, "SELECT count(*) FROM campaign_recipients WHERE status = 'skipped'", 30))
+        await eventually_async(_says(world, "SELECT count(*) FROM send_ledger WHERE published_at IS NULL", 0))
+    topic = settings.topic(Topic.RECIPIENT_EVENTS)
+    records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
+    events = [RecipientEvent.model_validate_json(record.value() or b"") for record in records]
+    assert {(event.kind, event.skip_reason) for event in events} == {(EventKind.SKIPPED, "campaign_cancelled")}
+    assert len({event.recipient_id for event in events}) == 30
+
+
+async def test_a_claim_past_its_lease_is_declared_unknown_and_told(world: CampaignWorld, settings: Settings) -> None:
+    await world.active(2)
+    jobs = (await world.release()).jobs
+    await ledger.claim(world.operator, uuid4(), jobs[:1], lease_s=0.01)
+    await ledger.claim(world.operator, uuid4(), jobs[1:], lease_s=100)
+    async with scheduling(settings):
+        await eventually_async(_says(world, "SELECT count(*) FROM send_ledger WHERE published_at IS NOT NULL", 1))
+    topic = settings.topic(Topic.RECIPIENT_EVENTS)
+    records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
+    events = [RecipientEvent.model_validate_json(record.value() or b"") for record in records]
+    assert {(event.kind, event.recipient_id) for event in events} == {(EventKind.UNKNOWN, jobs[0].recipient_id)}
+
+
+async def test_a_campaign_is_completed_and_opened_by_the_leader(world: CampaignWorld, settings: Settings) -> None:
+    campaign = await world.active(1)
+    status = f"SELECT status FROM marketing_campaigns WHERE id = '{campaign}'"
+    async with scheduling(settings):
+        await eventually_async(_says(world, PUBLISHED, 1))
+        await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now(), delivered_at = now()")
+        await eventually_async(_says(world, status, "completed"))
+        await world.add(campaign, 1)
+        await eventually_async(_says(world, status, "active"))
+
+
+async def test_a_frozen_leader_loses_the_lock(world: CampaignWorld, settings: Settings) -> None:
+    """Its session says nothing: the server ends it, and with it the lock."""
+    stop = asyncio.Event()
+    async with leadership.leadership(settings, process.ELECTION, stop) as leader:
+        assert leader is not None
+        async with leader.turn() as connection:
+            cursor = await connection.execute(
+                "SELECT name, setting::int / 1000 FROM pg_settings"
+                " WHERE name IN ('idle_session_timeout', 'idle_in_transaction_session_timeout') ORDER BY name"
+            )
+            assert await cursor.fetchall() == [
+                ("idle_in_transaction_session_timeout", 10),
+                ("idle_session_timeout", 10),
+            ]
+            await connection.execute("SET idle_session_timeout = '200ms'")
+        await eventually_async(_says(world, LEADERS, 0))
+
+
+async def test_an_idle_leader_keeps_its_lock(
+    world: CampaignWorld, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it has nothing to say (Kafka does not answer), its own timeout must not take the lock from it."""
+    assert 3 * leadership.PING_S < 10, "of idle_session_timeout"
+    short_lived = replace(process.ELECTION, session={**RELEASER_SESSION, "idle_session_timeout": "500ms"})
+    monkeypatch.setattr(leadership, "PING_S", 0.1)
+    stop = asyncio.Event()
+    async with leadership.leadership(settings, short_lived, stop) as leader:
+        assert leader is not None
+        keeping = asyncio.create_task(leader.keep(stop))
+        await eventually_async(_says(world, f"SELECT count(*) FROM ({LEADER}) AS held WHERE {OLDER}", 1), 10)
+        stop.set()
+        await keeping
+
+
+async def test_postgres_away_for_too_long_is_transient(settings: Settings) -> None:
+    away = settings.model_copy(
+        update={"database_url": SecretStr("postgresql://postgres@127.0.0.1:1/none"), "stall_limit_s": 1.5}
+    )
+    with pytest.raises(Transient, match="Postgres"):
+        await asyncio.wait_for(process.run(away, asyncio.Event()), 30)

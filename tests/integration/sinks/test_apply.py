@@ -1,0 +1,191 @@
+"""The order in which a sink locks, applies and commits: beside another one, over a bug, without dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from domain import fold
+from domain.facts import Facts, facts_of
+from domain.parked import Learned
+from schemas.events import EventKind, RecipientEvent
+from schemas.model import RecipientId, Wamid
+from schemas.places import Outgoing, TopicIdentity
+from schemas.reasons import DeadLetterReason
+from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events
+from tables.database import Connection, connect
+from tables.messages import merge_messages
+from tables.offsets import accept_topic, advance_offsets, has_moved, read_offsets
+from tables.recipients import merge_facts, merge_parameters, read_facts
+from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
+from tests.support.event_world import EventWorld, an_event_world
+from tests.support.histories import START
+from tests.support.kafka_topics import put, read_all
+from tests.support.waiting import eventually_async
+from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
+
+WAMID = Wamid("wamid.one")
+
+
+class Two:
+    """Two sinks' connections, and a third that looks on."""
+
+    def __init__(self, first: Connection, second: Connection, observer: Connection) -> None:
+        self.first, self.second, self.observer = first, second, observer
+
+    async def people(self, count: int) -> list[RecipientId]:
+        return await add_recipients(self.observer, await add_campaign(self.observer), count)
+
+    async def second_waits(self) -> None:
+        asked = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+
+        async def waits() -> bool:
+            row = await (await self.observer.execute(asked, [self.second.info.backend_pid])).fetchone()
+            return bool(row and row[0])
+
+        await eventually_async(waits)
+
+
+@pytest.fixture
+async def two(database_url: str) -> AsyncIterator[Two]:
+    first, second, observer = [await connect(database_url, application_name=name) for name in ("one", "two", "three")]
+    async with first, second, observer:
+        yield Two(first, second, observer)
+
+
+@pytest.fixture
+async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterator[EventWorld]:
+    async with an_event_world(kafka, database_url, topic_prefix) as made:
+        yield made
+
+
+def event(person: RecipientId, kind: EventKind = EventKind.ACCEPTED, wamid: Wamid = WAMID) -> RecipientEvent:
+    return RecipientEvent(
+        kind=kind, recipient_id=person, attempt=1, wamid=wamid, phone_number_id=NUMBER_ID,
+        occurred_at=START, received_at=START,
+    )  # fmt: skip
+
+
+async def test_what_another_sink_commits_while_we_wait_is_not_lost(two: Two) -> None:
+    """The old facts are those of the locked row, not of the snapshot with which the statement began."""
+    (person,) = await two.people(1)
+    async with two.first.transaction():
+        await merge_facts(two.first, {person: Facts(attempt=1, accepted_attempts=2, sent_at=START, unknown_attempt=1)})
+        waiting = asyncio.create_task(merge_facts(two.second, {person: Facts(attempt=2, accepted_attempts=4)}))
+        await two.second_waits()
+    assert await waiting == 1
+    found = (await read_facts(two.first, [person]))[person]
+    assert (found.attempt, found.accepted_attempts, found.sent_at, found.unknown_attempt) == (2, 6, START, 1)
+
+
+async def test_messages_are_locked_before_rows(two: Two) -> None:
+    """A sink that has a row and waits for a message would wait in a circle with one that has the message."""
+    (person,) = await two.people(1)
+
+    async def apply() -> None:
+        async with two.second.transaction():
+            await apply_events(two.second, [event(person)], KnownPhoneNumbers())
+
+    async with two.first.transaction():
+        await merge_messages(two.first, {WAMID: Learned(person, 1)})
+        waiting = asyncio.create_task(apply())
+        await two.second_waits()
+        await two.first.execute("SET LOCAL lock_timeout = '2s'")
+        await two.first.execute("SELECT FROM campaign_recipients WHERE id = %s FOR UPDATE", [person])
+    await waiting
+
+
+async def test_messages_are_locked_in_the_order_of_their_wamids(two: Two) -> None:
+    first, last = await two.people(2)
+    async with two.first.transaction():
+        await merge_messages(two.first, {"wamid.a": Learned(first, 1)})
+        waiting = asyncio.create_task(merge_messages(two.second, {"wamid.b": Learned(last, 1), "wamid.a": Learned()}))
+        await two.second_waits()
+        await two.first.execute("SET LOCAL lock_timeout = '2s'")
+        await merge_messages(two.first, {"wamid.b": Learned(last, 1)})  # the other one does not have it yet
+    await waiting
+
+
+def test_rows_are_given_in_the_order_of_their_ids() -> None:
+    """The statement keeps the order in which it is given them: see its plan in test_sink.py."""
+    people = [RecipientId(UUID(int=n)) for n in (3, 1, 2**127, 2)]
+    given = merge_parameters({person: Facts(attempt=1) for person in people})["id"]
+    assert given == "{" + ",".join(str(person) for person in sorted(people, key=lambda each: each.int)) + "}"
+
+
+@pytest.mark.parametrize("is_pipelined", [False, True])
+async def test_where_another_sink_was_faster_nothing_is_committed(two: Two, is_pipelined: bool) -> None:
+    """In a pipeline the commit is on its way before anybody has looked at how many rows the compare-and-set found."""
+    (person,) = await two.people(1)
+    topic = TopicIdentity("cluster", "t", "id")
+    await accept_topic(two.observer, topic, {0: (0, 100)})
+    await advance_offsets(two.second, topic, {0: (0, 10)})
+
+    async def write() -> None:
+        async with two.first.pipeline() if is_pipelined else nullcontext(), two.first.transaction():
+            await two.first.execute("UPDATE campaign_recipients SET attempt = 1 WHERE id = %s", [person])
+            await advance_offsets(two.first, topic, {0: (0, 12)})
+
+    with pytest.raises(psycopg.Error) as raised:
+        await write()
+    assert has_moved(raised.value)
+    assert (await read_facts(two.observer, [person]))[person].attempt == 0
+    assert await read_offsets(two.observer, topic, {0: (0, 100)}) == {0: 10}
+
+
+async def test_what_makes_our_code_raise_is_found_alone(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised again by every fresh process, it would be an endless restart."""
+    people = await two.people(5)
+
+    def raising(said: RecipientEvent, attempt: int) -> Facts:
+        if said.recipient_id == people[3]:
+            raise ZeroDivisionError
+        return facts_of(said, attempt)
+
+    monkeypatch.setattr(fold, "facts_of", raising)
+    batch = [event(person, wamid=Wamid(f"wamid.{person}")) for person in people]
+    applied = await apply_by_halves(two.first, batch, KnownPhoneNumbers())
+    assert (applied.refused, applied.rows_changed) == ({3: DeadLetterReason.BUG}, 4)
+
+
+async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(
+    world: EventWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (person,) = await world.people(1)
+    publish, tries, is_away = AsyncPublisher.publish_batch, 0, True
+
+    async def publish_batch(
+        self: AsyncPublisher, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> list[tuple[int, int]]:
+        nonlocal tries
+        tries += 1
+        if is_away:
+            raise PublishFailed("away")
+        return await publish(self, records, timeout_s)
+
+    async def has_tried_often() -> bool:
+        return tries >= 3
+
+    monkeypatch.setattr(AsyncPublisher, "publish_batch", publish_batch)
+    key = str(person).encode()
+    await asyncio.to_thread(put, world.kafka, world.events, [(key, b"poison")])
+    await world.say(world.event(person, EventKind.DELIVERED))
+    async with world.sinks():
+        await eventually_async(has_tried_often)
+        assert await _stands(world) == (0, "pending")
+        is_away = False
+        await world.applied(2)
+    assert await _stands(world) == (2, "delivered")
+    dead: list[Any] = await asyncio.to_thread(read_all, world.kafka, world.events + ".dead")
+    assert [message.value() for message in dead] == [b"poison"]
+
+
+async def _stands(world: EventWorld) -> tuple[int, str]:
+    offsets = await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
+    return offsets, await world.one("SELECT status FROM campaign_recipients")

@@ -1,0 +1,209 @@
+"""The embedded servers end with their parent in every case, leave nothing behind, and keep what they shall keep."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stack.embedded import Stack, embedded_stack, remove_state
+from stack.places import StackUnavailable
+from tests.support.paths import PROGRAMS, ROOT
+
+PARENT = PROGRAMS / "stack_parent.py"
+ENDED_DEADLINE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the parent said of the stack that it runs."""
+
+    parent: subprocess.Popen[str]
+    kafka: str
+    database_url: str
+    pids: list[int]
+    folders: list[Path]
+    accounts: list[int]
+
+
+@contextmanager
+def parent(where: str, ending: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Iterator[Told]:
+    process = subprocess.Popen(
+        [sys.executable, str(PARENT), where, ending],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ) | {"PYTHONPATH": str(ROOT)} | (env or {}),
+        cwd=cwd,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            told = json.loads(line)
+            told["folders"] = [Path(folder) for folder in told["folders"]]
+            yield Told(process, **told)
+        finally:
+            process.kill()
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + ENDED_DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def assert_all_ended(told: Told) -> None:
+    wait_until(lambda: not any(map(is_running, told.pids)), "a child outlived its parent")
+
+
+def assert_nothing_left(told: Told) -> None:
+    assert_all_ended(told)
+    roots = {folder.parent for folder in told.folders if folder.name != "data"}
+    assert roots
+    assert not [root for root in roots if root.exists()], "a throw-away folder was left"
+
+
+def end(told: Told, number: signal.Signals) -> int:
+    os.killpg(told.parent.pid, number)  # the whole group, as a terminal does for Ctrl-C
+    return told.parent.wait(ENDED_DEADLINE_S)
+
+
+@pytest.mark.parametrize("ending", ["return", "raise"])
+def test_servers_end_with_their_block(ending: str) -> None:
+    with parent("throw-away", ending) as told:
+        code = told.parent.wait(ENDED_DEADLINE_S)
+        assert code == (0 if ending == "return" else 1)
+        assert_nothing_left(told)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_servers_end_with_a_parent_that_gets_a_signal(number: signal.Signals) -> None:
+    with parent("throw-away", "wait") as told:
+        assert end(told, number) != 0
+        assert_nothing_left(told)
+
+
+def test_servers_end_even_if_their_guards_are_killed_first() -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux ends a child whose guard was killed")
+    with parent("throw-away", "wait") as told:
+        guards = psutil.Process(told.parent.pid).children()
+        for guard in guards:
+            guard.kill()
+        assert_all_ended(told)
+        end(told, signal.SIGKILL)
+        for folder in told.folders:
+            shutil.rmtree(folder.parent, ignore_errors=True)  # what only the guards would have removed
+
+
+@contextmanager
+def kept_state(folder: Path) -> Iterator[Path]:
+    """A state folder whose database is removed as well where it had to lie elsewhere."""
+    state = folder / "state"
+    try:
+        yield state
+    finally:
+        location = Path((state / "postgres.location").read_text())
+        remove_state(state)
+        assert not state.exists()
+        assert not location.exists()
+
+
+def test_a_kept_stack_survives_kill_9_with_its_data(tmp_path: Path) -> None:
+    with kept_state(tmp_path) as state:
+        with parent(str(state), "wait") as told:
+            with psycopg.connect(told.database_url) as connection:
+                connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+            topic = NewTopic("kept", num_partitions=1, replication_factor=1)
+            admin = AdminClient({"bootstrap.servers": told.kafka})
+            admin.create_topics([topic])["kept"].result(10)
+            end(told, signal.SIGKILL)
+        # At once: the guards may still be ending the servers, and hold the lock meanwhile.
+        with embedded_stack(state) as stack:
+            assert not any(map(is_running, told.pids))
+            with psycopg.connect(stack.database_url) as connection:
+                assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+            assert (
+                "kept"
+                in AdminClient({"bootstrap.servers": stack.kafka_bootstrap_servers}).list_topics(timeout=10).topics
+            )
+
+
+def test_one_state_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
+    with (
+        kept_state(tmp_path) as state,
+        embedded_stack(state, kafka=False),
+        pytest.raises(StackUnavailable, match=f"in use by the process {os.getpid()}"),
+        embedded_stack(state, kafka=False),
+    ):
+        pytest.fail("a second run got the same state")
+
+
+def test_stacks_stand_side_by_side(throw_away_stack: Stack, kafka: str, postgres: str) -> None:
+    clusters = {
+        AdminClient({"bootstrap.servers": address}).list_topics(timeout=10).cluster_id
+        for address in (kafka, throw_away_stack.kafka_bootstrap_servers)
+    }
+    assert len(clusters) == 2
+    assert throw_away_stack.database_url != postgres
+    assert throw_away_stack.database_url.rpartition(":")[2] not in repr(throw_away_stack)
+
+
+def test_a_stack_runs_where_every_folder_is_closed_to_others(tmp_path: Path) -> None:
+    """As root in a repository below a 0700 home, with a 0700 temporary folder: no mode of theirs is changed."""
+    home = tmp_path / "home"
+    work, temporary = home / "work", home / "tmp"
+    for folder in (home, work, temporary):
+        folder.mkdir(mode=0o700)
+    with kept_state(work) as state:
+        for where in (str(state), "throw-away"):
+            with parent(where, "wait", {"TMPDIR": str(temporary)}, work) as told:
+                is_root = os.geteuid() == 0
+                assert (told.accounts[1] == 0) is False
+                assert told.accounts[0] == (0 if is_root else os.geteuid())
+                with psycopg.connect(told.database_url) as connection:
+                    assert connection.execute("SELECT 1").fetchone() == (1,)
+                end(told, signal.SIGTERM)
+                assert_all_ended(told)
+        for folder in (home, work, temporary):
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert folder.stat().st_uid == os.geteuid()
+
+
+def test_a_wrong_password_is_refused(postgres: str) -> None:
+    head, _, tail = postgres.partition("@")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(f"{head}x@{tail}")
+
+
+def test_what_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stack.kafka.JVM_FLAGS", ("-Xmx1k",))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("stack.embedded.throw_away_root", lambda *, for_unprivileged: tmp_path)
+    with pytest.raises(StackUnavailable, match=r"(?s)Kafka does not start.*heap"), embedded_stack(postgres=False):
+        pytest.fail("a broker started with a heap of 1 KB")
+    assert not list(tmp_path.glob("campaigns-*"))

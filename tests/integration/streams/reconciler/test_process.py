@@ -1,0 +1,139 @@
+"""The reconciler as a process on a real broker: bundles in, events and dead letters out, through kills and stops."""
+
+import json
+import signal
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Message
+
+from runtime.process import EXIT_TRANSIENT
+from runtime.settings import Settings
+from schemas.bundles import decode_bundle
+from schemas.callback import encode
+from schemas.codec import decode
+from schemas.dead_letters import read_headers
+from schemas.events import EventKind, RecipientEvent
+from schemas.topics import BY_NAME, Topic
+from tests.support.kafka_topics import committed_lag, read_all, read_until, value_of
+from tests.support.processes import environment, process
+from tests.support.waiting import eventually
+from tests.support.webhooks import bundle, publish
+from topics.apply import apply
+
+MODULE = "streams.reconciler.process"
+CAMPAIGN, RECIPIENT = uuid.uuid4(), uuid.uuid4()
+
+
+@pytest.fixture
+def settings(kafka: str, topic_prefix: str) -> Settings:
+    made = Settings.model_validate(
+        {"kafka_bootstrap_servers": kafka, "database_url": "postgresql://x", "topic_prefix": topic_prefix}
+    )
+    apply(made, [BY_NAME[name] for name in (Topic.WEBHOOKS_RAW, Topic.WEBHOOKS_RAW.dead, Topic.RECIPIENT_EVENTS)])
+    return made
+
+
+def status(wamid: str, word: str = "sent", timestamp: str = "1767225600", **more: str) -> dict[str, str]:
+    return {"id": wamid, "status": word, "timestamp": timestamp, **more}
+
+
+def body(*statuses: dict[str, str]) -> bytes:
+    return json.dumps({"statuses": statuses}).encode()
+
+
+def events(settings: Settings, count: int) -> list[Message]:
+    topic = settings.topic(Topic.RECIPIENT_EVENTS)
+    return read_until(settings.kafka_bootstrap_servers, topic, lambda found: len(found) >= count)
+
+
+def dead_letters(settings: Settings, count: int) -> list[Message]:
+    topic = settings.topic(Topic.WEBHOOKS_RAW.dead)
+    return read_until(settings.kafka_bootstrap_servers, topic, lambda found: len(found) >= count)
+
+
+def is_committed(settings: Settings) -> bool:
+    topic = settings.topic(Topic.WEBHOOKS_RAW)
+    return committed_lag(settings.kafka_bootstrap_servers, settings.group("reconciler"), topic) == 0
+
+
+def environment_of(settings: Settings, **more: str) -> dict[str, str]:
+    # With a name of its own a restarted process takes its predecessor's place at once.
+    return environment(settings.kafka_bootstrap_servers, settings.topic_prefix, CAMPAIGNS_INSTANCE="one", **more)
+
+
+def test_good_items_become_events_and_bad_ones_harm_only_themselves(settings: Settings, tmp_path: Path) -> None:
+    ours = encode(b"callback-secret", "default", CAMPAIGN, RECIPIENT, 3)
+    phone = "15550001234"
+    good = body(status("wamid.A", "delivered", biz_opaque_callback_data=ours, recipient_id=phone))
+    mixed = body(status("wamid.B"), status("wamid.C", timestamp="0"), status("wamid.D", "read"))
+    publish(settings, [bundle(good, b"poison", mixed), b"no bundle", bundle(body(status("wamid.E", "in_orbit")))])
+    with process(MODULE, environment_of(settings), tmp_path) as running:
+        found = events(settings, 3)
+        by_wamid = {event.wamid: event for event in (decode(RecipientEvent, value_of(record)) for record in found)}
+        assert {str(wamid): event.kind for wamid, event in by_wamid.items()} == {
+            "wamid.A": EventKind.DELIVERED,
+            "wamid.B": EventKind.SENT,
+            "wamid.D": EventKind.READ,
+        }
+        settled = next(event for event in by_wamid.values() if event.recipient_id is not None)
+        assert (settled.campaign_id, settled.recipient_id, settled.attempt) == (CAMPAIGN, RECIPIENT, 3)
+        assert settled.origin is not None
+        assert settled.origin.topic == settings.topic(Topic.WEBHOOKS_RAW)
+        assert {record.key() for record in found} == {str(RECIPIENT).encode(), b"wamid.B", b"wamid.D"}
+
+        letters = dead_letters(settings, 3)
+        reasons = {read_headers(letter.headers()).reason: letter for letter in letters}
+        assert set(reasons) == {"not_json", "malformed_bundle", "timestamp_too_old"}
+        assert read_headers(reasons["not_json"].headers()).origin.item == 1
+        assert [stored.raw for stored in decode_bundle(reasons["not_json"].value())] == [b"poison"]
+        assert reasons["malformed_bundle"].value() == b"no bundle"
+        [old] = decode_bundle(reasons["timestamp_too_old"].value())
+        assert json.loads(old.raw)["entry"][0]["changes"][0]["value"]["statuses"] == [status("wamid.C", timestamp="0")]
+        eventually(lambda: is_committed(settings), "offsets committed")
+        assert running.stop() == 0
+        assert phone not in running.log
+        assert "wamid." not in running.log
+
+
+def test_a_killed_reconciler_loses_nothing(settings: Settings, tmp_path: Path) -> None:
+    wamids = [f"wamid.{number}" for number in range(6000)]
+    records = [bundle(*(body(status(wamid)) for wamid in wamids[at : at + 20])) for at in range(0, len(wamids), 20)]
+    publish(settings, records[:150])
+    with process(MODULE, environment_of(settings), tmp_path) as running:
+        events(settings, 1)
+        publish(settings, records[150:])
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+    with process(MODULE, environment_of(settings), tmp_path) as running:
+        eventually(lambda: is_committed(settings), "everything read after the kill")
+        assert running.stop() == 0
+    found = read_all(settings.kafka_bootstrap_servers, settings.topic(Topic.RECIPIENT_EVENTS))
+    assert {str(decode(RecipientEvent, value_of(record)).wamid) for record in found} == set(wamids)
+
+
+def test_a_stop_in_the_middle_repeats_nothing(settings: Settings, tmp_path: Path) -> None:
+    wamids = [f"wamid.{number}" for number in range(4000)]
+    publish(settings, [bundle(*(body(status(wamid)) for wamid in wamids[at : at + 4])) for at in range(0, 4000, 4)])
+    with process(MODULE, environment_of(settings), tmp_path) as running:
+        events(settings, 1)
+        assert running.stop() == 0
+    with process(MODULE, environment_of(settings), tmp_path) as running:
+        eventually(lambda: is_committed(settings), "the rest read")
+        assert running.stop() == 0
+    records = read_all(settings.kafka_bootstrap_servers, settings.topic(Topic.RECIPIENT_EVENTS))
+    found = Counter(str(decode(RecipientEvent, value_of(record)).wamid) for record in records)
+    assert found == Counter(wamids)
+
+
+def test_too_many_dead_letters_stop_the_stage_and_set_nothing_aside(settings: Settings, tmp_path: Path) -> None:
+    publish(settings, [bundle(*[b"poison"] * 11)])
+    with process(MODULE, environment_of(settings, CAMPAIGNS_DEAD_LETTER_RATE_MAX="10"), tmp_path) as running:
+        eventually(lambda: "CAMPAIGNS_DEAD_LETTER_RATE_MAX" in running.log, "it says why it stands still")
+        assert running.stop() == EXIT_TRANSIENT, "it was alive; what it held is left to the next process"
+    assert not is_committed(settings)
+    assert read_all(settings.kafka_bootstrap_servers, settings.topic(Topic.WEBHOOKS_RAW.dead)) == []
+    with process(MODULE, environment_of(settings), tmp_path) as running:
+        assert len(dead_letters(settings, 11)) == 11
+        assert running.stop() == 0

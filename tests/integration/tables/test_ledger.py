@@ -1,0 +1,305 @@
+"""Claim, renewal, settlement and sweep on a real Postgres: the rules that make "at most one send per attempt" true."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from schemas.events import EventKind, RecipientEvent
+from schemas.jobs import SendJob
+from schemas.model import CampaignId, RecipientId
+from tables import ledger
+from tables.ledger import Claim, ClaimAnswer, ClaimResult, Settlement
+from tests.support.sending_world import World, a_world
+
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with a_world(database_url) as made:
+        yield made
+
+
+def _event(kind: EventKind, claim: Claim, campaign: CampaignId) -> str:
+    now = datetime.now(UTC)
+    return RecipientEvent(
+        kind=kind,
+        campaign_id=campaign,
+        recipient_id=RecipientId(claim.recipient_id),
+        attempt=claim.attempt,
+        occurred_at=now,
+        received_at=now,
+    ).model_dump_json(exclude_none=True)
+
+
+async def test_a_claim_is_written_once_and_ends_the_release(world: World) -> None:
+    jobs = await world.release(3)
+    assert await world.claim(jobs) == [ClaimResult.CLAIMED] * 3
+    assert await world.count("releases") == 0
+    again = await ledger.claim(world.connection, uuid4(), jobs, 45)
+    assert set(again.values()) == {ClaimAnswer(ClaimResult.HELD)}
+    assert await world.count("send_ledger") == 3
+
+
+async def test_a_settled_attempt_is_held_without_an_event(world: World) -> None:
+    claims = await _claimed(world)
+    await ledger.settle(world.connection, [Settlement(claims[0], "accepted", "{}")])
+    jobs = [(await world.release(1))[0].model_copy(update={"recipient_id": claims[0].recipient_id})]
+    answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
+    assert set(answers.values()) == {ClaimAnswer(ClaimResult.HELD)}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE send_ledger SET send_before = '2020-01-01'",
+        "UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'",
+        "UPDATE marketing_campaigns SET status = 'cancelled'",
+        "INSERT INTO subscriptions SELECT phone_number, 'operator', false, now() FROM campaign_recipients",
+        "UPDATE campaign_recipients SET deferred_attempt = 1, deferred_until = now()",
+    ],
+)
+async def test_what_another_has_claimed_is_refused_to_nobody(world: World, sql: str) -> None:
+    """A claimed it and its answer timed out; B reads the job again, too late. B's `expired` would send it twice."""
+    claims = await _claimed(world)
+    jobs = [
+        (await world.release(1))[0].model_copy(update={"recipient_id": claims[0].recipient_id, "send_before": PAST})
+    ]
+    await world.run(sql)
+    answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
+    assert set(answers.values()) == {ClaimAnswer(ClaimResult.HELD)}
+    assert await world.run("SELECT token, outcome, event FROM send_ledger") == [(claims[0].token, None, None)]
+    assert await world.budget_used() == 100
+
+
+async def test_the_same_job_twice_in_a_batch_is_claimed_once(world: World) -> None:
+    jobs = await world.release(1)
+    answers = await ledger.claim(world.connection, uuid4(), [*jobs, *jobs], 45)
+    assert [answer.verdict for answer in answers.values()] == [ClaimResult.CLAIMED]
+    assert await world.count("send_ledger") == 1
+
+
+async def test_a_lost_answer_is_read_back_by_its_token(world: World) -> None:
+    good, late = await world.release(2), await world.release(1, send_before=PAST)
+    token = uuid4()
+    first = await ledger.claim(world.connection, token, good + late, 45)
+    again = await ledger.claim(world.connection, token, good + late, 45)
+    assert again == first
+    assert await world.budget_used() == 99
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+async def test_a_lost_answer_is_read_back_after_the_sweep_and_settled_as_not_sent(
+    world: World, is_published: bool
+) -> None:
+    jobs, token = await world.release(1), uuid4()
+    first = await ledger.claim(world.connection, token, jobs, 0)
+    declared = await ledger.declare_unknown(world.connection, 10)
+    if is_published:
+        await ledger.mark_published(world.connection, declared)
+    assert await ledger.claim(world.connection, token, jobs, 0) == first
+    claim = Claim(jobs[0].recipient_id, 1, token)
+    assert (await ledger.renew(world.connection, [claim], 45))[claim.key].verdict is ClaimResult.LOST
+    settled = Settlement(claim, "expired", _event(EventKind.UNKNOWN, claim, world.campaign))
+    assert await ledger.settle(world.connection, [settled]) == {claim.key}
+    assert await world.budget_used() == 99
+
+
+@pytest.mark.parametrize(
+    ("sql", "verdict", "reason"),
+    [
+        ("UPDATE marketing_campaigns SET status = 'cancelled'", ClaimResult.SKIPPED, "campaign_cancelled"),
+        (
+            "INSERT INTO subscriptions SELECT phone_number, 'operator', false, now() FROM campaign_recipients",
+            ClaimResult.SKIPPED,
+            "opted_out",
+        ),
+        ("UPDATE releases SET send_before = now()", ClaimResult.EXPIRED, None),
+    ],
+)
+async def test_a_refusal_is_settled_and_gives_the_budget_back_once(
+    world: World, sql: str, verdict: ClaimResult, reason: str | None
+) -> None:
+    jobs = await world.release(1)
+    await world.run(sql)
+    answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
+    answer = answers[jobs[0].recipient_id, 1]
+    assert answer.verdict is verdict
+    event = RecipientEvent.model_validate_json(answer.event or "")
+    assert (event.kind, event.attempt, event.skip_reason) == (EventKind(verdict.value), 1, reason)
+    assert await world.claim(jobs) == [ClaimResult.HELD]
+    assert await world.count("releases") == 0
+    assert await world.budget_used() == 99
+    assert [each.event for each in await ledger.unpublished(world.connection, 10, older_than_s=0)] == [answer.event]
+
+
+@pytest.mark.parametrize("status", ["paused", "draft", "completed"])
+async def test_while_paused_nothing_is_written(world: World, status: str) -> None:
+    jobs = await world.release(2)
+    await world.campaign_is(status)
+    assert await world.claim(jobs) == [ClaimResult.PAUSED] * 2
+    assert (await world.count("send_ledger"), await world.count("releases")) == (0, 2)
+    await world.campaign_is("active")
+    assert await world.claim(jobs) == [ClaimResult.CLAIMED] * 2
+
+
+async def test_an_old_attempt_is_stale_and_its_release_forgotten(world: World) -> None:
+    jobs = await world.release(1)
+    await world.run("UPDATE campaign_recipients SET attempt = 2")
+    assert await world.claim(jobs) == [ClaimResult.STALE]
+    assert (await world.count("send_ledger"), await world.count("releases")) == (0, 0)
+
+
+async def test_an_answered_row_is_stale_but_its_release_stays(world: World) -> None:
+    """Attempt 1 was unknown, 2 is released, then `sent` of 1 arrives; a later `failed` of 1 makes it queued again."""
+    jobs = await world.release(1, attempt=2)
+    await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
+    assert await world.claim(jobs) == [ClaimResult.STALE]
+    assert await world.count("releases") == 1
+    await world.run("UPDATE campaign_recipients SET failed_attempts = 2")
+    assert await world.claim(jobs) == [ClaimResult.CLAIMED]
+
+
+async def test_an_unknown_recipient_is_stale(world: World) -> None:
+    job = (await world.release(1))[0].model_copy(update={"recipient_id": RecipientId(uuid4())})
+    assert await world.claim([job]) == [ClaimResult.STALE]
+
+
+async def test_a_pause_while_the_claim_waits_for_a_lock_is_seen(world: World) -> None:
+    jobs = await world.release(2)
+    async with world.another() as other:
+        async with world.connection.transaction():
+            await world.run("SELECT FROM campaign_recipients WHERE id = %s FOR UPDATE", jobs[0].recipient_id)
+            waiting = asyncio.create_task(ledger.claim(other, uuid4(), jobs, 45))
+            await world.wait_for_blocked("test-2")
+            await world.campaign_is("paused")
+        answers = await waiting
+    assert {answer.verdict for answer in answers.values()} == {ClaimResult.PAUSED}
+    assert await world.count("send_ledger") == 0
+
+
+async def test_a_claim_never_waits_longer_than_its_timeout(world: World) -> None:
+    jobs = await world.release(1)
+    async with world.another() as other, world.connection.transaction():
+        await world.run("SELECT FROM campaign_recipients FOR UPDATE")
+        with pytest.raises((psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)):
+            await ledger.claim(other, uuid4(), jobs, 45)
+
+
+async def test_claimers_do_not_hold_a_pause_off(world: World) -> None:
+    jobs = await world.release(1)
+    async with world.another() as other, other.transaction():
+        await ledger.claim(other, uuid4(), jobs, 45)
+        async with asyncio.timeout(2):
+            await world.campaign_is("paused")
+
+
+async def test_claims_in_opposite_orders_do_not_deadlock(world: World) -> None:
+    jobs = await world.release(100)
+
+    async def claim(batch: list[SendJob]) -> list[ClaimResult]:
+        async with world.another() as connection:
+            answers = await ledger.claim(connection, uuid4(), batch, 45)
+            return [answer.verdict for answer in answers.values()]
+
+    for _ in range(5):
+        await world.run("DELETE FROM send_ledger")
+        verdicts = await asyncio.gather(*(claim(jobs[:: 1 if n % 2 else -1]) for n in range(6)))
+        assert sum(each.count(ClaimResult.CLAIMED) for each in verdicts) == 100
+
+
+async def _claimed(world: World, count: int = 1, lease_s: float = 45) -> list[Claim]:
+    token = uuid4()
+    jobs = await world.release(count)
+    assert await world.claim(jobs, token=token, lease_s=lease_s) == [ClaimResult.CLAIMED] * count
+    return [Claim(job.recipient_id, job.attempt, token) for job in jobs]
+
+
+async def test_a_renewal_prolongs_the_lease(world: World) -> None:
+    claims = await _claimed(world, lease_s=0)
+    answers = await ledger.renew(world.connection, claims, 45)
+    assert answers[claims[0].key].verdict is ClaimResult.RENEWED
+    assert await ledger.declare_unknown(world.connection, 10) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "verdict"),
+    [
+        ("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'", ClaimResult.DEFERRED),
+        ("UPDATE marketing_campaigns SET status = 'cancelled'", ClaimResult.SKIPPED),
+        (
+            "INSERT INTO subscriptions SELECT phone_number, 'operator', false, now() FROM campaign_recipients",
+            ClaimResult.SKIPPED,
+        ),
+        ("UPDATE send_ledger SET send_before = now()", ClaimResult.EXPIRED),
+        ("UPDATE campaign_recipients SET attempt = 2", ClaimResult.EXPIRED),
+    ],
+)
+async def test_a_refused_renewal_settles_as_not_sent(world: World, sql: str, verdict: ClaimResult) -> None:
+    claims = await _claimed(world)
+    await world.run(sql)
+    answer = (await ledger.renew(world.connection, claims, 45))[claims[0].key]
+    assert answer.verdict is verdict
+    assert RecipientEvent.model_validate_json(answer.event or "").kind == verdict.value
+    assert await world.budget_used() == 99
+    assert (await ledger.renew(world.connection, claims, 45))[claims[0].key].verdict is ClaimResult.LOST
+    assert await world.budget_used() == 99
+
+
+async def test_only_the_owner_renews_and_settles(world: World) -> None:
+    claims = await _claimed(world)
+    thief = Claim(claims[0].recipient_id, 1, uuid4())
+    assert (await ledger.renew(world.connection, [thief], 45))[thief.key].verdict is ClaimResult.LOST
+    stolen = Settlement(thief, "accepted", _event(EventKind.ACCEPTED, thief, world.campaign))
+    assert await ledger.settle(world.connection, [stolen]) == set()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "used"), [("accepted", 100), ("rejected", 100), ("unknown", 100), ("deferred", 99)]
+)
+async def test_an_outcome_is_written_once_and_only_not_sent_gives_back(world: World, outcome: str, used: int) -> None:
+    claims = await _claimed(world)
+    settled = Settlement(claims[0], outcome, json.dumps({"o": outcome}))
+    assert await ledger.settle(world.connection, [settled]) == {claims[0].key}
+    assert await ledger.settle(world.connection, [settled]) == set()
+    assert await world.budget_used() == used
+
+
+async def test_the_sweep_declares_unknown_only_past_the_lease(world: World) -> None:
+    await _claimed(world, 2)
+    over = await _claimed(world, 1, lease_s=0)
+    declared = await ledger.declare_unknown(world.connection, 10)
+    assert [(each.recipient_id, each.outcome) for each in declared] == [(over[0].recipient_id, "unknown")]
+    assert RecipientEvent.model_validate_json(declared[0].event).kind is EventKind.UNKNOWN
+    assert await world.budget_used() == 100
+    assert await ledger.declare_unknown(world.connection, 10) == []
+
+
+async def test_an_answer_that_comes_after_unknown_supersedes_it_and_is_published(world: World) -> None:
+    claims = await _claimed(world, 1, lease_s=0)
+    declared = await ledger.declare_unknown(world.connection, 10)
+    settled = Settlement(claims[0], "accepted", '{"late": true}', "wamid.X")
+    assert await ledger.settle(world.connection, [settled]) == {claims[0].key}
+    await ledger.mark_published(world.connection, declared)  # the sweep's mark must not hide the answer
+    waiting = await ledger.unpublished(world.connection, 10, older_than_s=0)
+    assert [each.event for each in waiting] == ['{"late": true}']
+    await ledger.mark_published(world.connection, waiting)
+    assert await ledger.unpublished(world.connection, 10, older_than_s=0) == []
+
+
+async def test_the_sweep_leaves_young_outcomes_to_their_sender(world: World) -> None:
+    claims = await _claimed(world)
+    await ledger.settle(world.connection, [Settlement(claims[0], "accepted", "{}")])
+    assert await ledger.unpublished(world.connection, 10, older_than_s=60) == []
+    assert len(await ledger.unpublished(world.connection, 10, older_than_s=0)) == 1
+
+
+async def test_leases_count_from_the_database_clock(world: World) -> None:
+    await _claimed(world, lease_s=45)
+    rows = await world.run("SELECT lease_until - claimed_at FROM send_ledger")
+    assert timedelta(seconds=44.9) < rows[0][0] < timedelta(seconds=45.1)

@@ -1,0 +1,152 @@
+"""Upgrading a database that contains data: a later migration changes the schema and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from schemas.events import EventKind, RecipientEvent
+from tables import ledger, stats
+from tables.ledger import Claim, Settlement
+from tables.migrate import FOLDER, SchemaMismatch, migrate, migrations
+from tests.support.campaign_world import CampaignWorld, a_campaign_world
+from tests.support.histories import START
+
+NEXT_VERSION = migrations()[-1].version + 1
+
+NEXT_MIGRATION = """
+ALTER TABLE campaign_recipients ADD COLUMN note text NOT NULL DEFAULT '';
+CREATE OR REPLACE FUNCTION installation_is_known() RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM installation)
+$$;
+"""
+
+FACTS_BY_STATUS = {
+    "sent": "sent_at = now(), accepted_attempts = 2",
+    "delivered": "sent_at = now(), delivered_at = now(), accepted_attempts = 2",
+    "read": "sent_at = now(), delivered_at = now(), read_at = now(), accepted_attempts = 2",
+    "failed": "failed_attempts = 2, failed_attempt = 1, failed_at = now(), failure_code = 131026,"
+    " failure_text = 'undeliverable', failure_class = 'backoff', failure_backoff_s = 60",
+    "skipped": "skipped_attempt = 1, skip_reason = 'opted_out'",
+    "unknown": "unknown_attempt = 1",
+}
+
+OTHER_ROWS = (
+    "INSERT INTO messages (wamid, recipient_id, attempt) SELECT 'wamid.' || id, id, 1 FROM campaign_recipients",
+    "INSERT INTO messages (wamid, phone_number_id, delivered_at) VALUES ('wamid.parked', '15550001', now())",
+    "INSERT INTO foreign_statuses VALUES (current_date, '15550001', 3)",
+    "INSERT INTO double_sends SELECT id, 1, 'wamid.second' FROM campaign_recipients LIMIT 1",
+    "INSERT INTO subscriptions VALUES ('15559999999', 'operator', false, now())",
+    "INSERT INTO subscription_outbox (person, source, subscribed, occurred_at) SELECT '1', 'operator', true, now()",
+    "INSERT INTO sink_offsets VALUES ('recipient.events', 0, 'cluster', 'topic', 42)",
+    "INSERT INTO idempotency_keys VALUES ('key', '\\x00', 201, '{}')",
+)
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[CampaignWorld]:
+    async with a_campaign_world(database_url) as made:
+        await fill(made)
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the committed migrations, and the next one."""
+    for step in migrations():
+        (tmp_path / f"{step.name}.sql").write_text(step.text, encoding="utf-8")
+    (tmp_path / f"{NEXT_VERSION:04d}_add_note.sql").write_text(NEXT_MIGRATION, encoding="utf-8")
+    return tmp_path
+
+
+async def fill(world: CampaignWorld) -> None:
+    """Rows in every table of the pipeline, and recipients in every status; some deltas folded, some not."""
+    campaign = await world.active(40)
+    jobs = (await world.release()).jobs
+    await ledger.claim(world.operator, token := uuid4(), jobs[:10], lease_s=60)
+    settled = Claim(jobs[0].recipient_id, 1, token)
+    event = RecipientEvent(
+        kind=EventKind.ACCEPTED, recipient_id=settled.recipient_id, attempt=1, occurred_at=START, received_at=START
+    )
+    await ledger.settle(world.operator, [Settlement(settled, "accepted", "wamid.1", event.model_dump_json())])
+    for place, facts in enumerate(FACTS_BY_STATUS.values()):
+        ids = [job.recipient_id for job in jobs[place * 5 : place * 5 + 5]]
+        await world.run(f"UPDATE campaign_recipients SET {facts} WHERE id = ANY(%s)", ids)
+    await stats.fold(world.operator)
+    await world.add(campaign, 5)
+    for statement in OTHER_ROWS:
+        await world.run(statement)
+    assert set(await world.statuses(campaign)) == {"pending", "queued", *FACTS_BY_STATUS}
+
+
+async def snapshot(world: CampaignWorld) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, without the column that the next migration adds."""
+    tables = await world.run(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+        " AND relname <> 'schema_migrations'"
+    )
+    rows = {}
+    for (name,) in tables:
+        found = await world.run(f"SELECT to_jsonb(t) - 'note' FROM {name} AS t")
+        rows[name] = sorted((row for (row,) in found), key=str)
+    return rows
+
+
+async def test_an_upgrade_keeps_rows_counters_and_status(world: CampaignWorld, folder: Path) -> None:
+    before = await snapshot(world)
+    assert {name for name, rows in before.items() if not rows} == {
+        "replay_runs", "replay_positions", "dead_letter_acts"
+    }  # fmt: skip
+    assert migrate(world.url, folder) == [f"{NEXT_VERSION:04d}_add_note"]
+    assert await snapshot(world) == before
+    assert await world.run("SELECT DISTINCT note FROM campaign_recipients") == [("",)]
+
+
+async def test_after_an_upgrade_counters_still_follow_the_rows(world: CampaignWorld, folder: Path) -> None:
+    migrate(world.url, folder)
+    await world.run(f"UPDATE campaign_recipients SET {FACTS_BY_STATUS['read']}, attempt = 1 WHERE status = 'pending'")
+    await stats.fold(world.operator)
+    counted = await world.run("SELECT key, n FROM campaign_counters WHERE dimension = 'status' AND n <> 0")
+    assert dict(counted) == dict(await world.run("SELECT status, count(*) FROM campaign_recipients GROUP BY 1"))
+
+
+async def test_a_second_start_applies_nothing(world: CampaignWorld, folder: Path) -> None:
+    migrate(world.url, folder)
+    before = await snapshot(world)
+    assert migrate(world.url, folder) == []
+    assert await snapshot(world) == before
+
+
+async def test_a_migration_that_fails_changes_nothing(world: CampaignWorld, folder: Path) -> None:
+    path = folder / f"{NEXT_VERSION:04d}_add_note.sql"
+    path.write_text(NEXT_MIGRATION + "SELECT 1 / 0;", encoding="utf-8")
+    with pytest.raises(psycopg.errors.DivisionByZero, match="division by zero"):
+        migrate(world.url, folder)
+    path.write_text(NEXT_MIGRATION, encoding="utf-8")
+    assert migrate(world.url, folder) == [path.stem]
+
+
+async def test_an_edited_migration_is_refused(world: CampaignWorld, folder: Path) -> None:
+    migrate(world.url, folder)
+    path = folder / f"{NEXT_VERSION:04d}_add_note.sql"
+    path.write_text(NEXT_MIGRATION + "-- edited\n", encoding="utf-8")
+    with pytest.raises(SchemaMismatch, match=f"{path.stem} was changed"):
+        migrate(world.url, folder)
+
+
+async def test_a_migration_that_was_removed_is_refused(world: CampaignWorld, folder: Path) -> None:
+    migrate(world.url, folder)
+    with pytest.raises(SchemaMismatch, match="does not know"):
+        migrate(world.url, FOLDER)
+
+
+async def test_a_database_from_before_the_squash_learns_what_to_do(world: CampaignWorld) -> None:
+    await world.run("UPDATE schema_migrations SET checksum = 'of another text'")
+    await world.run("INSERT INTO schema_migrations (version, name, checksum) VALUES (2, '0002_old', 'old')")
+    with pytest.raises(SchemaMismatch, match="recreate it"):
+        migrate(world.url)

@@ -1,0 +1,209 @@
+"""Counters follow the rows, whoever writes them; and nobody writes what is derived."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.facts import facts_of
+from schemas.model import CampaignId, RecipientId
+from tables import stats
+from tables.database import Connection, connect
+from tables.recipients import merge_facts
+from tests.support.campaign_rows import add_campaign, add_recipients
+from tests.support.histories import events
+
+PEOPLE = 6
+
+
+class Counted:
+    """A loop and a connection that last for all examples."""
+
+    def __init__(self, url: str) -> None:
+        self.runner = asyncio.Runner()
+        self.connection: Connection = self.runner.run(connect(url, application_name="test"))
+
+    def close(self) -> None:
+        self.runner.run(self.connection.close())
+        self.runner.close()
+
+
+@pytest.fixture
+def counted(database_url: str) -> Iterator[Counted]:
+    opened = Counted(database_url)
+    yield opened
+    opened.close()
+
+
+WITHOUT_A_WORD = {
+    "failure": """UPDATE campaign_recipients SET attempt = 1, failed_attempts = 2, failed_attempt = 1, failed_at = now()
+    WHERE id = %(id)s""",
+    "skip": "UPDATE campaign_recipients SET attempt = 1, skipped_attempt = 1 WHERE id = %(id)s",
+}
+BY_HAND = (
+    """UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, attempt = greatest(attempt, 1),
+    failed_at = now(), failure_text = 'by hand', failure_class = 'never' WHERE id = %(id)s""",
+    *WITHOUT_A_WORD.values(),
+    "UPDATE campaign_recipients SET delivered_at = NULL, read_at = NULL WHERE id = %(id)s",
+    "UPDATE campaign_recipients SET scheduled_send_date = now() WHERE campaign_id = %(campaign)s",
+    "UPDATE campaign_recipients SET attempt = 5, retry_attempt = 5, unknown_attempt = 5 WHERE id = %(id)s",
+    "DELETE FROM campaign_recipients WHERE id = %(id)s",
+    """INSERT INTO campaign_recipients (campaign_id, phone_number)
+    SELECT %(campaign)s, (15550000000 + random() * 1e9)::bigint::text""",
+)
+operations = st.lists(
+    st.tuples(st.integers(0, PEOPLE - 1), st.one_of(st.sampled_from(BY_HAND), events(), st.just("fold"))),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations)
+def test_counters_are_the_rows_after_anything(counted: Counted, done: list[tuple[int, object]]) -> None:
+    async def scenario() -> None:
+        connection = counted.connection
+        campaign = await add_campaign(connection)
+        people = await add_recipients(connection, campaign, PEOPLE)
+        for place, operation in done:
+            await _do(connection, campaign, people[place], operation)
+            assert await stats.recount(connection, campaign) == []
+        told = (await stats.read(connection, [campaign]))[campaign]
+        row = await (await connection.execute(
+            "SELECT count(*), count(*) FILTER (WHERE status = 'failed'), count(read_at)"
+            " FROM campaign_recipients WHERE campaign_id = %s", [campaign])).fetchone()  # fmt: skip
+        assert (told.total_target, told.failed, told.read) == row
+
+    counted.runner.run(scenario())
+
+
+async def _do(connection: Connection, campaign: CampaignId, person: RecipientId, operation: object) -> None:
+    match operation:
+        case "fold":
+            await stats.fold(connection)
+        case str() as statement:
+            await connection.execute(statement.encode(), {"id": person, "campaign": campaign})
+        case event:
+            await merge_facts(connection, {person: facts_of(event, event.attempt or 0)})  # type: ignore[attr-defined,arg-type]
+
+
+@pytest.mark.parametrize(("dimension", "statement"), WITHOUT_A_WORD.items())
+async def test_a_row_without_a_reason_is_counted_as_unknown(database_url: str, dimension: str, statement: str) -> None:
+    async with await connect(database_url, application_name="test") as connection:
+        campaign = await add_campaign(connection)
+        person, *_ = await add_recipients(connection, campaign, 2)
+        await connection.execute(statement.encode(), {"id": person})
+        assert await stats.recount(connection, campaign) == []
+        await stats.fold(connection)
+        assert await stats.recount(connection, campaign) == []
+        query = "SELECT key, n FROM campaign_counters WHERE campaign_id = %s AND dimension = %s AND n <> 0"
+        assert await (await connection.execute(query, [campaign, dimension])).fetchall() == [("unknown", 1)]
+        await connection.execute("DELETE FROM campaign_recipients WHERE id = %s", [person])
+        await stats.fold(connection)
+        assert await (await connection.execute(query, [campaign, dimension])).fetchall() == []
+
+
+async def test_a_wrong_counter_is_found(database_url: str) -> None:
+    async with await connect(database_url, application_name="test") as connection:
+        campaign = await add_campaign(connection)
+        await add_recipients(connection, campaign, 3)
+        await stats.fold(connection)
+        await connection.execute("UPDATE campaign_counters SET n = 4 WHERE key = 'pending'")
+        assert await stats.recount(connection, campaign) == [stats.Difference("status", "pending", 4, 3)]
+
+
+async def test_folding_at_once_counts_every_delta_once(database_url: str) -> None:
+    async with await connect(database_url, application_name="test") as connection:
+        campaign = await add_campaign(connection)
+        folders = [await connect(database_url, application_name="fold") for _ in range(3)]
+        for _ in range(10):
+            await asyncio.gather(add_recipients_once(connection, campaign), *(stats.fold(f) for f in folders))
+        for folder in folders:
+            await stats.fold(folder)
+            await folder.close()
+        assert await stats.recount(connection, campaign) == []
+        told = (await stats.read(connection, [campaign]))[campaign]
+        assert (told.total_target, told.pending) == (10, 10)
+
+
+async def test_no_reader_sees_half_of_a_fold(database_url: str) -> None:
+    """Who read counters and deltas at two moments would miss, or double, what was moved in between."""
+    async with await connect(database_url, application_name="test") as connection:
+        campaign = await add_campaign(connection)
+        begun = committed = 0
+        wrong: list[tuple[int, int, int]] = []
+        is_over = asyncio.Event()
+
+        async def look() -> None:
+            async with await connect(database_url, application_name="reader") as reader:
+                while not is_over.is_set():
+                    least = committed
+                    total = (await stats.read(reader, [campaign]))[campaign].total_target
+                    if not least <= total <= begun:
+                        wrong.append((least, total, begun))
+
+        readers = [asyncio.create_task(look()) for _ in range(2)]
+        for _ in range(150):
+            begun += 1
+            await add_recipients_once(connection, campaign)
+            committed += 1
+            await stats.fold(connection)
+        is_over.set()
+        await asyncio.gather(*readers)
+        assert wrong == []
+
+
+async def add_recipients_once(connection: Connection, campaign: CampaignId) -> None:
+    await connection.execute(BY_HAND[-1].encode(), {"campaign": campaign})
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        ("TRUNCATE campaign_recipients", psycopg.errors.FeatureNotSupported),
+        ("UPDATE campaign_recipients SET status = 'sent'", psycopg.errors.GeneratedAlways),
+        ("UPDATE campaign_recipients SET next_attempt_at = now()", psycopg.errors.GeneratedAlways),
+        ("UPDATE campaign_recipients SET retry_count = 0", psycopg.errors.GeneratedAlways),
+        ("UPDATE campaign_recipients SET delivered_at = now()", psycopg.errors.CheckViolation),
+        ("UPDATE campaign_recipients SET attempt = 63", psycopg.errors.CheckViolation),
+    ],
+)
+async def test_what_would_make_rows_disagree_is_refused(
+    database_url: str, statement: str, refusal: type[Exception]
+) -> None:
+    async with await connect(database_url, application_name="test") as connection:
+        await add_recipients(connection, await add_campaign(connection), 1)
+        with pytest.raises(refusal):
+            await connection.execute(statement.encode())
+
+
+async def test_updates_stay_in_their_page(database_url: str) -> None:
+    """An index that names status or a time would end this, and cost a third of the speed."""
+    async with await connect(database_url, application_name="test") as connection:
+        people = await add_recipients(connection, await add_campaign(connection), 200)
+        for n, person in itertools.product((1, 2, 3), people):
+            await connection.execute(
+                "UPDATE campaign_recipients SET attempt = %s, sent_at = to_timestamp(1) WHERE id = %s", [n, person]
+            )
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        row = await (await connection.execute(
+            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'campaign_recipients'"
+        )).fetchone()  # fmt: skip
+        assert row is not None
+        updated, hot = row
+        assert updated == 3 * len(people)
+        assert hot > updated * 0.8, (updated, hot)
+
+
+def test_ids_are_version_7_and_in_order(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        statement = "SELECT campaigns_uuid_v7()::text FROM generate_series(1, 3) AS n WHERE pg_sleep(0.002) IS NOT NULL"
+        made = [UUID(row[0]) for row in connection.execute(statement)]
+    assert made == sorted(made)
+    assert {(value.version, value.variant) for value in made} == {(7, "specified in RFC 4122")}

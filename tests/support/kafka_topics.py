@@ -1,0 +1,106 @@
+"""Creates, deletes, fills and reads the topics of a test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.support.waiting import DEADLINE_S, eventually
+
+
+def create_topics(bootstrap: str, *names: str, partitions: int = 4) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for made in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
+        made.result(DEADLINE_S)
+    eventually(
+        lambda: set(names) <= set(admin.list_topics(timeout=DEADLINE_S).topics), "the topics are listed", every_s=0.01
+    )
+
+
+def delete_topic(bootstrap: str, name: str) -> None:
+    """Return when the broker lists it no more. Before that, a client of the recreated topic may get the old one."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.delete_topics([name])[name].result(DEADLINE_S)
+    eventually(lambda: name not in admin.list_topics(timeout=DEADLINE_S).topics, "the topic is gone", every_s=0.01)
+
+
+def delete_records(bootstrap: str, name: str, ends: dict[int, int]) -> None:
+    """As retention does: of each partition what is before this offset."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for made in admin.delete_records([TopicPartition(name, p, end) for p, end in ends.items()]).values():
+        made.result(DEADLINE_S)
+
+
+def put(bootstrap: str, topic: str, records: Iterable[tuple[bytes | None, bytes]]) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": "all"})
+    for key, value in records:
+        producer.produce(topic, key=key, value=value)
+        producer.poll(0)
+    assert producer.flush(DEADLINE_S) == 0
+
+
+def read_all(bootstrap: str, topic: str) -> list[Message]:
+    """Every committed record that the topic has now."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "test-reader",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        }
+    )
+    partitions = [TopicPartition(topic, p, 0) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
+    consumer.assign(partitions)
+    ended = 0
+    found: list[Message] = []
+    deadline = time.monotonic() + DEADLINE_S
+    while ended < len(partitions) and time.monotonic() < deadline:
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        if message.error() is None:
+            found.append(message)
+        else:
+            ended += 1
+    consumer.close()
+    return found
+
+
+def read_until(
+    kafka: str, topic: str, enough: Callable[[list[Message]], bool], deadline_s: float = 30.0
+) -> list[Message]:
+    """All records of a topic, read until there are enough; fails at the deadline."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "test-reader", "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        found: list[Message] = []
+        end = time.monotonic() + deadline_s
+        while not enough(found):
+            assert time.monotonic() < end, f"only {len(found)} records in {topic} after {deadline_s:.0f} s"
+            found += [message for message in consumer.consume(500, 0.2) if message.error() is None]
+        return found
+    finally:
+        consumer.close()
+
+
+def value_of(message: Message) -> bytes:
+    value = message.value()
+    assert value is not None
+    return value
+
+
+def committed_lag(kafka: str, group: str, topic: str) -> int:
+    """How many records of a topic the group has not committed."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        places = consumer.committed([TopicPartition(topic, partition) for partition in partitions], timeout=10)
+        ends = [consumer.get_watermark_offsets(place, timeout=10) for place in places]
+        return sum(end - max(place.offset, low) for place, (low, end) in zip(places, ends, strict=True))
+    finally:
+        consumer.close()

@@ -1,0 +1,33 @@
+"""Which of several rules applies to a post."""
+
+from __future__ import annotations
+
+from simulator.config import Rule
+from simulator.rules import RuleBook
+
+
+def test_the_most_exact_rule_wins() -> None:
+    book = RuleBook(
+        [
+            Rule(outcome="held"),
+            Rule(suffix="34", outcome="hang"),
+            Rule(suffix="1234", outcome="cut_before", posts=2),
+            Rule(numbers=frozenset({"+16505551234"}), outcome="cut_after", template="promo"),
+        ]
+    )
+    found = [
+        book.rule_of("16505551234", "promo", 1),
+        book.rule_of("16505551234", "other", 2),
+        book.rule_of("16505551234", "other", 3),
+        book.rule_of("16505551299", None, 1),
+    ]
+    assert [rule.outcome for rule in found if rule] == ["cut_after", "cut_before", "hang", "held"]
+
+
+def test_of_two_equal_rules_the_latest_wins_and_clearing_removes_all() -> None:
+    book = RuleBook([Rule(suffix="1", outcome="hang"), Rule(suffix="1", outcome="held")])
+    rule = book.rule_of("4911", None, 1)
+    assert rule is not None
+    assert rule.outcome == "held"
+    book.clear()
+    assert book.rule_of("4911", None, 1) is None

@@ -1,0 +1,83 @@
+"""The sink's intake handles errors that a restarting broker explains, and waits for no partition without limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from runtime.process import Transient
+from runtime.settings import Settings
+from schemas.places import Watermarks
+from topics import intake
+from topics.errors import NOT_READY
+from topics.intake import RecordIntake
+
+NOWHERE = "127.0.0.1:1"
+SETTINGS = Settings.model_validate(
+    {"kafka_bootstrap_servers": NOWHERE, "database_url": f"postgresql://x@{NOWHERE}/x", "stall_limit_s": 1.2}
+)
+
+
+class Message:
+    """What librdkafka hands out instead of a record when something is wrong."""
+
+    def __init__(self, error: KafkaError) -> None:
+        self._error = error
+
+    def error(self) -> KafkaError:
+        return self._error
+
+
+class Consumer:
+    """A consumer that answers with what it was given, an exception by raising it."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+
+    def _answer(self, *_: object, **__: object) -> object:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    poll = get_watermark_offsets = _answer
+
+    def consume(self, *_: object) -> list[Message]:
+        return []
+
+
+async def no_positions(_available: Watermarks) -> Mapping[int, int]:
+    return {}
+
+
+def an_intake(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> RecordIntake:
+    monkeypatch.setattr(intake, "Consumer", lambda _config: consumer)
+    return RecordIntake(SETTINGS, "sink", "recipient.events", no_positions)
+
+
+async def test_a_fenced_sink_requests_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a broker's restart librdkafka says so in an event that it does not mark as fatal; the next call raises."""
+    fenced = KafkaError(KafkaError._FATAL, "Fatal error: Broker: Static consumer fenced")
+    assert not fenced.fatal()
+    taken = an_intake(Consumer(Message(fenced)), monkeypatch)
+    with pytest.raises(Transient, match="fenced"):
+        await taken.take()
+
+
+@pytest.mark.parametrize("code", sorted(NOT_READY))
+async def test_a_partition_without_a_leader_is_retried(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "WATERMARK_PAUSE_S", 0.0)
+    consumer = Consumer(*[KafkaException(KafkaError(code))] * 2, (3, 9))
+    taken = an_intake(consumer, monkeypatch)
+    assert taken._watermarks(consumer, TopicPartition("recipient.events", 0)) == (3, 9)
+
+
+async def test_a_partition_that_never_gets_a_leader_is_not_retried_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "WATERMARK_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(intake, "WATERMARK_PAUSE_S", 0.0)
+    consumer = Consumer(*[KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION))] * 1000)
+    with pytest.raises(KafkaException):
+        an_intake(consumer, monkeypatch)._watermarks(consumer, TopicPartition("recipient.events", 0))
+    assert consumer.answers

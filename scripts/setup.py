@@ -1,10 +1,10 @@
-"""Makes `.venv` with everything the project needs; all downloads happen here.
+"""Creates `.venv` with all dependencies. All downloads happen here.
 
-    python3 scripts/setup.py            what running needs
-    python3 scripts/setup.py --dev      what testing needs as well
+    python3 scripts/setup.py            the dependencies for running
+    python3 scripts/setup.py --dev      also the dependencies for testing
 
-Run again, it compares one hash and ends at once, without a network. It uses the standard library alone and syntax
-that an old Python reads, so that an old Python can say that it is too old.
+A second run compares one hash and ends at once, without a network. The script uses only the standard library and old
+syntax, so that an old Python can report that it is too old.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 VENV_PYTHON = os.path.join(VENV, "bin", "python")
 OLDEST, NEWEST = (3, 11), (3, 14)
-GLIBC = (2, 28)  # what the binary packages are built against
+GLIBC = (2, 28)  # the binary packages need it
 MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("x86_64", "arm64")}
 SPACE_MB = 1500  # measured: 650 MB of packages, 90 MB in the cache, and as much again while unpacking
 
 
 def main():
-    """Set up, or find that nothing is to do."""
+    """Set up, unless everything is done already."""
     dev = "--dev" in sys.argv[1:]
     check_python()
     os.chdir(ROOT)
     requirements = "requirements-dev.txt" if dev else "requirements.txt"
     wanted = fingerprint(requirements)
-    # Development needs include all that running needs, so its stamp serves for both.
+    # The development environment includes everything for running, so its stamp serves for both.
     stamps = {"requirements-dev.txt": fingerprint("requirements-dev.txt"), requirements: wanted}
     if any(read(stamp_of(name)) == value for name, value in stamps.items()):
         return
@@ -42,17 +42,17 @@ def main():
 
 
 def check_python():
-    """Stop with a message unless this Python is one that the project runs on."""
+    """Stop with a message if the project does not support this Python."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         fail(
             "Python %d.%d to %d.%d is needed; this is %s.\n" % (OLDEST + NEWEST + (platform.python_version(),))
             + "Install one (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.13)\n"
-            + "and name it if it is not found by itself: make PYTHON=python3.13"
+            + "and name it if it is not found automatically: make PYTHON=python3.13"
         )
 
 
 def check_machine():
-    """Stop with a message where something is missing that no package brings."""
+    """Stop with a message if the system lacks something that no package provides."""
     system, machine = platform.system(), platform.machine()
     if machine not in MACHINES.get(system, ()):
         fail(
@@ -80,9 +80,9 @@ def check_machine():
 
 
 def install(requirements):
-    """Make the environment and fill it."""
+    """Create the environment and install everything."""
     if not works(VENV_PYTHON):
-        say("making .venv with Python %s" % platform.python_version())
+        say("creating .venv with Python %s" % platform.python_version())
         run([sys.executable, "-m", "venv", "--clear", VENV])
     say("installing the packages pinned in %s" % requirements)
     pip = [VENV_PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--require-virtualenv"]
@@ -97,7 +97,7 @@ def install(requirements):
 
 
 def works(python):
-    """Tell whether an environment that is there already still runs (its folder may have been moved)."""
+    """Return whether an existing environment still runs. Its folder may have been moved."""
     if not os.path.exists(python):
         return False
     same = "import sys; sys.exit(sys.prefix != %r or sys.version_info[:2] != %r)" % (VENV, sys.version_info[:2])
@@ -105,7 +105,7 @@ def works(python):
 
 
 def fingerprint(requirements):
-    """Return a hash of all that decides what the environment holds."""
+    """Return a hash of everything that decides the content of the environment."""
     digest = hashlib.sha256()
     for name in (requirements, "pyproject.toml", "stack/kafka.lock", "scripts/setup.py"):
         digest.update(read(name).encode())
@@ -114,12 +114,12 @@ def fingerprint(requirements):
 
 
 def stamp_of(requirements):
-    """Return the file that says for which inputs the environment is complete."""
+    """Return the file with the hash for which the environment is complete."""
     return os.path.join(VENV, "complete-" + requirements)
 
 
 def read(path):
-    """Return a file's text, or nothing where there is none."""
+    """Return the text of a file, or an empty text if there is none."""
     try:
         with open(path) as file:
             return file.read()
@@ -128,41 +128,41 @@ def read(path):
 
 
 def write(path, text):
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     with open(path + ".new", "w") as file:
         file.write(text)
     os.replace(path + ".new", path)
 
 
-class only_one:  # noqa: N801 - reads as what it does
-    """Holds other set-ups of this folder off; falls with the process, however it ends."""
+class only_one:  # noqa: N801 - a context manager with the name of its effect
+    """Locks this folder against other set-ups. The lock ends with the process."""
 
     def __enter__(self):
-        """Wait for a set-up that runs already."""
+        """Wait for a set-up that is running."""
         import fcntl
 
         self.held = open(os.path.join(ROOT, "scripts", "setup.py"))
         fcntl.flock(self.held, fcntl.LOCK_EX)
 
     def __exit__(self, *_):
-        """Let the next one go on."""
+        """Release the lock."""
         self.held.close()
 
 
 def run(argv):
-    """Run a step; where it fails, its own output says why."""
+    """Run a step. If it fails, its own output has the reason."""
     code = subprocess.call(argv)
     if code != 0:
         fail("this step failed (exit code %d): %s" % (code, " ".join(argv)))
 
 
 def say(line):
-    """Tell what happens."""
+    """Print a step."""
     sys.stderr.write("setup: %s\n" % line)
 
 
 def fail(message):
-    """Stop and say why."""
+    """Stop with a message."""
     sys.exit("setup: " + message.replace("\n", "\nsetup: "))
 
 

@@ -51,6 +51,7 @@ def read_all(bootstrap: str, topic: str) -> list[Message]:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,  # the end of an empty partition is known only after this time
         }
     )
     partitions = [TopicPartition(topic, p, 0) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
@@ -82,7 +83,7 @@ def read_until(
         end = time.monotonic() + deadline_s
         while not enough(found):
             assert time.monotonic() < end, f"only {len(found)} records in {topic} after {deadline_s:.0f} s"
-            found += [message for message in consumer.consume(500, 0.2) if message.error() is None]
+            found += [message for message in consumer.consume(500, 0.05) if message.error() is None]
         return found
     finally:
         consumer.close()

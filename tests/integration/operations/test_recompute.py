@@ -224,7 +224,7 @@ async def test_comparing_and_rebuilding_go_on_while_a_replay_does(world: EventWo
     for person in people:
         await world.hook(world.status(person, "read", 3))
     await pause(world)
-    wish = ReplayOptions(Topic.WEBHOOKS_RAW.value, rate=12.0)
+    wish = ReplayOptions(Topic.WEBHOOKS_RAW.value, rate=40.0)
     flowing = asyncio.create_task(replay(world.settings, wish, asyncio.Event()))
     seen = set()
     while not flowing.done():
@@ -331,12 +331,12 @@ async def test_events_that_come_during_a_rebuild_are_not_lost(world: EventWorld)
     await tell(world, *(world.event(person, EventKind.SENT) for person in people))
     await world.run("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'")
     async with world.sinks(2):
-        for minute in range(1, 5):
+        for minute in range(1, 3):
             await world.run("UPDATE campaign_recipients SET sent_at = sent_at - interval '1 h'")
             said = world.say(*(world.event(person, EventKind.READ, 10 - minute) for person in people))
             done, _ = await asyncio.gather(put_right(world), said)
             assert done.rows_swapped == 900
-        await world.applied(900 * 5)
-    at = (START, START + timedelta(minutes=6), START + timedelta(minutes=6))
+        await world.applied(900 * 3)
+    at = (START, START + timedelta(minutes=8), START + timedelta(minutes=8))
     assert await world.rows("SELECT DISTINCT sent_at, delivered_at, read_at FROM campaign_recipients") == [at]
     assert await stats.recount(world.connection, world.campaign) == []

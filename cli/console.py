@@ -71,6 +71,12 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def note_details(error: BaseException) -> None:
+    """Print the notes of an error (`add_note`) to stderr: what was done before it, and how to continue."""
+    for line in getattr(error, "__notes__", ()):
+        note(line)
+
+
 def reason_of(error: BaseException) -> str:
     """The text of an error on one line, phone numbers and message ids masked; errors of PostgreSQL name it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

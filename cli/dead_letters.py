@@ -1,219 +1,190 @@
-"""`campaigns dead-letters`: what every stage has set aside; look at it, send it back, or drop it."""
+"""`campaigns dead-letters`: lists and shows the dead letters of all stages, redrives them, or drops them."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
+import typer
 
-from cli.console import run_command
-from cli.dead_letter_lines import document_of, line_of, readable
-from operations.dead_letters import Filter, Letter, find
-from operations.redrive import Acted, Busy, drop, redrive
-from runtime.process import EXIT_OK, EXIT_USAGE
-from runtime.settings import Settings
-from schemas.places import Place
-from schemas.topics import BY_NAME, DEAD_SUFFIX
-from tables.database import Connection, connect
+from cli.options import DryRun, Json, Limit
+
+if TYPE_CHECKING:
+    from operations.dead_letters import DeadLetterOptions
+    from operations.redrive import LetterAct
+    from runtime.settings import Settings
+    from tables.database import Connection
 
 EXIT_REFUSED = 1
 
-Act = Callable[..., Awaitable[Acted]]
 
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterOptions:
-    """Which letters, as it was typed."""
-
-    topic: str | None = None
-    stage: str | None = None
-    reason: str | None = None
-    since: datetime | None = None
-    place: str | None = None
-    limit: int = 100
-    is_all: bool = False
-    is_dry: bool = False
-    as_json: bool = False
-
-
-class InvalidPlace(ValueError):
-    """No place of a dead letter, or no topic of ours."""
-
-
-def run_list(wish: DeadLetterOptions) -> int:
-    """`dead-letters list`."""
-    return _run(wish, lambda settings, connection, asked: _list(settings, connection, asked, wish))
-
-
-def run_show(wish: DeadLetterOptions, *, is_raw: bool) -> int:
-    """`dead-letters show`."""
-    return _run(wish, lambda settings, connection, asked: _show(settings, connection, asked, wish, is_raw=is_raw))
-
-
-def run_redrive(wish: DeadLetterOptions) -> int:
-    """`dead-letters redrive`."""
-    return _run(wish, lambda settings, connection, asked: _act(settings, connection, asked, wish, redrive))
-
-
-def run_drop(wish: DeadLetterOptions) -> int:
-    """`dead-letters drop`."""
-    return _run(wish, lambda settings, connection, asked: _act(settings, connection, asked, wish, drop))
-
-
-def _run(wish: DeadLetterOptions, command: Callable[[Settings, Connection, Filter], Awaitable[int]]) -> int:
-    async def run(settings: Settings) -> int:
-        try:
-            asked = filter_of(settings, wish)
-        except InvalidPlace as wrong:
-            print(wrong, file=sys.stderr)
-            return EXIT_USAGE
-        url = settings.database_url.get_secret_value()
-        async with await connect(url, application_name="campaigns-dead-letters") as connection:
-            return await command(settings, connection, asked)
-
-    return run_command(lambda settings: asyncio.run(run(settings)))
-
-
-def filter_of(settings: Settings, wish: DeadLetterOptions) -> Filter:
-    """What was typed, by real names. Raises InvalidPlace."""
-    place = None
-    if wish.place is not None:
-        try:
-            found = Place.parse(wish.place)
-        except ValueError as error:
-            raise InvalidPlace(str(error)) from None
-        if not found.topic.endswith(DEAD_SUFFIX):
-            raise InvalidPlace(f"{wish.place} is not a dead letter: its topic does not end with {DEAD_SUFFIX}")
-        place = Place(_real(settings, found.topic), found.partition, found.offset)
-    topic = None if wish.topic is None else _real(settings, wish.topic)
-    since = wish.since if wish.since is None or wish.since.tzinfo is not None else wish.since.replace(tzinfo=UTC)
-    return Filter(topic, wish.stage, wish.reason, since, place, with_done=wish.is_all)
-
-
-def _real(settings: Settings, name: str) -> str:
-    """The real name of a topic typed with or without prefix. Raises InvalidPlace for one that is none of ours."""
-    plain = name.removeprefix(settings.topic_prefix)
-    if plain not in BY_NAME:
-        raise InvalidPlace(f"{name} is none of: {', '.join(each for each in BY_NAME if each.endswith(DEAD_SUFFIX))}")
-    return settings.topic(plain)
-
-
-async def _list(settings: Settings, connection: Connection, asked: Filter, wish: DeadLetterOptions) -> int:
-    shown: list[Letter] = []
-    counted: Counter[tuple[str, str]] = Counter()
-    async for letters in find(settings, connection, asked):
-        shown += letters[: wish.limit - len(shown)]
-        counted.update((letter.place.topic, letter.stated.reason) for letter in letters)
-    if wish.as_json:
-        print(orjson.dumps({
-            "total": counted.total(),
-            "by_reason": [{"topic": topic, "reason": why, "count": n} for (topic, why), n in sorted(counted.items())],
-            "letters": [document_of(letter) for letter in shown],
-        }).decode())  # fmt: skip
-        return EXIT_OK
-    for letter in shown:
-        print(line_of(letter))
-    for (topic, reason), n in sorted(counted.items()):
-        print(f"{topic}: {n} {reason}", file=sys.stderr)
-    more = f", {len(shown)} shown" if counted.total() > len(shown) else ""
-    waiting = "" if wish.is_all else " wait"
-    print(f"{counted.total()} dead letter(s){waiting}{more}", file=sys.stderr)
-    if counted:
-        print(
-            "show one: campaigns dead-letters show PLACE; once its cause is mended redrive, else drop", file=sys.stderr
-        )
-    return EXIT_OK
-
-
-async def _show(
-    settings: Settings, connection: Connection, asked: Filter, wish: DeadLetterOptions, *, is_raw: bool
-) -> int:
-    if is_raw and sys.stdout.isatty():
-        print("these bytes may steer a terminal: write them to a file, or pipe them on", file=sys.stderr)
-        return EXIT_USAGE
-    letter = await _only(settings, connection, asked)
-    if letter is None:
-        print(_none_at(wish), file=sys.stderr)
-        return EXIT_REFUSED
-    if is_raw:
-        sys.stdout.buffer.write(letter.record.value or b"")
-        sys.stdout.flush()
-    elif wish.as_json:
-        print(orjson.dumps({**document_of(letter), "value": readable(letter)}).decode())
-    else:
-        print(line_of(letter))
-        print("\n".join(readable(letter)))
-    return EXIT_OK
-
-
-async def _only(settings: Settings, connection: Connection, asked: Filter) -> Letter | None:
-    """The first letter that is meant."""
-    async with aclosing(find(settings, connection, asked)) as batches:
-        async for letters in batches:
-            return letters[0]
-    return None
-
-
-def _none_at(wish: DeadLetterOptions) -> str:
-    return f"there is no dead letter at {wish.place}: it is past its retention, or never was"
-
-
-async def _act(settings: Settings, connection: Connection, asked: Filter, wish: DeadLetterOptions, act: Act) -> int:
-    if not (asked.is_narrow or wish.is_all):
-        print("which? a place, --topic, --stage, --reason, --since, or --all", file=sys.stderr)
-        return EXIT_USAGE
-    if asked.place is not None and (ending := await _needless(settings, connection, asked, wish)) is not None:
-        return ending
-    documents: list[dict[str, Any]] = []
-    count = 0
-
-    def tell(letters: Sequence[Letter]) -> None:
-        nonlocal count
-        count += len(letters)
-        for letter in letters:
-            if wish.as_json:
-                documents.append(document_of(letter))
-            else:
-                print(line_of(letter))
-        sys.stdout.flush()  # what is done is told, also where the end comes in the middle
-
-    word = "sent back to where they came from" if act is redrive else "dropped"
+def _moment(text: str) -> datetime:
     try:
-        done = await act(settings, connection, asked, wish.limit, is_dry=wish.is_dry, on_acted=tell)
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time such as 2026-03-01T12:00Z") from None
+
+
+OfTopic = Annotated[str | None, typer.Option("--topic", help="Of this topic, with or without .dead")]
+OfStage = Annotated[str | None, typer.Option("--stage", help="Dead-lettered by this stage")]
+OfReason = Annotated[str | None, typer.Option("--reason", help="With this reason code")]
+Since = Annotated[
+    datetime | None,
+    typer.Option("--since", parser=_moment, metavar="TIME", help="At or after this time (UTC): 2026-03-01T12:00Z"),
+]
+At = Annotated[str | None, typer.Argument(help="One dead letter by its place, such as webhooks.raw.dead/0@17")]
+
+dead_letters = typer.Typer(help="List, show, redrive or drop the records that stages refused.", no_args_is_help=True)
+
+
+@dead_letters.command("list")
+def dead_letters_list(
+    topic: OfTopic = None,
+    stage: OfStage = None,
+    reason: OfReason = None,
+    since: Since = None,
+    limit: Limit = 100,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were redriven or dropped")] = False,
+    json: Json = False,
+) -> None:
+    """List dead letters with stage, reason, error, origin and time."""
+    from operations.dead_letters import DeadLetterOptions
+
+    options = DeadLetterOptions(topic, stage, reason, since, None, limit, everything)
+    _run(options, lambda settings, connection: list_dead_letters(settings, connection, options, as_json=json))
+
+
+@dead_letters.command("show")
+def dead_letters_show(
+    place: Annotated[str, typer.Argument(help="Such as webhooks.raw.dead/0@17")],
+    raw: Annotated[bool, typer.Option("--raw", help="Write the bytes unchanged and unmasked")] = False,
+    json: Json = False,
+) -> None:
+    """Show one dead letter. Phone numbers and message ids are masked."""
+    from operations.dead_letters import DeadLetterOptions
+
+    options = DeadLetterOptions(place=place, is_all=True)
+    _run(
+        options,
+        lambda settings, connection: show_dead_letter(settings, connection, options, is_raw=raw, as_json=json),
+    )
+
+
+def _acting_command(act_name: str) -> Callable[..., None]:
+    """The command of an act. All acts select dead letters by the same options."""
+
+    def command(
+        place: At = None,
+        topic: OfTopic = None,
+        stage: OfStage = None,
+        reason: OfReason = None,
+        since: Since = None,
+        limit: Limit = 1_000_000,
+        everything: Annotated[bool, typer.Option("--all", help="Every dead letter that waits")] = False,
+        dry_run: DryRun = False,
+        json: Json = False,
+    ) -> None:
+        from operations.dead_letters import DeadLetterOptions
+        from operations.redrive import LetterAct
+
+        act = LetterAct[act_name]
+        options = DeadLetterOptions(topic, stage, reason, since, place, limit, everything, dry_run)
+        _run(
+            options,
+            lambda settings, connection: act_on_dead_letters(settings, connection, act, options, as_json=json),
+        )
+
+    return command
+
+
+dead_letters.command("redrive", help="Publish dead letters to the stage that refused them, once each.")(
+    _acting_command("REDRIVE")
+)
+dead_letters.command("drop", help="Mark dead letters as dropped. Their bytes stay in the topic until retention.")(
+    _acting_command("DROP")
+)
+
+
+def _run(options: DeadLetterOptions, command: Callable[[Settings, Connection], Awaitable[int]]) -> None:
+    """Run a command with a connection, and exit with its code. Invalid options exit with 64, without a server."""
+    from cli.console import note, run_command
+    from operations.dead_letters import filter_of
+    from operations.options import InvalidOptions
+    from runtime.process import EXIT_USAGE
+    from tables.database import connect
+
+    async def run(settings: Settings) -> int:
+        url = settings.database_url.get_secret_value()
+        try:
+            filter_of(settings, options)
+            async with await connect(url, application_name="campaigns-dead-letters") as connection:
+                return await command(settings, connection)
+        except InvalidOptions as invalid:
+            note(str(invalid))
+            return EXIT_USAGE
+
+    raise typer.Exit(run_command(lambda settings: asyncio.run(run(settings))))
+
+
+async def list_dead_letters(
+    settings: Settings, connection: Connection, options: DeadLetterOptions, *, as_json: bool
+) -> int:
+    """Print dead letters, and their numbers by topic and reason."""
+    from cli.dead_letter_report import print_list
+    from operations.dead_letters import list_letters
+    from runtime.process import EXIT_OK
+
+    print_list(await list_letters(settings, connection, options), with_done=options.is_all, as_json=as_json)
+    return EXIT_OK
+
+
+async def show_dead_letter(
+    settings: Settings, connection: Connection, options: DeadLetterOptions, *, is_raw: bool, as_json: bool
+) -> int:
+    """Print one dead letter with its content."""
+    import sys
+
+    from cli.console import note
+    from cli.dead_letter_report import NO_SUCH_LETTER, print_letter
+    from operations.dead_letters import filter_of, find_first
+    from runtime.process import EXIT_OK, EXIT_USAGE
+
+    wanted = filter_of(settings, options)
+    if is_raw and sys.stdout.isatty():
+        note("These bytes may contain terminal control sequences. Redirect them to a file or a pipe.")
+        return EXIT_USAGE
+    letter = await find_first(settings, connection, wanted)
+    if letter is None:
+        note(NO_SUCH_LETTER)
+        return EXIT_REFUSED
+    print_letter(letter, is_raw=is_raw, as_json=as_json)
+    return EXIT_OK
+
+
+async def act_on_dead_letters(
+    settings: Settings, connection: Connection, act: LetterAct, options: DeadLetterOptions, *, as_json: bool
+) -> int:
+    """Redrive or drop dead letters. Each is printed as soon as it is done."""
+    from cli.console import note
+    from cli.dead_letter_report import NO_SUCH_LETTER, ActPrinter
+    from operations.redrive import Busy, NoSuchLetter, act_on_letters
+    from runtime.process import EXIT_OK
+
+    printer = ActPrinter(act, is_dry=options.is_dry, as_json=as_json)
+    try:
+        result = await act_on_letters(settings, connection, act, options, printer.add)
     except Busy as busy:
-        print(f"refused, busy: {busy}", file=sys.stderr)
+        note(f"refused, busy: {busy}")
+        return EXIT_REFUSED
+    except NoSuchLetter:
+        note(NO_SUCH_LETTER)
         return EXIT_REFUSED
     except BaseException:
-        if count and not wish.is_dry:
-            print(f"{count} dead letter(s) {word} before it ended; run it again for the others", file=sys.stderr)
+        printer.print_interrupted()
         raise
-    if wish.as_json:
-        print(orjson.dumps({
-            "dry_run": wish.is_dry, "count": done.count, "too_large": done.too_large, "letters": documents,
-        }).decode())  # fmt: skip
-    would = "would be " if wish.is_dry else ""
-    print(f"{done.count} dead letter(s) {would}{word}", file=sys.stderr)
-    if done.too_large:
-        print(f"{done.too_large} cannot go back: too large for their topic; show them, then drop", file=sys.stderr)
-    return EXIT_OK
-
-
-async def _needless(settings: Settings, connection: Connection, asked: Filter, wish: DeadLetterOptions) -> int | None:
-    """The exit code where the one letter that is meant is not there, or is dealt with; None: it waits."""
-    letter = await _only(settings, connection, replace(asked, with_done=True))
-    if letter is None:
-        print(_none_at(wish), file=sys.stderr)
-        return EXIT_REFUSED
-    if letter.act is None:
-        return None
-    if wish.as_json:
-        print(orjson.dumps({"dry_run": wish.is_dry, "count": 0, "too_large": 0, "letters": []}).decode())
-    print(f"nothing to do: {letter.place} was {letter.act} before", file=sys.stderr)
+    printer.print_result(result)
     return EXIT_OK

@@ -11,18 +11,24 @@ from collections.abc import Callable
 
 import typer
 
-from cli import operations, repairs
 from cli.check import check
 from cli.db import db
+from cli.dead_letters import dead_letters
 from cli.demo.command import demo
-from cli.options import PROCESS_PANEL, QUERY_PANEL, START_PANEL
+from cli.options import PROCESS_PANEL, QUERY_PANEL, REPAIR_PANEL, START_PANEL
+from cli.parked import parked
 from cli.pause import pause, resume
 from cli.processes import api, ingress, reconciler, scheduler, sender, simulator, sink, stats
 from cli.psql import psql
+from cli.rebuild import rebuild
+from cli.recover import recover
+from cli.replay import replay
 from cli.status import status
 from cli.topics import topics
 from cli.trace import trace
+from cli.unknown import unknown
 from cli.up import up
+from cli.verify import verify
 
 TYPER_USAGE = 2
 """The exit code of Typer for an invalid command line."""
@@ -37,7 +43,8 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     (START_PANEL, (demo, up)),
-    (QUERY_PANEL, (check, status, trace, pause, resume)),
+    (QUERY_PANEL, (check, status, trace, pause, resume, verify, recover)),
+    (REPAIR_PANEL, (replay, rebuild)),
     (PROCESS_PANEL, (ingress, api, scheduler, sender, reconciler, sink, stats)),
 )
 _PASSING_THROUGH: tuple[Callable[..., None], ...] = (psql, simulator)
@@ -48,8 +55,9 @@ for command in _PASSING_THROUGH:
     app.command(rich_help_panel=QUERY_PANEL, context_settings=PASS_THROUGH)(command)
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
-operations.register(app)
-repairs.register(app)
+app.add_typer(unknown, name="unknown", rich_help_panel=QUERY_PANEL)
+app.add_typer(parked, name="parked", rich_help_panel=QUERY_PANEL)
+app.add_typer(dead_letters, name="dead-letters", rich_help_panel=REPAIR_PANEL)
 
 
 def main() -> None:

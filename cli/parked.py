@@ -1,51 +1,65 @@
-"""`campaigns parked list`: statuses that wait for a message id nobody has claimed, and those of other systems."""
+"""`campaigns parked list`: lists statuses whose message id no attempt has claimed, and counts foreign statuses."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-import orjson
+import typer
 
-from cli.console import run_command
-from operations import unknowns
-from runtime.logs import mask_wamid
-from runtime.process import EXIT_OK
-from runtime.settings import Settings
-from tables.database import connect
-from tables.parked import read_foreign
+from cli.options import Json, LineLimit
 
+if TYPE_CHECKING:
+    from runtime.settings import Settings
 
-def run_parked(limit: int, *, as_json: bool) -> int:
-    """List them, the oldest first."""
-    return run_command(lambda settings: asyncio.run(_list(settings, limit, as_json=as_json)))
+parked = typer.Typer(help="List statuses that wait for the attempt they belong to.", no_args_is_help=True)
 
 
-async def _list(settings: Settings, limit: int, *, as_json: bool) -> int:
+@parked.command("list")
+def parked_list(limit: LineLimit = 100, json: Json = False) -> None:
+    """List statuses whose message id no attempt has claimed yet, and count those of other systems."""
+    from cli.console import run_command
+
+    raise typer.Exit(run_command(lambda settings: asyncio.run(list_parked(settings, limit, as_json=json))))
+
+
+async def list_parked(settings: Settings, limit: int, *, as_json: bool) -> int:
+    """Print parked statuses, the oldest first."""
+    import orjson
+
+    from cli.console import note
+    from operations import unknowns
+    from runtime.logs import mask_wamid
+    from runtime.process import EXIT_OK
+    from tables.database import connect
+    from tables.parked import read_foreign
+
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-parked") as connection:
-        parked, total = await unknowns.find_parked(connection, limit)
+        found, total = await unknowns.find_parked(connection, limit)
         foreign = await read_foreign(connection)
     now = datetime.now(UTC)
-    ages = [int((now - each.first_seen_at).total_seconds()) for each in parked]
+    ages = [int((now - each.first_seen_at).total_seconds()) for each in found]
     if as_json:
         print(orjson.dumps({
             "total": total,
             "parked": [
                 {"wamid": mask_wamid(each.wamid), "phone_number_id": each.phone_number_id, "age_s": age,
                  "first_seen_at": each.first_seen_at, "statuses": each.statuses}
-                for each, age in zip(parked, ages, strict=True)
+                for each, age in zip(found, ages, strict=True)
             ],
             "foreign": [{"phone_number_id": number, "statuses": n, "last_day": day} for number, n, day in foreign],
         }).decode())  # fmt: skip
         return EXIT_OK
-    for each, age in zip(parked, ages, strict=True):
+    for each, age in zip(found, ages, strict=True):
         print(
             f"{mask_wamid(each.wamid)}  number {each.phone_number_id or '?'}  for {age // 60} min"
             f"  {', '.join(each.statuses)}"
         )
-    print(f"{total} parked" + (f", {len(parked)} shown" if total > len(parked) else ""), file=sys.stderr)
+    note(f"{total} parked" + (f", {len(found)} shown" if total > len(found) else ""))
     for number, n, day in foreign:
-        print(f"foreign on number {number or '?'}: {n} status(es), last on {day}", file=sys.stderr)
+        note(f"of other systems, on number {number or '?'}: {n} status(es), the last on {day}")
     return EXIT_OK

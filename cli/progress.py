@@ -1,4 +1,7 @@
-"""One line of progress on stderr: position, speed, and time left. A terminal rewrites it; elsewhere lines follow."""
+"""One line of progress on stderr: records done, speed, and remaining time.
+
+A terminal shows one line that is rewritten. Elsewhere a new line is written every few seconds.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class ProgressLine:
         self._shown_at = 0.0
 
     def show(self, phase: str, done: int, total: int) -> None:
-        """Show the position, unless it was shown a moment ago."""
+        """Show the progress, unless it was shown a moment ago."""
         now = self._clock()
         if phase != self._phase:
             self.end()
@@ -36,7 +39,7 @@ class ProgressLine:
         self._stream.flush()
 
     def end(self) -> None:
-        """End the phase, so that further output starts on a new line."""
+        """End the phase, so that the next output begins a new line."""
         if self._phase and self._is_terminal:
             self._stream.write("\n")
         self._phase = ""

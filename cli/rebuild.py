@@ -1,80 +1,96 @@
-"""`campaigns rebuild`: show how the rows of a campaign differ from its kept events, and put them right when asked."""
+"""`campaigns rebuild`: shows how the rows of a campaign differ from its kept events, and restores them on request."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-import orjson
+import typer
 
-from cli.console import run_command
-from cli.progress import ProgressLine
-from cli.row_changes import as_document, as_line
-from operations.rebuild import Rebuilt, RefusedRow, rebuild
-from operations.replay_apply import MakesDue
-from operations.row_changes import Change
-from runtime.process import EXIT_OK
-from runtime.settings import Settings
-from schemas.model import CampaignId
-from schemas.places import OffsetMismatch
+from cli.options import AllowRetries, Json
+
+if TYPE_CHECKING:
+    from operations.rebuild import RebuildOptions, Rebuilt
+    from operations.row_changes import Change
+    from runtime.settings import Settings
 
 EXIT_DIFFERENT = 1
 EXIT_REFUSED = 1
 LINES_MAX = 50
 
 
-@dataclass(frozen=True, slots=True)
-class RebuildOptions:
-    """What is asked for."""
+def rebuild(
+    campaign: Annotated[
+        UUID, typer.Option("--campaign", help="The campaign; it must be paused, completed or cancelled to apply")
+    ],
+    apply: Annotated[bool, typer.Option("--apply", help="Restore the rows; else only show those that differ")] = False,
+    allow_retries: AllowRetries = False,
+    json: Json = False,
+) -> None:
+    """Restore the rows of a campaign from the kept events, after a bad release wrote incorrect facts."""
+    from cli.console import run_command
+    from operations.rebuild import RebuildOptions
 
-    campaign: UUID
-    is_applied: bool = False
-    allow_retries: bool = False
-    as_json: bool = False
+    options = RebuildOptions(campaign, apply, allow_retries)
+    raise typer.Exit(run_command(lambda settings: asyncio.run(run_rebuild(settings, options, as_json=json))))
 
 
-def run_rebuild(wish: RebuildOptions) -> int:
-    """`campaigns rebuild`: 0 nothing differs or all is put right, 1 it differs or was refused."""
-    return run_command(lambda settings: asyncio.run(_run(settings, wish)))
+async def run_rebuild(settings: Settings, options: RebuildOptions, *, as_json: bool) -> int:
+    """Rebuild, and print the result. 0: nothing differs or all was restored. 1: rows differ, or it was refused."""
+    from cli.progress import ProgressLine
+    from operations.rebuild import RefusedRow, rebuild
+    from operations.replay_apply import MakesDue
+    from runtime.process import EXIT_OK
+    from schemas.places import OffsetMismatch
 
-
-async def _run(settings: Settings, wish: RebuildOptions) -> int:
     progress = ProgressLine(sys.stderr)
     try:
-        found = await rebuild(
-            settings, CampaignId(wish.campaign), is_applied=wish.is_applied,
-            allow_retries=wish.allow_retries, progress=progress.show,
-        )  # fmt: skip
+        found = await rebuild(settings, options, progress.show)
     except RefusedRow as refused:
-        return _refused(wish, refused.reason, str(refused))
+        return _refused(refused.reason, str(refused), as_json=as_json)
     except OffsetMismatch as refused:
-        return _refused(wish, "another_topic", str(refused))
+        return _refused("another_topic", str(refused), as_json=as_json)
     except MakesDue as refused:
-        said = f"{refused}, and be sent to; --allow-retries does it all the same. What came before is put right"
-        return _refused(wish, "makes_due", said, refused.changes)
+        message = (
+            f"{refused}, so their recipients would be messaged again. Earlier rows were restored. "
+            "To restore these as well, add --allow-retries"
+        )
+        return _refused("makes_due", message, refused.changes, as_json=as_json)
     finally:
         progress.end()
-    _tell(wish, found)
+    _print(options, found, as_json=as_json)
     return EXIT_OK if found.differs == found.rows_swapped else EXIT_DIFFERENT
 
 
-def _refused(wish: RebuildOptions, reason: str, said: str, made_due: Sequence[Change] = ()) -> int:
-    if wish.as_json:
+def _refused(reason: str, message: str, made_due: Sequence[Change] = (), *, as_json: bool) -> int:
+    import orjson
+
+    from cli.console import note
+    from cli.row_changes import as_document, as_line
+
+    if as_json:
         due = [as_document(change) for change in made_due]
         print(orjson.dumps({"verdict": "refused", "reason": reason, "made_due": due}).decode())
     for change in made_due[:LINES_MAX]:
-        print(as_line(change), file=sys.stderr)
-    print(f"refused, {reason}: {said}", file=sys.stderr)
+        note(as_line(change))
+    note(f"refused, {reason}: {message}")
     return EXIT_REFUSED
 
 
-def _tell(wish: RebuildOptions, found: Rebuilt) -> None:
-    if wish.as_json:
+def _print(options: RebuildOptions, found: Rebuilt, *, as_json: bool) -> None:
+    import orjson
+
+    from cli.row_changes import as_document, as_line
+    from operations.tally import CHANGES_MAX
+
+    if as_json:
         document = {
-            "verdict": "equal" if not found.differs else "rebuilt" if wish.is_applied else "differs",
+            "verdict": "equal" if not found.differs else "rebuilt" if options.is_applied else "differs",
             "records": found.records,
             "differs": found.differs,
             "waiting": found.waiting,
@@ -87,10 +103,15 @@ def _tell(wish: RebuildOptions, found: Rebuilt) -> None:
     for change in found.changes[:LINES_MAX]:
         print(as_line(change))
     if len(found.changes) > LINES_MAX:
-        print(f"… and {found.differs - LINES_MAX} more (--json shows up to 10,000)")
-    left = (
-        f"; {found.outside_retention} left as they are: their events may be deleted" if found.outside_retention else ""
-    )
-    left += f"; {found.waiting} with an answer on its way" if found.waiting else ""
-    done = f"{found.rows_swapped} put right" if wish.is_applied else "--apply puts them right"
-    print(f"{found.records} records; {found.differs} row(s) differ from the topic, {done}{left}")
+        print(f"… and {found.differs - LINES_MAX} more (--json shows up to {CHANGES_MAX:,})")
+    print(_summary(options, found))
+
+
+def _summary(options: RebuildOptions, found: Rebuilt) -> str:
+    done = f"{found.rows_swapped} restored" if options.is_applied else "to restore them, add --apply"
+    parts = [f"{found.records} records", f"{found.differs} row(s) differ from the topic, {done}"]
+    if found.outside_retention:
+        parts.append(f"{found.outside_retention} unchanged, because their events may be deleted")
+    if found.waiting:
+        parts.append(f"{found.waiting} with an answer that is not applied yet")
+    return "; ".join(parts)

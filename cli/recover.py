@@ -1,60 +1,69 @@
-"""`campaigns recover`: after a restored database or a failover, reads the topics again and lets sending go on."""
+"""`campaigns recover`: recovers a database that was restored or failed over, then enables sending again."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
+import typer
 
-from cli.console import note, run_command
-from operations import recovery
-from runtime.process import EXIT_OK
-from runtime.settings import Settings
-from schemas.places import OffsetMismatch
-from tables.database import connect
-from tables.recipients import MERGE_SESSION
-from tables.recovery import read_installation
+from cli.options import Json
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
 
 EXIT_MISPLACED = 1
-STOPPED = "not ended: nothing is sent until `campaigns recover` is run again and ends"
 
 
-def run_recover(*, is_forced: bool, as_json: bool) -> int:
-    """`campaigns recover`."""
-    return run_command(lambda settings: asyncio.run(recover(settings, is_forced=is_forced, as_json=as_json)))
+def recover(
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Recover even though this looks like the same database server, "
+            "e.g. after restoring a snapshot in place",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Apply the kept events again after a restored database or a failover, then enable sending."""
+    from cli.console import run_command
+
+    raise typer.Exit(run_command(lambda settings: asyncio.run(run_recovery(settings, is_forced=force, as_json=json))))
 
 
-async def recover(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
-    """Recover where the data belongs to another history, or where it is wished."""
-    url = settings.database_url.get_secret_value()
-    async with (
-        await connect(
-            url, application_name="campaigns-recover", statement_timeout_s=600, session=MERGE_SESSION
-        ) as connection,
-        recovery.alone(connection, note),
-    ):
-        is_known, epoch = await read_installation(connection)
-        if is_known and not is_forced:
-            if as_json:
-                print(orjson.dumps({"needed": False, "epoch": epoch}).decode())
-            note(f"nothing to do: this is the history that the data belongs to (epoch {epoch})")
-            note("a backup put back on the same server looks the same: campaigns recover --force")
-            return EXIT_OK
-        note("sending is stopped until this has ended")
-        try:
-            done = await recovery.recover(connection, settings, note)
-        except OffsetMismatch as error:
-            note(str(error))
-            note(STOPPED)
-            return EXIT_MISPLACED
-        except BaseException:
-            note(STOPPED)
-            raise
+async def run_recovery(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
+    """Recover, and print the result."""
+    from dataclasses import asdict
+
+    import orjson
+
+    from cli.console import note, note_details
+    from operations import recovery
+    from runtime.process import EXIT_OK
+    from schemas.places import OffsetMismatch
+
+    try:
+        result = await recovery.run(settings, is_forced=is_forced, progress=note)
+    except OffsetMismatch as error:
+        note(str(error))
+        note_details(error)
+        return EXIT_MISPLACED
+    except BaseException as error:
+        note_details(error)
+        raise
+    if isinstance(result, recovery.NotNeeded):
+        if as_json:
+            print(orjson.dumps({"needed": False, "epoch": result.epoch}).decode())
+        note(f"nothing to do: the data belongs to this database server and timeline (epoch {result.epoch})")
+        note("If a backup was restored on the same server, run campaigns recover --force.")
+        return EXIT_OK
     if as_json:
-        print(orjson.dumps({"needed": True, **asdict(done)}).decode())
+        print(orjson.dumps({"needed": True, **asdict(result)}).decode())
     note(
-        f"epoch {done.epoch}: {done.events} events applied, {done.rows_changed} rows changed, "
-        f"{done.unknown} released attempts declared unknown; sending goes on"
+        f"epoch {result.epoch}: {result.events} events applied, {result.rows_changed} rows changed, "
+        f"{result.unknown} released attempts declared unknown. Sending is enabled again."
     )
     return EXIT_OK

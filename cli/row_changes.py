@@ -1,4 +1,4 @@
-"""A row before and after, as it is shown: message ids and texts masked."""
+"""Renders a changed row as text or as JSON. Message ids and texts are masked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runtime.logs import mask_text, mask_wamid
 
 
 def as_document(change: Change) -> dict[str, Any]:
-    """For `--json`."""
+    """The change for `--json`."""
     return {
         "recipient_id": change.recipient_id,
         "campaign_id": change.campaign_id,
@@ -24,11 +24,11 @@ def as_document(change: Change) -> dict[str, Any]:
 
 
 def as_line(change: Change) -> str:
-    """For people."""
+    """The change as one line of text."""
     parts = [
         f"{name} {_text(name, change.before[name])} → {_text(name, change.after[name])}" for name in change.columns
     ]
-    due = "  WOULD BE SENT TO" if change.makes_due else ""
+    due = "  WOULD RESEND" if change.makes_due else ""
     return f"recipient {change.recipient_id}: {', '.join(parts)}{due}"
 
 

@@ -46,7 +46,7 @@ class AuditFinding:
     campaign_id: UUID | None
     recipient_id: UUID | None
     attempt: int | None
-    said: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,18 @@ The raw bytes stay in the topic. Postgres remembers what was redriven or dropped
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+from operations.options import InvalidOptions
 from runtime.settings import Settings
 from schemas.codec import Malformed
 from schemas.dead_letters import DeadLetter, read_headers
 from schemas.places import Place, Record
-from schemas.topics import DEAD_SUFFIX, SPECS
+from schemas.topics import BY_NAME, DEAD_SUFFIX, SPECS
 from tables.database import Connection
 from tables.dead_letters import find_acts
 from topics import scan
@@ -50,6 +52,21 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetterOptions:
+    """A selection of dead letters, as an operator typed it."""
+
+    topic: str | None = None
+    stage: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    place: str | None = None
+    limit: int = 100
+    is_all: bool = False
+    """List: also those that were redriven or dropped. Redrive and drop: everything that waits."""
+    is_dry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """A selection of dead letters. Topics have their real names, with or without `.dead`."""
 
@@ -65,13 +82,13 @@ class Filter:
         """Whether it selects less than everything."""
         return any((self.topic, self.stage, self.reason, self.since, self.place))
 
-    def selects_topic(self, name: str) -> bool:
+    def wants_topic(self, name: str) -> bool:
         """Whether letters of this dead-letter topic may be selected."""
         if self.place is not None:
             return name == self.place.topic
         return self.topic is None or name in (self.topic, self.topic + DEAD_SUFFIX)
 
-    def selects(self, letter: Letter) -> bool:
+    def wants(self, letter: Letter) -> bool:
         """Whether this letter is selected."""
         return (
             (self.with_done or letter.act is None)
@@ -82,20 +99,73 @@ class Filter:
         )
 
 
+@dataclass(slots=True)
+class LetterList:
+    """The first dead letters of a selection, and the numbers of all of them."""
+
+    shown: list[Letter] = field(default_factory=list)
+    by_reason: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By dead-letter topic and reason."""
+
+
+def filter_of(settings: Settings, options: DeadLetterOptions) -> Filter:
+    """The selection with the real names of topics. Raises InvalidOptions."""
+    place = None
+    if options.place is not None:
+        try:
+            typed = Place.parse(options.place)
+        except ValueError as error:
+            raise InvalidOptions(str(error)) from None
+        if not typed.topic.endswith(DEAD_SUFFIX):
+            raise InvalidOptions(f"{options.place} is not a dead letter: its topic does not end with {DEAD_SUFFIX}")
+        place = Place(_real_name(settings, typed.topic), typed.partition, typed.offset)
+    topic = None if options.topic is None else _real_name(settings, options.topic)
+    since = options.since
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    return Filter(topic, options.stage, options.reason, since, place, with_done=options.is_all)
+
+
+def _real_name(settings: Settings, name: str) -> str:
+    """The real name of a topic that was typed with or without the prefix. Raises InvalidOptions for another topic."""
+    plain = name.removeprefix(settings.topic_prefix)
+    if plain not in BY_NAME:
+        names = ", ".join(each for each in BY_NAME if each.endswith(DEAD_SUFFIX))
+        raise InvalidOptions(f"{name} is not a topic of campaigns. Dead letters are in: {names}")
+    return settings.topic(plain)
+
+
+async def list_letters(settings: Settings, connection: Connection, options: DeadLetterOptions) -> LetterList:
+    """Count the selected dead letters, and read the first ones. Raises InvalidOptions, Transient."""
+    result = LetterList()
+    async for letters in find(settings, connection, filter_of(settings, options)):
+        result.shown += letters[: options.limit - len(result.shown)]
+        result.by_reason.update((letter.place.topic, letter.stated.reason) for letter in letters)
+    return result
+
+
+async def find_first(settings: Settings, connection: Connection, selection: Filter) -> Letter | None:
+    """The first selected dead letter, or None. Raises Transient."""
+    async with aclosing(find(settings, connection, selection)) as batches:
+        async for letters in batches:
+            return letters[0]
+    return None
+
+
 async def find(settings: Settings, connection: Connection, selection: Filter) -> AsyncGenerator[list[Letter], None]:
     """The selected dead letters, in batches, oldest first in each partition. Raises Transient.
 
     A caller that does not read to the end must close it (`aclosing`).
     """
     for name, topic_id in sorted((await asyncio.to_thread(dead_topics, settings)).items()):
-        if not selection.selects_topic(name):
+        if not selection.wants_topic(name):
             continue
         ranges = await scan.find_ranges(settings, name, _first(selection), _end(selection))
         async with aclosing(scan.scan(settings, name, ranges, BATCH)) as batches:
             async for batch in batches:
                 acts = await find_acts(connection, topic_id, [(record.partition, record.offset) for record in batch])
                 letters = [_letter(record, topic_id, acts) for record in batch]
-                if found := [letter for letter in letters if selection.selects(letter)]:
+                if found := [letter for letter in letters if selection.wants(letter)]:
                     yield found
 
 

@@ -32,6 +32,16 @@ class RefusedRow(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class RebuildOptions:
+    """The campaign, and what is allowed."""
+
+    campaign: UUID
+    is_applied: bool = False
+    """Restore the rows; else only report those that differ."""
+    allow_retries: bool = False
+
+
 @dataclass(slots=True)
 class Rebuilt:
     """The rows that differ from the topic, and those that were restored."""
@@ -45,23 +55,21 @@ class Rebuilt:
     """The first rows that differ, or that were restored."""
 
 
-async def rebuild(
-    settings: Settings, campaign: CampaignId, *, is_applied: bool, allow_retries: bool,
-    progress: OnProgress = lambda *_: None,
-) -> Rebuilt:  # fmt: skip
-    """Find the rows that differ, and restore them if `is_applied`. Raises RefusedRow, MakesDue."""
+async def rebuild(settings: Settings, options: RebuildOptions, progress: OnProgress = lambda *_: None) -> Rebuilt:
+    """Find the rows that differ, and restore them if `is_applied`. Raises RefusedRow, OffsetMismatch, MakesDue."""
+    campaign = CampaignId(options.campaign)
     async with recomputing(settings, "rebuild") as shadow:
-        await _require(shadow, campaign, may_be_active=not is_applied)
+        await _require(shadow, campaign, may_be_active=not options.is_applied)
         found = await recompute(settings, shadow, campaign, progress)
         await found.add_missing()
         result = Rebuilt()
         after = LOWEST_ID
         while pairs := await found.differences(after, is_any_ahead=True, rows_max=CHUNK):
             before, after = after, pairs[-1].live.id
-            if is_applied:
+            if options.is_applied:
                 ids = [pair.live.id for pair in pairs]
                 await found.catch_up()  # most events are read before rows are locked
-                pairs = await _swap(found, campaign, before, ids, result, allow_retries=allow_retries)
+                pairs = await _swap(found, campaign, before, ids, result, allow_retries=options.allow_retries)
             _count(result, pairs)
         result.records = found.records
         return result

@@ -19,13 +19,16 @@ from schemas.places import Record
 from schemas.topics import Topic
 from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events, is_caused_by_events
 from tables import locks
-from tables.database import Connection
+from tables.database import Connection, connect
 from tables.offsets import read_offsets
-from tables.recovery import begin_epoch, declare_lost, find_open, stop_sending
+from tables.recipients import MERGE_SESSION
+from tables.recovery import begin_epoch, declare_lost, find_open, read_installation, stop_sending
 from topics.identity import identify, watermarks
 from topics.scan import find_ranges, scan
 
 CHUNK_ROWS = 2000
+STATEMENT_TIMEOUT_S = 600.0
+UNFINISHED = "Recovery did not finish. Sending stays disabled until `campaigns recover` completes."
 _LOWEST_ID = UUID(int=0)
 
 
@@ -37,6 +40,41 @@ class Recovered:
     rows_changed: int
     unknown: int
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotNeeded:
+    """Nothing was done, because the data belongs to this server and timeline."""
+
+    epoch: int
+
+
+async def run(
+    settings: Settings, *, is_forced: bool, progress: Callable[[str], None] = lambda _: None
+) -> Recovered | NotNeeded:
+    """Recover if the data belongs to another server or timeline, or if it is forced.
+
+    Raises Transient without Kafka, OffsetMismatch. An exception during the recovery carries the note UNFINISHED.
+    """
+    url = settings.database_url.get_secret_value()
+    async with (
+        await connect(
+            url,
+            application_name="campaigns-recover",
+            statement_timeout_s=STATEMENT_TIMEOUT_S,
+            session=MERGE_SESSION,
+        ) as connection,
+        alone(connection, progress),
+    ):
+        is_known, epoch = await read_installation(connection)
+        if is_known and not is_forced:
+            return NotNeeded(epoch)
+        progress("Sending is disabled until the recovery completes.")
+        try:
+            return await recover(connection, settings, progress)
+        except BaseException as error:
+            error.add_note(UNFINISHED)
+            raise
 
 
 @asynccontextmanager

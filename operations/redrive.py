@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from itertools import groupby
 
-from operations.dead_letters import Filter, Letter, find
+from operations.dead_letters import DeadLetterOptions, Filter, Letter, filter_of, find, find_first
+from operations.options import InvalidOptions
 from runtime.settings import Settings
 from schemas.places import Outgoing
 from tables import locks
@@ -21,8 +23,19 @@ from tables.dead_letters import record_acts
 from topics.publisher import AsyncPublisher, Publisher, RecordTooLarge
 
 
+class LetterAct(Enum):
+    """What an operator does with dead letters. The value is stored and shown."""
+
+    REDRIVE = "redriven"
+    DROP = "dropped"
+
+
 class Busy(Exception):
     """Another process redrives or drops dead letters now."""
+
+
+class NoSuchLetter(LookupError):
+    """There is no dead letter at the given place."""
 
 
 @dataclass(slots=True)
@@ -32,6 +45,8 @@ class Acted:
     count: int = 0
     too_large: int = 0
     """Letters that are larger than the topic allows, even without their headers."""
+    done_before: Letter | None = None
+    """The one selected letter, if it was already redriven or dropped. Then nothing was done."""
 
 
 OnActed = Callable[[Sequence[Letter]], None]
@@ -40,6 +55,27 @@ OnActed = Callable[[Sequence[Letter]], None]
 
 def _ignore(_letters: Sequence[Letter]) -> None:
     """Default callback: discards progress."""
+
+
+async def act_on_letters(
+    settings: Settings,
+    connection: Connection,
+    act: LetterAct,
+    options: DeadLetterOptions,
+    on_acted: OnActed = _ignore,
+) -> Acted:
+    """Redrive or drop the selected letters. Raises InvalidOptions, NoSuchLetter, Busy, PublishFailed, Transient."""
+    selection = filter_of(settings, options)
+    if not (selection.is_narrow or options.is_all):
+        raise InvalidOptions("Nothing selected: give a place, --topic, --stage, --reason, --since, or --all.")
+    if selection.place is not None:
+        letter = await find_first(settings, connection, replace(selection, with_done=True))
+        if letter is None:
+            raise NoSuchLetter(options.place)
+        if letter.act is not None:
+            return Acted(done_before=letter)
+    perform = redrive if act is LetterAct.REDRIVE else drop
+    return await perform(settings, connection, selection, options.limit, is_dry=options.is_dry, on_acted=on_acted)
 
 
 async def redrive(
@@ -54,7 +90,7 @@ async def redrive(
     """Publish letters to their origin topics again. Raises Busy, PublishFailed, Transient."""
     publisher = None if is_dry else AsyncPublisher(settings)
     try:
-        return await _act(settings, connection, selection, limit, "redriven", publisher, on_acted, is_dry=is_dry)
+        return await _act(settings, connection, selection, limit, LetterAct.REDRIVE, publisher, on_acted, is_dry=is_dry)
     finally:
         if publisher is not None:
             await publisher.close()
@@ -70,11 +106,11 @@ async def drop(
     on_acted: OnActed = _ignore,
 ) -> Acted:
     """Mark letters as dropped. Their bytes stay in the topic until retention. Raises Busy, Transient."""
-    return await _act(settings, connection, selection, limit, "dropped", None, on_acted, is_dry=is_dry)
+    return await _act(settings, connection, selection, limit, LetterAct.DROP, None, on_acted, is_dry=is_dry)
 
 
 async def _act(
-    settings: Settings, connection: Connection, selection: Filter, limit: int, act: str,
+    settings: Settings, connection: Connection, selection: Filter, limit: int, act: LetterAct,
     publisher: Publisher | None, on_acted: OnActed, *, is_dry: bool,
 ) -> Acted:  # fmt: skip
     if not await locks.try_lock(connection, locks.REDRIVE):
@@ -86,7 +122,7 @@ async def _act(
             if letters and not is_dry:
                 if publisher is not None:
                     letters = await _send_back(publisher, letters, result)
-                await _remember(connection, letters, act)
+                await _remember(connection, letters, act.value)
             on_acted(letters)
             result.count += len(letters)
             if result.count >= limit:

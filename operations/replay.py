@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from operations.options import InvalidOptions
 from operations.readers import REPLAYABLE, reader_of
 from operations.replay_apply import MakesDue, Replay
 from operations.replay_plan import OnProgress, ReplayPlan, plan
@@ -57,16 +58,12 @@ class ReplayReport:
     made_due: list[Change] = field(default_factory=list)
 
 
-class InvalidOptions(ValueError):
-    """The options cannot be fulfilled; nothing was done."""
-
-
 async def run(
     settings: Settings, options: ReplayOptions, stop: asyncio.Event, progress: OnProgress = lambda *_: None
 ) -> ReplayReport:
     """Plan, and apply unless it is a dry run. Raises InvalidOptions, InvalidBound, Transient.
 
-    An exception in the middle of the application carries a note that says how far it came.
+    An exception in the middle of the application carries a note with the number of rows that it changed.
     """
     if options.topic not in REPLAYABLE:
         raise InvalidOptions(f"--from-topic must be one of: {', '.join(REPLAYABLE)}")

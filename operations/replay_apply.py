@@ -78,12 +78,12 @@ class Replay:
         batch_max = scan.RECORDS_MAX if rate is None else max(1, min(scan.RECORDS_MAX, int(rate)))
         async with (
             await connect(url, application_name="campaigns-replay", session=MERGE_SESSION) as connection,
-            await connect(url, application_name="campaigns-replay-look", session=MERGE_SESSION) as look,
+            await connect(url, application_name="campaigns-replay-before", session=MERGE_SESSION) as outside,
         ):
             async for batch in scan.scan(self._settings, run.topic, run.ranges, batch_max):
                 for records, read in portions(batch, self._reader, Counter()):
                     events = await self._own_events(await self._shadow.of_campaign(read, run.campaign_id))
-                    await self._store(connection, look, records, events)
+                    await self._store(connection, outside, records, events)
                     run.records_done += len(records)
                     progress("applying", run.records_done, total)
                     if not await pace.keep(len(records)):
@@ -110,14 +110,14 @@ class Replay:
         return own
 
     async def _store(
-        self, connection: Connection, look: Connection, records: Sequence[Record], events: Sequence[RecipientEvent]
+        self, connection: Connection, outside: Connection, records: Sequence[Record], events: Sequence[RecipientEvent]
     ) -> None:
         """Store records and the progress of the run in one transaction, without the events that cannot be written."""
         tries = 0
         while True:
             try:
                 async with connection.transaction():
-                    changes = await self._merge(connection, look, events)
+                    changes = await self._merge(connection, outside, events)
                     await replay_runs.advance(connection, self._run, records, len(events), len(changes))
             except Exception as error:
                 if is_caused_by_events(error) and (refused := await find_refused(connection, events, self._numbers)):
@@ -132,16 +132,18 @@ class Replay:
                 await self._tally.add(changes)
                 return
 
-    async def _merge(self, connection: Connection, look: Connection, events: Sequence[RecipientEvent]) -> list[Change]:
+    async def _merge(
+        self, connection: Connection, outside: Connection, events: Sequence[RecipientEvent]
+    ) -> list[Change]:
         """Merge, and compare with the committed rows, which no other transaction can change while ours holds them.
 
-        `look` is a second connection: it sees the rows as they were before this transaction.
+        `outside` is a second connection: it sees the rows as they were before this transaction.
         """
         await apply_events(connection, events, self._numbers)
         after = await read_written(connection, events)
         if not after:
             return []
-        before = await read_rows(look, after)
+        before = await read_rows(outside, after)
         due = _made_due(before, after)
         if due:
             after.update(await self._end_of(connection, due))

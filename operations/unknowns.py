@@ -84,9 +84,9 @@ async def find(
 async def find_parked(connection: Connection, limit: int) -> tuple[list[Parked], int]:
     """Parked statuses, the oldest first, and how many there are."""
     rows, total = await parked.find_parked(connection, limit)
-    words = ("sent", "delivered", "read", "failed", "replied")
+    names = ("sent", "delivered", "read", "failed", "replied")
     found = [
-        Parked(row[0], row[1], row[2], tuple(word for word, at in zip(words, row[3:8], strict=True) if at is not None))
+        Parked(row[0], row[1], row[2], tuple(name for name, at in zip(names, row[3:8], strict=True) if at is not None))
         for row in rows
     ]
     return found, total
@@ -122,11 +122,11 @@ def too_young(unknowns: Sequence[UnknownRecipient], now: datetime) -> UnknownRef
         return None
     wait = max(AGE_MIN - (now - each.since) for each in young)
     minutes = int(wait.total_seconds() // 60) + 1
-    message = f"{len(young)} of them are unknown for less than 15 minutes; wait {minutes} more"
+    message = f"{len(young)} of them have been unknown for less than 15 minutes; wait {minutes} more minutes"
     return UnknownRefusal("too_young", message, can_be_forced=True)
 
 
-async def state(
+async def publish(
     settings: Settings, kind: EventKind, unknowns: Sequence[UnknownRecipient], clock: Callable[[], datetime]
 ) -> int:
     """Publish `retry` or `assumed_sent` for each recipient. Raises PublishFailed."""

@@ -7,7 +7,7 @@ SELECT id FROM marketing_campaigns WHERE %(campaign)s::uuid IS NULL OR id = %(ca
 
 -- name: wrong_state
 -- Recipients whose stored status or due time differs from the one computed from their facts, or is not a known status.
-SELECT campaign_id, id, attempt, format('stored %%s, due %%s; the facts say %%s, due %%s',
+SELECT campaign_id, id, attempt, format('stored %%s, due %%s; the facts give %%s, due %%s',
            status, coalesce(next_attempt_at::text, 'never'), meant, coalesce(meant_at::text, 'never')),
        count(*) OVER ()
 FROM campaign_recipients AS r
@@ -85,7 +85,7 @@ LIMIT %(samples)s
 
 -- name: parked_not_told
 -- Statuses stored with a wamid that its recipient's row does not contain. Statuses older than the campaign were refused.
-SELECT r.campaign_id, m.recipient_id, m.attempt, 'the row knows less than its message', count(*) OVER ()
+SELECT r.campaign_id, m.recipient_id, m.attempt, 'the row lacks facts of its message', count(*) OVER ()
 FROM messages AS m
 JOIN campaign_recipients AS r ON r.id = m.recipient_id
 JOIN marketing_campaigns AS c ON c.id = r.campaign_id
@@ -129,7 +129,7 @@ LIMIT %(samples)s
 
 -- name: outcome_not_applied
 -- Outcomes that were published before the time up to which the sink has applied all events, and that the row lacks.
-SELECT l.campaign_id, l.recipient_id, l.attempt, format('%%s, told %%s', l.outcome, l.published_at), count(*) OVER ()
+SELECT l.campaign_id, l.recipient_id, l.attempt, format('%%s, published %%s', l.outcome, l.published_at), count(*) OVER ()
 FROM send_ledger AS l JOIN campaign_recipients AS r ON r.id = l.recipient_id
 WHERE l.published_at < least(%(applied_until)s::timestamptz, now()) - %(skew_s)s * interval '1 second'
   AND (%(campaign)s::uuid IS NULL OR l.campaign_id = %(campaign)s)

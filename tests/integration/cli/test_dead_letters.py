@@ -17,10 +17,10 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from cli.dead_letters import DeadLetterOptions, InvalidPlace, filter_of
 from operations import dead_letters
 from operations import redrive as redriving
-from operations.dead_letters import Filter, find
+from operations.dead_letters import DeadLetterOptions, Filter, filter_of, find
+from operations.options import InvalidOptions
 from operations.redrive import Busy, drop, redrive
 from runtime.process import Transient
 from schemas.bundles import Body, encode_bundle
@@ -99,27 +99,27 @@ async def test_every_stage_is_listed_and_shown_masked(world: EventWorld, tmp_pat
     assert PHONE.encode() not in out
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "show", place, "--raw")
     assert (code, out) == (0, value)
-    for wish, expected in (
+    for options, expected in (
         (DeadLetterOptions(topic="webhooks.raw"), 2),
         (DeadLetterOptions(topic=world.events + ".dead"), 2), (DeadLetterOptions(stage="sink"), 2),
         (DeadLetterOptions(reason="malformed"), 1),
         (DeadLetterOptions(since=datetime(2100, 1, 1)), 0),  # noqa: DTZ001 - as typed
         (DeadLetterOptions(topic="send.jobs"), 0), (DeadLetterOptions(place=place), 1),
     ):  # fmt: skip
-        assert await counted(world, wish) == expected, wish
+        assert await counted(world, options) == expected, options
     for nonsense in (
         DeadLetterOptions(topic="no.such"),
         DeadLetterOptions(place="nonsense"),
         DeadLetterOptions(place="no.such/0@1"),
     ):
-        with pytest.raises(InvalidPlace):
+        with pytest.raises(InvalidOptions):
             filter_of(world.settings, nonsense)
     code, _, _ = await asyncio.to_thread(run, world, tmp_path, "show", "nonsense")
     assert code == 64
 
 
-async def counted(world: EventWorld, wish: DeadLetterOptions) -> int:
-    found = find(world.settings, world.connection, filter_of(world.settings, wish))
+async def counted(world: EventWorld, options: DeadLetterOptions) -> int:
+    found = find(world.settings, world.connection, filter_of(world.settings, options))
     return sum([len(letters) async for letters in found])
 
 
@@ -188,8 +188,8 @@ def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter:
 
 async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: EventWorld, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"somebody else's", None)
-    for wish in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
-        assert await counted(world, wish) == 1
+    for options in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
+        assert await counted(world, options) == 1
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
 
@@ -198,11 +198,11 @@ async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Pat
     await asyncio.to_thread(bury, world, world.events, None, b"x", None)
     place = f"{world.events}.dead/0@0"
     for arguments, code, words in (
-        (("redrive", place), 0, "1 dead letter(s) sent back"),
-        (("redrive", place), 0, "was redriven before"),
-        (("drop", place), 0, "was redriven before"),
-        (("redrive", f"{world.events}.dead/0@7"), 1, "no dead letter at"),
-        (("show", f"{world.events}.dead/3@0"), 1, "no dead letter at"),
+        (("redrive", place), 0, "1 dead letter(s) were published to their origin topic"),
+        (("redrive", place), 0, "was already redriven"),
+        (("drop", place), 0, "was already redriven"),
+        (("redrive", f"{world.events}.dead/0@7"), 1, "no such dead letter"),
+        (("show", f"{world.events}.dead/3@0"), 1, "no such dead letter"),
         (("redrive", f"{world.events}/0@0"), 64, "not a dead letter"),
         (("list", "--since", "yesterday"), 64, "2026-03-01T12:00Z"),
         (("list", "--since", "2026-03-01T12:00Z"), 0, "0 dead letter(s) wait"),

@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from cli.verify import VerifyReport, as_document, as_lines
+from cli.verify_report import document_of, exit_code, lines_of
 from operations import audit
+from operations.verify import VerifyReport
 from runtime.settings import Settings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
@@ -176,7 +177,7 @@ async def test_an_outcome_that_the_row_does_not_show_is_found_once_the_sink_has_
     assert await found(world, until=before) == {}, "the sink has not come so far: late, not wrong"
     assert await found(world, until=NOW) == {"outcome_not_applied": 1}
     unjudged = await audit.audit(world.connection, None, None)
-    assert (unjudged.is_clean, unjudged.is_complete, VerifyReport(unjudged).exit_code) == (True, False, 75)
+    assert (unjudged.is_clean, unjudged.is_complete, exit_code(VerifyReport(unjudged))) == (True, False, 75)
 
 
 async def test_an_audit_holds_up_no_writer(world: World) -> None:
@@ -194,9 +195,9 @@ async def test_findings_are_named_by_campaign(world: World) -> None:
     elsewhere = await audit.audit(world.connection, uuid4(), NOW)  # type: ignore[arg-type] # any id will do
     assert (elsewhere.campaigns, elsewhere.is_clean) == (0, True)
     answer = VerifyReport(await audit.audit(world.connection, world.campaign, NOW))
-    assert answer.exit_code == 1
-    assert as_document(answer)["verdict"] == "differs"
-    assert any(str(world.campaign) in line for line in as_lines(answer))
+    assert exit_code(answer) == 1
+    assert document_of(answer)["verdict"] == "differs"
+    assert any(str(world.campaign) in line for line in lines_of(answer))
 
 
 @pytest.fixture

@@ -17,14 +17,14 @@ import pytest
 
 from domain.error_codes import failure
 from operations.comparison import Comparison, compare_with_topic
-from operations.rebuild import Rebuilt, RefusedRow, rebuild
+from operations.rebuild import RebuildOptions, Rebuilt, RefusedRow, rebuild
 from operations.recompute import Recomputation
 from operations.replay import ReplayOptions
 from operations.replay import run as replay
 from operations.replay_apply import MakesDue
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
-from schemas.model import CampaignId, RecipientId, Wamid
+from schemas.model import RecipientId, Wamid
 from schemas.places import OffsetMismatch
 from schemas.topics import Topic
 from sinks.sink import accept_topic
@@ -49,7 +49,7 @@ async def compare(world: EventWorld) -> Comparison:
 
 
 async def put_right(world: EventWorld, *, allow_retries: bool = False) -> Rebuilt:
-    return await rebuild(world.settings, world.campaign, is_applied=True, allow_retries=allow_retries)
+    return await rebuild(world.settings, RebuildOptions(world.campaign, is_applied=True, allow_retries=allow_retries))
 
 
 async def replayed(world: EventWorld, topic: Topic) -> None:
@@ -297,7 +297,7 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
     with pytest.raises(RefusedRow, match="active"):
         await put_right(world)
     with pytest.raises(RefusedRow):
-        await rebuild(world.settings, CampaignId(uuid4()), is_applied=False, allow_retries=False)
+        await rebuild(world.settings, RebuildOptions(uuid4()))
     command = ("rebuild", "--campaign", str(world.campaign))
     code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command)
     assert (code, shown["differs"], shown["rows_swapped"]) == (1, 1100, 0)

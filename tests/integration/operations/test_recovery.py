@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from cli.recover import recover
+from cli.recover import run_recovery
 from operations import audit, recovery
 from runtime.process import Transient
 from runtime.settings import Settings, read_settings
@@ -97,7 +97,7 @@ async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: S
     assert await world.claim([queued, sent]) == ["paused", "paused"], "nothing is claimed, nor refused for good"
     assert await world.count("send_ledger") == 0
 
-    assert await recover(settings, is_forced=False, as_json=True) == 0
+    assert await run_recovery(settings, is_forced=False, as_json=True) == 0
     assert await statuses(world, sent, released, queued, waiting) == [
         ("sent", 1), ("unknown", 1), ("unknown", 1), ("pending", 0),
     ]  # fmt: skip
@@ -144,7 +144,7 @@ async def test_what_makes_our_code_raise_keeps_nobody_from_recovering(world: Wor
     await asyncio.to_thread(put, bootstrap, events, [*records, (sound.key, encode(sound))])
     await asyncio.to_thread(put, bootstrap, settings.topic("send.jobs"), [(job.key, records[0][1])])
     await went_back(world)
-    assert await recover(settings, is_forced=False, as_json=False) == 0
+    assert await run_recovery(settings, is_forced=False, as_json=False) == 0
     assert await statuses(world, job) == [("sent", 1)]
 
 
@@ -160,7 +160,7 @@ async def test_two_at_once_recover_once(
         return await declare(*arguments)
 
     monkeypatch.setattr(recovery, "_declare_released", slowly)
-    both = [asyncio.create_task(recover(settings, is_forced=False, as_json=True)) for _ in range(2)]
+    both = [asyncio.create_task(run_recovery(settings, is_forced=False, as_json=True)) for _ in range(2)]
     await world.wait_for_blocked("campaigns-recover")
     second_waits.set()
     assert await asyncio.gather(*both) == [0, 0]
@@ -183,15 +183,15 @@ async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "_declare_released", die)
         with pytest.raises(Transient):
-            await recover(settings, is_forced=True, as_json=False)
-    assert "nothing is sent until" in capsys.readouterr().err
+            await run_recovery(settings, is_forced=True, as_json=False)
+    assert recovery.UNFINISHED in capsys.readouterr().err
     assert await world.claim([job]) == ["paused"]
-    assert await recover(settings, is_forced=False, as_json=True) == 0, "it goes on without force"
+    assert await run_recovery(settings, is_forced=False, as_json=True) == 0, "it goes on without force"
     assert json.loads(capsys.readouterr().out) == {
         "needed": True, "events": 0, "rows_changed": 0, "unknown": 1, "epoch": 2,
     }  # fmt: skip
     assert await statuses(world, job) == [("unknown", 1)]
-    assert await recover(settings, is_forced=False, as_json=True) == 0
+    assert await run_recovery(settings, is_forced=False, as_json=True) == 0
     assert json.loads(capsys.readouterr().out) == {"needed": False, "epoch": 2}
 
 
@@ -209,7 +209,7 @@ async def test_where_the_history_is_ours_there_is_nothing_to_do(
     world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (job,) = await world.release(1)
-    assert await recover(settings, is_forced=False, as_json=False) == 0
+    assert await run_recovery(settings, is_forced=False, as_json=False) == 0
     assert "nothing to do" in capsys.readouterr().err
     assert await world.claim([job]) == ["claimed"]
     assert await read_installation(world.connection) == (True, 1)

@@ -15,9 +15,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from cli.replay_answer import document_of, exit_code, lines_of
+from cli.replay_report import document_of, exit_code, lines_of
 from domain.error_codes import failure
-from operations.replay import InvalidOptions, ReplayOptions, ReplayReport
+from operations.options import InvalidOptions
+from operations.replay import ReplayOptions, ReplayReport
 from operations.replay import run as replay
 from schemas.bundles import Body, encode_bundle
 from schemas.events import EventKind, RecipientEvent
@@ -362,7 +363,7 @@ async def test_what_retention_has_deleted_is_said(world: EventWorld) -> None:
     resumed = await do(world, EVENTS, is_resumed=True)
     assert any("deleted since this replay began" in line for line in lines_of(resumed))
     whole = await do(world, EVENTS, first="0")
-    assert sum("what was before is deleted" in line for line in lines_of(whole)) == len(ends)
+    assert sum("earlier records are deleted" in line for line in lines_of(whole)) == len(ends)
     assert document_of(whole)["ranges"]["0"] == (ends[0], ends[0] + 1)
 
 

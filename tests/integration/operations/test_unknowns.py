@@ -11,8 +11,10 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from cli.unknown import EXIT_REFUSED, UnknownOptions, act
+from cli.unknown import act_on_unknown
+from cli.unknown_report import EXIT_REFUSED
 from operations import unknowns
+from operations.unknown_acts import UnknownOptions
 from runtime.settings import Settings, read_settings
 from schemas.codec import decode, encode
 from schemas.events import EventKind, RecipientEvent
@@ -69,13 +71,15 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
         yield operated
 
 
-def wish(*jobs: SendJob, sure: bool = True, force: bool = False) -> UnknownOptions:
-    return UnknownOptions(tuple(job.recipient_id for job in jobs), is_sure=sure, is_forced=force, as_json=True)
+async def act(world: Operated, kind: EventKind, *jobs: SendJob, sure: bool = True, force: bool = False) -> int:
+    """The exit code of the command for these recipients."""
+    options = UnknownOptions(kind, tuple(job.recipient_id for job in jobs), is_sure=sure, is_forced=force)
+    return await act_on_unknown(world.settings, options, as_json=True)
 
 
 async def test_a_retry_is_an_event_that_makes_the_row_due(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = await world.unknown(2)
-    assert await act(world.settings, EventKind.RETRY, wish(one)) == 0
+    assert await act(world, EventKind.RETRY, one) == 0
     (event,) = await asyncio.to_thread(world.events)
     assert (event.kind, event.recipient_id, event.attempt) == (EventKind.RETRY, one.recipient_id, 1)
     assert json.loads(capsys.readouterr().out)["published"] == 1
@@ -85,12 +89,12 @@ async def test_a_retry_is_an_event_that_makes_the_row_due(world: Operated, capsy
     stop.set()
     await running
     assert await world.status_is(other, "unknown", False), "only who was named"
-    assert await act(world.settings, EventKind.RETRY, wish(one)) == EXIT_REFUSED, "asked for already"
+    assert await act(world, EventKind.RETRY, one) == EXIT_REFUSED, "asked for already"
 
 
 async def test_assumed_sent_is_an_event_that_makes_the_row_sent(world: Operated) -> None:
     (job,) = await world.unknown(1, minutes=0)
-    assert await act(world.settings, EventKind.ASSUMED_SENT, wish(job)) == 0
+    assert await act(world, EventKind.ASSUMED_SENT, job) == 0
     stop = asyncio.Event()
     running = asyncio.create_task(sink.run(world.settings, stop))
     await eventually_async(lambda: world.status_is(job, "sent", False))
@@ -100,8 +104,8 @@ async def test_assumed_sent_is_an_event_that_makes_the_row_sent(world: Operated)
 
 async def test_without_yes_nothing_is_done_but_a_warning(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:
     (job,) = await world.unknown(1)
-    for kind, word in ((EventKind.RETRY, "twice"), (EventKind.ASSUMED_SENT, "for good")):
-        assert await act(world.settings, kind, wish(job, sure=False)) == EXIT_USAGE
+    for kind, word in ((EventKind.RETRY, "twice"), (EventKind.ASSUMED_SENT, "permanently")):
+        assert await act(world, kind, job, sure=False) == EXIT_USAGE
         assert word in capsys.readouterr().err
     assert await asyncio.to_thread(world.events) == []
 
@@ -110,31 +114,29 @@ async def test_a_warning_says_that_dead_letters_may_hold_the_answer(
     world: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (job,) = await world.unknown(1)
-    assert await act(world.settings, EventKind.RETRY, wish(job, sure=False)) == EXIT_USAGE
+    assert await act(world, EventKind.RETRY, job, sure=False) == EXIT_USAGE
     assert "dead letter" not in capsys.readouterr().err
     dead = world.settings.topic("recipient.events.dead")
     await asyncio.to_thread(put, world.settings.kafka_bootstrap_servers, dead, [(b"x", b"x")] * 2)
-    assert await act(world.settings, EventKind.RETRY, wish(job, sure=False)) == EXIT_USAGE
-    assert "2 dead letter(s) wait, and an answer may be among them" in capsys.readouterr().err
+    assert await act(world, EventKind.RETRY, job, sure=False) == EXIT_USAGE
+    assert "2 dead letter(s) wait and may contain an answer" in capsys.readouterr().err
 
 
 async def test_a_young_unknown_is_not_repeated_unless_forced(world: Operated) -> None:
     (job,) = await world.unknown(1, minutes=14)
-    assert await act(world.settings, EventKind.RETRY, wish(job)) == EXIT_REFUSED
+    assert await act(world, EventKind.RETRY, job) == EXIT_REFUSED
     assert await asyncio.to_thread(world.events) == []
-    assert await act(world.settings, EventKind.RETRY, wish(job, force=True)) == 0
+    assert await act(world, EventKind.RETRY, job, force=True) == 0
     assert len(await asyncio.to_thread(world.events)) == 1
 
 
 async def test_who_is_not_unknown_is_not_repeated(world: Operated) -> None:
     (job,) = await world.unknown(1)
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
-    assert await act(world.settings, EventKind.RETRY, wish(job, force=True)) == EXIT_REFUSED
-    assert (
-        await act(world.settings, EventKind.RETRY, UnknownOptions((uuid4(),), is_sure=True, is_forced=True))
-        == EXIT_REFUSED
-    )
-    assert await act(world.settings, EventKind.RETRY, UnknownOptions(is_sure=True)) == EXIT_USAGE, "nobody was named"
+    assert await act(world, EventKind.RETRY, job, force=True) == EXIT_REFUSED
+    stranger = UnknownOptions(EventKind.RETRY, (uuid4(),), is_sure=True, is_forced=True)
+    assert await act_on_unknown(world.settings, stranger, as_json=True) == EXIT_REFUSED
+    assert await act(world, EventKind.RETRY) == EXIT_USAGE, "nobody was named"
 
 
 async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,17 +145,21 @@ async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: 
     await world.run(
         "UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now() WHERE id = %s", healed.recipient_id
     )
-    assert await act(world.settings, EventKind.RETRY, wish(asked, force=True)) == EXIT_REFUSED
+    assert await act(world, EventKind.RETRY, asked, force=True) == EXIT_REFUSED
     said = capsys.readouterr()
     assert json.loads(said.out) == {"refused": "asked_before"}
     assert "--force" not in said.err, "it would not help"
-    assert await act(world.settings, EventKind.RETRY, wish(still, sure=False)) == EXIT_USAGE
+    assert await act(world, EventKind.RETRY, still, sure=False) == EXIT_USAGE
     assert json.loads(capsys.readouterr().out) == {"refused": "not_confirmed", "recipients": 1}
     await world.campaign_is("paused")
-    assert await act(world.settings, EventKind.RETRY, wish(asked, healed, still, force=True)) == 0
+    assert await act(world, EventKind.RETRY, asked, healed, still, force=True) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["published"] == 1
-    for words in ("1 of those named are not unknown", "1 are to be repeated already", "a campaign that is paused"):
+    for words in (
+        "1 of the given recipients are not unknown",
+        "a retry of 1 recipient(s) was already requested",
+        "a campaign that is paused",
+    ):
         assert words in said.err
     (event,) = await asyncio.to_thread(world.events)
     assert event.recipient_id == still.recipient_id
@@ -162,7 +168,7 @@ async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: 
 async def test_a_webhook_that_comes_after_the_retry_was_asked_for_wins(world: Operated) -> None:
     """The race that no check can close: the answer is in nobody's hands when the operator asks."""
     (job,) = await world.unknown(1)
-    assert await act(world.settings, EventKind.RETRY, wish(job, force=True)) == 0
+    assert await act(world, EventKind.RETRY, job, force=True) == 0
     sent = RecipientEvent(
         kind=EventKind.SENT, recipient_id=job.recipient_id, attempt=1, wamid=Wamid("wamid.late"), phone_number_id="1",
         occurred_at=datetime.now(UTC), received_at=datetime.now(UTC),
@@ -175,13 +181,13 @@ async def test_a_webhook_that_comes_after_the_retry_was_asked_for_wins(world: Op
     stop.set()
     await running
     for kind in (EventKind.RETRY, EventKind.ASSUMED_SENT):
-        assert await act(world.settings, kind, wish(job, force=True)) == EXIT_REFUSED
+        assert await act(world, kind, job, force=True) == EXIT_REFUSED
 
 
 async def test_assumed_sent_twice_is_assumed_sent(world: Operated) -> None:
     (job,) = await world.unknown(1)
     for _ in range(2):  # before the sink has applied the first
-        assert await act(world.settings, EventKind.ASSUMED_SENT, wish(job)) == 0
+        assert await act(world, EventKind.ASSUMED_SENT, job) == 0
     assert len(await asyncio.to_thread(world.events)) == 2
     stop = asyncio.Event()
     running = asyncio.create_task(sink.run(world.settings, stop))

@@ -9,13 +9,13 @@ from uuid import UUID
 import pytest
 
 from cli.row_changes import as_document, as_line
-from cli.verify import VerifyReport, as_lines
-from cli.verify import as_document as verify_document
+from cli.verify_report import document_of, lines_of
 from operations import readers
 from operations.audit import Audit, CounterDifference
 from operations.coverage import Interval, rounds, uncovered
 from operations.readers import EVENTS_MAX, ReadRecord, portions, read_event, reader_of
 from operations.row_changes import Change
+from operations.verify import VerifyReport
 from runtime.settings import InvalidSettings, read_settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
@@ -67,9 +67,9 @@ def test_a_change_is_shown_masked_and_steers_nothing() -> None:
     assert "1469" not in as_line(change) + str(as_document(change))
     wrong = Difference("failure", text, told=1, counted=0)
     found = Audit(AT, 1, (CounterDifference(UUID(int=2), wrong),), ())
-    lines = "".join(as_lines(VerifyReport(found)))
+    lines = "".join(lines_of(VerifyReport(found)))
     assert "\x1b" not in lines
-    assert "1469" not in lines + str(verify_document(VerifyReport(found)))
+    assert "1469" not in lines + str(document_of(VerifyReport(found)))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.dead_letter_lines import line_of, readable
+from cli.dead_letter_report import line_of, readable
 from operations.dead_letters import Letter
 from schemas.bundles import Body, encode_bundle
 from schemas.dead_letters import DeadLetter, read_headers

@@ -13,7 +13,7 @@ START_PANEL = "Start here"
 PROCESS_PANEL = "Processes"
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout")]
-Campaign = Annotated[UUID | None, typer.Option("--campaign", help="Only this campaign")]
+CampaignOption = Annotated[UUID | None, typer.Option("--campaign", help="Only this campaign")]
 CampaignIds = Annotated[list[UUID] | None, typer.Argument(help="Campaign ids")]
 RecipientIds = Annotated[list[UUID] | None, typer.Argument(help="Recipient ids")]
 Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="Process at most this many")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AllowRetries, Campaign, DryRun, Json
+from cli.options import AllowRetries, CampaignOption, DryRun, Json
 
 if TYPE_CHECKING:
     from operations.replay import ReplayOptions
@@ -30,7 +30,7 @@ def replay(
     end: Annotated[
         str | None, typer.Option("--to", help="As --from, and not included; else the current end of the topic")
     ] = None,
-    campaign: Campaign = None,
+    campaign: CampaignOption = None,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Most records per second")] = None,
     dry_run: DryRun = False,
     allow_retries: AllowRetries = False,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import typer
 
-from cli.options import Campaign, Json, LineLimit, RecipientIds, Yes
+from cli.options import CampaignOption, Json, LineLimit, RecipientIds, Yes
 
 if TYPE_CHECKING:
     from operations.unknown_acts import UnknownOptions
@@ -25,7 +25,7 @@ unknown = typer.Typer(
 
 
 @unknown.command("list")
-def unknown_list(campaign: Campaign = None, limit: LineLimit = 100, json: Json = False) -> None:
+def unknown_list(campaign: CampaignOption = None, limit: LineLimit = 100, json: Json = False) -> None:
     """List recipients whose send has an unknown outcome, and since when."""
     from cli.console import run_command
 
@@ -35,7 +35,7 @@ def unknown_list(campaign: Campaign = None, limit: LineLimit = 100, json: Json =
 @unknown.command("retry")
 def unknown_retry(
     ids: RecipientIds = None,
-    campaign: Campaign = None,
+    campaign: CampaignOption = None,
     yes: Yes = False,
     force: Annotated[bool, typer.Option("--force", help="Do not wait for answers that may still arrive")] = False,
     json: Json = False,
@@ -49,7 +49,7 @@ def unknown_retry(
 
 @unknown.command("assume-sent")
 def unknown_assume_sent(
-    ids: RecipientIds = None, campaign: Campaign = None, yes: Yes = False, json: Json = False
+    ids: RecipientIds = None, campaign: CampaignOption = None, yes: Yes = False, json: Json = False
 ) -> None:
     """Declare unknown recipients sent. Their campaign never sends to them again."""
     from operations.unknown_acts import UnknownOptions

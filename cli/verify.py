@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Campaign, Json
+from cli.options import CampaignOption, Json
 
 if TYPE_CHECKING:
     from operations.verify import VerifyOptions
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    campaign: Campaign = None,
+    campaign: CampaignOption = None,
     repair_counters: Annotated[bool, typer.Option("--repair-counters", help="Correct counters that differ")] = False,
     from_topic: Annotated[bool, typer.Option("--from-topic", help="Recompute the rows from the kept events")] = False,
     json: Json = False,

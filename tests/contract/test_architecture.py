@@ -225,3 +225,25 @@ def test_statements_of_sql_are_in_tables_and_in_the_judge_only() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
     }
     assert found - SQL_ELSEWHERE == set()
+
+
+def test_public_classes_have_one_name_in_the_project() -> None:
+    """A name stands for one thing, so that a search for it finds that thing."""
+    places: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+            for statement in tree.body:
+                if isinstance(statement, ast.Assign) and (name := alias_of(statement)) is not None:
+                    places.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1 and len(name) > 1} == {}
+
+
+def alias_of(statement: ast.Assign) -> str | None:
+    """Return the name of a type alias, or None where the statement assigns a constant or a function's result."""
+    target = statement.targets[0]
+    is_alias = isinstance(target, ast.Name) and target.id[0].isupper() and not target.id.isupper()
+    return target.id if is_alias and isinstance(target, ast.Name) else None

@@ -90,7 +90,7 @@ def test_the_verdict_is_exact(ended: Ended) -> None:
     assert "verdict: exact" in ended.said
 
 
-def test_everybody_was_written_to_once_but_who_opted_out(ended: Ended) -> None:
+def test_every_recipient_got_one_message_except_opted_out_ones(ended: Ended) -> None:
     funnel = ended.result["funnel"]
     assert isinstance(funnel, dict)
     assert funnel["skipped"] == RECIPIENTS // 100

@@ -57,7 +57,7 @@ def test_webhooks_are_not_read_without_the_secret_that_makes_them_ours() -> None
     assert reader_of(settings, Topic.RECIPIENT_EVENTS) is read_event
 
 
-def test_a_change_is_shown_masked_and_steers_nothing() -> None:
+def test_a_change_is_shown_masked_and_escaped() -> None:
     text = "\x1b[2Jto 14690000001 failed"
     told = {"status": "sent", "failure_text": None}
     change = Change(

@@ -83,6 +83,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return Ended(process.returncode, said, json.loads(lines[-1]) if lines else {}, peak, list(seen.values()))
 
 
+@pytest.mark.timeout(DEADLINE_S + 60)  # includes the run of the demo in the fixture
 def test_the_verdict_is_exact(ended: Ended) -> None:
     assert ended.code == 0, ended.said
     wanted = {"verdict": "exact", "recipients": RECIPIENTS, "double_sends": 0, "rows_wrong": 0, "counters_wrong": 0}

@@ -22,6 +22,7 @@ from runtime.settings import Settings
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId
 from schemas.places import count
+from tables.shadow import find_wamids
 from topics import scan
 
 SAMPLES = 20
@@ -111,7 +112,7 @@ async def _explain(
     if not ids:
         return {}
     found_events: dict[UUID, list[TopicFacts]] = {id_: [] for id_ in ids}
-    whose = dict(await found.shadow.run("find_wamids", {"ids": list(ids)}))
+    whose = await find_wamids(found.shadow.schema, ids)
     ranges = {p: (low, found.passed[p]) for p, low in found.lows.items()}
     records = 0
     async for batch in scan.scan(settings, found.identity.topic, ranges):

@@ -18,8 +18,8 @@ from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX
 from runtime.settings import Settings
 from schemas.model import CampaignId
-from tables.arrays import plain
-from tables.shadow import SHOWN
+from tables import row_differences
+from tables.shadow_template import SHOWN
 
 CHUNK = 500
 
@@ -83,15 +83,16 @@ async def _swap(
     shadow = found.shadow
     async with shadow.connection.transaction():
         await _require(shadow, campaign, may_be_active=False)
-        await shadow.run("hold_rows", {"ids": plain(ids)})
+        await row_differences.hold_rows(shadow.schema, ids)
         # Earlier writers have committed their offsets with these rows, and no other transaction can write them now.
         await found.catch_up()
         pairs = await found.differences(after, is_any_ahead=True, last=ids[-1], rows_max=len(ids), ids=ids)
         different = [pair for pair in pairs if pair.kind is Kind.DIFFERS and pair.is_whole]
         if different:
-            swapped = plain(pair.live.id for pair in different)
-            await shadow.run("swap_rows", {"ids": swapped})
-            _guard(different, await shadow.run("read_live", {"ids": swapped}), allow_retries=allow_retries)
+            swapped = [pair.live.id for pair in different]
+            await row_differences.swap_rows(shadow.schema, swapped)
+            rows = await row_differences.read_live(shadow.schema, swapped)
+            _guard(different, rows, allow_retries=allow_retries)
     result.rows_swapped += len(different)
     return pairs
 
@@ -128,10 +129,10 @@ def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
 
 async def _require(shadow: ShadowTables, campaign: CampaignId, *, may_be_active: bool) -> None:
     """Lock the status of the campaign until the end of the transaction. Raises RefusedRow for an active one."""
-    rows = await shadow.run("hold_campaign", {"campaign": campaign})
-    if not rows:
+    status = await row_differences.hold_campaign(shadow.schema, campaign)
+    if status is None:
         raise RefusedRow("no_such_campaign", f"there is no campaign {campaign}")
-    if rows[0][0] == "active" and not may_be_active:
+    if status == "active" and not may_be_active:
         raise RefusedRow(
             "campaign_active", "the campaign is active; pause it first, so that no message is sent during the rebuild"
         )

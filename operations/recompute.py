@@ -31,9 +31,11 @@ from schemas.events import RecipientEvent
 from schemas.model import CampaignId
 from schemas.places import OffsetMismatch, Ranges, TopicIdentity, count
 from schemas.topics import Topic
+from tables import row_differences
 from tables.offsets import read_stored
 from tables.recipients import facts_of_row
-from tables.shadow import SHOWN
+from tables.shadow import add_missing_rows
+from tables.shadow_template import SHOWN
 from topics import scan
 from topics.identity import identify
 from topics.lag import KafkaQueries
@@ -155,23 +157,22 @@ class Recomputation:
 
     async def add_missing(self) -> None:
         """Add rows that have facts but no event in the topic."""
-        await self.shadow.run("add_missing_rows", {"campaign": self.campaign})
+        await add_missing_rows(self.shadow.schema, self.campaign)
 
     async def count(self) -> tuple[int, int]:
         """How many live rows there are, and in how many of them only the attempt is ahead."""
-        rows, ahead = (await self.shadow.run("count_judged", {"campaign": self.campaign}))[0]
-        return rows, ahead
+        return await row_differences.count_rows(self.shadow.schema, self.campaign)
 
     async def differences(
         self, after: UUID = LOWEST_ID, *, is_any_ahead: bool = False, last: UUID = HIGHEST_ID, rows_max: int = CHUNK,
         ids: Iterable[UUID] | None = None,
     ) -> list[Pair]:  # fmt: skip
         """The next rows, by id, that differ. `is_any_ahead`: an attempt may be ahead without a release."""
-        values = {
-            "after": after, "last": last, "rows_max": rows_max, "ids": None if ids is None else list(ids),
-            "campaign": self.campaign, "until": self._until, "is_any_ahead": is_any_ahead,
-        }  # fmt: skip
-        return [self._pair(row) for row in await self.shadow.run("find_differences", values)]
+        rows = await row_differences.find_differences(
+            self.shadow.schema, self.campaign, self._until,
+            after=after, last=last, rows_max=rows_max, ids=ids, is_any_ahead=is_any_ahead,
+        )  # fmt: skip
+        return [self._pair(row) for row in rows]
 
     def _pair(self, found: Sequence[Any]) -> Pair:
         id_, campaign, campaign_status, created_at, claimed_at, *values = found

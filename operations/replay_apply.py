@@ -32,6 +32,7 @@ from tables.database import Connection, connect, is_transient
 from tables.parked import KEPT_S
 from tables.recipients import MERGE_SESSION, merge_facts, read_facts
 from tables.replay_runs import ReplayRun
+from tables.shadow import find_claimants
 from topics import scan
 
 TRIES_MAX = 8
@@ -95,7 +96,7 @@ class Replay:
         """Without statuses of other systems: they were counted when they arrived, and must not be counted again."""
         foreign = await self._shadow.foreign_among(events)
         wamids = sorted({event.wamid for event in events if event.recipient_id is None and event.wamid is not None})
-        claimed = dict(await self._shadow.run("find_claimants", {"wamids": wamids})) if wamids else {}
+        claimed = await find_claimants(self._shadow.schema, wamids) if wamids else {}
         too_old = datetime.now(UTC) - timedelta(seconds=KEPT_S)
         own = []
         for event in events:

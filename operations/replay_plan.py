@@ -18,6 +18,7 @@ from runtime.settings import Settings
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId
 from schemas.places import Ranges, count
+from tables import row_changes
 from topics import scan
 
 OnProgress = Callable[[str, int, int], None]
@@ -58,9 +59,8 @@ async def plan(
             if stop.is_set():
                 return None
     async with shadow.free_planning():
-        values = {"campaign": campaign, "rows_max": CHANGES_MAX}
-        result.changed, result.made_due = (await shadow.run("count_changes", values))[0]
-        result.changes = rows_shown(await shadow.run("find_changes", values))
+        result.changed, result.made_due = await row_changes.count_changes(shadow.schema, campaign)
+        result.changes = rows_shown(await row_changes.find_changes(shadow.schema, campaign, CHANGES_MAX))
     return result
 
 

@@ -9,10 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from schemas.events import RecipientEvent
-from tables import shadow
-from tables.arrays import plain
+from tables import row_changes
 from tables.database import Connection
-from tables.shadow import SHOWN
+from tables.shadow_template import SHOWN
 
 OPEN_CAMPAIGNS = frozenset({"active", "paused", "completed"})
 """In these campaigns a due row is sent to, or will be: a completed one reopens, a paused one may be resumed."""
@@ -75,16 +74,15 @@ def rows_shown(found: Iterable[Sequence[Any]]) -> list[Change]:
 
 async def read_rows(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, ShownRow]:
     """Live rows as this connection sees them."""
-    return await _read(connection, "read_shown", {"ids": plain(ids)})
+    return _by_id(await row_changes.read_shown(connection, ids))
 
 
 async def read_written(connection: Connection, events: Sequence[RecipientEvent]) -> dict[UUID, ShownRow]:
     """The rows of the recipients of these events that this transaction has written."""
     ids = {event.recipient_id for event in events if event.recipient_id is not None}
     wamids = sorted({event.wamid for event in events if event.wamid is not None})
-    return await _read(connection, "read_written", {"ids": plain(sorted(ids)), "wamids": wamids})
+    return _by_id(await row_changes.read_written(connection, sorted(ids), wamids))
 
 
-async def _read(connection: Connection, name: str, values: Mapping[str, Any]) -> dict[UUID, ShownRow]:
-    rows = await shadow.run(connection, name, "", values)
+def _by_id(rows: Iterable[Sequence[Any]]) -> dict[UUID, ShownRow]:
     return {row[0]: ShownRow(row[0], row[1], row[2], dict(zip(SHOWN, row[3:], strict=True))) for row in rows}

@@ -7,10 +7,9 @@ row.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from enum import Enum
-from typing import Any
+from enum import Enum, auto
 from uuid import UUID
 
 from domain.fold import Fold, merge_parked
@@ -20,9 +19,9 @@ from schemas.events import RecipientEvent
 from schemas.model import CampaignId, RecipientId
 from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, is_caused_by_events
 from tables import messages, shadow
-from tables.arrays import plain
 from tables.database import Connection, connect
 from tables.recipients import MERGE_SESSION, find_recipients, merge_facts
+from tables.shadow_template import ShadowSchema
 
 STATEMENT_TIMEOUT_S = 3600.0
 
@@ -30,28 +29,28 @@ STATEMENT_TIMEOUT_S = 3600.0
 class Start(Enum):
     """The state of a shadow row before any event."""
 
-    NOTHING = "add_bare_rows"
+    NOTHING = auto()
     """Without facts: the row is rebuilt from events alone."""
-    AS_IT_IS = "copy_rows"
+    AS_IT_IS = auto()
     """A copy of the live row, made when it is first needed."""
 
 
 class ShadowTables:
     """The shadow tables, and the connection that uses them instead of the live tables."""
 
-    def __init__(self, connection: Connection, live: str, start: Start) -> None:
-        self.connection = connection
-        self._live = live
+    def __init__(self, schema: ShadowSchema, start: Start) -> None:
+        self.schema = schema
         self._start = start
         self._numbers = KnownPhoneNumbers()
 
-    async def run(self, name: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run one statement of shadow.sql on this connection."""
-        return await shadow.run(self.connection, name, self._live, values or {})
+    @property
+    def connection(self) -> Connection:
+        """The connection on which table names mean the shadow tables."""
+        return self.schema.connection
 
     async def has_campaign(self, campaign: CampaignId) -> bool:
         """Whether the live table has this campaign."""
-        return bool((await self.run("find_campaign", {"campaign": campaign}))[0][0])
+        return await shadow.has_campaign(self.schema, campaign)
 
     async def hold(self, name: str) -> bool:
         """Take the session's lock of this name. Returns False if another session has it."""
@@ -72,16 +71,22 @@ class ShadowTables:
         ids: set[UUID] = {event.recipient_id for event in events if event.recipient_id is not None}
         if self._start is Start.AS_IT_IS:
             wamids = sorted({event.wamid for event in events if event.wamid is not None})
-            ids |= {row[0] for row in await self.run("copy_messages", {"wamids": wamids})}
+            ids |= await shadow.copy_messages(self.schema, wamids)
         if ids:
-            await self.run(self._start.value, {"ids": plain(sorted(ids))})
+            await self._add_rows(sorted(ids))
+
+    async def _add_rows(self, ids: Iterable[UUID]) -> None:
+        if self._start is Start.AS_IT_IS:
+            await shadow.copy_rows(self.schema, ids)
+        else:
+            await shadow.add_bare_rows(self.schema, ids)
 
     async def of_campaign(self, events: Sequence[RecipientEvent], campaign: CampaignId | None) -> list[RecipientEvent]:
         """The events that may concern a campaign: their recipient belongs to it, or is not known yet."""
         if campaign is None:
             return list(events)
         ids: set[UUID] = {event.recipient_id for event in events if event.recipient_id is not None}
-        whose = dict(await self.run("find_campaigns", {"ids": plain(sorted(ids))})) if ids else {}
+        whose = await shadow.find_campaigns(self.schema, sorted(ids)) if ids else {}
         return [
             event for event in events
             if event.recipient_id is None or whose.get(event.recipient_id, event.campaign_id) == campaign
@@ -94,10 +99,10 @@ class ShadowTables:
     async def adopt(self, events: Sequence[RecipientEvent]) -> None:
         """Assign statuses to recipients that only the live messages table knows, because their acceptance is older."""
         wamids = sorted({event.wamid for event in events if event.recipient_id is None and event.wamid is not None})
-        rows = await self.run("find_known_messages", {"wamids": wamids}) if wamids else []
+        rows = await shadow.find_known_messages(self.schema, wamids) if wamids else []
         if not rows:
             return
-        await self.run(self._start.value, {"ids": plain(sorted({row[1] for row in rows}))})
+        await self._add_rows(sorted({row[1] for row in rows}))
         learned = {wamid: Learned(RecipientId(recipient), attempt) for wamid, recipient, attempt in rows}
         changed = await messages.merge_messages(self.connection, learned)
         folded = Fold(created_at=await find_recipients(self.connection, {RecipientId(row[1]) for row in rows}))
@@ -108,7 +113,7 @@ class ShadowTables:
     async def free_planning(self) -> AsyncIterator[None]:
         """A transaction for statements that read whole tables, with joins allowed."""
         async with self.connection.transaction():
-            await self.run("allow_joins")
+            await shadow.allow_joins(self.schema)
             yield
 
 
@@ -122,9 +127,10 @@ async def shadow_tables(settings: Settings, start: Start, purpose: str) -> Async
     async with connection:
         await shadow.drop_left_behind(connection)
         live, name = await shadow.reserve(connection)
+        schema = ShadowSchema(connection, live)
         try:
-            await shadow.create(connection, live, name)
-            yield ShadowTables(connection, live, start)
+            await shadow.create(schema, name)
+            yield ShadowTables(schema, start)
         finally:
             if not connection.closed:
                 await shadow.drop(connection, name)

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from operations.row_changes import Change
 from operations.shadow import ShadowTables
-from tables.arrays import plain
-from tables.shadow import SHOWN
+from tables import row_changes
+from tables.shadow_template import SHOWN
 
 CHANGES_MAX = 10_000
 """Changed rows that are listed; all are counted."""
@@ -45,13 +45,13 @@ class Tally:
         """Add committed changes."""
         if not changes:
             return
-        values = {
-            "ids": plain(change.recipient_id for change in changes),
-            "befores": [change.before["status"] for change in changes],
-            "afters": [change.after["status"] for change in changes],
-            "columns": [",".join(change.columns) for change in changes],
-        }
-        self._done.rows_changed += (await self._shadow.run("note_changes", values))[0][0]
+        self._done.rows_changed += await row_changes.note_changes(
+            self._shadow.schema,
+            ids=[change.recipient_id for change in changes],
+            befores=[change.before["status"] for change in changes],
+            afters=[change.after["status"] for change in changes],
+            columns=[",".join(change.columns) for change in changes],
+        )
         for change in changes:
             known = self._shown.get(change.recipient_id)
             if known is not None or len(self._shown) < CHANGES_MAX:
@@ -59,8 +59,9 @@ class Tally:
 
     async def sum_up(self) -> None:
         """Compute the sums."""
-        self._done.statuses = Counter({f"{old} → {new}": n for old, new, n in await self._shadow.run("sum_statuses")})
-        self._done.columns = Counter(dict(await self._shadow.run("sum_columns")))
+        statuses = await row_changes.sum_statuses(self._shadow.schema)
+        self._done.statuses = Counter({f"{old} → {new}": n for old, new, n in statuses})
+        self._done.columns = Counter(await row_changes.sum_columns(self._shadow.schema))
         self._done.changes = list(self._shown.values())
 
 

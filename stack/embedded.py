@@ -1,10 +1,12 @@
-"""A whole Kafka and Postgres for a development run, a demo or a test: started, used, gone.
+"""A Kafka broker and a PostgreSQL server for a development run, a demo or a test.
 
-    with embedded_stack() as stack:                       # throw-away: nothing is left, however we end
-    with embedded_stack(Path(".campaigns")) as stack:     # kept, and found again after a kill -9
+    with embedded_stack() as stack:                       # throw-away: nothing is left afterwards
+    with embedded_stack(Path(".campaigns")) as stack:     # kept: a later start finds the data again
 
-Several stand side by side; of one kept state, only one at a time. Ends with its parent in every case (`stack.guard`).
+Several may run side by side, but only one per kept state. Servers always end with their parent (`stack.guard`).
 """
+
+from __future__ import annotations
 
 import fcntl
 import hashlib
@@ -30,24 +32,24 @@ from stack.places import (
 )
 from stack.postgres import Server, database_url, prepare_postgres, start_postgres
 
-# A run that was killed may still be ending its servers, which takes them up to their own deadlines.
+# The servers of a killed run may still be ending, up to their own deadlines.
 PREVIOUS_RUN_DEADLINE_S = 60.0
 NOT_STARTED = ""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Where the two servers are; an empty address for one that was not asked for."""
+    """The addresses of the two servers; empty for a server that was not requested."""
 
     kafka_bootstrap_servers: str
-    database_url: str = field(repr=False)  # holds the password
+    database_url: str = field(repr=False)  # it contains the password
     kafka_pid: int | None = None
     postgres_pid: int | None = None
 
 
 @dataclass(frozen=True)
-class _Ground:
-    """The folders a stack stands on."""
+class _StackFolders:
+    """The folders of a stack."""
 
     root: Path
     kafka: Path
@@ -59,22 +61,22 @@ class _Ground:
 
 @contextmanager
 def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgres: bool = True) -> Iterator[Stack]:
-    """Start the servers asked for, and end them with the block."""
-    say = progress(sys.stderr.isatty())
+    """Start the requested servers, and end them with the block."""
+    note = progress(sys.stderr.isatty())
     with ExitStack() as ending:
         ground = _kept(state_dir.absolute(), ending) if state_dir is not None else _throw_away(ending)
         throw_away = state_dir is None
         held = [] if ground.lock is None else [ground.lock]
         logs = ground.logs
-        with ThreadPoolExecutor(2) as pool:  # both at once: each mostly waits for its server
-            broker_wanted = server_wanted = None
+        with ThreadPoolExecutor(2) as pool:  # both at once, because each mostly waits for its server
+            with_broker = with_server = None
             if kafka:
-                broker_wanted = pool.submit(
-                    start_kafka, ground.kafka, logs / "kafka.log", throw_away=throw_away, say=say, held=held
+                with_broker = pool.submit(
+                    start_kafka, ground.kafka, logs / "kafka.log", throw_away=throw_away, note=note, held=held
                 )
-                ending.callback(_stop, broker_wanted)
+                ending.callback(_stop, with_broker)
             if postgres:
-                server_wanted = pool.submit(
+                with_server = pool.submit(
                     start_postgres,
                     ground.postgres,
                     logs / "postgres.log",
@@ -82,9 +84,9 @@ def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgre
                     throw_away=throw_away,
                     held=held,
                 )
-                ending.callback(_stop, server_wanted)
-        broker = broker_wanted.result() if broker_wanted else None
-        server = server_wanted.result() if server_wanted else None
+                ending.callback(_stop, with_server)
+        broker = with_broker.result() if with_broker else None
+        server = with_server.result() if with_server else None
         yield Stack(
             kafka_bootstrap_servers=broker.bootstrap_servers if broker else NOT_STARTED,
             database_url=database_url(server.port, ground.password) if server else NOT_STARTED,
@@ -94,7 +96,7 @@ def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgre
 
 
 def remove_state(state_dir: Path) -> None:
-    """Remove a kept state that is not in use, its database included where that had to lie elsewhere."""
+    """Remove a kept state that is not in use, with its database if that is in another folder."""
     with ExitStack() as ending:
         _lock(state_dir.absolute() / "lock", ending)
         location = state_dir / "postgres.location"
@@ -103,24 +105,24 @@ def remove_state(state_dir: Path) -> None:
         shutil.rmtree(state_dir)
 
 
-def _stop(wanted: Future[Broker] | Future[Server]) -> None:
-    """End what was started, also where the other one failed or a Ctrl-C came in between."""
-    if not wanted.cancelled() and wanted.exception() is None:
-        wanted.result().child.stop()
+def _stop(requested: Future[Broker] | Future[Server]) -> None:
+    """End the started servers, also after a failure of the other one or a Ctrl-C."""
+    if not requested.cancelled() and requested.exception() is None:
+        requested.result().child.stop()
 
 
-def prepare(say: Callable[[str], None]) -> None:
-    """Do all that needs a network, so that later starts need none."""
+def prepare(note: Callable[[str], None]) -> None:
+    """Do everything that needs a network, so that later starts need none."""
     prepare_postgres()
-    prepare_kafka(say)
+    prepare_kafka(note)
 
 
 def progress(is_terminal: bool) -> Callable[[str], None]:
-    """Return what shows progress on stderr: one line that changes on a terminal, few lines elsewhere."""
+    """A function that shows progress on stderr: one changing line on a terminal, few lines elsewhere."""
     shown = ""
     last = 0.0
 
-    def say(line: str) -> None:
+    def note(line: str) -> None:
         nonlocal shown, last
         if is_terminal:
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
@@ -133,34 +135,34 @@ def progress(is_terminal: bool) -> Callable[[str], None]:
             last = time.monotonic()
         shown = line
 
-    return say
+    return note
 
 
-def _throw_away(ending: ExitStack) -> _Ground:
+def _throw_away(ending: ExitStack) -> _StackFolders:
     for_unprivileged = unprivileged_account() is not None
     root = Path(tempfile.mkdtemp(prefix="campaigns-", dir=throw_away_root(for_unprivileged=for_unprivileged)))
     ending.callback(_remove_if_empty, root)
     if for_unprivileged:
-        root.chmod(0o711)  # ours: passed through, not listed
-    return _Ground(root, root / "kafka", root / "postgres", root, secrets.token_urlsafe(24), None)
+        root.chmod(0o711)  # our own folder can be passed through, but not listed
+    return _StackFolders(root, root / "kafka", root / "postgres", root, secrets.token_urlsafe(24), None)
 
 
 def _remove_if_empty(root: Path) -> None:
-    """Remove what no guard came to remove: a root in which nothing was started."""
+    """Remove a root in which nothing was started, because no guard removes it."""
     if root.is_dir() and not any(root.iterdir()):
         root.rmdir()
 
 
-def _kept(state: Path, ending: ExitStack) -> _Ground:
+def _kept(state: Path, ending: ExitStack) -> _StackFolders:
     logs = state / "logs"
     for folder in (state, logs):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(state / "lock", ending)
-    return _Ground(state, state / "kafka", _kept_postgres(state), logs, _kept_password(state), lock)
+    return _StackFolders(state, state / "kafka", _kept_postgres(state), logs, _kept_password(state), lock)
 
 
 def _lock(path: Path, ending: ExitStack) -> int:
-    """Take the state for ourselves; the guards hold the lock on until their servers have ended."""
+    """Lock the state. The guards keep the lock until their servers have ended."""
     held = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     ending.callback(os.close, held)
     deadline = time.monotonic() + PREVIOUS_RUN_DEADLINE_S
@@ -171,8 +173,8 @@ def _lock(path: Path, ending: ExitStack) -> int:
         except BlockingIOError:
             holder = os.pread(held, 32, 0).decode().strip()
             if _is_alive(holder) or time.monotonic() > deadline:
-                raise StackUnavailable(f"{path.parent} is in use by the process {holder}") from None
-            time.sleep(0.05)  # its holder is dead, and its guards are ending the servers
+                raise StackUnavailable(f"{path.parent} is in use by process {holder}") from None
+            time.sleep(0.05)  # its holder has ended, and its guards are ending the servers
     os.ftruncate(held, 0)
     os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
     return held
@@ -199,10 +201,10 @@ def _kept_password(state: Path) -> str:
 
 
 def _kept_postgres(state: Path) -> Path:
-    """Return the folder of the data: in the state, or where the unprivileged account can reach it.
+    """The folder of the data: in the state, or in a place that the unprivileged account can reach.
 
-    The name of a folder elsewhere holds a random part kept in the state, so that a state that was deleted and made
-    anew does not meet the old data.
+    The name of a folder elsewhere contains a random part that is kept in the state, so that a recreated state does not
+    find the data of a deleted one.
     """
     pointer = state / "postgres.location"
     if pointer.exists():

@@ -1,12 +1,14 @@
-"""The guard: a program of its own that runs one child and outlives its parent just long enough to end it.
+"""The guard: a separate program that runs one child, and ends the child when its parent ends.
 
-It is started as `python -I -S guard.py` with a pipe as its standard input. The first line is what to run (JSON, so
-that no secret stands in a list of processes). While the pipe is open the parent lives; when it closes, for whatever
-reason, `kill -9` included, the child is asked to stop, then killed, and throw-away folders are removed.
-Standard output tells the parent `started PID` and `exited CODE` (negative: a signal).
+It is started as `python -I -S guard.py` with a pipe as its standard input. The first line is the program to run, as
+JSON, so that no secret appears in a list of processes. The pipe is open while the parent lives. When it closes, even
+after `kill -9`, the guard stops the child, kills it after a deadline, and removes throw-away folders. It reports
+`started PID` and `exited CODE` (negative for a signal) on standard output.
 
-Uses the standard library alone and imports nothing of ours: it must start in milliseconds and stay small.
+It uses only the standard library and imports no other module of ours, so that it starts in milliseconds.
 """
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
@@ -20,23 +22,23 @@ import sys
 import time
 from typing import Any
 
-# The pipe says at once that the parent is gone. That its pid changed is asked now and then as well, because a
-# process forked by the parent without exec would hold the pipe open.
+# The pipe shows at once that the parent has ended. The pid of the parent is also checked from time to time, because a
+# process that the parent forked without exec would keep the pipe open.
 PARENT_CHECK_S = 2.0
 PR_SET_PDEATHSIG = 1
 KILL_WAIT_S = 10.0
 
 
 def main() -> None:
-    """Run what standard input says until it ends, or until the parent does."""
-    os.umask(0o077)  # logs and data are the owner's alone
+    """Run the program from standard input until it ends, or until the parent ends."""
+    os.umask(0o077)  # only the owner may read logs and data
     parent = os.getppid()
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     stopping = Stopping()
-    signal.signal(signal.SIGTERM, stopping.ask)
+    signal.signal(signal.SIGTERM, stopping.request)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     spec = json.loads(_first_line())
@@ -44,26 +46,26 @@ def main() -> None:
         child = _start(spec)
     except OSError as error:
         _remove(spec["remove"])
-        _say(f"refused {error}")
+        _report(f"refused {error}")
         sys.exit(1)
-    _say(f"started {child.pid}")
+    _report(f"started {child.pid}")
     try:
         _watch(child, parent, wake, stopping)
         _end(child, spec["stop_signal"], spec["stop_deadline_s"])
     finally:
         _remove(spec["remove"])
-    _say(f"exited {child.returncode}")
+    _report(f"exited {child.returncode}")
 
 
 class Stopping:
-    """Whether someone asked the guard itself to end (SIGTERM)."""
+    """Whether the guard itself received SIGTERM."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
-    def ask(self, *_: object) -> None:
-        """Remember it; the wake-up pipe ends the wait."""
-        self.asked = True
+    def request(self, *_: object) -> None:
+        """Remember the signal. The wake-up pipe ends the wait."""
+        self.requested = True
 
 
 def _first_line() -> bytes:
@@ -71,16 +73,16 @@ def _first_line() -> bytes:
     while not line.endswith(b"\n"):
         piece = os.read(0, 1)
         if not piece:
-            sys.exit(1)  # the parent died before it said what to run
+            sys.exit(1)  # the parent ended before it sent the program
         line += piece
     return line
 
 
-def _start(spec: dict[str, Any]) -> "subprocess.Popen[bytes]":
+def _start(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
     stop_signal: int = spec["stop_signal"]
 
     def before_exec() -> None:
-        # Linux ends the child even if the guard itself is killed with SIGKILL.
+        # Linux ends the child even if the guard is killed with SIGKILL.
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, stop_signal)
 
@@ -96,22 +98,22 @@ def _start(spec: dict[str, Any]) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # a Ctrl-C in the terminal is for the parent, which then stops us in order
+            start_new_session=True,  # a Ctrl-C goes to the parent, which stops the guard in order
             preexec_fn=before_exec,  # noqa: PLW1509 - the guard has one thread
         )
 
 
-def _watch(child: "subprocess.Popen[bytes]", parent: int, wake: int, stopping: Stopping) -> None:
-    """Return when the child has ended, the parent has, or either was told to."""
-    while child.poll() is None and not stopping.asked and os.getppid() == parent:
+def _watch(child: subprocess.Popen[bytes], parent: int, wake: int, stopping: Stopping) -> None:
+    """Wait until the child or the parent has ended, or a stop is requested."""
+    while child.poll() is None and not stopping.requested and os.getppid() == parent:
         readable, _, _ = select.select([0, wake], [], [], PARENT_CHECK_S)
         if wake in readable:
             os.read(wake, 512)
-        if 0 in readable:  # closed, or a word: both mean stop
+        if 0 in readable:  # a closed pipe and any input both mean stop
             return
 
 
-def _end(child: "subprocess.Popen[bytes]", stop_signal: int, deadline_s: float) -> None:
+def _end(child: subprocess.Popen[bytes], stop_signal: int, deadline_s: float) -> None:
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             child.send_signal(stop_signal)
@@ -120,16 +122,16 @@ def _end(child: "subprocess.Popen[bytes]", stop_signal: int, deadline_s: float) 
         except subprocess.TimeoutExpired:
             _kill_group(child.pid)
             child.wait(KILL_WAIT_S)
-    _kill_group(child.pid)  # what the child itself left behind
+    _kill_group(child.pid)  # processes that the child left behind
 
 
 def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
         os.killpg(pid, signal.SIGKILL)
 
 
 def _remove(paths: list[str]) -> None:
-    """Remove throw-away files and folders, though a dying grandchild may still write into them."""
+    """Remove throw-away files and folders. A process that is ending may still write into them, so it retries."""
     for path in paths:
         for _ in range(20):
             if os.path.isdir(path):  # noqa: PTH112
@@ -140,12 +142,12 @@ def _remove(paths: list[str]) -> None:
             if not os.path.exists(path):  # noqa: PTH110
                 break
             time.sleep(0.1)
-        with contextlib.suppress(OSError):  # the last one out removes the folder around them
+        with contextlib.suppress(OSError):  # the last guard removes the folder around them
             os.rmdir(os.path.dirname(path))  # noqa: PTH106, PTH120
 
 
-def _say(word: str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the parent is gone, and that is why we are here
+def _report(word: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the parent has ended, so the pipe is broken
         os.write(1, word.encode() + b"\n")
 
 

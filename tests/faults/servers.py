@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stack.embedded import progress
-from stack.guarded import Guarded
+from stack.guarded import GuardedProcess
 from stack.kafka import start_kafka
 from stack.places import StackUnavailable, throw_away_root, unprivileged_account
 from stack.ports import LOOPBACK
@@ -28,7 +28,7 @@ class KafkaServer:
     def __init__(self, folder: Path) -> None:
         self.proxy = Proxy()
         self._folder = folder
-        self._child: Guarded | None = None
+        self._child: GuardedProcess | None = None
         self.start()
 
     @property
@@ -42,7 +42,7 @@ class KafkaServer:
             self._folder / "kafka",
             self._folder / "kafka.log",
             throw_away=False,
-            say=progress(is_terminal=False),
+            note=progress(is_terminal=False),
             advertised_port=self.proxy.port,
         )
         self._child = broker.child
@@ -68,7 +68,7 @@ class PostgresServer:
         self.proxy = Proxy()
         self._folder = folder
         self._password = secrets.token_urlsafe(16)
-        self._child: Guarded | None = None
+        self._child: GuardedProcess | None = None
         self.direct_url = ""
         self.start()
 

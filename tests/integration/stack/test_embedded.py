@@ -157,7 +157,7 @@ def test_one_state_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
     with (
         kept_state(tmp_path) as state,
         embedded_stack(state, kafka=False),
-        pytest.raises(StackUnavailable, match=f"in use by the process {os.getpid()}"),
+        pytest.raises(StackUnavailable, match=f"in use by process {os.getpid()}"),
         embedded_stack(state, kafka=False),
     ):
         pytest.fail("a second run got the same state")

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stack.guarded import Guarded, Program
+from stack.guarded import GuardedProcess, Program
 from stack.supervisor import Child, Event, Supervisor
 from tests.support.paths import ROOT
 
@@ -159,7 +159,7 @@ def test_children_and_grandchildren_end_with_a_killed_supervisor(tmp_path: Path)
 def test_a_secret_of_the_environment_is_not_in_any_command_line(tmp_path: Path) -> None:
     program = Program([sys.executable, "-c", RUNS], tmp_path / "log", env={"TOKEN": "s3cret"})
     assert "s3cret" not in repr(program)
-    with Guarded(program) as child:
+    with GuardedProcess(program) as child:
         guard = psutil.Process(child.pid).parent()
         assert guard is not None
         assert not any("s3cret" in word for word in guard.cmdline())

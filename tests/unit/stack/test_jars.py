@@ -22,7 +22,7 @@ def test_a_jar_that_differs_from_the_lock_is_refused(tmp_path: Path) -> None:
     jar = Jar("org.example", "some", "1", hashlib.sha256(b"the right one").hexdigest())
     check(jar, path)
     path.write_bytes(b"another one")
-    with pytest.raises(StackUnavailable, match="not the file that was pinned"):
+    with pytest.raises(StackUnavailable, match="not the pinned file"):
         check(jar, path)
 
 
@@ -40,7 +40,7 @@ def test_nothing_is_installed_from_a_mirror_that_serves_other_files(
 
     monkeypatch.setenv("CAMPAIGNS_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("stack.jars._download", serve)
-    with pytest.raises(StackUnavailable, match="not the file that was pinned"):
+    with pytest.raises(StackUnavailable, match="not the pinned file"):
         kafka_jars(lambda _: None)
     assert served
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]

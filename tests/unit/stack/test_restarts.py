@@ -2,7 +2,7 @@
 
 import pytest
 
-from stack.restarts import BACKOFF_MAX_S, SETTLED_S, Again, Finished, GivenUp, after_exit
+from stack.restarts import BACKOFF_MAX_S, SETTLED_S, Finished, GivenUp, RestartAfter, after_exit
 
 
 @pytest.mark.parametrize(
@@ -10,25 +10,25 @@ from stack.restarts import BACKOFF_MAX_S, SETTLED_S, Again, Finished, GivenUp, a
     [
         (0, Finished()),
         (64, GivenUp(64)),
-        (70, Again(0.2)),
-        (75, Again(0.2)),
-        (-9, Again(0.2)),
-        (1, Again(0.2)),
+        (70, RestartAfter(0.2)),
+        (75, RestartAfter(0.2)),
+        (-9, RestartAfter(0.2)),
+        (1, RestartAfter(0.2)),
     ],
 )
-def test_an_exit_code_decides(code: int, decision: Again | Finished | GivenUp) -> None:
+def test_an_exit_code_decides(code: int, decision: RestartAfter | Finished | GivenUp) -> None:
     assert after_exit(code, ran_s=1.0, ends_in_a_row=1) == decision
 
 
 def test_the_backoff_doubles_up_to_its_limit() -> None:
     delays = [after_exit(70, 0.1, count) for count in range(1, 12)]
-    assert delays[:4] == [Again(0.2), Again(0.4), Again(0.8), Again(1.6)]
-    assert delays[-1] == Again(BACKOFF_MAX_S)
+    assert delays[:4] == [RestartAfter(0.2), RestartAfter(0.4), RestartAfter(0.8), RestartAfter(1.6)]
+    assert delays[-1] == RestartAfter(BACKOFF_MAX_S)
 
 
 def test_an_endless_row_of_ends_stays_at_the_limit() -> None:
-    assert after_exit(70, 0.1, 100_000) == Again(BACKOFF_MAX_S)
+    assert after_exit(70, 0.1, 100_000) == RestartAfter(BACKOFF_MAX_S)
 
 
 def test_a_process_that_ran_long_restarts_at_the_first_backoff() -> None:
-    assert after_exit(70, SETTLED_S, 9) == Again(0.2)
+    assert after_exit(70, SETTLED_S, 9) == RestartAfter(0.2)

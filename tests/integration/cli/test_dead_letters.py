@@ -34,6 +34,7 @@ from tables.database import connect
 from tests.support.event_world import EventWorld, an_event_world
 from tests.support.kafka_topics import create_topics, put, read_all
 from tests.support.paths import ROOT
+from tests.support.processes import run_command
 
 PHONE = "15550001234"
 
@@ -45,12 +46,7 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
 
 
 def run(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, bytes, str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "cli", "dead-letters", *arguments], cwd=folder, capture_output=True, timeout=60,
-        check=False, env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    return ended.returncode, ended.stdout, ended.stderr.decode()
+    return run_command(world.environment, folder, "dead-letters", *arguments)
 
 
 def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") -> bytes:

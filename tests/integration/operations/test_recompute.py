@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +29,7 @@ from tables import stats
 from tests.support.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.support.histories import START
 from tests.support.kafka_topics import create_topics, delete_records, delete_topic
-from tests.support.paths import ROOT
+from tests.support.processes import run_command
 
 KINDS = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
 
@@ -76,14 +73,10 @@ async def tell(world: EventWorld, *events: RecipientEvent) -> None:
 
 
 def campaigns(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, Any]:
-    """Run a command as people do; its exit code and its JSON."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "cli", *arguments, "--json"], cwd=folder, capture_output=True, timeout=60, check=False,
-        env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert ended.returncode in {0, 1, 75}, ended.stderr.decode()
-    return ended.returncode, json.loads(ended.stdout)
+    """The exit code of a command, and its JSON."""
+    code, out, error = run_command(world.environment, folder, *arguments, "--json")
+    assert code in {0, 1, 75}, error
+    return code, json.loads(out)
 
 
 async def test_rows_equal_their_events_and_a_difference_is_explained(world: EventWorld, tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +27,7 @@ from tests.support.campaign_rows import NUMBER_ID, add_campaign
 from tests.support.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.support.histories import START
 from tests.support.kafka_topics import create_topics, delete_records, delete_topic, put, read_all
-from tests.support.paths import ROOT
+from tests.support.processes import start_command
 from tests.support.waiting import eventually_async
 from topics.scan import InvalidBound
 
@@ -388,11 +386,7 @@ async def test_poison_in_webhooks_is_counted_and_its_neighbours_are_applied(worl
 
 
 def command(world: EventWorld, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "cli", "replay", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    return start_command(world.environment, folder, "replay", *arguments)
 
 
 async def ended(child: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:

@@ -18,16 +18,17 @@ from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX
 from runtime.settings import Settings
 from schemas.model import CampaignId
+from schemas.reasons import RepairRefusal
 from tables import row_differences
 from tables.shadow_template import SHOWN
 
 CHUNK = 500
 
 
-class RefusedRow(Exception):
-    """The campaign may not be rebuilt now; nothing was done. `reason` is a code."""
+class RebuildRefused(Exception):
+    """The campaign may not be rebuilt now; nothing was done."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: RepairRefusal, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -56,7 +57,7 @@ class Rebuilt:
 
 
 async def rebuild(settings: Settings, options: RebuildOptions, progress: OnProgress = lambda *_: None) -> Rebuilt:
-    """Find the rows that differ, and restore them if `is_applied`. Raises RefusedRow, OffsetMismatch, MakesDue."""
+    """Find the rows that differ, and restore them if `is_applied`. Raises RebuildRefused, OffsetMismatch, MakesDue."""
     campaign = CampaignId(options.campaign)
     async with recomputing(settings, "rebuild") as shadow:
         await _require(shadow, campaign, may_be_active=not options.is_applied)
@@ -128,11 +129,12 @@ def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
 
 
 async def _require(shadow: ShadowTables, campaign: CampaignId, *, may_be_active: bool) -> None:
-    """Lock the status of the campaign until the end of the transaction. Raises RefusedRow for an active one."""
+    """Lock the status of the campaign until the end of the transaction. Raises RebuildRefused for an active one."""
     status = await row_differences.hold_campaign(shadow.schema, campaign)
     if status is None:
-        raise RefusedRow("no_such_campaign", f"there is no campaign {campaign}")
+        raise RebuildRefused(RepairRefusal.NO_SUCH_CAMPAIGN, f"there is no campaign {campaign}")
     if status == "active" and not may_be_active:
-        raise RefusedRow(
-            "campaign_active", "the campaign is active; pause it first, so that no message is sent during the rebuild"
+        raise RebuildRefused(
+            RepairRefusal.CAMPAIGN_ACTIVE,
+            "the campaign is active; pause it first, so that no message is sent during the rebuild",
         )

@@ -1,8 +1,8 @@
 """Recomputes rows from the kept topic, exactly up to the positions of the sinks, and compares them with the live rows.
 
 Memory is bounded, because facts are gathered in shadow tables. Two kinds of difference are expected and reported
-separately: a row may be ahead of the topic (a released attempt, an answer whose event is not applied yet), and the
-topic may have deleted old events of a row.
+separately: a row may be ahead of the topic (by a released attempt, or by an answer that no applied event contains),
+and the topic may have deleted old events of a row.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Kind(Enum):
 
     DIFFERS = "differs"
     WAITING = "waiting"
-    """The ledger has an answer for the row whose event is not applied yet."""
+    """The ledger has an answer for the row, but its event is not applied yet."""
     OUTSIDE = "outside_retention"
     """The row has facts from a time whose records are deleted."""
 

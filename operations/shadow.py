@@ -86,10 +86,10 @@ class ShadowTables:
         if campaign is None:
             return list(events)
         ids: set[UUID] = {event.recipient_id for event in events if event.recipient_id is not None}
-        whose = await shadow.find_campaigns(self.schema, sorted(ids)) if ids else {}
+        campaigns = await shadow.find_campaigns(self.schema, sorted(ids)) if ids else {}
         return [
             event for event in events
-            if event.recipient_id is None or whose.get(event.recipient_id, event.campaign_id) == campaign
+            if event.recipient_id is None or campaigns.get(event.recipient_id, event.campaign_id) == campaign
         ]  # fmt: skip
 
     async def foreign_among(self, events: Sequence[RecipientEvent]) -> set[str]:

@@ -43,7 +43,7 @@ def rebuild(
 async def run_rebuild(settings: Settings, options: RebuildOptions, *, as_json: bool) -> int:
     """Rebuild, and print the result. 0: nothing differs or all was restored. 1: rows differ, or it was refused."""
     from cli.progress import ProgressLine
-    from operations.rebuild import RefusedRow, rebuild
+    from operations.rebuild import RebuildRefused, rebuild
     from operations.replay_apply import MakesDue
     from runtime.process import EXIT_OK
     from schemas.places import OffsetMismatch
@@ -51,7 +51,7 @@ async def run_rebuild(settings: Settings, options: RebuildOptions, *, as_json: b
     progress = ProgressLine(sys.stderr)
     try:
         found = await rebuild(settings, options, progress.show)
-    except RefusedRow as refused:
+    except RebuildRefused as refused:
         return _refused(refused.reason, str(refused), as_json=as_json)
     except OffsetMismatch as refused:
         return _refused("another_topic", str(refused), as_json=as_json)

@@ -17,7 +17,7 @@ import pytest
 
 from domain.error_codes import failure
 from operations.comparison import Comparison, compare_with_topic
-from operations.rebuild import RebuildOptions, Rebuilt, RefusedRow, rebuild
+from operations.rebuild import RebuildOptions, RebuildRefused, Rebuilt, rebuild
 from operations.recompute import Recomputation
 from operations.replay import ReplayOptions
 from operations.replay import run as replay
@@ -294,9 +294,9 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
     await world.run("UPDATE campaign_recipients SET read_at = sent_at, replied_at = sent_at, sent_at = sent_at - '1 h'"
                     "::interval, delivered_at = sent_at WHERE id = ANY(%s)", people[:1100])  # fmt: skip
     await world.run("UPDATE campaign_recipients SET attempt = 4 WHERE id = %s", people[0])
-    with pytest.raises(RefusedRow, match="active"):
+    with pytest.raises(RebuildRefused, match="active"):
         await put_right(world)
-    with pytest.raises(RefusedRow):
+    with pytest.raises(RebuildRefused):
         await rebuild(world.settings, RebuildOptions(uuid4()))
     command = ("rebuild", "--campaign", str(world.campaign))
     code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command)

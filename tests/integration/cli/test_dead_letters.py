@@ -123,7 +123,7 @@ async def counted(world: EventWorld, options: DeadLetterOptions) -> int:
     return sum([len(letters) async for letters in found])
 
 
-async def test_a_redrive_heals_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_redrive_applies_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
     stranger, event = await refuse_two_events(world)
     [other] = await world.people(1)
     await world.run("UPDATE campaign_recipients SET id = %s WHERE id = %s", stranger, other)  # restored meanwhile
@@ -186,7 +186,7 @@ def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter:
     assert producer.flush(30) == 0
 
 
-async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_letter_without_headers_is_found_by_its_listed_values(world: EventWorld, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"somebody else's", None)
     for options in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
         assert await counted(world, options) == 1
@@ -194,7 +194,7 @@ async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: 
     assert (code, json.loads(out)["count"]) == (0, 1)
 
 
-async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Path) -> None:
+async def test_one_place_shows_its_outcome(world: EventWorld, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"x", None)
     place = f"{world.events}.dead/0@0"
     for arguments, code, words in (

@@ -86,7 +86,7 @@ def campaigns(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, An
     return ended.returncode, json.loads(ended.stdout)
 
 
-async def test_rows_equal_their_events_and_a_wrong_one_is_explained(world: EventWorld, tmp_path: Path) -> None:
+async def test_rows_equal_their_events_and_a_difference_is_explained(world: EventWorld, tmp_path: Path) -> None:
     people = await world.people(30)
     loose = [world.event(p, EventKind.READ, 5, recipient_id=None, attempt=None, campaign_id=None) for p in people[:5]]
     await tell(world, *loose, *(world.event(person, kind, 2) for person in people[:20] for kind in KINDS))
@@ -182,7 +182,7 @@ async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: 
     assert await world.one("SELECT retry_count FROM campaign_recipients") == 2
 
 
-async def test_what_is_deleted_while_it_reads_is_outside_retention(
+async def test_records_deleted_during_the_read_are_outside_retention(
     world: EventWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
@@ -198,7 +198,7 @@ async def test_what_is_deleted_while_it_reads_is_outside_retention(
     assert (found.outside_retention, found.differs) == (4, 0)
 
 
-async def test_what_a_replay_has_mended_is_no_difference_and_stays(world: EventWorld) -> None:
+async def test_a_replayed_change_is_no_difference_and_stays(world: EventWorld) -> None:
     lost, early, later = await world.people(3)
     await tell(world, *(world.event(person, EventKind.SENT, campaign_id=None) for person in (lost, early, later)))
     await world.hook(world.status(lost, "read", 3))
@@ -280,14 +280,14 @@ async def test_comparing_goes_on_while_live_traffic_flows(world: EventWorld) -> 
     assert (await compare(world)).equal == 300
 
 
-async def test_a_topic_made_anew_is_not_judged(world: EventWorld) -> None:
+async def test_a_recreated_topic_is_not_compared(world: EventWorld) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
     await made_anew(world, world.events)
     with pytest.raises(OffsetMismatch):
         await compare(world)
 
 
-async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_path: Path) -> None:
+async def test_only_a_bad_release_is_undone(world: EventWorld, tmp_path: Path) -> None:
     people = await world.people(1200)
     await tell(world, *(world.event(person, kind, 2) for person in people for kind in (EventKind.SENT, EventKind.READ)))
     good = await world.everything()
@@ -313,7 +313,7 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
     assert (await put_right(world)).differs == 0
 
 
-async def test_a_rebuild_makes_nobody_due_unless_allowed(world: EventWorld) -> None:
+async def test_a_rebuild_makes_no_recipient_due_unless_allowed(world: EventWorld) -> None:
     [person] = await world.people(1)
     failed = failure(131000, "Something went wrong", attempt=1, from_webhook=True, time_scale=1)
     await tell(world, world.event(person, EventKind.FAILED, failure=failed))

@@ -79,7 +79,7 @@ async def statuses(world: World, *jobs: SendJob) -> list[tuple[str, int]]:
     return found
 
 
-async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: Settings) -> None:
+async def test_no_recipient_gets_two_messages_after_a_restore(world: World, settings: Settings) -> None:
     sent, released, queued, waiting = await world.release(4)
     await forget(world, sent, released, waiting)
     answer = RecipientEvent(
@@ -126,7 +126,7 @@ async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Set
     assert (first.epoch, again.epoch) == (2, 3)
 
 
-async def test_what_makes_our_code_raise_keeps_nobody_from_recovering(world: World, settings: Settings) -> None:
+async def test_a_record_that_raises_does_not_prevent_recovery(world: World, settings: Settings) -> None:
     (job,) = await world.release(1)
     edge = "9999-12-31T23:59:59"
     ours = {"recipient_id": str(job.recipient_id), "attempt": 1, "kind": "sent"}
@@ -168,7 +168,7 @@ async def test_two_at_once_recover_once(
     assert sorted((each["needed"], each["epoch"]) for each in said) == [(False, 2), (True, 2)]
 
 
-async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
+async def test_an_interrupted_recovery_leaves_sending_disabled_and_reports_it(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Forced, as after a dump that could not know its server: nothing but the force says that it went back."""

@@ -110,7 +110,7 @@ async def test_without_yes_nothing_is_done_but_a_warning(world: Operated, capsys
     assert await asyncio.to_thread(world.events) == []
 
 
-async def test_a_warning_says_that_dead_letters_may_hold_the_answer(
+async def test_a_warning_names_dead_letters_that_may_hold_the_answer(
     world: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (job,) = await world.unknown(1)
@@ -130,7 +130,7 @@ async def test_a_young_unknown_is_not_repeated_unless_forced(world: Operated) ->
     assert len(await asyncio.to_thread(world.events)) == 1
 
 
-async def test_who_is_not_unknown_is_not_repeated(world: Operated) -> None:
+async def test_a_recipient_that_is_not_unknown_is_not_retried(world: Operated) -> None:
     (job,) = await world.unknown(1)
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
     assert await act(world, EventKind.RETRY, job, force=True) == EXIT_REFUSED
@@ -139,7 +139,9 @@ async def test_who_is_not_unknown_is_not_repeated(world: Operated) -> None:
     assert await act(world, EventKind.RETRY) == EXIT_USAGE, "nobody was named"
 
 
-async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_it_reports_the_unchanged_recipients_and_the_reasons(
+    world: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked, healed, still = await world.unknown(3)
     await world.run("UPDATE campaign_recipients SET retry_attempt = 1 WHERE id = %s", asked.recipient_id)
     await world.run(
@@ -165,7 +167,7 @@ async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: 
     assert event.recipient_id == still.recipient_id
 
 
-async def test_a_webhook_that_comes_after_the_retry_was_asked_for_wins(world: Operated) -> None:
+async def test_a_webhook_after_the_retry_request_wins(world: Operated) -> None:
     """The race that no check can close: the answer is in nobody's hands when the operator asks."""
     (job,) = await world.unknown(1)
     assert await act(world, EventKind.RETRY, job, force=True) == 0

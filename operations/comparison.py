@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 
 from operations.readers import read_event
-from operations.recompute import Kind, Pair, Recomputation, recompute, recomputing
+from operations.recompute import DifferenceKind, Recomputation, RowPair, recompute, recomputing
 from operations.replay_plan import OnProgress
 from operations.row_changes import Change, change_of
 from runtime.settings import Settings
@@ -90,17 +90,17 @@ async def compare_with_topic(
         return result
 
 
-async def _judge(found: Recomputation) -> tuple[Comparison, list[Pair]]:
+async def _judge(found: Recomputation) -> tuple[Comparison, list[RowPair]]:
     rows, ahead = await found.count()
     result = Comparison(rows=rows, attempt_ahead=ahead, records=found.records, refused=found.refused)
-    sample: list[Pair] = []
+    sample: list[RowPair] = []
     pairs = await found.differences()
     while pairs:
         kinds = Counter(pair.kind for pair in pairs)
-        result.differs += kinds[Kind.DIFFERS]
-        result.waiting += kinds[Kind.WAITING]
-        result.outside_retention += kinds[Kind.OUTSIDE]
-        sample += [pair for pair in pairs if pair.kind is Kind.DIFFERS][: SAMPLES - len(sample)]
+        result.differs += kinds[DifferenceKind.DIFFERS]
+        result.waiting += kinds[DifferenceKind.WAITING]
+        result.outside_retention += kinds[DifferenceKind.OUTSIDE]
+        sample += [pair for pair in pairs if pair.kind is DifferenceKind.DIFFERS][: SAMPLES - len(sample)]
         pairs = await found.differences(pairs[-1].live.id)
     return result, sample
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from operations.recompute import LOWEST_ID, Kind, Pair, Recomputation, recompute, recomputing
+from operations.recompute import LOWEST_ID, DifferenceKind, Recomputation, RowPair, recompute, recomputing
 from operations.replay_apply import MakesDue
 from operations.replay_plan import OnProgress
 from operations.row_changes import Change, ShownRow, change_of
@@ -26,7 +26,7 @@ CHUNK = 500
 
 
 class RebuildRefused(Exception):
-    """The campaign may not be rebuilt now; nothing was done."""
+    """The campaign does not exist, or is active. Rows of chunks that ended before it became active are restored."""
 
     def __init__(self, reason: RepairRefusal, message: str) -> None:
         super().__init__(message)
@@ -79,7 +79,7 @@ async def rebuild(settings: Settings, options: RebuildOptions, progress: OnProgr
 async def _swap(
     found: Recomputation, campaign: CampaignId, after: UUID, ids: Sequence[UUID], result: Rebuilt, *,
     allow_retries: bool,
-) -> list[Pair]:  # fmt: skip
+) -> list[RowPair]:  # fmt: skip
     """Restore a chunk in one transaction. Returns the pairs as they were while the rows were locked."""
     shadow = found.shadow
     async with shadow.connection.transaction():
@@ -88,7 +88,7 @@ async def _swap(
         # Earlier writers have committed their offsets with these rows, and no other transaction can write them now.
         await found.catch_up()
         pairs = await found.differences(after, is_any_ahead=True, last=ids[-1], rows_max=len(ids), ids=ids)
-        different = [pair for pair in pairs if pair.kind is Kind.DIFFERS and pair.is_whole]
+        different = [pair for pair in pairs if pair.kind is DifferenceKind.DIFFERS and pair.is_whole]
         if different:
             swapped = [pair.live.id for pair in different]
             await row_differences.swap_rows(shadow.schema, swapped)
@@ -98,7 +98,7 @@ async def _swap(
     return pairs
 
 
-def _guard(different: Sequence[Pair], rows: Sequence[tuple[object, ...]], *, allow_retries: bool) -> None:
+def _guard(different: Sequence[RowPair], rows: Sequence[tuple[object, ...]], *, allow_retries: bool) -> None:
     before = {pair.live.id: pair.live for pair in different}
     due = []
     for id_, campaign, status, *values in rows:
@@ -112,16 +112,16 @@ def _guard(different: Sequence[Pair], rows: Sequence[tuple[object, ...]], *, all
         raise MakesDue(due)
 
 
-def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
+def _count(result: Rebuilt, pairs: Sequence[RowPair]) -> None:
     for pair in pairs:
         match pair.kind:
-            case Kind.WAITING:
+            case DifferenceKind.WAITING:
                 result.waiting += 1
-            case Kind.OUTSIDE:
+            case DifferenceKind.OUTSIDE:
                 result.outside_retention += 1
-            case Kind.DIFFERS if not pair.is_whole:
+            case DifferenceKind.DIFFERS if not pair.is_whole:
                 result.outside_retention += 1  # a replay may merge the events of the topic, but no fact may be removed
-            case Kind.DIFFERS:
+            case DifferenceKind.DIFFERS:
                 result.differs += 1
                 change = change_of(pair.live, pair.topic)
                 if change is not None and len(result.changes) < CHANGES_MAX:

@@ -53,7 +53,7 @@ def error_body(
 
 
 def webhook_body(config: SimulatorConfig, batch: Sequence[SentStatus], in_entries: bool = False) -> bytes:
-    """One webhook POST with these statuses, gathered by number; `in_entries`: each half in an entry of its own."""
+    """One webhook body with these statuses, grouped by number; `in_entries`: each half in a separate entry."""
     halves = [batch[: len(batch) // 2], batch[len(batch) // 2 :]] if in_entries and len(batch) > 1 else [batch]
     entries = [{"id": config.waba_id, "changes": changes_of(config, half)} for half in halves]
     return orjson.dumps({"object": "whatsapp_business_account", "entry": entries})
@@ -62,8 +62,8 @@ def webhook_body(config: SimulatorConfig, batch: Sequence[SentStatus], in_entrie
 def changes_of(config: SimulatorConfig, batch: Sequence[SentStatus]) -> list[dict[str, Any]]:
     """One change for each of our numbers."""
     by_number: dict[str, list[SentStatus]] = {}
-    for said in batch:
-        by_number.setdefault(said.entry.phone_number_id, []).append(said)
+    for sent in batch:
+        by_number.setdefault(sent.entry.phone_number_id, []).append(sent)
     return [{"value": value_of(config, number_id, part), "field": "messages"} for number_id, part in by_number.items()]
 
 
@@ -74,67 +74,67 @@ def value_of(config: SimulatorConfig, phone_number_id: str, batch: Sequence[Sent
         "metadata": {"display_phone_number": config.display_phone_number, "phone_number_id": phone_number_id},
     }
     if config.statuses.contacts:
-        numbers = {said.entry.send.number for said in batch if said.status != "failed" and said.entry.send.number}
+        numbers = {sent.entry.send.number for sent in batch if sent.status != "failed" and sent.entry.send.number}
         if numbers:
             value["contacts"] = [contact_of(config, number) for number in sorted(numbers)]
-    value["statuses"] = [status_of(config, said) for said in batch]
+    value["statuses"] = [status_of(config, sent) for sent in batch]
     return value
 
 
 def contact_of(config: SimulatorConfig, number: str) -> dict[str, Any]:
-    """Who a status is about."""
+    """The contact of a status."""
     contact: dict[str, Any] = {"profile": {"name": f"Person {number[-4:]}"}, "wa_id": number}
     if config.statuses.user_ids:
         contact["user_id"] = user_id_of(number)
     return contact
 
 
-def status_of(config: SimulatorConfig, said: SentStatus) -> dict[str, Any]:
+def status_of(config: SimulatorConfig, sent: SentStatus) -> dict[str, Any]:
     """One status object."""
-    entry, send = said.entry, said.entry.send
-    status: dict[str, Any] = {"id": entry.wamid, "status": said.status, "timestamp": str(said.timestamp)}
+    entry, send = sent.entry, sent.entry.send
+    status: dict[str, Any] = {"id": entry.wamid, "status": sent.status, "timestamp": str(sent.timestamp)}
     if send.number:
         status["recipient_id"] = send.number
     if config.statuses.user_ids:
         status["recipient_user_id"] = send.user_id or user_id_of(send.number)
-    if said.with_callback and send.callback is not None:
+    if sent.with_callback and send.callback is not None:
         status["biz_opaque_callback_data"] = send.callback
-    if said.code is not None:
-        status["errors"] = [error_object(said.code)]
+    if sent.code is not None:
+        status["errors"] = [error_object(sent.code)]
         return status
     category = category_of(config, entry)
     if major(config.statuses.version or entry.path_version) < VERSION_WITHOUT_CONVERSATION:
-        status["conversation"] = conversation_of(said, category)
-    if said.status == "sent" or carries_second_pricing(said):
+        status["conversation"] = conversation_of(sent, category)
+    if sent.status == "sent" or carries_second_pricing(sent):
         kind = "regular" if send.type == "template" else "free_customer_service"
         status["pricing"] = {"billable": kind == "regular", "pricing_model": "PMP", "category": category, "type": kind}
     return status
 
 
-def carries_second_pricing(said: SentStatus) -> bool:
-    """Pricing comes with `sent` and with one of delivered and read: the first of the two that happens."""
-    return next((one for one in said.entry.statuses if one.status in ("delivered", "read")), None) is said
+def carries_second_pricing(sent: SentStatus) -> bool:
+    """The pricing of a status. It comes with `sent`, and with the earlier one of delivered and read."""
+    return next((one for one in sent.entry.statuses if one.status in ("delivered", "read")), None) is sent
 
 
 def category_of(config: SimulatorConfig, entry: Entry) -> str:
-    """What the message is charged as."""
+    """The pricing category of the message."""
     if entry.send.type != "template":
         return "service"
     return "marketing_lite" if entry.endpoint == "marketing_messages" else config.statuses.category
 
 
-def conversation_of(said: SentStatus, category: str) -> dict[str, Any]:
+def conversation_of(sent: SentStatus, category: str) -> dict[str, Any]:
     """The conversation object of versions before v24.0: one for each message; it expires only on `sent`."""
-    wamid = said.entry.wamid or ""
+    wamid = sent.entry.wamid or ""
     conversation: dict[str, Any] = {"id": blake2b(wamid.encode(), digest_size=16).hexdigest()}
-    if said.status == "sent":
-        conversation["expiration_timestamp"] = str(said.timestamp + CONVERSATION_S)
+    if sent.status == "sent":
+        conversation["expiration_timestamp"] = str(sent.timestamp + CONVERSATION_S)
     conversation["origin"] = {"type": category.replace("-", "_")}
     return conversation
 
 
 def error_object(code: int) -> dict[str, Any]:
-    """An element of a failed status's errors."""
+    """An element of the errors of a failed status."""
     known = error_of(code)
     details = known.details or known.title
     return {
@@ -147,7 +147,7 @@ def error_object(code: int) -> dict[str, Any]:
 
 
 def major(version: str) -> int:
-    """24 of v24.0; what is no version counts as the newest."""
+    """24 for v24.0. An unreadable version counts as the newest."""
     digits = version.lstrip("v").partition(".")[0]
     return int(digits) if digits.isdigit() else 99
 

@@ -1,7 +1,7 @@
-"""The Cloud API's error codes as the simulator says them: title, details, HTTP status, and which way each one comes.
+"""The error codes of the Cloud API as the simulator sends them: title, details, HTTP status, and channel.
 
-Made from the public reference alone. It must not be shared with the pipeline's own table: two readings of one
-reference check each other. HTTP statuses are those of Meta's last table that had any; where it had none, 400.
+The table is made from the public reference alone and must not be shared with the pipeline: two readings of one
+reference check each other. HTTP statuses are from Meta's last table that had any, and 400 for the other codes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Way = Literal["sync", "async", "both"]
 
 @dataclass(frozen=True, slots=True)
 class CloudError:
-    """One error code; `way` says whether it comes in the answer, in a `failed` status, or in either."""
+    """One error code; `way`: it comes in the answer, in a `failed` status, or in either."""
 
     code: int
     title: str
@@ -24,7 +24,7 @@ class CloudError:
 
 
 def error_of(code: int) -> CloudError:
-    """The entry of a code; one that Meta has not documented is an error with status 400, as a new code would be."""
+    """The entry of a code. An undocumented code is an error with status 400, as a new one would be."""
     return CLOUD_ERRORS.get(code) or CloudError(code, "Unknown error", 400, "both")
 
 
@@ -120,7 +120,7 @@ ROWS = (
     CloudError(134102, "Template unavailable for use", 500),
     CloudError(134103, "Account not eligible for marketing messages", 500),
     CloudError(1752041, "Duplicate onboarding request", 400),
-    # Templates and migrations as management calls say them: never the answer to a send, here for those who ask by rule
+    # Codes of management calls: never the answer to a send, unless a rule forces one
     CloudError(200005, "Template insights are not available", 400),
     CloudError(200006, "Template insights cannot be disabled", 400),
     CloudError(200007, "Template insights are not enabled", 400),
@@ -139,7 +139,7 @@ ROWS = (
     CloudError(2494100, "Phone number is in maintenance mode", 400),
     CloudError(2593107, "Synchronization request limit exceeded", 400),
     CloudError(2593108, "Synchronization request made outside of the allowed time window", 400),
-    # On-Premises era, still seen behind some providers
+    # Codes of the On-Premises API, which some providers still send
     CloudError(400, "Bad request", 400, "both"),
     CloudError(470, "Message failed to send because too much time has passed since the last reply", 400),
     CloudError(1026, "Receiver incapable", 400, "async"),

@@ -1,6 +1,6 @@
 """The command `campaigns simulator`, or `python -m simulator`: options to a configuration, then run until a signal.
 
-It reads no environment; what has no option of its own is in the JSON file of `--config`.
+It reads no environment. Settings without an option are in the JSON file of `--config`.
 """
 
 from __future__ import annotations
@@ -23,31 +23,38 @@ EXIT_USAGE = 64
 EXIT_TRANSIENT = 75
 
 app = typer.Typer(
-    help="A WhatsApp Cloud API for tests: takes sends, says signed statuses, keeps the truth.", add_completion=False
+    help="Run a WhatsApp Cloud API for tests: it accepts sends, sends signed statuses and keeps a ledger.",
+    add_completion=False,
 )
 
 
 @app.callback(invoke_without_command=True)
 def simulate(
     *,
-    preset: Annotated[str, typer.Option(help="What to start from: " + " or ".join(PRESETS))] = "tidy",
-    config: Annotated[Path | None, typer.Option(help="A JSON file with any settings; goes over the preset")] = None,
+    preset: Annotated[str, typer.Option(help="Preset to start from: " + " or ".join(PRESETS))] = "tidy",
+    config: Annotated[Path | None, typer.Option(help="JSON file with any settings; it overrides the preset")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 = a free one [8002]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same decisions [1]")] = None,
-    webhook_url: Annotated[str | None, typer.Option(help="Where statuses go; without it none are said")] = None,
-    app_secret: Annotated[str | None, typer.Option(help="Signs webhooks [simulator-app-secret]")] = None,
-    access_token: Annotated[str | None, typer.Option(help="The only token taken; without it any")] = None,
-    phone_number_id: Annotated[list[str] | None, typer.Option(help="The only numbers known; without it any")] = None,
-    mps: Annotated[float | None, typer.Option(help="Messages a second per number; above it 130429")] = None,
-    time_scale: Annotated[float | None, typer.Option(help="All delays are divided by it [1]")] = None,
-    batch: Annotated[int | None, typer.Option(help="Statuses per webhook at most, 1 = not batched [100]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one [8002]")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same decisions [1]")] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="Address for statuses; without it none are sent")] = None,
+    app_secret: Annotated[str | None, typer.Option(help="Secret that signs webhooks [simulator-app-secret]")] = None,
+    access_token: Annotated[
+        str | None, typer.Option(help="The only accepted token; without it any token is accepted")
+    ] = None,
+    phone_number_id: Annotated[
+        list[str] | None, typer.Option(help="The only known phone number ids; without it any is known")
+    ] = None,
+    mps: Annotated[
+        float | None, typer.Option(help="Messages per second and number; above it the answer is 130429")
+    ] = None,
+    time_scale: Annotated[float | None, typer.Option(help="Divides all delays [1]")] = None,
+    batch: Annotated[int | None, typer.Option(help="Most statuses per webhook; 1 disables batches [100]")] = None,
     codes_by_number: Annotated[
-        bool, typer.Option(help="A number ending in a seven-digit code (0131026) gets that code")
+        bool, typer.Option(help="A number that ends in a seven-digit code (0131026) gets this code")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Say the address as a line of JSON on stdout")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the address as one line of JSON on stdout")] = False,
 ) -> None:
-    """Runs the simulator until SIGTERM or Ctrl-C."""
+    """Run the simulator until SIGTERM or Ctrl-C."""
     given: dict[str, Any] = {
         "host": host,
         "port": port,
@@ -61,31 +68,31 @@ def simulate(
     }
     settings = {name: value for name, value in given.items() if value is not None}
     try:
-        told = configured(preset, config, settings, batch, codes_by_number)
-    except (ValidationError, ValueError, OSError) as wrong:
-        typer.echo(f"simulator: {wrong}", err=True)
-        raise typer.Exit(EXIT_USAGE) from wrong
-    raise typer.Exit(asyncio.run(serve(told, json)))
+        options = configured(preset, config, settings, batch, codes_by_number)
+    except (ValidationError, ValueError, OSError) as invalid:
+        typer.echo(f"simulator: {invalid}", err=True)
+        raise typer.Exit(EXIT_USAGE) from invalid
+    raise typer.Exit(asyncio.run(serve(options, json)))
 
 
 def configured(
     preset: str, file: Path | None, settings: dict[str, Any], batch: int | None, codes_by_number: bool
 ) -> SimulatorConfig:
-    """The configuration: the preset, then the file over it, then the options."""
+    """The configuration: the preset, overridden by the file, overridden by the options."""
     if preset not in PRESETS:
-        raise ValueError(f"no preset {preset!r}, there are {', '.join(PRESETS)}")
+        raise ValueError(f"there is no preset {preset!r}; the presets are {', '.join(PRESETS)}")
     tree = PRESETS[preset]().model_dump()
     if file is not None:
         overlay(tree, orjson.loads(file.read_bytes()))
     overlay(tree, settings)
     if batch is not None:
         overlay(tree, {"webhooks": {"batch_statuses_max": batch}})
-    told = SimulatorConfig.model_validate(tree)
-    return told.model_copy(update={"rules": told.rules + every_code_by_number()}) if codes_by_number else told
+    options = SimulatorConfig.model_validate(tree)
+    return options.model_copy(update={"rules": options.rules + every_code_by_number()}) if codes_by_number else options
 
 
 def overlay(tree: dict[str, Any], over: dict[str, Any]) -> None:
-    """Lays settings over others, deep; lists, and tables of shares by code, are replaced whole."""
+    """Override settings deeply. Lists and tables of shares by code are replaced as a whole."""
     for name, value in over.items():
         if isinstance(value, dict) and isinstance(tree.get(name), dict) and name != "errors":
             overlay(tree[name], value)
@@ -94,7 +101,7 @@ def overlay(tree: dict[str, Any], over: dict[str, Any]) -> None:
 
 
 async def serve(config: SimulatorConfig, json: bool) -> int:
-    """Runs with signal handlers; returns the exit code."""
+    """Run with signal handlers; return the exit code."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -113,10 +120,10 @@ async def serve(config: SimulatorConfig, json: bool) -> int:
 
 
 def announce(config: SimulatorConfig, port: int, json: bool) -> None:
-    """Says where it listens."""
+    """Print the address."""
     url = f"http://{config.host}:{port}"
     if json:
         sys.stdout.write(orjson.dumps({"url": url, "port": port, "seed": config.seed}).decode() + "\n")
         sys.stdout.flush()
-    where = config.webhook_url or "nobody (no --webhook-url)"
+    where = config.webhook_url or "no address (set --webhook-url)"
     typer.echo(f"simulator: listening on {url}, statuses go to {where}, seed {config.seed}", err=True)

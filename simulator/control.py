@@ -1,6 +1,6 @@
-"""The simulator's own endpoints below `/_simulator`: read the truth, change the rules, switch troubles on and off.
+"""The control endpoints below `/_simulator`: read the ledger, change the rules, switch faults on and off.
 
-Nothing here exists at Meta. No key is asked for: the simulator is for loopback and test networks.
+They do not exist at Meta. They need no key, because the simulator is for loopback and test networks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class OutageOrder(Frozen):
 
 
 class Control:
-    """The handlers, with what they look at."""
+    """The handlers and their state."""
 
     def __init__(
         self, config: SimulatorConfig, ledger: Ledger, rules: RuleBook, faults: Faults, deliveries: Deliveries
@@ -51,7 +51,7 @@ class Control:
         self.deliveries = deliveries
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Registers every path."""
+        """Register every path."""
         router.add_get("/_simulator/ledger", self.show_ledger)
         router.add_get("/_simulator/state", self.show_state)
         router.add_get("/_simulator/unanswered", self.show_unanswered)
@@ -65,7 +65,7 @@ class Control:
         router.add_post("/_simulator/outage", self.break_down)
 
     async def show_ledger(self, request: web.Request) -> web.StreamResponse:
-        """NDJSON, one entry a line, in order of receipt; `after`, `limit`, `to`, `callback_data` narrow it."""
+        """NDJSON with one entry per line, in order of receipt; `after`, `limit`, `to`, `callback_data` narrow it."""
         query = request.query
         after, limit = number_in(query.get("after"), 0), number_in(query.get("limit"), len(self.ledger.entries))
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
@@ -87,45 +87,45 @@ class Control:
         return response
 
     async def show_state(self, _request: web.Request) -> web.Response:
-        """Where everything stands."""
+        """Return the state."""
         return as_json(self.state())
 
     def state(self) -> dict[str, Any]:
-        """Counters; `quiet` = every request ended, everything said and acknowledged (or given up)."""
-        said = self.deliveries
+        """Counters. `quiet`: every request has ended, and every status was acknowledged or given up."""
+        deliveries = self.deliveries
         unanswered = len(self.ledger.unanswered)
         return {
             "received": len(self.ledger.entries),
             "accepted": self.ledger.accepted,
             "unanswered_now": unanswered,
-            "statuses_planned": said.planned,
-            "statuses_pending": said.pending,
-            "statuses_said": said.said,
-            "webhooks_posted": said.parcels,
-            "webhooks_unacknowledged": said.unacknowledged,
-            "webhooks_given_up": said.given_up,
-            "quiet": not (unanswered or said.pending or said.unacknowledged),
-            "next_due_in_seconds": said.next_due_in_s(),
+            "statuses_planned": deliveries.planned,
+            "statuses_pending": deliveries.pending,
+            "statuses_said": deliveries.sent,
+            "webhooks_posted": deliveries.parcels,
+            "webhooks_unacknowledged": deliveries.unacknowledged,
+            "webhooks_given_up": deliveries.given_up,
+            "quiet": not (unanswered or deliveries.pending or deliveries.unacknowledged),
+            "next_due_in_seconds": deliveries.next_due_in_s(),
         }
 
     async def show_unanswered(self, _request: web.Request) -> web.Response:
-        """The requests that are being held without an answer at this moment."""
+        """The requests that are held without an answer now."""
         return as_json({"unanswered": [entry_as_json(entry) for entry in self.ledger.unanswered.values()]})
 
     async def show_config(self, _request: web.Request) -> web.Response:
-        """The configuration in force, secrets masked."""
+        """The current configuration, with masked secrets."""
         return as_json(self.config.model_dump(mode="json", exclude={"rules"}))
 
     async def show_errors(self, _request: web.Request) -> web.Response:
-        """Every error code that the simulator knows."""
+        """Every error code of the simulator."""
         return as_json({"errors": list(CLOUD_ERRORS.values())})
 
     async def show_rules(self, _request: web.Request) -> web.Response:
-        """The rules in force."""
+        """The current rules."""
         return as_json({"rules": [rule.model_dump(mode="json", exclude_defaults=True) for rule in self.rules.rules]})
 
     async def add_rules(self, request: web.Request) -> web.Response:
-        """Adds the rules of the body: one, or a list."""
+        """Add the rules of the body: one, or a list."""
         raw = await request.read()
         try:
             rules = RULES.validate_json(raw if raw.lstrip()[:1] == b"[" else b"[" + raw + b"]")
@@ -136,23 +136,23 @@ class Control:
         return as_json({"added": len(rules), "in_force": len(self.rules.rules)})
 
     async def clear_rules(self, _request: web.Request) -> web.Response:
-        """Removes all rules."""
+        """Remove all rules."""
         self.rules.clear()
         return as_json({"in_force": 0})
 
     async def hold(self, request: web.Request) -> web.Response:
-        """Starts holding answers."""
+        """Start to hold answers."""
         order = await order_in(request, HoldOrder)
         self.faults.hold(order.seconds, order.share)
         return as_json(self.state())
 
     async def release(self, _request: web.Request) -> web.Response:
-        """Ends holding answers."""
+        """Release held answers."""
         self.faults.release()
         return as_json(self.state())
 
     async def break_down(self, request: web.Request) -> web.Response:
-        """Starts (or with 0 seconds ends) an outage."""
+        """Start an outage, or end it with 0 seconds."""
         order = await order_in(request, OutageOrder)
         if order.side == "api":
             self.faults.break_api(order.kind, order.seconds)
@@ -162,7 +162,7 @@ class Control:
 
 
 async def order_in(request: web.Request, model: type[Order]) -> Order:
-    """The order in a body; an empty body is an order without wishes."""
+    """The order in a body. An empty body is an order with defaults."""
     try:
         return model.model_validate_json(await request.read() or b"{}")
     except ValidationError as invalid:
@@ -170,12 +170,12 @@ async def order_in(request: web.Request, model: type[Order]) -> Order:
 
 
 def refused(invalid: ValidationError) -> web.HTTPBadRequest:
-    """A 400 that says what is wrong."""
+    """A 400 with the reason."""
     return web.HTTPBadRequest(text=invalid.json(include_url=False), content_type="application/json")
 
 
 def number_in(text: str | None, default: int) -> int:
-    """A number from a query, the default where there is none."""
+    """A number from a query, or the default."""
     if text is None:
         return default
     if not text.isdecimal():
@@ -184,7 +184,7 @@ def number_in(text: str | None, default: int) -> int:
 
 
 def wanted(entry: Entry, to: str | None, callback: str | None) -> bool:
-    """Whether an entry is among those asked for."""
+    """Whether an entry is requested."""
     return (to is None or to.lstrip("+ ") == entry.send.number) and (
         callback is None or callback == entry.send.callback
     )

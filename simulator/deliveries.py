@@ -1,6 +1,6 @@
-"""Saying the statuses: each when it is due, batched, signed, over so many connections at most, again until a 200.
+"""Sends the statuses when they are due: batched, signed, over a limited number of connections, repeated until a 200.
 
-It marks on each status how often it went out and whether that was acknowledged; it decides nothing about messages.
+It records on each status how often it was sent and whether it was acknowledged. It makes no decision about messages.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from simulator.ledger import Entry, SentStatus
 from simulator.plan import PlannedStatus
 
 RETRY_FLOOR_S = 0.02
-"""However much time is shortened, a receiver that is down is not asked more often than this."""
+"""Shortest pause before a repetition, regardless of the time scale."""
 
 
 @dataclass(slots=True, eq=False)
 class Parcel:
-    """One webhook POST: the same bytes at each try."""
+    """One webhook POST. Each try sends the same bytes."""
 
     number: int
     body: bytes
@@ -35,7 +35,7 @@ class Parcel:
 
 
 class Deliveries:
-    """The queue of everything still to be said, and its counters."""
+    """The queue of statuses to be sent, and its counters."""
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
@@ -47,49 +47,49 @@ class Deliveries:
         self.slots = asyncio.Semaphore(config.webhooks.concurrency)
         self.silent_until = 0.0
         self.planned = 0
-        self.said = 0
+        self.sent = 0
         self.pending = 0
         self.unacknowledged = 0
         self.given_up = 0
 
     def plan(self, entry: Entry, planned: Iterable[PlannedStatus]) -> None:
-        """Queues the statuses of a message that is accepted now."""
+        """Queue the statuses of a message that is accepted now."""
         if self.config.webhook_url is None:
             return
         scale, now, wall = self.config.time_scale, asyncio.get_running_loop().time(), time.time()
         statuses = []
         for one in planned:
-            said = SentStatus(
-                entry, one.status, int(wall + one.happens_s / scale), one.code, one.with_callback, len(one.said_s)
+            status = SentStatus(
+                entry, one.status, int(wall + one.happens_s / scale), one.code, one.with_callback, len(one.sent_s)
             )
-            statuses.append(said)
-            for said_s in one.said_s:
+            statuses.append(status)
+            for sent_s in one.sent_s:
                 self.pending += 1
-                self.push(now + said_s / scale, said)
+                self.push(now + sent_s / scale, status)
         self.planned += len(statuses)
         entry.statuses = tuple(statuses)
 
     def push(self, due: float, item: SentStatus | Parcel) -> None:
-        """Queues one thing, and wakes the loop if it is the next one."""
+        """Queue one item, and wake the loop if it is the next one."""
         self.sequence += 1
         heappush(self.due, (due, self.sequence, item))
         if self.due[0][1] == self.sequence:
             self.wake.set()
 
     def next_due_in_s(self) -> float | None:
-        """Seconds to the next thing to say; None = nothing is waiting."""
+        """Seconds until the next item is due; None if nothing waits."""
         if not self.due:
             return None
         now = asyncio.get_running_loop().time()
         return max(0.0, max(self.due[0][0], self.silent_until) - now)
 
     def silence(self, seconds: float) -> None:
-        """Says nothing for so long (0 = speak again)."""
+        """Send nothing for so long; 0 ends the silence."""
         self.silent_until = asyncio.get_running_loop().time() + seconds
         self.wake.set()
 
     async def run(self) -> None:
-        """Delivers until cancelled."""
+        """Deliver until cancelled."""
         url = self.config.webhook_url
         if url is None:
             return
@@ -105,7 +105,7 @@ class Deliveries:
                 group.create_task(self.deliver(session, url, self.next_parcel()))
 
     async def wait_until_due(self) -> None:
-        """Returns when something is due, and the company it may travel with had its chance to come."""
+        """Wait until a status is due, and until others that may share its batch can arrive."""
         loop, webhooks = asyncio.get_running_loop(), self.config.webhooks
         wait_s = webhooks.batch_wait / self.config.time_scale if webhooks.batch_statuses_max > 1 else 0.0
         while True:
@@ -123,7 +123,7 @@ class Deliveries:
                 continue
 
     def next_parcel(self) -> Parcel:
-        """What is due now: a parcel to be tried again, or a new one of all statuses that fit."""
+        """The next POST that is due: a repetition, or a new one with all statuses that fit."""
         now = asyncio.get_running_loop().time()
         batch: list[SentStatus] = []
         room, dice = self.config.webhooks.batch_statuses_max, Dice(self.config.seed, "parcel", self.parcels)
@@ -145,30 +145,30 @@ class Deliveries:
         return Parcel(self.parcels, webhook_body(self.config, batch, in_entries), tuple(batch), now)
 
     async def deliver(self, session: ClientSession, url: str, parcel: Parcel) -> None:
-        """One try of one parcel."""
+        """Send one POST once."""
         try:
             self.mark_sent(parcel)
             if await self.post(session, url, parcel.body):
                 self.unacknowledged -= 1
-                for said in parcel.statuses:
-                    said.acknowledged = True
+                for status in parcel.statuses:
+                    status.acknowledged = True
             else:
                 self.retry(parcel)
         finally:
             self.slots.release()
 
     def mark_sent(self, parcel: Parcel) -> None:
-        """Before the bytes go out: who reads the ledger after receiving a status finds it there."""
+        """Record the try before the bytes are sent, so that a receiver of a status finds it in the ledger."""
         at = time.time()
         parcel.tries += 1
-        for said in parcel.statuses:
-            if said.first_sent_at is None:
-                said.first_sent_at = at
-                self.said += 1
-            said.times_sent += 1
+        for status in parcel.statuses:
+            if status.first_sent_at is None:
+                status.first_sent_at = at
+                self.sent += 1
+            status.times_sent += 1
 
     async def post(self, session: ClientSession, url: str, body: bytes) -> bool:
-        """Whether the receiver answered 200; nothing else counts as taken."""
+        """Whether the receiver answered 200. Any other answer is a failure."""
         headers = {"Content-Type": "application/json", "X-Hub-Signature-256": signature_of(self.secret, body)}
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
@@ -178,7 +178,7 @@ class Deliveries:
             return False
 
     def retry(self, parcel: Parcel) -> None:
-        """Queues a refused parcel again: at once, then with doubling delays, until the window is over."""
+        """Queue a refused POST again: at once, then with doubling delays, until the retry window ends."""
         webhooks, scale, now = self.config.webhooks, self.config.time_scale, asyncio.get_running_loop().time()
         if now - parcel.first_at > webhooks.retry_window / scale:
             self.unacknowledged -= 1

@@ -1,7 +1,7 @@
-"""Chance that can be repeated: every decision about a message is a named draw from one digest.
+"""Repeatable randomness: every decision about a message is a named draw from one digest.
 
-The digest comes from the seed, the message's own key and how often that key was posted, never from the order of
-arrival or the clock. Draws are named, so one more decision changes no other.
+The digest is made from the seed, the key of the message and the number of its posts, never from the order of arrival or
+the clock. Draws have names, so that an additional decision changes no other.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Dice:
         return int.from_bytes(drawn, "big") * UNIT
 
     def happens(self, name: str, share: float) -> bool:
-        """Whether something with this share befalls the message."""
+        """Whether an event with this share happens to the message."""
         return share > 0.0 and self.draw(name) < share
 
     def pick(self, name: str, shares: Mapping[int, float]) -> int | None:
-        """One of the codes, each with its share; None for the rest."""
+        """One of the codes by their shares; None for the rest."""
         if not shares:
             return None
         left = self.draw(name)
@@ -45,7 +45,7 @@ class Dice:
         return None
 
     def seconds(self, name: str, median_s: float, p99_s: float) -> float:
-        """A delay from the log-normal distribution with this median and 99th percentile, cut at thrice the latter."""
+        """A log-normal delay with this median and 99th percentile, cut at three times the latter."""
         if p99_s <= median_s or median_s <= 0.0:
             return median_s
         z = STANDARD_NORMAL.inv_cdf(max(self.draw(name), UNIT))

@@ -1,4 +1,4 @@
-"""Troubles switched on and off from outside while the simulator runs: held answers, outages, and the rate limit."""
+"""Faults that are switched on and off while the simulator runs: held answers, outages, and the rate limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ OutageKind = Literal["abort", "503"]
 
 
 class Faults:
-    """The troubles in force."""
+    """The current faults."""
 
     def __init__(self, mps: float | None) -> None:
         self.hold_s: float | None = None
@@ -21,25 +21,25 @@ class Faults:
         self.tokens: dict[str, tuple[float, float]] = {}
 
     def hold(self, seconds: float, share: float) -> None:
-        """From now on this share of the answers takes so much longer, or until `release`."""
+        """Delay this share of the answers by so much, or until `release`."""
         self.release()
         self.hold_s, self.hold_share, self.released = seconds, share, asyncio.Event()
 
     def release(self) -> None:
-        """Ends holding; what is held gets its answer at once."""
+        """Stop holding. Held requests get their answer at once."""
         self.hold_share = 0.0
         self.released.set()
 
     def break_api(self, kind: OutageKind, seconds: float) -> None:
-        """The API is down for so long (0 = up again)."""
+        """Take the API down for so long; 0 brings it up."""
         self.outage, self.outage_until = kind, asyncio.get_running_loop().time() + seconds
 
     def outage_now(self) -> OutageKind | None:
-        """How the API is down, None = it is not."""
+        """The kind of the outage, or None."""
         return self.outage if asyncio.get_running_loop().time() < self.outage_until else None
 
     def within_rate(self, phone_number_id: str) -> bool:
-        """Takes a token of this number's bucket, which holds those of one second."""
+        """Take a token from the bucket of this number, which holds the tokens of one second."""
         if self.mps is None:
             return True
         now, room = asyncio.get_running_loop().time(), max(1.0, self.mps)

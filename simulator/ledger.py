@@ -1,6 +1,6 @@
-"""The truth: one entry for each POST received, with what was answered and every status said.
+"""The ledger: one entry for each received POST, with its answer and all its statuses.
 
-Only appended to and marked; nothing is ever forgotten or corrected. Entries are compact, for a million of them.
+Entries are only added and completed, never removed or corrected. They are compact, because there may be a million.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from simulator.sends import Send
 
 @dataclass(slots=True, eq=False)
 class SentStatus:
-    """One status of one message, and how far it got."""
+    """One status of one message, and its delivery."""
 
     entry: Entry
     status: str
@@ -37,10 +37,10 @@ class Entry:
     endpoint: str
     send: Send
     nth: int = 0
-    """Which post of its message, 1 = the first; 0 = refused at the door (token, body, rate, outage)."""
+    """The number of this post of its message, from 1; 0 if it was refused at once (token, body, rate, outage)."""
     wamid: str | None = None
     outcome: str = "waiting"
-    """waiting, answered, hung, cut, cut_in_answer, abandoned (the client went away first)."""
+    """waiting, answered, hung, cut, cut_in_answer, abandoned (the client disconnected first)."""
     http_status: int | None = None
     code: int | None = None
     message_status: str | None = None
@@ -52,7 +52,7 @@ class Entry:
 
 
 class Ledger:
-    """All entries, in order of receipt, and which of them have no answer yet."""
+    """All entries in order of receipt, and those without an answer."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -61,32 +61,32 @@ class Ledger:
         self.accepted = 0
 
     def open(self, received_at: float, version: str, phone_number_id: str, endpoint: str, send: Send) -> Entry:
-        """The entry of a POST that has just been read."""
+        """Add the entry of a POST that was just read."""
         entry = Entry(len(self.entries) + 1, received_at, version, phone_number_id, endpoint, send)
         self.entries.append(entry)
         self.unanswered[entry.id] = entry
         return entry
 
     def count(self, entry: Entry, key: str) -> int:
-        """Which post of its message this is, of those that were not refused at the door."""
+        """The number of this post of its message, without posts that were refused at once."""
         entry.nth = self.posts[key] = self.posts.get(key, 0) + 1
         return entry.nth
 
     def accept(self, entry: Entry) -> None:
-        """The message is Meta's from here on."""
+        """Record that the message is accepted."""
         if not entry.accepted:
             entry.accepted = True
             self.accepted += 1
 
     def close(self, entry: Entry, outcome: str, at: float) -> None:
-        """The request is over, however it ended."""
+        """Record the end of the request."""
         entry.outcome = outcome
         entry.answered_at = at
         self.unanswered.pop(entry.id, None)
 
 
 def entry_as_json(entry: Entry) -> dict[str, Any]:
-    """An entry as the ledger's readers get it."""
+    """An entry as JSON for readers of the ledger."""
     send = entry.send
     return {
         "id": entry.id,
@@ -111,20 +111,20 @@ def entry_as_json(entry: Entry) -> dict[str, Any]:
         "message_status": entry.message_status,
         "fully_written": entry.fully_written,
         "accepted": entry.accepted,
-        "statuses": [said_as_json(said) for said in entry.statuses],
+        "statuses": [status_as_json(status) for status in entry.statuses],
     }
 
 
-def said_as_json(said: SentStatus) -> dict[str, Any]:
-    """A status as the ledger's readers get it."""
+def status_as_json(status: SentStatus) -> dict[str, Any]:
+    """A status as JSON for readers of the ledger."""
     return {
-        "status": said.status,
-        "timestamp": said.timestamp,
-        "code": said.code,
-        "wamid": said.entry.wamid,
-        "with_callback": said.with_callback and said.entry.send.callback is not None,
-        "times_planned": said.times_planned,
-        "times_sent": said.times_sent,
-        "first_sent_at": said.first_sent_at,
-        "acknowledged": said.acknowledged,
+        "status": status.status,
+        "timestamp": status.timestamp,
+        "code": status.code,
+        "wamid": status.entry.wamid,
+        "with_callback": status.with_callback and status.entry.send.callback is not None,
+        "times_planned": status.times_planned,
+        "times_sent": status.times_sent,
+        "first_sent_at": status.first_sent_at,
+        "acknowledged": status.acknowledged,
     }

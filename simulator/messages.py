@@ -1,7 +1,7 @@
-"""The endpoint `POST /{version}/{phone-number-id}/messages`: take a send, decide, wait, answer or misbehave, note it.
+"""The endpoint `POST /{version}/{phone-number-id}/messages`: read a send, plan, wait, answer or fail, record it.
 
-A request counts once its body was read whole. When the client goes away before its answer, the message is accepted
-all the same (unless the plan says it was lost): that is what makes a killed sender's requests interesting.
+A request counts once its body was read completely. If the client disconnects before its answer, the message is accepted
+nevertheless (unless the plan loses it). The requests of a killed sender depend on that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BAD_GATEWAY_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>
 
 @dataclass(frozen=True, slots=True)
 class RefusedSend:
-    """An error answer that no plan is needed for."""
+    """An error answer without a plan."""
 
     code: int
     http_status: int
@@ -44,7 +44,7 @@ class RefusedSend:
 
 
 class MessagesEndpoint:
-    """The endpoint with all that it needs."""
+    """The endpoint and its parts."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class MessagesEndpoint:
         self.token = config.access_token.get_secret_value().encode() if config.access_token else None
 
     async def post(self, request: web.Request) -> web.StreamResponse:
-        """Handles one send."""
+        """Handle one send."""
         raw = await request.read()
         parsed = parse_send(raw)
         send = parsed.send if isinstance(parsed, MalformedSend) else parsed
@@ -91,13 +91,13 @@ class MessagesEndpoint:
         return await self.answer(request, entry, plan, rule)
 
     def key_of(self, send: Send) -> str:
-        """What names the message in its draws."""
+        """The key of the message in its draws."""
         if self.config.draws_by == "callback_data" and send.callback:
             return send.callback
         return send.number or send.user_id or ""
 
     def refusal_of(self, request: web.Request, entry: Entry, parsed: object) -> RefusedSend | None:
-        """What is wrong with the request itself: token, number, body, rate."""
+        """The error of the request itself, if any: token, number, body, rate."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         known = bool(token) and (self.token is None or hmac.compare_digest(token.encode(), self.token))
         if scheme.lower() != "bearer" or not known:
@@ -118,7 +118,7 @@ class MessagesEndpoint:
         return None
 
     async def wait(self, entry: Entry, plan: MessagePlan, dice: Dice) -> None:
-        """The time that the answer takes; for a hanging one, until the simulator stops."""
+        """Wait as long as the answer takes; a hanging one waits until the simulator stops."""
         scale, faults = self.config.time_scale, self.faults
         latency_s = plan.latency_s / scale
         if plan.overtaken_s is not None:
@@ -131,21 +131,21 @@ class MessagesEndpoint:
                 async with asyncio.timeout(faults.hold_s):
                     await faults.released.wait()
             except TimeoutError:
-                pass  # held long enough: the answer goes out
+                pass  # the hold has ended: the answer is sent
         if plan.outcome == "hang":
             if not plan.lost_if_unanswered:
                 self.accept(entry, plan)
             await self.stopping.wait()
 
     def accept(self, entry: Entry, plan: MessagePlan) -> None:
-        """The message is accepted, now, and its statuses are queued."""
+        """Accept the message now, and queue its statuses."""
         if not entry.accepted:
             self.ledger.accept(entry)
             entry.wamid = wamid_of(entry.send.number, self.salt, entry.id)
             self.deliveries.plan(entry, plan.statuses)
 
     def abandon(self, entry: Entry, plan: MessagePlan) -> None:
-        """The client went away without an answer."""
+        """Record a client that disconnected without an answer."""
         if not plan.lost_if_unanswered:
             self.accept(entry, plan)
         self.ledger.close(entry, "hung" if plan.outcome == "hang" else "abandoned", time.time())
@@ -153,7 +153,7 @@ class MessagesEndpoint:
     async def answer(
         self, request: web.Request, entry: Entry, plan: MessagePlan, rule: Rule | None
     ) -> web.StreamResponse:
-        """Ends the request as planned."""
+        """End the request as planned."""
         if plan.outcome == "reject" and plan.code is not None:
             http_status = (rule.http_status if rule else None) or error_of(plan.code).http_status
             return await self.refuse(
@@ -176,14 +176,14 @@ class MessagesEndpoint:
         return await self.write(request, entry, 200, body)
 
     async def refuse(self, request: web.Request, entry: Entry, refusal: RefusedSend) -> web.StreamResponse:
-        """Writes an error answer."""
+        """Write an error answer."""
         entry.code = refusal.code
         trace_id = trace_id_of(self.salt, entry.id)
         body = error_body(refusal.code, trace_id, refusal.message, refusal.details, refusal.subcode, refusal.kind)
         return await self.write(request, entry, refusal.http_status, body)
 
     async def refuse_in_outage(self, request: web.Request, entry: Entry, aborts: bool) -> web.StreamResponse:
-        """The API is down: nothing is accepted."""
+        """Refuse the request, because the API is down."""
         if aborts:
             return self.cut(request, entry)
         return await self.write(request, entry, 503, b"Service Unavailable", "text/plain")
@@ -191,7 +191,7 @@ class MessagesEndpoint:
     async def write(
         self, request: web.Request, entry: Entry, http_status: int, body: bytes, content_type: str = "application/json"
     ) -> web.StreamResponse:
-        """Writes the whole answer, and notes whether the system took all of it."""
+        """Write the whole answer, and record whether the system accepted all of it."""
         response = web.Response(body=body, status=http_status, content_type=content_type)
         response.headers["facebook-api-version"] = entry.path_version
         response.headers["x-fb-trace-id"] = trace_id_of(self.salt, entry.id)
@@ -208,14 +208,14 @@ class MessagesEndpoint:
         return response
 
     def cut(self, request: web.Request, entry: Entry) -> web.StreamResponse:
-        """Cuts the connection without an answer."""
+        """Cut the connection without an answer."""
         self.ledger.close(entry, "cut", time.time())
         if request.transport is not None:
             request.transport.abort()
         return web.Response()
 
     async def cut_in_answer(self, request: web.Request, entry: Entry, body: bytes) -> web.StreamResponse:
-        """Writes half of the answer, then cuts the connection."""
+        """Write half of the answer, then cut the connection."""
         response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
         entry.http_status = 200
         self.ledger.close(entry, "cut_in_answer", time.time())

@@ -1,4 +1,4 @@
-"""What becomes of one message: answer and statuses, decided at once from config, rule and dice. No clock, no I/O.
+"""Plans one message: its answer and its statuses, decided at once from configuration, rule and dice. No clock, no I/O.
 
 All times are unscaled seconds after the request was received (`latency_s`) or after the message was accepted
 (statuses).
@@ -20,30 +20,30 @@ NEVER_ACCEPTED: frozenset[PlannedOutcome] = frozenset({"reject", "cut_before"})
 
 @dataclass(frozen=True, slots=True)
 class PlannedStatus:
-    """One status of a message: when it happens, when it is said (each time), and how."""
+    """One status of a message: the time it happens, the times it is sent, and its form."""
 
     status: StatusWord
     happens_s: float
-    said_s: tuple[float, ...]
+    sent_s: tuple[float, ...]
     with_callback: bool = True
     code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePlan:
-    """What becomes of one message."""
+    """The plan of one message."""
 
     outcome: PlannedOutcome
     latency_s: float
     code: int | None = None
     lost_if_unanswered: bool = False
     overtaken_s: float | None = None
-    """Not None: statuses start when the request is received, and the answer comes this much later."""
+    """If set, statuses start when the request is received, and the answer is this much later."""
     statuses: tuple[PlannedStatus, ...] = ()
 
 
 def plan_message(config: SimulatorConfig, rule: Rule | None, dice: Dice) -> MessagePlan:
-    """The plan of a message; a rule forces the outcome, and is then spared the configured disorder."""
+    """Plan a message. A rule forces its outcome and disables the configured disorder."""
     outcome, code = (rule.outcome, rule.code) if rule else draw_outcome(config, dice)
     latency = config.answers.latency
     latency_s = dice.seconds("latency", latency.median_s, latency.p99_s)
@@ -53,7 +53,7 @@ def plan_message(config: SimulatorConfig, rule: Rule | None, dice: Dice) -> Mess
     if outcome in NEVER_ACCEPTED:
         return MessagePlan(outcome, latency_s, code, lost_if_unanswered=True)
     if rule and rule.statuses is not None:
-        statuses = tuple(said_in_order(rule.statuses, config, dice, code))
+        statuses = tuple(sent_in_order(rule.statuses, config, dice, code))
     else:
         statuses = tuple(draw_statuses(config, dice, outcome, code, disorderly=rule is None))
     if rule:
@@ -65,7 +65,7 @@ def plan_message(config: SimulatorConfig, rule: Rule | None, dice: Dice) -> Mess
 
 
 def draw_outcome(config: SimulatorConfig, dice: Dice) -> tuple[PlannedOutcome, int | None]:
-    """How the request ends, without a rule."""
+    """The end of the request, without a rule."""
     answers = config.answers
     faults: tuple[tuple[PlannedOutcome, float], ...] = (
         ("hang", answers.hang_share),
@@ -92,88 +92,90 @@ def draw_statuses(
     config: SimulatorConfig, dice: Dice, outcome: PlannedOutcome, code: int | None, disorderly: bool
 ) -> Sequence[PlannedStatus]:
     """The statuses of an accepted message, in the order in which they happen."""
-    told = config.statuses
-    start_s = drawn(dice, "held for", told.held) if outcome == "held" else 0.0
-    if outcome == "held" and dice.happens("held dropped", told.held_dropped_share):
+    settings = config.statuses
+    start_s = drawn(dice, "held for", settings.held) if outcome == "held" else 0.0
+    if outcome == "held" and dice.happens("held dropped", settings.held_dropped_share):
         code = PACING_CODE
     elif code is None:
-        code = dice.pick("status code", told.errors)
+        code = dice.pick("status code", settings.errors)
     words = failed_words(config, dice) if code is not None else delivered_words(config, dice)
     planned = happening(words, config, dice, code, start_s)
-    troubled = told.disorder_share or told.duplicate_share or told.without_callback_share
+    troubled = settings.disorder_share or settings.duplicate_share or settings.without_callback_share
     return disordered(planned, config, dice) if disorderly and troubled else planned
 
 
 def delivered_words(config: SimulatorConfig, dice: Dice) -> tuple[StatusWord, ...]:
-    """Which statuses a message that does not fail gets."""
-    told = config.statuses
-    if not dice.happens("delivered", told.delivered_rate):
+    """The statuses of a message that does not fail."""
+    settings = config.statuses
+    if not dice.happens("delivered", settings.delivered_rate):
         return ("sent",)
-    if not dice.happens("read", told.read_rate):
+    if not dice.happens("read", settings.read_rate):
         return ("sent", "delivered")
-    if dice.happens("read without delivered", told.read_without_delivered_share):
+    if dice.happens("read without delivered", settings.read_without_delivered_share):
         return ("sent", "read")
     return ("sent", "delivered", "read")
 
 
 def failed_words(config: SimulatorConfig, dice: Dice) -> tuple[StatusWord, ...]:
-    """Which statuses a failing message gets: alone, after sent, or around a delivery (several devices)."""
-    told = config.statuses
-    if dice.happens("failed and delivered", told.failed_and_delivered_share):
+    """The statuses of a failing message: alone, after sent, or around a delivery (several devices)."""
+    settings = config.statuses
+    if dice.happens("failed and delivered", settings.failed_and_delivered_share):
         if dice.happens("failed first", 0.5):
             return ("sent", "failed", "delivered")
         return ("sent", "delivered", "failed")
-    return ("failed",) if dice.happens("failed alone", told.failed_alone_share) else ("sent", "failed")
+    return ("failed",) if dice.happens("failed alone", settings.failed_alone_share) else ("sent", "failed")
 
 
 def happening(
     words: Sequence[StatusWord], config: SimulatorConfig, dice: Dice, code: int | None, start_s: float
 ) -> list[PlannedStatus]:
-    """Each status at its time, said as soon as it happens."""
-    told = config.statuses
+    """Each status at its time, sent as soon as it happens."""
+    settings = config.statuses
     at_s, planned = start_s, []
     for word in words:
-        spread = told.sent if word == "sent" else told.read if word in ("read", "played") else told.delivered
+        spread = (
+            settings.sent if word == "sent" else settings.read if word in ("read", "played") else settings.delivered
+        )
         at_s += drawn(dice, f"{word} after", spread)
-        said_s = at_s + drawn(dice, f"{word} webhook", config.webhooks.delay)
-        planned.append(PlannedStatus(word, at_s, (said_s,), code=code if word == "failed" else None))
+        sent_s = at_s + drawn(dice, f"{word} webhook", config.webhooks.delay)
+        planned.append(PlannedStatus(word, at_s, (sent_s,), code=code if word == "failed" else None))
     return planned
 
 
 def disordered(planned: Sequence[PlannedStatus], config: SimulatorConfig, dice: Dice) -> list[PlannedStatus]:
     """The same statuses, some late and out of order, some twice, some without callback data; never too early."""
-    told = config.statuses
-    late = len(planned) > 1 and dice.happens("disorder", told.disorder_share)
+    settings = config.statuses
+    late = len(planned) > 1 and dice.happens("disorder", settings.disorder_share)
     last_s = planned[-1].happens_s
     result = []
     for status in planned:
-        said_s = status.said_s
+        sent_s = status.sent_s
         if late:
-            said_s = (last_s + dice.draw(f"{status.status} late") * told.late.median_s,)
-        if dice.happens(f"{status.status} duplicate", told.duplicate_share):
-            said_s += (said_s[0] + drawn(dice, f"{status.status} again", told.late),)
-        bare = status is not planned[-1] and dice.happens(f"{status.status} bare", told.without_callback_share)
-        result.append(replace(status, said_s=said_s, with_callback=not bare))
+            sent_s = (last_s + dice.draw(f"{status.status} late") * settings.late.median_s,)
+        if dice.happens(f"{status.status} duplicate", settings.duplicate_share):
+            sent_s += (sent_s[0] + drawn(dice, f"{status.status} again", settings.late),)
+        bare = status is not planned[-1] and dice.happens(f"{status.status} bare", settings.without_callback_share)
+        result.append(replace(status, sent_s=sent_s, with_callback=not bare))
     return result
 
 
-def said_in_order(
+def sent_in_order(
     words: Sequence[StatusWord], config: SimulatorConfig, dice: Dice, code: int | None
 ) -> list[PlannedStatus]:
-    """A rule's own statuses: they happen in their natural order and are said in the order given."""
+    """The statuses of a rule: they happen in their natural order and are sent in the given order."""
     natural = sorted(words, key=("sent", "delivered", "read", "played", "failed").index)
     happens = {status.status: status for status in happening(natural, config, dice, code, 0.0)}
-    said_s, planned = 0.0, []
+    sent_s, planned = 0.0, []
     for word in words:
-        said_s = max(said_s + config.statuses.sent.median_s, happens[word].said_s[0])
-        planned.append(replace(happens[word], said_s=(said_s,)))
+        sent_s = max(sent_s + config.statuses.sent.median_s, happens[word].sent_s[0])
+        planned.append(replace(happens[word], sent_s=(sent_s,)))
     return planned
 
 
 def as_ruled(rule: Rule, statuses: Sequence[PlannedStatus]) -> list[PlannedStatus]:
-    """Callback data and copies as the rule wants them."""
+    """Callback data and copies as the rule defines them."""
     bare = rule.with_callback is False
-    return [replace(status, with_callback=not bare, said_s=status.said_s * rule.copies) for status in statuses]
+    return [replace(status, with_callback=not bare, sent_s=status.sent_s * rule.copies) for status in statuses]
 
 
 def drawn(dice: Dice, name: str, spread: Spread) -> float:

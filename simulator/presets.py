@@ -1,4 +1,4 @@
-"""Ready-made configurations: `tidy`, where nothing goes wrong, and `realistic`, where a little of everything does."""
+"""Ready-made configurations: `tidy` without any fault, and `realistic` with a few faults of every kind."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from simulator.config import AnswerConfig, SimulatorConfig, Spread, StatusConfig
 
 
 def tidy() -> SimulatorConfig:
-    """Everybody gets the message and reads it; statuses come in order, once."""
+    """Everyone receives and reads the message. Statuses arrive in order, once."""
     return SimulatorConfig()
 
 
 def realistic() -> SimulatorConfig:
-    """Disorder and failures of many kinds, in shares that a bad day on the real API may show.
+    """Disorder and failures of many kinds, in shares that a bad day of the real API may show.
 
-    Codes that stop a whole template, number or account stay out: they are for rules. So do requests lost without a
-    trace (`cut_before_share`, `lost_share`), because no status ever tells a sender what became of those. Draws are
-    by number, so that a seed repeats a demo although the sender makes new ids each time.
+    Codes that stop a whole template, number or account are left to rules. Requests that are lost without a trace
+    (`cut_before_share`, `lost_share`) are left out, because no status ever resolves them. Draws are by number, so that
+    a seed repeats a demo although the sender creates new ids each time.
     """
     return SimulatorConfig(
         draws_by="to",

@@ -1,4 +1,4 @@
-"""Finding the rule of a message, without looking at all of them: by number first, then by the longest ending."""
+"""Finds the rule of a message without reading all rules: by number first, then by the longest ending."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from simulator.config import Rule
 
 
 class RuleBook:
-    """The rules in force, indexed; among equally exact ones the latest added wins."""
+    """The current rules, indexed. Of equally exact rules the latest one applies."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self.rules: list[Rule] = []
@@ -20,7 +20,7 @@ class RuleBook:
             self.add(rule)
 
     def add(self, rule: Rule) -> None:
-        """Puts a rule in force."""
+        """Add a rule."""
         self.rules.append(rule)
         for number in rule.numbers:
             self.by_number.setdefault(number.lstrip("+"), []).insert(0, rule)
@@ -31,7 +31,7 @@ class RuleBook:
             self.for_all.insert(0, rule)
 
     def clear(self) -> None:
-        """Puts all rules out of force."""
+        """Remove all rules."""
         self.rules.clear()
         self.by_number.clear()
         self.by_suffix.clear()
@@ -49,7 +49,7 @@ class RuleBook:
 
 
 def first_match(rules: Sequence[Rule], template: str | None, nth: int) -> Rule | None:
-    """The first rule that speaks of this template and post."""
+    """The first rule for this template and post."""
     for rule in rules:
         if (rule.template is None or rule.template == template) and (rule.posts is None or nth <= rule.posts):
             return rule

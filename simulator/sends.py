@@ -1,4 +1,4 @@
-"""Reading the body of a send as the Cloud API does: what it takes, and which error it gives for the rest. Pure."""
+"""Reads the body of a send like the Cloud API: it accepts valid sends, and gives an error for the others. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMBER = re.compile(r"[1-9][0-9]{6,14}")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """What the simulator keeps of a well-formed send."""
+    """The parts of a valid send that the simulator keeps."""
 
     to: str
     number: str
@@ -45,7 +45,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class MalformedSend:
-    """A body that the API refuses; `send` holds what could be read of it."""
+    """The API refuses the body; `send` has its readable parts."""
 
     code: int
     message: str
@@ -66,7 +66,7 @@ def parse_send(raw: bytes) -> Send | MalformedSend:
 
 
 def read_send(body: dict[str, Any]) -> Send:
-    """Whatever can be read, without judgement."""
+    """The readable parts, without validation."""
     to, user_id, callback = body.get("to"), body.get("recipient"), body.get("biz_opaque_callback_data")
     template = body.get("template")
     template = template if isinstance(template, dict) else {}
@@ -84,7 +84,7 @@ def read_send(body: dict[str, Any]) -> Send:
 
 
 def text_or_none(value: object) -> str | None:
-    """A text that is not empty, else None; kept once, for these few texts are in every send."""
+    """A text that is not empty, else None. It is interned, because the same texts are in every send."""
     return intern(value) if isinstance(value, str) and value else None
 
 
@@ -101,7 +101,7 @@ def body_parameters(components: object) -> tuple[str, ...]:
 
 
 def refusal_of(body: dict[str, Any], send: Send) -> MalformedSend | None:
-    """The first thing wrong with a send, None if all is right."""
+    """The first error of a send, or None."""
     if body.get("messaging_product") != "whatsapp":
         return MalformedSend(100, "(#100) The parameter messaging_product is required.", send=send)
     if not send.to and send.user_id is None:
@@ -126,7 +126,7 @@ def refusal_of(body: dict[str, Any], send: Send) -> MalformedSend | None:
 
 
 def template_refusal(template: dict[str, Any], send: Send) -> MalformedSend | None:
-    """The first thing wrong with a template object."""
+    """The first error of a template object, or None."""
     if send.template is None:
         return missing("Parameter template.name is missing", send)
     if send.language is None:

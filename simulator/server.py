@@ -1,4 +1,4 @@
-"""The simulator as a whole: the parts put together behind one HTTP server, started and stopped in order."""
+"""The whole simulator: its parts behind one HTTP server, started and stopped in order."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from simulator.rules import RuleBook
 from simulator.wamids import trace_id_of
 
 STOP_GRACE_S = 0.5
-"""Requests still open when the simulator stops get this long; then they are cut."""
+"""Open requests get this long when the simulator stops; then they are cut."""
 
 
 class Simulator:
-    """A running Cloud API: `start` it, use it over HTTP (or look at `ledger` in the same process), `stop` it."""
+    """A running Cloud API: `start` it, use it over HTTP (or read `ledger` in the same process), `stop` it."""
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
@@ -38,7 +38,7 @@ class Simulator:
         self.delivering: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
-        """Listens and begins to speak; returns the port."""
+        """Start to listen and to send statuses. Returns the port."""
         runner = web.AppRunner(
             self.application(), access_log=None, handler_cancellation=True, shutdown_timeout=STOP_GRACE_S
         )
@@ -49,7 +49,7 @@ class Simulator:
         return int(runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Cuts what is open and falls silent."""
+        """Cut open connections and stop."""
         self.endpoint.stopping.set()
         self.faults.release()
         if self.runner is not None:
@@ -71,7 +71,7 @@ class Simulator:
         return application
 
     async def show_phone_number(self, request: web.Request) -> web.Response:
-        """The few fields of a phone number that senders look at."""
+        """Return the fields of a phone number that senders use."""
         number = {
             "id": request.match_info["phone_number_id"],
             "display_phone_number": self.config.display_phone_number,
@@ -82,13 +82,13 @@ class Simulator:
         return web.Response(body=orjson.dumps(number), content_type="application/json")
 
     async def refuse_path(self, request: web.Request) -> web.Response:
-        """What Graph says to a path that it does not know."""
+        """Graph's answer to an unknown path."""
         body = error_body(2500, trace_id_of(self.salt, 0), f"Unknown path components: {request.path}")
         return web.Response(body=body, status=400, content_type="application/json")
 
 
 async def run(config: SimulatorConfig, stop: asyncio.Event) -> None:
-    """Runs a simulator until told to stop; a failure of its deliveries ends it loudly."""
+    """Run a simulator until a stop is requested. A failure of its deliveries ends it with that error."""
     simulator = Simulator(config)
     try:
         await simulator.start()
@@ -98,7 +98,7 @@ async def run(config: SimulatorConfig, stop: asyncio.Event) -> None:
 
 
 async def until_stopped(simulator: Simulator, stop: asyncio.Event) -> None:
-    """Returns when told to stop; raises what ended the deliveries."""
+    """Wait for the stop. Raises the error that ended the deliveries, if any."""
     waiting = asyncio.create_task(stop.wait())
     watched = {waiting}
     if simulator.delivering is not None and simulator.config.webhook_url is not None:

@@ -1,4 +1,4 @@
-"""Message ids and user ids that look like Meta's. A wamid holds the person's number in base64, as the real ones do."""
+"""Message ids and user ids that look like Meta's. A wamid contains the phone number in base64, like a real one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEPARATOR = b"\x15\x02\x00\x11\x18\x12"
 
 
 def wamid_of(number: str, salt: str, entry_id: int) -> str:
-    """The id of the message that an entry accepted: unique within a salt, made of the number and 72 bits of digest."""
+    """The id of an accepted message: unique within a salt, made from the number and 72 bits of digest."""
     unique = blake2b(f"{salt}|{entry_id}|{number}".encode(), digest_size=9).hexdigest().upper()
     digits = number.encode()[:255]
     return (
@@ -27,5 +27,5 @@ def user_id_of(number: str) -> str:
 
 
 def trace_id_of(salt: str, entry_id: int) -> str:
-    """An fbtrace_id: what to tell Meta's support."""
+    """An fbtrace_id, which Meta's support asks for."""
     return "A" + b64encode(blake2b(f"trace|{salt}|{entry_id}".encode(), digest_size=16).digest(), b"-_").decode()[:22]

@@ -62,21 +62,21 @@ class _StackFolders:
 @contextmanager
 def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgres: bool = True) -> Iterator[Stack]:
     """Start the requested servers, and end them with the block."""
-    say = progress(sys.stderr.isatty())
+    note = progress(sys.stderr.isatty())
     with ExitStack() as ending:
         ground = _kept(state_dir.absolute(), ending) if state_dir is not None else _throw_away(ending)
         throw_away = state_dir is None
         held = [] if ground.lock is None else [ground.lock]
         logs = ground.logs
         with ThreadPoolExecutor(2) as pool:  # both at once, because each mostly waits for its server
-            broker_wanted = server_wanted = None
+            with_broker = with_server = None
             if kafka:
-                broker_wanted = pool.submit(
-                    start_kafka, ground.kafka, logs / "kafka.log", throw_away=throw_away, say=say, held=held
+                with_broker = pool.submit(
+                    start_kafka, ground.kafka, logs / "kafka.log", throw_away=throw_away, note=note, held=held
                 )
-                ending.callback(_stop, broker_wanted)
+                ending.callback(_stop, with_broker)
             if postgres:
-                server_wanted = pool.submit(
+                with_server = pool.submit(
                     start_postgres,
                     ground.postgres,
                     logs / "postgres.log",
@@ -84,9 +84,9 @@ def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgre
                     throw_away=throw_away,
                     held=held,
                 )
-                ending.callback(_stop, server_wanted)
-        broker = broker_wanted.result() if broker_wanted else None
-        server = server_wanted.result() if server_wanted else None
+                ending.callback(_stop, with_server)
+        broker = with_broker.result() if with_broker else None
+        server = with_server.result() if with_server else None
         yield Stack(
             kafka_bootstrap_servers=broker.bootstrap_servers if broker else NOT_STARTED,
             database_url=database_url(server.port, ground.password) if server else NOT_STARTED,
@@ -105,16 +105,16 @@ def remove_state(state_dir: Path) -> None:
         shutil.rmtree(state_dir)
 
 
-def _stop(wanted: Future[Broker] | Future[Server]) -> None:
+def _stop(requested: Future[Broker] | Future[Server]) -> None:
     """End the started servers, also after a failure of the other one or a Ctrl-C."""
-    if not wanted.cancelled() and wanted.exception() is None:
-        wanted.result().child.stop()
+    if not requested.cancelled() and requested.exception() is None:
+        requested.result().child.stop()
 
 
-def prepare(say: Callable[[str], None]) -> None:
+def prepare(note: Callable[[str], None]) -> None:
     """Do everything that needs a network, so that later starts need none."""
     prepare_postgres()
-    prepare_kafka(say)
+    prepare_kafka(note)
 
 
 def progress(is_terminal: bool) -> Callable[[str], None]:
@@ -122,7 +122,7 @@ def progress(is_terminal: bool) -> Callable[[str], None]:
     shown = ""
     last = 0.0
 
-    def say(line: str) -> None:
+    def note(line: str) -> None:
         nonlocal shown, last
         if is_terminal:
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
@@ -135,7 +135,7 @@ def progress(is_terminal: bool) -> Callable[[str], None]:
             last = time.monotonic()
         shown = line
 
-    return say
+    return note
 
 
 def _throw_away(ending: ExitStack) -> _StackFolders:

@@ -38,7 +38,7 @@ def main() -> None:
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     stopping = Stopping()
-    signal.signal(signal.SIGTERM, stopping.ask)
+    signal.signal(signal.SIGTERM, stopping.request)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     spec = json.loads(_first_line())
@@ -46,26 +46,26 @@ def main() -> None:
         child = _start(spec)
     except OSError as error:
         _remove(spec["remove"])
-        _say(f"refused {error}")
+        _report(f"refused {error}")
         sys.exit(1)
-    _say(f"started {child.pid}")
+    _report(f"started {child.pid}")
     try:
         _watch(child, parent, wake, stopping)
         _end(child, spec["stop_signal"], spec["stop_deadline_s"])
     finally:
         _remove(spec["remove"])
-    _say(f"exited {child.returncode}")
+    _report(f"exited {child.returncode}")
 
 
 class Stopping:
     """Whether the guard itself received SIGTERM."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
-    def ask(self, *_: object) -> None:
+    def request(self, *_: object) -> None:
         """Remember the signal. The wake-up pipe ends the wait."""
-        self.asked = True
+        self.requested = True
 
 
 def _first_line() -> bytes:
@@ -105,7 +105,7 @@ def _start(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 def _watch(child: subprocess.Popen[bytes], parent: int, wake: int, stopping: Stopping) -> None:
     """Wait until the child or the parent has ended, or a stop is requested."""
-    while child.poll() is None and not stopping.asked and os.getppid() == parent:
+    while child.poll() is None and not stopping.requested and os.getppid() == parent:
         readable, _, _ = select.select([0, wake], [], [], PARENT_CHECK_S)
         if wake in readable:
             os.read(wake, 512)
@@ -146,7 +146,7 @@ def _remove(paths: list[str]) -> None:
             os.rmdir(os.path.dirname(path))  # noqa: PTH106, PTH120
 
 
-def _say(word: str) -> None:
+def _report(word: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # the parent has ended, so the pipe is broken
         os.write(1, word.encode() + b"\n")
 

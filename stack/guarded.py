@@ -98,7 +98,7 @@ class GuardedProcess:
             with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
                 os.kill(self.pid, number)
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Request a stop, without waiting."""
         with self._lock:
             if self._guard.stdin is not None and not self._guard.stdin.closed:
@@ -106,12 +106,12 @@ class GuardedProcess:
 
     def stop(self) -> int:
         """Stop the child, kill it after its deadline, and return its exit code."""
-        self.ask_to_stop()
+        self.request_stop()
         return self.wait(self._deadline_s + GUARD_SLACK_S)
 
     def _reap(self) -> int:
         self._guard.wait()
-        self.ask_to_stop()
+        self.request_stop()
         with self._lock:
             if self._returncode is None:
                 assert self._guard.stdout is not None

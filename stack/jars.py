@@ -42,7 +42,7 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
 
-def kafka_jars(say: Callable[[str], None]) -> Path:
+def kafka_jars(note: Callable[[str], None]) -> Path:
     """The folder with exactly the locked jars. Missing jars are downloaded."""
     lock = LOCK_FILE.read_text()
     folder = cache_folder() / f"kafka-{KAFKA_VERSION}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
@@ -51,7 +51,7 @@ def kafka_jars(say: Callable[[str], None]) -> Path:
     with exclusively(folder):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as work:
-                _fetch_all(read_lock(lock), Path(work), say)
+                _fetch_all(read_lock(lock), Path(work), note)
                 (Path(work) / "libs").rename(folder)
     return folder
 
@@ -77,7 +77,7 @@ def check(jar: Jar, path: Path) -> None:
         )
 
 
-def _fetch_all(jars: list[Jar], work: Path, say: Callable[[str], None]) -> None:
+def _fetch_all(jars: list[Jar], work: Path, note: Callable[[str], None]) -> None:
     libs = work / "libs"
     libs.mkdir()
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
@@ -85,7 +85,7 @@ def _fetch_all(jars: list[Jar], work: Path, say: Callable[[str], None]) -> None:
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 future.result()
-                say(f"Apache Kafka {KAFKA_VERSION}: {done} of {len(jars)} jars")
+                note(f"Apache Kafka {KAFKA_VERSION}: {done} of {len(jars)} jars")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

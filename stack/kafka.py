@@ -97,7 +97,7 @@ def start_kafka(
     log_file: Path,
     *,
     throw_away: bool,
-    say: Callable[[str], None],
+    note: Callable[[str], None],
     held: Sequence[int] = (),
     advertised_port: int | None = None,
 ) -> Broker:
@@ -106,7 +106,7 @@ def start_kafka(
     With `throw_away`, folder and log are removed when it ends. `advertised_port`: the port that clients use, if it
     differs from the one on which it listens (for example behind a proxy).
     """
-    jars = kafka_jars(say)
+    jars = kafka_jars(note)
     formatted = _formatted_storage(jars)
     with log_file.open("ab+") as log:  # our own descriptor stays readable after the guard has removed the file
         for _ in range(TRIES):
@@ -132,9 +132,9 @@ def start_kafka(
         raise StackUnavailable(f"Kafka does not start; its log {log_file} ends:\n{tail(log)}")
 
 
-def prepare_kafka(say: Callable[[str], None]) -> None:
+def prepare_kafka(note: Callable[[str], None]) -> None:
     """Do everything that is slow or needs a network, before the start."""
-    _formatted_storage(kafka_jars(say))
+    _formatted_storage(kafka_jars(note))
 
 
 def tail(log: IO[bytes]) -> str:

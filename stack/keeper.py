@@ -89,16 +89,16 @@ class Keeper:
         self._at_once.set()
         with self._lock:
             if self._running is not None:
-                self._running.ask_to_stop()
+                self._running.request_stop()
         self._wait_for_start(started + 1)
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Request a permanent stop."""
         self._stopping.set()
         self._at_once.set()
         with self._lock:
             if self._running is not None:
-                self._running.ask_to_stop()
+                self._running.request_stop()
 
     def join(self, timeout_s: float) -> None:
         """Wait for its end, and kill it at the deadline."""

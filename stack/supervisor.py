@@ -110,7 +110,7 @@ class Supervisor:
             waves.setdefault(kept.child.kind, []).append(kept)
         for wave in waves.values():
             for kept in wave:
-                kept.ask_to_stop()
+                kept.request_stop()
             for kept in wave:
                 kept.join(max(0.0, deadline - time.monotonic()))
 

@@ -42,7 +42,7 @@ class KafkaServer:
             self._folder / "kafka",
             self._folder / "kafka.log",
             throw_away=False,
-            say=progress(is_terminal=False),
+            note=progress(is_terminal=False),
             advertised_port=self.proxy.port,
         )
         self._child = broker.child

@@ -123,7 +123,7 @@ async def counted(world: EventWorld, options: DeadLetterOptions) -> int:
     return sum([len(letters) async for letters in found])
 
 
-async def test_a_redrive_heals_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_redrive_applies_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
     stranger, event = await refuse_two_events(world)
     [other] = await world.people(1)
     await world.run("UPDATE campaign_recipients SET id = %s WHERE id = %s", stranger, other)  # restored meanwhile
@@ -153,8 +153,8 @@ async def test_a_redrive_heals_once_and_keeps_the_bytes(world: EventWorld, tmp_p
 
 async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: EventWorld, tmp_path: Path) -> None:
     await refuse_two_events(world)
-    code, _, said = await asyncio.to_thread(run, world, tmp_path, "drop")
-    assert (code, "--all" in said) == (64, True)
+    code, _, messages = await asyncio.to_thread(run, world, tmp_path, "drop")
+    assert (code, "--all" in messages) == (64, True)
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--all", "--limit", "1", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
     place: Any = json.loads(out)["letters"][0]["place"]
@@ -186,7 +186,7 @@ def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter:
     assert producer.flush(30) == 0
 
 
-async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_letter_without_headers_is_found_by_its_listed_values(world: EventWorld, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"somebody else's", None)
     for options in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
         assert await counted(world, options) == 1
@@ -194,7 +194,7 @@ async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: 
     assert (code, json.loads(out)["count"]) == (0, 1)
 
 
-async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Path) -> None:
+async def test_one_place_shows_its_outcome(world: EventWorld, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"x", None)
     place = f"{world.events}.dead/0@0"
     for arguments, code, words in (
@@ -207,9 +207,9 @@ async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Pat
         (("list", "--since", "yesterday"), 64, "2026-03-01T12:00Z"),
         (("list", "--since", "2026-03-01T12:00Z"), 0, "0 dead letter(s) wait"),
     ):
-        found, _, said = await asyncio.to_thread(run, world, tmp_path, *arguments)
-        assert found == code, said
-        assert words in said
+        found, _, messages = await asyncio.to_thread(run, world, tmp_path, *arguments)
+        assert found == code, messages
+        assert words in messages
 
 
 async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
@@ -220,12 +220,12 @@ async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
         event = world.event(person, EventKind.SENT)
         letter = DeadLetter("sink", "unknown_recipient", Place(world.events, 0, 1))
         await asyncio.to_thread(bury, world, world.events, event.key, encode(event), letter)
-    remember, told = redriving._remember, 0
+    remember, calls = redriving._remember, 0
 
     async def die_at_the_second(*arguments: Any) -> None:
-        nonlocal told
-        told += 1
-        if told == 2:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
             raise Transient("Postgres is away")
         await remember(*arguments)
 

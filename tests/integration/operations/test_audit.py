@@ -74,9 +74,9 @@ async def test_a_falsified_counter_is_found_and_repaired(world: World) -> None:
     await world.run("UPDATE campaign_recipients SET scheduled_send_date = NULL, unknown_attempt = 1")
     await world.run("SET session_replication_role = origin")
     result = await audit.audit(world.connection, None, NOW)
-    told = {(d.difference.dimension, d.difference.key): d.difference for d in result.counters}
-    assert (told["status", "queued"].told, told["status", "queued"].counted) == (1, 0)
-    assert (told["status", "unknown"].told, told["status", "unknown"].counted) == (0, 1)
+    found = {(d.difference.dimension, d.difference.key): d.difference for d in result.counters}
+    assert (found["status", "queued"].told, found["status", "queued"].counted) == (1, 0)
+    assert (found["status", "unknown"].told, found["status", "unknown"].counted) == (0, 1)
     repaired = await audit.repair_counters(world.connection, None)
     assert len(repaired) == len(result.counters) == 2
     assert (await audit.audit(world.connection, None, NOW)).is_clean
@@ -132,14 +132,14 @@ async def test_two_message_ids_of_one_attempt_are_found(world: World) -> None:
     assert await found(world) == {"double_send": 1}
 
 
-async def test_a_claim_that_nobody_ends_is_found(world: World) -> None:
+async def test_a_claim_that_never_ends_is_found(world: World) -> None:
     await world.claim(await world.release(2))
     assert await found(world) == {}
     await world.run("UPDATE send_ledger SET lease_until = now() - interval '5 minutes'")
     assert await found(world) == {"claim_without_outcome": 2}
 
 
-async def test_an_answer_that_nobody_told_is_found(world: World) -> None:
+async def test_an_unpublished_answer_is_found(world: World) -> None:
     await accepted(world)
     await world.run("UPDATE send_ledger SET published_at = NULL")
     assert await found(world) == {"answer_unpublished": 1}
@@ -153,7 +153,7 @@ async def test_a_status_parked_for_somebody_known_is_found(world: World) -> None
     assert await found(world) == {"parked_not_told": 1}
 
 
-async def test_a_queued_row_that_nobody_sees_is_found(world: World) -> None:
+async def test_a_queued_row_without_release_or_claim_is_found(world: World) -> None:
     await world.release(2)
     await world.run("DELETE FROM releases WHERE recipient_id = (SELECT recipient_id FROM releases LIMIT 1)")
     assert await found(world) == {"released_unseen": 1}

@@ -48,7 +48,7 @@ async def compare(world: EventWorld) -> Comparison:
     return await compare_with_topic(world.settings, world.campaign)
 
 
-async def put_right(world: EventWorld, *, allow_retries: bool = False) -> Rebuilt:
+async def restore(world: EventWorld, *, allow_retries: bool = False) -> Rebuilt:
     return await rebuild(world.settings, RebuildOptions(world.campaign, is_applied=True, allow_retries=allow_retries))
 
 
@@ -86,7 +86,7 @@ def campaigns(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, An
     return ended.returncode, json.loads(ended.stdout)
 
 
-async def test_rows_equal_their_events_and_a_wrong_one_is_explained(world: EventWorld, tmp_path: Path) -> None:
+async def test_rows_equal_their_events_and_a_difference_is_explained(world: EventWorld, tmp_path: Path) -> None:
     people = await world.people(30)
     loose = [world.event(p, EventKind.READ, 5, recipient_id=None, attempt=None, campaign_id=None) for p in people[:5]]
     await tell(world, *loose, *(world.event(person, kind, 2) for person in people[:20] for kind in KINDS))
@@ -154,7 +154,7 @@ async def test_what_the_topic_has_deleted_is_outside_retention(world: EventWorld
     found = await compare(world)
     assert [each.change.recipient_id for each in found.differences] == [wrong], "the topic knows more: no retention"
     await world.run("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'")
-    done = await put_right(world)
+    done = await restore(world)
     assert (done.outside_retention, done.rows_swapped) == (2, 0), "what is deleted must not be taken from the rows"
     assert await world.rows("SELECT DISTINCT sent_at FROM campaign_recipients") == [(START,)]
 
@@ -178,11 +178,11 @@ async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: 
     found = await compare(world)
     assert (found.outside_retention, found.differs) == (1, 0)
     await pause(world)
-    assert (await put_right(world, allow_retries=True)).rows_swapped == 0
+    assert (await restore(world, allow_retries=True)).rows_swapped == 0
     assert await world.one("SELECT retry_count FROM campaign_recipients") == 2
 
 
-async def test_what_is_deleted_while_it_reads_is_outside_retention(
+async def test_records_deleted_during_the_read_are_outside_retention(
     world: EventWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
@@ -198,7 +198,7 @@ async def test_what_is_deleted_while_it_reads_is_outside_retention(
     assert (found.outside_retention, found.differs) == (4, 0)
 
 
-async def test_what_a_replay_has_mended_is_no_difference_and_stays(world: EventWorld) -> None:
+async def test_a_replayed_change_is_no_difference_and_stays(world: EventWorld) -> None:
     lost, early, later = await world.people(3)
     await tell(world, *(world.event(person, EventKind.SENT, campaign_id=None) for person in (lost, early, later)))
     await world.hook(world.status(lost, "read", 3))
@@ -210,7 +210,7 @@ async def test_what_a_replay_has_mended_is_no_difference_and_stays(world: EventW
     assert (found.equal, found.differs) == (3, 0)
     await world.run("UPDATE campaign_recipients SET replied_at = sent_at WHERE id = %s", later)
     await pause(world)
-    done = await put_right(world)
+    done = await restore(world)
     assert (done.differs, done.rows_swapped) == (1, 1)
     assert await world.everything(without=["next_offset"]) == good
     await made_anew(world, world.webhooks)
@@ -224,14 +224,14 @@ async def test_comparing_and_rebuilding_go_on_while_a_replay_does(world: EventWo
     for person in people:
         await world.hook(world.status(person, "read", 3))
     await pause(world)
-    wish = ReplayOptions(Topic.WEBHOOKS_RAW.value, rate=40.0)
-    flowing = asyncio.create_task(replay(world.settings, wish, asyncio.Event()))
+    options = ReplayOptions(Topic.WEBHOOKS_RAW.value, rate=40.0)
+    flowing = asyncio.create_task(replay(world.settings, options, asyncio.Event()))
     seen = set()
     while not flowing.done():
         found = await compare(world)
         assert (found.differs, found.outside_retention) == (0, 0)
         seen.add(await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'read'"))
-        assert (await put_right(world)).differs == 0
+        assert (await restore(world)).differs == 0
     assert (await flowing).verdict == "applied"
     assert seen & set(range(1, 120)), "some were looked at in the middle"
     assert await world.rows("SELECT DISTINCT status FROM campaign_recipients") == [("read",)]
@@ -240,7 +240,7 @@ async def test_comparing_and_rebuilding_go_on_while_a_replay_does(world: EventWo
 async def test_what_a_topic_has_lost_at_its_end_is_left_in_the_rows(world: EventWorld) -> None:
     [person] = await world.people(1)
     await tell(world, world.event(person, EventKind.SENT))
-    await world.run("UPDATE campaign_recipients SET replied_at = sent_at")  # as an event said that the broker has lost
+    await world.run("UPDATE campaign_recipients SET replied_at = sent_at")  # from an event that the broker has lost
     await accept_topic(world.settings)
     assert (await world.one("SELECT count(accepted_at) FROM sink_offsets")) == 0, "nothing was lost yet"
     await world.run("UPDATE sink_offsets SET next_offset = 9 WHERE topic_partition = 0")
@@ -258,7 +258,7 @@ async def test_rows_from_before_a_topic_was_accepted_are_left_alone(world: Event
     found = await compare(world)
     assert (found.outside_retention, found.differs) == (4, 0)
     await pause(world)
-    done = await put_right(world)
+    done = await restore(world)
     assert (done.outside_retention, done.rows_swapped) == (4, 0)
     assert await world.rows("SELECT DISTINCT status FROM campaign_recipients") == [("sent",)]
 
@@ -280,14 +280,14 @@ async def test_comparing_goes_on_while_live_traffic_flows(world: EventWorld) -> 
     assert (await compare(world)).equal == 300
 
 
-async def test_a_topic_made_anew_is_not_judged(world: EventWorld) -> None:
+async def test_a_recreated_topic_is_not_compared(world: EventWorld) -> None:
     await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
     await made_anew(world, world.events)
     with pytest.raises(OffsetMismatch):
         await compare(world)
 
 
-async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_path: Path) -> None:
+async def test_only_a_bad_release_is_undone(world: EventWorld, tmp_path: Path) -> None:
     people = await world.people(1200)
     await tell(world, *(world.event(person, kind, 2) for person in people for kind in (EventKind.SENT, EventKind.READ)))
     good = await world.everything()
@@ -295,7 +295,7 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
                     "::interval, delivered_at = sent_at WHERE id = ANY(%s)", people[:1100])  # fmt: skip
     await world.run("UPDATE campaign_recipients SET attempt = 4 WHERE id = %s", people[0])
     with pytest.raises(RebuildRefused, match="active"):
-        await put_right(world)
+        await restore(world)
     with pytest.raises(RebuildRefused):
         await rebuild(world.settings, RebuildOptions(uuid4()))
     command = ("rebuild", "--campaign", str(world.campaign))
@@ -310,19 +310,19 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
     await world.run("UPDATE campaign_recipients SET attempt = 1 WHERE id = %s", people[0])
     assert await world.everything() == good
     assert await stats.recount(world.connection, world.campaign) == []
-    assert (await put_right(world)).differs == 0
+    assert (await restore(world)).differs == 0
 
 
-async def test_a_rebuild_makes_nobody_due_unless_allowed(world: EventWorld) -> None:
+async def test_a_rebuild_makes_no_recipient_due_unless_allowed(world: EventWorld) -> None:
     [person] = await world.people(1)
     failed = failure(131000, "Something went wrong", attempt=1, from_webhook=True, time_scale=1)
     await tell(world, world.event(person, EventKind.FAILED, failure=failed))
     await world.run("UPDATE campaign_recipients SET failure_class = 'never'")
     await world.run("UPDATE marketing_campaigns SET status = 'completed'")
     with pytest.raises(MakesDue):
-        await put_right(world)
+        await restore(world)
     assert await world.one("SELECT next_attempt_at FROM campaign_recipients") is None
-    assert (await put_right(world, allow_retries=True)).rows_swapped == 1
+    assert (await restore(world, allow_retries=True)).rows_swapped == 1
     assert await world.one("SELECT next_attempt_at FROM campaign_recipients") is not None
 
 
@@ -333,8 +333,8 @@ async def test_events_that_come_during_a_rebuild_are_not_lost(world: EventWorld)
     async with world.sinks(2):
         for minute in range(1, 3):
             await world.run("UPDATE campaign_recipients SET sent_at = sent_at - interval '1 h'")
-            said = world.say(*(world.event(person, EventKind.READ, 10 - minute) for person in people))
-            done, _ = await asyncio.gather(put_right(world), said)
+            published = world.say(*(world.event(person, EventKind.READ, 10 - minute) for person in people))
+            done, _ = await asyncio.gather(restore(world), published)
             assert done.rows_swapped == 900
         await world.applied(900 * 3)
     at = (START, START + timedelta(minutes=8), START + timedelta(minutes=8))

@@ -79,7 +79,7 @@ async def statuses(world: World, *jobs: SendJob) -> list[tuple[str, int]]:
     return found
 
 
-async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: Settings) -> None:
+async def test_no_recipient_gets_two_messages_after_a_restore(world: World, settings: Settings) -> None:
     sent, released, queued, waiting = await world.release(4)
     await forget(world, sent, released, waiting)
     answer = RecipientEvent(
@@ -89,8 +89,8 @@ async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: S
     bootstrap = settings.kafka_bootstrap_servers
     jobs = [(job.key, encode(job)) for job in (sent, released)] + [(b"x", b"no job")]
     await asyncio.to_thread(put, bootstrap, settings.topic("send.jobs"), jobs)
-    told = [(answer.key, encode(answer)), (b"x", b"no event")]
-    await asyncio.to_thread(put, bootstrap, settings.topic("recipient.events"), told)
+    records = [(answer.key, encode(answer)), (b"x", b"no event")]
+    await asyncio.to_thread(put, bootstrap, settings.topic("recipient.events"), records)
     await went_back(world)
 
     assert (await release_step(world.connection, RATES)).jobs == (), "nothing is released"
@@ -126,7 +126,7 @@ async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Set
     assert (first.epoch, again.epoch) == (2, 3)
 
 
-async def test_what_makes_our_code_raise_keeps_nobody_from_recovering(world: World, settings: Settings) -> None:
+async def test_a_record_that_raises_does_not_prevent_recovery(world: World, settings: Settings) -> None:
     (job,) = await world.release(1)
     edge = "9999-12-31T23:59:59"
     ours = {"recipient_id": str(job.recipient_id), "attempt": 1, "kind": "sent"}
@@ -164,11 +164,11 @@ async def test_two_at_once_recover_once(
     await world.wait_for_blocked("campaigns-recover")
     second_waits.set()
     assert await asyncio.gather(*both) == [0, 0]
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert sorted((each["needed"], each["epoch"]) for each in said) == [(False, 2), (True, 2)]
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted((each["needed"], each["epoch"]) for each in documents) == [(False, 2), (True, 2)]
 
 
-async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
+async def test_an_interrupted_recovery_leaves_sending_disabled_and_reports_it(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Forced, as after a dump that could not know its server: nothing but the force says that it went back."""

@@ -89,7 +89,7 @@ async def test_a_retry_is_an_event_that_makes_the_row_due(world: Operated, capsy
     stop.set()
     await running
     assert await world.status_is(other, "unknown", False), "only who was named"
-    assert await act(world, EventKind.RETRY, one) == EXIT_REFUSED, "asked for already"
+    assert await act(world, EventKind.RETRY, one) == EXIT_REFUSED, "already requested"
 
 
 async def test_assumed_sent_is_an_event_that_makes_the_row_sent(world: Operated) -> None:
@@ -110,7 +110,7 @@ async def test_without_yes_nothing_is_done_but_a_warning(world: Operated, capsys
     assert await asyncio.to_thread(world.events) == []
 
 
-async def test_a_warning_says_that_dead_letters_may_hold_the_answer(
+async def test_a_warning_names_dead_letters_that_may_hold_the_answer(
     world: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (job,) = await world.unknown(1)
@@ -130,7 +130,7 @@ async def test_a_young_unknown_is_not_repeated_unless_forced(world: Operated) ->
     assert len(await asyncio.to_thread(world.events)) == 1
 
 
-async def test_who_is_not_unknown_is_not_repeated(world: Operated) -> None:
+async def test_a_recipient_that_is_not_unknown_is_not_retried(world: Operated) -> None:
     (job,) = await world.unknown(1)
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
     assert await act(world, EventKind.RETRY, job, force=True) == EXIT_REFUSED
@@ -139,33 +139,35 @@ async def test_who_is_not_unknown_is_not_repeated(world: Operated) -> None:
     assert await act(world, EventKind.RETRY) == EXIT_USAGE, "nobody was named"
 
 
-async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:
-    asked, healed, still = await world.unknown(3)
-    await world.run("UPDATE campaign_recipients SET retry_attempt = 1 WHERE id = %s", asked.recipient_id)
+async def test_it_reports_the_unchanged_recipients_and_the_reasons(
+    world: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requested, resolved, waiting = await world.unknown(3)
+    await world.run("UPDATE campaign_recipients SET retry_attempt = 1 WHERE id = %s", requested.recipient_id)
     await world.run(
-        "UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now() WHERE id = %s", healed.recipient_id
+        "UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now() WHERE id = %s", resolved.recipient_id
     )
-    assert await act(world, EventKind.RETRY, asked, force=True) == EXIT_REFUSED
-    said = capsys.readouterr()
-    assert json.loads(said.out) == {"refused": "asked_before"}
-    assert "--force" not in said.err, "it would not help"
-    assert await act(world, EventKind.RETRY, still, sure=False) == EXIT_USAGE
+    assert await act(world, EventKind.RETRY, requested, force=True) == EXIT_REFUSED
+    output = capsys.readouterr()
+    assert json.loads(output.out) == {"refused": "asked_before"}
+    assert "--force" not in output.err, "it would not help"
+    assert await act(world, EventKind.RETRY, waiting, sure=False) == EXIT_USAGE
     assert json.loads(capsys.readouterr().out) == {"refused": "not_confirmed", "recipients": 1}
     await world.campaign_is("paused")
-    assert await act(world, EventKind.RETRY, asked, healed, still, force=True) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["published"] == 1
+    assert await act(world, EventKind.RETRY, requested, resolved, waiting, force=True) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["published"] == 1
     for words in (
         "1 of the given recipients are not unknown",
         "a retry of 1 recipient(s) was already requested",
         "a campaign that is paused",
     ):
-        assert words in said.err
+        assert words in output.err
     (event,) = await asyncio.to_thread(world.events)
-    assert event.recipient_id == still.recipient_id
+    assert event.recipient_id == waiting.recipient_id
 
 
-async def test_a_webhook_that_comes_after_the_retry_was_asked_for_wins(world: Operated) -> None:
+async def test_a_webhook_after_the_retry_request_wins(world: Operated) -> None:
     """The race that no check can close: the answer is in nobody's hands when the operator asks."""
     (job,) = await world.unknown(1)
     assert await act(world, EventKind.RETRY, job, force=True) == 0

@@ -189,7 +189,7 @@ async def test_a_row_that_became_due_after_the_look_is_refused_in_its_transactio
 
 async def test_a_stopped_run_resumes_at_its_position(world: EventWorld) -> None:
     people = await world.people(60)
-    await world.show(*(world.event(person, EventKind.SENT) for person in people))
+    await world.say(*(world.event(person, EventKind.SENT) for person in people))
     stop = asyncio.Event()
     shown: list[tuple[str, int, int]] = []
 

@@ -1,4 +1,4 @@
-"""`campaigns dead-letters` on a real broker: listed, shown masked, sent back once, dropped; the bytes untouched."""
+"""`campaigns dead-letters` on a real broker: letters are listed, shown masked, redriven once, or dropped."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, bytes, s
 
 
 def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") -> bytes:
-    """Put a dead letter where the reconciler puts it; its bytes."""
+    """Dead-letter a webhook as the reconciler does; returns its bytes."""
     letter = DeadLetter("reconciler", reason, Place(world.webhooks, 2, 40, 1), error)
     value = encode_bundle([Body(1_767_225_605_000_000, raw)])
     producer = Producer({"bootstrap.servers": world.kafka})
@@ -60,7 +60,7 @@ def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") ->
 
 
 async def refuse_two_events(world: EventWorld) -> tuple[RecipientId, bytes]:
-    """Let a sink refuse a stranger's event and a record that is none; the stranger and the event's bytes."""
+    """Let a sink refuse an event of an unknown recipient and an invalid record; returns the recipient and the bytes."""
     stranger = RecipientId(uuid4())
     event = world.event(stranger, EventKind.SENT)
     async with world.sinks():
@@ -149,8 +149,8 @@ async def test_a_redrive_applies_once_and_keeps_the_bytes(world: EventWorld, tmp
 
 async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: EventWorld, tmp_path: Path) -> None:
     await refuse_two_events(world)
-    code, _, said = await asyncio.to_thread(run, world, tmp_path, "drop")
-    assert (code, "--all" in said) == (64, True)
+    code, _, printed = await asyncio.to_thread(run, world, tmp_path, "drop")
+    assert (code, "--all" in printed) == (64, True)
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--all", "--limit", "1", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
     place: Any = json.loads(out)["letters"][0]["place"]
@@ -183,7 +183,7 @@ def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter:
 
 
 async def test_a_letter_without_headers_is_found_by_its_listed_values(world: EventWorld, tmp_path: Path) -> None:
-    await asyncio.to_thread(bury, world, world.events, None, b"somebody else's", None)
+    await asyncio.to_thread(bury, world, world.events, None, b"of another system", None)
     for options in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
         assert await counted(world, options) == 1
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--json")
@@ -203,9 +203,9 @@ async def test_one_place_shows_its_outcome(world: EventWorld, tmp_path: Path) ->
         (("list", "--since", "yesterday"), 64, "2026-03-01T12:00Z"),
         (("list", "--since", "2026-03-01T12:00Z"), 0, "0 dead letter(s) wait"),
     ):
-        found, _, said = await asyncio.to_thread(run, world, tmp_path, *arguments)
-        assert found == code, said
-        assert words in said
+        found, _, printed = await asyncio.to_thread(run, world, tmp_path, *arguments)
+        assert found == code, printed
+        assert words in printed
 
 
 async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
@@ -216,12 +216,12 @@ async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
         event = world.event(person, EventKind.SENT)
         letter = DeadLetter("sink", "unknown_recipient", Place(world.events, 0, 1))
         await asyncio.to_thread(bury, world, world.events, event.key, encode(event), letter)
-    remember, told = redriving._remember, 0
+    remember, calls = redriving._remember, 0
 
     async def die_at_the_second(*arguments: Any) -> None:
-        nonlocal told
-        told += 1
-        if told == 2:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
             raise Transient("Postgres is away")
         await remember(*arguments)
 

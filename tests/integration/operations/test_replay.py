@@ -1,4 +1,4 @@
-"""Replay on a real broker and a real Postgres: what it says, what it changes, what it must never do."""
+"""Replay on a real broker and a real Postgres: its report, its changes, and the changes that it refuses."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
         assert await made.rows("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, 'campaigns_side')") == []
 
 
-async def do(world: EventWorld, topic: str, **wish: Any) -> Any:
-    """The answer. Any: a plan is there, because nobody stops it."""
-    return await replay(world.settings, ReplayOptions(topic, **wish), asyncio.Event())
+async def do(world: EventWorld, topic: str, **options: Any) -> Any:
+    """The report. Its type is Any, because its plan is never None without a stop."""
+    return await replay(world.settings, ReplayOptions(topic, **options), asyncio.Event())
 
 
-async def stopped(world: EventWorld, **wish: Any) -> ReplayReport:
-    """A real run that was ended after its first portion of twenty records."""
+async def stopped(world: EventWorld, **options: Any) -> ReplayReport:
+    """The report of a run that was stopped after its first portion of twenty records."""
     stop = asyncio.Event()
 
-    def say(phase: str, done: int, _total: int) -> None:
+    def stop_after_first(phase: str, done: int, _total: int) -> None:
         if phase == "applying" and done:
             stop.set()
 
-    return await replay(world.settings, ReplayOptions(EVENTS, rate=20.0, **wish), stop, say)
+    return await replay(world.settings, ReplayOptions(EVENTS, rate=20.0, **options), stop, stop_after_first)
 
 
 def retryable(world: EventWorld, person: RecipientId) -> RecipientEvent:
@@ -77,7 +77,7 @@ async def test_replaying_everything_twice_changes_nothing(world: EventWorld) -> 
         await world.say(nobodys, foreign, *(retryable(world, person) for person in people[:3]))
         await world.applied(20 + 160 + 2 + 3)
     await world.hook(*statuses, world.status(people[0], "sent", id="wamid.stray", biz_opaque_callback_data="x"))
-    # What nobody claimed is forgotten after a day, and counted.
+    # A parked status without a claim is deleted after a day, and counted.
     await world.run("DELETE FROM messages WHERE recipient_id IS NULL")
     before = await world.everything()
     assert len(before["foreign_statuses"]) == 1
@@ -151,7 +151,7 @@ async def test_no_recipient_becomes_due_unless_allowed(world: EventWorld) -> Non
     assert (again.verdict, again.plan.made_due) == ("applied", 0), "a row that is due already is not made due"
     await world.run("UPDATE marketing_campaigns SET status = 'cancelled'")
     await world.say(retryable(world, late))
-    assert (await do(world, EVENTS)).verdict == "applied", "in a cancelled campaign nobody is sent to"
+    assert (await do(world, EVENTS)).verdict == "applied", "a cancelled campaign sends nothing"
 
 
 async def test_a_row_that_became_due_after_the_look_is_refused_in_its_transaction(
@@ -165,7 +165,7 @@ async def test_a_row_that_became_due_after_the_look_is_refused_in_its_transactio
     answer = None
 
     async def forget(*_: Any) -> bool:
-        # After the look, before the first transaction: as if the row had been put back.
+        # After the plan and before the first transaction, as if the row had been restored.
         columns = "attempt = 0, sent_at = NULL, accepted_attempts = 0, accepted_attempt = NULL, accepted_at = NULL"
         failed = "failed_attempts = 0, failed_attempt = NULL, failed_at = NULL, failure_class = NULL"
         await world.run(f"UPDATE campaign_recipients SET {columns}, {failed}, whatsapp_message_id = NULL")
@@ -189,16 +189,16 @@ async def test_a_stopped_run_resumes_at_its_position(world: EventWorld) -> None:
     people = await world.people(60)
     await world.say(*(world.event(person, EventKind.SENT) for person in people))
     stop = asyncio.Event()
-    said: list[tuple[str, int, int]] = []
+    printed: list[tuple[str, int, int]] = []
 
-    def say(phase: str, done: int, total: int) -> None:
-        said.append((phase, done, total))
+    def stop_after_first(phase: str, done: int, total: int) -> None:
+        printed.append((phase, done, total))
         if phase == "applying":
             stop.set()
 
-    stopped = await replay(world.settings, ReplayOptions(EVENTS, rate=20.0), stop, say)
+    stopped = await replay(world.settings, ReplayOptions(EVENTS, rate=20.0), stop, stop_after_first)
     assert (stopped.verdict, exit_code(stopped)) == ("stopped", 75)
-    [(_, first, total)] = [each for each in said if each[0] == "applying"]
+    [(_, first, total)] = [each for each in printed if each[0] == "applying"]
     assert 0 < first <= 20
     assert total == 60
     assert await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'sent'") == first
@@ -294,7 +294,7 @@ async def test_the_row_and_not_the_event_determines_the_campaign(world: EventWor
 
 
 async def test_a_recipient_due_only_inside_the_range_is_never_due(world: EventWorld) -> None:
-    """As after rows were damaged: the failure stands in an earlier portion than what came of the next attempt."""
+    """As after damaged rows: the failure is in an earlier portion than the result of the next attempt."""
     [person] = await world.people(1)
     again = world.event(person, EventKind.ACCEPTED, 30, attempt=2, wamid=Wamid("wamid.again"))
     await world.say(retryable(world, person), again)
@@ -390,8 +390,8 @@ def command(world: EventWorld, folder: Path, *arguments: str) -> subprocess.Pope
 
 
 async def ended(child: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
-    out, said = await asyncio.to_thread(child.communicate, None, 60)
-    return child.returncode, out, said.decode()
+    out, printed = await asyncio.to_thread(child.communicate, None, 60)
+    return child.returncode, out, printed.decode()
 
 
 async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: EventWorld, tmp_path: Path) -> None:
@@ -409,22 +409,22 @@ async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: Even
     assert 0 < done < 600, "the kill fell in the middle"
     assert await world.one("SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'campaigns_side')") == 1
 
-    code, out, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--resume", "--json"))
-    assert code == 0, said
+    code, out, printed = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--resume", "--json"))
+    assert code == 0, printed
     document = json.loads(out)
     assert (document["verdict"], document["records"]) == ("applied", 600 - done)
-    assert "records" in said
+    assert "records" in printed
     assert await world.rows("SELECT status, count(*) FROM campaign_recipients GROUP BY 1") == [("read", 300)]
     assert await stats.recount(world.connection, world.campaign) == []
-    code, _, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--from", "yesterday"))
-    assert (code, "neither a time" in said) == (64, True)
+    code, _, printed = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--from", "yesterday"))
+    assert (code, "neither a time" in printed) == (64, True)
 
 
 async def test_logs_leave_stdout_to_the_answer(world: EventWorld, tmp_path: Path) -> None:
     [person] = await world.people(1)
     wamids = [f"wamid.{name}{'A' * 40}" for name in ("HBgLMTQ2OTAwMDAwMDE", "HBgLMTQ2OTAwMDAwMDI")]
     await world.say(*(world.event(person, EventKind.ACCEPTED, wamid=Wamid(wamid)) for wamid in wamids))
-    code, out, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--dry-run", "--json"))
+    code, out, printed = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--dry-run", "--json"))
     assert (code, json.loads(out)["would_change"]) == (0, 1)
-    assert "double send" in said
-    assert "HBgL" not in out.decode() + said
+    assert "double send" in printed
+    assert "HBgL" not in out.decode() + printed

@@ -173,12 +173,13 @@ async def act_on_dead_letters(
     from cli.dead_letter_report import NO_SUCH_LETTER, ActPrinter
     from operations.redrive import Busy, NoSuchLetter, act_on_letters
     from runtime.process import EXIT_OK
+    from schemas.reasons import RepairRefusal
 
     printer = ActPrinter(act, is_dry=options.is_dry, as_json=as_json)
     try:
         result = await act_on_letters(settings, connection, act, options, printer.add)
     except Busy as busy:
-        note(f"refused, busy: {busy}")
+        note(f"refused, {RepairRefusal.BUSY}: {busy}")
         return EXIT_REFUSED
     except NoSuchLetter:
         note(NO_SUCH_LETTER)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from operations.rebuild import RebuildOptions, Rebuilt
     from operations.row_changes import Change
     from runtime.settings import Settings
+    from schemas.reasons import RepairRefusal
 
 EXIT_DIFFERENT = 1
 EXIT_REFUSED = 1
@@ -43,31 +44,32 @@ def rebuild(
 async def run_rebuild(settings: Settings, options: RebuildOptions, *, as_json: bool) -> int:
     """Rebuild, and print the result. 0: nothing differs or all was restored. 1: rows differ, or it was refused."""
     from cli.progress import ProgressLine
-    from operations.rebuild import RefusedRow, rebuild
+    from operations.rebuild import RebuildRefused, rebuild
     from operations.replay_apply import MakesDue
     from runtime.process import EXIT_OK
     from schemas.places import OffsetMismatch
+    from schemas.reasons import RepairRefusal
 
     progress = ProgressLine(sys.stderr)
     try:
         found = await rebuild(settings, options, progress.show)
-    except RefusedRow as refused:
+    except RebuildRefused as refused:
         return _refused(refused.reason, str(refused), as_json=as_json)
     except OffsetMismatch as refused:
-        return _refused("another_topic", str(refused), as_json=as_json)
+        return _refused(RepairRefusal.ANOTHER_TOPIC, str(refused), as_json=as_json)
     except MakesDue as refused:
         message = (
             f"{refused}, so their recipients would be messaged again. Earlier rows were restored. "
             "To restore these as well, add --allow-retries"
         )
-        return _refused("makes_due", message, refused.changes, as_json=as_json)
+        return _refused(RepairRefusal.MAKES_DUE, message, refused.changes, as_json=as_json)
     finally:
         progress.end()
     _print(options, found, as_json=as_json)
     return EXIT_OK if found.differs == found.rows_swapped else EXIT_DIFFERENT
 
 
-def _refused(reason: str, message: str, made_due: Sequence[Change] = (), *, as_json: bool) -> int:
+def _refused(reason: RepairRefusal, message: str, made_due: Sequence[Change] = (), *, as_json: bool) -> int:
     import orjson
 
     from cli.console import note

@@ -8,7 +8,7 @@ from typing import Any
 from cli.row_changes import as_document, as_line
 from operations.replay import ReplayReport
 from operations.replay_plan import ReplayPlan
-from operations.tally import CHANGES_MAX, Done
+from operations.tally import CHANGES_MAX, ReplayTotals
 from runtime.process import EXIT_OK, EXIT_TRANSIENT
 
 EXIT_REFUSED = 1
@@ -88,7 +88,7 @@ def _plan_lines(plan: ReplayPlan) -> Iterator[str]:
         yield f"skipped, for phone numbers of other systems: {plan.foreign}"
 
 
-def _change_lines(plan: ReplayPlan, done: Done | None) -> Iterator[str]:
+def _change_lines(plan: ReplayPlan, done: ReplayTotals | None) -> Iterator[str]:
     """The first rows that changed, or that would change if nothing was applied."""
     changes, count = (plan.changes, plan.changed) if done is None else (done.changes, done.rows_changed)
     for change in changes[:LINES_MAX]:
@@ -97,7 +97,7 @@ def _change_lines(plan: ReplayPlan, done: Done | None) -> Iterator[str]:
         yield f"… and {count - LINES_MAX} more (--json shows up to {CHANGES_MAX:,})"
 
 
-def _applied_lines(done: Done) -> Iterator[str]:
+def _applied_lines(done: ReplayTotals) -> Iterator[str]:
     if done.unclaimed:
         yield f"skipped, old statuses of other systems, which were counted when they arrived: {done.unclaimed}"
     yield f"changed {done.rows_changed} row(s)" + "".join(f"; {change}: {n}" for change, n in done.statuses.items())

@@ -15,6 +15,7 @@ from operations.unknowns import UnknownRecipient, UnknownRefusal
 from runtime.logs import mask_phone
 from runtime.process import EXIT_OK, EXIT_USAGE
 from schemas.events import EventKind
+from schemas.reasons import RepairRefusal
 
 EXIT_REFUSED = 1
 
@@ -111,7 +112,7 @@ def _result_document(result: ActResult, kind: EventKind) -> dict[str, Any]:
             recipients = [_document(each) for each in selection.recipients]
             return {"event": kind.value, "published": len(recipients), "recipients": recipients}
         case Unconfirmed(recipients):
-            return {"refused": "not_confirmed", "recipients": recipients}
+            return {"refused": RepairRefusal.NOT_CONFIRMED, "recipients": recipients}
         case UnknownRefusal(reason):
             return {"refused": reason}
         case _:

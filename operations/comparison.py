@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 
 from operations.readers import read_event
-from operations.recompute import Kind, Pair, Recomputation, recompute, recomputing
+from operations.recompute import DifferenceKind, Recomputation, RowPair, recompute, recomputing
 from operations.replay_plan import OnProgress
 from operations.row_changes import Change, change_of
 from runtime.settings import Settings
@@ -56,7 +56,7 @@ class Comparison:
     rows: int = 0
     differs: int = 0
     waiting: int = 0
-    """The row has an answer whose event is not applied yet."""
+    """The row has an answer, but its event is not applied yet."""
     outside_retention: int = 0
     attempt_ahead: int = 0
     """Equal, except for a higher attempt: releasing writes no event, so this is allowed."""
@@ -90,17 +90,17 @@ async def compare_with_topic(
         return result
 
 
-async def _judge(found: Recomputation) -> tuple[Comparison, list[Pair]]:
+async def _judge(found: Recomputation) -> tuple[Comparison, list[RowPair]]:
     rows, ahead = await found.count()
     result = Comparison(rows=rows, attempt_ahead=ahead, records=found.records, refused=found.refused)
-    sample: list[Pair] = []
+    sample: list[RowPair] = []
     pairs = await found.differences()
     while pairs:
         kinds = Counter(pair.kind for pair in pairs)
-        result.differs += kinds[Kind.DIFFERS]
-        result.waiting += kinds[Kind.WAITING]
-        result.outside_retention += kinds[Kind.OUTSIDE]
-        sample += [pair for pair in pairs if pair.kind is Kind.DIFFERS][: SAMPLES - len(sample)]
+        result.differs += kinds[DifferenceKind.DIFFERS]
+        result.waiting += kinds[DifferenceKind.WAITING]
+        result.outside_retention += kinds[DifferenceKind.OUTSIDE]
+        sample += [pair for pair in pairs if pair.kind is DifferenceKind.DIFFERS][: SAMPLES - len(sample)]
         pairs = await found.differences(pairs[-1].live.id)
     return result, sample
 
@@ -112,7 +112,7 @@ async def _explain(
     if not ids:
         return {}
     found_events: dict[UUID, list[TopicFacts]] = {id_: [] for id_ in ids}
-    whose = await find_wamids(found.shadow.schema, ids)
+    recipient_by_wamid = await find_wamids(found.shadow.schema, ids)
     ranges = {p: (low, found.passed[p]) for p, low in found.lows.items()}
     records = 0
     async for batch in scan.scan(settings, found.identity.topic, ranges):
@@ -121,13 +121,13 @@ async def _explain(
         for record in batch:
             place = str(record.place)
             for event in read_event(record).events:
-                listed = found_events.get(_recipient(event, whose))
+                listed = found_events.get(_recipient(event, recipient_by_wamid))
                 if listed is not None and len(listed) < EVENTS_MAX:
                     listed.append(TopicFacts(event.kind.value, event.attempt, event.occurred_at, place))
     return {id_: sorted(events, key=lambda each: each.occurred_at) for id_, events in found_events.items()}
 
 
-def _recipient(event: RecipientEvent, whose: dict[str, UUID]) -> UUID:
+def _recipient(event: RecipientEvent, recipient_by_wamid: dict[str, UUID]) -> UUID:
     if event.recipient_id is not None:
         return event.recipient_id
-    return whose.get(event.wamid or "", UUID(int=0))
+    return recipient_by_wamid.get(event.wamid or "", UUID(int=0))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from operations.recompute import LOWEST_ID, Kind, Pair, Recomputation, recompute, recomputing
+from operations.recompute import LOWEST_ID, DifferenceKind, Recomputation, RowPair, recompute, recomputing
 from operations.replay_apply import MakesDue
 from operations.replay_plan import OnProgress
 from operations.row_changes import Change, ShownRow, change_of
@@ -18,16 +18,17 @@ from operations.shadow import ShadowTables
 from operations.tally import CHANGES_MAX
 from runtime.settings import Settings
 from schemas.model import CampaignId
+from schemas.reasons import RepairRefusal
 from tables import row_differences
 from tables.shadow_template import SHOWN
 
 CHUNK = 500
 
 
-class RefusedRow(Exception):
-    """The campaign may not be rebuilt now; nothing was done. `reason` is a code."""
+class RebuildRefused(Exception):
+    """The campaign does not exist, or is active. Rows of chunks that ended before it became active are restored."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: RepairRefusal, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -56,7 +57,7 @@ class Rebuilt:
 
 
 async def rebuild(settings: Settings, options: RebuildOptions, progress: OnProgress = lambda *_: None) -> Rebuilt:
-    """Find the rows that differ, and restore them if `is_applied`. Raises RefusedRow, OffsetMismatch, MakesDue."""
+    """Find the rows that differ, and restore them if `is_applied`. Raises RebuildRefused, OffsetMismatch, MakesDue."""
     campaign = CampaignId(options.campaign)
     async with recomputing(settings, "rebuild") as shadow:
         await _require(shadow, campaign, may_be_active=not options.is_applied)
@@ -78,7 +79,7 @@ async def rebuild(settings: Settings, options: RebuildOptions, progress: OnProgr
 async def _swap(
     found: Recomputation, campaign: CampaignId, after: UUID, ids: Sequence[UUID], result: Rebuilt, *,
     allow_retries: bool,
-) -> list[Pair]:  # fmt: skip
+) -> list[RowPair]:  # fmt: skip
     """Restore a chunk in one transaction. Returns the pairs as they were while the rows were locked."""
     shadow = found.shadow
     async with shadow.connection.transaction():
@@ -87,7 +88,7 @@ async def _swap(
         # Earlier writers have committed their offsets with these rows, and no other transaction can write them now.
         await found.catch_up()
         pairs = await found.differences(after, is_any_ahead=True, last=ids[-1], rows_max=len(ids), ids=ids)
-        different = [pair for pair in pairs if pair.kind is Kind.DIFFERS and pair.is_whole]
+        different = [pair for pair in pairs if pair.kind is DifferenceKind.DIFFERS and pair.is_whole]
         if different:
             swapped = [pair.live.id for pair in different]
             await row_differences.swap_rows(shadow.schema, swapped)
@@ -97,7 +98,7 @@ async def _swap(
     return pairs
 
 
-def _guard(different: Sequence[Pair], rows: Sequence[tuple[object, ...]], *, allow_retries: bool) -> None:
+def _guard(different: Sequence[RowPair], rows: Sequence[tuple[object, ...]], *, allow_retries: bool) -> None:
     before = {pair.live.id: pair.live for pair in different}
     due = []
     for id_, campaign, status, *values in rows:
@@ -111,16 +112,16 @@ def _guard(different: Sequence[Pair], rows: Sequence[tuple[object, ...]], *, all
         raise MakesDue(due)
 
 
-def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
+def _count(result: Rebuilt, pairs: Sequence[RowPair]) -> None:
     for pair in pairs:
         match pair.kind:
-            case Kind.WAITING:
+            case DifferenceKind.WAITING:
                 result.waiting += 1
-            case Kind.OUTSIDE:
+            case DifferenceKind.OUTSIDE:
                 result.outside_retention += 1
-            case Kind.DIFFERS if not pair.is_whole:
+            case DifferenceKind.DIFFERS if not pair.is_whole:
                 result.outside_retention += 1  # a replay may merge the events of the topic, but no fact may be removed
-            case Kind.DIFFERS:
+            case DifferenceKind.DIFFERS:
                 result.differs += 1
                 change = change_of(pair.live, pair.topic)
                 if change is not None and len(result.changes) < CHANGES_MAX:
@@ -128,11 +129,12 @@ def _count(result: Rebuilt, pairs: Sequence[Pair]) -> None:
 
 
 async def _require(shadow: ShadowTables, campaign: CampaignId, *, may_be_active: bool) -> None:
-    """Lock the status of the campaign until the end of the transaction. Raises RefusedRow for an active one."""
+    """Lock the status of the campaign until the end of the transaction. Raises RebuildRefused for an active one."""
     status = await row_differences.hold_campaign(shadow.schema, campaign)
     if status is None:
-        raise RefusedRow("no_such_campaign", f"there is no campaign {campaign}")
+        raise RebuildRefused(RepairRefusal.NO_SUCH_CAMPAIGN, f"there is no campaign {campaign}")
     if status == "active" and not may_be_active:
-        raise RefusedRow(
-            "campaign_active", "the campaign is active; pause it first, so that no message is sent during the rebuild"
+        raise RebuildRefused(
+            RepairRefusal.CAMPAIGN_ACTIVE,
+            "the campaign is active; pause it first, so that no message is sent during the rebuild",
         )

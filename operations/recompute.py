@@ -1,8 +1,8 @@
 """Recomputes rows from the kept topic, exactly up to the positions of the sinks, and compares them with the live rows.
 
 Memory is bounded, because facts are gathered in shadow tables. Two kinds of difference are expected and reported
-separately: a row may be ahead of the topic (a released attempt, an answer whose event is not applied yet), and the
-topic may have deleted old events of a row.
+separately: a row may be ahead of the topic (by a released attempt, or by an answer that no applied event contains),
+and the topic may have deleted old events of a row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from operations.coverage import AppliedSpan, Interval, read_spans, rounds, uncov
 from operations.readers import Reader, portions, reader_of
 from operations.replay_plan import OnProgress
 from operations.row_changes import ShownRow
-from operations.shadow import ShadowTables, Start, shadow_tables
+from operations.shadow import RowsStart, ShadowTables, shadow_tables
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import decode
@@ -46,23 +46,23 @@ SKEW = timedelta(seconds=10)
 """Largest expected difference between the clocks of Kafka and Postgres."""
 
 
-class Kind(Enum):
+class DifferenceKind(Enum):
     """Why a row and the topic differ."""
 
     DIFFERS = "differs"
     WAITING = "waiting"
-    """The ledger has an answer for the row whose event is not applied yet."""
+    """The ledger has an answer for the row, but its event is not applied yet."""
     OUTSIDE = "outside_retention"
     """The row has facts from a time whose records are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class RowPair:
     """A live row, and the same row recomputed from the topic."""
 
     live: ShownRow
     topic: ShownRow
-    kind: Kind
+    kind: DifferenceKind
     is_whole: bool
     """Whether all events that the row may have had are kept. Otherwise the row must not be replaced."""
 
@@ -166,7 +166,7 @@ class Recomputation:
     async def differences(
         self, after: UUID = LOWEST_ID, *, is_any_ahead: bool = False, last: UUID = HIGHEST_ID, rows_max: int = CHUNK,
         ids: Iterable[UUID] | None = None,
-    ) -> list[Pair]:  # fmt: skip
+    ) -> list[RowPair]:  # fmt: skip
         """The next rows, by id, that differ. `is_any_ahead`: an attempt may be ahead without a release."""
         rows = await row_differences.find_differences(
             self.shadow.schema, self.campaign, self._until,
@@ -174,7 +174,7 @@ class Recomputation:
         )  # fmt: skip
         return [self._pair(row) for row in rows]
 
-    def _pair(self, found: Sequence[Any]) -> Pair:
+    def _pair(self, found: Sequence[Any]) -> RowPair:
         id_, campaign, campaign_status, created_at, claimed_at, *values = found
         live, topic = (
             ShownRow(id_, campaign, campaign_status, dict(zip(SHOWN, part, strict=True)))
@@ -184,7 +184,7 @@ class Recomputation:
         facts, stated = facts_of_row(live.shown), facts_of_row(topic.shown)
         began = min(_began(each, created_at, claimed_at) for each in (facts, stated))
         is_whole = self._horizon is None or began >= self._horizon
-        return Pair(live, topic, _kind(facts, stated, answers, is_whole=is_whole), is_whole)
+        return RowPair(live, topic, _kind(facts, stated, answers, is_whole=is_whole), is_whole)
 
     async def _applied(self) -> dict[int, int]:
         found = {}
@@ -224,15 +224,15 @@ class Recomputation:
         self._horizon = at if self._horizon is None else max(self._horizon, at)
 
 
-def _kind(live: Facts, topic: Facts, answers: Iterable[RecipientEvent], *, is_whole: bool) -> Kind:
+def _kind(live: Facts, topic: Facts, answers: Iterable[RecipientEvent], *, is_whole: bool) -> DifferenceKind:
     expected = topic
     for answer in answers:
         assert answer.attempt is not None, "every answer in the ledger has an attempt"
         expected = merge(expected, facts_of(answer, answer.attempt))
     if expected == live:
-        return Kind.WAITING
+        return DifferenceKind.WAITING
     knows_less = merge(live, topic) == live
-    return Kind.OUTSIDE if knows_less and not is_whole else Kind.DIFFERS
+    return DifferenceKind.OUTSIDE if knows_less and not is_whole else DifferenceKind.DIFFERS
 
 
 def _began(facts: Facts, created_at: datetime, claimed_at: datetime | None) -> datetime:
@@ -247,7 +247,7 @@ def _began(facts: Facts, created_at: datetime, claimed_at: datetime | None) -> d
 
 def recomputing(settings: Settings, purpose: str) -> AbstractAsyncContextManager[ShadowTables]:
     """Shadow tables in which rows start without facts."""
-    return shadow_tables(settings, Start.NOTHING, purpose)
+    return shadow_tables(settings, RowsStart.NOTHING, purpose)
 
 
 async def find_source(settings: Settings, topic: Topic) -> TopicSource:

@@ -15,8 +15,8 @@ from operations.readers import REPLAYABLE, reader_of
 from operations.replay_apply import MakesDue, Replay
 from operations.replay_plan import OnProgress, ReplayPlan, plan
 from operations.row_changes import Change
-from operations.shadow import ShadowTables, Start, shadow_tables
-from operations.tally import Done
+from operations.shadow import RowsStart, ShadowTables, shadow_tables
+from operations.tally import ReplayTotals
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.model import CampaignId
@@ -54,7 +54,7 @@ class ReplayReport:
     kept: Ranges
     plan: ReplayPlan | None = None
     run: ReplayRun | None = None
-    done: Done | None = None
+    done: ReplayTotals | None = None
     made_due: list[Change] = field(default_factory=list)
 
 
@@ -76,7 +76,7 @@ async def run(
     bounds = await scan.resolve_bounds(settings, identity.topic, first, end)
     ranges = bounds.ranges if unfinished is None else unfinished.ranges
     report = ReplayReport("stopped", identity.topic, ranges, bounds.kept, run=unfinished)
-    async with shadow_tables(settings, Start.AS_IT_IS, "replay") as shadow:
+    async with shadow_tables(settings, RowsStart.AS_IT_IS, "replay") as shadow:
         await _require(shadow, campaign, unfinished)
         report.plan = found = await plan(settings, shadow, identity.topic, ranges, reader, campaign, stop, progress)
         if found is None:

@@ -20,7 +20,7 @@ from operations.readers import Reader, portions
 from operations.replay_plan import OnProgress, is_foreign
 from operations.row_changes import Change, ShownRow, change_of, read_rows, read_written
 from operations.shadow import ShadowTables
-from operations.tally import Done, Tally
+from operations.tally import ReplayTotals, Tally
 from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.events import RecipientEvent
@@ -61,7 +61,7 @@ class Replay:
         self._reader = reader
         self._allow_retries = allow_retries
         self._numbers = KnownPhoneNumbers()
-        self.done = Done()
+        self.done = ReplayTotals()
         self._tally = Tally(shadow, self.done)
 
     async def apply(self, rate: float | None, stop: asyncio.Event, progress: OnProgress = lambda *_: None) -> bool:

@@ -26,7 +26,7 @@ from tables.shadow_template import ShadowSchema
 STATEMENT_TIMEOUT_S = 3600.0
 
 
-class Start(Enum):
+class RowsStart(Enum):
     """The state of a shadow row before any event."""
 
     NOTHING = auto()
@@ -38,7 +38,7 @@ class Start(Enum):
 class ShadowTables:
     """The shadow tables, and the connection that uses them instead of the live tables."""
 
-    def __init__(self, schema: ShadowSchema, start: Start) -> None:
+    def __init__(self, schema: ShadowSchema, start: RowsStart) -> None:
         self.schema = schema
         self._start = start
         self._numbers = KnownPhoneNumbers()
@@ -69,14 +69,14 @@ class ShadowTables:
 
     async def _bring_rows(self, events: Sequence[RecipientEvent]) -> None:
         ids: set[UUID] = {event.recipient_id for event in events if event.recipient_id is not None}
-        if self._start is Start.AS_IT_IS:
+        if self._start is RowsStart.AS_IT_IS:
             wamids = sorted({event.wamid for event in events if event.wamid is not None})
             ids |= await shadow.copy_messages(self.schema, wamids)
         if ids:
             await self._add_rows(sorted(ids))
 
     async def _add_rows(self, ids: Iterable[UUID]) -> None:
-        if self._start is Start.AS_IT_IS:
+        if self._start is RowsStart.AS_IT_IS:
             await shadow.copy_rows(self.schema, ids)
         else:
             await shadow.add_bare_rows(self.schema, ids)
@@ -86,10 +86,10 @@ class ShadowTables:
         if campaign is None:
             return list(events)
         ids: set[UUID] = {event.recipient_id for event in events if event.recipient_id is not None}
-        whose = await shadow.find_campaigns(self.schema, sorted(ids)) if ids else {}
+        campaigns = await shadow.find_campaigns(self.schema, sorted(ids)) if ids else {}
         return [
             event for event in events
-            if event.recipient_id is None or whose.get(event.recipient_id, event.campaign_id) == campaign
+            if event.recipient_id is None or campaigns.get(event.recipient_id, event.campaign_id) == campaign
         ]  # fmt: skip
 
     async def foreign_among(self, events: Sequence[RecipientEvent]) -> set[str]:
@@ -118,7 +118,7 @@ class ShadowTables:
 
 
 @asynccontextmanager
-async def shadow_tables(settings: Settings, start: Start, purpose: str) -> AsyncIterator[ShadowTables]:
+async def shadow_tables(settings: Settings, start: RowsStart, purpose: str) -> AsyncIterator[ShadowTables]:
     """Create shadow tables and drop them at the end. Tables that a killed process left behind are dropped, too."""
     connection = await connect(
         settings.database_url.get_secret_value(), application_name=f"campaigns-{purpose}",

@@ -20,7 +20,7 @@ CHANGES_MAX = 10_000
 
 
 @dataclass(slots=True)
-class Done:
+class ReplayTotals:
     """The changes that a replay made."""
 
     rows_changed: int = 0
@@ -36,7 +36,7 @@ class Done:
 class Tally:
     """Receives changes, transaction by transaction."""
 
-    def __init__(self, shadow: ShadowTables, done: Done) -> None:
+    def __init__(self, shadow: ShadowTables, done: ReplayTotals) -> None:
         self._shadow = shadow
         self._done = done
         self._shown: dict[UUID, Change] = {}

@@ -18,6 +18,7 @@ from operations.unknowns import UnknownRecipient, UnknownRefusal
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.events import EventKind
+from schemas.reasons import RepairRefusal
 from tables.database import Connection, connect
 from topics.publisher import PublishFailed
 
@@ -129,5 +130,5 @@ async def _dead_answers(connection: Connection, settings: Settings) -> int:
 def _nothing_left(selection: UnknownSelection) -> UnknownRefusal:
     if selection.already_retrying:
         message = "a retry was already requested; the recipients are released when their campaign sends"
-        return UnknownRefusal("asked_before", message)
-    return UnknownRefusal("not_unknown", "none of the recipients is unknown, or no longer")
+        return UnknownRefusal(RepairRefusal.ASKED_BEFORE, message)
+    return UnknownRefusal(RepairRefusal.NOT_UNKNOWN, "none of the recipients is unknown, or no longer")

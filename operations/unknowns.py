@@ -18,6 +18,7 @@ from schemas.codec import PRODUCER, encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId, RecipientId
 from schemas.places import Outgoing, Watermarks
+from schemas.reasons import RepairRefusal
 from schemas.topics import Topic
 from tables import parked
 from tables.database import Connection
@@ -55,9 +56,9 @@ class UnknownRecipient:
 
 @dataclass(frozen=True, slots=True)
 class UnknownRefusal:
-    """Why a request is refused. `reason` is a code."""
+    """Why an act on unknown recipients is refused."""
 
-    reason: str
+    reason: RepairRefusal
     message: str
     can_be_forced: bool = False
     """Whether --force overrides it."""
@@ -105,12 +106,15 @@ async def behind(connection: Connection, settings: Settings, patience_s: float =
             return _left(ends, await read_positions(connection, events))
 
         deadline = time.monotonic() + patience_s
-        for stage, topic, left_of in (("reconciler", webhooks, reconciled), ("sink", events, applied)):
+        for stage, topic, left_of, reason in (
+            ("reconciler", webhooks, reconciled, RepairRefusal.RECONCILER_LAG),
+            ("sink", events, applied, RepairRefusal.SINK_LAG),
+        ):
             ends = await asyncio.to_thread(broker.watermarks, topic)
             while left := await left_of(ends):
                 if time.monotonic() > deadline:
                     message = f"the {stage} has a backlog of {left} records, and an answer may be among them"
-                    return UnknownRefusal(f"{stage}_lag", message, can_be_forced=True)
+                    return UnknownRefusal(reason, message, can_be_forced=True)
                 await asyncio.sleep(POLL_S)
     return None
 
@@ -123,7 +127,7 @@ def too_young(unknowns: Sequence[UnknownRecipient], now: datetime) -> UnknownRef
     wait = max(AGE_MIN - (now - each.since) for each in young)
     minutes = int(wait.total_seconds() // 60) + 1
     message = f"{len(young)} of them have been unknown for less than 15 minutes; wait {minutes} more minutes"
-    return UnknownRefusal("too_young", message, can_be_forced=True)
+    return UnknownRefusal(RepairRefusal.TOO_YOUNG, message, can_be_forced=True)
 
 
 async def publish(

@@ -23,7 +23,7 @@ STATEMENT_TIMEOUT_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """The campaign (None: every one), and what is done besides the checks."""
+    """The campaign (None: every one), and the steps besides the checks."""
 
     campaign: UUID | None = None
     repair_counters: bool = False

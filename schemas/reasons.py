@@ -1,7 +1,7 @@
 """Every reason code of the pipeline, with its meaning: the code that produces a reason takes it from here.
 
-The codes are an interface: they are in dead-letter headers, events, counters, metrics and answers of the REST API.
-`docs/reference/reasons.md` is generated from this module.
+The codes are an interface: they are in dead-letter headers, events, counters, metrics and answers of the REST API
+and the commands. `docs/reference/reasons.md` is generated from this module.
 """
 
 from __future__ import annotations
@@ -143,6 +143,42 @@ class RecipientRefusal(ReasonCode):
     ALREADY_IN_CAMPAIGN = "already_in_campaign", "api", "The campaign has this recipient."
 
 
+class RepairRefusal(ReasonCode):
+    """Why a command that repairs data refused to act. The parts in brackets are commands of `campaigns`."""
+
+    NOT_CONFIRMED = "not_confirmed", "unknown", "The option `--yes` is missing."
+    NOT_UNKNOWN = "not_unknown", "unknown", "No selected recipient has an unknown outcome."
+    ASKED_BEFORE = "asked_before", "unknown retry", "A retry of these recipients was already requested."
+    RECONCILER_LAG = (
+        "reconciler_lag",
+        "unknown retry",
+        "The reconciler has a backlog, and an answer may be in it.",
+    )
+    SINK_LAG = "sink_lag", "unknown retry", "The sink has a backlog, and an answer may be in it."
+    TOO_YOUNG = (
+        "too_young",
+        "unknown retry",
+        "An outcome has been unknown for less than 15 minutes, so its answer may still arrive.",
+    )
+    BUSY = "busy", "dead-letters redrive, dead-letters drop", "Another process redrives or drops dead letters now."
+    NO_SUCH_CAMPAIGN = "no_such_campaign", "rebuild", "There is no campaign with this id."
+    CAMPAIGN_ACTIVE = (
+        "campaign_active",
+        "rebuild",
+        "The campaign is active, so a message could be sent during the rebuild.",
+    )
+    ANOTHER_TOPIC = (
+        "another_topic",
+        "rebuild",
+        "The topic was deleted and recreated, so the stored offsets do not belong to it.",
+    )
+    MAKES_DUE = (
+        "makes_due",
+        "rebuild",
+        "Rows would become due, so their recipients would be messaged again. The rows of earlier chunks were restored.",
+    )
+
+
 REASON_CODES: tuple[type[ReasonCode], ...] = (
     DeadLetterReason,
     ItemOutcome,
@@ -152,5 +188,6 @@ REASON_CODES: tuple[type[ReasonCode], ...] = (
     UnclearAnswer,
     ForeignCallback,
     RecipientRefusal,
+    RepairRefusal,
 )
 """Every table of codes, in the order of the reference."""

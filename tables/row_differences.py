@@ -21,7 +21,7 @@ _IS_RELEASED = sql.SQL(_SQL["is_released"])
 
 async def count_rows(schema: ShadowSchema, campaign: CampaignId | None) -> tuple[int, int]:
     """How many live rows there are, and in how many of them only the attempt is ahead."""
-    rows, ahead = (await run(schema, _SQL["count_judged"], {"campaign": campaign}, is_released=_IS_RELEASED))[0]
+    rows, ahead = (await run(schema, _SQL["count_rows"], {"campaign": campaign}, is_released=_IS_RELEASED))[0]
     return rows, ahead
 
 

@@ -25,6 +25,18 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 * 1024**3
 """A container may have only 64 MB there. Each worker needs a few hundred."""
 
+TIMEOUT_S = 120.0
+LONG_TIMEOUT_S = 900.0
+"""A fault has several deadlines of minutes, which name the condition that failed. This limit must not come first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test a time limit. pytest-timeout fails a test that hangs, so that the test is named."""
+    for item in items:
+        is_long = item.get_closest_marker("slow") or item.get_closest_marker("faults")
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONG_TIMEOUT_S if is_long else TIMEOUT_S))
+
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:

@@ -1,5 +1,5 @@
--- Statements of a replay about the rows that it changes, or would change. tables/shadow_template.py describes the words in
--- braces.
+-- Statements of a replay about the rows that it changes, or would change. tables/shadow_template.py describes the words
+-- in braces.
 
 -- name: count_changes
 -- How many rows would change, and how many of them would become due in a campaign that may still send.

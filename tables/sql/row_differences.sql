@@ -8,7 +8,7 @@
  OR EXISTS (SELECT FROM send_ledger AS o WHERE o.recipient_id = l.id AND o.attempt = l.attempt)
  OR (l.attempt = coalesce(r.attempt, 0) + 1 AND l.status IN ('sent', 'delivered', 'read')))
 
--- name: count_judged
+-- name: count_rows
 -- The number of live rows, and of those that differ from the topic only by a higher attempt (a release, or a claim
 -- without an outcome).
 SELECT count(*), count(*) FILTER (WHERE l.attempt > coalesce(r.attempt, 0)

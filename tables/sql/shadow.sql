@@ -1,5 +1,5 @@
--- Statements that create and fill shadow tables. The tables are in a schema that comes first on the search path, so a table
--- name without a schema means a shadow table. tables/shadow_template.py describes the words in braces.
+-- Statements that create and fill shadow tables. The tables are in a schema that comes first on the search path, so a
+-- table name without a schema means a shadow table. tables/shadow_template.py describes the words in braces.
 
 -- name: create_shadow
 -- Empty tables like the live ones, without counter triggers, and the two functions that compare rows of messages.

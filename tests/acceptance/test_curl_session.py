@@ -45,7 +45,7 @@ def rows(running: Up, campaign: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in lines if "|" in line]
 
 
-def test_up_says_that_nothing_leaves_the_machine(running: Up) -> None:
+def test_up_reports_that_nothing_leaves_the_machine(running: Up) -> None:
     assert "the simulator replaces WhatsApp" in running.said
     assert (running.folder / ".campaigns" / "env").stat().st_mode & 0o777 == 0o600
 
@@ -108,7 +108,7 @@ def test_the_example_of_the_stats(running: Up) -> None:
     assert {name: stats[name] for name in example} == example
 
 
-def test_a_second_up_says_that_one_runs(running: Up) -> None:
+def test_a_second_up_reports_the_running_one(running: Up) -> None:
     second = run("up", "--api-port", "0", cwd=running.folder)
     assert second.returncode == 64
     assert f"already runs in {running.folder}" in second.stderr

@@ -87,7 +87,7 @@ def verdict_on(connection: JudgeConnection, campaign: str) -> Verdict:
     )
 
 
-def test_it_is_exact_as_it_stands(connection: JudgeConnection, campaign: str) -> None:
+def test_sound_rows_are_exact(connection: JudgeConnection, campaign: str) -> None:
     assert verdict_on(connection, campaign).word == "exact"
 
 

@@ -81,7 +81,7 @@ def test_each_command_answers_in_json(campaigns: Run) -> None:
     assert campaigns("pause").returncode == 64
 
 
-def test_without_postgres_a_command_asks_to_be_run_again(campaigns: Run) -> None:
+def test_without_postgres_a_command_requests_another_run(campaigns: Run) -> None:
     away = campaigns("verify", CAMPAIGNS_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert away.returncode == 75
     assert "Traceback" not in away.stderr

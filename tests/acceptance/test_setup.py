@@ -126,7 +126,7 @@ def setup_script() -> ModuleType:
 
 
 @pytest.mark.parametrize("version", [(3, 10, 4), (3, 15, 0)])
-def test_a_python_of_the_wrong_version_is_told_so(
+def test_an_unsupported_python_version_is_reported(
     setup_script: ModuleType, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int]
 ) -> None:
     monkeypatch.setattr(setup_script.sys, "version_info", version)
@@ -151,7 +151,7 @@ def test_a_c_library_that_will_not_do_is_named(
         setup_script.check_machine()
 
 
-def test_a_full_disk_is_told_before_anything_is_written(
+def test_a_full_disk_is_reported_before_the_first_write(
     setup_script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(setup_script.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))

@@ -61,7 +61,7 @@ def test_nothing_embedded_starts_where_both_addresses_are_set(
         assert not (tmp_path / ".campaigns" / "postgres").exists()
 
 
-def test_wrong_settings_are_named_and_end_with_64(tmp_path: Path) -> None:
+def test_invalid_settings_are_named_and_end_with_64(tmp_path: Path) -> None:
     refused = run("up", "--api-port", "0", cwd=tmp_path, CAMPAIGNS_WHATSAPP_MPS="many", CAMPAIGNS_NO_SUCH_SETTING="1")
     assert refused.returncode == 64
     assert "CAMPAIGNS_WHATSAPP_MPS" in refused.stderr

@@ -68,7 +68,7 @@ async def test_numbers_can_name_their_code() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "wrong"])
-async def test_a_wrong_or_missing_token_is_code_190(token: str) -> None:
+async def test_an_invalid_or_missing_token_is_code_190(token: str) -> None:
     async with bench(quick(access_token="right")) as it:
         async with it.send("16505551234", token=token) as response:
             assert response.status == 401

@@ -15,7 +15,7 @@ DEADLINE_S = 20
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_its_address_and_ends_on_a_signal(number: signal.Signals) -> None:
+def test_it_prints_its_address_and_ends_on_a_signal(number: signal.Signals) -> None:
     arguments = [*COMMAND, "--port", "0", "--json", "--seed", "5", "--app-secret", "tell-no-one"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -38,7 +38,7 @@ def test_a_taken_port_is_transient() -> None:
     assert b"cannot listen" in done.stderr
 
 
-def test_wrong_settings_are_a_usage_error(tmp_path: Path) -> None:
+def test_invalid_settings_are_a_usage_error(tmp_path: Path) -> None:
     file = tmp_path / "wrong.json"
     file.write_bytes(b'{"answers": {"hang_share": 2}}')
     for wrong in (["--preset", "chaotic"], ["--config", str(file)], ["--config", str(tmp_path / "none")]):

@@ -14,7 +14,7 @@ def troubled(**told: object) -> SimulatorConfig:
     return quick(statuses=StatusConfig.model_validate(tree | told))
 
 
-async def test_every_status_is_signed_said_once_and_acknowledged() -> None:
+async def test_every_status_is_signed_sent_once_and_acknowledged() -> None:
     async with bench(quick()) as it:
         await asyncio.gather(*[it.sent(f"1650555{n:04d}", str(n)) for n in range(50)])
         await it.quiet()

@@ -132,7 +132,7 @@ def test_payload(case: str) -> None:
     assert said(case) == EXPECTED[case]
 
 
-def test_a_string_and_an_integer_timestamp_say_the_same_time() -> None:
+def test_a_string_and_an_integer_timestamp_mean_the_same_time() -> None:
     assert event_of("status_integer_timestamp").occurred_at == event_of("status_sent").occurred_at
 
 
@@ -173,7 +173,7 @@ def test_pricing_is_kept_whatever_its_category() -> None:
         assert (pricing.type, pricing.category) == (kind, category)
 
 
-def test_what_is_set_aside_is_a_body_of_its_own_that_fails_alone_for_the_same_reason() -> None:
+def test_a_dead_lettered_body_fails_alone_for_the_same_reason() -> None:
     bad = bad_items(parse_body(read("good_beside_bad")))
     assert len(bad) == sum(word.startswith("bad:") for word in EXPECTED["good_beside_bad"])
     for item in bad:

@@ -42,7 +42,7 @@ def test_poison_in_every_topic(world: World, crowd: Crowd) -> None:
 
 
 @pytest.mark.parametrize("kind", CRASHING)
-def test_records_that_crash_the_code_are_set_aside_and_apply_when_it_is_mended(
+def test_records_that_crash_the_code_are_dead_lettered_and_apply_once_it_is_fixed(
     world: World, crowd: Crowd, kind: str
 ) -> None:
     underway = under_load(world, crowd, f"crashing {kind}")

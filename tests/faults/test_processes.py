@@ -19,7 +19,7 @@ def test_all_of_a_kind_are_killed(world: World, crowd: Crowd, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_of_a_kind_is_told_to_stop(world: World, crowd: Crowd, kind: str) -> None:
+def test_each_process_of_a_kind_is_stopped(world: World, crowd: Crowd, kind: str) -> None:
     underway = under_load(world, crowd, f"stop {kind}")
     survived(underway, stop_all(world, underway, kind))
 

@@ -57,7 +57,7 @@ def _restart_s(world: World, name: str) -> float:
     return round(time.monotonic() - started, 1)
 
 
-def test_a_sink_that_stands_still_while_all_answers_ends_and_is_started_again(world: World, crowd: Crowd) -> None:
+def test_a_stalled_sink_ends_and_is_restarted_while_its_dependencies_answer(world: World, crowd: Crowd) -> None:
     underway = under_load(world, crowd, "a sink stands still")
     in_flight = in_the_middle(world, underway, "sink")
     with world.extra("sink-3", "stuck") as extra:

@@ -316,5 +316,5 @@ async def test_the_sql_answers_and_holds_what_the_model_does(database_url: str, 
     await follow(database_url, [history(seed) for seed in range(part, HISTORIES, 2)])
 
 
-async def test_the_sql_follows_what_once_went_wrong(database_url: str) -> None:
+async def test_the_sql_follows_past_failures(database_url: str) -> None:
     await follow(database_url, [history(0, script, steps=0) for script in SCRIPTS])

@@ -25,14 +25,14 @@ def test_a_plan_plans_everybody_and_never_passes_a_limit(
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(0, 300), max_size=20))
-def test_shares_use_the_room_and_give_nobody_more_than_it_asks(room: int, demands: list[int]) -> None:
+def test_shares_use_the_room_and_give_no_campaign_more_than_it_requests(room: int, demands: list[int]) -> None:
     shares = fair_shares(room, demands)
     assert sum(shares) == min(room, sum(demands))
     assert all(0 <= share <= demand for share, demand in zip(shares, demands, strict=True))
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(0, 300), max_size=20))
-def test_nobody_gets_much_more_than_one_who_wanted_more(room: int, demands: list[int]) -> None:
+def test_no_campaign_gets_much_more_than_one_that_wanted_more(room: int, demands: list[int]) -> None:
     shares = fair_shares(room, demands)
     hungry = [share for share, demand in zip(shares, demands, strict=True) if share < demand]
     assert all(max(shares) - share <= 1 for share in hungry)

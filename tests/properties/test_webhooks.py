@@ -81,7 +81,7 @@ def test_any_json_is_decided_to_the_end(tree: Any) -> None:
 
 @settings(deadline=None)
 @given(st.lists(trees, max_size=4), st.lists(trees, max_size=4))
-def test_a_good_status_is_read_whatever_stands_beside_it(before: list[Any], after: list[Any]) -> None:
+def test_a_valid_status_is_read_beside_any_other_field(before: list[Any], after: list[Any]) -> None:
     items = parse_body(dumped({"statuses": [*before, GOOD, *after]}))
     assert [item for item in items if isinstance(item, StatusItem) and item.wamid == "wamid.GOOD"]
     assert len([item for item in items if isinstance(item, StatusItem | BadItem)]) >= 1 + len(before) + len(after)

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.support.paths import ROOT
 from tests.support.waiting import DEADLINE_S
 
+COMMAND_DEADLINE_S = 60.0
 PROGRAM = """
 import importlib, sys
 from runtime.process import run_process
@@ -45,12 +46,11 @@ def process(module: str, environment: Mapping[str, str], folder: Path) -> Iterat
     """Start `module`.run as a process in `folder`; it is killed at the end if it still runs."""
     name = module.rpartition(".")[2]
     log = folder / f"{name}-{time.monotonic_ns()}.log"
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
     with log.open("wb") as stream:
         child = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, name, module],
             cwd=folder,
-            env={**clean, "PYTHONPATH": str(ROOT), **environment},
+            env=_only(environment),
             stdout=stream,
             stderr=stream,
         )
@@ -64,6 +64,33 @@ def process(module: str, environment: Mapping[str, str], folder: Path) -> Iterat
         if child.poll() is None:
             child.kill()
             child.wait()
+
+
+def start_command(environment: Mapping[str, str], folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start `campaigns` with these arguments, as people do."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=folder,
+        env=_only(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run_command(environment: Mapping[str, str], folder: Path, *arguments: str) -> tuple[int, bytes, str]:
+    """Run `campaigns` to its end. Returns its exit code, stdout and stderr."""
+    with start_command(environment, folder, *arguments) as child:
+        try:
+            out, error = child.communicate(timeout=COMMAND_DEADLINE_S)
+        finally:
+            child.kill()
+    return child.returncode, out, error.decode()
+
+
+def _only(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child, without settings of the shell that started the tests."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
+    return {**clean, "PYTHONPATH": str(ROOT), **environment}
 
 
 def environment(kafka: str, prefix: str, **more: str) -> dict[str, str]:

@@ -81,7 +81,7 @@ async def test_the_stats_of_the_example(api: Api) -> None:
     assert {name: stats[name] for name in shown} == shown
 
 
-async def test_wrong_numbers_are_reported_one_by_one_and_the_others_go_in(api: Api) -> None:
+async def test_invalid_numbers_are_reported_one_by_one_and_the_others_are_added(api: Api) -> None:
     campaign = await api.campaign()
     await api.add(campaign, "14694652751")
     added = await api.add(
@@ -151,7 +151,7 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
 ]
 
 
-async def test_a_wrong_field_is_422_and_named(api: Api) -> None:
+async def test_an_invalid_field_is_422_and_named(api: Api) -> None:
     for changed, field in WRONG_FIELDS:
         answer = await api.http.post(CAMPAIGNS, json={**CAMPAIGN, **changed})
         assert answer.status_code == 422, changed
@@ -166,7 +166,7 @@ async def test_a_missing_field_is_named_and_a_broken_body_is_400(api: Api) -> No
     assert (broken.status_code, broken.json()["code"]) == (400, "malformed_json")
 
 
-async def test_actions_in_the_wrong_state_are_409_and_change_nothing(api: Api) -> None:
+async def test_actions_in_an_invalid_state_are_409_and_change_nothing(api: Api) -> None:
     campaign = await api.campaign()
     assert await api.act(campaign, "pause") == 409
     assert await api.act(campaign, "resume") == 409

@@ -1,4 +1,4 @@
-"""`campaigns dead-letters` on a real broker: listed, shown masked, sent back once, dropped; the bytes untouched."""
+"""`campaigns dead-letters` on a real broker: letters are listed, shown masked, redriven once, or dropped."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from tables.database import connect
 from tests.support.event_world import EventWorld, an_event_world
 from tests.support.kafka_topics import create_topics, put, read_all
 from tests.support.paths import ROOT
+from tests.support.processes import run_command
 
 PHONE = "15550001234"
 
@@ -45,16 +46,11 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
 
 
 def run(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, bytes, str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "cli", "dead-letters", *arguments], cwd=folder, capture_output=True, timeout=60,
-        check=False, env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    return ended.returncode, ended.stdout, ended.stderr.decode()
+    return run_command(world.environment, folder, "dead-letters", *arguments)
 
 
 def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") -> bytes:
-    """Put a dead letter where the reconciler puts it; its bytes."""
+    """Dead-letter a webhook as the reconciler does; returns its bytes."""
     letter = DeadLetter("reconciler", reason, Place(world.webhooks, 2, 40, 1), error)
     value = encode_bundle([Body(1_767_225_605_000_000, raw)])
     producer = Producer({"bootstrap.servers": world.kafka})
@@ -64,7 +60,7 @@ def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") ->
 
 
 async def refuse_two_events(world: EventWorld) -> tuple[RecipientId, bytes]:
-    """Let a sink refuse a stranger's event and a record that is none; the stranger and the event's bytes."""
+    """Let a sink refuse an event of an unknown recipient and an invalid record; returns the recipient and the bytes."""
     stranger = RecipientId(uuid4())
     event = world.event(stranger, EventKind.SENT)
     async with world.sinks():
@@ -123,7 +119,7 @@ async def counted(world: EventWorld, options: DeadLetterOptions) -> int:
     return sum([len(letters) async for letters in found])
 
 
-async def test_a_redrive_heals_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_redrive_applies_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
     stranger, event = await refuse_two_events(world)
     [other] = await world.people(1)
     await world.run("UPDATE campaign_recipients SET id = %s WHERE id = %s", stranger, other)  # restored meanwhile
@@ -153,8 +149,8 @@ async def test_a_redrive_heals_once_and_keeps_the_bytes(world: EventWorld, tmp_p
 
 async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: EventWorld, tmp_path: Path) -> None:
     await refuse_two_events(world)
-    code, _, said = await asyncio.to_thread(run, world, tmp_path, "drop")
-    assert (code, "--all" in said) == (64, True)
+    code, _, printed = await asyncio.to_thread(run, world, tmp_path, "drop")
+    assert (code, "--all" in printed) == (64, True)
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--all", "--limit", "1", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
     place: Any = json.loads(out)["letters"][0]["place"]
@@ -186,15 +182,15 @@ def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter:
     assert producer.flush(30) == 0
 
 
-async def test_what_is_listed_without_headers_is_found_by_what_is_listed(world: EventWorld, tmp_path: Path) -> None:
-    await asyncio.to_thread(bury, world, world.events, None, b"somebody else's", None)
+async def test_a_letter_without_headers_is_found_by_its_listed_values(world: EventWorld, tmp_path: Path) -> None:
+    await asyncio.to_thread(bury, world, world.events, None, b"of another system", None)
     for options in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
         assert await counted(world, options) == 1
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
 
 
-async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Path) -> None:
+async def test_one_place_shows_its_outcome(world: EventWorld, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"x", None)
     place = f"{world.events}.dead/0@0"
     for arguments, code, words in (
@@ -207,9 +203,9 @@ async def test_one_place_says_what_became_of_it(world: EventWorld, tmp_path: Pat
         (("list", "--since", "yesterday"), 64, "2026-03-01T12:00Z"),
         (("list", "--since", "2026-03-01T12:00Z"), 0, "0 dead letter(s) wait"),
     ):
-        found, _, said = await asyncio.to_thread(run, world, tmp_path, *arguments)
-        assert found == code, said
-        assert words in said
+        found, _, printed = await asyncio.to_thread(run, world, tmp_path, *arguments)
+        assert found == code, printed
+        assert words in printed
 
 
 async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
@@ -220,12 +216,12 @@ async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
         event = world.event(person, EventKind.SENT)
         letter = DeadLetter("sink", "unknown_recipient", Place(world.events, 0, 1))
         await asyncio.to_thread(bury, world, world.events, event.key, encode(event), letter)
-    remember, told = redriving._remember, 0
+    remember, calls = redriving._remember, 0
 
     async def die_at_the_second(*arguments: Any) -> None:
-        nonlocal told
-        told += 1
-        if told == 2:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
             raise Transient("Postgres is away")
         await remember(*arguments)
 

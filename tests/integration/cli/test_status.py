@@ -165,7 +165,7 @@ async def test_dead_letters_that_were_dealt_with_are_not_counted(world: World, s
     assert by_name(await collect(settings, reason_of))["dead letters"].state == "ok"
 
 
-async def test_what_waits_for_the_reconciler_is_told_in_statuses(
+async def test_the_backlog_of_the_reconciler_is_reported_in_statuses(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = Body(1, json.dumps({"statuses": [{"id": "wamid.a", "status": "sent", "timestamp": "1"}] * 3}).encode())
@@ -197,7 +197,7 @@ async def test_a_frozen_postgres_does_not_hang_it(settings: Settings, monkeypatc
     assert by_name(await collect(settings, reason_of))["PostgreSQL"].state == "wrong"
 
 
-async def test_the_ingress_is_asked_where_the_settings_place_it(world: World, settings: Settings) -> None:
+async def test_the_ingress_is_queried_at_its_configured_address(world: World, settings: Settings) -> None:
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 503 no\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await writer.drain()

@@ -59,7 +59,7 @@ def event(kind: EventKind, person: RecipientId | None, minutes: int = 0, attempt
     )
 
 
-async def test_every_record_is_told_with_its_effect(world: World, settings: Settings) -> None:
+async def test_every_record_is_shown_with_its_effect(world: World, settings: Settings) -> None:
     job, other = await world.release(2)
     await world.claim([job])
     person = job.recipient_id
@@ -112,9 +112,7 @@ async def test_every_record_is_told_with_its_effect(world: World, settings: Sett
         assert WAMID not in said
 
 
-async def test_a_message_id_that_the_database_does_not_know_is_told_all_the_same(
-    world: World, settings: Settings
-) -> None:
+async def test_a_message_id_unknown_to_the_database_is_traced(world: World, settings: Settings) -> None:
     parked = event(EventKind.SENT, None)
     topic = settings.topic("recipient.events")
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(parked.key, encode(parked))])
@@ -122,7 +120,7 @@ async def test_a_message_id_that_the_database_does_not_know_is_told_all_the_same
     assert (found.dossiers, [step.effect for step in found.history.steps]) == ([], [Effect.PARKED])
 
 
-async def test_a_recipient_whose_row_is_gone_is_told_all_the_same(world: World, settings: Settings) -> None:
+async def test_a_recipient_without_a_row_is_traced(world: World, settings: Settings) -> None:
     (job,) = await world.release(1)
     lost = event(EventKind.SENT, job.recipient_id)
     topic = settings.topic("recipient.events")

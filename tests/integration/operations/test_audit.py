@@ -1,4 +1,4 @@
-"""The audit finds each thing that it names, nothing in a sound database, and repairs counters under writers."""
+"""The audit finds each kind of difference, finds nothing in a sound database, and repairs counters under writers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 async def found(world: World, until: datetime | None = NOW) -> dict[str, int]:
-    """Checks that found something, and how much."""
+    """The checks with findings, and the number of findings."""
     result = await audit.audit(world.connection, None, until)
     return {check.check: check.count for check in result.checks if check.count}
 
 
 async def accepted(world: World, wamid: str = "wamid.1", *, applied: bool = True) -> Any:
-    """An attempt that went well, an hour ago: ledger, row and message say the same."""
+    """An attempt that was accepted an hour ago. Ledger, row and message agree."""
     (job,) = await world.release(1)
     await world.claim([job])
     await world.run(
@@ -74,9 +74,9 @@ async def test_a_falsified_counter_is_found_and_repaired(world: World) -> None:
     await world.run("UPDATE campaign_recipients SET scheduled_send_date = NULL, unknown_attempt = 1")
     await world.run("SET session_replication_role = origin")
     result = await audit.audit(world.connection, None, NOW)
-    told = {(d.difference.dimension, d.difference.key): d.difference for d in result.counters}
-    assert (told["status", "queued"].told, told["status", "queued"].counted) == (1, 0)
-    assert (told["status", "unknown"].told, told["status", "unknown"].counted) == (0, 1)
+    counters = {(d.difference.dimension, d.difference.key): d.difference for d in result.counters}
+    assert (counters["status", "queued"].told, counters["status", "queued"].counted) == (1, 0)
+    assert (counters["status", "unknown"].told, counters["status", "unknown"].counted) == (0, 1)
     repaired = await audit.repair_counters(world.connection, None)
     assert len(repaired) == len(result.counters) == 2
     assert (await audit.audit(world.connection, None, NOW)).is_clean
@@ -112,7 +112,7 @@ async def test_audience_is_the_sum_of_the_states(world: World) -> None:
 
 
 async def test_a_state_that_is_not_the_facts_is_found(world: World) -> None:
-    """As after a change of the function, which leaves what is stored."""
+    """As after a change of the function, which does not change stored values."""
     await accepted(world)
     await world.run(
         "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('recipient_status'::regproc), '''delivered''', '''sent''');"
@@ -132,14 +132,14 @@ async def test_two_message_ids_of_one_attempt_are_found(world: World) -> None:
     assert await found(world) == {"double_send": 1}
 
 
-async def test_a_claim_that_nobody_ends_is_found(world: World) -> None:
+async def test_a_claim_that_never_ends_is_found(world: World) -> None:
     await world.claim(await world.release(2))
     assert await found(world) == {}
     await world.run("UPDATE send_ledger SET lease_until = now() - interval '5 minutes'")
     assert await found(world) == {"claim_without_outcome": 2}
 
 
-async def test_an_answer_that_nobody_told_is_found(world: World) -> None:
+async def test_an_unpublished_answer_is_found(world: World) -> None:
     await accepted(world)
     await world.run("UPDATE send_ledger SET published_at = NULL")
     assert await found(world) == {"answer_unpublished": 1}
@@ -153,7 +153,7 @@ async def test_a_status_parked_for_somebody_known_is_found(world: World) -> None
     assert await found(world) == {"parked_not_told": 1}
 
 
-async def test_a_queued_row_that_nobody_sees_is_found(world: World) -> None:
+async def test_a_queued_row_without_release_or_claim_is_found(world: World) -> None:
     await world.release(2)
     await world.run("DELETE FROM releases WHERE recipient_id = (SELECT recipient_id FROM releases LIMIT 1)")
     assert await found(world) == {"released_unseen": 1}
@@ -174,7 +174,7 @@ async def test_an_attempt_below_one_that_was_used_is_found(world: World) -> None
 async def test_an_outcome_that_the_row_does_not_show_is_found_once_the_sink_has_passed_it(world: World) -> None:
     await accepted(world, applied=False)
     before = datetime(2020, 1, 1, tzinfo=UTC)
-    assert await found(world, until=before) == {}, "the sink has not come so far: late, not wrong"
+    assert await found(world, until=before) == {}, "the sink has not applied it yet, which is no difference"
     assert await found(world, until=NOW) == {"outcome_not_applied": 1}
     unjudged = await audit.audit(world.connection, None, None)
     assert (unjudged.is_clean, unjudged.is_complete, exit_code(VerifyReport(unjudged))) == (True, False, 75)
@@ -213,7 +213,7 @@ async def test_how_far_the_sink_has_come_is_the_first_record_that_waits(world: W
     topic = settings.topic("recipient.events")
     await asyncio.to_thread(create_topics, settings.kafka_bootstrap_servers, topic)
     started = datetime.now(UTC)
-    assert await audit.applied_until(world.connection, settings) >= started, "nothing waits"
+    assert await audit.applied_until(world.connection, settings) >= started, "nothing is in the backlog"
     (job,) = await world.release(1)
     event = RecipientEvent(
         kind=EventKind.UNKNOWN, recipient_id=job.recipient_id, attempt=1, occurred_at=started, received_at=started

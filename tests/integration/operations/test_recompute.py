@@ -1,12 +1,9 @@
-"""Rows recomputed from the kept topic: compared column by column, and put back after a bad release."""
+"""Rows are recomputed from the kept topic, compared column by column, and restored after a bad release."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +14,7 @@ import pytest
 
 from domain.error_codes import failure
 from operations.comparison import Comparison, compare_with_topic
-from operations.rebuild import RebuildOptions, Rebuilt, RefusedRow, rebuild
+from operations.rebuild import RebuildOptions, RebuildRefused, Rebuilt, rebuild
 from operations.recompute import Recomputation
 from operations.replay import ReplayOptions
 from operations.replay import run as replay
@@ -32,7 +29,7 @@ from tables import stats
 from tests.support.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.support.histories import START
 from tests.support.kafka_topics import create_topics, delete_records, delete_topic
-from tests.support.paths import ROOT
+from tests.support.processes import run_command
 
 KINDS = (EventKind.READ, EventKind.SENT, EventKind.ACCEPTED, EventKind.DELIVERED)
 
@@ -48,7 +45,7 @@ async def compare(world: EventWorld) -> Comparison:
     return await compare_with_topic(world.settings, world.campaign)
 
 
-async def put_right(world: EventWorld, *, allow_retries: bool = False) -> Rebuilt:
+async def restore(world: EventWorld, *, allow_retries: bool = False) -> Rebuilt:
     return await rebuild(world.settings, RebuildOptions(world.campaign, is_applied=True, allow_retries=allow_retries))
 
 
@@ -61,14 +58,14 @@ async def pause(world: EventWorld) -> None:
     await world.run("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'")
 
 
-async def made_anew(world: EventWorld, topic: str) -> None:
+async def recreate(world: EventWorld, topic: str) -> None:
     await asyncio.to_thread(delete_topic, world.kafka, topic)
     await asyncio.to_thread(create_topics, world.kafka, topic)
     await asyncio.to_thread(wait_for_leaders, world.settings, topic)
 
 
-async def tell(world: EventWorld, *events: RecipientEvent) -> None:
-    """Say it, and wait until a sink has applied it."""
+async def publish(world: EventWorld, *events: RecipientEvent) -> None:
+    """Publish events, and wait until a sink has applied them."""
     known = await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
     async with world.sinks():
         await world.say(*events)
@@ -76,20 +73,16 @@ async def tell(world: EventWorld, *events: RecipientEvent) -> None:
 
 
 def campaigns(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, Any]:
-    """Run a command as people do; its exit code and its JSON."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "cli", *arguments, "--json"], cwd=folder, capture_output=True, timeout=60, check=False,
-        env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert ended.returncode in {0, 1, 75}, ended.stderr.decode()
-    return ended.returncode, json.loads(ended.stdout)
+    """The exit code of a command, and its JSON."""
+    code, out, error = run_command(world.environment, folder, *arguments, "--json")
+    assert code in {0, 1, 75}, error
+    return code, json.loads(out)
 
 
-async def test_rows_equal_their_events_and_a_wrong_one_is_explained(world: EventWorld, tmp_path: Path) -> None:
+async def test_rows_equal_their_events_and_a_difference_is_explained(world: EventWorld, tmp_path: Path) -> None:
     people = await world.people(30)
     loose = [world.event(p, EventKind.READ, 5, recipient_id=None, attempt=None, campaign_id=None) for p in people[:5]]
-    await tell(world, *loose, *(world.event(person, kind, 2) for person in people[:20] for kind in KINDS))
+    await publish(world, *loose, *(world.event(person, kind, 2) for person in people[:20] for kind in KINDS))
     released, settled, nobody_knows = people[20], people[0], people[21]
     await world.run("UPDATE campaign_recipients SET attempt = attempt + 1 WHERE id = ANY(%s)", [released, settled])
     await world.run(
@@ -105,7 +98,7 @@ async def test_rows_equal_their_events_and_a_wrong_one_is_explained(world: Event
     assert found.differences[0].change.columns == ("attempt", "status")
     await world.run("UPDATE campaign_recipients SET attempt = 0, sent_at = %s WHERE id = %s", START, nobody_knows)
     found = await compare(world)
-    assert [each.change.columns for each in found.differences] == [("sent_at",)], "stated by hand, without an attempt"
+    assert [each.change.columns for each in found.differences] == [("sent_at",)], "written by hand, without an attempt"
     await world.run("UPDATE campaign_recipients SET sent_at = NULL WHERE id = %s", nobody_knows)
 
     wrong = people[7]
@@ -125,7 +118,7 @@ async def test_rows_equal_their_events_and_a_wrong_one_is_explained(world: Event
 
 async def test_an_answer_on_its_way_is_no_difference(world: EventWorld) -> None:
     waiting, lost, *others = await world.people(4)
-    await tell(world, *(world.event(person, EventKind.SENT) for person in others))
+    await publish(world, *(world.event(person, EventKind.SENT) for person in others))
     for person, published in ((waiting, None), (lost, START)):
         skip = world.event(person, EventKind.SKIPPED, wamid=None, skip_reason="opted_out")
         await world.run(
@@ -144,23 +137,25 @@ async def test_an_answer_on_its_way_is_no_difference(world: EventWorld) -> None:
 
 async def test_what_the_topic_has_deleted_is_outside_retention(world: EventWorld) -> None:
     old, wrong, new = await world.people(3)
-    await tell(world, world.event(old, EventKind.SENT), world.event(wrong, EventKind.SENT))
+    await publish(world, world.event(old, EventKind.SENT), world.event(wrong, EventKind.SENT))
     ends = {row[0]: row[1] for row in await world.rows("SELECT topic_partition, next_offset FROM sink_offsets")}
     await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
-    await tell(world, world.event(new, EventKind.SENT), world.event(wrong, EventKind.READ, 1))
+    await publish(world, world.event(new, EventKind.SENT), world.event(wrong, EventKind.READ, 1))
     found = await compare(world)
     assert (found.outside_retention, found.differs, found.equal) == (2, 0, 1)
     await world.run("UPDATE campaign_recipients SET read_at = NULL WHERE id = %s", wrong)
     found = await compare(world)
-    assert [each.change.recipient_id for each in found.differences] == [wrong], "the topic knows more: no retention"
+    assert [each.change.recipient_id for each in found.differences] == [wrong], (
+        "the topic has more facts, so retention is not the cause"
+    )
     await world.run("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'")
-    done = await put_right(world)
-    assert (done.outside_retention, done.rows_swapped) == (2, 0), "what is deleted must not be taken from the rows"
+    done = await restore(world)
+    assert (done.outside_retention, done.rows_swapped) == (2, 0), "the facts of deleted events stay in the rows"
     assert await world.rows("SELECT DISTINCT sent_at FROM campaign_recipients") == [(START,)]
 
 
 async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: EventWorld) -> None:
-    """It states the times of its newest attempt only, so what it states is younger than what is deleted."""
+    """The row has the times of its newest attempt only, which are younger than the deleted records."""
     [person] = await world.people(1)
     failed = failure(131000, "Something went wrong", attempt=1, from_webhook=True, time_scale=1)
     now = datetime.now(UTC)
@@ -170,22 +165,24 @@ async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: 
         " VALUES (%s, 1, %s, now(), now(), gen_random_uuid(), %s, now(), 'accepted', now(), '{}', %s)",
         person, world.campaign, now - timedelta(hours=1), START,
     )  # fmt: skip
-    await tell(world, world.event(person, EventKind.FAILED, failure=failed))
+    await publish(world, world.event(person, EventKind.FAILED, failure=failed))
     ends = {row[0]: row[1] for row in await world.rows("SELECT topic_partition, next_offset FROM sink_offsets")}
     await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
     soon: dict[str, Any] = {"occurred_at": now + timedelta(minutes=5), "received_at": now + timedelta(minutes=5)}
-    await tell(world, world.event(person, EventKind.FAILED, failure=failed, attempt=2, wamid=Wamid("wamid.2"), **soon))
+    await publish(
+        world, world.event(person, EventKind.FAILED, failure=failed, attempt=2, wamid=Wamid("wamid.2"), **soon)
+    )
     found = await compare(world)
     assert (found.outside_retention, found.differs) == (1, 0)
     await pause(world)
-    assert (await put_right(world, allow_retries=True)).rows_swapped == 0
+    assert (await restore(world, allow_retries=True)).rows_swapped == 0
     assert await world.one("SELECT retry_count FROM campaign_recipients") == 2
 
 
-async def test_what_is_deleted_while_it_reads_is_outside_retention(
+async def test_records_deleted_during_the_read_are_outside_retention(
     world: EventWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
+    await publish(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
     ends = {row[0]: row[1] for row in await world.rows("SELECT topic_partition, next_offset FROM sink_offsets")}
     catch_up = Recomputation.catch_up
 
@@ -198,9 +195,9 @@ async def test_what_is_deleted_while_it_reads_is_outside_retention(
     assert (found.outside_retention, found.differs) == (4, 0)
 
 
-async def test_what_a_replay_has_mended_is_no_difference_and_stays(world: EventWorld) -> None:
+async def test_a_replayed_change_is_no_difference_and_stays(world: EventWorld) -> None:
     lost, early, later = await world.people(3)
-    await tell(world, *(world.event(person, EventKind.SENT, campaign_id=None) for person in (lost, early, later)))
+    await publish(world, *(world.event(person, EventKind.SENT, campaign_id=None) for person in (lost, early, later)))
     await world.hook(world.status(lost, "read", 3))
     await replayed(world, Topic.WEBHOOKS_RAW)
     await world.say(world.event(early, EventKind.DELIVERED, 4))
@@ -210,39 +207,39 @@ async def test_what_a_replay_has_mended_is_no_difference_and_stays(world: EventW
     assert (found.equal, found.differs) == (3, 0)
     await world.run("UPDATE campaign_recipients SET replied_at = sent_at WHERE id = %s", later)
     await pause(world)
-    done = await put_right(world)
+    done = await restore(world)
     assert (done.differs, done.rows_swapped) == (1, 1)
     assert await world.everything(without=["next_offset"]) == good
-    await made_anew(world, world.webhooks)
+    await recreate(world, world.webhooks)
     found = await compare(world)
-    assert (found.differs, found.outside_retention) == (0, 1), "what was replayed is there no more"
+    assert (found.differs, found.outside_retention) == (0, 1), "the replayed records no longer exist"
 
 
 async def test_comparing_and_rebuilding_go_on_while_a_replay_does(world: EventWorld) -> None:
     people = await world.people(120)
-    await tell(world, *(world.event(person, EventKind.SENT) for person in people))
+    await publish(world, *(world.event(person, EventKind.SENT) for person in people))
     for person in people:
         await world.hook(world.status(person, "read", 3))
     await pause(world)
-    wish = ReplayOptions(Topic.WEBHOOKS_RAW.value, rate=40.0)
-    flowing = asyncio.create_task(replay(world.settings, wish, asyncio.Event()))
+    options = ReplayOptions(Topic.WEBHOOKS_RAW.value, rate=40.0)
+    flowing = asyncio.create_task(replay(world.settings, options, asyncio.Event()))
     seen = set()
     while not flowing.done():
         found = await compare(world)
         assert (found.differs, found.outside_retention) == (0, 0)
         seen.add(await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'read'"))
-        assert (await put_right(world)).differs == 0
+        assert (await restore(world)).differs == 0
     assert (await flowing).verdict == "applied"
-    assert seen & set(range(1, 120)), "some were looked at in the middle"
+    assert seen & set(range(1, 120)), "some comparisons ran during the replay"
     assert await world.rows("SELECT DISTINCT status FROM campaign_recipients") == [("read",)]
 
 
 async def test_what_a_topic_has_lost_at_its_end_is_left_in_the_rows(world: EventWorld) -> None:
     [person] = await world.people(1)
-    await tell(world, world.event(person, EventKind.SENT))
-    await world.run("UPDATE campaign_recipients SET replied_at = sent_at")  # as an event said that the broker has lost
+    await publish(world, world.event(person, EventKind.SENT))
+    await world.run("UPDATE campaign_recipients SET replied_at = sent_at")  # from an event that the broker has lost
     await accept_topic(world.settings)
-    assert (await world.one("SELECT count(accepted_at) FROM sink_offsets")) == 0, "nothing was lost yet"
+    assert (await world.one("SELECT count(accepted_at) FROM sink_offsets")) == 0, "nothing is lost yet"
     await world.run("UPDATE sink_offsets SET next_offset = 9 WHERE topic_partition = 0")
     await accept_topic(world.settings)
     async with world.sinks():
@@ -252,13 +249,13 @@ async def test_what_a_topic_has_lost_at_its_end_is_left_in_the_rows(world: Event
 
 
 async def test_rows_from_before_a_topic_was_accepted_are_left_alone(world: EventWorld) -> None:
-    await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
-    await made_anew(world, world.events)
+    await publish(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
+    await recreate(world, world.events)
     await accept_topic(world.settings)
     found = await compare(world)
     assert (found.outside_retention, found.differs) == (4, 0)
     await pause(world)
-    done = await put_right(world)
+    done = await restore(world)
     assert (done.outside_retention, done.rows_swapped) == (4, 0)
     assert await world.rows("SELECT DISTINCT status FROM campaign_recipients") == [("sent",)]
 
@@ -280,23 +277,25 @@ async def test_comparing_goes_on_while_live_traffic_flows(world: EventWorld) -> 
     assert (await compare(world)).equal == 300
 
 
-async def test_a_topic_made_anew_is_not_judged(world: EventWorld) -> None:
-    await tell(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
-    await made_anew(world, world.events)
+async def test_a_recreated_topic_is_not_compared(world: EventWorld) -> None:
+    await publish(world, *(world.event(person, EventKind.SENT) for person in await world.people(4)))
+    await recreate(world, world.events)
     with pytest.raises(OffsetMismatch):
         await compare(world)
 
 
-async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_path: Path) -> None:
+async def test_only_a_bad_release_is_undone(world: EventWorld, tmp_path: Path) -> None:
     people = await world.people(1200)
-    await tell(world, *(world.event(person, kind, 2) for person in people for kind in (EventKind.SENT, EventKind.READ)))
+    await publish(
+        world, *(world.event(person, kind, 2) for person in people for kind in (EventKind.SENT, EventKind.READ))
+    )
     good = await world.everything()
     await world.run("UPDATE campaign_recipients SET read_at = sent_at, replied_at = sent_at, sent_at = sent_at - '1 h'"
                     "::interval, delivered_at = sent_at WHERE id = ANY(%s)", people[:1100])  # fmt: skip
     await world.run("UPDATE campaign_recipients SET attempt = 4 WHERE id = %s", people[0])
-    with pytest.raises(RefusedRow, match="active"):
-        await put_right(world)
-    with pytest.raises(RefusedRow):
+    with pytest.raises(RebuildRefused, match="active"):
+        await restore(world)
+    with pytest.raises(RebuildRefused):
         await rebuild(world.settings, RebuildOptions(uuid4()))
     command = ("rebuild", "--campaign", str(world.campaign))
     code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command)
@@ -310,31 +309,31 @@ async def test_a_bad_release_is_undone_and_nothing_else(world: EventWorld, tmp_p
     await world.run("UPDATE campaign_recipients SET attempt = 1 WHERE id = %s", people[0])
     assert await world.everything() == good
     assert await stats.recount(world.connection, world.campaign) == []
-    assert (await put_right(world)).differs == 0
+    assert (await restore(world)).differs == 0
 
 
-async def test_a_rebuild_makes_nobody_due_unless_allowed(world: EventWorld) -> None:
+async def test_a_rebuild_makes_no_recipient_due_unless_allowed(world: EventWorld) -> None:
     [person] = await world.people(1)
     failed = failure(131000, "Something went wrong", attempt=1, from_webhook=True, time_scale=1)
-    await tell(world, world.event(person, EventKind.FAILED, failure=failed))
+    await publish(world, world.event(person, EventKind.FAILED, failure=failed))
     await world.run("UPDATE campaign_recipients SET failure_class = 'never'")
     await world.run("UPDATE marketing_campaigns SET status = 'completed'")
     with pytest.raises(MakesDue):
-        await put_right(world)
+        await restore(world)
     assert await world.one("SELECT next_attempt_at FROM campaign_recipients") is None
-    assert (await put_right(world, allow_retries=True)).rows_swapped == 1
+    assert (await restore(world, allow_retries=True)).rows_swapped == 1
     assert await world.one("SELECT next_attempt_at FROM campaign_recipients") is not None
 
 
 async def test_events_that_come_during_a_rebuild_are_not_lost(world: EventWorld) -> None:
     people: list[RecipientId] = await world.people(900)
-    await tell(world, *(world.event(person, EventKind.SENT) for person in people))
+    await publish(world, *(world.event(person, EventKind.SENT) for person in people))
     await world.run("UPDATE marketing_campaigns SET status = 'paused', pause_reason = 'x'")
     async with world.sinks(2):
         for minute in range(1, 3):
             await world.run("UPDATE campaign_recipients SET sent_at = sent_at - interval '1 h'")
-            said = world.say(*(world.event(person, EventKind.READ, 10 - minute) for person in people))
-            done, _ = await asyncio.gather(put_right(world), said)
+            published = world.say(*(world.event(person, EventKind.READ, 10 - minute) for person in people))
+            done, _ = await asyncio.gather(restore(world), published)
             assert done.rows_swapped == 900
         await world.applied(900 * 3)
     at = (START, START + timedelta(minutes=8), START + timedelta(minutes=8))

@@ -1,4 +1,4 @@
-"""A database that went back in time sends nothing until the topics were read again, and nobody twice afterwards."""
+"""A database that went back in time sends nothing until the topics are read again, and then nothing twice."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ async def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings
 
 
 async def went_back(world: World) -> None:
-    """As after a restore to another point in time: the same server in a new history."""
+    """As after a restore to another point in time: the server is the same, and its timeline is new."""
     await world.run("UPDATE installation SET timeline = '0000000F'")
 
 
-async def forget(world: World, *jobs: SendJob) -> None:
-    """The restored rows are from before the release: planned, and due."""
+async def undo_release(world: World, *jobs: SendJob) -> None:
+    """Restore the rows to a time before the release, when they were planned and due."""
     for job in jobs:
         await world.run("DELETE FROM releases WHERE recipient_id = %s", job.recipient_id)
         await world.run(
@@ -79,9 +79,9 @@ async def statuses(world: World, *jobs: SendJob) -> list[tuple[str, int]]:
     return found
 
 
-async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: Settings) -> None:
+async def test_no_recipient_gets_two_messages_after_a_restore(world: World, settings: Settings) -> None:
     sent, released, queued, waiting = await world.release(4)
-    await forget(world, sent, released, waiting)
+    await undo_release(world, sent, released, waiting)
     answer = RecipientEvent(
         kind=EventKind.ACCEPTED, recipient_id=sent.recipient_id, attempt=1, wamid=Wamid("wamid.1"),
         occurred_at=NOW, received_at=NOW,
@@ -89,12 +89,12 @@ async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: S
     bootstrap = settings.kafka_bootstrap_servers
     jobs = [(job.key, encode(job)) for job in (sent, released)] + [(b"x", b"no job")]
     await asyncio.to_thread(put, bootstrap, settings.topic("send.jobs"), jobs)
-    told = [(answer.key, encode(answer)), (b"x", b"no event")]
-    await asyncio.to_thread(put, bootstrap, settings.topic("recipient.events"), told)
+    records = [(answer.key, encode(answer)), (b"x", b"no event")]
+    await asyncio.to_thread(put, bootstrap, settings.topic("recipient.events"), records)
     await went_back(world)
 
     assert (await release_step(world.connection, RATES)).jobs == (), "nothing is released"
-    assert await world.claim([queued, sent]) == ["paused", "paused"], "nothing is claimed, nor refused for good"
+    assert await world.claim([queued, sent]) == ["paused", "paused"], "nothing is claimed or permanently refused"
     assert await world.count("send_ledger") == 0
 
     assert await run_recovery(settings, is_forced=False, as_json=True) == 0
@@ -102,12 +102,14 @@ async def test_nobody_is_sent_to_twice_after_a_restore(world: World, settings: S
         ("sent", 1), ("unknown", 1), ("unknown", 1), ("pending", 0),
     ]  # fmt: skip
     assert await read_installation(world.connection) == (True, 2)
-    told_later = await unpublished(world.connection, 10, older_than_s=-1)
-    assert {each.recipient_id for each in told_later} == {released.recipient_id, queued.recipient_id}
-    assert {each.outcome for each in told_later} == {"unknown"}
+    published_later = await unpublished(world.connection, 10, older_than_s=-1)
+    assert {each.recipient_id for each in published_later} == {released.recipient_id, queued.recipient_id}
+    assert {each.outcome for each in published_later} == {"unknown"}
 
     step = await release_step(world.connection, RATES)
-    assert [job.recipient_id for job in step.jobs] == [waiting.recipient_id], "who was never sent to is sent to"
+    assert [job.recipient_id for job in step.jobs] == [waiting.recipient_id], (
+        "only the recipient without an attempt is released"
+    )
     assert await world.claim(list(step.jobs)) == ["claimed"]
     assert await world.claim([sent, released, queued]) == ["stale", "held", "held"], "an old job sends nothing"
     assert (await audit.audit(world.connection, None, None)).is_clean
@@ -118,7 +120,7 @@ async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Set
     await asyncio.to_thread(
         put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
     )
-    await forget(world, job)
+    await undo_release(world, job)
     await went_back(world)
     first = await recovery.recover(world.connection, settings)
     again = await recovery.recover(world.connection, settings)
@@ -126,7 +128,7 @@ async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Set
     assert (first.epoch, again.epoch) == (2, 3)
 
 
-async def test_what_makes_our_code_raise_keeps_nobody_from_recovering(world: World, settings: Settings) -> None:
+async def test_a_record_that_raises_does_not_prevent_recovery(world: World, settings: Settings) -> None:
     (job,) = await world.release(1)
     edge = "9999-12-31T23:59:59"
     ours = {"recipient_id": str(job.recipient_id), "attempt": 1, "kind": "sent"}
@@ -151,7 +153,7 @@ async def test_what_makes_our_code_raise_keeps_nobody_from_recovering(world: Wor
 async def test_two_at_once_recover_once(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The second would stop sending again, and declare unknown what the new epoch has released."""
+    """A second recovery would disable sending again, and declare the releases of the new epoch unknown."""
     await went_back(world)
     declare, second_waits = recovery._declare_released, asyncio.Event()
 
@@ -164,14 +166,14 @@ async def test_two_at_once_recover_once(
     await world.wait_for_blocked("campaigns-recover")
     second_waits.set()
     assert await asyncio.gather(*both) == [0, 0]
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert sorted((each["needed"], each["epoch"]) for each in said) == [(False, 2), (True, 2)]
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted((each["needed"], each["epoch"]) for each in documents) == [(False, 2), (True, 2)]
 
 
-async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
+async def test_an_interrupted_recovery_leaves_sending_disabled_and_reports_it(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Forced, as after a dump that could not know its server: nothing but the force says that it went back."""
+    """It is forced, as after a restored dump on the same server, which looks like the same history."""
     (job,) = await world.release(1)
     await asyncio.to_thread(
         put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
@@ -186,7 +188,7 @@ async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
             await run_recovery(settings, is_forced=True, as_json=False)
     assert recovery.UNFINISHED in capsys.readouterr().err
     assert await world.claim([job]) == ["paused"]
-    assert await run_recovery(settings, is_forced=False, as_json=True) == 0, "it goes on without force"
+    assert await run_recovery(settings, is_forced=False, as_json=True) == 0, "it continues without --force"
     assert json.loads(capsys.readouterr().out) == {
         "needed": True, "events": 0, "rows_changed": 0, "unknown": 1, "epoch": 2,
     }  # fmt: skip
@@ -196,7 +198,7 @@ async def test_one_that_is_interrupted_leaves_sending_stopped_and_says_so(
 
 
 async def test_a_claim_in_hand_is_deferred_not_posted(world: World) -> None:
-    """The sender asks again before every post, so what it holds at the moment of the failover is not sent either."""
+    """The sender renews each claim before its post, so claims from before the failover are not posted."""
     (job,) = await world.release(1)
     token = uuid4()
     assert await world.claim([job], token=token) == ["claimed"]

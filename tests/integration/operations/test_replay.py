@@ -1,12 +1,10 @@
-"""Replay on a real broker and a real Postgres: what it says, what it changes, what it must never do."""
+"""Replay on a real broker and a real Postgres: its report, its changes, and the changes that it refuses."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +27,7 @@ from tests.support.campaign_rows import NUMBER_ID, add_campaign
 from tests.support.event_world import EventWorld, an_event_world, wait_for_leaders
 from tests.support.histories import START
 from tests.support.kafka_topics import create_topics, delete_records, delete_topic, put, read_all
-from tests.support.paths import ROOT
+from tests.support.processes import start_command
 from tests.support.waiting import eventually_async
 from topics.scan import InvalidBound
 
@@ -44,20 +42,20 @@ async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterat
         assert await made.rows("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, 'campaigns_side')") == []
 
 
-async def do(world: EventWorld, topic: str, **wish: Any) -> Any:
-    """The answer. Any: a plan is there, because nobody stops it."""
-    return await replay(world.settings, ReplayOptions(topic, **wish), asyncio.Event())
+async def do(world: EventWorld, topic: str, **options: Any) -> Any:
+    """The report. Its type is Any, because its plan is never None without a stop."""
+    return await replay(world.settings, ReplayOptions(topic, **options), asyncio.Event())
 
 
-async def stopped(world: EventWorld, **wish: Any) -> ReplayReport:
-    """A real run that was ended after its first portion of twenty records."""
+async def stopped(world: EventWorld, **options: Any) -> ReplayReport:
+    """The report of a run that was stopped after its first portion of twenty records."""
     stop = asyncio.Event()
 
-    def say(phase: str, done: int, _total: int) -> None:
+    def stop_after_first(phase: str, done: int, _total: int) -> None:
         if phase == "applying" and done:
             stop.set()
 
-    return await replay(world.settings, ReplayOptions(EVENTS, rate=20.0, **wish), stop, say)
+    return await replay(world.settings, ReplayOptions(EVENTS, rate=20.0, **options), stop, stop_after_first)
 
 
 def retryable(world: EventWorld, person: RecipientId) -> RecipientEvent:
@@ -79,7 +77,7 @@ async def test_replaying_everything_twice_changes_nothing(world: EventWorld) -> 
         await world.say(nobodys, foreign, *(retryable(world, person) for person in people[:3]))
         await world.applied(20 + 160 + 2 + 3)
     await world.hook(*statuses, world.status(people[0], "sent", id="wamid.stray", biz_opaque_callback_data="x"))
-    # What nobody claimed is forgotten after a day, and counted.
+    # A parked status without a claim is deleted after a day, and counted.
     await world.run("DELETE FROM messages WHERE recipient_id IS NULL")
     before = await world.everything()
     assert len(before["foreign_statuses"]) == 1
@@ -92,7 +90,7 @@ async def test_replaying_everything_twice_changes_nothing(world: EventWorld) -> 
     assert await world.everything() == before
 
 
-async def test_a_dry_run_says_exactly_what_a_real_run_then_changes(world: EventWorld) -> None:
+async def test_a_dry_run_reports_exactly_the_changes_of_the_real_run(world: EventWorld) -> None:
     people = await world.people(30)
     await world.say(*(world.event(person, EventKind.ACCEPTED) for person in people))
     await world.say(*(world.event(person, EventKind.READ, 3) for person in people[:7]))
@@ -135,7 +133,7 @@ async def test_a_webhook_lost_behind_a_bug_is_found_again(world: EventWorld) -> 
     assert len(await asyncio.to_thread(read_all, world.kafka, world.events)) == 2
 
 
-async def test_nobody_becomes_due_unless_allowed(world: EventWorld) -> None:
+async def test_no_recipient_becomes_due_unless_allowed(world: EventWorld) -> None:
     good, bad, late = await world.people(3)
     await world.say(world.event(good, EventKind.SENT), retryable(world, bad))
     looked = lines_of(await do(world, EVENTS, is_dry=True))
@@ -153,7 +151,7 @@ async def test_nobody_becomes_due_unless_allowed(world: EventWorld) -> None:
     assert (again.verdict, again.plan.made_due) == ("applied", 0), "a row that is due already is not made due"
     await world.run("UPDATE marketing_campaigns SET status = 'cancelled'")
     await world.say(retryable(world, late))
-    assert (await do(world, EVENTS)).verdict == "applied", "in a cancelled campaign nobody is sent to"
+    assert (await do(world, EVENTS)).verdict == "applied", "a cancelled campaign sends nothing"
 
 
 async def test_a_row_that_became_due_after_the_look_is_refused_in_its_transaction(
@@ -167,7 +165,7 @@ async def test_a_row_that_became_due_after_the_look_is_refused_in_its_transactio
     answer = None
 
     async def forget(*_: Any) -> bool:
-        # After the look, before the first transaction: as if the row had been put back.
+        # After the plan and before the first transaction, as if the row had been restored.
         columns = "attempt = 0, sent_at = NULL, accepted_attempts = 0, accepted_attempt = NULL, accepted_at = NULL"
         failed = "failed_attempts = 0, failed_attempt = NULL, failed_at = NULL, failure_class = NULL"
         await world.run(f"UPDATE campaign_recipients SET {columns}, {failed}, whatsapp_message_id = NULL")
@@ -187,20 +185,20 @@ async def test_a_row_that_became_due_after_the_look_is_refused_in_its_transactio
     assert await world.one("SELECT attempt FROM campaign_recipients") == 0
 
 
-async def test_a_stopped_run_goes_on_where_it_stood(world: EventWorld) -> None:
+async def test_a_stopped_run_resumes_at_its_position(world: EventWorld) -> None:
     people = await world.people(60)
     await world.say(*(world.event(person, EventKind.SENT) for person in people))
     stop = asyncio.Event()
-    said: list[tuple[str, int, int]] = []
+    printed: list[tuple[str, int, int]] = []
 
-    def say(phase: str, done: int, total: int) -> None:
-        said.append((phase, done, total))
+    def stop_after_first(phase: str, done: int, total: int) -> None:
+        printed.append((phase, done, total))
         if phase == "applying":
             stop.set()
 
-    stopped = await replay(world.settings, ReplayOptions(EVENTS, rate=20.0), stop, say)
+    stopped = await replay(world.settings, ReplayOptions(EVENTS, rate=20.0), stop, stop_after_first)
     assert (stopped.verdict, exit_code(stopped)) == ("stopped", 75)
-    [(_, first, total)] = [each for each in said if each[0] == "applying"]
+    [(_, first, total)] = [each for each in printed if each[0] == "applying"]
     assert 0 < first <= 20
     assert total == 60
     assert await world.one("SELECT count(*) FROM campaign_recipients WHERE status = 'sent'") == first
@@ -283,7 +281,7 @@ async def test_one_event_that_cannot_be_written_harms_only_itself(world: EventWo
     assert await world.one("SELECT records_done FROM replay_runs") == 3
 
 
-async def test_the_row_says_whose_campaign_it_is_not_the_event(world: EventWorld) -> None:
+async def test_the_row_and_not_the_event_determines_the_campaign(world: EventWorld) -> None:
     silent, wrong = await world.people(2)
     other = await add_campaign(world.connection)
     await world.say(world.event(silent, EventKind.SENT, campaign_id=None))
@@ -295,8 +293,8 @@ async def test_the_row_says_whose_campaign_it_is_not_the_event(world: EventWorld
     assert (mine.plan.changed, mine.done.rows_changed) == (2, 2)
 
 
-async def test_who_would_be_due_only_in_the_middle_of_the_range_is_never_due(world: EventWorld) -> None:
-    """As after rows were damaged: the failure stands in an earlier portion than what came of the next attempt."""
+async def test_a_recipient_due_only_inside_the_range_is_never_due(world: EventWorld) -> None:
+    """As after damaged rows: the failure is in an earlier portion than the result of the next attempt."""
     [person] = await world.people(1)
     again = world.event(person, EventKind.ACCEPTED, 30, attempt=2, wamid=Wamid("wamid.again"))
     await world.say(retryable(world, person), again)
@@ -353,7 +351,7 @@ async def test_a_run_is_resumed_by_one_process_as_it_was_begun(world: EventWorld
         await do(world, EVENTS, is_resumed=True)
 
 
-async def test_what_retention_has_deleted_is_said(world: EventWorld) -> None:
+async def test_records_deleted_by_retention_are_reported(world: EventWorld) -> None:
     people = await world.people(60)
     await world.say(*(world.event(person, EventKind.SENT) for person in people))
     begun = await stopped(world)
@@ -367,7 +365,7 @@ async def test_what_retention_has_deleted_is_said(world: EventWorld) -> None:
     assert document_of(whole)["ranges"]["0"] == (ends[0], ends[0] + 1)
 
 
-async def test_a_stop_while_looking_changes_nothing_and_says_so(world: EventWorld) -> None:
+async def test_a_stop_while_reading_changes_nothing_and_is_reported(world: EventWorld) -> None:
     await world.say(*(world.event(person, EventKind.SENT) for person in await world.people(3)))
     stop = asyncio.Event()
     stop.set()
@@ -388,16 +386,12 @@ async def test_poison_in_webhooks_is_counted_and_its_neighbours_are_applied(worl
 
 
 def command(world: EventWorld, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "cli", "replay", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**clean, **world.environment, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    return start_command(world.environment, folder, "replay", *arguments)
 
 
 async def ended(child: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
-    out, said = await asyncio.to_thread(child.communicate, None, 60)
-    return child.returncode, out, said.decode()
+    out, printed = await asyncio.to_thread(child.communicate, None, 60)
+    return child.returncode, out, printed.decode()
 
 
 async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: EventWorld, tmp_path: Path) -> None:
@@ -415,22 +409,22 @@ async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: Even
     assert 0 < done < 600, "the kill fell in the middle"
     assert await world.one("SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'campaigns_side')") == 1
 
-    code, out, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--resume", "--json"))
-    assert code == 0, said
+    code, out, printed = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--resume", "--json"))
+    assert code == 0, printed
     document = json.loads(out)
     assert (document["verdict"], document["records"]) == ("applied", 600 - done)
-    assert "records" in said
+    assert "records" in printed
     assert await world.rows("SELECT status, count(*) FROM campaign_recipients GROUP BY 1") == [("read", 300)]
     assert await stats.recount(world.connection, world.campaign) == []
-    code, _, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--from", "yesterday"))
-    assert (code, "neither a time" in said) == (64, True)
+    code, _, printed = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--from", "yesterday"))
+    assert (code, "neither a time" in printed) == (64, True)
 
 
-async def test_what_is_logged_leaves_stdout_to_the_answer(world: EventWorld, tmp_path: Path) -> None:
+async def test_logs_leave_stdout_to_the_answer(world: EventWorld, tmp_path: Path) -> None:
     [person] = await world.people(1)
     wamids = [f"wamid.{name}{'A' * 40}" for name in ("HBgLMTQ2OTAwMDAwMDE", "HBgLMTQ2OTAwMDAwMDI")]
     await world.say(*(world.event(person, EventKind.ACCEPTED, wamid=Wamid(wamid)) for wamid in wamids))
-    code, out, said = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--dry-run", "--json"))
+    code, out, printed = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--dry-run", "--json"))
     assert (code, json.loads(out)["would_change"]) == (0, 1)
-    assert "double send" in said
-    assert "HBgL" not in out.decode() + said
+    assert "double send" in printed
+    assert "HBgL" not in out.decode() + printed

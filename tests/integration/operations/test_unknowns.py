@@ -1,4 +1,4 @@
-"""What an operator may do about unknown sends: only when nothing that was received can still answer."""
+"""An operator may retry an unknown send only when no received record can still contain its answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXIT_USAGE = 64
 
 
 class Operated(World):
-    """A world with its topics, and a process or two in it."""
+    """A world with topics, in which a test may run a sink."""
 
     settings: Settings
 
@@ -88,8 +88,8 @@ async def test_a_retry_is_an_event_that_makes_the_row_due(world: Operated, capsy
     await eventually_async(lambda: world.status_is(one, "unknown", True))
     stop.set()
     await running
-    assert await world.status_is(other, "unknown", False), "only who was named"
-    assert await act(world, EventKind.RETRY, one) == EXIT_REFUSED, "asked for already"
+    assert await world.status_is(other, "unknown", False), "only the given recipient"
+    assert await act(world, EventKind.RETRY, one) == EXIT_REFUSED, "a retry was already requested"
 
 
 async def test_assumed_sent_is_an_event_that_makes_the_row_sent(world: Operated) -> None:
@@ -110,7 +110,7 @@ async def test_without_yes_nothing_is_done_but_a_warning(world: Operated, capsys
     assert await asyncio.to_thread(world.events) == []
 
 
-async def test_a_warning_says_that_dead_letters_may_hold_the_answer(
+async def test_a_warning_names_dead_letters_that_may_hold_the_answer(
     world: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (job,) = await world.unknown(1)
@@ -130,43 +130,45 @@ async def test_a_young_unknown_is_not_repeated_unless_forced(world: Operated) ->
     assert len(await asyncio.to_thread(world.events)) == 1
 
 
-async def test_who_is_not_unknown_is_not_repeated(world: Operated) -> None:
+async def test_a_recipient_that_is_not_unknown_is_not_retried(world: Operated) -> None:
     (job,) = await world.unknown(1)
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
     assert await act(world, EventKind.RETRY, job, force=True) == EXIT_REFUSED
     stranger = UnknownOptions(EventKind.RETRY, (uuid4(),), is_sure=True, is_forced=True)
     assert await act_on_unknown(world.settings, stranger, as_json=True) == EXIT_REFUSED
-    assert await act(world, EventKind.RETRY) == EXIT_USAGE, "nobody was named"
+    assert await act(world, EventKind.RETRY) == EXIT_USAGE, "no recipient was given"
 
 
-async def test_it_says_who_is_left_as_they_are_and_why(world: Operated, capsys: pytest.CaptureFixture[str]) -> None:
-    asked, healed, still = await world.unknown(3)
-    await world.run("UPDATE campaign_recipients SET retry_attempt = 1 WHERE id = %s", asked.recipient_id)
+async def test_it_reports_the_unchanged_recipients_and_the_reasons(
+    world: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    retrying, resolved, still = await world.unknown(3)
+    await world.run("UPDATE campaign_recipients SET retry_attempt = 1 WHERE id = %s", retrying.recipient_id)
     await world.run(
-        "UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now() WHERE id = %s", healed.recipient_id
+        "UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now() WHERE id = %s", resolved.recipient_id
     )
-    assert await act(world, EventKind.RETRY, asked, force=True) == EXIT_REFUSED
-    said = capsys.readouterr()
-    assert json.loads(said.out) == {"refused": "asked_before"}
-    assert "--force" not in said.err, "it would not help"
+    assert await act(world, EventKind.RETRY, retrying, force=True) == EXIT_REFUSED
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"refused": "asked_before"}
+    assert "--force" not in printed.err, "it does not override this refusal"
     assert await act(world, EventKind.RETRY, still, sure=False) == EXIT_USAGE
     assert json.loads(capsys.readouterr().out) == {"refused": "not_confirmed", "recipients": 1}
     await world.campaign_is("paused")
-    assert await act(world, EventKind.RETRY, asked, healed, still, force=True) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["published"] == 1
+    assert await act(world, EventKind.RETRY, retrying, resolved, still, force=True) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["published"] == 1
     for words in (
         "1 of the given recipients are not unknown",
         "a retry of 1 recipient(s) was already requested",
         "a campaign that is paused",
     ):
-        assert words in said.err
+        assert words in printed.err
     (event,) = await asyncio.to_thread(world.events)
     assert event.recipient_id == still.recipient_id
 
 
-async def test_a_webhook_that_comes_after_the_retry_was_asked_for_wins(world: Operated) -> None:
-    """The race that no check can close: the answer is in nobody's hands when the operator asks."""
+async def test_a_webhook_after_the_retry_request_wins(world: Operated) -> None:
+    """No check can prevent this race: the answer is still on the network when the operator requests the retry."""
     (job,) = await world.unknown(1)
     assert await act(world, EventKind.RETRY, job, force=True) == 0
     sent = RecipientEvent(
@@ -220,7 +222,9 @@ async def test_a_webhook_not_reconciled_or_not_applied_holds_a_retry_up(world: O
     assert refusal.reason == "sink_lag"
     stop = asyncio.Event()
     running = asyncio.create_task(sink.run(settings, stop))
-    assert await unknowns.behind(world.connection, settings, 30) is None, "it waits for what was there"
+    assert await unknowns.behind(world.connection, settings, 30) is None, (
+        "it waits only for the records that existed before"
+    )
     stop.set()
     await running
 

@@ -139,7 +139,7 @@ async def test_a_bad_record_harms_only_itself(world: World) -> None:
     assert await world.one("SELECT status FROM campaign_recipients WHERE id = %s", bad) == "pending"
 
 
-async def test_rows_never_know_more_than_the_offsets_say(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_are_never_ahead_of_the_offsets(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while an event of the batch is found to be at fault: an audit and a rebuild rely on it."""
     good, bad = await world.people(2)
     broken = Failure(code=1, reason="a\x00b", retry_class=RetryClass.NEVER, backoff_s=0)
@@ -186,7 +186,7 @@ async def test_a_sink_that_lost_its_place_reads_it_again(world: World) -> None:
         await eventually_async(world.shows("SELECT sum(next_offset)::int FROM sink_offsets", 40))
 
 
-async def test_a_topic_made_anew_stops_the_sink_until_it_is_accepted(world: World) -> None:
+async def test_a_recreated_topic_stops_the_sink_until_it_is_accepted(world: World) -> None:
     (person,) = await world.people(1)
     world.say(event(person, EventKind.SENT))
     async with world.sinks():

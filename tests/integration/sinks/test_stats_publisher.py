@@ -52,7 +52,7 @@ async def opened(settings: Settings) -> AsyncIterator[SnapshotPublisher]:
     await publisher.close()
 
 
-async def test_two_publishers_tell_each_change_once(publisher_settings: Settings, connection: Connection) -> None:
+async def test_two_publishers_publish_each_change_once(publisher_settings: Settings, connection: Connection) -> None:
     campaign = await add_campaign(connection)
     stop = asyncio.Event()
     both = [asyncio.create_task(stats_publisher.run(publisher_settings, stop)) for _ in range(2)]

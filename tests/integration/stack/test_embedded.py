@@ -163,7 +163,7 @@ def test_one_state_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
         pytest.fail("a second run got the same state")
 
 
-def test_stacks_stand_side_by_side(throw_away_stack: Stack, kafka: str, postgres: str) -> None:
+def test_stacks_run_side_by_side(throw_away_stack: Stack, kafka: str, postgres: str) -> None:
     clusters = {
         AdminClient({"bootstrap.servers": address}).list_topics(timeout=10).cluster_id
         for address in (kafka, throw_away_stack.kafka_bootstrap_servers)
@@ -194,7 +194,7 @@ def test_a_stack_runs_where_every_folder_is_closed_to_others(tmp_path: Path) -> 
             assert folder.stat().st_uid == os.geteuid()
 
 
-def test_a_wrong_password_is_refused(postgres: str) -> None:
+def test_an_incorrect_password_is_refused(postgres: str) -> None:
     head, _, tail = postgres.partition("@")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(f"{head}x@{tail}")

@@ -73,7 +73,7 @@ def test_a_killed_child_is_started_again(supervisor: Supervisor, events: Events)
     assert not psutil.pid_exists(first)
 
 
-def test_several_of_a_kind_are_told_apart(supervisor: Supervisor) -> None:
+def test_several_processes_of_a_kind_are_distinguished(supervisor: Supervisor) -> None:
     supervisor.start(python("sender-1", RUNS))
     supervisor.start(python("sender-2", RUNS))
     assert supervisor.names() == ["sender-1", "sender-2"]
@@ -82,7 +82,7 @@ def test_several_of_a_kind_are_told_apart(supervisor: Supervisor) -> None:
         supervisor.start(python("sender-2", RUNS))
 
 
-def test_wrong_settings_are_not_tried_again(supervisor: Supervisor, events: Events) -> None:
+def test_invalid_settings_are_not_retried(supervisor: Supervisor, events: Events) -> None:
     supervisor.start(python("api", "import sys; sys.exit(64)"))
     assert supervisor.wait_for_failure(DEADLINE_S) == "api"
     assert supervisor.pid_of("api") is None
@@ -121,7 +121,7 @@ def test_the_last_started_ends_first(supervisor: Supervisor, events: Events) -> 
     assert ended[3] == "ingress"
 
 
-def test_who_does_not_stop_is_killed_at_the_deadline(tmp_path: Path, events: Events) -> None:
+def test_a_process_that_does_not_stop_is_killed_at_the_deadline(tmp_path: Path, events: Events) -> None:
     with Supervisor(tmp_path, events, stop_deadline_s=0.3) as supervisor:
         supervisor.start(python("deaf", IGNORES_TERM))
         wait_for_line(supervisor.log_of("deaf"), "deaf")

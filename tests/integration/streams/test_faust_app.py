@@ -40,7 +40,7 @@ def test_it_ends_with_the_batch_unacknowledged(
 
 
 @pytest.mark.parametrize(("servers", "said"), [("127.0.0.1:1", "Kafka"), ("", "campaigns topics apply")])
-def test_without_a_broker_or_its_topic_it_asks_for_a_restart(
+def test_without_a_broker_or_its_topic_it_requests_a_restart(
     kafka: str, topic_prefix: str, tmp_path: Path, servers: str, said: str
 ) -> None:
     with process("streams.reconciler.process", environment(servers or kafka, topic_prefix), tmp_path) as running:

@@ -44,7 +44,7 @@ async def untold(world: CampaignWorld, before: dict[RecipientId, Facts]) -> dict
     return {id_: (now[id_], told[id_]) for id_ in before if now[id_] != told[id_]}
 
 
-async def test_skips_and_last_failures_of_a_release_are_told(world: CampaignWorld) -> None:
+async def test_skips_and_last_failures_of_a_release_are_published(world: CampaignWorld) -> None:
     campaign = await world.active(3)
     out, last, plain = await people(world, campaign)
     await world.run(
@@ -68,7 +68,7 @@ async def test_skips_and_last_failures_of_a_release_are_told(world: CampaignWorl
     ]
 
 
-async def test_skips_and_last_failures_of_a_cancellation_are_told(world: CampaignWorld) -> None:
+async def test_skips_and_last_failures_of_a_cancellation_are_published(world: CampaignWorld) -> None:
     campaign = await world.active(3)
     everyone = await people(world, campaign)
     await world.run(LAST_WAITS, everyone[1])

@@ -64,7 +64,7 @@ async def test_a_settled_attempt_is_held_without_an_event(world: World) -> None:
         "UPDATE campaign_recipients SET deferred_attempt = 1, deferred_until = now()",
     ],
 )
-async def test_what_another_has_claimed_is_refused_to_nobody(world: World, sql: str) -> None:
+async def test_a_held_attempt_does_not_expire(world: World, sql: str) -> None:
     """A claimed it and its answer timed out; B reads the job again, too late. B's `expired` would send it twice."""
     claims = await _claimed(world)
     jobs = [

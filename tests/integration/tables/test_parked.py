@@ -98,7 +98,7 @@ async def test_a_second_wamid_of_one_attempt_is_a_double_send(sinks: Sinks) -> N
     assert await sinks.rows("SELECT attempt, wamid FROM double_sends ORDER BY wamid") == [(1, WAMID), (1, other)]
 
 
-async def test_two_sinks_that_learn_two_wamids_at_once_still_tell(sinks: Sinks) -> None:
+async def test_two_sinks_that_learn_two_wamids_at_once_still_publish(sinks: Sinks) -> None:
     async with sinks.first.transaction():
         await apply_events(sinks.first, [accepted(sinks.person)], KnownPhoneNumbers())
         waiting = asyncio.create_task(apply(sinks.second, accepted(sinks.person, Wamid("wamid.two"))))
@@ -106,7 +106,7 @@ async def test_two_sinks_that_learn_two_wamids_at_once_still_tell(sinks: Sinks) 
     assert (await waiting).double_sends == 2
 
 
-async def test_statuses_that_nobody_claims_are_counted_as_foreign(sinks: Sinks) -> None:
+async def test_unclaimed_statuses_are_counted_as_foreign(sinks: Sinks) -> None:
     await apply(sinks.first, anonymous(), anonymous(wamid="wamid.other"))
     assert await forget_parked(sinks.first) == 0
     await sinks.first.execute("UPDATE messages SET first_seen_at = first_seen_at - interval '25 hours'")

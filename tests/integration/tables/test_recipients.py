@@ -267,7 +267,7 @@ _MEANING = (
     st.integers(0, 4),
     st.one_of(st.none(), st.datetimes()),
 )
-def test_generated_columns_mean_what_the_domain_says(
+def test_generated_columns_agree_with_the_domain(
     database: Database, histories: list[list[RecipientEvent]], max_retries: int, planned: Any
 ) -> None:
     async def scenario() -> None:

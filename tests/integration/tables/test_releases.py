@@ -75,7 +75,7 @@ async def test_a_day_takes_its_limit_and_what_it_could_not_take_moves_on(world: 
     assert len((await world.release()).jobs) == 4, "the next day"
 
 
-async def test_two_releasers_at_once_release_nobody_twice_and_keep_the_limit(world: CampaignWorld) -> None:
+async def test_two_concurrent_releasers_release_no_recipient_twice_and_keep_the_limit(world: CampaignWorld) -> None:
     campaign = await world.active(200, limit=150)
     await world.run("UPDATE campaign_recipients SET scheduled_send_date = now()")
     async with await connect(world.url, application_name="second") as second:
@@ -212,7 +212,7 @@ async def test_paused_and_claimed_ones_are_not_published_again(world: CampaignWo
     assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == [jobs[1]]
 
 
-async def test_a_release_that_was_healed_is_forgotten_and_its_budget_given_back(world: CampaignWorld) -> None:
+async def test_a_resolved_release_is_deleted_and_its_budget_returned(world: CampaignWorld) -> None:
     campaign = await world.active(2)
     await world.release()
     await world.run(
@@ -249,7 +249,7 @@ async def _skip_all(world: CampaignWorld) -> int:
     raise AssertionError("a cancelled campaign has no end")
 
 
-async def test_cancelling_skips_who_waits_and_gives_the_budget_back(world: CampaignWorld) -> None:
+async def test_cancelling_skips_waiting_recipients_and_returns_the_budget(world: CampaignWorld) -> None:
     campaign = await world.active(40, limit=30)
     jobs = (await world.release(Rates(mps=20, cap_s=10))).jobs
     await ledger.claim(world.operator, uuid4(), jobs[:5], 45)
@@ -286,7 +286,7 @@ async def test_a_job_of_a_cancelled_campaign_cannot_be_claimed(world: CampaignWo
     assert [each.verdict for each in answers.values()] == [ledger.ClaimResult.STALE]
 
 
-async def test_a_campaign_is_completed_when_nobody_waits_and_opens_again(world: CampaignWorld) -> None:
+async def test_a_campaign_completes_when_no_recipient_waits_and_reopens(world: CampaignWorld) -> None:
     campaign = await world.active(2)
     assert await closing.complete(world.releaser, 0) == []
     await world.release()

@@ -109,7 +109,7 @@ async def test_a_row_without_a_reason_is_counted_as_unknown(database_url: str, d
         assert await (await connection.execute(query, [campaign, dimension])).fetchall() == []
 
 
-async def test_a_wrong_counter_is_found(database_url: str) -> None:
+async def test_an_incorrect_counter_is_found(database_url: str) -> None:
     async with await connect(database_url, application_name="test") as connection:
         campaign = await add_campaign(connection)
         await add_recipients(connection, campaign, 3)

@@ -20,7 +20,7 @@ async def connection(database_url: str) -> AsyncIterator[Connection]:
         yield found
 
 
-async def test_who_was_never_mentioned_is_subscribed(connection: Connection) -> None:
+async def test_an_unmentioned_person_is_subscribed(connection: Connection) -> None:
     assert (await read(connection, PERSON)).subscribed
 
 
@@ -37,7 +37,7 @@ async def test_of_two_at_one_moment_the_opt_out_holds(connection: Connection) ->
     assert not (await state(connection, "15550000001", Source.OPERATOR, subscribed=False, occurred_at=NOON)).subscribed
 
 
-async def test_one_source_does_not_take_back_what_another_said(connection: Connection) -> None:
+async def test_one_source_does_not_revoke_the_statement_of_another(connection: Connection) -> None:
     await state(connection, PERSON, Source.KEYWORD, subscribed=False, occurred_at=NOON)
     found = await state(connection, PERSON, Source.OPERATOR, subscribed=True, occurred_at=LATER)
     assert (found.subscribed, found.out_by) == (False, (Source.KEYWORD,))

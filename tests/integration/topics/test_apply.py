@@ -24,7 +24,7 @@ def config_of(kafka: str, topic: str) -> dict[str, str]:
     return {name: entry.value for name, entry in found.items()}
 
 
-def test_every_topic_is_created_as_the_table_says(kafka: str, topic_prefix: str) -> None:
+def test_every_topic_is_created_as_specified(kafka: str, topic_prefix: str) -> None:
     report = apply(settings(kafka, topic_prefix))
     assert all(topic.created for topic in report.topics)
     assert (report.brokers, report.replicas, report.in_sync_min) == (1, 1, 1)

@@ -77,7 +77,7 @@ async def _chunks() -> AsyncIterator[bytes]:
         yield b"x" * 600
 
 
-async def test_a_body_above_the_limit_is_413_whether_it_says_so_or_not() -> None:
+async def test_a_body_above_the_limit_is_413_with_or_without_a_content_length() -> None:
     client = _client()
     assert (await client.post("/", content=b"x" * 1000)).text == "1000"
     assert (await client.post("/", content=b"x" * 1001)).json()["code"] == "body_too_large"

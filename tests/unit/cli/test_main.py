@@ -47,7 +47,7 @@ def test_each_process_has_its_coroutine_and_its_command(name: str) -> None:
     assert name in STARTED_IN_ORDER
 
 
-def test_wrong_settings_end_with_64_and_name_the_variables(tmp_path: Path) -> None:
+def test_invalid_settings_end_with_64_and_name_the_variables(tmp_path: Path) -> None:
     done = campaigns("sink", cwd=tmp_path)
     assert done.returncode == 64
     assert "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS: is not set" in done.stderr
@@ -55,7 +55,7 @@ def test_wrong_settings_end_with_64_and_name_the_variables(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("arguments", [("nonsense",), ("demo", "--recipients", "many"), ("up", "--nonsense")])
-def test_a_wrong_command_line_ends_with_64(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_an_invalid_command_line_ends_with_64(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert campaigns(*arguments, cwd=tmp_path).returncode == 64
 
 

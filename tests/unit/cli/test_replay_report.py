@@ -7,10 +7,10 @@ import pytest
 from cli.replay_report import document_of, exit_code, lines_of
 from operations.replay import ReplayReport
 from operations.replay_plan import ReplayPlan
-from operations.tally import Done
+from operations.tally import ReplayTotals
 
 
-def report(verdict: str, plan: ReplayPlan | None = None, done: Done | None = None) -> ReplayReport:
+def report(verdict: str, plan: ReplayPlan | None = None, done: ReplayTotals | None = None) -> ReplayReport:
     return ReplayReport(verdict, "recipient.events", {0: (3, 9), 1: (5, 5)}, {0: (3, 9)}, plan, done=done)
 
 
@@ -18,12 +18,12 @@ def report(verdict: str, plan: ReplayPlan | None = None, done: Done | None = Non
     ("found", "code", "last_line"),
     [
         (report("stopped"), 75, "Stopped during planning; nothing was changed. Run it again"),
-        (report("stopped", ReplayPlan(), Done()), 75, "To continue, run it again with --resume"),
+        (report("stopped", ReplayPlan(), ReplayTotals()), 75, "To continue, run it again with --resume"),
         (report("refused", ReplayPlan(made_due=2)), 1, "To apply anyway, add --allow-retries"),
-        (report("refused", ReplayPlan(made_due=2), Done()), 1, "To apply anyway, add --resume --allow-retries"),
+        (report("refused", ReplayPlan(made_due=2), ReplayTotals()), 1, "To apply anyway, add --resume --allow-retries"),
         (report("dry_run", ReplayPlan(made_due=2)), 0, "To apply, add --allow-retries"),
         (report("dry_run", ReplayPlan(records=6)), 0, "6 records, 0 events; they would change 0 row(s)"),
-        (report("applied", ReplayPlan(), Done(rows_changed=4)), 0, "changed 4 row(s)"),
+        (report("applied", ReplayPlan(), ReplayTotals(rows_changed=4)), 0, "changed 4 row(s)"),
     ],
 )
 def test_the_last_line_is_the_next_step(found: ReplayReport, code: int, last_line: str) -> None:

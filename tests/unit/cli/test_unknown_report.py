@@ -13,13 +13,14 @@ from operations.unknown_acts import ActPublished, ActResult, Unconfirmed, Unknow
 from operations.unknowns import UnknownRecipient, UnknownRefusal
 from schemas.events import EventKind
 from schemas.model import CampaignId, RecipientId
+from schemas.reasons import RepairRefusal
 
 RECIPIENT = UnknownRecipient(
     RecipientId(UUID(int=1)), CampaignId(UUID(int=2)), 1, "15550001234", datetime(2026, 3, 1, tzinfo=UTC), False,
     "spring", "paused",
 )  # fmt: skip
 SELECTION = UnknownSelection((RECIPIENT,), not_unknown=2, already_retrying=3, dead_answers=4, left=5)
-LAG = UnknownRefusal("sink_lag", "the sink has a backlog of 7 records", can_be_forced=True)
+LAG = UnknownRefusal(RepairRefusal.SINK_LAG, "the sink has a backlog of 7 records", can_be_forced=True)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_published_events_are_counted_and_masked(kind: EventKind, capsys: pytest
 def test_only_a_refusal_that_can_be_forced_names_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(LAG, EventKind.RETRY, as_json=False)
     assert "--force" in capsys.readouterr().err
-    print_result(UnknownRefusal("not_unknown", "none is unknown"), EventKind.RETRY, as_json=False)
+    print_result(UnknownRefusal(RepairRefusal.NOT_UNKNOWN, "none is unknown"), EventKind.RETRY, as_json=False)
     assert "--force" not in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ def _fail(code: int | None, *, attempt: int = 1, webhook: bool = False, scale: f
     return failure(code, "why", attempt=attempt, from_webhook=webhook, time_scale=scale)
 
 
-def test_no_code_stands_twice() -> None:
+def test_no_code_occurs_twice() -> None:
     assert len(TABLE) == len(ROWS)
 
 
@@ -25,7 +25,7 @@ def test_a_webhook_failure_waits_ten_minutes_at_least(code: int) -> None:
     assert _fail(code, attempt=8, webhook=True).backoff_s > 600
 
 
-def test_131049_is_held_back_a_day_whoever_says_it() -> None:
+def test_131049_is_held_back_a_day_from_any_source() -> None:
     for webhook in (False, True):
         said = _fail(131049, webhook=webhook)
         assert (said.retry_class, said.backoff_s) == (RetryClass.HELD_BACK, 86_400)

@@ -75,12 +75,12 @@ def test_a_delivery_takes_the_due_time_of_an_older_failure_away() -> None:
     assert due(merge(failed, after(event("delivered", minute=1)))) is None
 
 
-def test_what_was_surely_not_sent_is_due_again_whatever_else_was_said_of_its_attempt() -> None:
+def test_an_attempt_surely_not_sent_is_due_again_despite_other_statuses() -> None:
     assert due(after(event("deferred", minute=5), event("unknown"))) == START + timedelta(minutes=5)
     assert due(after(event("deferred"), released=2)) is None
 
 
-def test_an_unknown_is_due_only_where_the_retry_asked_for_is_of_its_own_attempt() -> None:
+def test_an_unknown_is_due_only_for_a_retry_of_its_own_attempt() -> None:
     assert due(after(event("unknown"))) is None
     assert due(after(event("unknown"), event("retry"))) == START
     assert due(after(event("unknown"), event("retry"), released=2)) is None

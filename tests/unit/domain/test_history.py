@@ -54,7 +54,7 @@ def test_a_time_at_the_edge_of_the_calendar_ends_no_story() -> None:
     assert (found.event, found.keyed) == (None, ONE)
 
 
-def test_what_was_parked_belongs_to_who_claimed_it() -> None:
+def test_a_parked_status_belongs_to_the_recipient_that_claimed_it() -> None:
     parked, stranger, accepted = (
         event(EventKind.DELIVERED, None), event(EventKind.SENT, None, "wamid.b"), event(EventKind.ACCEPTED, ONE),
     )  # fmt: skip

@@ -23,7 +23,7 @@ def test_waiters_keep_their_order_and_a_pause_refills_no_more_than_the_burst() -
     assert [round(bucket.reserve(100.0), 3) for _ in range(3)] == [0, 0, 0.1]
 
 
-def test_a_clock_that_stands_still_or_goes_back_gives_nothing() -> None:
+def test_a_stopped_or_reversed_clock_grants_no_permits() -> None:
     bucket = TokenBucket(rate=10, burst=1, tokens=1)
     assert [bucket.reserve(5.0), bucket.reserve(4.0) > 0] == [0, True]
 

@@ -39,7 +39,7 @@ def test_a_number_is_its_digits_however_it_is_written(written: object, normal: s
         (10**45, "not_a_phone_number"),
     ],
 )
-def test_what_is_no_number_is_refused_with_a_reason(written: object, reason: str) -> None:
+def test_an_invalid_number_is_refused_with_a_reason(written: object, reason: str) -> None:
     with pytest.raises(InvalidPhoneNumber) as refused:
         normalise(written)
     assert refused.value.reason == reason

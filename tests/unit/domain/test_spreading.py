@@ -26,7 +26,7 @@ def test_days_start_in_the_zone_of_the_campaign() -> None:
     assert _spread(2, 1, zone="America/Sao_Paulo")[1].at == datetime(2026, 5, 6, 3, tzinfo=UTC)
 
 
-def test_what_is_planned_already_counts() -> None:
+def test_planned_sends_count() -> None:
     planned = {date(2026, 5, 5): 10, date(2026, 5, 6): 7, date(2026, 5, 7): 12}
     assert _spread(5, 10, planned) == [
         Slot(datetime(2026, 5, 6, tzinfo=UTC), 3),
@@ -34,7 +34,7 @@ def test_what_is_planned_already_counts() -> None:
     ]
 
 
-def test_nobody_to_plan() -> None:
+def test_an_empty_plan() -> None:
     assert _spread(0, 10) == []
 
 

@@ -46,7 +46,7 @@ def test_percentages_have_one_decimal_and_round_a_half_up(part: int, whole: int,
     assert percentage(part, whole) == expected
 
 
-def test_failures_and_skips_are_told_by_code() -> None:
+def test_failures_and_skips_are_reported_by_code() -> None:
     stats = told({"failure/131026": 2, "failure/timeout": 1, "skip/opted_out": 4, "status/skipped": 4})
     assert stats.failures == {"131026": 2, "timeout": 1}
     assert (stats.skips, stats.skipped) == ({"opted_out": 4}, 4)

@@ -45,7 +45,7 @@ def test_a_late_stage_with_dead_letters_names_them() -> None:
     assert "dead-letters" not in line("sender", found).next_step
 
 
-def test_a_lag_of_bundles_is_told_in_records_and_statuses() -> None:
+def test_a_lag_of_bundles_is_reported_in_records_and_statuses() -> None:
     lags = {**KAFKA.lags, "reconciler": Lag(2, NOW - timedelta(seconds=5), statuses=730)}
     assert (
         line("reconciler", replace(KAFKA, lags=lags)).found
@@ -75,7 +75,7 @@ def test_many_paused_campaigns_leave_it_one_screen() -> None:
 
 
 @pytest.mark.parametrize(("status", "state"), [(200, "ok"), (503, "wrong"), (None, "look")])
-def test_the_ingress_is_asked_itself(status: int | None, state: str) -> None:
+def test_the_ingress_is_queried_directly(status: int | None, state: str) -> None:
     found = ingress_line(IngressAnswer("http://127.0.0.1:8001/ready", status))
     assert found.state == state
     assert (found.next_step == "") is (state == "ok")

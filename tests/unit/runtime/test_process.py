@@ -95,12 +95,12 @@ def test_what_a_library_leaves_in_the_loop_does_not_hold_the_process(code: int, 
 
 
 @pytest.mark.parametrize("text", ['{{"wa_id":{}}}', "to:{}", "{}: not allowed", "tel:+{}", "'{}'", "phone={}."])
-def test_a_number_is_masked_whatever_stands_beside_it(text: str) -> None:
+def test_a_number_is_masked_beside_any_character(text: str) -> None:
     assert PHONE not in mask_text(text.format(PHONE))
 
 
 @pytest.mark.parametrize("text", ["0:1767225605000", "127.0.0.1:5218900000", "550e8400-e29b-41d4-a716-446655440000"])
-def test_what_is_no_number_is_shown(text: str) -> None:
+def test_an_invalid_number_is_shown(text: str) -> None:
     assert mask_text(text) == text
 
 

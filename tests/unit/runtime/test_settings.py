@@ -51,7 +51,7 @@ def test_a_process_refuses_to_start_without_what_it_needs(tmp_path: Path) -> Non
         settings.require("callback_secret", "whatsapp_access_token")
 
 
-def test_the_state_file_fills_what_the_environment_does_not_say(tmp_path: Path) -> None:
+def test_the_state_file_fills_gaps_of_the_environment(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("CAMPAIGNS_API_PORT=1234\nCAMPAIGNS_INGRESS_PORT=1235\n# a remark\nOTHER=1\n")
     settings = read(tmp_path, API_PORT="8123")
     assert (settings.api_port, settings.ingress_port) == (8123, 1235)

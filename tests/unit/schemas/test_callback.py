@@ -40,7 +40,7 @@ def test_the_longest_is_short_ascii_and_without_the_ids_in_plain() -> None:
         ("1.default.a.b.c.d", "foreign_signature"),
     ],
 )
-def test_what_is_not_ours_says_why(given: str, reason: str) -> None:
+def test_foreign_data_is_refused_with_a_reason(given: str, reason: str) -> None:
     assert decode(SECRET, "default", given) == NotOurs(reason)
 
 

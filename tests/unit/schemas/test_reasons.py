@@ -11,7 +11,7 @@ import pytest
 from schemas.reasons import REASON_CODES, FailureReason, ReasonCode, SkipReason
 from tests.support.paths import ROOT
 
-PIPELINE = ("schemas", "domain", "topics", "tables", "sinks", "streams", "producers", "api")
+PIPELINE = ("schemas", "domain", "topics", "tables", "sinks", "streams", "producers", "api", "operations", "cli")
 CARRIERS = {
     "BadItem", "DeadLetter", "IgnoredStatus", "InvalidPhoneNumber", "InvalidRecipient", "MalformedItem", "NotOurs",
     "NotSent", "OtherItem", "RefusedStatus", "UnknownOutcome",

@@ -30,7 +30,7 @@ def test_another_seed_gives_other_plans() -> None:
     assert plans(realistic()) != plans(realistic().model_copy(update={"seed": 2}))
 
 
-def test_the_second_post_of_a_message_is_drawn_anew() -> None:
+def test_the_second_post_of_a_message_is_drawn_again() -> None:
     config = SimulatorConfig(answers=AnswerConfig(errors={131000: 0.5}))
     both = [[plan_message(config, None, Dice(1, f"message {n}", nth)).outcome for nth in (1, 2)] for n in range(100)]
     assert len({tuple(pair) for pair in both}) == 4
@@ -54,7 +54,7 @@ def test_delays_have_their_median_and_tail() -> None:
     assert drawn[-1] <= 30.0
 
 
-def test_tidy_fails_nobody_and_says_everything_in_order_once() -> None:
+def test_tidy_fails_no_message_and_sends_each_status_once_in_order() -> None:
     for plan in plans(tidy(), 300):
         assert plan.outcome == "accept"
         assert words(plan) == ("sent", "delivered", "read")
@@ -83,7 +83,7 @@ def test_realistic_leaves_no_accepted_message_without_a_status_that_settles_it()
             assert not plan.lost_if_unanswered
 
 
-def test_nothing_is_said_before_it_happens_whatever_the_disorder() -> None:
+def test_no_status_is_sent_before_its_time_in_any_disorder() -> None:
     config = with_statuses(disorder_share=1.0, duplicate_share=0.5, errors={131026: 0.3})
     for plan in plans(config):
         happens = [status.happens_s for status in plan.statuses]
@@ -114,7 +114,7 @@ def test_a_message_held_for_quality_may_be_dropped_with_132015() -> None:
         assert plan.statuses[0].code == 132015
 
 
-def test_a_rule_says_its_statuses_in_its_own_order() -> None:
+def test_a_rule_sends_its_statuses_in_its_own_order() -> None:
     rule = Rule(statuses=("read", "sent", "delivered"), with_callback=False, copies=3)
     plan = plan_message(SimulatorConfig(), rule, Dice(1, "a", 1))
     assert words(plan) == ("read", "sent", "delivered")
@@ -125,7 +125,7 @@ def test_a_rule_says_its_statuses_in_its_own_order() -> None:
     assert all(len(status.sent_s) == 3 and not status.with_callback for status in plan.statuses)
 
 
-def test_a_rule_without_statuses_says_none() -> None:
+def test_a_rule_without_statuses_sends_none() -> None:
     assert plan_message(SimulatorConfig(), Rule(statuses=()), Dice(1, "a", 1)).statuses == ()
 
 

@@ -33,7 +33,7 @@ NO_CONNECTION = cast("Connection", object())
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_what_is_not_the_events_fault_halves_no_batch(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_not_caused_by_events_halves_no_batch(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """Halved down to single rows, good ones would be dead-lettered one by one for as long as the disk is full."""
 
     async def raising(*_: object) -> None:
@@ -46,7 +46,7 @@ async def test_what_is_not_the_events_fault_halves_no_batch(error: Exception, mo
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), KeyError("x"), psycopg.errors.CheckViolation()])
-async def test_what_is_the_events_fault_is_looked_for(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_caused_by_events_is_recognised(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     async def raising(*_: object) -> None:
         raise error
 
@@ -56,7 +56,7 @@ async def test_what_is_the_events_fault_is_looked_for(error: Exception, monkeypa
     assert is_caused_by_events(raised.value)
 
 
-def test_a_record_that_crashes_the_decoder_is_set_aside_and_its_neighbours_are_read(
+def test_a_record_that_crashes_the_decoder_is_dead_lettered_and_its_neighbours_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def raising(model: type[RecipientEvent], value: bytes | None) -> RecipientEvent:

@@ -30,5 +30,5 @@ def test_an_endless_row_of_ends_stays_at_the_limit() -> None:
     assert after_exit(70, 0.1, 100_000) == RestartAfter(BACKOFF_MAX_S)
 
 
-def test_who_ran_long_starts_at_the_first_backoff_again() -> None:
+def test_a_process_that_ran_long_restarts_at_the_first_backoff() -> None:
     assert after_exit(70, SETTLED_S, 9) == RestartAfter(0.2)

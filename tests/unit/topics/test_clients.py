@@ -7,17 +7,17 @@ SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_
 NOWHERE = SETTINGS.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
 
 
-def test_a_consumer_asks_again_at_once_when_its_queue_was_full() -> None:
+def test_a_consumer_fetches_at_once_after_its_queue_was_full() -> None:
     """At the default of 1,000 ms a sink did a quarter of what it can."""
     assert consumer_config(SETTINGS, "sink")["fetch.queue.backoff.ms"] <= 50
 
 
-def test_offsets_move_only_when_our_code_says_so() -> None:
+def test_offsets_move_only_when_our_code_commits() -> None:
     config = consumer_config(SETTINGS, "sink")
     assert (config["enable.auto.commit"], config["enable.auto.offset.store"]) == (False, False)
 
 
-def test_a_producer_asks_every_replica_and_repeats_nothing() -> None:
+def test_a_producer_waits_for_every_replica_and_repeats_no_record() -> None:
     config = producer_config(SETTINGS)
     assert (config["acks"], config["enable.idempotence"]) == ("all", True)
 

@@ -51,7 +51,7 @@ def test_a_share_is_of_the_last_items() -> None:
     DeadLetterLimit(100_000, share_max=1.0).require(0.0, 5000, 5000)
 
 
-async def test_a_stage_that_stands_still_beats_and_ends_at_the_stop() -> None:
+async def test_a_halted_stage_beats_and_ends_at_the_stop() -> None:
     stop, beats = asyncio.Event(), [0]
 
     def beat() -> None:

@@ -83,7 +83,7 @@ async def test_a_partition_that_is_not_there_is_refused(settings: Settings) -> N
         await resolve_bounds(settings, "t", parse_bound("0:20,7:30"), None)
 
 
-async def test_what_was_asked_for_is_told_beside_what_is_kept(settings: Settings) -> None:
+async def test_the_requested_range_is_reported_beside_the_kept_one(settings: Settings) -> None:
     found = await resolve_bounds(settings, "t", parse_bound("0:3"), parse_bound("40"))
     assert (found.ranges, found.kept) == ({0: (10, 40)}, {0: (10, 500), 1: (10, 500)})
 

@@ -121,7 +121,7 @@ def test_counters_and_stats_are_compared_with_the_recount() -> None:
     assert judge(evidence(reported={**reported(rows), "read_rate": 99.9})).wrong_counters == ("stats.read_rate",)
 
 
-def test_missing_and_unasked_rows_are_wrong() -> None:
+def test_missing_and_unrequested_rows_are_differences() -> None:
     assert judge(evidence([], [])).wrong_rows[0].fields == ("row_missing",)
     assert judge(evidence(numbers=frozenset())).word == "differs"
     other = post(number="19453083188")
@@ -163,11 +163,11 @@ class TestUnknown:
     def test_never_received_and_not_held(self) -> None:
         assert judge(evidence([self.LOST], [])).word == "differs"
 
-    def test_held_received_and_not_healed(self) -> None:
+    def test_held_received_and_not_resolved(self) -> None:
         abandoned = replace(READ, outcome="abandoned", answered_at=None, http_status=None)
         assert judge(evidence([self.LOST], [abandoned], held_by_killed=self.HELD)).word == "differs"
 
-    def test_held_received_and_healed(self) -> None:
+    def test_held_received_and_resolved(self) -> None:
         abandoned = replace(READ, outcome="abandoned", answered_at=None, http_status=None)
         verdict = judge(evidence([row()], [abandoned], held_by_killed=self.HELD))
         assert verdict.word == "exact"

@@ -107,7 +107,7 @@ def test_a_genuine_body_is_answered_when_it_is_stored_byte_for_byte(ingress: Ing
     assert ingress.stored([spaced, rotated]) == [1, 1]
 
 
-def test_who_may_not_speak_and_what_can_never_be_right(ingress: Ingress) -> None:
+def test_refused_callers_and_invalid_requests(ingress: Ingress) -> None:
     url = ingress.url + PATH
     assert httpx.post(url, content=b"{}").status_code == 401
     assert ingress.post(b"{}", b"wrong").status_code == 403
@@ -157,7 +157,7 @@ def test_sigterm_ends_it_in_order_and_nothing_secret_is_logged(raw_topic: Settin
         assert SECRET.decode() not in ingress.running.log
 
 
-def test_without_kafka_it_says_503_and_when_to_try_again(topic_prefix: str, tmp_path: Path) -> None:
+def test_without_kafka_it_answers_503_and_when_to_retry(topic_prefix: str, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     quick = ingress_environment("127.0.0.1:1", topic_prefix, port, CAMPAIGNS_INGRESS_ACK_TIMEOUT_S="0.5")
@@ -175,7 +175,7 @@ def test_without_a_secret_it_does_not_start(kafka: str, topic_prefix: str, tmp_p
         assert "CAMPAIGNS_WEBHOOK_APP_SECRETS" in running.log
 
 
-def test_in_an_outage_it_says_503_and_all_that_got_200_is_there_afterwards(tmp_path: Path) -> None:
+def test_in_an_outage_it_answers_503_and_every_200_is_stored(tmp_path: Path) -> None:
     with embedded_stack(postgres=False) as stack:
         assert stack.kafka_pid is not None
         kafka = stack.kafka_bootstrap_servers

@@ -104,13 +104,13 @@ async def test_a_failed_publication_is_made_good_by_the_next(
     assert await _told(settings) == [SubscriptionKind.OPTED_OUT] * 2  # twice is harmless, never is not
 
 
-async def test_what_changed_nothing_is_not_told(connection: Connection) -> None:
+async def test_a_statement_without_effect_is_not_published(connection: Connection) -> None:
     await _say(connection, subscribed=False, minutes=1)
     await _say(connection, subscribed=True, minutes=0)
     assert [each.event.kind for each in await unpublished(connection, 10)] == [SubscriptionKind.OPTED_OUT]
 
 
-async def test_a_statement_taken_back_is_not_told(connection: Connection) -> None:
+async def test_a_withdrawn_statement_is_not_published(connection: Connection) -> None:
     async with connection.transaction(force_rollback=True):
         await _say(connection, subscribed=False, minutes=0)
     assert await unpublished(connection, 10) == []

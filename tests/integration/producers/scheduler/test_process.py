@@ -88,7 +88,7 @@ SCHEDULERS = """
 PUBLISHED = "SELECT count(*) FROM releases WHERE published_at IS NOT NULL"
 
 
-async def test_what_is_due_is_published_at_once(world: CampaignWorld, settings: Settings) -> None:
+async def test_due_recipients_are_published_at_once(world: CampaignWorld, settings: Settings) -> None:
     async with scheduling(settings):
         await eventually_async(_says(world, LEADERS, 1))
         campaign = await world.active(20)
@@ -140,7 +140,7 @@ async def test_what_a_dead_leader_released_is_published(world: CampaignWorld, se
     assert len(await _jobs(settings)) == 4
 
 
-async def test_a_cancelled_campaign_ends_and_its_skips_are_told(world: CampaignWorld, settings: Settings) -> None:
+async def test_a_cancelled_campaign_ends_and_its_skips_are_published(world: CampaignWorld, settings: Settings) -> None:
     campaign = await world.active(30, limit=10)
     async with scheduling(settings):
         await eventually_async(_says(world, PUBLISHED, 10))
@@ -154,7 +154,9 @@ async def test_a_cancelled_campaign_ends_and_its_skips_are_told(world: CampaignW
     assert len({event.recipient_id for event in events}) == 30
 
 
-async def test_a_claim_past_its_lease_is_declared_unknown_and_told(world: CampaignWorld, settings: Settings) -> None:
+async def test_a_claim_past_its_lease_is_declared_unknown_and_published(
+    world: CampaignWorld, settings: Settings
+) -> None:
     await world.active(2)
     jobs = (await world.release()).jobs
     await ledger.claim(world.operator, uuid4(), jobs[:1], lease_s=0.01)

@@ -201,7 +201,7 @@ async def test_a_malformed_job_is_dead_lettered_and_its_neighbours_are_sent(benc
     assert (letter.origin.partition, letter.origin.offset) == (3, 17)
 
 
-async def test_a_job_that_makes_our_code_raise_is_set_aside_and_its_neighbours_are_sent(
+async def test_a_job_that_raises_is_dead_lettered_and_its_neighbours_are_sent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Raised again by every fresh process, it would be an endless restart."""
@@ -529,7 +529,7 @@ async def test_a_batch_that_cannot_be_finished_at_the_stop_is_not_acknowledged(b
         (2.0, "SELECT 1", 1, EventKind.ACCEPTED),
     ],
 )
-async def test_a_sender_that_slept_between_claim_and_post_asks_again(
+async def test_a_sender_that_slept_between_claim_and_post_checks_its_claim_again(
     database_url: str, monkeypatch: pytest.MonkeyPatch, sleep_s: float, sql: str, posts: int, kind: EventKind
 ) -> None:
     """Frozen between claim and post (SIGSTOP, a suspended machine, a slow pool): boot time went on."""

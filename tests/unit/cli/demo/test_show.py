@@ -32,7 +32,7 @@ def report(verdict: Verdict) -> str:
     return shown.getvalue()
 
 
-def test_the_report_says_exact_and_what_the_kill_left() -> None:
+def test_the_report_shows_exact_and_the_remains_of_the_kill() -> None:
     shown = report(EXACT)
     assert "verdict: exact: 0 rows wrong, 0 double sends, 0 counters wrong" in shown
     assert "never received" in shown
@@ -40,7 +40,7 @@ def test_the_report_says_exact_and_what_the_kill_left() -> None:
     assert "1 held back by Meta" in shown
 
 
-def test_the_report_says_what_differs() -> None:
+def test_the_report_names_each_difference() -> None:
     shown = report(WRONG)
     assert "verdict: differs: 1 rows wrong, 1 double sends, 1 counters wrong" in shown
     assert "row r9: status (expected read, found sent)" in shown

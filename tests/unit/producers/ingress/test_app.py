@@ -109,7 +109,7 @@ async def test_a_bug_in_handing_over_is_no_acknowledgement() -> None:
         await ask(IngressApp(options(Committed(ZeroDivisionError()))), b"{}")
 
 
-async def test_no_verify_token_verifies_nobody() -> None:
+async def test_without_a_verify_token_no_caller_is_verified() -> None:
     app = IngressApp(options(verify_token=b""))
     status, _, _ = await ask(app, b"", method="GET", headers={})
     assert status == 403

@@ -109,7 +109,7 @@ async def test_a_failure_reaches_every_caller_of_its_bundle_and_no_other() -> No
             await task
 
 
-async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
+async def test_a_caller_that_disconnects_affects_no_other() -> None:
     broker = Broker()
     group = Bundler(broker.publish, gather_s=60)
     first, gone, other = (commit(group, raw) for raw in (b"a", b"b", b"c"))

@@ -45,7 +45,7 @@ def test_hexadecimal_in_capitals_is_the_same_signature() -> None:
 
 
 @pytest.mark.parametrize("header", [None, b"", b"sha256=", b"sha1=" + b"0" * 64, b"sha256=" + b"0" * 63])
-def test_what_is_no_signature_is_missing(header: bytes | None) -> None:
+def test_a_malformed_signature_counts_as_missing(header: bytes | None) -> None:
     assert check([SECRET], header, b"{}") is SignatureCheck.MISSING
 
 

@@ -183,7 +183,7 @@ async def test_as_many_posts_as_the_window_has_are_under_way_at_once() -> None:
     assert set(said) == {Accepted("wamid.A")}
 
 
-async def test_who_gets_no_connection_in_time_is_surely_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_send_without_a_connection_in_time_is_surely_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud_api, "CONNECT_TIMEOUT_S", 0.2)
     monkeypatch.setattr(cloud_api, "CONNECTIONS_MIN", 1)
     release = asyncio.Event()

@@ -16,7 +16,7 @@ class Clock:
         return self.now
 
 
-def test_a_throttle_holds_the_number_and_then_asks_for_less() -> None:
+def test_a_throttle_holds_the_number_and_then_lowers_its_rate() -> None:
     clock = Clock()
     gate = Gate(100.0, clock=clock)
     assert gate.reserve("1") == (0.0, True)

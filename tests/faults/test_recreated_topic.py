@@ -41,7 +41,7 @@ def events(people: list[UUID], kind: EventKind) -> list[tuple[bytes | None, byte
 
 
 @pytest.mark.parametrize("times", [1, 4])
-async def test_a_topic_made_anew_under_a_running_sink_stops_it(
+async def test_a_topic_recreated_under_a_running_sink_stops_it(
     kafka: str, database_url: str, topic_prefix: str, tmp_path: Path, times: int
 ) -> None:
     topic = f"{topic_prefix}recipient.events"

@@ -7,10 +7,10 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 RUN := .venv/bin/python
 CODE := api cli domain operations producers runtime schemas simulator sinks stack streams tables topics verdict tests scripts
 # The slowest tests come first, so that all workers finish at about the same time. Workers mostly wait for servers and
-# processes: three workers keep two cores busy. Each worker has its own servers. `make test WORKERS=0 ARGS=-s` shows
+# processes: four workers keep two cores busy. Each worker has its own servers. `make test WORKERS=0 ARGS=-s` shows
 # the output of the tests.
 TESTS := tests/acceptance tests/integration tests/properties tests/contract tests/unit
-WORKERS ?= 3
+WORKERS ?= 4
 PYTEST := -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The fault tests run last and alone, because they measure times. pytest exits with 5 if ARGS selects no test.
 NONE := || [ $$? -eq 5 ]

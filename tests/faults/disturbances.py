@@ -42,8 +42,8 @@ def twin(world: World, underway: Underway) -> Struck:
     """A sink of another group: for a while every partition has two sinks that believe it is theirs."""
     in_flight = in_the_middle(world, underway, "sink")
     late = "another sink already advanced this partition"
-    before, joined = _said(world, late), world.log("sink-9").count("partitions assigned")
     with world.extra("sink-9", "twin"):
+        before, joined = _said(world, late), world.log("sink-9").count("partitions assigned")
         eventually(
             lambda: world.log("sink-9").count("partitions assigned") > joined,
             "the second sink has joined",

@@ -17,7 +17,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-UP_DEADLINE_S = 90.0
 END_DEADLINE_S = 60.0
 CAMPAIGNS = str(Path(sys.executable).with_name("campaigns"))
 FREE_PORTS = ("--api-port", "0", "--ingress-port", "0", "--simulator-port", "0")

@@ -9,8 +9,6 @@ import pytest
 from tests.support.paths import ROOT
 
 MIRRORS = ("unit", "integration")
-EXCEPTIONS: dict[str, str] = {}
-"""Test files that name no module or package, each with the reason."""
 
 
 def module_of(test: Path) -> str:
@@ -28,8 +26,4 @@ def test_each_test_file_names_a_module_or_a_package(mirror: str) -> None:
         for module, file in files.items()
         if not (ROOT / f"{module}.py").exists() and not (ROOT / module).is_dir()
     }
-    assert lost - EXCEPTIONS.keys() == set()
-
-
-def test_each_exception_still_exists_and_has_a_reason() -> None:
-    assert all(reason and (ROOT / file).exists() for file, reason in EXCEPTIONS.items())
+    assert lost == set()

@@ -42,11 +42,11 @@ def _raise_for_any(events: Iterable[Any]) -> None:
 def crash(kind: str) -> None:
     """Some recipients' records make the code of this stage raise."""
     if kind == "reconciler":
-        _wrap("streams.reconciler.process.reading", "decide", lambda item, *_: _raise_for(_recipient_in(item)))
+        _wrap("streams.reconciler.reading", "decide", lambda item, *_: _raise_for(_recipient_in(item)))
     elif kind == "sink":
         _wrap("sinks.apply", "fold", lambda events, *_: _raise_for_any(events))
     else:
-        _wrap("streams.sender.process.intake", "decode", None, lambda job: _raise_for(job.recipient_id))
+        _wrap("streams.sender.intake", "decode", None, lambda job: _raise_for(job.recipient_id))
 
 
 def _recipient_in(item: Any) -> Any:
@@ -76,10 +76,17 @@ def _wrap(
     setattr(loaded, name, wrapped)
 
 
+def _replace(module: str, name: str, value: object) -> None:
+    """Replace a name of a module. Raises AttributeError if the module has no such name."""
+    loaded = import_module(module)
+    getattr(loaded, name)
+    setattr(loaded, name, value)
+
+
 def twin(kind: str) -> None:
     """A sink in a group of its own: it and the others all believe that they own every partition."""
     assert kind == "sink"
-    import_module("sinks.sink").STAGE = "sink-twin"  # type: ignore[attr-defined]
+    _replace("sinks.sink", "STAGE", "sink-twin")
 
 
 class Stepped(real.datetime):
@@ -117,7 +124,7 @@ def stuck(kind: str) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    import_module("sinks.sink").apply_events = never  # type: ignore[attr-defined]
+    _replace("sinks.sink", "apply_events", never)
 
 
 DOUBLES: dict[str, Callable[[str], None]] = {"crash": crash, "twin": twin, "stepping": stepping, "stuck": stuck}

@@ -1,7 +1,7 @@
 """A sender's moves: one job at a time, able to freeze before and to die after each of them.
 
 It is frozen whenever time passes while it stands in the middle. What it remembers between two moves is all that a
-process remembers; the order of the moves is that of streams/sender_intake.py and streams/sender_sends.py.
+process remembers; the order of the moves is that of streams/sender/intake.py and streams/sender/sends.py.
 """
 
 from __future__ import annotations

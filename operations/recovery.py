@@ -23,7 +23,7 @@ from tables.database import Connection, connect
 from tables.offsets import read_offsets
 from tables.recipients import MERGE_SESSION
 from tables.recovery import begin_epoch, declare_lost, find_open, read_installation, stop_sending
-from topics.identity import identify, watermarks
+from topics.identity import identify
 from topics.scan import find_ranges, scan
 
 CHUNK_ROWS = 2000
@@ -103,7 +103,7 @@ async def recover(
 async def _apply_events(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> tuple[int, int]:
     """Apply the events after the stored offsets, which went back in time together with the rows."""
     identity = await identify(settings, Topic.RECIPIENT_EVENTS)
-    available = await watermarks(settings, identity.topic)
+    available = await find_ranges(settings, identity.topic)
     positions = await read_offsets(connection, identity, available)
     numbers = KnownPhoneNumbers()
     events = rows = 0

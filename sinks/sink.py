@@ -34,9 +34,10 @@ from tables.database import Connection, answering, connect, is_transient
 from tables.recipients import MERGE_SESSION
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
 from topics.dead_letters import DeadLetters
-from topics.identity import identify, watermarks
+from topics.identity import identify
 from topics.intake import RecordIntake
 from topics.publisher import AsyncPublisher, PublishFailed
+from topics.scan import find_ranges
 from topics.watchdog import Watchdog
 
 STAGE = "sink"
@@ -80,7 +81,7 @@ def _collecting_rarely() -> Iterator[None]:
 async def accept_topic(settings: Settings) -> None:
     """Accept the topic as it is now. The sink then applies it from its beginning; repeated events change no row."""
     identity = await identify(settings, Topic.RECIPIENT_EVENTS)
-    available = await watermarks(settings, identity.topic)
+    available = await find_ranges(settings, identity.topic)
     connection = await connect(settings.database_url.get_secret_value(), application_name="campaigns-sink")
     async with connection:
         await offsets.accept_topic(connection, identity, available)

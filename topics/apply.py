@@ -26,7 +26,7 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.topics import SPECS, TopicSpec
 from topics.clients import client_config
-from topics.errors import as_transient
+from topics.errors import as_transient, error_of
 
 REPLICAS = 3
 IN_SYNC_MIN = 2
@@ -106,7 +106,7 @@ def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int, more
             future.result(TIMEOUT_S)
             created.add(name)
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            if error_of(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
     return created
 
@@ -146,7 +146,7 @@ def _raise_partitions(admin: AdminClient, name: str, found: int, wanted: int) ->
     try:
         admin.create_partitions([NewPartitions(name, wanted)])[name].result(TIMEOUT_S)
     except KafkaException as error:
-        if error.args[0].code() != KafkaError.INVALID_PARTITIONS or not _comes_to(admin, name, wanted):
+        if error_of(error).code() != KafkaError.INVALID_PARTITIONS or not _comes_to(admin, name, wanted):
             raise
         return False
     return True

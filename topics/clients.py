@@ -67,6 +67,13 @@ def consumer_config(settings: Settings, group: str, **changed: Any) -> dict[str,
     return {**config, **_dotted(changed)}
 
 
+def observer_config(settings: Settings, group: str, **changed: Any) -> dict[str, Any]:
+    """The settings of a consumer that queries the offsets of a group and never joins it."""
+    config = consumer_config(settings, group, **changed)
+    config.pop("group.instance.id", None)  # the member with this id is another consumer
+    return config
+
+
 def _dotted(changed: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("_", "."): value for name, value in changed.items()}
 

@@ -1,17 +1,17 @@
-"""The identity of a topic, and its watermarks."""
+"""The identity of a topic."""
 
 from __future__ import annotations
 
 import asyncio
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import TopicIdentity
 from schemas.topics import Topic
-from topics.clients import client_config, consumer_config
+from topics.clients import client_config
 from topics.errors import as_transient, is_missing_topic
 
 TIMEOUT_S = 15.0
@@ -20,11 +20,6 @@ TIMEOUT_S = 15.0
 async def identify(settings: Settings, topic: Topic, timeout_s: float = TIMEOUT_S) -> TopicIdentity:
     """Read the ids of cluster and topic. Raises Transient if Kafka does not answer or has no such topic yet."""
     return await asyncio.to_thread(_identify, settings, settings.topic(topic), timeout_s)
-
-
-async def watermarks(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
-    """Low and high watermark of every partition of a topic, by its real name."""
-    return await asyncio.to_thread(_watermarks, settings, topic)
 
 
 def _identify(settings: Settings, name: str, timeout_s: float) -> TopicIdentity:
@@ -39,17 +34,3 @@ def _identify(settings: Settings, name: str, timeout_s: float) -> TopicIdentity:
         step = "; create topics with `campaigns topics apply`" if is_missing_topic(error) else ""
         raise Transient(f"{as_transient(error, f'topic {name}')}{step}") from error
     return TopicIdentity(cluster.cluster_id, name, str(topic_id))
-
-
-def _watermarks(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
-    consumer = Consumer(consumer_config(settings, "sink-watermarks"))
-    try:
-        partitions = consumer.list_topics(name, TIMEOUT_S).topics[name].partitions
-        return {
-            number: consumer.get_watermark_offsets(TopicPartition(name, number), timeout=TIMEOUT_S)
-            for number in sorted(partitions)
-        }
-    except KafkaException as error:
-        raise as_transient(error, f"topic {name}") from error
-    finally:
-        consumer.close()

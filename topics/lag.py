@@ -21,8 +21,8 @@ from confluent_kafka.admin import AdminClient
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import Watermarks
-from topics.clients import client_config, consumer_config
-from topics.errors import is_not_ready
+from topics.clients import client_config, consumer_config, observer_config
+from topics.errors import error_of, is_not_ready
 
 TIMEOUT_S = 5.0
 """Limit of each query. An operator waits for the answer."""
@@ -143,9 +143,7 @@ class KafkaQueries:
 
     def _committed(self, group: str, places: list[TopicPartition]) -> dict[int, int]:
         """Query with a consumer that never joins: the admin client crashes while a coordinator is not ready."""
-        config = consumer_config(self._settings, group)
-        config.pop("group.instance.id", None)
-        consumer = Consumer(config)
+        consumer = Consumer(observer_config(self._settings, group))
         try:
             found = consumer.committed(places, timeout=self._timeout_s)
         finally:
@@ -157,7 +155,7 @@ class KafkaQueries:
         try:
             return len(futures[group].result(self._timeout_s).members)
         except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            if error_of(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return 0
             raise
 
@@ -183,8 +181,7 @@ def _kafka_errors() -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        cause = error.args[0]
-        raise KafkaAway(cause.str(), will_pass=is_not_ready(cause)) from error
+        raise KafkaAway(error_of(error).str(), will_pass=is_not_ready(error)) from error
     except TimeoutError as error:
         raise KafkaAway("no answer in time") from error
 
@@ -197,9 +194,7 @@ class CommittedOffsets:
     """
 
     def __init__(self, settings: Settings, group: str, timeout_s: float = TIMEOUT_S) -> None:
-        config = consumer_config(settings, group)
-        config.pop("group.instance.id", None)
-        self._consumer = Consumer(config)
+        self._consumer = Consumer(observer_config(settings, group))
         self._timeout_s = timeout_s
         self._thread = ThreadPoolExecutor(1, f"{group}-offsets")
 

@@ -17,7 +17,7 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import Headers, Outgoing
 from topics.clients import producer_config
-from topics.errors import is_too_large
+from topics.errors import error_of, is_too_large
 
 PUBLISH_TIMEOUT_S = 90.0
 """Above the message timeout, so that librdkafka has reported every record by then."""
@@ -119,7 +119,7 @@ class AsyncPublisher:
                     raise PublishFailed("the queue of the producer stays full") from None
                 await asyncio.sleep(QUEUE_FULL_PAUSE_S)  # the poll thread empties it
             except KafkaException as error:
-                delivered(error.args[0], None)
+                delivered(error_of(error), None)
                 return
 
     async def is_reachable(self, topic: str, timeout_s: float = 2.0) -> bool:

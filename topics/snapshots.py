@@ -18,6 +18,7 @@ from schemas.codec import encode
 from schemas.stats import CampaignStats
 from schemas.topics import Topic
 from topics.clients import producer_config
+from topics.errors import error_of
 
 TIMEOUT_S = 20.0
 
@@ -70,7 +71,7 @@ class SnapshotPublisher:
             self._abort(error)
 
     def _abort(self, error: KafkaException) -> None:
-        cause = error.args[0]
+        cause = error_of(error)
         if cause.fatal() or not cause.txn_requires_abort():
             raise PublisherFenced(f"stats publisher: {cause.str()}") from error
         try:

@@ -13,7 +13,7 @@ from runtime import metrics
 from runtime.process import EXIT_TRANSIENT
 from runtime.pulse import CHECKS_PER_LIMIT, Heartbeats, IsReachable, always, log_stall
 from runtime.settings import Settings
-from topics.clients import consumer_config
+from topics.clients import observer_config
 
 BROKER_TIMEOUT_S = 5.0
 
@@ -62,8 +62,7 @@ class Watchdog:
         self._limit_s = settings.stall_limit_s
         self._topic = topic
         self._stage = stage
-        self._config = consumer_config(settings, stage)
-        self._config.pop("group.instance.id", None)  # this consumer never joins the group
+        self._config = observer_config(settings, stage)
         self._assigned = assigned
         self._beats = beats
         self._answers = answers

@@ -10,12 +10,12 @@ import structlog
 
 from domain.correlation import Ownership
 from runtime.settings import Settings
-from schemas.codec import Malformed, decode
+from schemas.dead_letters import DeadItem
 from schemas.events import RecipientEvent
 from schemas.places import Record
-from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from streams.reconciler.reading import reconcile
+from topics.decoding import decoded
 
 REPLAYABLE = (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS)
 EVENTS_MAX = 2000
@@ -53,13 +53,14 @@ def reader_of(settings: Settings, topic: Topic) -> Reader:
 
 def read_event(record: Record) -> ReadRecord:
     """Read a record of `recipient.events`. It is refused where the sink would dead-letter it."""
-    try:
-        return ReadRecord([decode(RecipientEvent, record.value)])
-    except (Malformed, OverflowError):
-        return ReadRecord(refused=Counter([DeadLetterReason.MALFORMED.value]))
-    except Exception:
-        log.exception("unhandled exception while reading an event; it is skipped", place=str(record.place))
-        return ReadRecord(refused=Counter([DeadLetterReason.BUG.value]))
+    event = decoded(RecipientEvent, record)
+    if not isinstance(event, DeadItem):
+        return ReadRecord([event])
+    if event.raised is not None:
+        log.error(
+            "unhandled exception while reading an event; it is skipped", place=str(record.place), exc_info=event.raised
+        )
+    return ReadRecord(refused=Counter([event.reason]))
 
 
 def read_webhooks(record: Record, ownership: Ownership) -> ReadRecord:

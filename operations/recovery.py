@@ -6,7 +6,7 @@ an event twice changes nothing. It can be interrupted and run again at any point
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -17,7 +17,7 @@ from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.places import Record
 from schemas.topics import Topic
-from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events, is_caused_by_events
+from sinks.apply import KnownPhoneNumbers, apply_batch
 from tables import locks
 from tables.database import Connection, connect
 from tables.offsets import read_offsets
@@ -110,21 +110,11 @@ async def _apply_events(connection: Connection, settings: Settings, progress: Ca
     ranges = {p: (positions[p], high) for p, (_, high) in available.items()}
     async for records in scan(settings, identity.topic, ranges):
         batch = [event for record in records if (event := _event(record)) is not None]
-        rows += await _apply(connection, batch, numbers)
+        # Events that are refused here are also refused by the sink, which dead-letters them.
+        rows += (await apply_batch(connection, batch, numbers)).rows_changed
         events += len(batch)
         progress(f"{events} events applied, {rows} rows changed")
     return events, rows
-
-
-async def _apply(connection: Connection, batch: Sequence[RecipientEvent], numbers: KnownPhoneNumbers) -> int:
-    """Apply a batch. Events that are refused here are also refused by the sink, which dead-letters them."""
-    try:
-        async with connection.transaction():
-            return (await apply_events(connection, batch, numbers)).rows_changed
-    except Exception as error:
-        if not is_caused_by_events(error):
-            raise
-    return (await apply_by_halves(connection, batch, numbers)).rows_changed
 
 
 async def _declare_released(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> int:

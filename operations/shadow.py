@@ -17,7 +17,7 @@ from domain.parked import Learned
 from runtime.settings import Settings
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId, RecipientId
-from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, is_caused_by_events
+from sinks.apply import Applied, KnownPhoneNumbers, apply_batch
 from tables import messages, shadow
 from tables.database import Connection, connect
 from tables.recipients import MERGE_SESSION, find_recipients, merge_facts
@@ -59,13 +59,7 @@ class ShadowTables:
     async def apply(self, events: Sequence[RecipientEvent]) -> Applied:
         """Apply events to the shadow tables, as the sink would."""
         await self._bring_rows(events)
-        try:
-            async with self.connection.transaction():
-                return await apply_events(self.connection, events, self._numbers)
-        except Exception as error:
-            if not is_caused_by_events(error):
-                raise
-        return await apply_by_halves(self.connection, events, self._numbers)
+        return await apply_batch(self.connection, events, self._numbers)
 
     async def _bring_rows(self, events: Sequence[RecipientEvent]) -> None:
         ids: set[UUID] = {event.recipient_id for event in events if event.recipient_id is not None}

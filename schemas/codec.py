@@ -34,3 +34,5 @@ def decode(model: type[T], raw: bytes | None) -> T:
         places = [(".".join(map(str, item["loc"])), item["type"]) for item in error.errors()[:5]]
         fields = ", ".join(f"{place}: {error_type}" if place else error_type for place, error_type in places)
         raise Malformed(f"{model.__name__}: {fields}") from None
+    except OverflowError as error:  # a time at the edge of the calendar overflows on its way to UTC
+        raise Malformed(f"{model.__name__}: {error}") from None

@@ -118,6 +118,17 @@ async def apply_by_halves(
     return await _bisect(connection, events, numbers, keep=True)
 
 
+async def apply_batch(connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers) -> Applied:
+    """Apply a batch in one transaction or, if events in it cannot be applied, by halves. Moves no offsets."""
+    try:
+        async with connection.transaction():
+            return await apply_events(connection, events, numbers)
+    except Exception as error:
+        if not is_caused_by_events(error):
+            raise
+    return await apply_by_halves(connection, events, numbers)
+
+
 async def _bisect(
     connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, *, keep: bool
 ) -> Applied:

@@ -17,16 +17,13 @@ import structlog
 
 from domain.backoff import exponential
 from runtime import metrics
-from runtime.logs import mask_text
 from runtime.process import Transient
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from runtime.waiting import pause
-from schemas.codec import Malformed, decode
 from schemas.dead_letters import DeadItem
 from schemas.events import RecipientEvent
 from schemas.places import REMEDY, OffsetMismatch, Record, TopicIdentity, Watermarks
-from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, find_refused, is_caused_by_events
 from tables import offsets
@@ -34,6 +31,7 @@ from tables.database import Connection, answering, connect, is_transient
 from tables.recipients import MERGE_SESSION
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
 from topics.dead_letters import DeadLetters
+from topics.decoding import dead_item, decoded
 from topics.identity import identify
 from topics.intake import RecordIntake
 from topics.publisher import AsyncPublisher, PublishFailed
@@ -229,7 +227,7 @@ class Sink:
         malformed: Sequence[DeadItem],
         moves: Mapping[int, tuple[int, int]],
     ) -> None:
-        refused = [_dead(sources[position], reason) for position, reason in applied.refused.items()]
+        refused = [dead_item(sources[position], reason) for position, reason in applied.refused.items()]
         await self._dead_letters.publish([*malformed, *refused], len(sources) + len(malformed))
         await offsets.advance_offsets(connection, self._identity, moves)
 
@@ -279,16 +277,10 @@ def _decoded(
     sources: list[Record] = []
     malformed: list[DeadItem] = []
     for record in records:
-        try:
-            events.append(decode(RecipientEvent, record.value))
+        event = decoded(RecipientEvent, record)
+        if isinstance(event, DeadItem):
+            malformed.append(event)
+        else:
+            events.append(event)
             sources.append(record)
-        except (Malformed, OverflowError) as error:  # a time at the edge of the calendar overflows on its way to UTC
-            malformed.append(_dead(record, DeadLetterReason.MALFORMED, mask_text(str(error))))
-        except Exception as error:  # noqa: BLE001 - a new process would raise the same exception
-            text = mask_text(f"{type(error).__name__}: {error}")
-            malformed.append(_dead(record, DeadLetterReason.BUG, text, raised=error))
     return events, sources, malformed
-
-
-def _dead(record: Record, reason: DeadLetterReason, error: str = "", raised: Exception | None = None) -> DeadItem:
-    return DeadItem(record.place, record.key, record.value, reason.value, error, raised)

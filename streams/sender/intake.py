@@ -11,13 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from runtime import metrics
-from runtime.logs import mask_text
 from runtime.process import Transient
-from schemas.codec import Malformed, decode
 from schemas.dead_letters import DeadItem
 from schemas.jobs import SendJob
 from schemas.places import Record
-from schemas.reasons import DeadLetterReason
 from streams.sender.claims import Claimed, Claims
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox
@@ -25,6 +22,7 @@ from streams.sender.sends import Sends
 from tables.ledger import ClaimResult, UnpublishedOutcome
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.dead_letters import DeadLetters
+from topics.decoding import decoded
 
 BACKLOG_S = 0.4
 """Claims run ahead of the rate by this much at most. Most posts then need no renewal, and a kill leaves few claims that
@@ -163,14 +161,9 @@ class JobIntake:
         jobs: dict[tuple[str, int], SendJob] = {}
         dead: list[DeadItem] = []
         for record in records:
-            try:
-                job = decode(SendJob, record.value)
-            except Malformed as error:
-                dead.append(DeadItem(record.place, record.key, record.value, error.reason, mask_text(str(error))))
-            except Exception as error:  # noqa: BLE001 - a new process would raise the same exception
-                text = mask_text(f"{type(error).__name__}: {error}")
-                reason = DeadLetterReason.BUG.value
-                dead.append(DeadItem(record.place, record.key, record.value, reason, text, raised=error))
+            job = decoded(SendJob, record)
+            if isinstance(job, DeadItem):
+                dead.append(job)
             else:
                 jobs[str(job.recipient_id), job.attempt] = job
         try:

@@ -46,7 +46,7 @@ def crash(kind: str) -> None:
     elif kind == "sink":
         _wrap("sinks.apply", "fold", lambda events, *_: _raise_for_any(events))
     else:
-        _wrap("streams.sender.intake", "decode", None, lambda job: _raise_for(job.recipient_id))
+        _wrap("topics.decoding", "decode", None, lambda job: _raise_for(job.recipient_id))
 
 
 def _recipient_in(item: Any) -> Any:

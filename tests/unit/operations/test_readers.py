@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from operations import readers
 from operations.readers import EVENTS_MAX, ReadRecord, portions, read_event, reader_of
 from runtime.settings import InvalidSettings, read_settings
 from schemas.codec import encode
@@ -16,6 +15,7 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId
 from schemas.places import Record
 from schemas.topics import Topic
+from topics import decoding
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 EVENT = RecipientEvent(
@@ -39,7 +39,7 @@ def test_a_record_that_makes_our_code_raise_is_skipped(monkeypatch: pytest.Monke
 
     assert read_event(scanned(encode(EVENT))).events == [EVENT]
     assert read_event(scanned(b"{")).refused == {"malformed": 1}
-    monkeypatch.setattr(readers, "decode", fail)
+    monkeypatch.setattr(decoding, "decode", fail)
     assert read_event(scanned(encode(EVENT))).refused == {"bug": 1}
 
 

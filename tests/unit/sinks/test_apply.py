@@ -15,6 +15,7 @@ from sinks import apply, sink
 from sinks.apply import CodeRaised, KnownPhoneNumbers, apply_events, is_caused_by_events
 from tables.database import Connection
 from tests.support.histories import START
+from topics import decoding
 
 SOUND = RecipientEvent(kind=EventKind.SENT, wamid=Wamid("wamid.one"), occurred_at=START, received_at=START)
 NO_CONNECTION = cast("Connection", object())
@@ -64,7 +65,7 @@ def test_a_record_that_crashes_the_decoder_is_dead_lettered_and_its_neighbours_a
             raise ZeroDivisionError
         return decode(model, value)
 
-    monkeypatch.setattr(sink, "decode", raising)
+    monkeypatch.setattr(decoding, "decode", raising)
     values = [encode(SOUND), b"crash", b"poison", encode(SOUND)]
     records = [Record("t", 0, offset, None, value) for offset, value in enumerate(values)]
     events, sources, refused = sink._decoded(records)

@@ -20,13 +20,14 @@ from schemas.dead_letters import read_headers
 from schemas.events import EventKind, RecipientEvent, RetryClass
 from schemas.jobs import SendJob
 from schemas.places import Record
-from streams.sender import freshness, intake, sends
+from streams.sender import freshness, sends
 from streams.sender.claims import boot_time
 from streams.sender.intake import Unfinished
 from streams.sender.process import Sender, sending
 from tables import ledger
 from tables.ledger import Claim
 from tests.support.sending_world import World, a_world
+from topics import decoding
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.memory import MemoryPublisher
 
@@ -212,7 +213,7 @@ async def test_a_job_that_raises_is_dead_lettered_and_its_neighbours_are_sent(
             raise ZeroDivisionError
         return decode(model, value)
 
-    monkeypatch.setattr(intake, "decode", raising)
+    monkeypatch.setattr(decoding, "decode", raising)
     await bench.take([bad, good])
     await bench.finish()
     assert bench.api.posts == [good.phone_number]

@@ -36,13 +36,12 @@ from cli.pipeline import (
     wait_until_ready,
     write_private,
 )
-from runtime.process import EXIT_USAGE
+from runtime.process import EXIT_TRANSIENT, EXIT_USAGE
 from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings, Settings, read_settings
 from stack.places import StackUnavailable
 from stack.ports import free_ports, is_listening
 from stack.supervisor import Event, Supervisor
 
-EXIT_TRANSIENT = 75
 SIMULATED_NUMBER_ID = "106540352242922"
 STOP_DEADLINE_S = 50.0
 """A sender may need its 45 s for sends in flight."""

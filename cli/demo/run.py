@@ -21,6 +21,7 @@ from cli.demo.result import DemoResult, rate_of
 from cli.demo.show import Screen
 from cli.demo.stage import KEEP, Stage, StageOptions, staged
 from cli.pipeline import NotReady, Stopped, stop_on_signals
+from runtime.process import EXIT_TRANSIENT
 from runtime.settings import InvalidSettings
 from schemas import callback
 from stack.places import StackUnavailable
@@ -31,7 +32,6 @@ from verdict.truth import Post, post_of
 
 EXIT_EXACT = 0
 EXIT_DIFFERS = 1
-EXIT_TRANSIENT = 75
 EXIT_INTERRUPTED = 130
 CHECK_EVERY_S = 0.5
 KILL_AT_SHARE = 0.15

@@ -15,7 +15,7 @@ from runtime.settings import Settings
 from schemas.codec import decode
 from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
-from schemas.places import Record
+from schemas.places import Place, Record, require_kept
 from schemas.topics import Topic
 from sinks.apply import KnownPhoneNumbers, apply_batch
 from tables import locks
@@ -105,6 +105,8 @@ async def _apply_events(connection: Connection, settings: Settings, progress: Ca
     identity = await identify(settings, Topic.RECIPIENT_EVENTS)
     available = await find_ranges(settings, identity.topic)
     positions = await read_offsets(connection, identity, available)
+    for partition, offset in positions.items():
+        require_kept(Place(identity.topic, partition, offset), available[partition])
     numbers = KnownPhoneNumbers()
     events = rows = 0
     ranges = {p: (positions[p], high) for p, (_, high) in available.items()}

@@ -81,13 +81,21 @@ class OffsetMismatch(Exception):
     """A stored offset does not fit the topic: records were lost, or the topic was recreated. Restarts do not help."""
 
 
-class OffsetBeyondEnd(OffsetMismatch):
-    """The stored offset is beyond an end that was read before it; another sink may have advanced it in between."""
+def require_kept(place: Place, watermarks: tuple[int, int]) -> None:
+    """Raise OffsetMismatch if the topic does not have the stored offset `place`, which is the next one to be applied.
 
-    def __init__(self, message: str, partition: int, offset: int) -> None:
-        super().__init__(message)
-        self.partition = partition
-        self.offset = offset
+    The high watermark is evidence only if it was read after the offset. Another sink may advance the offset meanwhile.
+    """
+    low, high = watermarks
+    where = f"{place.topic}/{place.partition}"
+    if place.offset < low:
+        raise OffsetMismatch(
+            f"{where}: offsets {place.offset} to {low - 1} were deleted before they were applied. {REMEDY}"
+        )
+    if place.offset > high:
+        raise OffsetMismatch(
+            f"{where}: the stored offset {place.offset} is beyond the end, {high}: records were lost. {REMEDY}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

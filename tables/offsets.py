@@ -22,7 +22,7 @@ from datetime import datetime
 
 import psycopg
 
-from schemas.places import REMEDY, OffsetBeyondEnd, OffsetMismatch, TopicIdentity
+from schemas.places import REMEDY, OffsetMismatch, TopicIdentity
 from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
@@ -66,7 +66,7 @@ async def read_offsets(
     """The next offset of each partition in `available`, which gives its low and high watermark.
 
     A partition without a stored offset starts at the low watermark. Raises OffsetMismatch where the stored offset
-    belongs to another topic or lies outside the watermarks.
+    belongs to another topic. The caller checks the offsets with `schemas.places.require_kept`.
     """
     partitions = sorted(available)
     lows = [available[partition][0] for partition in partitions]
@@ -77,7 +77,7 @@ async def read_offsets(
     await connection.execute(_SQL["start_offsets"], parameters)
     stored = await read_stored(connection, identity.topic)
     for partition in partitions:
-        _check(identity, partition, stored[partition], available[partition])
+        _require_same_topic(identity, partition, stored[partition])
     return {partition: stored[partition].next_offset for partition in partitions}
 
 
@@ -113,16 +113,9 @@ async def accept_topic(
     )  # fmt: skip
 
 
-def _check(identity: TopicIdentity, partition: int, stored: StoredOffset, watermarks: tuple[int, int]) -> None:
-    low, high = watermarks
-    offset = stored.next_offset
-    where = f"{identity.topic}/{partition}"
+def _require_same_topic(identity: TopicIdentity, partition: int, stored: StoredOffset) -> None:
     if (stored.cluster_id, stored.topic_id) != (identity.cluster_id, identity.topic_id):
         raise OffsetMismatch(
-            f"{where} was recreated: offset {offset} was stored for a topic that no longer exists. {REMEDY}"
+            f"{identity.topic}/{partition} was recreated: offset {stored.next_offset} was stored for a topic that no "
+            f"longer exists. {REMEDY}"
         )
-    if offset < low:
-        raise OffsetMismatch(f"{where}: offsets {offset} to {low - 1} were deleted before they were applied. {REMEDY}")
-    if offset > high:
-        problem = f"{where}: the stored offset {offset} is beyond the end, {high}: records were lost. {REMEDY}"
-        raise OffsetBeyondEnd(problem, partition, offset)

@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from runtime import metrics
 from runtime.process import Transient
 from runtime.settings import Settings
-from schemas.places import OffsetBeyondEnd, OffsetMismatch, Record, Watermarks
+from schemas.places import OffsetMismatch, Place, Record, Watermarks, require_kept
 from topics.clients import consumer_config
 from topics.errors import is_not_ready
 
@@ -146,15 +146,20 @@ class RecordIntake:
         log.info("partitions assigned", offsets=dict(sorted(answer.items())))
 
     def _starts(self, consumer: Any, partitions: list[TopicPartition]) -> Mapping[int, int]:
-        """The offsets at which to start. An offset is beyond the end only if the end was read after the offset."""
-        while True:
-            available = {p.partition: self._watermarks(consumer, p) for p in partitions}
-            try:
-                return asyncio.run_coroutine_threadsafe(_of(self._positions_of(available)), self._loop).result()
-            except OffsetBeyondEnd as error:
-                _, high = self._watermarks(consumer, TopicPartition(self._topic, error.partition))
-                if error.offset > high:
-                    raise
+        """The offsets at which to start. Raises OffsetMismatch if the topic does not have one of them.
+
+        A partition without a stored offset starts at the low watermark, so the watermarks are read first. While another
+        sink still applies a partition, its stored offset may by then be beyond this high watermark. Such a partition's
+        watermarks are read again, after the offset.
+        """
+        available = {p.partition: self._watermarks(consumer, p) for p in partitions}
+        starts = asyncio.run_coroutine_threadsafe(_of(self._positions_of(available)), self._loop).result()
+        for partition, offset in starts.items():
+            watermarks = available[partition]
+            if offset > watermarks[1]:
+                watermarks = self._watermarks(consumer, TopicPartition(self._topic, partition))
+            require_kept(Place(self._topic, partition, offset), watermarks)
+        return starts
 
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         for revoked in partitions:

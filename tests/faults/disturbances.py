@@ -24,9 +24,6 @@ CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink":
 SET_ASIDE = 3
 """So many records must have made the code raise."""
 
-JOIN_DEADLINE_S = 60.0
-"""The client takes between 0.2 s and more than 20 s to join a new group, measured on two busy cores."""
-
 
 def rebalance(world: World, underway: Underway, kind: str = "reconciler") -> Struck:
     """One process more joins the group in mid-batch, works, and leaves."""
@@ -47,7 +44,7 @@ def twin(world: World, underway: Underway) -> Struck:
         eventually(
             lambda: world.log("sink-9").count("partitions assigned") > joined,
             "the second sink has joined",
-            JOIN_DEADLINE_S,
+            MIDDLE_DEADLINE_S,
         )
         eventually(lambda: _said(world, late) > before, "two sinks met at one offset", MIDDLE_DEADLINE_S)
         passed(3.0)

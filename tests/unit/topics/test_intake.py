@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import pytest
@@ -9,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from runtime.process import Transient
 from runtime.settings import Settings
-from schemas.places import Watermarks
+from schemas.places import OffsetMismatch, Watermarks
 from topics import intake
 from topics.errors import NOT_READY
 from topics.intake import RecordIntake
@@ -72,6 +73,30 @@ async def test_a_partition_without_a_leader_is_retried(code: int, monkeypatch: p
     consumer = Consumer(*[KafkaException(KafkaError(code))] * 2, (3, 9))
     taken = an_intake(consumer, monkeypatch)
     assert taken._watermarks(consumer, TopicPartition("recipient.events", 0)) == (3, 9)
+
+
+async def starts(consumer: Consumer, stored: int, monkeypatch: pytest.MonkeyPatch) -> Mapping[int, int]:
+    """The offsets at which a member starts that is assigned partition 0, for which `stored` is read from Postgres."""
+
+    async def positions_of(_available: Watermarks) -> Mapping[int, int]:
+        return {0: stored}
+
+    monkeypatch.setattr(intake, "Consumer", lambda _config: consumer)
+    taken = RecordIntake(SETTINGS, "sink", "recipient.events", positions_of)
+    return await asyncio.to_thread(taken._starts, consumer, [TopicPartition("recipient.events", 0)])
+
+
+async def test_an_offset_that_another_sink_advances_meanwhile_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other sink applies records faster than all watermarks can be read, so only a later one is evidence."""
+    assert await starts(Consumer((3, 9), (3, 12)), 11, monkeypatch) == {0: 11}
+
+
+@pytest.mark.parametrize(("stored", "problem"), [(13, "beyond the end"), (2, "were deleted")])
+async def test_an_offset_that_the_topic_does_not_have_is_refused(
+    stored: int, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OffsetMismatch, match=problem):
+        await starts(Consumer((3, 9), (3, 12)), stored, monkeypatch)
 
 
 async def test_a_partition_that_never_gets_a_leader_is_not_retried_forever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,9 +38,9 @@ from cli.pipeline import (
 )
 from runtime.process import EXIT_TRANSIENT, EXIT_USAGE
 from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings, Settings, read_settings
-from stack.places import StackUnavailable
+from stack.environment import StackUnavailable
 from stack.ports import free_ports, is_listening
-from stack.supervisor import Event, Supervisor
+from stack.supervisor import ChildEvent, Supervisor
 
 SIMULATED_NUMBER_ID = "106540352242922"
 STOP_DEADLINE_S = 50.0
@@ -226,6 +226,6 @@ def _announce(ports: Ports, state: Path, *, is_simulated: bool, as_json: bool) -
         print(json.dumps(urls), flush=True)
 
 
-def _report(event: Event) -> None:
+def _report(event: ChildEvent) -> None:
     if line := event_line(event):
         note(line)

@@ -14,7 +14,7 @@ from types import FrameType
 
 from cli.processes import MODULES
 from runtime.settings import PREFIX, shell_environment
-from stack.supervisor import Child, Event, Supervisor
+from stack.supervisor import Child, ChildEvent, Supervisor
 
 KAFKA = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
 DATABASE = f"{PREFIX}DATABASE_URL"
@@ -141,7 +141,7 @@ def log_tail(supervisor: Supervisor, name: str) -> str:
     return "\n".join([*(f"  {line}" for line in lines), f"  (full log: {log})"])
 
 
-def event_line(event: Event) -> str | None:
+def event_line(event: ChildEvent) -> str | None:
     """The line for an event of a child that a person should see, or None for a start."""
     match event.what:
         case "restarting":

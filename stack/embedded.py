@@ -1,9 +1,10 @@
 """A Kafka broker and a PostgreSQL server for a development run, a demo or a test.
 
-    with embedded_stack() as stack:                       # throw-away: nothing is left afterwards
+    with embedded_stack() as stack:                       # throw-away: all data is deleted at the end
     with embedded_stack(Path(".campaigns")) as stack:     # kept: a later start finds the data again
 
-Several may run side by side, but only one per kept state. Servers always end with their parent (`stack.guard`).
+Several stacks may run at the same time, but a kept state has one stack at a time. The servers end with the process
+that started them, even after `kill -9` (`stack.guard`).
 """
 
 from __future__ import annotations
@@ -22,24 +23,26 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stack.kafka import Broker, prepare_kafka, start_kafka
-from stack.places import (
+from stack.environment import (
     StackUnavailable,
     is_reachable_by_anyone,
     shared_folder,
     throw_away_root,
     unprivileged_account,
 )
-from stack.postgres import Server, database_url, prepare_postgres, start_postgres
+from stack.kafka import KafkaBroker, prepare_kafka, start_kafka
+from stack.postgres import PostgresServer, database_url, prepare_postgres, start_postgres
 
-# The servers of a killed run may still be ending, up to their own deadlines.
 PREVIOUS_RUN_DEADLINE_S = 60.0
+"""Longest wait for the servers of a killed run. They end within their own stop deadlines."""
+
 NOT_STARTED = ""
+"""The address of a server that was not requested."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The addresses of the two servers; empty for a server that was not requested."""
+    """The addresses and pids of the two servers. A server that was not requested has no pid and an empty address."""
 
     kafka_bootstrap_servers: str
     database_url: str = field(repr=False)  # it contains the password
@@ -49,7 +52,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class _StackFolders:
-    """The folders of a stack."""
+    """The folders of a stack, the password of its database, and the descriptor of its lock."""
 
     root: Path
     kafka: Path
@@ -61,42 +64,42 @@ class _StackFolders:
 
 @contextmanager
 def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgres: bool = True) -> Iterator[Stack]:
-    """Start the requested servers, and end them with the block."""
+    """Start the requested servers, and stop them at the end of the block."""
     note = progress(sys.stderr.isatty())
     with ExitStack() as ending:
-        ground = _kept(state_dir.absolute(), ending) if state_dir is not None else _throw_away(ending)
+        folders = _kept_folders(state_dir.absolute(), ending) if state_dir is not None else _throw_away_folders(ending)
         throw_away = state_dir is None
-        held = [] if ground.lock is None else [ground.lock]
-        logs = ground.logs
-        with ThreadPoolExecutor(2) as pool:  # both at once, because each mostly waits for its server
-            with_broker = with_server = None
+        locks = [] if folders.lock is None else [folders.lock]
+        logs = folders.logs
+        with ThreadPoolExecutor(2) as pool:  # both start at once, because each mostly waits
+            future_broker = future_server = None
             if kafka:
-                with_broker = pool.submit(
-                    start_kafka, ground.kafka, logs / "kafka.log", throw_away=throw_away, note=note, held=held
+                future_broker = pool.submit(
+                    start_kafka, folders.kafka, logs / "kafka.log", throw_away=throw_away, note=note, locks=locks
                 )
-                ending.callback(_stop, with_broker)
+                ending.callback(_stop, future_broker)
             if postgres:
-                with_server = pool.submit(
+                future_server = pool.submit(
                     start_postgres,
-                    ground.postgres,
+                    folders.postgres,
                     logs / "postgres.log",
-                    ground.password,
+                    folders.password,
                     throw_away=throw_away,
-                    held=held,
+                    locks=locks,
                 )
-                ending.callback(_stop, with_server)
-        broker = with_broker.result() if with_broker else None
-        server = with_server.result() if with_server else None
+                ending.callback(_stop, future_server)
+        broker = future_broker.result() if future_broker else None
+        server = future_server.result() if future_server else None
         yield Stack(
             kafka_bootstrap_servers=broker.bootstrap_servers if broker else NOT_STARTED,
-            database_url=database_url(server.port, ground.password) if server else NOT_STARTED,
+            database_url=database_url(server.port, folders.password) if server else NOT_STARTED,
             kafka_pid=broker.child.pid if broker else None,
             postgres_pid=server.child.pid if server else None,
         )
 
 
 def remove_state(state_dir: Path) -> None:
-    """Remove a kept state that is not in use, with its database if that is in another folder."""
+    """Remove a kept state that is not in use, including a database that is in another folder."""
     with ExitStack() as ending:
         _lock(state_dir.absolute() / "lock", ending)
         location = state_dir / "postgres.location"
@@ -105,10 +108,10 @@ def remove_state(state_dir: Path) -> None:
         shutil.rmtree(state_dir)
 
 
-def _stop(requested: Future[Broker] | Future[Server]) -> None:
-    """End the started servers, also after a failure of the other one or a Ctrl-C."""
-    if not requested.cancelled() and requested.exception() is None:
-        requested.result().child.stop()
+def _stop(starting: Future[KafkaBroker] | Future[PostgresServer]) -> None:
+    """Stop a server that was started, even if the other server failed or Ctrl-C was pressed meanwhile."""
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().child.stop()
 
 
 def prepare(note: Callable[[str], None]) -> None:
@@ -126,9 +129,9 @@ def progress(is_terminal: bool) -> Callable[[str], None]:
         nonlocal shown, last
         if is_terminal:
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
-            _, _, counted = line.partition(": ")
-            done, of, total = counted.partition(" of ")
-            if not of or done == total.split(" ")[0]:
+            _, _, count = line.partition(": ")
+            done, separator, total = count.partition(" of ")
+            if not separator or done == total.split(" ")[0]:
                 print(file=sys.stderr)
         elif line != shown and time.monotonic() - last > 1.0:
             print(line, file=sys.stderr, flush=True)
@@ -138,22 +141,22 @@ def progress(is_terminal: bool) -> Callable[[str], None]:
     return note
 
 
-def _throw_away(ending: ExitStack) -> _StackFolders:
+def _throw_away_folders(ending: ExitStack) -> _StackFolders:
     for_unprivileged = unprivileged_account() is not None
     root = Path(tempfile.mkdtemp(prefix="campaigns-", dir=throw_away_root(for_unprivileged=for_unprivileged)))
     ending.callback(_remove_if_empty, root)
     if for_unprivileged:
-        root.chmod(0o711)  # our own folder can be passed through, but not listed
+        root.chmod(0o711)  # other accounts may pass through the folder, but not list it
     return _StackFolders(root, root / "kafka", root / "postgres", root, secrets.token_urlsafe(24), None)
 
 
 def _remove_if_empty(root: Path) -> None:
-    """Remove a root in which nothing was started, because no guard removes it."""
+    """Remove the root if no server was started in it. Otherwise a guard removes it."""
     if root.is_dir() and not any(root.iterdir()):
         root.rmdir()
 
 
-def _kept(state: Path, ending: ExitStack) -> _StackFolders:
+def _kept_folders(state: Path, ending: ExitStack) -> _StackFolders:
     logs = state / "logs"
     for folder in (state, logs):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -162,22 +165,22 @@ def _kept(state: Path, ending: ExitStack) -> _StackFolders:
 
 
 def _lock(path: Path, ending: ExitStack) -> int:
-    """Lock the state. The guards keep the lock until their servers have ended."""
-    held = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    ending.callback(os.close, held)
+    """Lock the state. The guards inherit the descriptor, so the lock lasts until their servers have ended."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    ending.callback(os.close, descriptor)
     deadline = time.monotonic() + PREVIOUS_RUN_DEADLINE_S
     while True:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
-            holder = os.pread(held, 32, 0).decode().strip()
+            holder = os.pread(descriptor, 32, 0).decode().strip()
             if _is_alive(holder) or time.monotonic() > deadline:
                 raise StackUnavailable(f"{path.parent} is in use by process {holder}") from None
-            time.sleep(0.05)  # its holder has ended, and its guards are ending the servers
-    os.ftruncate(held, 0)
-    os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
-    return held
+            time.sleep(0.05)  # the holder is dead, and its guards are still stopping the servers
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
 
 
 def _is_alive(pid: str) -> bool:
@@ -201,10 +204,10 @@ def _kept_password(state: Path) -> str:
 
 
 def _kept_postgres(state: Path) -> Path:
-    """The folder of the data: in the state, or in a place that the unprivileged account can reach.
+    """The folder of the database: in the state, or elsewhere if the unprivileged account cannot reach the state.
 
-    The name of a folder elsewhere contains a random part that is kept in the state, so that a recreated state does not
-    find the data of a deleted one.
+    The name of a folder elsewhere contains a random part. The file `postgres.location` in the state keeps that name, so
+    a recreated state does not use the data of a deleted one.
     """
     pointer = state / "postgres.location"
     if pointer.exists():
@@ -212,8 +215,8 @@ def _kept_postgres(state: Path) -> Path:
     if unprivileged_account() is None or is_reachable_by_anyone(state):
         folder = state / "postgres"
     else:
-        place = hashlib.sha256(str(state).encode()).hexdigest()[:12]
-        folder = shared_folder("lib") / f"{place}-{secrets.token_hex(4)}"
+        digest = hashlib.sha256(str(state).encode()).hexdigest()[:12]
+        folder = shared_folder("lib") / f"{digest}-{secrets.token_hex(4)}"
     fresh = pointer.with_suffix(".new")
     fresh.write_text(str(folder))
     fresh.rename(pointer)

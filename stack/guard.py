@@ -1,11 +1,12 @@
 """The guard: a separate program that runs one child, and ends the child when its parent ends.
 
-It is started as `python -I -S guard.py` with a pipe as its standard input. The first line is the program to run, as
-JSON, so that no secret appears in a list of processes. The pipe is open while the parent lives. When it closes, even
-after `kill -9`, the guard stops the child, kills it after a deadline, and removes throw-away folders. It reports
-`started PID` and `exited CODE` (negative for a signal) on standard output.
+The parent starts it as `python -I -S guard.py` with a pipe as its standard input. The first line is the program to
+run, as JSON, so that no secret appears in a list of processes. The pipe is open while the parent lives. When it closes,
+even after a `kill -9` of the parent, the guard stops the child, kills it after a deadline, and removes throw-away
+folders. On standard output it reports `started PID` or `not_started ERROR`, and then `exited CODE` (negative for a
+signal).
 
-It uses only the standard library and imports no other module of ours, so that it starts in milliseconds.
+It uses only the standard library and imports no other module of the project, so that it starts in milliseconds.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ import sys
 import time
 from typing import Any
 
-# The pipe shows at once that the parent has ended. The pid of the parent is also checked from time to time, because a
-# process that the parent forked without exec would keep the pipe open.
 PARENT_CHECK_S = 2.0
+"""Interval between checks of the parent's pid. The pipe usually shows the end of the parent at once, but a process that
+the parent forked without exec keeps the pipe open."""
+
 PR_SET_PDEATHSIG = 1
+"""Linux's number for the prctl option that signals a child when its parent ends."""
+
 KILL_WAIT_S = 10.0
+"""Longest wait for the end of a killed child."""
 
 
 def main() -> None:
@@ -37,8 +42,8 @@ def main() -> None:
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    stopping = Stopping()
-    signal.signal(signal.SIGTERM, stopping.request)
+    stop_request = StopRequest()
+    signal.signal(signal.SIGTERM, stop_request.receive)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     spec = json.loads(_first_line())
@@ -46,26 +51,26 @@ def main() -> None:
         child = _start(spec)
     except OSError as error:
         _remove(spec["remove"])
-        _report(f"refused {error}")
+        _report(f"not_started {error}")
         sys.exit(1)
     _report(f"started {child.pid}")
     try:
-        _watch(child, parent, wake, stopping)
+        _watch(child, parent, wake, stop_request)
         _end(child, spec["stop_signal"], spec["stop_deadline_s"])
     finally:
         _remove(spec["remove"])
     _report(f"exited {child.returncode}")
 
 
-class Stopping:
+class StopRequest:
     """Whether the guard itself received SIGTERM."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.is_received = False
 
-    def request(self, *_: object) -> None:
-        """Remember the signal. The wake-up pipe ends the wait."""
-        self.requested = True
+    def receive(self, *_: object) -> None:
+        """Record the signal. The wake-up pipe of signals ends the wait in `_watch`."""
+        self.is_received = True
 
 
 def _first_line() -> bytes:
@@ -103,13 +108,13 @@ def _start(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
         )
 
 
-def _watch(child: subprocess.Popen[bytes], parent: int, wake: int, stopping: Stopping) -> None:
+def _watch(child: subprocess.Popen[bytes], parent: int, wake: int, stop_request: StopRequest) -> None:
     """Wait until the child or the parent has ended, or a stop is requested."""
-    while child.poll() is None and not stopping.requested and os.getppid() == parent:
+    while child.poll() is None and not stop_request.is_received and os.getppid() == parent:
         readable, _, _ = select.select([0, wake], [], [], PARENT_CHECK_S)
         if wake in readable:
             os.read(wake, 512)
-        if 0 in readable:  # a closed pipe and any input both mean stop
+        if 0 in readable:  # the pipe was closed, or there is input: both request a stop
             return
 
 
@@ -122,7 +127,7 @@ def _end(child: subprocess.Popen[bytes], stop_signal: int, deadline_s: float) ->
         except subprocess.TimeoutExpired:
             _kill_group(child.pid)
             child.wait(KILL_WAIT_S)
-    _kill_group(child.pid)  # processes that the child left behind
+    _kill_group(child.pid)  # the child may have left processes behind
 
 
 def _kill_group(pid: int) -> None:
@@ -131,7 +136,7 @@ def _kill_group(pid: int) -> None:
 
 
 def _remove(paths: list[str]) -> None:
-    """Remove throw-away files and folders. A process that is ending may still write into them, so it retries."""
+    """Remove throw-away files and folders. It retries, because a process that is ending may still write into them."""
     for path in paths:
         for _ in range(20):
             if os.path.isdir(path):  # noqa: PTH112
@@ -142,12 +147,12 @@ def _remove(paths: list[str]) -> None:
             if not os.path.exists(path):  # noqa: PTH110
                 break
             time.sleep(0.1)
-        with contextlib.suppress(OSError):  # the last guard removes the folder around them
+        with contextlib.suppress(OSError):  # the folder around them is not empty: another guard removes it
             os.rmdir(os.path.dirname(path))  # noqa: PTH106, PTH120
 
 
 def _report(word: str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the parent has ended, so the pipe is broken
+    with contextlib.suppress(BrokenPipeError):  # the parent has ended, so nothing reads the report
         os.write(1, word.encode() + b"\n")
 
 

@@ -1,6 +1,6 @@
-"""The side of the parent: starts a child under a guard, so that the child cannot outlive the parent.
+"""Starts a child under a guard (`stack.guard`), so that the child cannot outlive this process.
 
-`GuardedProcess` blocks and handles one child. The supervisor handles order, restarts and several children.
+`GuardedProcess` handles one child, and its methods block. The supervisor adds restarts, an order and several children.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from types import TracebackType
 from typing import Self
 
 GUARD = Path(__file__).with_name("guard.py")
-# Additional time for the guard after the deadline of the child, to kill it and to remove its data.
 GUARD_SLACK_S = 20.0
+"""Additional time for the guard after the deadline of the child, to kill it and to remove its data."""
 
 
-class ChildRefused(Exception):
+class ChildNotStarted(Exception):
     """The program could not be started."""
 
 
@@ -40,8 +40,9 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_deadline_s: float = 10.0
     throw_away: Sequence[Path] = ()
-    held: Sequence[int] = ()
-    """Descriptors (locks) that stay open until the child has ended, even if we end before it."""
+    """Files and folders that the guard removes after the child has ended."""
+    locks: Sequence[int] = ()
+    """Descriptors of locks. The guard keeps them open until the child has ended, even if this process ends before."""
 
 
 class GuardedProcess:
@@ -55,7 +56,7 @@ class GuardedProcess:
             stdout=subprocess.PIPE,
             cwd="/",
             start_new_session=True,
-            pass_fds=program.held,
+            pass_fds=program.locks,
         )
         self._returncode: int | None = None
         self._lock = threading.Lock()
@@ -77,10 +78,10 @@ class GuardedProcess:
         assert self._guard.stdout is not None
         self._guard.stdin.write(json.dumps(spec).encode() + b"\n")
         self._guard.stdin.flush()
-        word, _, rest = self._guard.stdout.readline().decode().strip().partition(" ")
+        word, _, rest = self._guard.stdout.readline().decode().strip().partition(" ")  # `started PID`
         if word != "started":
             self._reap()
-            raise ChildRefused(f"{program.argv[0]}: {rest or 'the guard ended'}")
+            raise ChildNotStarted(f"{program.argv[0]}: {rest or 'the guard ended'}")
         return int(rest)
 
     def wait(self, timeout_s: float | None = None) -> int:
@@ -93,13 +94,13 @@ class GuardedProcess:
         return None if self._guard.poll() is None else self._reap()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the child itself."""
+        """Send a signal to the child, not to its guard."""
         if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(ProcessLookupError):  # the child has just ended
                 os.kill(self.pid, number)
 
     def request_stop(self) -> None:
-        """Request a stop, without waiting."""
+        """Request a stop of the child. It does not wait for the end."""
         with self._lock:
             if self._guard.stdin is not None and not self._guard.stdin.closed:
                 self._guard.stdin.close()
@@ -117,12 +118,12 @@ class GuardedProcess:
                 assert self._guard.stdout is not None
                 word, _, rest = self._guard.stdout.read().decode().strip().partition(" ")
                 self._guard.stdout.close()
-                # A killed guard cannot report the exit code; the kernel has ended its child.
+                # A killed guard does not report an exit code. The kernel has ended its child.
                 self._returncode = int(rest) if word == "exited" else -int(signal.SIGKILL)
             return self._returncode
 
     def __enter__(self) -> Self:
-        """Enter the block at whose end the child is stopped."""
+        """Enter a block. The child is stopped when the block ends."""
         return self
 
     def __exit__(

@@ -1,7 +1,7 @@
 """The jars of the Kafka broker: downloaded once from Maven, checked against `kafka.lock`, and kept in the cache.
 
-jgo resolves and downloads. It only warns about an incorrect checksum, so the SHA-256 of every jar is checked here,
-and a jar that differs is never run. `python -m stack.jars` writes the lock again (a command for maintainers).
+The library jgo resolves and downloads. It only warns about an incorrect checksum, so this module checks the SHA-256 of
+every jar, and a jar that differs is never run. Maintainers write the lock with `python -m stack.jars`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stack.places import StackUnavailable, cache_folder, exclusively, maven_url
+from stack.environment import StackUnavailable, cache_folder, creation_lock, maven_url
 
 KAFKA_VERSION = "4.3.1"
-# The broker, and the bridge that passes the log lines of its libraries to log4j.
 ROOTS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
+"""The broker, and the bridge that passes the log lines of its libraries to log4j."""
+
 LOCK_FILE = Path(__file__).with_name("kafka.lock")
 DOWNLOADS_AT_ONCE = 8
 TRIES = 3
+"""Downloads of one jar before the setup fails."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """Its name in the folder of jars."""
+        """The name of the jar in the folder of all jars."""
         return f"{self.artifact}-{self.version}.jar"
 
 
@@ -46,9 +48,9 @@ def kafka_jars(note: Callable[[str], None]) -> Path:
     """The folder with exactly the locked jars. Missing jars are downloaded."""
     lock = LOCK_FILE.read_text()
     folder = cache_folder() / f"kafka-{KAFKA_VERSION}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
-    if folder.is_dir():  # the folder is renamed into place when it is complete
+    if folder.is_dir():  # it is complete, because it got its name after the last download
         return folder
-    with exclusively(folder):
+    with creation_lock(folder):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as work:
                 _fetch_all(read_lock(lock), Path(work), note)
@@ -67,7 +69,7 @@ def read_lock(text: str) -> list[Jar]:
     return jars
 
 
-def check(jar: Jar, path: Path) -> None:
+def check_sha256(jar: Jar, path: Path) -> None:
     """Raise StackUnavailable unless `path` is the pinned file."""
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != jar.sha256:
@@ -105,7 +107,7 @@ def _fetch(jar: Jar, repository: Path, libs: Path) -> None:
                     "REQUESTS_CA_BUNDLE for a certificate authority of your network."
                 ) from error
             time.sleep(attempt)
-    check(jar, downloaded)
+    check_sha256(jar, downloaded)
     shutil.copyfile(downloaded, libs / jar.file_name)
 
 
@@ -116,7 +118,7 @@ def _download(jar: Jar, repository: Path) -> Path:
 
 
 def _maven(repository: Path) -> Any:
-    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - its import is slow, and a machine needs it once
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - a slow import, needed once per machine
     from jgo.maven import MavenContext  # noqa: PLC0415
 
     return MavenContext(
@@ -125,12 +127,12 @@ def _maven(repository: Path) -> Any:
 
 
 def write_lock() -> None:
-    """Resolve the jars of the broker and pin them."""
+    """Resolve the jars of the broker, and write their versions and checksums to the lock."""
     from jgo.parse import Coordinate  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as work:
         context = _maven(Path(work))
-        # raw, because the managed versions of the bridge include an old kafka-clients
+        # `raw` ignores the managed versions of the bridge, which include an old kafka-clients.
         scoped = [replace(Coordinate.parse(root), scope="compile", raw=True) for root in ROOTS]
         inputs, transitive = context.resolver.resolve([context.create_dependency(one) for one in scoped])
         lines = set()

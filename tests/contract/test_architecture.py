@@ -103,7 +103,7 @@ SQL_ELSEWHERE = {
 }
 """Files that show a statement to an operator and do not run it."""
 
-READERS_OF_THE_ENVIRONMENT = {"runtime/settings.py", "stack/places.py"}
+READERS_OF_THE_ENVIRONMENT = {"runtime/settings.py", "stack/environment.py"}
 
 
 def tool_settings() -> dict[str, Any]:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stack.embedded import progress
+from stack.environment import StackUnavailable, throw_away_root, unprivileged_account
 from stack.guarded import GuardedProcess
 from stack.kafka import start_kafka
-from stack.places import StackUnavailable, throw_away_root, unprivileged_account
 from stack.ports import LOOPBACK
 from stack.postgres import OWNER, database_url, start_postgres
 from tests.faults.proxy import Proxy

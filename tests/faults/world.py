@@ -23,7 +23,7 @@ from cli.pipeline import LOOPBACK, child_environment, process_child, simulator_c
 from cli.preparations import apply_topics, migrate_database
 from runtime.settings import PREFIX, Settings, read_settings
 from stack.ports import free_ports
-from stack.supervisor import Child, Event, Supervisor
+from stack.supervisor import Child, ChildEvent, Supervisor
 from tests.faults.proxy import Proxy
 from tests.faults.servers import KafkaServer, PostgresServer, folder_for_servers
 from tests.faults.steady import Steady
@@ -82,7 +82,7 @@ class World:
     urls: Mapping[str, str]
     environment: Mapping[str, str] = field(repr=False)
     folder: Path
-    events: list[Event]
+    events: list[ChildEvent]
     loads: list[Steady] = field(default_factory=list)
     """Every load ever put on it; who fails must not leave one behind."""
 
@@ -176,9 +176,9 @@ def _peopled(
     migrate_database(settings)
     apply_topics(settings)
     environment = child_environment(told)
-    events: list[Event] = []
+    events: list[ChildEvent] = []
 
-    def note(event: Event) -> None:
+    def note(event: ChildEvent) -> None:
         events.append(event)
         if event.what == "ended":
             print(time.strftime("%H:%M:%S"), f"{event.name} (pid {event.pid}) ended with {event.code}", flush=True)

@@ -1,4 +1,4 @@
-"""The embedded servers end with their parent in every case, leave nothing behind, and keep what they shall keep."""
+"""The embedded servers end with their parent in every case, leave no files behind, and keep a kept state."""
 
 import json
 import os
@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stack.embedded import Stack, embedded_stack, remove_state
-from stack.places import StackUnavailable
+from stack.environment import StackUnavailable
 from tests.support.paths import PROGRAMS, ROOT
 
 PARENT = PROGRAMS / "stack_parent.py"
@@ -27,8 +27,8 @@ ENDED_DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the parent said of the stack that it runs."""
+class ParentReport:
+    """The parent process, and its report about the stack that it runs."""
 
     parent: subprocess.Popen[str]
     kafka: str
@@ -39,7 +39,7 @@ class Told:
 
 
 @contextmanager
-def parent(where: str, ending: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Iterator[Told]:
+def parent(where: str, ending: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Iterator[ParentReport]:
     process = subprocess.Popen(
         [sys.executable, str(PARENT), where, ending],
         stdout=subprocess.PIPE,
@@ -55,17 +55,17 @@ def parent(where: str, ending: str, env: dict[str, str] | None = None, cwd: Path
             assert process.stderr is not None
             line = process.stdout.readline()
             assert line, process.stderr.read()
-            told = json.loads(line)
-            told["folders"] = [Path(folder) for folder in told["folders"]]
-            yield Told(process, **told)
+            fields = json.loads(line)
+            fields["folders"] = [Path(folder) for folder in fields["folders"]]
+            yield ParentReport(process, **fields)
         finally:
             process.kill()
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
+def wait_until(holds: Callable[[], bool], failure: str) -> None:
     deadline = time.monotonic() + ENDED_DEADLINE_S
     while not holds():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, failure
         time.sleep(0.02)
 
 
@@ -76,53 +76,53 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def assert_all_ended(told: Told) -> None:
-    wait_until(lambda: not any(map(is_running, told.pids)), "a child outlived its parent")
+def assert_all_ended(report: ParentReport) -> None:
+    wait_until(lambda: not any(map(is_running, report.pids)), "a child outlived its parent")
 
 
-def assert_nothing_left(told: Told) -> None:
-    assert_all_ended(told)
-    roots = {folder.parent for folder in told.folders if folder.name != "data"}
+def assert_nothing_left(report: ParentReport) -> None:
+    assert_all_ended(report)
+    roots = {folder.parent for folder in report.folders if folder.name != "data"}
     assert roots
     assert not [root for root in roots if root.exists()], "a throw-away folder was left"
 
 
-def end(told: Told, number: signal.Signals) -> int:
-    os.killpg(told.parent.pid, number)  # the whole group, as a terminal does for Ctrl-C
-    return told.parent.wait(ENDED_DEADLINE_S)
+def end(report: ParentReport, number: signal.Signals) -> int:
+    os.killpg(report.parent.pid, number)  # the whole group, as a terminal does for Ctrl-C
+    return report.parent.wait(ENDED_DEADLINE_S)
 
 
 @pytest.mark.parametrize("ending", ["return", "raise"])
 def test_servers_end_with_their_block(ending: str) -> None:
-    with parent("throw-away", ending) as told:
-        code = told.parent.wait(ENDED_DEADLINE_S)
+    with parent("throw-away", ending) as report:
+        code = report.parent.wait(ENDED_DEADLINE_S)
         assert code == (0 if ending == "return" else 1)
-        assert_nothing_left(told)
+        assert_nothing_left(report)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_servers_end_with_a_parent_that_gets_a_signal(number: signal.Signals) -> None:
-    with parent("throw-away", "wait") as told:
-        assert end(told, number) != 0
-        assert_nothing_left(told)
+    with parent("throw-away", "wait") as report:
+        assert end(report, number) != 0
+        assert_nothing_left(report)
 
 
 def test_servers_end_even_if_their_guards_are_killed_first() -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux ends a child whose guard was killed")
-    with parent("throw-away", "wait") as told:
-        guards = psutil.Process(told.parent.pid).children()
+    with parent("throw-away", "wait") as report:
+        guards = psutil.Process(report.parent.pid).children()
         for guard in guards:
             guard.kill()
-        assert_all_ended(told)
-        end(told, signal.SIGKILL)
-        for folder in told.folders:
-            shutil.rmtree(folder.parent, ignore_errors=True)  # what only the guards would have removed
+        assert_all_ended(report)
+        end(report, signal.SIGKILL)
+        for folder in report.folders:
+            shutil.rmtree(folder.parent, ignore_errors=True)  # the killed guards cannot remove it
 
 
 @contextmanager
 def kept_state(folder: Path) -> Iterator[Path]:
-    """A state folder whose database is removed as well where it had to lie elsewhere."""
+    """A state folder. It is removed at the end, including a database that is in another folder."""
     state = folder / "state"
     try:
         yield state
@@ -135,16 +135,16 @@ def kept_state(folder: Path) -> Iterator[Path]:
 
 def test_a_kept_stack_survives_kill_9_with_its_data(tmp_path: Path) -> None:
     with kept_state(tmp_path) as state:
-        with parent(str(state), "wait") as told:
-            with psycopg.connect(told.database_url) as connection:
+        with parent(str(state), "wait") as report:
+            with psycopg.connect(report.database_url) as connection:
                 connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
             topic = NewTopic("kept", num_partitions=1, replication_factor=1)
-            admin = AdminClient({"bootstrap.servers": told.kafka})
+            admin = AdminClient({"bootstrap.servers": report.kafka})
             admin.create_topics([topic])["kept"].result(10)
-            end(told, signal.SIGKILL)
-        # At once: the guards may still be ending the servers, and hold the lock meanwhile.
+            end(report, signal.SIGKILL)
+        # Without a wait: the guards may still be stopping the servers, and they hold the lock meanwhile.
         with embedded_stack(state) as stack:
-            assert not any(map(is_running, told.pids))
+            assert not any(map(is_running, report.pids))
             with psycopg.connect(stack.database_url) as connection:
                 assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
             assert (
@@ -174,21 +174,21 @@ def test_stacks_run_side_by_side(throw_away_stack: Stack, kafka: str, postgres: 
 
 
 def test_a_stack_runs_where_every_folder_is_closed_to_others(tmp_path: Path) -> None:
-    """As root in a repository below a 0700 home, with a 0700 temporary folder: no mode of theirs is changed."""
+    """Also as root in a repository below a 0700 home, with a 0700 temporary folder. No mode is changed."""
     home = tmp_path / "home"
     work, temporary = home / "work", home / "tmp"
     for folder in (home, work, temporary):
         folder.mkdir(mode=0o700)
     with kept_state(work) as state:
         for where in (str(state), "throw-away"):
-            with parent(where, "wait", {"TMPDIR": str(temporary)}, work) as told:
+            with parent(where, "wait", {"TMPDIR": str(temporary)}, work) as report:
                 is_root = os.geteuid() == 0
-                assert (told.accounts[1] == 0) is False
-                assert told.accounts[0] == (0 if is_root else os.geteuid())
-                with psycopg.connect(told.database_url) as connection:
+                assert (report.accounts[1] == 0) is False
+                assert report.accounts[0] == (0 if is_root else os.geteuid())
+                with psycopg.connect(report.database_url) as connection:
                     assert connection.execute("SELECT 1").fetchone() == (1,)
-                end(told, signal.SIGTERM)
-                assert_all_ended(told)
+                end(report, signal.SIGTERM)
+                assert_all_ended(report)
         for folder in (home, work, temporary):
             assert folder.stat().st_mode & 0o777 == 0o700
             assert folder.stat().st_uid == os.geteuid()
@@ -200,7 +200,7 @@ def test_an_incorrect_password_is_refused(postgres: str) -> None:
         psycopg.connect(f"{head}x@{tail}")
 
 
-def test_what_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_start_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stack.kafka.JVM_FLAGS", ("-Xmx1k",))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr("stack.embedded.throw_away_root", lambda *, for_unprivileged: tmp_path)

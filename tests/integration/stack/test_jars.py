@@ -1,4 +1,4 @@
-"""A Maven mirror named by `CAMPAIGNS_MAVEN_URL` serves the whole broker, and nothing is asked for a second time."""
+"""A Maven mirror named by `CAMPAIGNS_MAVEN_URL` serves the whole broker, and each jar is downloaded once."""
 
 import threading
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from stack.jars import LOCK_FILE, Jar, kafka_jars, read_lock
 
 @contextmanager
 def maven_mirror(jars: Path) -> Iterator[tuple[str, list[str]]]:
-    """Serve a folder of jars in the layout of a Maven repository; tell what was asked for."""
-    asked: list[str] = []
+    """Serve a folder of jars in the layout of a Maven repository. Yields the address and the requested paths."""
+    requested: list[str] = []
 
     class Repository(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             group, artifact, version, name = self.path.strip("/").rsplit("/", 3)
             known = [jar for jar in read_lock(LOCK_FILE.read_text()) if _path(jar) == (group, artifact, version)]
             found = bool(known) and name == known[0].file_name
@@ -29,13 +29,13 @@ def maven_mirror(jars: Path) -> Iterator[tuple[str, list[str]]]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Stay silent: the test looks at `asked`."""
+            """Log nothing. The test checks `requested`."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requested
     finally:
         server.shutdown()
         thread.join()
@@ -48,14 +48,14 @@ def _path(jar: Jar) -> tuple[str, str, str]:
 
 def test_a_mirror_serves_the_whole_broker_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = kafka_jars(lambda _: None)
-    said: list[str] = []
-    with maven_mirror(genuine) as (url, asked):
+    progress: list[str] = []
+    with maven_mirror(genuine) as (url, requested):
         monkeypatch.setenv("CAMPAIGNS_MAVEN_URL", url)
         monkeypatch.setenv("CAMPAIGNS_CACHE_DIR", str(tmp_path))
-        fetched = kafka_jars(said.append)
+        fetched = kafka_jars(progress.append)
         assert fetched.parent == tmp_path
         assert {path.name for path in fetched.iterdir()} == {path.name for path in genuine.iterdir()}
-        assert len(asked) >= len(said) == len(list(genuine.iterdir()))
-        first = len(asked)
-        assert kafka_jars(said.append) == fetched
-        assert len(asked) == first
+        assert len(requested) >= len(progress) == len(list(genuine.iterdir()))
+        first = len(requested)
+        assert kafka_jars(progress.append) == fetched
+        assert len(requested) == first

@@ -1,4 +1,4 @@
-"""The supervisor: restarts what crashes, gives up what cannot run, ends all in order."""
+"""The supervisor restarts crashed children, gives up those with invalid settings, and stops all in order."""
 
 import os
 import queue
@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from stack.guarded import GuardedProcess, Program
-from stack.supervisor import Child, Event, Supervisor
+from stack.supervisor import Child, ChildEvent, Supervisor
 from tests.support.paths import ROOT
 
 DEADLINE_S = 20.0
@@ -22,19 +22,19 @@ IGNORES_TERM = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', 
 
 
 class Events:
-    """What the supervisor told, to be waited for."""
+    """The events of the supervisor. A test can wait for one."""
 
     def __init__(self) -> None:
-        self._told: queue.Queue[Event] = queue.Queue()
-        self.seen: list[Event] = []
+        self._queue: queue.Queue[ChildEvent] = queue.Queue()
+        self.seen: list[ChildEvent] = []
 
-    def __call__(self, event: Event) -> None:
-        self._told.put(event)
+    def __call__(self, event: ChildEvent) -> None:
+        self._queue.put(event)
 
-    def next(self, what: str, name: str | None = None) -> Event:
+    def next(self, what: str, name: str | None = None) -> ChildEvent:
         deadline = time.monotonic() + DEADLINE_S
         while True:
-            event = self._told.get(timeout=max(0.01, deadline - time.monotonic()))
+            event = self._queue.get(timeout=max(0.01, deadline - time.monotonic()))
             self.seen.append(event)
             if event.what == what and name in {None, event.name}:
                 return event
@@ -90,7 +90,7 @@ def test_invalid_settings_are_not_retried(supervisor: Supervisor, events: Events
     assert "restarting" not in {event.what for event in events.seen}
 
 
-def test_a_child_that_is_done_is_not_a_failure(supervisor: Supervisor, events: Events) -> None:
+def test_a_finished_child_is_not_a_failure(supervisor: Supervisor, events: Events) -> None:
     supervisor.start(python("import", "pass"))
     assert events.next("finished").code == 0
     assert supervisor.wait_for_failure(0.0) is None
@@ -102,7 +102,7 @@ def test_a_program_that_does_not_exist_is_retried_with_a_backoff(supervisor: Sup
     assert delays == [0.2, 0.4, 0.8]
 
 
-def test_a_restart_by_hand_waits_for_no_backoff(supervisor: Supervisor, events: Events) -> None:
+def test_a_requested_restart_has_no_backoff(supervisor: Supervisor, events: Events) -> None:
     supervisor.start(python("sink-1", RUNS))
     first = supervisor.pid_of("sink-1")
     wait_for_line(supervisor.log_of("sink-1"), "up")
@@ -111,7 +111,7 @@ def test_a_restart_by_hand_waits_for_no_backoff(supervisor: Supervisor, events: 
     assert events.next("restarting").delay_s == 0.0
 
 
-def test_the_last_started_ends_first(supervisor: Supervisor, events: Events) -> None:
+def test_the_last_started_child_is_stopped_first(supervisor: Supervisor, events: Events) -> None:
     for name in ("ingress", "sink-1", "sink-2", "api"):
         supervisor.start(python(name, RUNS))
     supervisor.stop()
@@ -128,7 +128,7 @@ def test_a_process_that_does_not_stop_is_killed_at_the_deadline(tmp_path: Path, 
     assert events.next("ended").code == -signal.SIGKILL
 
 
-def test_what_a_child_prints_is_in_its_log(supervisor: Supervisor, events: Events) -> None:
+def test_the_output_of_a_child_is_in_its_log(supervisor: Supervisor, events: Events) -> None:
     supervisor.start(python("talks", "import sys; print('out'); print('err', file=sys.stderr)"))
     events.next("finished")
     assert set(supervisor.log_of("talks").read_text().split()) == {"out", "err"}

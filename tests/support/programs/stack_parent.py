@@ -1,4 +1,4 @@
-"""A program of its own that starts a stack and then ends in the way that it is told: the parent in the tests.
+"""The parent process in the tests of the stack: it starts a stack, and ends in the requested way.
 
 python stack_parent.py throw-away|PATH  return|raise|wait
 """
@@ -13,24 +13,24 @@ import psutil
 
 from stack.embedded import embedded_stack
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests in the background has it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for background jobs
 
 
 def main() -> None:
-    """Start, say what runs, end."""
+    """Start the stack, print a report as JSON, and end."""
     where, ending = sys.argv[1:]
     with embedded_stack(None if where == "throw-away" else Path(where)) as stack:
         servers = [psutil.Process(stack.kafka_pid), psutil.Process(stack.postgres_pid)]
-        told = {
+        report = {
             "kafka": stack.kafka_bootstrap_servers,
             "database_url": stack.database_url,
             "pids": [process.pid for process in psutil.Process().children(recursive=True)],
             "folders": [server.cwd() for server in servers],
             "accounts": [server.uids().effective for server in servers],
         }
-        print(json.dumps(told), flush=True)
+        print(json.dumps(report), flush=True)
         if ending == "raise":
-            raise RuntimeError("as asked")
+            raise RuntimeError("as requested")
         while ending == "wait":
             time.sleep(60)
 

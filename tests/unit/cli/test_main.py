@@ -12,7 +12,7 @@ import pytest
 
 from cli.pipeline import STARTED_IN_ORDER, child_environment, event_line, process_child, write_private
 from cli.processes import MODULES
-from stack.supervisor import Event
+from stack.supervisor import ChildEvent
 from tests.support.paths import ROOT
 
 HEAVY = ("faust", "confluent_kafka", "psycopg", "httpx", "fastapi", "granian", "aiohttp", "pydantic", "simulator")
@@ -89,6 +89,6 @@ def test_private_files_are_private_and_whole(tmp_path: Path) -> None:
 
 
 def test_what_is_said_of_a_child() -> None:
-    assert event_line(Event("sink", "started", pid=1)) is None
-    assert event_line(Event("sink", "restarting", code=75)) == "sink ended with 75; it is restarted"
-    assert event_line(Event("sink", "given_up", code=64)) == "sink ended with 64 and is not restarted"
+    assert event_line(ChildEvent("sink", "started", pid=1)) is None
+    assert event_line(ChildEvent("sink", "restarting", code=75)) == "sink ended with 75; it is restarted"
+    assert event_line(ChildEvent("sink", "given_up", code=64)) == "sink ended with 64 and is not restarted"

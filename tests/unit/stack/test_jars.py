@@ -1,12 +1,12 @@
-"""The lock of the broker's jars."""
+"""The lock of the broker's jars pins every jar, and a different jar is refused."""
 
 import hashlib
 from pathlib import Path
 
 import pytest
 
-from stack.jars import KAFKA_VERSION, LOCK_FILE, Jar, check, kafka_jars, read_lock
-from stack.places import StackUnavailable
+from stack.environment import StackUnavailable
+from stack.jars import KAFKA_VERSION, LOCK_FILE, Jar, check_sha256, kafka_jars, read_lock
 
 
 def test_the_lock_pins_one_version_of_every_kafka_jar() -> None:
@@ -18,15 +18,15 @@ def test_the_lock_pins_one_version_of_every_kafka_jar() -> None:
 
 def test_a_jar_that_differs_from_the_lock_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "some.jar"
-    path.write_bytes(b"the right one")
-    jar = Jar("org.example", "some", "1", hashlib.sha256(b"the right one").hexdigest())
-    check(jar, path)
-    path.write_bytes(b"another one")
+    path.write_bytes(b"the pinned file")
+    jar = Jar("org.example", "some", "1", hashlib.sha256(b"the pinned file").hexdigest())
+    check_sha256(jar, path)
+    path.write_bytes(b"another file")
     with pytest.raises(StackUnavailable, match="not the pinned file"):
-        check(jar, path)
+        check_sha256(jar, path)
 
 
-def test_nothing_is_installed_from_a_mirror_that_serves_other_files(
+def test_nothing_is_installed_from_a_mirror_with_different_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[Jar] = []

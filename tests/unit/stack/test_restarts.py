@@ -1,8 +1,8 @@
-"""What follows the end of a supervised process."""
+"""The decision about a restart after the end of a supervised process."""
 
 import pytest
 
-from stack.restarts import BACKOFF_MAX_S, SETTLED_S, Finished, GivenUp, RestartAfter, after_exit
+from stack.restarts import BACKOFF_MAX_S, STABLE_AFTER_S, Finished, GivenUp, RestartAfter, after_exit
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from stack.restarts import BACKOFF_MAX_S, SETTLED_S, Finished, GivenUp, RestartA
     ],
 )
 def test_an_exit_code_decides(code: int, decision: RestartAfter | Finished | GivenUp) -> None:
-    assert after_exit(code, ran_s=1.0, ends_in_a_row=1) == decision
+    assert after_exit(code, ran_s=1.0, consecutive_ends=1) == decision
 
 
 def test_the_backoff_doubles_up_to_its_limit() -> None:
@@ -26,9 +26,9 @@ def test_the_backoff_doubles_up_to_its_limit() -> None:
     assert delays[-1] == RestartAfter(BACKOFF_MAX_S)
 
 
-def test_an_endless_row_of_ends_stays_at_the_limit() -> None:
+def test_the_backoff_stays_at_its_limit_after_many_ends() -> None:
     assert after_exit(70, 0.1, 100_000) == RestartAfter(BACKOFF_MAX_S)
 
 
 def test_a_process_that_ran_long_restarts_at_the_first_backoff() -> None:
-    assert after_exit(70, SETTLED_S, 9) == RestartAfter(0.2)
+    assert after_exit(70, STABLE_AFTER_S, 9) == RestartAfter(0.2)

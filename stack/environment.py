@@ -1,8 +1,8 @@
-"""The folders of the embedded stack, for downloads and data, and the accounts that can reach them.
+"""The environment of the embedded stack: its variables, its folders, and the account of PostgreSQL.
 
-These few variables (`CAMPAIGNS_CACHE_DIR`, `CAMPAIGNS_MAVEN_URL`, `CAMPAIGNS_EMBEDDED_POSTGRES`, `XDG_CACHE_HOME`)
-are read here and not with the other settings, because `make setup` needs them before any setting exists.
-The mode and the owner of a folder are changed only if this module has created it.
+This module reads a few variables (`CAMPAIGNS_CACHE_DIR`, `CAMPAIGNS_MAVEN_URL`, `CAMPAIGNS_EMBEDDED_POSTGRES`,
+`XDG_CACHE_HOME`, `PATH`). They are not with the other settings, because `make setup` needs them before those can be
+read. This module changes the mode of a folder only if the project created the folder.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NAME = "campaign-streams"
-# PostgreSQL refuses to run as root, so root runs it under the account that owns nothing.
 UNPRIVILEGED_USER = "nobody"
+"""PostgreSQL refuses to run as root, so root runs it under this account, which owns no files."""
 
 
 class StackUnavailable(Exception):
-    """The embedded stack cannot run here; the message says why and what to do."""
+    """The embedded stack cannot run here. The message gives the reason and the remedy."""
 
 
 def cache_folder() -> Path:
-    """The folder for downloads. It is created if it is missing."""
+    """The folder for downloads. A missing folder is created. Raises StackUnavailable if it is not writable."""
     chosen = os.environ.get("CAMPAIGNS_CACHE_DIR")
     if chosen:
         folder = Path(chosen).expanduser().absolute()
@@ -44,7 +44,7 @@ def cache_folder() -> Path:
 
 
 def search_path() -> str:
-    """The folders in which a child searches programs."""
+    """The folders in which a child process finds programs."""
     return os.environ.get("PATH", os.defpath)
 
 
@@ -54,34 +54,34 @@ def maven_url() -> str | None:
 
 
 def postgres_version() -> int:
-    """The major version of the embedded PostgreSQL: 18, or 16 on request."""
+    """The major version of the embedded PostgreSQL: 18, or 16 if it is requested."""
     requested = os.environ.get("CAMPAIGNS_EMBEDDED_POSTGRES", "18")
     if requested not in {"16", "18"}:
-        raise StackUnavailable(f"CAMPAIGNS_EMBEDDED_POSTGRES is {requested!r}: the embedded versions are 16 and 18")
+        raise StackUnavailable(f"CAMPAIGNS_EMBEDDED_POSTGRES is {requested!r}: set it to 16 or 18, or remove it")
     return int(requested)
 
 
 @contextmanager
-def exclusively(making: Path) -> Iterator[None]:
-    """Prevent other processes from creating the folder `making`. The lock ends with its holder."""
-    with making.with_name(f"{making.name}.lock").open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+def creation_lock(folder: Path) -> Iterator[None]:
+    """Prevent other processes from creating `folder`. The lock ends with the block, or with the process."""
+    with folder.with_name(f"{folder.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def unprivileged_account() -> pwd.struct_passwd | None:
-    """The account under which PostgreSQL must run, or None for our own."""
+    """The account under which PostgreSQL must run, or None if it can run under the current account."""
     return pwd.getpwnam(UNPRIVILEGED_USER) if os.geteuid() == 0 else None
 
 
 def is_reachable_by_anyone(folder: Path) -> bool:
-    """Whether an account without any rights can pass through `folder` and all folders above it."""
+    """Whether every account can pass through `folder` and all folders above it."""
     real = folder.resolve()
     return all(step.stat().st_mode & stat.S_IXOTH for step in (real, *real.parents))
 
 
 def throw_away_root(*, for_unprivileged: bool) -> Path:
-    """A folder in which a throw-away folder may be created."""
+    """The folder in which throw-away folders are created."""
     usual = Path(tempfile.gettempdir())
     if not for_unprivileged or is_reachable_by_anyone(usual):
         return usual
@@ -92,7 +92,7 @@ def throw_away_root(*, for_unprivileged: bool) -> Path:
 
 
 def shared_folder(kind: str) -> Path:
-    """A folder of ours (`cache` or `lib`) below /var that every account can pass through. For root only."""
+    """The project's folder below /var (`cache` or `lib`), which every account can pass through. For root only."""
     refused = []
     for folder in (Path("/var") / kind / NAME, Path("/var/tmp") / f"{NAME}-{kind}"):  # noqa: S108 - owner checked
         try:
@@ -103,10 +103,11 @@ def shared_folder(kind: str) -> Path:
         found = folder.lstat()
         if stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o022:
             if found.st_mode & stat.S_IXOTH == 0:
-                folder.chmod(0o755)  # our own folder, created under a narrow umask
+                folder.chmod(0o755)  # an earlier run created it under a narrow umask
             if is_reachable_by_anyone(folder):
                 return folder
         refused.append(f"{folder}: must belong to root, and others must be able to pass through it but not to write")
     raise StackUnavailable(
-        f"no folder that the account {UNPRIVILEGED_USER!r} can reach ({'; '.join(refused)}): run as an ordinary user"
+        f"there is no folder that the account {UNPRIVILEGED_USER!r} can reach ({'; '.join(refused)}): "
+        "run as an ordinary user"
     )

@@ -1,7 +1,7 @@
-"""Keeps one child running: the thread behind each name of the supervisor.
+"""Keeps one child of the supervisor running, in a thread.
 
-It starts the child, waits for its end, applies the rules of `stack.restarts`, and reports events. The supervisor
-decides the order among children.
+The thread starts the child, waits for its end, applies the rules of `stack.restarts`, and reports events. The
+supervisor decides the order among children.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from stack.guarded import ChildRefused, GuardedProcess, Program
+from stack.guarded import ChildNotStarted, GuardedProcess, Program
 from stack.restarts import BACKOFF_MAX_S, Finished, GivenUp, RestartAfter, after_exit
 
-REFUSED = 127  # the exit code that shells use for a missing program
+EXIT_NOT_STARTED = 127
+"""The exit code for a program that cannot be started. Shells use the same code for a missing program."""
 
 
 @dataclass(frozen=True)
 class Child:
-    """One process to keep running. `env` is its whole environment."""
+    """The description of one process that the supervisor keeps running. `env` is its whole environment."""
 
     name: str
     argv: Sequence[str]
@@ -31,14 +32,14 @@ class Child:
 
     @property
     def kind(self) -> str:
-        """The name without its number. Children of a kind are stopped together."""
+        """The name without its number: `sender-2` is a `sender`. Children of one kind are stopped together."""
         head, _, tail = self.name.rpartition("-")
         return head if tail.isdigit() else self.name
 
 
 @dataclass(frozen=True)
-class Event:
-    """An event that a person may want to see."""
+class ChildEvent:
+    """A start, an end, or a decision about a restart. `code` is an exit code, negative for a signal."""
 
     name: str
     what: Literal["started", "ended", "restarting", "given_up", "finished"]
@@ -47,26 +48,27 @@ class Event:
     delay_s: float | None = None
 
 
-class Keeper:
+class SupervisedChild:
     """One child, and the thread that keeps it running."""
 
-    def __init__(self, child: Child, program: Program, report: Callable[[Event], None]) -> None:
-        self.child = child
+    def __init__(self, child: Child, program: Program, report: Callable[[ChildEvent], None]) -> None:
+        self.kind = child.kind
         self.restarts = 0
+        self._name = child.name
         self._program = program
         self._report = report
         self._running: GuardedProcess | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._at_once = threading.Event()
+        self._restart_now = threading.Event()
         self._changed = threading.Condition()
         self._starts = 0
         self._is_over = False
-        self._thread = threading.Thread(target=self._keep_until_over, name=f"keep-{child.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run_to_the_end, name=f"child-{child.name}", daemon=True)
 
     @property
     def pid(self) -> int | None:
-        """The pid while it runs, else None."""
+        """The pid, or None while the process is down."""
         running = self._running
         return running.pid if running is not None and running.poll() is None else None
 
@@ -76,7 +78,7 @@ class Keeper:
         self._wait_for_start(1)
 
     def signal(self, number: signal.Signals) -> int | None:
-        """Send a signal to the process, if it runs."""
+        """Send a signal to the process. Returns its pid, or None if the process is down."""
         running = self._running
         if running is None or running.poll() is not None:
             return None
@@ -84,24 +86,24 @@ class Keeper:
         return running.pid
 
     def restart(self) -> None:
-        """End the process, and wait until the next one has started."""
+        """Stop the process, and wait until the next one has started."""
         started = self._starts
-        self._at_once.set()
+        self._restart_now.set()
         with self._lock:
             if self._running is not None:
                 self._running.request_stop()
         self._wait_for_start(started + 1)
 
     def request_stop(self) -> None:
-        """Request a permanent stop."""
+        """Request a stop without a restart. It does not wait for the end."""
         self._stopping.set()
-        self._at_once.set()
+        self._restart_now.set()
         with self._lock:
             if self._running is not None:
                 self._running.request_stop()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for its end, and kill it at the deadline."""
+        """Wait for the end of the process, and kill it after the timeout."""
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             self.signal(signal.SIGKILL)
@@ -111,61 +113,61 @@ class Keeper:
         with self._changed:
             self._changed.wait_for(lambda: self._starts >= number or self._is_over, timeout=BACKOFF_MAX_S)
 
-    def _keep_until_over(self) -> None:
+    def _run_to_the_end(self) -> None:
         try:
-            self._keep()
+            self._run_and_restart()
         finally:
             with self._changed:
                 self._is_over = True
                 self._changed.notify_all()
 
-    def _keep(self) -> None:
-        ends_in_a_row = 0
+    def _run_and_restart(self) -> None:
+        consecutive_ends = 0
         while True:
             since = time.monotonic()
-            code = self._run()
+            code = self._run_once()
             if self._stopping.is_set():
                 return
-            ends_in_a_row += 1
+            consecutive_ends += 1
             ran_s = time.monotonic() - since
-            if self._at_once.is_set():  # requested by `restart`
-                self._at_once.clear()
-                ends_in_a_row = 0
+            if self._restart_now.is_set():  # by `restart`
+                self._restart_now.clear()
+                consecutive_ends = 0
                 decision: RestartAfter | Finished | GivenUp = RestartAfter(0.0)
             else:
-                decision = after_exit(code, ran_s, ends_in_a_row)
+                decision = after_exit(code, ran_s, consecutive_ends)
             match decision:
                 case RestartAfter(delay_s):
-                    self._report(Event(self.child.name, "restarting", code=code, delay_s=delay_s))
-                    self._at_once.wait(delay_s)
-                    self._at_once.clear()
+                    self._report(ChildEvent(self._name, "restarting", code=code, delay_s=delay_s))
+                    self._restart_now.wait(delay_s)
+                    self._restart_now.clear()
                     if self._stopping.is_set():
                         return
                     self.restarts += 1
                 case Finished():
-                    self._report(Event(self.child.name, "finished", code=code))
+                    self._report(ChildEvent(self._name, "finished", code=code))
                     return
                 case GivenUp():
-                    self._report(Event(self.child.name, "given_up", code=code))
+                    self._report(ChildEvent(self._name, "given_up", code=code))
                     return
 
-    def _run(self) -> int:
-        """Run the process once and return its exit code."""
+    def _run_once(self) -> int:
+        """Run the process once. Returns its exit code."""
         try:
             with self._lock:
                 if self._stopping.is_set():
                     return 0
                 running = self._running = GuardedProcess(self._program)
-        except ChildRefused:
-            self._mark_start()
-            return REFUSED
-        self._report(Event(self.child.name, "started", pid=running.pid))
-        self._mark_start()
+        except ChildNotStarted:
+            self._count_start()
+            return EXIT_NOT_STARTED
+        self._report(ChildEvent(self._name, "started", pid=running.pid))
+        self._count_start()
         code = running.wait()
-        self._report(Event(self.child.name, "ended", pid=running.pid, code=code))
+        self._report(ChildEvent(self._name, "ended", pid=running.pid, code=code))
         return code
 
-    def _mark_start(self) -> None:
+    def _count_start(self) -> None:
         with self._changed:
             self._starts += 1
             self._changed.notify_all()

@@ -1,11 +1,11 @@
-"""Where the embedded stack keeps things."""
+"""The folders and the version of the embedded stack."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from stack.places import StackUnavailable, cache_folder, is_reachable_by_anyone, postgres_version
+from stack.environment import StackUnavailable, cache_folder, is_reachable_by_anyone, postgres_version
 
 
 def test_the_cache_follows_the_xdg_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,21 +14,21 @@ def test_the_cache_follows_the_xdg_rule(tmp_path: Path, monkeypatch: pytest.Monk
     assert cache_folder() == tmp_path / "campaign-streams"
 
 
-def test_a_cache_of_ones_own_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_cache_folder_has_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("CAMPAIGNS_CACHE_DIR", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
 
 
-def test_a_home_that_cannot_be_written_to_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "home").write_text("a file, so that no account can make a folder in it")
+def test_the_error_for_an_unwritable_home_names_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").write_text("a file, so that no account can create a folder in it")
     monkeypatch.delenv("CAMPAIGNS_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     with pytest.raises(StackUnavailable, match="CAMPAIGNS_CACHE_DIR"):
         cache_folder()
 
 
-def test_a_folder_below_a_closed_one_is_out_of_reach(tmp_path: Path) -> None:
+def test_a_folder_below_a_closed_folder_is_not_reachable(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     (closed / "open").mkdir(parents=True)
     (closed / "open").chmod(0o755)
@@ -39,6 +39,6 @@ def test_a_folder_below_a_closed_one_is_out_of_reach(tmp_path: Path) -> None:
 
 def test_an_unknown_server_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMPAIGNS_EMBEDDED_POSTGRES", "9")
-    with pytest.raises(StackUnavailable, match="16 and 18"):
+    with pytest.raises(StackUnavailable, match="16 or 18"):
         postgres_version()
     assert os.environ["CAMPAIGNS_EMBEDDED_POSTGRES"] == "9"

@@ -1,7 +1,8 @@
 """The error codes of the Cloud API as the simulator sends them: title, details, HTTP status, and channel.
 
-The table is made from the public reference alone and must not be shared with the pipeline: two readings of one
-reference check each other. HTTP statuses are from Meta's last table that had any, and 400 for the other codes.
+The table is written from Meta's public reference and must not be shared with the pipeline. So two independent readings
+of the reference check each other. HTTP statuses come from the last version of the reference that listed them. Other
+codes have 400.
 """
 
 from __future__ import annotations
@@ -9,22 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Way = Literal["sync", "async", "both"]
+ErrorChannel = Literal["sync", "async", "both"]
+"""sync: the code comes in the answer to the send. async: it comes in a `failed` status."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudError:
-    """One error code; `way`: it comes in the answer, in a `failed` status, or in either."""
+    """One error code. The field `way` is its channel, under the name that `/_simulator/errors` shows."""
 
     code: int
     title: str
     http_status: int
-    way: Way = "sync"
+    way: ErrorChannel = "sync"
     details: str = ""
 
 
 def error_of(code: int) -> CloudError:
-    """The entry of a code. An undocumented code is an error with status 400, as a new one would be."""
+    """The entry of a code. An undocumented code gets status 400, like a code that Meta has just introduced."""
     return CLOUD_ERRORS.get(code) or CloudError(code, "Unknown error", 400, "both")
 
 
@@ -120,7 +122,7 @@ ROWS = (
     CloudError(134102, "Template unavailable for use", 500),
     CloudError(134103, "Account not eligible for marketing messages", 500),
     CloudError(1752041, "Duplicate onboarding request", 400),
-    # Codes of management calls: never the answer to a send, unless a rule forces one
+    # Codes of management calls. They answer a send only if a rule forces that.
     CloudError(200005, "Template insights are not available", 400),
     CloudError(200006, "Template insights cannot be disabled", 400),
     CloudError(200007, "Template insights are not enabled", 400),

@@ -1,6 +1,6 @@
-"""The control endpoints below `/_simulator`: read the ledger, change the rules, switch faults on and off.
+"""The control endpoints below `/_simulator`: they show the ledger, change the rules, and switch faults on and off.
 
-They do not exist at Meta. They need no key, because the simulator is for loopback and test networks.
+Meta has no such endpoints. They need no key, because the simulator is for loopback and test networks.
 """
 
 from __future__ import annotations
@@ -12,69 +12,72 @@ from aiohttp import web
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from simulator.cloud_errors import CLOUD_ERRORS
-from simulator.config import Frozen, Rule, Share, SimulatorConfig
+from simulator.config import Probability, Rule, SimulatorConfig, StrictModel
 from simulator.deliveries import Deliveries
 from simulator.faults import Faults, OutageKind
-from simulator.ledger import Entry, Ledger, entry_as_json
+from simulator.ledger import Ledger, LedgerEntry, entry_as_json
 from simulator.rules import RuleBook
 
 ENTRIES_PER_WRITE = 500
 RULES = TypeAdapter(tuple[Rule, ...])
-Order = TypeVar("Order", bound=BaseModel)
+ControlBody = TypeVar("ControlBody", bound=BaseModel)
 
 
-class HoldOrder(Frozen):
-    """Hold a share of the following answers for so many seconds (not scaled)."""
+class HoldRequest(StrictModel):
+    """Delays a share of the following answers. The seconds are not divided by `time_scale`."""
 
     seconds: float = Field(default=30.0, ge=0.0)
-    share: Share = 1.0
+    share: Probability = 1.0
 
 
-class OutageOrder(Frozen):
-    """Take down the API (cut connections, or answer 503) or the webhooks (silence) for so many seconds (not scaled)."""
+class OutageRequest(StrictModel):
+    """Stops the API or the webhooks for a time. `kind`: the API cuts connections, or it answers 503.
+
+    The seconds are not divided by `time_scale`.
+    """
 
     side: Literal["api", "webhooks"]
     seconds: float = Field(ge=0.0)
     kind: OutageKind = "abort"
 
 
-class Control:
-    """The handlers and their state."""
+class ControlEndpoints:
+    """The handlers of the control endpoints."""
 
     def __init__(
         self, config: SimulatorConfig, ledger: Ledger, rules: RuleBook, faults: Faults, deliveries: Deliveries
     ) -> None:
-        self.config = config
-        self.ledger = ledger
-        self.rules = rules
-        self.faults = faults
-        self.deliveries = deliveries
+        self._config = config
+        self._ledger = ledger
+        self._rules = rules
+        self._faults = faults
+        self._deliveries = deliveries
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Register every path."""
-        router.add_get("/_simulator/ledger", self.show_ledger)
-        router.add_get("/_simulator/state", self.show_state)
-        router.add_get("/_simulator/unanswered", self.show_unanswered)
-        router.add_get("/_simulator/config", self.show_config)
-        router.add_get("/_simulator/errors", self.show_errors)
-        router.add_get("/_simulator/rules", self.show_rules)
-        router.add_post("/_simulator/rules", self.add_rules)
-        router.add_delete("/_simulator/rules", self.clear_rules)
-        router.add_post("/_simulator/hold", self.hold)
-        router.add_post("/_simulator/release", self.release)
-        router.add_post("/_simulator/outage", self.break_down)
+        """Register the handlers."""
+        router.add_get("/_simulator/ledger", self._show_ledger)
+        router.add_get("/_simulator/state", self._show_state)
+        router.add_get("/_simulator/unanswered", self._show_unanswered)
+        router.add_get("/_simulator/config", self._show_config)
+        router.add_get("/_simulator/errors", self._show_errors)
+        router.add_get("/_simulator/rules", self._show_rules)
+        router.add_post("/_simulator/rules", self._add_rules)
+        router.add_delete("/_simulator/rules", self._clear_rules)
+        router.add_post("/_simulator/hold", self._hold)
+        router.add_post("/_simulator/release", self._release)
+        router.add_post("/_simulator/outage", self._start_outage)
 
-    async def show_ledger(self, request: web.Request) -> web.StreamResponse:
-        """NDJSON with one entry per line, in order of receipt; `after`, `limit`, `to`, `callback_data` narrow it."""
+    async def _show_ledger(self, request: web.Request) -> web.StreamResponse:
+        """The entries as NDJSON in order of receipt. The query may have `after`, `limit`, `to` and `callback_data`."""
         query = request.query
-        after, limit = number_in(query.get("after"), 0), number_in(query.get("limit"), len(self.ledger.entries))
+        after, limit = _number_from(query.get("after"), 0), _number_from(query.get("limit"), len(self._ledger.entries))
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         chunk: list[bytes] = []
-        for entry in self.ledger.entries[after:]:
+        for entry in self._ledger.entries[after:]:
             if limit <= 0:
                 break
-            if not wanted(entry, query.get("to"), query.get("callback_data")):
+            if not _matches(entry, query.get("to"), query.get("callback_data")):
                 continue
             limit -= 1
             chunk.append(orjson.dumps(entry_as_json(entry), option=orjson.OPT_APPEND_NEWLINE))
@@ -86,96 +89,98 @@ class Control:
         await response.write_eof()
         return response
 
-    async def show_state(self, _request: web.Request) -> web.Response:
-        """Return the state."""
-        return as_json(self.state())
+    async def _show_state(self, _request: web.Request) -> web.Response:
+        """The counters."""
+        return _json_response(self._state())
 
-    def state(self) -> dict[str, Any]:
-        """Counters. `quiet`: every request has ended, and every status was acknowledged or given up."""
-        deliveries = self.deliveries
-        unanswered = len(self.ledger.unanswered)
+    def _state(self) -> dict[str, Any]:
+        """The counters. `quiet` means that every request has ended, and every status was acknowledged or given up."""
+        deliveries = self._deliveries
+        unanswered = len(self._ledger.unanswered)
         return {
-            "received": len(self.ledger.entries),
-            "accepted": self.ledger.accepted,
+            "received": len(self._ledger.entries),
+            "accepted": self._ledger.accepted,
             "unanswered_now": unanswered,
             "statuses_planned": deliveries.planned,
             "statuses_pending": deliveries.pending,
             "statuses_said": deliveries.sent,
-            "webhooks_posted": deliveries.parcels,
+            "webhooks_posted": deliveries.posts,
             "webhooks_unacknowledged": deliveries.unacknowledged,
             "webhooks_given_up": deliveries.given_up,
             "quiet": not (unanswered or deliveries.pending or deliveries.unacknowledged),
             "next_due_in_seconds": deliveries.next_due_in_s(),
         }
 
-    async def show_unanswered(self, _request: web.Request) -> web.Response:
+    async def _show_unanswered(self, _request: web.Request) -> web.Response:
         """The requests that are held without an answer now."""
-        return as_json({"unanswered": [entry_as_json(entry) for entry in self.ledger.unanswered.values()]})
+        return _json_response({"unanswered": [entry_as_json(entry) for entry in self._ledger.unanswered.values()]})
 
-    async def show_config(self, _request: web.Request) -> web.Response:
+    async def _show_config(self, _request: web.Request) -> web.Response:
         """The current configuration, with masked secrets."""
-        return as_json(self.config.model_dump(mode="json", exclude={"rules"}))
+        return _json_response(self._config.model_dump(mode="json", exclude={"rules"}))
 
-    async def show_errors(self, _request: web.Request) -> web.Response:
+    async def _show_errors(self, _request: web.Request) -> web.Response:
         """Every error code of the simulator."""
-        return as_json({"errors": list(CLOUD_ERRORS.values())})
+        return _json_response({"errors": list(CLOUD_ERRORS.values())})
 
-    async def show_rules(self, _request: web.Request) -> web.Response:
+    async def _show_rules(self, _request: web.Request) -> web.Response:
         """The current rules."""
-        return as_json({"rules": [rule.model_dump(mode="json", exclude_defaults=True) for rule in self.rules.rules]})
+        return _json_response(
+            {"rules": [rule.model_dump(mode="json", exclude_defaults=True) for rule in self._rules.rules]}
+        )
 
-    async def add_rules(self, request: web.Request) -> web.Response:
-        """Add the rules of the body: one, or a list."""
+    async def _add_rules(self, request: web.Request) -> web.Response:
+        """Add the rules in the body: one rule or a list."""
         raw = await request.read()
         try:
             rules = RULES.validate_json(raw if raw.lstrip()[:1] == b"[" else b"[" + raw + b"]")
         except ValidationError as invalid:
-            raise refused(invalid) from invalid
+            raise _bad_request(invalid) from invalid
         for rule in rules:
-            self.rules.add(rule)
-        return as_json({"added": len(rules), "in_force": len(self.rules.rules)})
+            self._rules.add(rule)
+        return _json_response({"added": len(rules), "in_force": len(self._rules.rules)})
 
-    async def clear_rules(self, _request: web.Request) -> web.Response:
+    async def _clear_rules(self, _request: web.Request) -> web.Response:
         """Remove all rules."""
-        self.rules.clear()
-        return as_json({"in_force": 0})
+        self._rules.clear()
+        return _json_response({"in_force": 0})
 
-    async def hold(self, request: web.Request) -> web.Response:
+    async def _hold(self, request: web.Request) -> web.Response:
         """Start to hold answers."""
-        order = await order_in(request, HoldOrder)
-        self.faults.hold(order.seconds, order.share)
-        return as_json(self.state())
+        body = await _read_body(request, HoldRequest)
+        self._faults.hold(body.seconds, body.share)
+        return _json_response(self._state())
 
-    async def release(self, _request: web.Request) -> web.Response:
-        """Release held answers."""
-        self.faults.release()
-        return as_json(self.state())
+    async def _release(self, _request: web.Request) -> web.Response:
+        """Send all held answers now."""
+        self._faults.release()
+        return _json_response(self._state())
 
-    async def break_down(self, request: web.Request) -> web.Response:
-        """Start an outage, or end it with 0 seconds."""
-        order = await order_in(request, OutageOrder)
-        if order.side == "api":
-            self.faults.break_api(order.kind, order.seconds)
+    async def _start_outage(self, request: web.Request) -> web.Response:
+        """Start an outage. 0 seconds end it."""
+        body = await _read_body(request, OutageRequest)
+        if body.side == "api":
+            self._faults.start_outage(body.kind, body.seconds)
         else:
-            self.deliveries.silence(order.seconds)
-        return as_json(self.state())
+            self._deliveries.pause(body.seconds)
+        return _json_response(self._state())
 
 
-async def order_in(request: web.Request, model: type[Order]) -> Order:
-    """The order in a body. An empty body is an order with defaults."""
+async def _read_body(request: web.Request, model: type[ControlBody]) -> ControlBody:
+    """The body of a control request. An empty body has the default values."""
     try:
         return model.model_validate_json(await request.read() or b"{}")
     except ValidationError as invalid:
-        raise refused(invalid) from invalid
+        raise _bad_request(invalid) from invalid
 
 
-def refused(invalid: ValidationError) -> web.HTTPBadRequest:
-    """A 400 with the reason."""
+def _bad_request(invalid: ValidationError) -> web.HTTPBadRequest:
+    """A 400 that lists the invalid fields."""
     return web.HTTPBadRequest(text=invalid.json(include_url=False), content_type="application/json")
 
 
-def number_in(text: str | None, default: int) -> int:
-    """A number from a query, or the default."""
+def _number_from(text: str | None, default: int) -> int:
+    """The number in a query parameter, or the default."""
     if text is None:
         return default
     if not text.isdecimal():
@@ -183,13 +188,13 @@ def number_in(text: str | None, default: int) -> int:
     return int(text)
 
 
-def wanted(entry: Entry, to: str | None, callback: str | None) -> bool:
-    """Whether an entry is requested."""
+def _matches(entry: LedgerEntry, to: str | None, callback: str | None) -> bool:
+    """Whether an entry matches the query."""
     return (to is None or to.lstrip("+ ") == entry.send.number) and (
         callback is None or callback == entry.send.callback
     )
 
 
-def as_json(value: object) -> web.Response:
-    """A JSON answer."""
+def _json_response(value: object) -> web.Response:
+    """A JSON response with this value."""
     return web.Response(body=orjson.dumps(value), content_type="application/json")

@@ -1,9 +1,12 @@
-"""Faults that are switched on and off while the simulator runs: held answers, outages, and the rate limit."""
+"""The faults that control requests switch on and off (held answers and outages), and the rate limit."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Literal
+
+from simulator.draws import SeededDraws
 
 OutageKind = Literal["abort", "503"]
 
@@ -12,39 +15,49 @@ class Faults:
     """The current faults."""
 
     def __init__(self, mps: float | None) -> None:
-        self.hold_s: float | None = None
-        self.hold_share = 0.0
-        self.released = asyncio.Event()
-        self.outage: OutageKind | None = None
-        self.outage_until = 0.0
-        self.mps = mps
-        self.tokens: dict[str, tuple[float, float]] = {}
+        self._hold_s: float | None = None
+        self._hold_share = 0.0
+        self._released = asyncio.Event()
+        self._outage: OutageKind | None = None
+        self._outage_until = 0.0
+        self._mps = mps
+        self._tokens: dict[str, tuple[float, float]] = {}
 
     def hold(self, seconds: float, share: float) -> None:
-        """Delay this share of the answers by so much, or until `release`."""
+        """Delay this share of the answers by this time, or until `release`."""
         self.release()
-        self.hold_s, self.hold_share, self.released = seconds, share, asyncio.Event()
+        self._hold_s, self._hold_share, self._released = seconds, share, asyncio.Event()
 
     def release(self) -> None:
-        """Stop holding. Held requests get their answer at once."""
-        self.hold_share = 0.0
-        self.released.set()
+        """End the hold. Held requests get their answer at once."""
+        self._hold_share = 0.0
+        self._released.set()
 
-    def break_api(self, kind: OutageKind, seconds: float) -> None:
-        """Take the API down for so long; 0 brings it up."""
-        self.outage, self.outage_until = kind, asyncio.get_running_loop().time() + seconds
+    async def wait_while_held(self, draws: SeededDraws) -> None:
+        """Wait for the end of the hold, if these draws select the answer for it."""
+        if self._hold_s is not None and draws.happens("hold", self._hold_share):
+            with suppress(TimeoutError):  # the time of the hold is over
+                async with asyncio.timeout(self._hold_s):
+                    await self._released.wait()
+
+    def start_outage(self, kind: OutageKind, seconds: float) -> None:
+        """Start an outage of the API for this time. 0 seconds end it."""
+        self._outage, self._outage_until = kind, asyncio.get_running_loop().time() + seconds
 
     def outage_now(self) -> OutageKind | None:
-        """The kind of the outage, or None."""
-        return self.outage if asyncio.get_running_loop().time() < self.outage_until else None
+        """The kind of the current outage, or None."""
+        return self._outage if asyncio.get_running_loop().time() < self._outage_until else None
 
     def within_rate(self, phone_number_id: str) -> bool:
-        """Take a token from the bucket of this number, which holds the tokens of one second."""
-        if self.mps is None:
+        """Whether a request is within the rate limit. It takes a token from the bucket of this number.
+
+        The bucket has room for the tokens of one second.
+        """
+        if self._mps is None:
             return True
-        now, room = asyncio.get_running_loop().time(), max(1.0, self.mps)
-        tokens, at = self.tokens.get(phone_number_id, (room, now))
-        tokens = min(room, tokens + (now - at) * self.mps)
+        now, room = asyncio.get_running_loop().time(), max(1.0, self._mps)
+        tokens, at = self._tokens.get(phone_number_id, (room, now))
+        tokens = min(room, tokens + (now - at) * self._mps)
         allowed = tokens >= 1.0
-        self.tokens[phone_number_id] = (tokens - 1.0 if allowed else tokens, now)
+        self._tokens[phone_number_id] = (tokens - 1.0 if allowed else tokens, now)
         return allowed

@@ -1,6 +1,6 @@
 """The ledger: one entry for each received POST, with its answer and all its statuses.
 
-Entries are only added and completed, never removed or corrected. They are compact, because there may be a million.
+Entries are added and completed, but never removed or corrected. They are compact, because there may be a million.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from simulator.sends import Send
 class SentStatus:
     """One status of one message, and its delivery."""
 
-    entry: Entry
+    entry: LedgerEntry
     status: str
     timestamp: int
     code: int | None
@@ -27,7 +27,7 @@ class SentStatus:
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class LedgerEntry:
     """One POST to the messages endpoint."""
 
     id: int
@@ -37,10 +37,11 @@ class Entry:
     endpoint: str
     send: Send
     nth: int = 0
-    """The number of this post of its message, from 1; 0 if it was refused at once (token, body, rate, outage)."""
+    """The number of this post among those of its message, from 1. 0: it was refused at once (token, body, rate,
+    outage)."""
     wamid: str | None = None
     outcome: str = "waiting"
-    """waiting, answered, hung, cut, cut_in_answer, abandoned (the client disconnected first)."""
+    """One of waiting, answered, hung, cut, cut_in_answer, abandoned (the client disconnected before the answer)."""
     http_status: int | None = None
     code: int | None = None
     message_status: str | None = None
@@ -52,41 +53,41 @@ class Entry:
 
 
 class Ledger:
-    """All entries in order of receipt, and those without an answer."""
+    """All entries in order of receipt, the entries without an answer, and counters."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.unanswered: dict[int, Entry] = {}
-        self.posts: dict[str, int] = {}
+        self.entries: list[LedgerEntry] = []
+        self.unanswered: dict[int, LedgerEntry] = {}
+        self._posts: dict[str, int] = {}
         self.accepted = 0
 
-    def open(self, received_at: float, version: str, phone_number_id: str, endpoint: str, send: Send) -> Entry:
-        """Add the entry of a POST that was just read."""
-        entry = Entry(len(self.entries) + 1, received_at, version, phone_number_id, endpoint, send)
+    def open(self, received_at: float, version: str, phone_number_id: str, endpoint: str, send: Send) -> LedgerEntry:
+        """Add an entry for a POST whose body was read."""
+        entry = LedgerEntry(len(self.entries) + 1, received_at, version, phone_number_id, endpoint, send)
         self.entries.append(entry)
         self.unanswered[entry.id] = entry
         return entry
 
-    def count(self, entry: Entry, key: str) -> int:
-        """The number of this post of its message, without posts that were refused at once."""
-        entry.nth = self.posts[key] = self.posts.get(key, 0) + 1
+    def count(self, entry: LedgerEntry, key: str) -> int:
+        """Count this post of its message, and return its number. Posts that are refused at once do not count."""
+        entry.nth = self._posts[key] = self._posts.get(key, 0) + 1
         return entry.nth
 
-    def accept(self, entry: Entry) -> None:
+    def accept(self, entry: LedgerEntry) -> None:
         """Record that the message is accepted."""
         if not entry.accepted:
             entry.accepted = True
             self.accepted += 1
 
-    def close(self, entry: Entry, outcome: str, at: float) -> None:
-        """Record the end of the request."""
+    def close(self, entry: LedgerEntry, outcome: str, at: float) -> None:
+        """Record how the request ended."""
         entry.outcome = outcome
         entry.answered_at = at
         self.unanswered.pop(entry.id, None)
 
 
-def entry_as_json(entry: Entry) -> dict[str, Any]:
-    """An entry as JSON for readers of the ledger."""
+def entry_as_json(entry: LedgerEntry) -> dict[str, Any]:
+    """The JSON object of an entry, for `/_simulator/ledger`."""
     send = entry.send
     return {
         "id": entry.id,
@@ -111,12 +112,12 @@ def entry_as_json(entry: Entry) -> dict[str, Any]:
         "message_status": entry.message_status,
         "fully_written": entry.fully_written,
         "accepted": entry.accepted,
-        "statuses": [status_as_json(status) for status in entry.statuses],
+        "statuses": [_status_as_json(status) for status in entry.statuses],
     }
 
 
-def status_as_json(status: SentStatus) -> dict[str, Any]:
-    """A status as JSON for readers of the ledger."""
+def _status_as_json(status: SentStatus) -> dict[str, Any]:
+    """The JSON object of a status in its entry."""
     return {
         "status": status.status,
         "timestamp": status.timestamp,

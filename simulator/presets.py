@@ -1,28 +1,28 @@
-"""Ready-made configurations: `tidy` without any fault, and `realistic` with a few faults of every kind."""
+"""The presets: `tidy` without any fault, and `realistic` with a few faults of most kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from simulator.config import AnswerConfig, SimulatorConfig, Spread, StatusConfig, WebhookConfig
+from simulator.config import AnswerConfig, Delay, SimulatorConfig, StatusConfig, WebhookConfig
 
 
 def tidy() -> SimulatorConfig:
-    """Everyone receives and reads the message. Statuses arrive in order, once."""
+    """Every message is delivered and read. Each status arrives once and in order."""
     return SimulatorConfig()
 
 
 def realistic() -> SimulatorConfig:
-    """Disorder and failures of many kinds, in shares that a bad day of the real API may show.
+    """Disorder and failures of many kinds, in shares that are possible on a bad day of the real API.
 
-    Codes that stop a whole template, number or account are left to rules. Requests that are lost without a trace
-    (`cut_before_share`, `lost_share`) are left out, because no status ever resolves them. Draws are by number, so that
-    a seed repeats a demo although the sender creates new ids each time.
+    Codes that stop a whole template, number or account need a rule. No request is lost without a trace
+    (`cut_before_share`, `lost_share`), because no status would ever resolve it. Draws are by number, so that a seed
+    repeats a demo although the sender creates new ids each time.
     """
     return SimulatorConfig(
         draws_by="to",
         answers=AnswerConfig(
-            latency=Spread(median_s=0.08, p99_s=0.6),
+            latency=Delay(median_s=0.08, p99_s=0.6),
             errors={
                 131026: 0.01,
                 131000: 0.005,
@@ -58,7 +58,7 @@ def realistic() -> SimulatorConfig:
             disorder_share=0.1,
             overtaking_share=0.03,
             without_callback_share=0.1,
-            held=Spread(median_s=3.0, p99_s=10.0),
+            held=Delay(median_s=3.0, p99_s=10.0),
         ),
         webhooks=WebhookConfig(single_share=0.2, several_entries_share=0.1),
     )

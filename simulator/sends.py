@@ -1,4 +1,4 @@
-"""Reads the body of a send like the Cloud API: it accepts valid sends, and gives an error for the others. Pure."""
+"""Reads and checks the body of a send like the Cloud API. An invalid body gets the error of the API. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMBER = re.compile(r"[1-9][0-9]{6,14}")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """The parts of a valid send that the simulator keeps."""
+    """The parts of a send that the simulator keeps. `number` is `to` without separators."""
 
     to: str
     number: str
@@ -45,7 +45,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class MalformedSend:
-    """The API refuses the body; `send` has its readable parts."""
+    """An invalid body and its error. `send` has the readable parts."""
 
     code: int
     message: str
@@ -54,19 +54,19 @@ class MalformedSend:
 
 
 def parse_send(raw: bytes) -> Send | MalformedSend:
-    """The send in a body, or the error that the API answers."""
+    """The send in a body, or the error that the API would answer."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return MalformedSend(100, "(#100) Invalid parameter", "The request body is not valid JSON")
     if not isinstance(body, dict):
         return MalformedSend(100, "(#100) The parameter messaging_product is required.")
-    send = read_send(body)
-    return refusal_of(body, send) or send
+    send = _read_send(body)
+    return _refusal_of(body, send) or send
 
 
-def read_send(body: dict[str, Any]) -> Send:
-    """The readable parts, without validation."""
+def _read_send(body: dict[str, Any]) -> Send:
+    """The readable parts of a body. Nothing is checked."""
     to, user_id, callback = body.get("to"), body.get("recipient"), body.get("biz_opaque_callback_data")
     template = body.get("template")
     template = template if isinstance(template, dict) else {}
@@ -77,18 +77,18 @@ def read_send(body: dict[str, Any]) -> Send:
         user_id=user_id if isinstance(user_id, str) else None,
         type=str(body.get("type", "text")),
         callback=callback if isinstance(callback, str) else None,
-        template=text_or_none(template.get("name")),
-        language=text_or_none(language.get("code")) if isinstance(language, dict) else None,
-        body_parameters=body_parameters(template.get("components")),
+        template=_text_or_none(template.get("name")),
+        language=_text_or_none(language.get("code")) if isinstance(language, dict) else None,
+        body_parameters=_body_parameters(template.get("components")),
     )
 
 
-def text_or_none(value: object) -> str | None:
-    """A text that is not empty, else None. It is interned, because the same texts are in every send."""
+def _text_or_none(value: object) -> str | None:
+    """The text, or None if it is empty or no text. It is interned, because many sends contain the same texts."""
     return intern(value) if isinstance(value, str) and value else None
 
 
-def body_parameters(components: object) -> tuple[str, ...]:
+def _body_parameters(components: object) -> tuple[str, ...]:
     """The texts of the body component, in order."""
     if not isinstance(components, list):
         return ()
@@ -100,48 +100,48 @@ def body_parameters(components: object) -> tuple[str, ...]:
     return ()
 
 
-def refusal_of(body: dict[str, Any], send: Send) -> MalformedSend | None:
+def _refusal_of(body: dict[str, Any], send: Send) -> MalformedSend | None:
     """The first error of a send, or None."""
     if body.get("messaging_product") != "whatsapp":
         return MalformedSend(100, "(#100) The parameter messaging_product is required.", send=send)
     if not send.to and send.user_id is None:
         return MalformedSend(100, "(#100) The parameter to is required.", send=send)
     if send.to and not NUMBER.fullmatch(send.number):
-        return value_invalid("Recipient is not a valid phone number", send)
+        return _value_invalid("Recipient is not a valid phone number", send)
     if send.type not in MESSAGE_TYPES:
         types = ", ".join(sorted(MESSAGE_TYPES)).upper()
         return MalformedSend(100, f"(#100) Param type must be one of {{{types}}} - got {send.type!r}.", send=send)
     if not isinstance(body.get(send.type), dict):
-        return missing(f"Parameter of type {send.type} is missing", send)
+        return _missing(f"Parameter of type {send.type} is missing", send)
     callback = body.get("biz_opaque_callback_data")
     if callback is not None and (send.callback is None or len(send.callback) > CALLBACK_CHARACTERS_MAX):
-        return value_invalid(
+        return _value_invalid(
             f"biz_opaque_callback_data must be a string of at most {CALLBACK_CHARACTERS_MAX} characters", send
         )
     if send.type == "template":
-        return template_refusal(body["template"], send)
+        return _template_refusal(body["template"], send)
     if send.type == "text" and not body["text"].get("body"):
-        return missing("Parameter text.body is missing", send)
+        return _missing("Parameter text.body is missing", send)
     return None
 
 
-def template_refusal(template: dict[str, Any], send: Send) -> MalformedSend | None:
+def _template_refusal(template: dict[str, Any], send: Send) -> MalformedSend | None:
     """The first error of a template object, or None."""
     if send.template is None:
-        return missing("Parameter template.name is missing", send)
+        return _missing("Parameter template.name is missing", send)
     if send.language is None:
-        return missing("Parameter template.language.code is missing", send)
+        return _missing("Parameter template.language.code is missing", send)
     components = template.get("components", [])
     if not isinstance(components, list) or not all(isinstance(one, dict) and "type" in one for one in components):
         return MalformedSend(100, "(#100) Invalid parameter", "template.components must be a list of components", send)
     return None
 
 
-def missing(details: str, send: Send) -> MalformedSend:
+def _missing(details: str, send: Send) -> MalformedSend:
     """Error 131008."""
     return MalformedSend(131008, "(#131008) Required parameter is missing", details, send)
 
 
-def value_invalid(details: str, send: Send) -> MalformedSend:
+def _value_invalid(details: str, send: Send) -> MalformedSend:
     """Error 131009."""
     return MalformedSend(131009, "(#131009) Parameter value is not valid", details, send)

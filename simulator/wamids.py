@@ -1,4 +1,4 @@
-"""Message ids and user ids that look like Meta's. A wamid contains the phone number in base64, like a real one."""
+"""Message ids and user ids in Meta's format. A wamid contains the phone number in base64, as at Meta."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEPARATOR = b"\x15\x02\x00\x11\x18\x12"
 
 
 def wamid_of(number: str, salt: str, entry_id: int) -> str:
-    """The id of an accepted message: unique within a salt, made from the number and 72 bits of digest."""
+    """The id of an accepted message: the number and 72 bits of a digest. It is unique for a salt."""
     unique = blake2b(f"{salt}|{entry_id}|{number}".encode(), digest_size=9).hexdigest().upper()
     digits = number.encode()[:255]
     return (
@@ -22,10 +22,10 @@ def wamid_of(number: str, salt: str, entry_id: int) -> str:
 
 @lru_cache(maxsize=16_384)
 def user_id_of(number: str) -> str:
-    """A business-scoped user id for a number: country and digits, always the same."""
+    """The business-scoped user id of a number: a country and digits. A number always has the same id."""
     return f"US.{int.from_bytes(blake2b(number.encode(), digest_size=7).digest(), 'big')}"
 
 
 def trace_id_of(salt: str, entry_id: int) -> str:
-    """An fbtrace_id, which Meta's support asks for."""
+    """The fbtrace_id of an answer. Meta's support uses it to find a request."""
     return "A" + b64encode(blake2b(f"trace|{salt}|{entry_id}".encode(), digest_size=16).digest(), b"-_").decode()[:22]

@@ -1,4 +1,4 @@
-"""What the simulator's contract tests share: a receiver of webhooks, a client, a simulator between them."""
+"""Shared by the contract tests of the simulator: a client, a running simulator, and a receiver of webhooks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 import orjson
 from aiohttp import ClientResponse, ClientSession, web
 
-from simulator.config import AnswerConfig, SimulatorConfig, Spread, StatusConfig
+from simulator.config import AnswerConfig, Delay, SimulatorConfig, StatusConfig
 from simulator.server import Simulator
 
 DEADLINE_S = 15.0
 APP_SECRET = "simulator-app-secret"
-AT_ONCE = Spread(median_s=0.0, p99_s=0.0)
-SOON = Spread(median_s=0.01, p99_s=0.01)
+AT_ONCE = Delay(median_s=0.0, p99_s=0.0)
+SOON = Delay(median_s=0.01, p99_s=0.01)
 
 
 def quick(**changes: object) -> SimulatorConfig:
@@ -90,9 +90,9 @@ class Bench:
         async with self.http.get(f"{self.url}/_simulator/state") as response:
             return await json_of(response)
 
-    async def order(self, what: str, **body: object) -> dict[str, Any]:
-        """An order to the simulator."""
-        async with self.http.post(f"{self.url}/_simulator/{what}", json=body) as response:
+    async def control(self, path: str, **body: object) -> dict[str, Any]:
+        """Send a control request."""
+        async with self.http.post(f"{self.url}/_simulator/{path}", json=body) as response:
             assert response.status == 200, await response.text()
             return await json_of(response)
 
@@ -102,20 +102,20 @@ class Bench:
             return [orjson.loads(line) for line in (await response.read()).splitlines()]
 
     async def quiet(self) -> None:
-        """Waits until all is said and acknowledged."""
+        """Wait until every status is sent and acknowledged."""
         async with asyncio.timeout(DEADLINE_S):
-            while not (await self.state())["quiet"]:  # noqa: ASYNC110 - another process would have to ask as well
+            while not (await self.state())["quiet"]:  # noqa: ASYNC110 - the state is only available over HTTP
                 await asyncio.sleep(0.01)
 
 
 async def json_of(response: ClientResponse) -> dict[str, Any]:
-    """The JSON object of an answer, whatever its content type."""
+    """The JSON object of an answer with any content type."""
     body: dict[str, Any] = orjson.loads(await response.read())
     return body
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for a condition, with a deadline."""
+    """Wait for a condition, with a deadline."""
     async with asyncio.timeout(DEADLINE_S):
         while not condition():  # noqa: ASYNC110 - the condition is a state inside the simulator
             await asyncio.sleep(0.005)
@@ -123,7 +123,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def bench(config: SimulatorConfig, answers: list[int] | None = None) -> AsyncIterator[Bench]:
-    """A simulator that says its statuses to a receiver."""
+    """A simulator that sends its statuses to a receiver."""
     receiver = Receiver(answers or [])
     application = web.Application(client_max_size=4 << 20)
     application.router.add_post("/webhooks", receiver.take)

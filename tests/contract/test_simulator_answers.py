@@ -1,4 +1,4 @@
-"""The simulator over real HTTP: its answers, and what it does to requests that get none."""
+"""The simulator over real HTTP: its answers, and the requests without an answer."""
 
 import asyncio
 
@@ -6,11 +6,11 @@ import pytest
 from aiohttp import ClientError, ClientPayloadError, ServerDisconnectedError
 
 from simulator.cloud_errors import ROWS, CloudError
-from simulator.config import AnswerConfig, Rule, SimulatorConfig, Spread, every_code_by_number
+from simulator.config import AnswerConfig, Delay, Rule, SimulatorConfig, rules_for_all_codes
 from simulator.presets import realistic
 from tests.contract.simulator_client import Bench, bench, json_of, quick, until
 
-SLOW = SimulatorConfig(port=0, answers=AnswerConfig(latency=Spread(median_s=30.0, p99_s=30.0)))
+SLOW = SimulatorConfig(port=0, answers=AnswerConfig(latency=Delay(median_s=30.0, p99_s=30.0)))
 
 
 def only(outcome: str, **more: object) -> SimulatorConfig:
@@ -59,7 +59,7 @@ def assert_answer(row: CloudError, way: str, status: int, body: dict[str, object
 
 
 async def test_numbers_can_name_their_code() -> None:
-    async with bench(quick(rules=every_code_by_number())) as it:
+    async with bench(quick(rules=rules_for_all_codes())) as it:
         assert (await it.sent("15550131026"))[1]["error"]["code"] == 131026
         assert (await it.sent("15550131049"))[0] == 200
         assert (await it.sent("15550000999"))[0] == 200
@@ -136,7 +136,7 @@ async def test_a_rule_for_the_first_posts_lets_a_retry_through() -> None:
 
 async def test_rules_can_be_added_and_removed_while_it_runs() -> None:
     async with bench(quick()) as it:
-        await it.order("rules", outcome="reject", code=131026)
+        await it.control("rules", outcome="reject", code=131026)
         assert (await it.sent("16505551234"))[0] == 400
         async with it.http.delete(f"{it.url}/_simulator/rules") as response:
             assert response.status == 200
@@ -153,7 +153,7 @@ async def unanswered(it: Bench) -> list[str]:
 @pytest.mark.parametrize("lost", [False, True])
 async def test_a_hanging_request_is_listed_until_its_client_goes(lost: bool) -> None:
     config = only("hang").model_copy(
-        update={"answers": AnswerConfig(latency=Spread(median_s=0, p99_s=0), lost_share=float(lost))}
+        update={"answers": AnswerConfig(latency=Delay(median_s=0, p99_s=0), lost_share=float(lost))}
     )
     async with bench(config) as it:
         sending = asyncio.create_task(it.sent("16505551234", "1.a"))
@@ -182,30 +182,30 @@ async def test_a_request_whose_client_was_killed_is_accepted_all_the_same() -> N
 
 async def test_answers_are_held_until_released() -> None:
     async with bench(quick()) as it:
-        await it.order("hold", seconds=60, share=1.0)
+        await it.control("hold", seconds=60, share=1.0)
         sending = [asyncio.create_task(it.sent("16505551234", str(n))) for n in range(3)]
         await until(lambda: len(it.simulator.ledger.unanswered) == 3)
         assert it.receiver.bodies == []
-        await it.order("release")
+        await it.control("release")
         assert [status for status, _ in await asyncio.gather(*sending)] == [200, 200, 200]
         assert (await it.sent("16505551234", "later"))[0] == 200
 
 
 async def test_a_hold_ends_by_itself() -> None:
     async with bench(quick()) as it:
-        await it.order("hold", seconds=0.05)
+        await it.control("hold", seconds=0.05)
         assert (await it.sent("16505551234"))[0] == 200
 
 
 async def test_the_api_can_be_down() -> None:
     async with bench(quick()) as it:
-        await it.order("outage", side="api", seconds=60, kind="503")
+        await it.control("outage", side="api", seconds=60, kind="503")
         async with it.send("16505551234") as response:
             assert response.status == 503
-        await it.order("outage", side="api", seconds=60, kind="abort")
+        await it.control("outage", side="api", seconds=60, kind="abort")
         with pytest.raises((ServerDisconnectedError, ConnectionResetError)):
             await it.sent("16505551234")
-        await it.order("outage", side="api", seconds=0)
+        await it.control("outage", side="api", seconds=0)
         assert (await it.sent("16505551234"))[0] == 200
         assert [entry["accepted"] for entry in await it.ledger()] == [False, False, True]
 
@@ -217,20 +217,20 @@ async def test_an_unknown_path_is_answered_as_by_graph() -> None:
 
 
 async def test_two_runs_with_one_seed_decide_alike_whatever_the_order() -> None:
-    told: list[dict[str, object]] = []
+    runs: list[dict[str, object]] = []
     for order in (1, -1):
         config = realistic().model_copy(update={"port": 0, "time_scale": 200.0})
         async with bench(config) as it:
             numbers = [f"1650555{n:04d}" for n in range(150)][::order]
             await asyncio.gather(*[it.sent(number, f"{order}.{number}") for number in numbers], return_exceptions=True)
             await it.quiet()
-            told.append({entry["to"]: decisions(entry) for entry in await it.ledger()})
-    assert told[0] == told[1]
-    assert len({str(decided) for decided in told[0].values()}) > 10
+            runs.append({entry["to"]: decisions(entry) for entry in await it.ledger()})
+    assert runs[0] == runs[1]
+    assert len({str(decided) for decided in runs[0].values()}) > 10
 
 
 def decisions(entry: dict[str, object]) -> object:
     statuses = entry["statuses"]
     assert isinstance(statuses, list)
-    said = [(one["status"], one["code"], one["with_callback"], one["times_planned"]) for one in statuses]
-    return entry["outcome"], entry["http_status"], entry["code"], entry["accepted"], said
+    sent = [(one["status"], one["code"], one["with_callback"], one["times_planned"]) for one in statuses]
+    return entry["outcome"], entry["http_status"], entry["code"], entry["accepted"], sent

@@ -1,4 +1,4 @@
-"""The command: says where it listens, ends on a signal with 0, has an exit code for each thing that can be wrong."""
+"""The command prints its address, ends on a signal with 0, and has an exit code for each kind of failure."""
 
 import signal
 import socket
@@ -20,8 +20,8 @@ def test_it_prints_its_address_and_ends_on_a_signal(number: signal.Signals) -> N
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        said = orjson.loads(process.stdout.readline())
-        with urllib.request.urlopen(said["url"] + "/_simulator/config", timeout=DEADLINE_S) as answer:
+        address = orjson.loads(process.stdout.readline())
+        with urllib.request.urlopen(address["url"] + "/_simulator/config", timeout=DEADLINE_S) as answer:
             shown = answer.read()
         process.send_signal(number)
         assert process.wait(DEADLINE_S) == 0
@@ -39,8 +39,8 @@ def test_a_taken_port_is_transient() -> None:
 
 
 def test_invalid_settings_are_a_usage_error(tmp_path: Path) -> None:
-    file = tmp_path / "wrong.json"
+    file = tmp_path / "invalid.json"
     file.write_bytes(b'{"answers": {"hang_share": 2}}')
-    for wrong in (["--preset", "chaotic"], ["--config", str(file)], ["--config", str(tmp_path / "none")]):
-        done = subprocess.run([*COMMAND, *wrong], capture_output=True, timeout=DEADLINE_S, check=False)
+    for invalid in (["--preset", "chaotic"], ["--config", str(file)], ["--config", str(tmp_path / "none")]):
+        done = subprocess.run([*COMMAND, *invalid], capture_output=True, timeout=DEADLINE_S, check=False)
         assert done.returncode == 64, done.stderr

@@ -5,13 +5,13 @@ from collections import Counter
 
 import orjson
 
-from simulator.config import AnswerConfig, Rule, SimulatorConfig, Spread, StatusConfig, WebhookConfig
+from simulator.config import AnswerConfig, Delay, Rule, SimulatorConfig, StatusConfig, WebhookConfig
 from tests.contract.simulator_client import AT_ONCE, SOON, bench, quick, until
 
 
-def troubled(**told: object) -> SimulatorConfig:
+def troubled(**settings: object) -> SimulatorConfig:
     tree: dict[str, object] = {"sent": SOON, "delivered": SOON, "read": SOON, "late": SOON}
-    return quick(statuses=StatusConfig.model_validate(tree | told))
+    return quick(statuses=StatusConfig.model_validate(tree | settings))
 
 
 async def test_every_status_is_signed_sent_once_and_acknowledged() -> None:
@@ -19,8 +19,8 @@ async def test_every_status_is_signed_sent_once_and_acknowledged() -> None:
         await asyncio.gather(*[it.sent(f"1650555{n:04d}", str(n)) for n in range(50)])
         await it.quiet()
         assert it.receiver.unsigned == 0
-        said = Counter((s["biz_opaque_callback_data"], s["status"]) for s in it.receiver.statuses())
-        assert said == Counter((str(n), status) for n in range(50) for status in ("sent", "delivered", "read"))
+        received = Counter((s["biz_opaque_callback_data"], s["status"]) for s in it.receiver.statuses())
+        assert received == Counter((str(n), status) for n in range(50) for status in ("sent", "delivered", "read"))
         for entry in await it.ledger():
             assert all(one["acknowledged"] and one["times_sent"] == 1 for one in entry["statuses"])
         state = await it.state()
@@ -73,7 +73,7 @@ async def test_duplicates_and_disorder_reach_the_receiver() -> None:
 
 
 async def test_statuses_can_overtake_the_answer() -> None:
-    config = troubled(overtaking_share=1.0, overtaken=Spread(median_s=60.0, p99_s=60.0))
+    config = troubled(overtaking_share=1.0, overtaken=Delay(median_s=60.0, p99_s=60.0))
     async with bench(config) as it:
         sending = asyncio.create_task(it.sent("16505551234", "1.a"))
         await until(lambda: len(it.receiver.bodies) > 0)
@@ -89,8 +89,8 @@ async def test_callback_data_may_be_missing_but_for_the_last_status() -> None:
         await it.quiet()
         has = {s["status"]: "biz_opaque_callback_data" in s for s in it.receiver.statuses()}
         assert has == {"sent": False, "delivered": False, "read": True}
-        said = (await it.ledger())[0]["statuses"]
-        assert {one["status"]: one["with_callback"] for one in said} == has
+        statuses = (await it.ledger())[0]["statuses"]
+        assert {one["status"]: one["with_callback"] for one in statuses} == has
 
 
 async def test_a_send_without_callback_data_gets_none_back() -> None:
@@ -117,12 +117,12 @@ async def test_failed_before_and_after_delivered() -> None:
 
 async def test_webhooks_can_be_silent_for_a_while() -> None:
     async with bench(quick()) as it:
-        await it.order("outage", side="webhooks", seconds=3600)
+        await it.control("outage", side="webhooks", seconds=3600)
         await it.sent("16505551234", "1.a")
         state = await it.state()
         assert (state["statuses_pending"], state["quiet"]) == (3, False)
         assert state["next_due_in_seconds"] > 3000
-        await it.order("outage", side="webhooks", seconds=0)
+        await it.control("outage", side="webhooks", seconds=0)
         await it.quiet()
         assert len(it.receiver.statuses()) == 3
 
@@ -142,7 +142,7 @@ async def test_each_of_our_numbers_has_a_change_of_its_own() -> None:
 
 
 async def test_time_scale_shortens_every_delay() -> None:
-    day = Spread(median_s=86400.0, p99_s=86400.0)
+    day = Delay(median_s=86400.0, p99_s=86400.0)
     config = SimulatorConfig(
         port=0,
         time_scale=1_000_000.0,

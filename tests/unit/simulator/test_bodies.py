@@ -8,13 +8,13 @@ import orjson
 
 from simulator.bodies import signature_of, webhook_body
 from simulator.config import SimulatorConfig, StatusConfig
-from simulator.ledger import Entry, SentStatus
+from simulator.ledger import LedgerEntry, SentStatus
 from simulator.sends import Send
 
 
-def said(status: str, code: int | None = None, version: str = "v25.0", endpoint: str = "messages") -> SentStatus:
+def sent_status(status: str, code: int | None = None, version: str = "v25.0", endpoint: str = "messages") -> SentStatus:
     send = Send("+16505551234", "16505551234", None, "template", "1.x", "promo")
-    entry = Entry(1, 0.0, version, "106540352242922", endpoint, send, wamid="wamid.X")
+    entry = LedgerEntry(1, 0.0, version, "106540352242922", endpoint, send, wamid="wamid.X")
     one = SentStatus(entry, status, 1750000000, code, True, 1)
     entry.statuses = (one,)
     return one
@@ -27,7 +27,7 @@ def status_in(config: SimulatorConfig, one: SentStatus) -> dict[str, Any]:
 
 
 def test_a_webhook_has_metas_envelope() -> None:
-    body = orjson.loads(webhook_body(SimulatorConfig(), [said("sent")]))
+    body = orjson.loads(webhook_body(SimulatorConfig(), [sent_status("sent")]))
     assert body["object"] == "whatsapp_business_account"
     change = body["entry"][0]["changes"][0]
     assert change["field"] == "messages"
@@ -41,16 +41,18 @@ def test_a_webhook_has_metas_envelope() -> None:
 
 
 def test_conversations_ended_with_v24() -> None:
-    assert "conversation" not in status_in(SimulatorConfig(), said("sent", version="v24.0"))
-    old = status_in(SimulatorConfig(), said("sent", version="v23.0"))
+    assert "conversation" not in status_in(SimulatorConfig(), sent_status("sent", version="v24.0"))
+    old = status_in(SimulatorConfig(), sent_status("sent", version="v23.0"))
     assert old["conversation"]["expiration_timestamp"] == "1750086400"
-    assert "expiration_timestamp" not in status_in(SimulatorConfig(), said("read", version="v23.0"))["conversation"]
-    told = SimulatorConfig(statuses=StatusConfig(version="v21.0"))
-    assert "conversation" in status_in(told, said("sent", version="v25.0"))
+    assert (
+        "expiration_timestamp" not in status_in(SimulatorConfig(), sent_status("read", version="v23.0"))["conversation"]
+    )
+    configured = SimulatorConfig(statuses=StatusConfig(version="v21.0"))
+    assert "conversation" in status_in(configured, sent_status("sent", version="v25.0"))
 
 
 def test_a_failed_status_has_errors_and_neither_contacts_nor_pricing() -> None:
-    body = orjson.loads(webhook_body(SimulatorConfig(), [said("failed", 131049)]))
+    body = orjson.loads(webhook_body(SimulatorConfig(), [sent_status("failed", 131049)]))
     value = body["entry"][0]["changes"][0]["value"]
     assert "contacts" not in value
     status = value["statuses"][0]
@@ -60,17 +62,17 @@ def test_a_failed_status_has_errors_and_neither_contacts_nor_pricing() -> None:
 
 
 def test_the_marketing_endpoint_is_charged_as_marketing_lite() -> None:
-    status = status_in(SimulatorConfig(), said("sent", endpoint="marketing_messages"))
+    status = status_in(SimulatorConfig(), sent_status("sent", endpoint="marketing_messages"))
     assert status["pricing"]["category"] == "marketing_lite"
 
 
 def test_several_entries_hold_each_status_once() -> None:
-    batch = [said("sent"), said("read"), said("failed", 1)]
+    batch = [sent_status("sent"), sent_status("read"), sent_status("failed", 1)]
     entries = orjson.loads(webhook_body(SimulatorConfig(), batch, in_entries=True))["entry"]
     assert [len(entry["changes"][0]["value"]["statuses"]) for entry in entries] == [1, 2]
 
 
-def test_the_signature_is_that_of_the_published_vector() -> None:
+def test_the_signature_equals_the_published_example() -> None:
     body = b'{"t":"\\u00e4\\u00f6\\u00e5"}'
     expected = "babc2e7d2e280433f172439f1039aa1304bb810c040520c21dfd5ed1a9729b09"
     assert signature_of(b"app_secret", body) == f"sha256={expected}"

@@ -10,26 +10,26 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from simulator.command import configured
-from simulator.config import every_code_by_number
+from simulator.command import build_config
+from simulator.config import rules_for_all_codes
 
 
 def test_options_go_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
     file = tmp_path / "simulator.json"
     file.write_bytes(orjson.dumps({"seed": 7, "port": 1, "answers": {"errors": {"2": 1.0}}, "app_secret": "s"}))
-    config = configured("realistic", file, {"port": 9}, batch=1, codes_by_number=True)
+    config = build_config("realistic", file, {"port": 9}, batch=1, codes_by_number=True)
     assert (config.seed, config.port, config.webhooks.batch_statuses_max) == (7, 9, 1)
     assert config.answers.errors == {2: 1.0}
     assert config.answers.held_share == 0.01
     assert config.app_secret.get_secret_value() == "s"
-    assert config.rules == every_code_by_number()
+    assert config.rules == rules_for_all_codes()
 
 
 def test_a_misspelled_setting_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "simulator.json"
     file.write_bytes(b'{"sead": 7}')
     with pytest.raises(ValidationError, match="sead"):
-        configured("tidy", file, {}, None, codes_by_number=False)
+        build_config("tidy", file, {}, None, codes_by_number=False)
 
 
 def test_it_imports_nothing_of_the_pipeline() -> None:

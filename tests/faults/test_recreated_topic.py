@@ -1,4 +1,4 @@
-"""A topic deleted and made anew under a running sink: it must stop, and name the command, however long the new one is.
+"""A topic is recreated under a running sink: the sink must stop and name the command, however long the new topic is.
 
 With as many records as the old one had, nothing in Kafka's protocol tells the sink that its offsets mean nothing now.
 """
@@ -14,11 +14,11 @@ from confluent_kafka import KafkaException
 
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
-from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.support.histories import START
 from tests.support.kafka_topics import create_topics, delete_topic, put
 from tests.support.processes import environment, process
 from tests.support.waiting import eventually
+from tests.support.world import NUMBER_ID, open_world
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 PEOPLE = 40
@@ -26,7 +26,7 @@ ENDS_WITHIN_S = 60.0
 
 
 def events(people: list[UUID], kind: EventKind) -> list[tuple[bytes | None, bytes]]:
-    said = [
+    published = [
         RecipientEvent(
             kind=kind,
             recipient_id=person,
@@ -37,7 +37,7 @@ def events(people: list[UUID], kind: EventKind) -> list[tuple[bytes | None, byte
         )
         for person in people
     ]
-    return [(event.key, encode(event)) for event in said]
+    return [(event.key, encode(event)) for event in published]
 
 
 @pytest.mark.parametrize("times", [1, 4])
@@ -47,8 +47,8 @@ async def test_a_topic_recreated_under_a_running_sink_stops_it(
     topic = f"{topic_prefix}recipient.events"
     create_topics(kafka, topic)
     create_topics(kafka, f"{topic}.dead", partitions=1)
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-        people: list[UUID] = list(await add_recipients(connection, await add_campaign(connection), PEOPLE))
+    async with open_world(database_url) as world:
+        people: list[UUID] = list(await world.add_recipients(PEOPLE))
 
     def in_status(word: str) -> int:
         with psycopg.connect(database_url, autocommit=True) as looking:
@@ -56,24 +56,24 @@ async def test_a_topic_recreated_under_a_running_sink_stops_it(
         assert found is not None
         return int(found[0])
 
-    def made_anew() -> bool:
+    def is_recreated() -> bool:
         try:
             create_topics(kafka, topic)
         except KafkaException:
             return False  # a deleted topic keeps its name for a moment
         return True
 
-    told = environment(kafka, topic_prefix, CAMPAIGNS_DATABASE_URL=database_url)
-    with process("sinks.sink", told, tmp_path) as sink:
+    variables = environment(kafka, topic_prefix, CAMPAIGNS_DATABASE_URL=database_url)
+    with process("sinks.sink", variables, tmp_path) as sink:
         put(kafka, topic, events(people, EventKind.SENT))
         eventually(lambda: in_status("sent") == PEOPLE, "the first topic is applied")
         delete_topic(kafka, topic)
-        eventually(made_anew, "the topic is made anew")
+        eventually(is_recreated, "the topic is recreated")
         put(kafka, topic, events(people, EventKind.DELIVERED) * times)
         code = sink.child.wait(ENDS_WITHIN_S)
         assert code not in (0, 75), sink.log
         if "--accept-topic" in sink.log:
             return
-    with process("sinks.sink", told, tmp_path) as again:
+    with process("sinks.sink", variables, tmp_path) as again:
         assert again.child.wait(ENDS_WITHIN_S) not in (0, 75), again.log
         assert "--accept-topic" in again.log

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from runtime.settings import Settings
+from schemas.topics import Topic
 from tests.support.waiting import DEADLINE_S, eventually
+from topics.apply import apply
+from topics.lag import KafkaQueries
 
 
 def create_topics(bootstrap: str, *names: str, partitions: int = 4) -> None:
@@ -18,6 +22,35 @@ def create_topics(bootstrap: str, *names: str, partitions: int = 4) -> None:
     eventually(
         lambda: set(names) <= set(admin.list_topics(timeout=DEADLINE_S).topics), "the topics are listed", every_s=0.01
     )
+
+
+def create_all_topics(settings: Settings) -> None:
+    """Create every topic of an installation, as `campaigns topics apply` does."""
+    apply(settings)
+    wait_for_leaders(settings, *(settings.topic(topic) for topic in Topic))
+
+
+def wait_for_leaders(settings: Settings, *names: str) -> None:
+    """Return when each topic has a leader. A new topic may have none yet, and a process would end and restart."""
+    with KafkaQueries(settings, timeout_s=DEADLINE_S) as broker:
+        for name in names:
+            broker.watermarks(name)
+
+
+def recreate_topic(settings: Settings, name: str) -> None:
+    """Delete a topic and create another one of the same name, which a broker refuses for a moment."""
+    bootstrap = settings.kafka_bootstrap_servers
+
+    def is_created() -> bool:
+        try:
+            create_topics(bootstrap, name)
+        except KafkaException:
+            return False
+        return True
+
+    delete_topic(bootstrap, name)
+    eventually(is_created, "the topic is created again")
+    wait_for_leaders(settings, name)
 
 
 def delete_topic(bootstrap: str, name: str) -> None:

@@ -8,7 +8,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,25 +30,20 @@ from schemas.model import RecipientId
 from schemas.places import Place
 from tables import locks
 from tables.database import connect
-from tests.support.event_world import EventWorld, an_event_world
-from tests.support.kafka_topics import create_topics, put, read_all
+from tests.support.kafka_topics import create_topics
 from tests.support.paths import ROOT
 from tests.support.processes import run_command
+from tests.support.world import World
 
+pytestmark = pytest.mark.usefixtures("topics")
 PHONE = "15550001234"
 
 
-@pytest.fixture
-async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterator[EventWorld]:
-    async with an_event_world(kafka, database_url, topic_prefix) as made:
-        yield made
-
-
-def run(world: EventWorld, folder: Path, *arguments: str) -> tuple[int, bytes, str]:
+def run(world: World, folder: Path, *arguments: str) -> tuple[int, bytes, str]:
     return run_command(world.environment, folder, "dead-letters", *arguments)
 
 
-def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") -> bytes:
+def bury_webhook(world: World, reason: str, raw: bytes, error: str = "") -> bytes:
     """Dead-letter a webhook as the reconciler does; returns its bytes."""
     letter = DeadLetter("reconciler", reason, Place(world.webhooks, 2, 40, 1), error)
     value = encode_bundle([Body(1_767_225_605_000_000, raw)])
@@ -59,22 +53,22 @@ def bury_webhook(world: EventWorld, reason: str, raw: bytes, error: str = "") ->
     return value
 
 
-async def refuse_two_events(world: EventWorld) -> tuple[RecipientId, bytes]:
+async def refuse_two_events(world: World) -> tuple[RecipientId, bytes]:
     """Let a sink refuse an event of an unknown recipient and an invalid record; returns the recipient and the bytes."""
     stranger = RecipientId(uuid4())
     event = world.event(stranger, EventKind.SENT)
-    async with world.sinks():
-        await asyncio.to_thread(put, world.kafka, world.events, [(b"x", b'{"kind": "no such"}')])
-        await world.say(event)
-        await world.applied(2)
+    async with world.running_sinks():
+        await world.publish(world.events, (b"x", b'{"kind": "no such"}'))
+        await world.publish_events(event)
+        await world.wait_for_applied(2)
     return stranger, encode(event)
 
 
-async def test_every_stage_is_listed_and_shown_masked(world: EventWorld, tmp_path: Path) -> None:
+async def test_every_stage_is_listed_and_shown_masked(world: World, tmp_path: Path) -> None:
     _, event = await refuse_two_events(world)
     hook = json.dumps({"statuses": [{"wa_id": int(PHONE), "recipient_id": PHONE}]}).encode()
     value = await asyncio.to_thread(bury_webhook, world, "no_entry", hook, "webhook: no entry")
-    await asyncio.to_thread(put, world.kafka, world.webhooks + ".dead", [(None, b"without headers")])
+    await world.publish(world.webhooks + ".dead", (None, b"without headers"))
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list", "--json")
     assert code == 0
     document = json.loads(out)
@@ -114,32 +108,32 @@ async def test_every_stage_is_listed_and_shown_masked(world: EventWorld, tmp_pat
     assert code == 64
 
 
-async def counted(world: EventWorld, options: DeadLetterOptions) -> int:
+async def counted(world: World, options: DeadLetterOptions) -> int:
     found = find(world.settings, world.connection, filter_of(world.settings, options))
     return sum([len(letters) async for letters in found])
 
 
-async def test_a_redrive_applies_once_and_keeps_the_bytes(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_redrive_applies_once_and_keeps_the_bytes(world: World, tmp_path: Path) -> None:
     stranger, event = await refuse_two_events(world)
-    [other] = await world.people(1)
+    [other] = await world.add_recipients(1)
     await world.run("UPDATE campaign_recipients SET id = %s WHERE id = %s", stranger, other)  # restored meanwhile
     arguments = ("--reason", "unknown_recipient", "--json")
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments, "--dry-run")
     assert (code, json.loads(out)["count"]) == (0, 1)
-    assert len(await asyncio.to_thread(read_all, world.kafka, world.events)) == 2
+    assert len(await world.read(world.events)) == 2
 
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments)
     assert (code, json.loads(out)["count"]) == (0, 1)
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments)
     assert (code, json.loads(out)["count"]) == (0, 0), "a second redrive finds nothing to do"
-    records = await asyncio.to_thread(read_all, world.kafka, world.events)
+    records = await world.read(world.events)
     [again] = [record for record in records if record.headers()]
     assert again.value() == event
     assert again.key() == str(stranger).encode()
     assert read_headers(again.headers()).reason == "unknown_recipient"
-    async with world.sinks():
-        await world.applied(3)
-    assert await world.one("SELECT status FROM campaign_recipients WHERE id = %s", stranger) == "sent"
+    async with world.running_sinks():
+        await world.wait_for_applied(3)
+    assert await world.value("SELECT status FROM campaign_recipients WHERE id = %s", stranger) == "sent"
 
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list", "--json")
     assert [letter["reason"] for letter in json.loads(out)["letters"]] == ["malformed"]
@@ -147,7 +141,7 @@ async def test_a_redrive_applies_once_and_keeps_the_bytes(world: EventWorld, tmp
     assert {letter["act"] for letter in json.loads(out)["letters"]} == {None, "redriven"}
 
 
-async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: World, tmp_path: Path) -> None:
     await refuse_two_events(world)
     code, _, printed = await asyncio.to_thread(run, world, tmp_path, "drop")
     assert (code, "--all" in printed) == (64, True)
@@ -156,11 +150,11 @@ async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: Even
     place: Any = json.loads(out)["letters"][0]["place"]
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", place, "--json")
     assert json.loads(out)["count"] == 0, "what was dropped stays dropped"
-    assert len(await asyncio.to_thread(read_all, world.kafka, world.events + ".dead")) == 2
-    assert await world.rows("SELECT act FROM dead_letter_acts") == [("dropped",)]
+    assert len(await world.read(world.events + ".dead")) == 2
+    assert await world.run("SELECT act FROM dead_letter_acts") == [("dropped",)]
 
 
-async def test_a_letter_of_each_stage_goes_back_to_its_topic(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_letter_of_each_stage_goes_back_to_its_topic(world: World, tmp_path: Path) -> None:
     jobs = world.settings.topic("send.jobs")
     await asyncio.to_thread(create_topics, world.kafka, jobs, partitions=2)
     await asyncio.to_thread(create_topics, world.kafka, jobs + ".dead", partitions=1)
@@ -171,18 +165,18 @@ async def test_a_letter_of_each_stage_goes_back_to_its_topic(world: EventWorld, 
     for stage, topic in letters:
         code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--stage", stage, "--json")
         assert (code, json.loads(out)["count"]) == (0, 1)
-        (record,) = await asyncio.to_thread(read_all, world.kafka, topic)
+        (record,) = await world.read(topic)
         assert (record.key(), record.value()) == (b"key", f"\x00\xff of {stage}".encode("latin-1"))
 
 
-def bury(world: EventWorld, topic: str, key: bytes | None, value: bytes, letter: DeadLetter | None) -> None:
+def bury(world: World, topic: str, key: bytes | None, value: bytes, letter: DeadLetter | None) -> None:
     producer = Producer({"bootstrap.servers": world.kafka})
     headers = [] if letter is None else letter.headers("test")
     producer.produce(topic + ".dead", value, key, headers=list(headers))
     assert producer.flush(30) == 0
 
 
-async def test_a_letter_without_headers_is_found_by_its_listed_values(world: EventWorld, tmp_path: Path) -> None:
+async def test_a_letter_without_headers_is_found_by_its_listed_values(world: World, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"of another system", None)
     for options in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
         assert await counted(world, options) == 1
@@ -190,7 +184,7 @@ async def test_a_letter_without_headers_is_found_by_its_listed_values(world: Eve
     assert (code, json.loads(out)["count"]) == (0, 1)
 
 
-async def test_one_place_shows_its_outcome(world: EventWorld, tmp_path: Path) -> None:
+async def test_one_place_shows_its_outcome(world: World, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"x", None)
     place = f"{world.events}.dead/0@0"
     for arguments, code, words in (
@@ -209,9 +203,9 @@ async def test_one_place_shows_its_outcome(world: EventWorld, tmp_path: Path) ->
 
 
 async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
-    world: EventWorld, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people = await world.people(3)
+    people = await world.add_recipients(3)
     for person in people:
         event = world.event(person, EventKind.SENT)
         letter = DeadLetter("sink", "unknown_recipient", Place(world.events, 0, 1))
@@ -234,13 +228,13 @@ async def test_an_interrupted_redrive_goes_on_and_doubles_nothing(
     done = await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)
     assert done.count == 2
     assert (await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)).count == 0
-    async with world.sinks():
-        await world.applied(4)
-    assert await world.rows("SELECT status, accepted_attempts FROM campaign_recipients") == [("sent", 2)] * 3
-    assert await world.one("SELECT count(*) FROM double_sends") == 0
+    async with world.running_sinks():
+        await world.wait_for_applied(4)
+    assert await world.run("SELECT status, accepted_attempts FROM campaign_recipients") == [("sent", 2)] * 3
+    assert await world.value("SELECT count(*) FROM double_sends") == 0
 
 
-async def test_what_arrives_meanwhile_waits_for_the_next_redrive(world: EventWorld) -> None:
+async def test_what_arrives_meanwhile_waits_for_the_next_redrive(world: World) -> None:
     letter = DeadLetter("sink", "malformed", Place(world.events, 0, 1))
     await asyncio.to_thread(bury, world, world.events, None, b"one", letter)
     again = redrive(
@@ -251,7 +245,7 @@ async def test_what_arrives_meanwhile_waits_for_the_next_redrive(world: EventWor
     assert await counted(world, DeadLetterOptions()) == 1
 
 
-async def test_raw_bytes_are_for_files_and_pipes(world: EventWorld, tmp_path: Path) -> None:
+async def test_raw_bytes_are_for_files_and_pipes(world: World, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"\x1b[2J", None)
     reader, terminal = pty.openpty()
     clean = {key: value for key, value in os.environ.items() if not key.startswith("CAMPAIGNS_")}
@@ -266,7 +260,7 @@ async def test_raw_bytes_are_for_files_and_pipes(world: EventWorld, tmp_path: Pa
     assert b"to a file" in ended.stderr
 
 
-async def test_one_operator_acts_at_a_time(world: EventWorld) -> None:
+async def test_one_operator_acts_at_a_time(world: World) -> None:
     await refuse_two_events(world)
     url = world.settings.database_url.get_secret_value()
     everything = Filter(with_done=True)

@@ -1,10 +1,9 @@
-"""The screen for 3 a.m. says what is wrong and what to do, whoever is away; and a pause needs Postgres alone."""
+"""The status names each problem and its next step, also while a server is away. A pause needs only Postgres."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -21,43 +20,23 @@ from operations.status_lines import Line, lines
 from operations.status_report import collect
 from runtime.settings import Settings, read_settings
 from schemas.bundles import Body, encode_bundle
-from schemas.topics import Topic
 from sinks import sink
 from tables import locks
 from tables.database import connect
-from tests.support.kafka_topics import put
-from tests.support.sending_world import World, a_world
+from tests.support.kafka_topics import create_all_topics, put
 from tests.support.waiting import eventually_async
-from topics import apply, lag
-from topics.lag import KafkaQueries, Lag
+from tests.support.world import World
+from topics import lag
+from topics.lag import Lag
 
 NOWHERE = "127.0.0.1:1"
 
 
 @pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    async with a_world(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings:
-    made = read_settings({
-        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "CAMPAIGNS_DATABASE_URL": database_url,
-        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
-        "CAMPAIGNS_INGRESS_PORT": "1",
-    })  # fmt: skip
-    await asyncio.to_thread(apply.apply, made)
-    await asyncio.to_thread(_wait_for_leaders, made)
-    return made
-
-
-def _wait_for_leaders(settings: Settings) -> None:
-    """A topic that was made this moment may have none yet, and a process would ask for a restart."""
-    with KafkaQueries(settings, timeout_s=30) as broker:
-        for topic in Topic:
-            broker.watermarks(settings.topic(topic))
+async def settings(settings: Settings) -> Settings:
+    """An installation without an ingress."""
+    await asyncio.to_thread(create_all_topics, settings)
+    return settings.model_copy(update={"ingress_port": 1})
 
 
 def by_name(found: list[Line]) -> dict[str, Line]:
@@ -65,7 +44,7 @@ def by_name(found: list[Line]) -> dict[str, Line]:
 
 
 async def test_every_line_that_is_not_well_has_a_next_step(world: World, settings: Settings) -> None:
-    jobs = await world.release(4)
+    jobs = await world.release_jobs(4)
     await world.claim(jobs[:3])
     await world.run("UPDATE releases SET released_at = now() - interval '1 hour'")
     await world.run(
@@ -223,7 +202,7 @@ async def test_all_campaigns_are_paused_while_kafka_is_away(
         "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
         " VALUES ('a', 't', 'en', '1', 'active'), ('b', 't', 'en', '1', 'draft')"
     )
-    jobs = await world.release(1)
+    jobs = await world.release_jobs(1)
     assert await pause_campaigns(away, (), "incident", as_json=True) == 0
     assert len(json.loads(capsys.readouterr().out)["paused"]) == 2
     states = "SELECT status, pause_reason FROM marketing_campaigns ORDER BY status"
@@ -249,7 +228,7 @@ async def test_one_that_cannot_be_paused_keeps_no_other_from_it(
     document = json.loads(capsys.readouterr().out)
     assert document["paused"] == [str(world.campaign), str(active)]
     assert [each["campaign_id"] for each in document["refused"]] == [str(draft), str(nobody)]
-    assert await pause_campaigns(settings, [active], "again", as_json=False) == 0, "it is paused, as was asked"
+    assert await pause_campaigns(settings, [active], "again", as_json=False) == 0, "it is paused already"
     assert await resume_campaigns(settings, [draft, active, world.campaign], as_json=True) == 1
     assert json.loads(capsys.readouterr().out)["resumed"] == [str(active), str(world.campaign)]
 

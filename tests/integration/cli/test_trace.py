@@ -1,9 +1,8 @@
-"""The story of one recipient: each record once, with its place and its effect, found by number, id or message id."""
+"""The history of one recipient: each record once, with its place and its effect, found by number, id or message id."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -13,36 +12,24 @@ from cli.console import reason_of
 from cli.trace import _trace, as_document, as_lines
 from domain.history import Effect
 from operations.trace import collect
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.events import EventKind, Origin, RecipientEvent
 from schemas.model import RecipientId, Wamid
-from sinks import sink
 from tests.support.kafka_topics import create_topics, put
-from tests.support.sending_world import World, a_world
-from tests.support.waiting import eventually_async
+from tests.support.world import NUMBER_ID, World
 from topics import lag
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 WAMID = Wamid("wamid.HBgLMTU1NTU1NTU1NTUVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA")
 
 
-@pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    async with a_world(database_url) as made:
-        yield made
-
-
 @pytest.fixture(params=[4, 8], ids=["every partition", "by key"])
-async def settings(kafka: str, database_url: str, topic_prefix: str, request: pytest.FixtureRequest) -> Settings:
-    made = read_settings({
-        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "CAMPAIGNS_DATABASE_URL": database_url,
-        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
-    })  # fmt: skip
-    await asyncio.to_thread(create_topics, kafka, made.topic("recipient.events"), partitions=request.param)
-    await asyncio.to_thread(create_topics, kafka, made.topic("recipient.events.dead"), partitions=1)
-    return made
+async def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    bootstrap = settings.kafka_bootstrap_servers
+    await asyncio.to_thread(create_topics, bootstrap, settings.topic("recipient.events"), partitions=request.param)
+    await asyncio.to_thread(create_topics, bootstrap, settings.topic("recipient.events.dead"), partitions=1)
+    return settings
 
 
 def event(kind: EventKind, person: RecipientId | None, minutes: int = 0, attempt: int = 1) -> RecipientEvent:
@@ -52,7 +39,7 @@ def event(kind: EventKind, person: RecipientId | None, minutes: int = 0, attempt
         recipient_id=person,
         attempt=None if person is None else attempt,
         wamid=WAMID,
-        phone_number_id="1",
+        phone_number_id=NUMBER_ID,
         occurred_at=at,
         received_at=at,
         origin=Origin(topic="webhooks.raw", partition=3, offset=77, index=5),
@@ -60,7 +47,8 @@ def event(kind: EventKind, person: RecipientId | None, minutes: int = 0, attempt
 
 
 async def test_every_record_is_shown_with_its_effect(world: World, settings: Settings) -> None:
-    job, other = await world.release(2)
+    await world.run("UPDATE marketing_campaigns SET created_at = now()")
+    job, other = await world.release_jobs(2)
     await world.claim([job])
     person = job.recipient_id
     records = [
@@ -77,21 +65,14 @@ async def test_every_record_is_shown_with_its_effect(world: World, settings: Set
         await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(each.key, encode(each))])
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(e.key, encode(e)) for e in noise])
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(str(person).encode(), b"no event at all")])
-    stop = asyncio.Event()
-    running = asyncio.create_task(sink.run(settings, stop))
-    applied = "SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets"
-
-    async def all_applied() -> bool:
-        return await world.run(applied) == [(57,)]
-
-    await eventually_async(all_applied)
-    stop.set()
-    await running
-    for who in (job.phone_number, "+" + job.phone_number, str(person), WAMID):
-        found = await collect(settings, who, reason_of)
+    world.settings = settings
+    async with world.running_sinks():
+        await world.wait_for_applied(57)
+    for sought in (job.phone_number, "+" + job.phone_number, str(person), WAMID):
+        found = await collect(settings, sought, reason_of)
         assert [each.recipient_id for each in found.dossiers] == [person]
-        told = [(step.traced.event.kind if step.traced.event else None, step.effect) for step in found.history.steps]
-        assert told == [
+        effects = [(step.traced.event.kind if step.traced.event else None, step.effect) for step in found.history.steps]
+        assert effects == [
             (EventKind.DELIVERED, Effect.PARKED),
             (EventKind.ACCEPTED, Effect.CHANGED),
             (EventKind.READ, Effect.CHANGED),
@@ -106,10 +87,10 @@ async def test_every_record_is_shown_with_its_effect(world: World, settings: Set
         assert found.history.steps[5].reason == "timestamp_too_old"
         assert found.dossiers[0].row["recipient_status"] == "read"
         assert len(found.dossiers[0].ledger) == 1
-        said = "\n".join(as_lines(found)) + repr(as_document(found))
-        assert "webhooks.raw/3@77[5]" in said
-        assert job.phone_number not in said
-        assert WAMID not in said
+        printed = "\n".join(as_lines(found)) + repr(as_document(found))
+        assert "webhooks.raw/3@77[5]" in printed
+        assert job.phone_number not in printed
+        assert WAMID not in printed
 
 
 async def test_a_message_id_unknown_to_the_database_is_traced(world: World, settings: Settings) -> None:
@@ -121,7 +102,7 @@ async def test_a_message_id_unknown_to_the_database_is_traced(world: World, sett
 
 
 async def test_a_recipient_without_a_row_is_traced(world: World, settings: Settings) -> None:
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     lost = event(EventKind.SENT, job.recipient_id)
     topic = settings.topic("recipient.events")
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, topic, [(lost.key, encode(lost))])
@@ -132,7 +113,7 @@ async def test_a_recipient_without_a_row_is_traced(world: World, settings: Setti
 
 
 async def test_exit_codes(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     await world.run("UPDATE campaign_recipients SET phone_number = '14694652751' WHERE id = %s", job.recipient_id)
     assert await _trace(settings, "00 1 (469) 465-2751", as_json=True) == 0
     assert await _trace(settings, str(uuid4()), as_json=False) == 1
@@ -146,7 +127,7 @@ async def test_without_kafka_the_database_answers(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lag, "TIMEOUT_S", 0.5)
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     found = await collect(
         settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}), job.phone_number, reason_of
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,23 +12,17 @@ import pytest
 from cli.verify_report import document_of, exit_code, lines_of
 from operations import audit
 from operations.verify import VerifyReport
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from tables import stats
 from tables.audit import snapshot
 from tests.support.kafka_topics import create_topics, put
-from tests.support.sending_world import World, a_world
+from tests.support.world import World
 from topics import lag
 from topics.lag import KafkaAway
 
 NOW = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    async with a_world(database_url) as made:
-        yield made
 
 
 async def found(world: World, until: datetime | None = NOW) -> dict[str, int]:
@@ -40,7 +33,7 @@ async def found(world: World, until: datetime | None = NOW) -> dict[str, int]:
 
 async def accepted(world: World, wamid: str = "wamid.1", *, applied: bool = True) -> Any:
     """An attempt that was accepted an hour ago. Ledger, row and message agree."""
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     await world.claim([job])
     await world.run(
         "UPDATE send_ledger SET outcome = 'accepted', outcome_at = now() - interval '1 hour', wamid = %s, event = '{}',"
@@ -63,13 +56,13 @@ async def accepted(world: World, wamid: str = "wamid.1", *, applied: bool = True
 
 async def test_a_sound_database_has_no_findings(world: World) -> None:
     await accepted(world)
-    await world.release(3)
+    await world.release_jobs(3)
     result = await audit.audit(world.connection, None, NOW)
     assert (result.is_clean, result.is_complete, result.campaigns) == (True, True, 1)
 
 
 async def test_a_falsified_counter_is_found_and_repaired(world: World) -> None:
-    await world.release(1)
+    await world.release_jobs(1)
     await world.run("SET session_replication_role = replica")
     await world.run("UPDATE campaign_recipients SET scheduled_send_date = NULL, unknown_attempt = 1")
     await world.run("SET session_replication_role = origin")
@@ -84,7 +77,7 @@ async def test_a_falsified_counter_is_found_and_repaired(world: World) -> None:
 
 
 async def test_counters_are_repaired_under_writers_and_folders(world: World, database_url: str) -> None:
-    jobs = await world.release(40)
+    jobs = await world.release_jobs(40)
     await world.run("SET session_replication_role = replica")
     await world.run(
         "UPDATE campaign_recipients SET unknown_attempt = 1 WHERE id = ANY (%s)", [j.recipient_id for j in jobs[:20]]
@@ -106,7 +99,7 @@ async def test_counters_are_repaired_under_writers_and_folders(world: World, dat
 
 
 async def test_audience_is_the_sum_of_the_states(world: World) -> None:
-    await world.release(2)
+    await world.release_jobs(2)
     await world.run("INSERT INTO campaign_counter_deltas VALUES (%s, 'status', 'read', 1)", world.campaign)
     assert await found(world) == {"audience_is_not_the_sum": 1}
 
@@ -133,7 +126,7 @@ async def test_two_message_ids_of_one_attempt_are_found(world: World) -> None:
 
 
 async def test_a_claim_that_never_ends_is_found(world: World) -> None:
-    await world.claim(await world.release(2))
+    await world.claim(await world.release_jobs(2))
     assert await found(world) == {}
     await world.run("UPDATE send_ledger SET lease_until = now() - interval '5 minutes'")
     assert await found(world) == {"claim_without_outcome": 2}
@@ -154,7 +147,7 @@ async def test_a_status_parked_for_somebody_known_is_found(world: World) -> None
 
 
 async def test_a_queued_row_without_release_or_claim_is_found(world: World) -> None:
-    await world.release(2)
+    await world.release_jobs(2)
     await world.run("DELETE FROM releases WHERE recipient_id = (SELECT recipient_id FROM releases LIMIT 1)")
     assert await found(world) == {"released_unseen": 1}
 
@@ -166,7 +159,7 @@ async def test_an_attempt_of_somebody_without_a_row_is_found(world: World) -> No
 
 
 async def test_an_attempt_below_one_that_was_used_is_found(world: World) -> None:
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     await world.run("UPDATE releases SET attempt = 3 WHERE recipient_id = %s", job.recipient_id)
     assert (await found(world))["attempt_behind"] == 1
 
@@ -181,7 +174,7 @@ async def test_an_outcome_that_the_row_does_not_show_is_found_once_the_sink_has_
 
 
 async def test_an_audit_holds_up_no_writer(world: World) -> None:
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     async with snapshot(world.connection):
         await stats.recount(world.connection, world.campaign)
         async with world.another() as other:
@@ -190,7 +183,7 @@ async def test_an_audit_holds_up_no_writer(world: World) -> None:
 
 
 async def test_findings_are_named_by_campaign(world: World) -> None:
-    await world.release(1)
+    await world.release_jobs(1)
     await world.run("DELETE FROM releases")
     elsewhere = await audit.audit(world.connection, uuid4(), NOW)  # type: ignore[arg-type] # any id will do
     assert (elsewhere.campaigns, elsewhere.is_clean) == (0, True)
@@ -200,21 +193,12 @@ async def test_findings_are_named_by_campaign(world: World) -> None:
     assert any(str(world.campaign) in line for line in lines_of(answer))
 
 
-@pytest.fixture
-def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings:
-    return read_settings({
-        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "CAMPAIGNS_DATABASE_URL": database_url,
-        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
-    })  # fmt: skip
-
-
 async def test_how_far_the_sink_has_come_is_the_first_record_that_waits(world: World, settings: Settings) -> None:
     topic = settings.topic("recipient.events")
     await asyncio.to_thread(create_topics, settings.kafka_bootstrap_servers, topic)
     started = datetime.now(UTC)
     assert await audit.applied_until(world.connection, settings) >= started, "nothing is in the backlog"
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     event = RecipientEvent(
         kind=EventKind.UNKNOWN, recipient_id=job.recipient_id, attempt=1, occurred_at=started, received_at=started
     )

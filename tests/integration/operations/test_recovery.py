@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -14,47 +13,26 @@ import pytest
 from cli.recover import run_recovery
 from operations import audit, recovery
 from runtime.process import Transient
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import Wamid
-from schemas.topics import Topic
 from tables import ledger
 from tables.ledger import unpublished
 from tables.recovery import read_installation
 from tables.releases import Rates, release_step
-from tests.support.kafka_topics import put
-from tests.support.sending_world import World, a_world
-from topics import apply
-from topics.lag import KafkaQueries
+from tests.support.kafka_topics import create_all_topics, put
+from tests.support.world import NUMBER_ID, World
 
 NOW = datetime.now(UTC)
 RATES = Rates(mps=80, cap_s=10)
 
 
 @pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    async with a_world(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-async def settings(kafka: str, database_url: str, topic_prefix: str) -> Settings:
-    made = read_settings({
-        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "CAMPAIGNS_DATABASE_URL": database_url,
-        "CAMPAIGNS_TOPIC_PREFIX": topic_prefix,
-    })  # fmt: skip
-    await asyncio.to_thread(apply.apply, made)
-
-    def wait_for_leaders() -> None:
-        with KafkaQueries(made, timeout_s=30) as broker:
-            for topic in Topic:
-                broker.watermarks(made.topic(topic))
-
-    await asyncio.to_thread(wait_for_leaders)
-    return made
+async def settings(settings: Settings) -> Settings:
+    await asyncio.to_thread(create_all_topics, settings)
+    return settings
 
 
 async def went_back(world: World) -> None:
@@ -80,7 +58,7 @@ async def statuses(world: World, *jobs: SendJob) -> list[tuple[str, int]]:
 
 
 async def test_no_recipient_gets_two_messages_after_a_restore(world: World, settings: Settings) -> None:
-    sent, released, queued, waiting = await world.release(4)
+    sent, released, queued, waiting = await world.release_jobs(4)
     await undo_release(world, sent, released, waiting)
     answer = RecipientEvent(
         kind=EventKind.ACCEPTED, recipient_id=sent.recipient_id, attempt=1, wamid=Wamid("wamid.1"),
@@ -116,7 +94,7 @@ async def test_no_recipient_gets_two_messages_after_a_restore(world: World, sett
 
 
 async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Settings) -> None:
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     await asyncio.to_thread(
         put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
     )
@@ -129,7 +107,7 @@ async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Set
 
 
 async def test_a_record_that_raises_does_not_prevent_recovery(world: World, settings: Settings) -> None:
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     edge = "9999-12-31T23:59:59"
     ours = {"recipient_id": str(job.recipient_id), "attempt": 1, "kind": "sent"}
     times = [(f"{edge}-12:00", f"{edge}-12:00"), (f"{edge}Z", f"{edge}Z")]  # one raises in decoding, one in the fold
@@ -138,8 +116,8 @@ async def test_a_record_that_raises_does_not_prevent_recovery(world: World, sett
         for occurred, received in times
     ]
     sound = RecipientEvent(
-        kind=EventKind.SENT, recipient_id=job.recipient_id, attempt=1, wamid=Wamid("wamid.1"), phone_number_id="1",
-        occurred_at=NOW, received_at=NOW,
+        kind=EventKind.SENT, recipient_id=job.recipient_id, attempt=1, wamid=Wamid("wamid.1"),
+        phone_number_id=NUMBER_ID, occurred_at=NOW, received_at=NOW,
     )  # fmt: skip
     events = settings.topic("recipient.events")
     bootstrap = settings.kafka_bootstrap_servers
@@ -174,7 +152,7 @@ async def test_an_interrupted_recovery_leaves_sending_disabled_and_reports_it(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is forced, as after a restored dump on the same server, which looks like the same history."""
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     await asyncio.to_thread(
         put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
     )
@@ -199,7 +177,7 @@ async def test_an_interrupted_recovery_leaves_sending_disabled_and_reports_it(
 
 async def test_a_claim_in_hand_is_deferred_not_posted(world: World) -> None:
     """The sender renews each claim before its post, so claims from before the failover are not posted."""
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     token = uuid4()
     assert await world.claim([job], token=token) == ["claimed"]
     await went_back(world)
@@ -210,7 +188,7 @@ async def test_a_claim_in_hand_is_deferred_not_posted(world: World) -> None:
 async def test_where_the_history_is_ours_there_is_nothing_to_do(
     world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (job,) = await world.release(1)
+    (job,) = await world.release_jobs(1)
     assert await run_recovery(settings, is_forced=False, as_json=False) == 0
     assert "nothing to do" in capsys.readouterr().err
     assert await world.claim([job]) == ["claimed"]

@@ -19,50 +19,32 @@ from schemas.model import RecipientId, Wamid
 from schemas.places import Outgoing, TopicIdentity
 from schemas.reasons import DeadLetterReason
 from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events
-from tables.database import Connection, connect
+from tables.database import Connection
 from tables.messages import merge_messages
 from tables.offsets import accept_topic, advance_offsets, has_moved, read_offsets
 from tables.recipients import merge_facts, merge_parameters, read_facts
-from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
-from tests.support.event_world import EventWorld, an_event_world
 from tests.support.histories import START
-from tests.support.kafka_topics import put, read_all
 from tests.support.waiting import eventually_async
+from tests.support.world import NUMBER_ID, World
 from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
 
 WAMID = Wamid("wamid.one")
 
 
 class Two:
-    """Two sinks' connections, and a third that looks on."""
+    """The connections of two sinks."""
 
-    def __init__(self, first: Connection, second: Connection, observer: Connection) -> None:
-        self.first, self.second, self.observer = first, second, observer
-
-    async def people(self, count: int) -> list[RecipientId]:
-        return await add_recipients(self.observer, await add_campaign(self.observer), count)
+    def __init__(self, world: World, first: Connection, second: Connection) -> None:
+        self.world, self.first, self.second = world, first, second
 
     async def second_waits(self) -> None:
-        asked = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
-
-        async def waits() -> bool:
-            row = await (await self.observer.execute(asked, [self.second.info.backend_pid])).fetchone()
-            return bool(row and row[0])
-
-        await eventually_async(waits)
+        await self.world.wait_for_blocked("second")
 
 
 @pytest.fixture
-async def two(database_url: str) -> AsyncIterator[Two]:
-    first, second, observer = [await connect(database_url, application_name=name) for name in ("one", "two", "three")]
-    async with first, second, observer:
-        yield Two(first, second, observer)
-
-
-@pytest.fixture
-async def world(kafka: str, database_url: str, topic_prefix: str) -> AsyncIterator[EventWorld]:
-    async with an_event_world(kafka, database_url, topic_prefix) as made:
-        yield made
+async def two(world: World) -> AsyncIterator[Two]:
+    async with world.another("first") as first, world.another("second") as second:
+        yield Two(world, first, second)
 
 
 def event(person: RecipientId, kind: EventKind = EventKind.ACCEPTED, wamid: Wamid = WAMID) -> RecipientEvent:
@@ -74,7 +56,7 @@ def event(person: RecipientId, kind: EventKind = EventKind.ACCEPTED, wamid: Wami
 
 async def test_what_another_sink_commits_while_we_wait_is_not_lost(two: Two) -> None:
     """The old facts are those of the locked row, not of the snapshot with which the statement began."""
-    (person,) = await two.people(1)
+    (person,) = await two.world.add_recipients(1)
     async with two.first.transaction():
         await merge_facts(two.first, {person: Facts(attempt=1, accepted_attempts=2, sent_at=START, unknown_attempt=1)})
         waiting = asyncio.create_task(merge_facts(two.second, {person: Facts(attempt=2, accepted_attempts=4)}))
@@ -86,7 +68,7 @@ async def test_what_another_sink_commits_while_we_wait_is_not_lost(two: Two) -> 
 
 async def test_messages_are_locked_before_rows(two: Two) -> None:
     """A sink that has a row and waits for a message would wait in a circle with one that has the message."""
-    (person,) = await two.people(1)
+    (person,) = await two.world.add_recipients(1)
 
     async def apply() -> None:
         async with two.second.transaction():
@@ -102,7 +84,7 @@ async def test_messages_are_locked_before_rows(two: Two) -> None:
 
 
 async def test_messages_are_locked_in_the_order_of_their_wamids(two: Two) -> None:
-    first, last = await two.people(2)
+    first, last = await two.world.add_recipients(2)
     async with two.first.transaction():
         await merge_messages(two.first, {"wamid.a": Learned(first, 1)})
         waiting = asyncio.create_task(merge_messages(two.second, {"wamid.b": Learned(last, 1), "wamid.a": Learned()}))
@@ -122,9 +104,9 @@ def test_rows_are_given_in_the_order_of_their_ids() -> None:
 @pytest.mark.parametrize("is_pipelined", [False, True])
 async def test_where_another_sink_was_faster_nothing_is_committed(two: Two, is_pipelined: bool) -> None:
     """In a pipeline the commit is on its way before anybody has looked at how many rows the compare-and-set found."""
-    (person,) = await two.people(1)
+    (person,) = await two.world.add_recipients(1)
     topic = TopicIdentity("cluster", "t", "id")
-    await accept_topic(two.observer, topic, {0: (0, 100)})
+    await accept_topic(two.world.connection, topic, {0: (0, 100)})
     await advance_offsets(two.second, topic, {0: (0, 10)})
 
     async def write() -> None:
@@ -135,18 +117,18 @@ async def test_where_another_sink_was_faster_nothing_is_committed(two: Two, is_p
     with pytest.raises(psycopg.Error) as raised:
         await write()
     assert has_moved(raised.value)
-    assert (await read_facts(two.observer, [person]))[person].attempt == 0
-    assert await read_offsets(two.observer, topic, {0: (0, 100)}) == {0: 10}
+    assert (await read_facts(two.world.connection, [person]))[person].attempt == 0
+    assert await read_offsets(two.world.connection, topic, {0: (0, 100)}) == {0: 10}
 
 
 async def test_what_makes_our_code_raise_is_found_alone(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     """Raised again by every fresh process, it would be an endless restart."""
-    people = await two.people(5)
+    people = await two.world.add_recipients(5)
 
-    def raising(said: RecipientEvent, attempt: int) -> Facts:
-        if said.recipient_id == people[3]:
+    def raising(given: RecipientEvent, attempt: int) -> Facts:
+        if given.recipient_id == people[3]:
             raise ZeroDivisionError
-        return facts_of(said, attempt)
+        return facts_of(given, attempt)
 
     monkeypatch.setattr(fold, "facts_of", raising)
     batch = [event(person, wamid=Wamid(f"wamid.{person}")) for person in people]
@@ -154,10 +136,11 @@ async def test_what_makes_our_code_raise_is_found_alone(two: Two, monkeypatch: p
     assert (applied.refused, applied.rows_changed) == ({3: DeadLetterReason.BUG}, 4)
 
 
+@pytest.mark.usefixtures("topics")
 async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(
-    world: EventWorld, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (person,) = await world.people(1)
+    (person,) = await world.add_recipients(1)
     publish, tries, is_away = AsyncPublisher.publish_batch, 0, True
 
     async def publish_batch(
@@ -174,18 +157,18 @@ async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(
 
     monkeypatch.setattr(AsyncPublisher, "publish_batch", publish_batch)
     key = str(person).encode()
-    await asyncio.to_thread(put, world.kafka, world.events, [(key, b"poison")])
-    await world.say(world.event(person, EventKind.DELIVERED))
-    async with world.sinks():
+    await world.publish(world.events, (key, b"poison"))
+    await world.publish_events(world.event(person, EventKind.DELIVERED))
+    async with world.running_sinks():
         await eventually_async(has_tried_often)
-        assert await _stands(world) == (0, "pending")
+        assert await _progress_of(world) == (0, "pending")
         is_away = False
-        await world.applied(2)
-    assert await _stands(world) == (2, "delivered")
-    dead: list[Any] = await asyncio.to_thread(read_all, world.kafka, world.events + ".dead")
+        await world.wait_for_applied(2)
+    assert await _progress_of(world) == (2, "delivered")
+    dead: list[Any] = await world.read(world.events + ".dead")
     assert [message.value() for message in dead] == [b"poison"]
 
 
-async def _stands(world: EventWorld) -> tuple[int, str]:
-    offsets = await world.one("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
-    return offsets, await world.one("SELECT status FROM campaign_recipients")
+async def _progress_of(world: World) -> tuple[int, str]:
+    offsets = await world.value("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
+    return offsets, await world.value("SELECT status FROM campaign_recipients")

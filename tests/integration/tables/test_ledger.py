@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -13,16 +13,16 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from tables import ledger
+from tables.database import Connection
 from tables.ledger import Claim, ClaimAnswer, ClaimResult, Settlement
-from tests.support.sending_world import World, a_world
+from tests.support.world import World
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    async with a_world(database_url) as made:
-        yield made
+def sender_connection(world: World) -> AbstractAsyncContextManager[Connection]:
+    """A connection that waits as briefly as a sender does."""
+    return world.another("test-sender", statement_timeout="1000", lock_timeout="1000")
 
 
 def _event(kind: EventKind, claim: Claim, campaign: CampaignId) -> str:
@@ -38,7 +38,7 @@ def _event(kind: EventKind, claim: Claim, campaign: CampaignId) -> str:
 
 
 async def test_a_claim_is_written_once_and_ends_the_release(world: World) -> None:
-    jobs = await world.release(3)
+    jobs = await world.release_jobs(3)
     assert await world.claim(jobs) == [ClaimResult.CLAIMED] * 3
     assert await world.count("releases") == 0
     again = await ledger.claim(world.connection, uuid4(), jobs, 45)
@@ -49,7 +49,7 @@ async def test_a_claim_is_written_once_and_ends_the_release(world: World) -> Non
 async def test_a_settled_attempt_is_held_without_an_event(world: World) -> None:
     claims = await _claimed(world)
     await ledger.settle(world.connection, [Settlement(claims[0], "accepted", "{}")])
-    jobs = [(await world.release(1))[0].model_copy(update={"recipient_id": claims[0].recipient_id})]
+    jobs = [(await world.release_jobs(1))[0].model_copy(update={"recipient_id": claims[0].recipient_id})]
     answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
     assert set(answers.values()) == {ClaimAnswer(ClaimResult.HELD)}
 
@@ -68,7 +68,9 @@ async def test_a_held_attempt_does_not_expire(world: World, sql: str) -> None:
     """A claimed it and its answer timed out; B reads the job again, too late. B's `expired` would send it twice."""
     claims = await _claimed(world)
     jobs = [
-        (await world.release(1))[0].model_copy(update={"recipient_id": claims[0].recipient_id, "send_before": PAST})
+        (await world.release_jobs(1))[0].model_copy(
+            update={"recipient_id": claims[0].recipient_id, "send_before": PAST}
+        )
     ]
     await world.run(sql)
     answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
@@ -78,14 +80,14 @@ async def test_a_held_attempt_does_not_expire(world: World, sql: str) -> None:
 
 
 async def test_the_same_job_twice_in_a_batch_is_claimed_once(world: World) -> None:
-    jobs = await world.release(1)
+    jobs = await world.release_jobs(1)
     answers = await ledger.claim(world.connection, uuid4(), [*jobs, *jobs], 45)
     assert [answer.verdict for answer in answers.values()] == [ClaimResult.CLAIMED]
     assert await world.count("send_ledger") == 1
 
 
 async def test_a_lost_answer_is_read_back_by_its_token(world: World) -> None:
-    good, late = await world.release(2), await world.release(1, send_before=PAST)
+    good, late = await world.release_jobs(2), await world.release_jobs(1, send_before=PAST)
     token = uuid4()
     first = await ledger.claim(world.connection, token, good + late, 45)
     again = await ledger.claim(world.connection, token, good + late, 45)
@@ -97,7 +99,7 @@ async def test_a_lost_answer_is_read_back_by_its_token(world: World) -> None:
 async def test_a_lost_answer_is_read_back_after_the_sweep_and_settled_as_not_sent(
     world: World, is_published: bool
 ) -> None:
-    jobs, token = await world.release(1), uuid4()
+    jobs, token = await world.release_jobs(1), uuid4()
     first = await ledger.claim(world.connection, token, jobs, 0)
     declared = await ledger.declare_unknown(world.connection, 10)
     if is_published:
@@ -125,7 +127,7 @@ async def test_a_lost_answer_is_read_back_after_the_sweep_and_settled_as_not_sen
 async def test_a_refusal_is_settled_and_gives_the_budget_back_once(
     world: World, sql: str, verdict: ClaimResult, reason: str | None
 ) -> None:
-    jobs = await world.release(1)
+    jobs = await world.release_jobs(1)
     await world.run(sql)
     answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
     answer = answers[jobs[0].recipient_id, 1]
@@ -140,16 +142,16 @@ async def test_a_refusal_is_settled_and_gives_the_budget_back_once(
 
 @pytest.mark.parametrize("status", ["paused", "draft", "completed"])
 async def test_while_paused_nothing_is_written(world: World, status: str) -> None:
-    jobs = await world.release(2)
-    await world.campaign_is(status)
+    jobs = await world.release_jobs(2)
+    await world.set_campaign_status(status)
     assert await world.claim(jobs) == [ClaimResult.PAUSED] * 2
     assert (await world.count("send_ledger"), await world.count("releases")) == (0, 2)
-    await world.campaign_is("active")
+    await world.set_campaign_status("active")
     assert await world.claim(jobs) == [ClaimResult.CLAIMED] * 2
 
 
 async def test_an_old_attempt_is_stale_and_its_release_forgotten(world: World) -> None:
-    jobs = await world.release(1)
+    jobs = await world.release_jobs(1)
     await world.run("UPDATE campaign_recipients SET attempt = 2")
     assert await world.claim(jobs) == [ClaimResult.STALE]
     assert (await world.count("send_ledger"), await world.count("releases")) == (0, 0)
@@ -157,7 +159,7 @@ async def test_an_old_attempt_is_stale_and_its_release_forgotten(world: World) -
 
 async def test_an_answered_row_is_stale_but_its_release_stays(world: World) -> None:
     """Attempt 1 was unknown, 2 is released, then `sent` of 1 arrives; a later `failed` of 1 makes it queued again."""
-    jobs = await world.release(1, attempt=2)
+    jobs = await world.release_jobs(1, attempt=2)
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
     assert await world.claim(jobs) == [ClaimResult.STALE]
     assert await world.count("releases") == 1
@@ -166,44 +168,44 @@ async def test_an_answered_row_is_stale_but_its_release_stays(world: World) -> N
 
 
 async def test_an_unknown_recipient_is_stale(world: World) -> None:
-    job = (await world.release(1))[0].model_copy(update={"recipient_id": RecipientId(uuid4())})
+    job = (await world.release_jobs(1))[0].model_copy(update={"recipient_id": RecipientId(uuid4())})
     assert await world.claim([job]) == [ClaimResult.STALE]
 
 
 async def test_a_pause_while_the_claim_waits_for_a_lock_is_seen(world: World) -> None:
-    jobs = await world.release(2)
-    async with world.another() as other:
+    jobs = await world.release_jobs(2)
+    async with sender_connection(world) as other:
         async with world.connection.transaction():
             await world.run("SELECT FROM campaign_recipients WHERE id = %s FOR UPDATE", jobs[0].recipient_id)
             waiting = asyncio.create_task(ledger.claim(other, uuid4(), jobs, 45))
-            await world.wait_for_blocked("test-2")
-            await world.campaign_is("paused")
+            await world.wait_for_blocked("test-sender")
+            await world.set_campaign_status("paused")
         answers = await waiting
     assert {answer.verdict for answer in answers.values()} == {ClaimResult.PAUSED}
     assert await world.count("send_ledger") == 0
 
 
 async def test_a_claim_never_waits_longer_than_its_timeout(world: World) -> None:
-    jobs = await world.release(1)
-    async with world.another() as other, world.connection.transaction():
+    jobs = await world.release_jobs(1)
+    async with sender_connection(world) as other, world.connection.transaction():
         await world.run("SELECT FROM campaign_recipients FOR UPDATE")
         with pytest.raises((psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)):
             await ledger.claim(other, uuid4(), jobs, 45)
 
 
 async def test_claimers_do_not_hold_a_pause_off(world: World) -> None:
-    jobs = await world.release(1)
-    async with world.another() as other, other.transaction():
+    jobs = await world.release_jobs(1)
+    async with sender_connection(world) as other, other.transaction():
         await ledger.claim(other, uuid4(), jobs, 45)
         async with asyncio.timeout(2):
-            await world.campaign_is("paused")
+            await world.set_campaign_status("paused")
 
 
 async def test_claims_in_opposite_orders_do_not_deadlock(world: World) -> None:
-    jobs = await world.release(100)
+    jobs = await world.release_jobs(100)
 
     async def claim(batch: list[SendJob]) -> list[ClaimResult]:
-        async with world.another() as connection:
+        async with sender_connection(world) as connection:
             answers = await ledger.claim(connection, uuid4(), batch, 45)
             return [answer.verdict for answer in answers.values()]
 
@@ -215,7 +217,7 @@ async def test_claims_in_opposite_orders_do_not_deadlock(world: World) -> None:
 
 async def _claimed(world: World, count: int = 1, lease_s: float = 45) -> list[Claim]:
     token = uuid4()
-    jobs = await world.release(count)
+    jobs = await world.release_jobs(count)
     assert await world.claim(jobs, token=token, lease_s=lease_s) == [ClaimResult.CLAIMED] * count
     return [Claim(job.recipient_id, job.attempt, token) for job in jobs]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,8 +13,8 @@ from schemas.events import EventKind, RecipientEvent
 from tables import ledger, stats
 from tables.ledger import Claim, Settlement
 from tables.migrate import FOLDER, SchemaMismatch, migrate, migrations
-from tests.support.campaign_world import CampaignWorld, a_campaign_world
 from tests.support.histories import START
+from tests.support.world import World
 
 NEXT_VERSION = migrations()[-1].version + 1
 
@@ -49,10 +48,9 @@ OTHER_ROWS = (
 
 
 @pytest.fixture
-async def world(database_url: str) -> AsyncIterator[CampaignWorld]:
-    async with a_campaign_world(database_url) as made:
-        await fill(made)
-        yield made
+async def world(world: World) -> World:
+    await fill(world)
+    return world
 
 
 @pytest.fixture
@@ -64,27 +62,27 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def fill(world: CampaignWorld) -> None:
+async def fill(world: World) -> None:
     """Rows in every table of the pipeline, and recipients in every status; some deltas folded, some not."""
-    campaign = await world.active(40)
+    campaign = await world.start_campaign(40)
     jobs = (await world.release()).jobs
-    await ledger.claim(world.operator, token := uuid4(), jobs[:10], lease_s=60)
+    await ledger.claim(world.connection, token := uuid4(), jobs[:10], lease_s=60)
     settled = Claim(jobs[0].recipient_id, 1, token)
     event = RecipientEvent(
         kind=EventKind.ACCEPTED, recipient_id=settled.recipient_id, attempt=1, occurred_at=START, received_at=START
     )
-    await ledger.settle(world.operator, [Settlement(settled, "accepted", "wamid.1", event.model_dump_json())])
+    await ledger.settle(world.connection, [Settlement(settled, "accepted", "wamid.1", event.model_dump_json())])
     for place, facts in enumerate(FACTS_BY_STATUS.values()):
         ids = [job.recipient_id for job in jobs[place * 5 : place * 5 + 5]]
         await world.run(f"UPDATE campaign_recipients SET {facts} WHERE id = ANY(%s)", ids)
-    await stats.fold(world.operator)
-    await world.add(campaign, 5)
+    await stats.fold(world.connection)
+    await world.import_recipients(campaign, 5)
     for statement in OTHER_ROWS:
         await world.run(statement)
     assert set(await world.statuses(campaign)) == {"pending", "queued", *FACTS_BY_STATUS}
 
 
-async def snapshot(world: CampaignWorld) -> dict[str, list[dict[str, Any]]]:
+async def snapshot(world: World) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table, without the column that the next migration adds."""
     tables = await world.run(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
@@ -97,7 +95,7 @@ async def snapshot(world: CampaignWorld) -> dict[str, list[dict[str, Any]]]:
     return rows
 
 
-async def test_an_upgrade_keeps_rows_counters_and_status(world: CampaignWorld, folder: Path) -> None:
+async def test_an_upgrade_keeps_rows_counters_and_status(world: World, folder: Path) -> None:
     before = await snapshot(world)
     assert {name for name, rows in before.items() if not rows} == {
         "replay_runs", "replay_positions", "dead_letter_acts"
@@ -107,22 +105,22 @@ async def test_an_upgrade_keeps_rows_counters_and_status(world: CampaignWorld, f
     assert await world.run("SELECT DISTINCT note FROM campaign_recipients") == [("",)]
 
 
-async def test_after_an_upgrade_counters_still_follow_the_rows(world: CampaignWorld, folder: Path) -> None:
+async def test_after_an_upgrade_counters_still_follow_the_rows(world: World, folder: Path) -> None:
     migrate(world.url, folder)
     await world.run(f"UPDATE campaign_recipients SET {FACTS_BY_STATUS['read']}, attempt = 1 WHERE status = 'pending'")
-    await stats.fold(world.operator)
+    await stats.fold(world.connection)
     counted = await world.run("SELECT key, n FROM campaign_counters WHERE dimension = 'status' AND n <> 0")
     assert dict(counted) == dict(await world.run("SELECT status, count(*) FROM campaign_recipients GROUP BY 1"))
 
 
-async def test_a_second_start_applies_nothing(world: CampaignWorld, folder: Path) -> None:
+async def test_a_second_start_applies_nothing(world: World, folder: Path) -> None:
     migrate(world.url, folder)
     before = await snapshot(world)
     assert migrate(world.url, folder) == []
     assert await snapshot(world) == before
 
 
-async def test_a_migration_that_fails_changes_nothing(world: CampaignWorld, folder: Path) -> None:
+async def test_a_migration_that_fails_changes_nothing(world: World, folder: Path) -> None:
     path = folder / f"{NEXT_VERSION:04d}_add_note.sql"
     path.write_text(NEXT_MIGRATION + "SELECT 1 / 0;", encoding="utf-8")
     with pytest.raises(psycopg.errors.DivisionByZero, match="division by zero"):
@@ -131,7 +129,7 @@ async def test_a_migration_that_fails_changes_nothing(world: CampaignWorld, fold
     assert migrate(world.url, folder) == [path.stem]
 
 
-async def test_an_edited_migration_is_refused(world: CampaignWorld, folder: Path) -> None:
+async def test_an_edited_migration_is_refused(world: World, folder: Path) -> None:
     migrate(world.url, folder)
     path = folder / f"{NEXT_VERSION:04d}_add_note.sql"
     path.write_text(NEXT_MIGRATION + "-- edited\n", encoding="utf-8")
@@ -139,13 +137,13 @@ async def test_an_edited_migration_is_refused(world: CampaignWorld, folder: Path
         migrate(world.url, folder)
 
 
-async def test_a_migration_that_was_removed_is_refused(world: CampaignWorld, folder: Path) -> None:
+async def test_a_migration_that_was_removed_is_refused(world: World, folder: Path) -> None:
     migrate(world.url, folder)
     with pytest.raises(SchemaMismatch, match="does not know"):
         migrate(world.url, FOLDER)
 
 
-async def test_a_database_from_before_the_squash_learns_what_to_do(world: CampaignWorld) -> None:
+async def test_a_database_from_before_the_squash_learns_what_to_do(world: World) -> None:
     await world.run("UPDATE schema_migrations SET checksum = 'of another text'")
     await world.run("INSERT INTO schema_migrations (version, name, checksum) VALUES (2, '0002_old', 'old')")
     with pytest.raises(SchemaMismatch, match="recreate it"):

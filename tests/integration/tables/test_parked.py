@@ -1,4 +1,4 @@
-"""Statuses and wamids that meet in any order: parked, told, foreign, and two wamids of one attempt."""
+"""Statuses and wamids that meet in any order: parked, claimed, foreign, and two wamids of one attempt."""
 
 from __future__ import annotations
 
@@ -10,40 +10,34 @@ from typing import Any
 import pytest
 
 from schemas.events import EventKind, Pricing, RecipientEvent
-from schemas.model import CampaignId, RecipientId, Wamid
+from schemas.model import RecipientId, Wamid
 from sinks.apply import KnownPhoneNumbers, apply_events
-from tables.database import Connection, connect
+from tables.database import Connection
 from tables.parked import forget_parked
-from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.support.histories import START
+from tests.support.world import NUMBER_ID, World
 
 WAMID = Wamid("wamid.one")
 
 
 class Sinks:
-    """Two connections and one recipient."""
+    """The connections of two sinks, and one recipient."""
 
-    def __init__(self, first: Connection, second: Connection, campaign: CampaignId, person: RecipientId) -> None:
-        self.first, self.second, self.campaign, self.person = first, second, campaign, person
+    def __init__(self, world: World, first: Connection, second: Connection, person: RecipientId) -> None:
+        self.world, self.first, self.second, self.person = world, first, second, person
 
     async def status(self) -> str:
-        cursor = await self.first.execute("SELECT status FROM campaign_recipients WHERE id = %s", [self.person])
-        row = await cursor.fetchone()
-        assert row is not None
-        return str(row[0])
+        return str(await self.world.value("SELECT status FROM campaign_recipients WHERE id = %s", self.person))
 
-    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        return await (await self.first.execute(statement.encode())).fetchall()
+    async def second_waits(self) -> None:
+        await self.world.wait_for_blocked("second")
 
 
 @pytest.fixture
-async def sinks(database_url: str) -> AsyncIterator[Sinks]:
-    first = await connect(database_url, application_name="one")
-    second = await connect(database_url, application_name="two")
-    async with first, second:
-        campaign = await add_campaign(first)
-        (person,) = await add_recipients(first, campaign, 1)
-        yield Sinks(first, second, campaign, person)
+async def sinks(world: World) -> AsyncIterator[Sinks]:
+    async with world.another("first") as first, world.another("second") as second:
+        (person,) = await world.add_recipients(1)
+        yield Sinks(world, first, second, person)
 
 
 def accepted(person: RecipientId, wamid: Wamid = WAMID, attempt: int = 1) -> RecipientEvent:
@@ -73,20 +67,9 @@ async def test_two_sinks_at_once_miss_nothing(sinks: Sinks, parker_is_first: boo
     async with sinks.first.transaction():
         await apply_events(sinks.first, [one], KnownPhoneNumbers())
         waiting = asyncio.create_task(apply(sinks.second, other))
-        await _is_blocked(sinks)
+        await sinks.second_waits()
     await waiting
     assert await sinks.status() == "delivered"
-
-
-async def _is_blocked(sinks: Sinks) -> None:
-    """The second sink waits for the first one's row of messages."""
-    asked = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
-    for _ in range(500):
-        row = await (await sinks.first.execute(asked, [sinks.second.info.backend_pid])).fetchone()
-        if row and row[0]:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("the second sink did not wait for the first")
 
 
 async def test_a_second_wamid_of_one_attempt_is_a_double_send(sinks: Sinks) -> None:
@@ -95,14 +78,14 @@ async def test_a_second_wamid_of_one_attempt_is_a_double_send(sinks: Sinks) -> N
     assert (await apply(sinks.first, accepted(sinks.person, Wamid("wamid.b"), attempt=2))).double_sends == 0
     assert (await apply(sinks.second, accepted(sinks.person, other))).double_sends == 2
     assert (await apply(sinks.first, accepted(sinks.person, other))).double_sends == 0
-    assert await sinks.rows("SELECT attempt, wamid FROM double_sends ORDER BY wamid") == [(1, WAMID), (1, other)]
+    assert await sinks.world.run("SELECT attempt, wamid FROM double_sends ORDER BY wamid") == [(1, WAMID), (1, other)]
 
 
 async def test_two_sinks_that_learn_two_wamids_at_once_still_publish(sinks: Sinks) -> None:
     async with sinks.first.transaction():
         await apply_events(sinks.first, [accepted(sinks.person)], KnownPhoneNumbers())
         waiting = asyncio.create_task(apply(sinks.second, accepted(sinks.person, Wamid("wamid.two"))))
-        await _is_blocked(sinks)
+        await sinks.second_waits()
     assert (await waiting).double_sends == 2
 
 
@@ -112,16 +95,16 @@ async def test_unclaimed_statuses_are_counted_as_foreign(sinks: Sinks) -> None:
     await sinks.first.execute("UPDATE messages SET first_seen_at = first_seen_at - interval '25 hours'")
     await apply(sinks.first, accepted(sinks.person))
     assert await forget_parked(sinks.second) == 1
-    assert await sinks.rows("SELECT wamid FROM messages") == [(WAMID,)]
-    assert await sinks.rows("SELECT phone_number_id, n FROM foreign_statuses") == [(NUMBER_ID, 1)]
+    assert await sinks.world.run("SELECT wamid FROM messages") == [(WAMID,)]
+    assert await sinks.world.run("SELECT phone_number_id, n FROM foreign_statuses") == [(NUMBER_ID, 1)]
 
 
 async def test_a_number_that_is_not_ours_is_not_parked(sinks: Sinks) -> None:
     foreign = anonymous(phone_number_id="999")
     applied = await apply(sinks.first, foreign, foreign, anonymous())
     assert applied.foreign == 2
-    assert await sinks.rows("SELECT phone_number_id, n FROM foreign_statuses") == [("999", 2)]
-    assert await sinks.rows("SELECT wamid FROM messages") == [(WAMID,)]
+    assert await sinks.world.run("SELECT phone_number_id, n FROM foreign_statuses") == [("999", 2)]
+    assert await sinks.world.run("SELECT wamid FROM messages") == [(WAMID,)]
 
 
 async def test_the_first_known_price_is_kept(sinks: Sinks) -> None:
@@ -132,7 +115,7 @@ async def test_the_first_known_price_is_kept(sinks: Sinks) -> None:
     await apply(sinks.first, late)
     await apply(sinks.second, early, accepted(sinks.person))
     await apply(sinks.first, late)
-    assert await sinks.rows("SELECT pricing_type, pricing_category FROM messages") == [("free", "marketing")]
+    assert await sinks.world.run("SELECT pricing_type, pricing_category FROM messages") == [("free", "marketing")]
 
 
 async def test_parked_statuses_of_an_impossible_time_are_refused(sinks: Sinks) -> None:

@@ -25,19 +25,19 @@ from sinks.apply import KnownPhoneNumbers, apply_events
 from tables import stats
 from tables.database import Connection, connect, is_transient
 from tables.recipients import COLUMNS, facts_of_row, merge_facts, read_facts
-from tests.support.campaign_rows import NUMBER_ID, add_campaign, add_recipients
 from tests.support.histories import RECIPIENT, START, events
+from tests.support.world import NUMBER_ID, World
 
 PEOPLE = 3
 DENSE_PEOPLE = 150
 TRIES_MAX = 20
 MAX_RETRIES = 3
-"""A campaign's, where nobody asked for another."""
+"""The limit of a campaign that sets none."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """An event as drawn: of which person, and whether it travels without our callback data."""
+class Drawn:
+    """A generated event, the index of its person, and whether it lacks our callback data."""
 
     person: int
     event: RecipientEvent
@@ -45,16 +45,16 @@ class Said:
 
 
 @st.composite
-def said(draw: st.DrawFn) -> Said:
+def drawn_events(draw: st.DrawFn) -> Drawn:
     event = draw(events())
     may_lose_it = event.kind in WEBHOOK_KINDS and event.wamid is not None
-    return Said(draw(st.integers(0, PEOPLE - 1)), event, may_lose_it and draw(st.booleans()))
+    return Drawn(draw(st.integers(0, PEOPLE - 1)), event, may_lose_it and draw(st.booleans()))
 
 
 @st.composite
-def deliveries(draw: st.DrawFn) -> tuple[list[Said], list[list[Said]], list[list[Said]]]:
+def deliveries(draw: st.DrawFn) -> tuple[list[Drawn], list[list[Drawn]], list[list[Drawn]]]:
     """A history, and two sinks' batches of it: shuffled, cut anywhere, with repetitions on both sides."""
-    history = draw(st.lists(said(), max_size=14))
+    history = draw(st.lists(drawn_events(), max_size=14))
     sides = [draw(st.sampled_from((0, 1))) for _ in history]
     again = draw(st.lists(st.sampled_from(history), max_size=4)) if history else []
     first = draw(st.permutations([s for s, side in zip(history, sides, strict=True) if side == 0] + again))
@@ -62,29 +62,29 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Said], list[list[Said]], list[list
     return history, _cut(draw, first), _cut(draw, second)
 
 
-def _cut(draw: st.DrawFn, history: list[Said]) -> list[list[Said]]:
+def _cut(draw: st.DrawFn, history: list[Drawn]) -> list[list[Drawn]]:
     places = sorted(draw(st.sets(st.integers(0, len(history)), max_size=3)) | {0, len(history)})
     return [history[start:end] for start, end in pairwise(places)]
 
 
-def travelling(saying: Said, people: list[RecipientId]) -> RecipientEvent:
-    person = people[saying.person]
-    wamid = None if saying.event.wamid is None else Wamid(f"{saying.event.wamid}.{person}")
+def as_published(drawn: Drawn, people: list[RecipientId]) -> RecipientEvent:
+    person = people[drawn.person]
+    wamid = None if drawn.event.wamid is None else Wamid(f"{drawn.event.wamid}.{person}")
     ids: dict[str, Any] = {"recipient_id": person, "wamid": wamid, "phone_number_id": NUMBER_ID}
-    if saying.without_callback:
+    if drawn.without_callback:
         ids |= {"recipient_id": None, "attempt": None}
-    return saying.event.model_copy(update=ids)
+    return drawn.event.model_copy(update=ids)
 
 
-def truth(history: list[Said], people: list[RecipientId]) -> dict[RecipientId, Facts]:
-    """What the domain says: a status without callback data counts where its wamid is claimed, in whatever order."""
-    claimed = {travelling(s, people).wamid for s in history if not s.without_callback}
+def truth(history: list[Drawn], people: list[RecipientId]) -> dict[RecipientId, Facts]:
+    """The facts of the domain. A status without callback data counts if its wamid is claimed, before it or after it."""
+    claimed = {as_published(s, people).wamid for s in history if not s.without_callback}
     known = dict.fromkeys(people, NOTHING)
-    for saying in history:
-        event = travelling(saying, people)
-        if not saying.without_callback or event.wamid in claimed:
-            attempt = saying.event.attempt or 0
-            known[people[saying.person]] = merge(known[people[saying.person]], facts_of(event, attempt))
+    for drawn in history:
+        event = as_published(drawn, people)
+        if not drawn.without_callback or event.wamid in claimed:
+            attempt = drawn.event.attempt or 0
+            known[people[drawn.person]] = merge(known[people[drawn.person]], facts_of(event, attempt))
     return known
 
 
@@ -109,7 +109,7 @@ def counters(known: Iterable[Facts]) -> dict[str, int]:
     return {key: n for key, n in found.items() if n}
 
 
-async def told(connection: Connection, campaign: CampaignId) -> dict[str, int]:
+async def read_counters(connection: Connection, campaign: CampaignId) -> dict[str, int]:
     """The counters of a campaign, those not folded yet included."""
     cursor = await connection.execute(_COUNTERS, {"id": campaign})
     return dict(await cursor.fetchall())
@@ -129,6 +129,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.runner = asyncio.Runner()
         self.first, self.second = self.runner.run(self._connect(url))
+        self.world = World(self.first, url)
 
     async def _connect(self, url: str) -> tuple[Connection, Connection]:
         return await connect(url, application_name="one"), await connect(url, application_name="two")
@@ -176,27 +177,27 @@ SETTINGS = settings(
 @SETTINGS
 @given(deliveries())
 def test_two_sinks_merge_what_the_domain_merges(
-    database: Database, delivered: tuple[list[Said], list[list[Said]], list[list[Said]]]
+    database: Database, delivered: tuple[list[Drawn], list[list[Drawn]], list[list[Drawn]]]
 ) -> None:
     history, first, second = delivered
 
     async def scenario() -> None:
-        campaign = await add_campaign(database.first)
-        people = await add_recipients(database.first, campaign, PEOPLE)
-        on_first = [[travelling(s, people) for s in batch] for batch in first]
-        on_second = [[travelling(s, people) for s in batch] for batch in second]
+        campaign = await database.world.add_campaign()
+        people = await database.world.add_recipients(PEOPLE, campaign)
+        on_first = [[as_published(s, people) for s in batch] for batch in first]
+        on_second = [[as_published(s, people) for s in batch] for batch in second]
         await asyncio.gather(deliver(database.first, on_first), deliver(database.second, on_second))
         expected = truth(history, people)
         assert await read_facts(database.first, people) == expected
         assert await stats.recount(database.first, campaign) == []
-        assert await told(database.first, campaign) == counters(expected.values())
+        assert await read_counters(database.first, campaign) == counters(expected.values())
         async with unchanged(database.first, people):
             await deliver(database.second, [*on_second, *on_first])
 
     database.runner.run(scenario())
 
 
-def dense(seed: int) -> tuple[list[Said], list[list[Said]], list[list[Said]]]:
+def dense(seed: int) -> tuple[list[Drawn], list[list[Drawn]], list[list[Drawn]]]:
     """Many people at once, few attempts, times and codes: ties of every rank, which a drawn history rarely has."""
     chance = Random(seed)
     history = [dense_event(chance) for _ in range(DENSE_PEOPLE * 12)]
@@ -206,12 +207,12 @@ def dense(seed: int) -> tuple[list[Said], list[list[Said]], list[list[Said]]]:
     return history, dense_cut(chance, first), dense_cut(chance, second)
 
 
-def dense_cut(chance: Random, history: list[Said]) -> list[list[Said]]:
+def dense_cut(chance: Random, history: list[Drawn]) -> list[list[Drawn]]:
     chance.shuffle(history)
     return [history[start : start + 60] for start in range(0, len(history), 60)]
 
 
-def dense_event(chance: Random) -> Said:
+def dense_event(chance: Random) -> Drawn:
     kind = chance.choice([*EventKind, EventKind.FAILED, EventKind.FAILED, EventKind.REJECTED])
     attempt = chance.choice([1, 1, 2])
     event = RecipientEvent(
@@ -232,7 +233,7 @@ def dense_event(chance: Random) -> Said:
         held_for_quality=chance.random() < 0.1,
     )
     may_lose_it = kind in WEBHOOK_KINDS and event.wamid is not None
-    return Said(chance.randrange(DENSE_PEOPLE), event, may_lose_it and chance.random() < 0.7)
+    return Drawn(chance.randrange(DENSE_PEOPLE), event, may_lose_it and chance.random() < 0.7)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -240,15 +241,15 @@ def test_ties_of_every_rank_are_decided_alike(database: Database, seed: int) -> 
     history, first, second = dense(seed)
 
     async def scenario() -> None:
-        campaign = await add_campaign(database.first)
-        people = await add_recipients(database.first, campaign, DENSE_PEOPLE)
-        on_first = [[travelling(s, people) for s in batch] for batch in first]
-        on_second = [[travelling(s, people) for s in batch] for batch in second]
+        campaign = await database.world.add_campaign()
+        people = await database.world.add_recipients(DENSE_PEOPLE, campaign)
+        on_first = [[as_published(s, people) for s in batch] for batch in first]
+        on_second = [[as_published(s, people) for s in batch] for batch in second]
         await asyncio.gather(deliver(database.first, on_first), deliver(database.second, on_second))
         found, expected = await read_facts(database.first, people), truth(history, people)
         assert [found[person] for person in people] == [expected[person] for person in people]
         assert await stats.recount(database.first, campaign) == []
-        assert await told(database.first, campaign) == counters(expected.values())
+        assert await read_counters(database.first, campaign) == counters(expected.values())
         async with unchanged(database.first, people):
             await deliver(database.second, [*on_second, *on_first])
 
@@ -272,8 +273,8 @@ def test_generated_columns_agree_with_the_domain(
 ) -> None:
     async def scenario() -> None:
         connection = database.first
-        campaign = await add_campaign(connection)
-        people = await add_recipients(connection, campaign, len(histories))
+        campaign = await database.world.add_campaign()
+        people = await database.world.add_recipients(len(histories), campaign)
         await connection.execute(
             "UPDATE campaign_recipients SET max_retries = %s, scheduled_send_date = %s AT TIME ZONE 'UTC'"
             " WHERE campaign_id = %s",

@@ -1,7 +1,6 @@
 """Releasing on a real Postgres: within every budget, nobody twice, and nobody lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -10,62 +9,55 @@ import pytest
 from domain.lifecycle import Action
 from schemas.events import EventKind, RecipientEvent
 from schemas.subscriptions import Source
-from tables import closing, ledger, releases, stats, subscriptions
-from tables.closing import Cancelled
-from tables.database import connect
+from tables import ledger, releases, stats, subscriptions
+from tables.database import Connection
 from tables.releases import Patience, Rates
-from tests.support.campaign_world import CampaignWorld, a_campaign_world
+from tests.support.world import NUMBER_ID, World
 
 SOON = Patience(grace_s=0, delay_s=0, delay_max_s=0)
 
 
-@pytest.fixture
-async def world(database_url: str) -> AsyncIterator[CampaignWorld]:
-    async with a_campaign_world(database_url) as found:
-        yield found
-
-
-async def test_a_released_job_is_complete(world: CampaignWorld) -> None:
-    campaign = await world.active(1, zone="America/Sao_Paulo")
+async def test_a_released_job_is_complete(world: World) -> None:
+    campaign = await world.start_campaign(1, zone="America/Sao_Paulo")
     (job,) = (await world.release()).jobs
     assert (job.campaign_id, job.attempt, job.phone_number) == (campaign, 1, "15550000000")
-    assert (job.template_name, job.language_code, job.phone_number_id) == ("template", "en_US", "15550001")
+    assert (job.template_name, job.language_code, job.phone_number_id) == ("your_template", "en_US", NUMBER_ID)
     assert job.send_before.hour == 3, "the end of a day in Sao Paulo"
     assert timedelta() < job.send_before - datetime.now(UTC) <= timedelta(days=1)
     assert await world.statuses(campaign) == {"queued": 1}
     assert (await world.release()).jobs == ()
 
 
-async def test_a_step_takes_no_more_than_a_second_of_the_rate(world: CampaignWorld) -> None:
-    await world.active(100)
+async def test_a_step_takes_no_more_than_a_second_of_the_rate(world: World) -> None:
+    await world.start_campaign(100)
     step = await world.release(Rates(mps=20, cap_s=10))
     assert (len(step.jobs), step.is_more) == (20, True)
     assert len((await world.release(Rates(mps=20, cap_s=10))).jobs) < 20
 
 
-async def test_the_cap_counts_active_campaigns_only(world: CampaignWorld) -> None:
-    paused = await world.active(50)
+async def test_the_cap_counts_active_campaigns_only(world: World) -> None:
+    paused = await world.start_campaign(50)
     rates = Rates(mps=1000, cap_s=0.01)
     assert len((await world.release(rates)).jobs) == 10
     assert len((await world.release(rates)).jobs) == 0, "ten wait unclaimed"
     await world.act(paused, Action.PAUSE)
-    await world.active(50)
+    await world.start_campaign(50)
     assert len((await world.release(rates)).jobs) == 10, "those of a paused campaign hold nobody up"
 
 
-async def test_campaigns_of_a_number_share_it(world: CampaignWorld) -> None:
-    first, second = await world.active(100), await world.active(100)
+async def test_campaigns_of_a_number_share_it(world: World) -> None:
+    first, second = await world.start_campaign(100), await world.start_campaign(100)
     jobs = (await world.release(Rates(mps=20, cap_s=10))).jobs
     assert [sum(job.campaign_id == each for job in jobs) for each in (first, second)] == [10, 10]
 
 
-async def test_numbers_do_not_share(world: CampaignWorld) -> None:
-    await world.active(100, number="1"), await world.active(100, number="2")
+async def test_numbers_do_not_share(world: World) -> None:
+    await world.start_campaign(100, number="1"), await world.start_campaign(100, number="2")
     assert len((await world.release(Rates(mps=20, cap_s=10))).jobs) == 40
 
 
-async def test_a_day_takes_its_limit_and_what_it_could_not_take_moves_on(world: CampaignWorld) -> None:
-    campaign = await world.active(10, limit=4)
+async def test_a_day_takes_its_limit_and_what_it_could_not_take_moves_on(world: World) -> None:
+    campaign = await world.start_campaign(10, limit=4)
     # As if yesterday had taken nobody: all are due today.
     await world.run("UPDATE campaign_recipients SET scheduled_send_date = now() - interval '1 day'")
     assert len((await world.release()).jobs) == 4
@@ -75,29 +67,29 @@ async def test_a_day_takes_its_limit_and_what_it_could_not_take_moves_on(world: 
     assert len((await world.release()).jobs) == 4, "the next day"
 
 
-async def test_two_concurrent_releasers_release_no_recipient_twice_and_keep_the_limit(world: CampaignWorld) -> None:
-    campaign = await world.active(200, limit=150)
+async def test_two_concurrent_releasers_release_no_recipient_twice_and_keep_the_limit(world: World) -> None:
+    campaign = await world.start_campaign(200, limit=150)
     await world.run("UPDATE campaign_recipients SET scheduled_send_date = now()")
-    async with await connect(world.url, application_name="second") as second:
+    async with world.another("second") as second:
         rates = Rates(mps=100, cap_s=100)
 
-        async def work(connection: object) -> list[object]:
+        async def work(connection: Connection) -> list[object]:
             released: list[object] = []
-            while len(released) < 150 and await world.used(campaign) < 150:
-                step = await releases.release_step(connection, rates)  # type: ignore[arg-type]
+            while len(released) < 150 and await world.budget_used(campaign) < 150:
+                step = await releases.release_step(connection, rates)
                 released += [(job.recipient_id, job.attempt) for job in step.jobs]
             return released
 
-        both = await asyncio.gather(work(world.releaser), work(second))
+        both = await asyncio.gather(work(await world.releaser()), work(second))
     assert len(both[0]) + len(both[1]) == 150
     assert len({*both[0], *both[1]}) == 150
     assert await world.statuses(campaign) == {"queued": 150, "pending": 50}
 
 
-async def test_a_row_that_a_sink_holds_is_neither_waited_for_nor_released_by_what_it_was(world: CampaignWorld) -> None:
-    """It is told of an attempt above its own: whoever went on with the old row would send to it once more."""
-    campaign = await world.active(3)
-    async with await connect(world.url, application_name="sink") as sink, sink.transaction():
+async def test_a_row_that_a_sink_holds_is_neither_waited_for_nor_released_by_what_it_was(world: World) -> None:
+    """The row gets a newer attempt. A releaser that used the old row would send to the recipient again."""
+    campaign = await world.start_campaign(3)
+    async with world.another("sink") as sink, sink.transaction():
         await sink.execute(
             "UPDATE campaign_recipients SET attempt = 2, unknown_attempt = 2 WHERE phone_number = '15550000000'"
         )
@@ -107,19 +99,19 @@ async def test_a_row_that_a_sink_holds_is_neither_waited_for_nor_released_by_wha
     assert await world.statuses(campaign) == {"queued": 2, "unknown": 1}
 
 
-async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_budget(world: CampaignWorld) -> None:
-    campaign = await world.active(2, limit=2)
+async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_budget(world: World) -> None:
+    campaign = await world.start_campaign(2, limit=2)
     out = Source.OPERATOR
-    await subscriptions.state(world.operator, "15550000001", out, subscribed=False, occurred_at=datetime.now(UTC))
+    await subscriptions.state(world.connection, "15550000001", out, subscribed=False, occurred_at=datetime.now(UTC))
     step = await world.release()
     assert (len(step.jobs), step.skipped) == (1, 1)
-    assert await world.used(campaign) == 1
+    assert await world.budget_used(campaign) == 1
     rows = await world.run(
         "SELECT attempt, skipped_attempt, failure_reason FROM campaign_recipients WHERE status = 'skipped'"
     )
     assert rows == [(1, 1, "opted_out")]
-    (told,) = await ledger.unpublished(world.operator, 10, 0)
-    event = RecipientEvent.model_validate_json(told.event)
+    (waiting,) = await ledger.unpublished(world.connection, 10, 0)
+    event = RecipientEvent.model_validate_json(waiting.event)
     assert (event.kind, event.attempt, event.skip_reason) == (EventKind.SKIPPED, 1, "opted_out")
 
 
@@ -131,19 +123,19 @@ async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_b
         "unknown_attempt = 1, retry_attempt = 1",
     ],
 )
-async def test_a_skip_is_not_hidden_under_the_attempt_before(world: CampaignWorld, answer: str) -> None:
-    campaign = await world.active(1)
+async def test_a_skip_is_not_hidden_under_the_attempt_before(world: World, answer: str) -> None:
+    campaign = await world.start_campaign(1)
     await world.release()
     await world.run(f"UPDATE campaign_recipients SET {answer}")
     out = Source.OPERATOR
-    await subscriptions.state(world.operator, "15550000000", out, subscribed=False, occurred_at=datetime.now(UTC))
+    await subscriptions.state(world.connection, "15550000000", out, subscribed=False, occurred_at=datetime.now(UTC))
     assert (await world.release()).skipped == 1
     assert (await world.release()).skipped == 0
     assert await world.statuses(campaign) == {"skipped": 1}
 
 
-async def test_a_failed_row_is_released_again_when_its_backoff_is_over(world: CampaignWorld) -> None:
-    await world.active(1)
+async def test_a_failed_row_is_released_again_when_its_backoff_is_over(world: World) -> None:
+    await world.start_campaign(1)
     await world.release()
     await world.run(
         "UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failed_at = now(), failure_code = 1,"
@@ -154,18 +146,18 @@ async def test_a_failed_row_is_released_again_when_its_backoff_is_over(world: Ca
     assert [job.attempt for job in (await world.release()).jobs] == [2]
 
 
-async def test_the_62nd_attempt_is_the_last(world: CampaignWorld) -> None:
-    campaign = await world.active(1)
+async def test_the_62nd_attempt_is_the_last(world: World) -> None:
+    campaign = await world.start_campaign(1)
     await world.run("UPDATE campaign_recipients SET attempt = 62, expired_attempt = 62, expired_until = now()")
     step = await world.release()
     assert (step.jobs, step.exhausted) == ((), 1)
     rows = await world.run("SELECT status, failure_reason, next_attempt_at, attempt FROM campaign_recipients")
     assert rows == [("failed", "attempts_exhausted", None, 62)]
-    assert await stats.recount(world.operator, campaign) == []  # type: ignore[arg-type]
+    assert await stats.recount(world.connection, campaign) == []
 
 
-async def test_parameters_that_no_job_can_carry_harm_their_row_only(world: CampaignWorld) -> None:
-    campaign = await world.active(3)
+async def test_parameters_that_no_job_can_carry_harm_their_row_only(world: World) -> None:
+    campaign = await world.start_campaign(3)
     await world.run("""UPDATE campaign_recipients SET template_parameters = '"text"' WHERE phone_number LIKE '%%0'""")
     await world.run(
         "UPDATE campaign_recipients SET template_parameters = jsonb_build_array(repeat('x', 300000))"
@@ -178,146 +170,55 @@ async def test_parameters_that_no_job_can_carry_harm_their_row_only(world: Campa
     assert await world.statuses(campaign) == {"queued": 1, "skipped": 2}
 
 
-# --------------------------------------------------------------------------------------------------- published again
-
-
-async def test_a_release_whose_leader_died_is_published(world: CampaignWorld) -> None:
-    await world.active(3)
+async def test_a_release_whose_leader_died_is_published(world: World) -> None:
+    await world.start_campaign(3)
     released = (await world.release()).jobs
-    assert await releases.find_unclaimed(world.releaser, {}, Patience(grace_s=60), 10) == []
-    assert set(await releases.find_unclaimed(world.releaser, {}, SOON, 10)) == set(released)
+    assert await releases.find_unclaimed(await world.releaser(), {}, Patience(grace_s=60), 10) == []
+    assert set(await releases.find_unclaimed(await world.releaser(), {}, SOON, 10)) == set(released)
 
 
-async def test_a_job_is_published_again_once_the_sender_is_past_it(world: CampaignWorld) -> None:
-    await world.active(2)
+async def test_a_job_is_published_again_once_the_sender_is_past_it(world: World) -> None:
+    await world.start_campaign(2)
     jobs = (await world.release()).jobs
-    await releases.record_published(world.releaser, jobs, [(0, 5), (1, 7)])
-    assert await releases.partitions_awaited(world.releaser) in ([0, 1], [1, 0])
-    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == []
-    assert await releases.find_unclaimed(world.releaser, {0: 5, 1: 7}, SOON, 10) == [], "not past, but at it"
-    assert await releases.find_unclaimed(world.releaser, {0: 6, 1: 7}, SOON, 10) == [jobs[0]]
+    await releases.record_published(await world.releaser(), jobs, [(0, 5), (1, 7)])
+    assert await releases.partitions_awaited(await world.releaser()) in ([0, 1], [1, 0])
+    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == []
+    assert await releases.find_unclaimed(await world.releaser(), {0: 5, 1: 7}, SOON, 10) == [], "not past, but at it"
+    assert await releases.find_unclaimed(await world.releaser(), {0: 6, 1: 7}, SOON, 10) == [jobs[0]]
     waiting = Patience(grace_s=0, delay_s=60)
-    assert await releases.find_unclaimed(world.releaser, {0: 6, 1: 8}, waiting, 10) == []
-    assert len(await releases.find_unclaimed(world.releaser, {}, Patience(lost_s=0), 10)) == 2
+    assert await releases.find_unclaimed(await world.releaser(), {0: 6, 1: 8}, waiting, 10) == []
+    assert len(await releases.find_unclaimed(await world.releaser(), {}, Patience(lost_s=0), 10)) == 2
 
 
-async def test_paused_and_claimed_ones_are_not_published_again(world: CampaignWorld) -> None:
-    campaign = await world.active(2)
+async def test_paused_and_claimed_ones_are_not_published_again(world: World) -> None:
+    campaign = await world.start_campaign(2)
     jobs = (await world.release()).jobs
-    await ledger.claim(world.operator, uuid4(), jobs[:1], 45)
-    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == [jobs[1]]
+    await ledger.claim(world.connection, uuid4(), jobs[:1], 45)
+    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == [jobs[1]]
     await world.act(campaign, Action.PAUSE)
-    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == []
+    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == []
     await world.act(campaign, Action.RESUME)
-    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == [jobs[1]]
+    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == [jobs[1]]
 
 
-async def test_a_resolved_release_is_deleted_and_its_budget_returned(world: CampaignWorld) -> None:
-    campaign = await world.active(2)
+async def test_a_resolved_release_is_deleted_and_its_budget_returned(world: World) -> None:
+    campaign = await world.start_campaign(2)
     await world.release()
     await world.run(
         "UPDATE campaign_recipients SET sent_at = now(), delivered_at = now(), accepted_attempts = 2"
         " WHERE phone_number = '15550000000'"
     )
-    assert await releases.forget_answered(world.releaser, 0, 10) == 1
-    assert await world.used(campaign) == 1
-    assert await releases.forget_answered(world.releaser, 0, 10) == 0
+    assert await releases.forget_answered(await world.releaser(), 0, 10) == 1
+    assert await world.budget_used(campaign) == 1
+    assert await releases.forget_answered(await world.releaser(), 0, 10) == 0
 
 
-async def test_an_old_acceptance_that_fails_later_leaves_the_release_to_be_published(world: CampaignWorld) -> None:
-    await world.active(1)
+async def test_an_old_acceptance_that_fails_later_leaves_the_release_to_be_published(world: World) -> None:
+    await world.start_campaign(1)
     await world.release()
     await world.run("UPDATE campaign_recipients SET attempt = 2, accepted_attempts = 2, sent_at = now()")
     await world.run("UPDATE releases SET attempt = 2")
-    assert await releases.forget_answered(world.releaser, 0, 10) == 0
-    assert await releases.find_unclaimed(world.releaser, {}, SOON, 10) == []
+    assert await releases.forget_answered(await world.releaser(), 0, 10) == 0
+    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == []
     await world.run("UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failure_text = 'x'")
-    assert len(await releases.find_unclaimed(world.releaser, {}, SOON, 10)) == 1
-
-
-# -------------------------------------------------------------------------------------------------------- the end
-
-
-async def _skip_all(world: CampaignWorld) -> int:
-    skipped = 0
-    for _ in range(100):
-        found = await closing.find_cancelled(world.releaser)
-        if not found:
-            return skipped
-        for each in found:
-            skipped += (await closing.skip_chunk(world.releaser, each, 7)).skipped
-    raise AssertionError("a cancelled campaign has no end")
-
-
-async def test_cancelling_skips_waiting_recipients_and_returns_the_budget(world: CampaignWorld) -> None:
-    campaign = await world.active(40, limit=30)
-    jobs = (await world.release(Rates(mps=20, cap_s=10))).jobs
-    await ledger.claim(world.operator, uuid4(), jobs[:5], 45)
-    await world.run(
-        "UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failed_at = now(), failure_code = 1,"
-        " failure_text = 'x', failure_class = 'backoff', failure_backoff_s = 600 WHERE id = %s",
-        jobs[0].recipient_id,
-    )
-    await world.act(campaign, Action.CANCEL)
-    assert await _skip_all(world) == 36, "all but four that are claimed; a retry that waits is skipped too"
-    assert await world.statuses(campaign) == {"skipped": 36, "queued": 4}
-    assert await world.used(campaign) == 5
-    assert await world.run("SELECT count(*) FROM releases") == [(0,)]
-    assert await world.run("SELECT DISTINCT failure_reason FROM campaign_recipients WHERE status = 'skipped'") == [
-        ("campaign_cancelled",)
-    ]
-    assert await stats.recount(world.operator, campaign) == []  # type: ignore[arg-type]
-    assert len(await ledger.unpublished(world.operator, 100, 0)) == 36
-
-
-async def test_a_cancelled_draft_ends_too(world: CampaignWorld) -> None:
-    campaign = await world.draft(20)
-    await world.act(campaign, Action.CANCEL)
-    assert await _skip_all(world) == 20
-    assert await world.statuses(campaign) == {"skipped": 20}
-
-
-async def test_a_job_of_a_cancelled_campaign_cannot_be_claimed(world: CampaignWorld) -> None:
-    campaign = await world.active(1)
-    jobs = (await world.release()).jobs
-    await world.act(campaign, Action.CANCEL)
-    await closing.skip_chunk(world.releaser, Cancelled(campaign, has_pending=False), 10)
-    answers = await ledger.claim(world.operator, uuid4(), jobs, 45)
-    assert [each.verdict for each in answers.values()] == [ledger.ClaimResult.STALE]
-
-
-async def test_a_campaign_completes_when_no_recipient_waits_and_reopens(world: CampaignWorld) -> None:
-    campaign = await world.active(2)
-    assert await closing.complete(world.releaser, 0) == []
-    await world.release()
-    assert await closing.complete(world.releaser, 0) == []
-    await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
-    await world.run("DELETE FROM releases")
-    assert await closing.complete(world.releaser, 0) == [campaign]
-    assert await closing.reopen(world.releaser) == []
-    await world.run(
-        "UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failed_at = now(), failure_code = 1,"
-        " failure_text = 'x', failure_class = 'backoff', failure_backoff_s = 600 WHERE phone_number = '15550000000'"
-    )
-    assert await closing.reopen(world.releaser) == [campaign]
-    assert await closing.complete(world.releaser, 0) == []
-
-
-async def test_an_unknown_is_waited_for_before_completing(world: CampaignWorld) -> None:
-    campaign = await world.active(1)
-    await world.run("UPDATE campaign_recipients SET attempt = 1, unknown_attempt = 1")
-    assert await closing.complete(world.releaser, 86_400) == []
-    assert await closing.complete(world.releaser, 0) == [campaign]
-
-
-async def test_a_campaign_without_anybody_stays_active(world: CampaignWorld) -> None:
-    await world.active(0)
-    assert await closing.complete(world.releaser, 0) == []
-
-
-async def test_people_added_to_a_completed_campaign_open_it(world: CampaignWorld) -> None:
-    campaign = await world.active(1)
-    await world.run("UPDATE campaign_recipients SET attempt = 1, accepted_attempts = 2, sent_at = now()")
-    assert await closing.complete(world.releaser, 0) == [campaign]
-    await world.add(campaign, 1)
-    assert len((await world.release()).jobs) == 1
+    assert len(await releases.find_unclaimed(await world.releaser(), {}, SOON, 10)) == 1

@@ -1,4 +1,4 @@
-"""Counters follow the rows, whoever writes them; and nobody writes what is derived."""
+"""Counters follow every change of the rows, and Postgres refuses to write derived columns."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from schemas.model import CampaignId, RecipientId
 from tables import stats
 from tables.database import Connection, connect
 from tables.recipients import merge_facts
-from tests.support.campaign_rows import add_campaign, add_recipients
 from tests.support.histories import events
+from tests.support.world import World
 
 PEOPLE = 6
 
@@ -29,6 +29,7 @@ class Counted:
     def __init__(self, url: str) -> None:
         self.runner = asyncio.Runner()
         self.connection: Connection = self.runner.run(connect(url, application_name="test"))
+        self.world = World(self.connection, url)
 
     def close(self) -> None:
         self.runner.run(self.connection.close())
@@ -69,16 +70,16 @@ operations = st.lists(
 def test_counters_are_the_rows_after_anything(counted: Counted, done: list[tuple[int, object]]) -> None:
     async def scenario() -> None:
         connection = counted.connection
-        campaign = await add_campaign(connection)
-        people = await add_recipients(connection, campaign, PEOPLE)
+        campaign = await counted.world.add_campaign()
+        people = await counted.world.add_recipients(PEOPLE, campaign)
         for place, operation in done:
             await _do(connection, campaign, people[place], operation)
             assert await stats.recount(connection, campaign) == []
-        told = (await stats.read(connection, [campaign]))[campaign]
+        totals = (await stats.read(connection, [campaign]))[campaign]
         row = await (await connection.execute(
             "SELECT count(*), count(*) FILTER (WHERE status = 'failed'), count(read_at)"
             " FROM campaign_recipients WHERE campaign_id = %s", [campaign])).fetchone()  # fmt: skip
-        assert (told.total_target, told.failed, told.read) == row
+        assert (totals.total_target, totals.failed, totals.read) == row
 
     counted.runner.run(scenario())
 
@@ -94,73 +95,69 @@ async def _do(connection: Connection, campaign: CampaignId, person: RecipientId,
 
 
 @pytest.mark.parametrize(("dimension", "statement"), WITHOUT_A_WORD.items())
-async def test_a_row_without_a_reason_is_counted_as_unknown(database_url: str, dimension: str, statement: str) -> None:
-    async with await connect(database_url, application_name="test") as connection:
-        campaign = await add_campaign(connection)
-        person, *_ = await add_recipients(connection, campaign, 2)
-        await connection.execute(statement.encode(), {"id": person})
-        assert await stats.recount(connection, campaign) == []
-        await stats.fold(connection)
-        assert await stats.recount(connection, campaign) == []
-        query = "SELECT key, n FROM campaign_counters WHERE campaign_id = %s AND dimension = %s AND n <> 0"
-        assert await (await connection.execute(query, [campaign, dimension])).fetchall() == [("unknown", 1)]
-        await connection.execute("DELETE FROM campaign_recipients WHERE id = %s", [person])
-        await stats.fold(connection)
-        assert await (await connection.execute(query, [campaign, dimension])).fetchall() == []
+async def test_a_row_without_a_reason_is_counted_as_unknown(world: World, dimension: str, statement: str) -> None:
+    connection, campaign = world.connection, world.campaign
+    person, *_ = await world.add_recipients(2)
+    await connection.execute(statement.encode(), {"id": person})
+    assert await stats.recount(connection, campaign) == []
+    await stats.fold(connection)
+    assert await stats.recount(connection, campaign) == []
+    query = "SELECT key, n FROM campaign_counters WHERE campaign_id = %s AND dimension = %s AND n <> 0"
+    assert await (await connection.execute(query, [campaign, dimension])).fetchall() == [("unknown", 1)]
+    await connection.execute("DELETE FROM campaign_recipients WHERE id = %s", [person])
+    await stats.fold(connection)
+    assert await (await connection.execute(query, [campaign, dimension])).fetchall() == []
 
 
-async def test_an_incorrect_counter_is_found(database_url: str) -> None:
-    async with await connect(database_url, application_name="test") as connection:
-        campaign = await add_campaign(connection)
-        await add_recipients(connection, campaign, 3)
-        await stats.fold(connection)
-        await connection.execute("UPDATE campaign_counters SET n = 4 WHERE key = 'pending'")
-        assert await stats.recount(connection, campaign) == [stats.Difference("status", "pending", 4, 3)]
+async def test_an_incorrect_counter_is_found(world: World) -> None:
+    connection, campaign = world.connection, world.campaign
+    await world.add_recipients(3)
+    await stats.fold(connection)
+    await connection.execute("UPDATE campaign_counters SET n = 4 WHERE key = 'pending'")
+    assert await stats.recount(connection, campaign) == [stats.Difference("status", "pending", 4, 3)]
 
 
-async def test_folding_at_once_counts_every_delta_once(database_url: str) -> None:
-    async with await connect(database_url, application_name="test") as connection:
-        campaign = await add_campaign(connection)
-        folders = [await connect(database_url, application_name="fold") for _ in range(3)]
+async def test_folding_at_once_counts_every_delta_once(world: World) -> None:
+    connection, campaign = world.connection, world.campaign
+    async with world.another() as one, world.another() as two, world.another() as three:
+        folders = (one, two, three)
         for _ in range(10):
-            await asyncio.gather(add_recipients_once(connection, campaign), *(stats.fold(f) for f in folders))
+            await asyncio.gather(add_recipient(world), *(stats.fold(folder) for folder in folders))
         for folder in folders:
             await stats.fold(folder)
-            await folder.close()
-        assert await stats.recount(connection, campaign) == []
-        told = (await stats.read(connection, [campaign]))[campaign]
-        assert (told.total_target, told.pending) == (10, 10)
+    assert await stats.recount(connection, campaign) == []
+    totals = (await stats.read(connection, [campaign]))[campaign]
+    assert (totals.total_target, totals.pending) == (10, 10)
 
 
-async def test_no_reader_sees_half_of_a_fold(database_url: str) -> None:
-    """Who read counters and deltas at two moments would miss, or double, what was moved in between."""
-    async with await connect(database_url, application_name="test") as connection:
-        campaign = await add_campaign(connection)
-        begun = committed = 0
-        wrong: list[tuple[int, int, int]] = []
-        is_over = asyncio.Event()
+async def test_no_reader_sees_half_of_a_fold(world: World) -> None:
+    """A reader that reads counters and deltas at two moments misses or doubles the deltas folded in between."""
+    connection, campaign = world.connection, world.campaign
+    begun = committed = 0
+    mismatches: list[tuple[int, int, int]] = []
+    is_over = asyncio.Event()
 
-        async def look() -> None:
-            async with await connect(database_url, application_name="reader") as reader:
-                while not is_over.is_set():
-                    least = committed
-                    total = (await stats.read(reader, [campaign]))[campaign].total_target
-                    if not least <= total <= begun:
-                        wrong.append((least, total, begun))
+    async def compare() -> None:
+        async with world.another() as reader:
+            while not is_over.is_set():
+                least = committed
+                total = (await stats.read(reader, [campaign]))[campaign].total_target
+                if not least <= total <= begun:
+                    mismatches.append((least, total, begun))
 
-        readers = [asyncio.create_task(look()) for _ in range(2)]
-        for _ in range(150):
-            begun += 1
-            await add_recipients_once(connection, campaign)
-            committed += 1
-            await stats.fold(connection)
-        is_over.set()
-        await asyncio.gather(*readers)
-        assert wrong == []
+    readers = [asyncio.create_task(compare()) for _ in range(2)]
+    for _ in range(150):
+        begun += 1
+        await add_recipient(world)
+        committed += 1
+        await stats.fold(connection)
+    is_over.set()
+    await asyncio.gather(*readers)
+    assert mismatches == []
 
 
-async def add_recipients_once(connection: Connection, campaign: CampaignId) -> None:
-    await connection.execute(BY_HAND[-1].encode(), {"campaign": campaign})
+async def add_recipient(world: World) -> None:
+    await world.add_recipients(1)
 
 
 @pytest.mark.parametrize(
@@ -174,31 +171,25 @@ async def add_recipients_once(connection: Connection, campaign: CampaignId) -> N
         ("UPDATE campaign_recipients SET attempt = 63", psycopg.errors.CheckViolation),
     ],
 )
-async def test_what_would_make_rows_disagree_is_refused(
-    database_url: str, statement: str, refusal: type[Exception]
-) -> None:
-    async with await connect(database_url, application_name="test") as connection:
-        await add_recipients(connection, await add_campaign(connection), 1)
-        with pytest.raises(refusal):
-            await connection.execute(statement.encode())
+async def test_what_would_make_rows_disagree_is_refused(world: World, statement: str, refusal: type[Exception]) -> None:
+    await world.add_recipients(1)
+    with pytest.raises(refusal):
+        await world.run(statement)
 
 
-async def test_updates_stay_in_their_page(database_url: str) -> None:
+async def test_updates_stay_in_their_page(world: World) -> None:
     """An index that names status or a time would end this, and cost a third of the speed."""
-    async with await connect(database_url, application_name="test") as connection:
-        people = await add_recipients(connection, await add_campaign(connection), 200)
-        for n, person in itertools.product((1, 2, 3), people):
-            await connection.execute(
-                "UPDATE campaign_recipients SET attempt = %s, sent_at = to_timestamp(1) WHERE id = %s", [n, person]
-            )
-        await connection.execute("SELECT pg_stat_force_next_flush()")
-        row = await (await connection.execute(
-            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'campaign_recipients'"
-        )).fetchone()  # fmt: skip
-        assert row is not None
-        updated, hot = row
-        assert updated == 3 * len(people)
-        assert hot > updated * 0.8, (updated, hot)
+    people = await world.add_recipients(200)
+    for n, person in itertools.product((1, 2, 3), people):
+        await world.run(
+            "UPDATE campaign_recipients SET attempt = %s, sent_at = to_timestamp(1) WHERE id = %s", n, person
+        )
+    await world.run("SELECT pg_stat_force_next_flush()")
+    [(updated, hot)] = await world.run(
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'campaign_recipients'"
+    )
+    assert updated == 3 * len(people)
+    assert hot > updated * 0.8, (updated, hot)
 
 
 def test_ids_are_version_7_and_in_order(database_url: str) -> None:

@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,15 +20,8 @@ from schemas.jobs import SendJob
 from schemas.topics import Topic
 from tables import leadership, ledger, locks
 from tables.releases import RELEASER_SESSION
-from tests.support.campaign_world import CampaignWorld, a_campaign_world
 from tests.support.kafka_topics import create_topics, read_all
-from tests.support.waiting import eventually_async
-
-
-@pytest.fixture
-async def world(database_url: str) -> AsyncIterator[CampaignWorld]:
-    async with a_campaign_world(database_url) as found:
-        yield found
+from tests.support.world import World
 
 
 @pytest.fixture
@@ -61,14 +53,6 @@ async def _jobs(settings: Settings) -> list[SendJob]:
     return [SendJob.model_validate_json(record.value() or b"") for record in records]
 
 
-def _says(world: CampaignWorld, sql: str, expected: object) -> Callable[[], Any]:
-    async def says() -> bool:
-        rows = await world.run(sql)
-        return bool(rows and rows[0][0] == expected)
-
-    return says
-
-
 LEADERS = """
     SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -88,39 +72,37 @@ SCHEDULERS = """
 PUBLISHED = "SELECT count(*) FROM releases WHERE published_at IS NOT NULL"
 
 
-async def test_due_recipients_are_published_at_once(world: CampaignWorld, settings: Settings) -> None:
+async def test_due_recipients_are_published_at_once(world: World, settings: Settings) -> None:
     async with scheduling(settings):
-        await eventually_async(_says(world, LEADERS, 1))
-        campaign = await world.active(20)
+        await world.wait_for_value(1, LEADERS)
+        campaign = await world.start_campaign(20)
         started = time.monotonic()
-        await eventually_async(_says(world, PUBLISHED, 20))
+        await world.wait_for_value(20, PUBLISHED)
         assert time.monotonic() - started < 5
     jobs = await _jobs(settings)
     assert len({(job.recipient_id, job.attempt) for job in jobs}) == 20
     assert {job.campaign_id for job in jobs} == {campaign}
 
 
-async def test_of_two_one_leads_and_the_other_takes_over(world: CampaignWorld, settings: Settings) -> None:
+async def test_of_two_one_leads_and_the_other_takes_over(world: World, settings: Settings) -> None:
     async with scheduling(settings), scheduling(settings):
-        await eventually_async(_says(world, SCHEDULERS, 2))
-        await eventually_async(_says(world, LEADERS, 1))
+        await world.wait_for_value(2, SCHEDULERS)
+        await world.wait_for_value(1, LEADERS)
         (leader,) = await world.run(LEADER)
         await world.run("SELECT pg_terminate_backend(%s)", leader[0])
-        await world.active(5)
-        await eventually_async(_says(world, PUBLISHED, 5))
+        await world.start_campaign(5)
+        await world.wait_for_value(5, PUBLISHED)
         (now,) = await world.run(LEADER)
         assert now != leader
     assert len(await _jobs(settings)) == 5
 
 
-async def test_an_unclaimed_job_is_published_again_once_the_sender_is_past_it(
-    world: CampaignWorld, settings: Settings
-) -> None:
-    await world.active(3)
+async def test_an_unclaimed_job_is_published_again_once_the_sender_is_past_it(world: World, settings: Settings) -> None:
+    await world.start_campaign(3)
     async with scheduling(settings):
-        await eventually_async(_says(world, PUBLISHED, 3))
+        await world.wait_for_value(3, PUBLISHED)
         await asyncio.to_thread(_commit, settings, 3)
-        await eventually_async(_says(world, "SELECT min(publish_count) FROM releases", 2))
+        await world.wait_for_value(2, "SELECT min(publish_count) FROM releases")
     again = [(job.recipient_id, job.attempt) for job in await _jobs(settings)]
     assert len(again) >= 6
     assert len(set(again)) == 3
@@ -132,21 +114,21 @@ def _commit(settings: Settings, offset: int) -> None:
     consumer.close()
 
 
-async def test_what_a_dead_leader_released_is_published(world: CampaignWorld, settings: Settings) -> None:
-    await world.active(4)
+async def test_what_a_dead_leader_released_is_published(world: World, settings: Settings) -> None:
+    await world.start_campaign(4)
     assert len((await world.release()).jobs) == 4
     async with scheduling(settings):
-        await eventually_async(_says(world, PUBLISHED, 4))
+        await world.wait_for_value(4, PUBLISHED)
     assert len(await _jobs(settings)) == 4
 
 
-async def test_a_cancelled_campaign_ends_and_its_skips_are_published(world: CampaignWorld, settings: Settings) -> None:
-    campaign = await world.active(30, limit=10)
+async def test_a_cancelled_campaign_ends_and_its_skips_are_published(world: World, settings: Settings) -> None:
+    campaign = await world.start_campaign(30, limit=10)
     async with scheduling(settings):
-        await eventually_async(_says(world, PUBLISHED, 10))
+        await world.wait_for_value(10, PUBLISHED)
         await world.act(campaign, Action.CANCEL)
-        await eventually_async(_says(world, "SELECT count(*) FROM campaign_recipients WHERE status = 'skipped'", 30))
-        await eventually_async(_says(world, "SELECT count(*) FROM send_ledger WHERE published_at IS NULL", 0))
+        await world.wait_for_value(30, "SELECT count(*) FROM campaign_recipients WHERE status = 'skipped'")
+        await world.wait_for_value(0, "SELECT count(*) FROM send_ledger WHERE published_at IS NULL")
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
     events = [RecipientEvent.model_validate_json(record.value() or b"") for record in records]
@@ -154,34 +136,32 @@ async def test_a_cancelled_campaign_ends_and_its_skips_are_published(world: Camp
     assert len({event.recipient_id for event in events}) == 30
 
 
-async def test_a_claim_past_its_lease_is_declared_unknown_and_published(
-    world: CampaignWorld, settings: Settings
-) -> None:
-    await world.active(2)
+async def test_a_claim_past_its_lease_is_declared_unknown_and_published(world: World, settings: Settings) -> None:
+    await world.start_campaign(2)
     jobs = (await world.release()).jobs
-    await ledger.claim(world.operator, uuid4(), jobs[:1], lease_s=0.01)
-    await ledger.claim(world.operator, uuid4(), jobs[1:], lease_s=100)
+    await ledger.claim(world.connection, uuid4(), jobs[:1], lease_s=0.01)
+    await ledger.claim(world.connection, uuid4(), jobs[1:], lease_s=100)
     async with scheduling(settings):
-        await eventually_async(_says(world, "SELECT count(*) FROM send_ledger WHERE published_at IS NOT NULL", 1))
+        await world.wait_for_value(1, "SELECT count(*) FROM send_ledger WHERE published_at IS NOT NULL")
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
     events = [RecipientEvent.model_validate_json(record.value() or b"") for record in records]
     assert {(event.kind, event.recipient_id) for event in events} == {(EventKind.UNKNOWN, jobs[0].recipient_id)}
 
 
-async def test_a_campaign_is_completed_and_opened_by_the_leader(world: CampaignWorld, settings: Settings) -> None:
-    campaign = await world.active(1)
+async def test_a_campaign_is_completed_and_opened_by_the_leader(world: World, settings: Settings) -> None:
+    campaign = await world.start_campaign(1)
     status = f"SELECT status FROM marketing_campaigns WHERE id = '{campaign}'"
     async with scheduling(settings):
-        await eventually_async(_says(world, PUBLISHED, 1))
+        await world.wait_for_value(1, PUBLISHED)
         await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now(), delivered_at = now()")
-        await eventually_async(_says(world, status, "completed"))
-        await world.add(campaign, 1)
-        await eventually_async(_says(world, status, "active"))
+        await world.wait_for_value("completed", status)
+        await world.import_recipients(campaign, 1)
+        await world.wait_for_value("active", status)
 
 
-async def test_a_frozen_leader_loses_the_lock(world: CampaignWorld, settings: Settings) -> None:
-    """Its session says nothing: the server ends it, and with it the lock."""
+async def test_a_frozen_leader_loses_the_lock(world: World, settings: Settings) -> None:
+    """Its session is idle, so the server ends the session and its lock."""
     stop = asyncio.Event()
     async with leadership.leadership(settings, process.ELECTION, stop) as leader:
         assert leader is not None
@@ -195,12 +175,10 @@ async def test_a_frozen_leader_loses_the_lock(world: CampaignWorld, settings: Se
                 ("idle_session_timeout", 10),
             ]
             await connection.execute("SET idle_session_timeout = '200ms'")
-        await eventually_async(_says(world, LEADERS, 0))
+        await world.wait_for_value(0, LEADERS)
 
 
-async def test_an_idle_leader_keeps_its_lock(
-    world: CampaignWorld, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_idle_leader_keeps_its_lock(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it has nothing to say (Kafka does not answer), its own timeout must not take the lock from it."""
     assert 3 * leadership.PING_S < 10, "of idle_session_timeout"
     short_lived = replace(process.ELECTION, session={**RELEASER_SESSION, "idle_session_timeout": "500ms"})
@@ -209,7 +187,7 @@ async def test_an_idle_leader_keeps_its_lock(
     async with leadership.leadership(settings, short_lived, stop) as leader:
         assert leader is not None
         keeping = asyncio.create_task(leader.keep(stop))
-        await eventually_async(_says(world, f"SELECT count(*) FROM ({LEADER}) AS held WHERE {OLDER}", 1), 10)
+        await world.wait_for_value(1, f"SELECT count(*) FROM ({LEADER}) AS held WHERE {OLDER}", deadline_s=10)
         stop.set()
         await keeping
 

@@ -1,0 +1,172 @@
+"""Jobs on a real Postgres: each is claimed and posted once, and a malformed one is dead-lettered."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+from aiohttp import web
+
+from schemas.codec import decode, encode
+from schemas.dead_letters import read_headers
+from schemas.events import EventKind
+from schemas.jobs import SendJob
+from streams.sender.intake import Unfinished
+from tests.support.sender_bench import Bench, job_record, open_bench
+from topics import decoding
+from topics.dead_letter_limit import TooManyDeadLetters
+
+
+async def test_each_job_is_posted_once_settled_published_and_marked(bench: Bench) -> None:
+    jobs = await bench.world.release_jobs(200)
+    await bench.take(jobs)
+    await bench.take(jobs)
+    await bench.finish()
+    assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs)
+    assert len(set(bench.api.callbacks)) == 200
+    assert set(await bench.ledger_rows()) == {("accepted", True)}
+    events = bench.kafka.events()
+    assert {(event.recipient_id, event.attempt) for event in events} == {(job.recipient_id, 1) for job in jobs}
+    assert {event.kind for event in events} == {EventKind.ACCEPTED}
+    assert len({event.wamid for event in events}) == len(events) == 200
+    assert bench.api.open_posts_max <= 64
+
+
+async def test_the_same_job_twice_in_one_batch_is_posted_once(bench: Bench) -> None:
+    [job] = await bench.world.release_jobs(1)
+    await bench.take([job, job, job])
+    await bench.finish()
+    assert len(bench.api.posts) == 1
+
+
+async def test_a_batch_returns_when_claims_are_durable_not_when_answers_come(bench: Bench) -> None:
+    release = asyncio.Event()
+
+    async def slowly(number: int) -> web.Response:
+        await release.wait()
+        return await bench.api.accept(number)
+
+    bench.api.answer = slowly
+    await bench.take(await bench.world.release_jobs(5))
+    assert await bench.world.count("send_ledger") == 5
+    assert bench.sender.window.in_flight == 5
+    release.set()
+    await bench.finish()
+    assert set(await bench.ledger_rows()) == {("accepted", True)}
+
+
+async def test_a_malformed_job_is_dead_lettered_and_its_neighbours_are_sent(bench: Bench) -> None:
+    jobs = await bench.world.release_jobs(2)
+    records = [
+        job_record(encode(jobs[0])),
+        job_record(b'{"v":1}', key=b"k"),
+        job_record(None),
+        job_record(encode(jobs[1])),
+    ]
+    await bench.sender.intake.take(records)
+    await bench.finish()
+    assert len(bench.api.posts) == 2
+    dead = [record for record in bench.kafka.records if record[0] == "p.send.jobs.dead"]
+    assert [record[2] for record in dead] == [b'{"v":1}', None]
+    letter = read_headers(dead[0][3])
+    assert (letter.stage, letter.reason) == ("sender", "malformed")
+    assert letter.error.startswith("SendJob: campaign_id: missing"), "the text of every stage"
+    assert (letter.origin.partition, letter.origin.offset) == (3, 17)
+
+
+async def test_a_job_that_raises_is_dead_lettered_and_its_neighbours_are_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raised again by every fresh process, it would be an endless restart."""
+    good, bad = await bench.world.release_jobs(2)
+
+    def raising(model: type[SendJob], value: bytes | None) -> SendJob:
+        if value == encode(bad):
+            raise ZeroDivisionError
+        return decode(model, value)
+
+    monkeypatch.setattr(decoding, "decode", raising)
+    await bench.take([bad, good])
+    await bench.finish()
+    assert bench.api.posts == [good.phone_number]
+    [dead] = [record for record in bench.kafka.records if record[0] == "p.send.jobs.dead"]
+    assert (dead[2], read_headers(dead[3]).reason) == (encode(bad), "bug")
+
+
+async def test_too_many_malformed_jobs_stop_the_stage_and_are_kept(database_url: str) -> None:
+    async with open_bench(database_url, dead_letter_rate_max=2) as bench:
+        await bench.take(await bench.world.release_jobs(1))
+        with pytest.raises(TooManyDeadLetters):
+            await bench.sender.intake.take([job_record(b"x")] * 3)
+        assert await bench.ledger_rows() == [("accepted", True)]
+        assert [record[0] for record in bench.kafka.records] == ["p.recipient.events"]
+
+
+async def test_a_slow_rate_claims_no_further_ahead_than_it_sends(database_url: str) -> None:
+    """Five permits a second for twenty jobs: at the pause next to nothing is claimed that was not posted."""
+    async with open_bench(database_url, whatsapp_mps=5) as bench:
+        taking = asyncio.create_task(bench.take(await bench.world.release_jobs(20)))
+        async with asyncio.timeout(5):
+            await bench.api.arrived.wait()
+        await bench.world.set_campaign_status("paused")
+        posted = len(bench.api.posts)
+        await taking
+        await bench.finish()
+        assert len(bench.api.posts) - posted <= 3
+        claimed = await bench.world.count("send_ledger")
+        assert claimed == len(bench.kafka.events()) <= posted + 3
+        assert await bench.world.count("releases") == 20 - claimed
+
+
+async def test_a_paused_job_writes_nothing_and_posts_nothing(bench: Bench) -> None:
+    jobs = await bench.world.release_jobs(3)
+    await bench.world.set_campaign_status("paused")
+    await bench.take(jobs)
+    await bench.finish()
+    assert (bench.api.posts, bench.kafka.records, await bench.world.count("send_ledger")) == ([], [], 0)
+
+
+async def test_a_connection_lost_at_the_claim_loses_no_attempt(bench: Bench) -> None:
+    """Every connection of the sender is cut again and again while it claims, settles and marks."""
+    jobs = await bench.world.release_jobs(120)
+    cuts = 0
+
+    async def cut() -> None:
+        nonlocal cuts
+        async with await psycopg.AsyncConnection.connect(bench.world.url, autocommit=True) as connection:
+            for _ in range(15):
+                cursor = await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'campaigns-sender' AND datname = current_database()"
+                )
+                cuts += len(await cursor.fetchall())
+                await asyncio.sleep(0.02)
+
+    cutting = asyncio.create_task(cut())
+    for start in range(0, 120, 20):
+        await bench.take(jobs[start : start + 20])
+    await cutting
+    await bench.finish()
+    assert cuts > 0
+    assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs)
+    assert {row[0] for row in await bench.ledger_rows()} == {"accepted"}
+
+
+async def test_a_batch_that_cannot_be_finished_at_the_stop_is_not_acknowledged(bench: Bench) -> None:
+    release = asyncio.Event()
+
+    async def answer(number: int) -> web.Response:
+        await release.wait()
+        return await bench.api.accept(number)
+
+    bench.api.answer = answer
+    await bench.take(await bench.world.release_jobs(1))
+    bench.sender.intake.close(grace_s=-1)
+    late = asyncio.create_task(bench.take(await bench.world.release_jobs(1)))
+    await bench.api.arrived.wait()
+    assert not late.done()  # its end is the end of the process, so it waits for what is in flight
+    release.set()
+    with pytest.raises(Unfinished):
+        await late
+    assert await bench.ledger_rows() == [("accepted", True)]

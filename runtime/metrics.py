@@ -36,7 +36,8 @@ INGRESS_BUNDLE_BODIES = _histogram("ingress_bundle_bodies", "Webhook bodies in a
 INGRESS_ACK_SECONDS = _histogram(
     "ingress_ack_seconds", "Seconds from the receipt of a body to the acknowledgement by Kafka", _LATENCY_S
 )
-INGRESS_PENDING_BYTES = _gauge("ingress_pending_bytes", "Bytes of bodies that wait for their answer")
+INGRESS_UNVERIFIED_BYTES = _gauge("ingress_unverified_bytes", "Bytes of bodies whose signature is not verified yet")
+INGRESS_PENDING_BYTES = _gauge("ingress_pending_bytes", "Bytes of verified bodies that wait for Kafka")
 # Reconciler
 RECONCILER_BODIES = _counter("reconciler_bodies_total", "Webhook bodies that were read")
 RECONCILER_ITEMS = _counter(

@@ -1,6 +1,8 @@
-"""The HTTP side of the ingress: verify the signature, check the form, hand over, and answer 200 once it is durable.
+"""The HTTP side of the ingress: verify the signature, hand the bytes over, and answer 200 once they are durable.
 
-It is a thin ASGI app, because every microsecond here is paid for every webhook. It never logs a body.
+Every verified body is stored, whatever its bytes are. Only the reconciler judges content, because Meta repeats
+a refused webhook for 7 days and then drops it. The app is thin, because every microsecond here is paid for every
+webhook. It never logs a body.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,7 +20,7 @@ import orjson
 import structlog
 
 from producers.ingress.pending_bytes import PendingBytes
-from producers.ingress.signature import SignatureCheck, check
+from producers.ingress.signature import SignatureCheck, check, is_well_formed
 from runtime import metrics
 from schemas.bundles import Body
 from topics.publisher import PublishFailed, RecordTooLarge
@@ -25,6 +28,8 @@ from topics.publisher import PublishFailed, RecordTooLarge
 WEBHOOK_PATH = "/webhooks/whatsapp"
 RETRY_AFTER_S = 5
 CHALLENGE_LENGTH_MAX = 1024
+CHECKED_IN_LOOP_BYTES_MAX = 64 * 1024
+"""A larger body is verified in a thread: a full-size one takes some 20 ms, and other requests must not wait for it."""
 
 AsgiScope = MutableMapping[str, Any]
 AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,7 +54,10 @@ class IngressOptions:
     app_secrets: tuple[bytes, ...]
     verify_token: bytes
     body_bytes_max: int
+    unverified: PendingBytes
+    """The budget of bytes from anyone: they are received, and their signature is not verified yet."""
     pending: PendingBytes
+    """The budget of verified bytes that wait for Kafka."""
     body_timeout_s: float
     commit: Callable[[Body], Awaitable[None]]
     is_ready: Callable[[], Awaitable[bool]]
@@ -63,7 +71,6 @@ OVERLOADED = Reply(503, "overloaded", b"try again later", headers=RETRY_LATER)
 NOT_DURABLE = Reply(503, "not_durable", b"try again later", headers=RETRY_LATER)
 GONE = Reply(400, "client_gone")
 ACCEPTED = Reply(200, "accepted", b"ok")
-MALFORMED = Reply(400, "not_json", b"not a JSON object")
 UNSIGNED = {
     SignatureCheck.MISSING: Reply(401, SignatureCheck.MISSING, b"signature missing"),
     SignatureCheck.MISMATCH: Reply(403, SignatureCheck.MISMATCH, b"signature does not match"),
@@ -79,6 +86,8 @@ class IngressApp:
         self._now_us = now_us
         self._log = structlog.get_logger("ingress")
         self._logged_at: dict[str, float] = {}
+        # One thread: strangers can occupy one core at most. It is started with the first large body.
+        self._verifier = ThreadPoolExecutor(1, "signature-check")
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request."""
@@ -121,16 +130,24 @@ class IngressApp:
 
     async def _take(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
         headers = dict(scope["headers"])
-        with self._options.pending.request() as take:
+        signature = headers.get(b"x-hub-signature-256")
+        if not is_well_formed(signature):
+            return UNSIGNED[SignatureCheck.MISSING]
+        with self._options.unverified.request() as take:
             raw = await self._read(headers.get(b"content-length", b""), receive, take)
             if isinstance(raw, Reply):
                 return raw
-            verdict = check(self._options.app_secrets, headers.get(b"x-hub-signature-256"), raw)
-            if verdict is not SignatureCheck.GENUINE:
-                return UNSIGNED[verdict]
-            if not _is_json_object(raw):
-                return MALFORMED
-            return await self._hand_over(raw)
+            verdict = await self._check(signature, raw)
+        if verdict is not SignatureCheck.GENUINE:
+            return UNSIGNED[verdict]
+        with self._options.pending.request() as take:
+            return await self._hand_over(raw) if take(len(raw)) else OVERLOADED
+
+    async def _check(self, signature: bytes | None, raw: bytes) -> SignatureCheck:
+        secrets = self._options.app_secrets
+        if len(raw) <= CHECKED_IN_LOOP_BYTES_MAX:
+            return check(secrets, signature, raw)
+        return await asyncio.get_running_loop().run_in_executor(self._verifier, check, secrets, signature, raw)
 
     async def _read(self, length: bytes, receive: AsgiReceive, take: Callable[[int], bool]) -> bytes | Reply:
         """The whole body, or the reply that refuses it. Bytes are counted on arrival: a false length is harmless."""
@@ -172,13 +189,6 @@ class IngressApp:
         if now - self._logged_at.get(answer.outcome, -1.0) >= 1.0:
             self._logged_at[answer.outcome] = now
             self._log.warning("webhook refused", status=answer.status, outcome=answer.outcome, **more)
-
-
-def _is_json_object(raw: bytes) -> bool:
-    try:
-        return isinstance(orjson.loads(raw), dict)
-    except orjson.JSONDecodeError:
-        return False
 
 
 def _json(status: int, content: dict[str, str]) -> Reply:

@@ -11,6 +11,7 @@ import time
 from producers.ingress.app import IngressApp, IngressOptions
 from producers.ingress.bundler import Bundler
 from producers.ingress.pending_bytes import PendingBytes
+from runtime import metrics
 from runtime.http import serve
 from runtime.process import Transient
 from runtime.pulse import watched_loop
@@ -21,6 +22,10 @@ from topics.publisher import AsyncPublisher
 
 BODY_TIMEOUT_S = 20.0
 """3 MB in 20 s is a slow connection; Meta's is far faster."""
+UNVERIFIED_BODIES_MAX = 5
+"""How many bodies of full size may be received and not verified at one time. Beyond it, requests get 503."""
+LARGE_SHARE = 0.75
+"""The share of these bytes that large requests may use. So slow senders of large bodies cannot keep webhooks out."""
 READY_KEPT_S = 1.0
 """How long an answer about Kafka is cached, so that probes cause no load."""
 FLUSH_S = 10.0
@@ -43,7 +48,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         app_secrets=secrets,
         verify_token=settings.webhook_verify_token.get_secret_value().encode(),
         body_bytes_max=settings.ingress_body_bytes_max,
-        pending=PendingBytes(settings.ingress_pending_bytes_max),
+        unverified=PendingBytes(
+            UNVERIFIED_BODIES_MAX * settings.ingress_body_bytes_max, metrics.INGRESS_UNVERIFIED_BYTES, LARGE_SHARE
+        ),
+        pending=PendingBytes(settings.ingress_pending_bytes_max, metrics.INGRESS_PENDING_BYTES),
         body_timeout_s=BODY_TIMEOUT_S,
         commit=Bundler(publish).commit,
         is_ready=readiness.is_ready,

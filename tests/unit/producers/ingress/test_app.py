@@ -1,6 +1,7 @@
 """The ingress' answers, without a socket: the edges that are hard to meet over a real one."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 
 from producers.ingress.app import IngressApp, IngressOptions
 from producers.ingress.pending_bytes import PendingBytes
-from producers.ingress.signature import sign
+from producers.ingress.signature import SignatureCheck, check, sign
+from runtime import metrics
 from schemas.bundles import Body
 from topics.publisher import PublishFailed
 
@@ -31,12 +33,17 @@ async def ready() -> bool:
     return True
 
 
+def pending(bytes_max: int, large_share: float = 1.0) -> PendingBytes:
+    return PendingBytes(bytes_max, metrics.INGRESS_PENDING_BYTES, large_share)
+
+
 def options(committed: Committed | None = None, **changed: Any) -> IngressOptions:
     made = IngressOptions(
         app_secrets=(SECRET,),
         verify_token=b"token",
         body_bytes_max=1000,
-        pending=PendingBytes(10_000),
+        unverified=pending(10_000),
+        pending=pending(10_000),
         body_timeout_s=5.0,
         commit=committed or Committed(),
         is_ready=ready,
@@ -90,13 +97,74 @@ async def test_a_slow_client_is_let_go() -> None:
     assert (status, headers[b"connection"]) == (408, b"close")
 
 
-async def test_above_the_pending_bytes_the_answer_is_later() -> None:
-    pending = PendingBytes(100)
-    with pending.request() as take:
+@pytest.mark.parametrize("budget", ["unverified", "pending"])
+async def test_above_a_budget_the_answer_is_later(budget: str) -> None:
+    held = pending(100)
+    changed: dict[str, Any] = {budget: held}
+    app = IngressApp(options(**changed))
+    with held.request() as take:
         assert take(99)
-        status, headers, _ = await ask(IngressApp(options(pending=pending)), b'{"a":1}')
+        status, headers, _ = await ask(app, b'{"a":1}')
         assert (status, headers[b"retry-after"]) == (503, b"5")
-    assert (await ask(IngressApp(options(pending=pending)), b'{"a":1}'))[0] == 200
+    assert (await ask(app, b'{"a":1}'))[0] == 200
+
+
+async def test_bytes_are_unverified_only_until_their_signature_is_checked() -> None:
+    unverified, taken = pending(100), asyncio.Event()
+    stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def commit(_body: Body) -> None:
+        taken.set()
+        await stored
+
+    waiting = asyncio.create_task(ask(IngressApp(options(unverified=unverified, commit=commit)), b"x" * 100))
+    await taken.wait()
+    with unverified.request() as take:
+        assert take(100)
+    stored.set_result(None)
+    assert (await waiting)[0] == 200
+
+
+async def test_a_request_without_a_signature_is_refused_before_its_body_is_received() -> None:
+    async def never() -> dict[str, Any]:
+        raise AssertionError("the body was read")
+
+    for header in ({}, {b"x-hub-signature-256": b"sha256=short"}):
+        assert (await ask(IngressApp(options()), headers=header, receive=never))[0] == 401
+
+
+SIGNED_BODIES = {
+    "empty": b"",
+    "half an emoji": b'{"name": "flower \\ud83c"}',
+    "invalid UTF-8": b'{"name": "\xff"}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "a number without a value": b'{"n": 1e400}',
+    "deep nesting": b"[" * 900,
+    "no object": b"[1]",
+    "no JSON": b"\x00\x01 <html>",
+}
+
+
+@pytest.mark.parametrize("body", SIGNED_BODIES.values(), ids=SIGNED_BODIES)
+async def test_a_verified_body_is_stored_whatever_its_bytes_are(body: bytes) -> None:
+    committed = Committed()
+    assert (await ask(IngressApp(options(committed)), body))[0] == 200
+    assert [stored.raw for stored in committed.bodies] == [body]
+
+
+async def test_a_large_body_is_verified_outside_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noting(*given: Any) -> SignatureCheck:
+        threads.append(threading.current_thread().name)
+        return check(*given)
+
+    monkeypatch.setattr("producers.ingress.app.check", noting)
+    wide = options(body_bytes_max=200_000, unverified=pending(200_000), pending=pending(200_000))
+    for size, status in ((10, 200), (100_000, 200)):
+        assert (await ask(IngressApp(wide), b"x" * size))[0] == status
+    assert threads[0] == threading.main_thread().name
+    assert threads[1].startswith("signature-check")
 
 
 async def test_what_kafka_did_not_take_is_not_acknowledged() -> None:

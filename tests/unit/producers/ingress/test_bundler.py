@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from producers.ingress.bundler import Bundler
-from producers.ingress.pending_bytes import PendingBytes
+from producers.ingress.pending_bytes import SMALL_BYTES, PendingBytes
+from runtime import metrics
 from schemas.bundles import BODIES_MAX, BYTES_MAX, Body, decode_bundle
 
 
@@ -122,7 +123,7 @@ async def test_a_caller_that_disconnects_affects_no_other() -> None:
 
 
 def test_pending_bytes_are_bounded_and_given_back() -> None:
-    pending = PendingBytes(100)
+    pending = PendingBytes(100, metrics.INGRESS_PENDING_BYTES)
     with pending.request() as take:
         assert take(60)
         with pending.request() as other:
@@ -132,3 +133,12 @@ def test_pending_bytes_are_bounded_and_given_back() -> None:
         assert not take(1)
     with pending.request() as take:
         assert take(100)
+
+
+def test_large_requests_leave_room_for_small_ones() -> None:
+    pending = PendingBytes(8 * SMALL_BYTES, metrics.INGRESS_UNVERIFIED_BYTES, large_share=0.75)
+    with pending.request() as take, pending.request() as take_more, pending.request() as take_little:
+        assert take(5 * SMALL_BYTES)
+        assert take_more(SMALL_BYTES)
+        assert not take_more(1), "it is large by now"
+        assert take_little(SMALL_BYTES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from producers.ingress.signature import SignatureCheck, check, escape_unicode, sign
+from producers.ingress.signature import PIECE_BYTES, SignatureCheck, check, escape_unicode, sign
 
 SECRET = b"app_secret"
 ESCAPED = rb'{"t":"\u00e4\u00f6\u00e5"}'
@@ -25,8 +25,35 @@ def test_the_escaped_form_does_not_open_the_other_way() -> None:
     assert check([SECRET], OF_UTF8, ESCAPED) is SignatureCheck.MISMATCH
 
 
+def escaped(body: bytes) -> bytes:
+    return b"".join(escape_unicode(body))
+
+
 def test_characters_beyond_the_first_plane_are_escaped_as_two_units() -> None:
-    assert escape_unicode("é😀".encode()) == rb"\u00e9\ud83d\ude00"
+    assert escaped("é😀".encode()) == rb"\u00e9\ud83d\ude00"
+
+
+EVERY_ASCII = bytes(range(128)).decode()
+
+
+@pytest.mark.parametrize("text", [EVERY_ASCII + "é", 'é"\\n\\"\n\x7f', EVERY_ASCII.join("é😀中") * 50])
+def test_only_characters_beyond_ascii_are_changed(text: str) -> None:
+    units = text.encode("utf-16-be")
+    expected = "".join(
+        chr(unit) if unit < 128 else f"\\u{unit:04x}"
+        for unit in (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    )
+    assert escaped(text.encode()) == expected.encode()
+
+
+@pytest.mark.parametrize("unit", ["é", "中", "😀", '"é', EVERY_ASCII + "é", "a"])
+def test_a_large_body_is_escaped_in_small_pieces_and_each_byte_once(unit: str) -> None:
+    """The work is linear: every byte belongs to one piece, and no piece is encoded more than once per halving."""
+    body = (unit * (1_000_000 // len(unit.encode()))).encode()
+    pieces = list(escape_unicode(body))
+    assert max(map(len, pieces)) <= 3 * PIECE_BYTES
+    assert b"".join(pieces).decode("ascii").count("\\u") >= body.decode().count("é")
+    assert len(pieces) <= len(body) / 32
 
 
 def test_every_secret_of_a_rotation_counts() -> None:
@@ -47,6 +74,12 @@ def test_hexadecimal_in_capitals_is_the_same_signature() -> None:
 @pytest.mark.parametrize("header", [None, b"", b"sha256=", b"sha1=" + b"0" * 64, b"sha256=" + b"0" * 63])
 def test_a_malformed_signature_counts_as_missing(header: bytes | None) -> None:
     assert check([SECRET], header, b"{}") is SignatureCheck.MISSING
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"\x80" * 70_000, "é".encode() * 40_000 + b"\xc3", b"\xc3" * 70_000])
+def test_bytes_that_are_not_utf8_have_no_escaped_form(body: bytes) -> None:
+    assert check([SECRET], sign(b"other", body), body) is SignatureCheck.MISMATCH
+    assert check([SECRET], sign(SECRET, body), body) is SignatureCheck.GENUINE
 
 
 def test_a_changed_body_and_bytes_that_are_no_text_do_not_match() -> None:

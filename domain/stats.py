@@ -8,6 +8,11 @@ from datetime import datetime
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 
+KEYS_MAX = 100
+"""Most codes of failures, and most reasons of skips, in one snapshot: it stays far below the size of a record."""
+OTHER = "other"
+"""The key that sums the rarer codes beyond `KEYS_MAX`."""
+
 
 def percentage(part: int, whole: int) -> float:
     """Per cent with one decimal, a half rounded up; 0.0 for an empty denominator."""
@@ -60,4 +65,10 @@ def campaign_stats(
 
 
 def _under(prefix: str, counters: Mapping[str, int]) -> dict[str, int]:
-    return {key.removeprefix(prefix): n for key, n in sorted(counters.items()) if key.startswith(prefix)}
+    """The counters of a dimension by key; of more than `KEYS_MAX`, the most frequent ones and the sum of the others."""
+    found = {key.removeprefix(prefix): n for key, n in counters.items() if key.startswith(prefix)}
+    if len(found) > KEYS_MAX:
+        ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+        found = dict(ranked[: KEYS_MAX - 1])
+        found[OTHER] = sum(n for _, n in ranked[KEYS_MAX - 1 :])
+    return dict(sorted(found.items()))

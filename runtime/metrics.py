@@ -68,6 +68,7 @@ SINK_ROWS = _counter("sink_rows_total", "Rows that were changed")
 SINK_BATCH_SECONDS = _histogram("sink_batch_seconds", "Seconds per batch, from poll to commit", _LATENCY_S)
 SINK_DOUBLE_SENDS = _counter("sink_double_sends_total", "Attempts with a second wamid, which proves a double send")
 STATS_SNAPSHOTS = _counter("stats_snapshots_total", "Published snapshots")
+STATS_REFUSED = _counter("stats_refused_total", "Snapshots that Kafka cannot take, because they are too large")
 
 
 def exposition() -> bytes:

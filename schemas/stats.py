@@ -41,9 +41,9 @@ class CampaignStats(WireModel):
     """Failed or unknown ones that are due again."""
     replied: int = 0
     failures: dict[str, int] = Field(default_factory=dict)
-    """Failed rows by the code (or, without one, the reason) of their failure."""
+    """Failed rows by Meta's code, by our reason code, or `unknown`; `other` sums the rarest of more than 100."""
     skips: dict[str, int] = Field(default_factory=dict)
-    """Skipped rows by reason code."""
+    """Skipped rows by reason code, or `unknown`."""
     version: int = 0
     as_of: UtcTime
 

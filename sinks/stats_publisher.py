@@ -19,7 +19,7 @@ from runtime.waiting import pause
 from tables import database, locks, stats
 from tables.database import Connection, is_transient
 from tables.leadership import Election, Leader, leadership
-from tables.parked import forget_parked
+from tables.parked import ROWS_MAX, forget_parked
 from topics import clients
 from topics.snapshots import NotPublished, SnapshotPublisher
 
@@ -30,7 +30,7 @@ IDLE_S = 1.0
 SNAPSHOTS_MAX = 500
 """Snapshots in one Kafka transaction; the next round publishes the others."""
 FORGET_EVERY_S = 60.0
-"""Pause between two deletions of old parked statuses."""
+"""Pause between two deletions of old parked statuses, once all old ones are deleted. Before, one chunk per round."""
 ELECTION = Election(
     component=__name__,
     application_name="campaigns-stats",
@@ -76,26 +76,36 @@ async def _lead(settings: Settings, leader: Leader, stop: asyncio.Event, beats: 
     publisher = SnapshotPublisher(settings)
     await publisher.open()
     log.info("publishing stats")
-    forgotten_at = 0.0
+    forget_at, place = time.monotonic(), stats.FIRST_PLACE
     try:
         while not stop.is_set():
             beats.beat()
             async with leader.turn() as connection:
+                place = await stats.fold(connection, place)
                 published = await publish_once(connection, publisher)
-                if time.monotonic() - forgotten_at > FORGET_EVERY_S:
-                    forgotten_at = time.monotonic()
-                    await forget_parked(connection)
-            await pause(stop, ACTIVE_S if published else IDLE_S)
+                if time.monotonic() >= forget_at and await forget_parked(connection) < ROWS_MAX:
+                    forget_at = time.monotonic() + FORGET_EVERY_S
+            is_busy = published or place != stats.FIRST_PLACE or time.monotonic() >= forget_at
+            await pause(stop, ACTIVE_S if is_busy else IDLE_S)
     finally:
         await publisher.close()
 
 
 async def publish_once(connection: Connection, publisher: SnapshotPublisher) -> int:
-    """Fold the deltas and publish each campaign whose version is new; returns the number of snapshots."""
-    await stats.fold(connection)
+    """Publish each campaign whose folded version is new; returns the number of snapshots.
+
+    A snapshot that is too large for the topic is logged and left out until the campaign has a later version.
+    """
     snapshots = await stats.read_unpublished(connection, SNAPSHOTS_MAX)
-    if snapshots:
-        await publisher.publish(snapshots)
-        await stats.mark_published(connection, snapshots)
-        metrics.STATS_SNAPSHOTS.inc(len(snapshots))
+    if not snapshots:
+        return 0
+    refused = await publisher.publish(snapshots)
+    for each in refused:
+        log.error("a snapshot is too large for the topic; it is not published", campaign_id=str(each.campaign_id))
+    too_large = {each.campaign_id for each in refused}
+    published = [each for each in snapshots if each.campaign_id not in too_large]
+    await stats.mark_published(connection, published)
+    await stats.mark_refused(connection, refused)
+    metrics.STATS_SNAPSHOTS.inc(len(published))
+    metrics.STATS_REFUSED.inc(len(refused))
     return len(snapshots)

@@ -38,6 +38,7 @@ KIND_BY_STATE: dict[str, FailureKind] = {
     "58": FailureKind.TRANSIENT,  # the machine: I/O error
     "22": FailureKind.INVALID,  # data exception
     "23": FailureKind.INVALID,  # constraint
+    "54": FailureKind.INVALID,  # a limit of Postgres, such as the size of an index row
 }
 """SQLSTATE (five characters) or its class (two) to its meaning. The longer one wins; a missing state is a bug."""
 

@@ -37,9 +37,10 @@ async def count_foreign(connection: Connection, counts: Mapping[str, int]) -> No
 
 
 async def forget_parked(connection: Connection, *, age_s: float = KEPT_S, rows_max: int = ROWS_MAX) -> int:
-    """Count as foreign, then delete, the statuses parked longer than `age_s`; returns their number.
+    """Count as foreign, then delete, a chunk of the statuses parked longer than `age_s`; returns their number.
 
-    Only one caller at a time does the work; another one returns 0.
+    A full chunk (`rows_max`) means that there may be more. Only one caller at a time does the work; another one
+    returns 0.
     """
     parameters = {"age_s": age_s, "rows_max": rows_max, "lock": locks.PARKED_STATUSES}
     cursor = await connection.execute(_SQL["forget_parked"], parameters)

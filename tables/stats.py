@@ -16,6 +16,13 @@ from tables.statements import load
 
 SQL = load("stats")
 
+FIRST_PLACE = "(0,0)"
+"""The place before the first delta of the table."""
+FOLD_ROWS = 20_000
+"""Deltas in one chunk: about 0.1 s."""
+FOLD_CHUNKS_MAX = 20
+"""Chunks of one call, so that a backlog does not keep the stats publisher from publishing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -29,10 +36,21 @@ class Difference:
     """The value counted from the rows."""
 
 
-async def fold(connection: Connection) -> int:
-    """Move all deltas into the counters; returns how many campaigns got a new version."""
-    cursor = await connection.execute(SQL["fold_deltas"])
-    return cursor.rowcount
+async def fold(connection: Connection, after: str = FIRST_PLACE, *, rows_max: int = FOLD_ROWS) -> str:
+    """Move deltas into the counters, chunk by chunk; returns the place from which the next call continues.
+
+    It begins after a place in the table of deltas, and stops at its end or after `FOLD_CHUNKS_MAX` chunks. Each chunk
+    is one statement and commits on its own on an autocommit connection.
+    """
+    for _ in range(FOLD_CHUNKS_MAX):
+        cursor = await connection.execute(SQL["fold_deltas"], {"after": after, "rows_max": rows_max})
+        row = await cursor.fetchone()
+        assert row is not None
+        count, last = row
+        if count < rows_max:
+            return FIRST_PLACE
+        after = last
+    return after
 
 
 async def read(connection: Connection, ids: Sequence[CampaignId]) -> dict[CampaignId, CampaignStats]:
@@ -54,6 +72,15 @@ async def mark_published(connection: Connection, snapshots: Sequence[CampaignSta
         "versions": plain(snapshot.version for snapshot in snapshots),
     }
     await connection.execute(SQL["mark_published"], parameters)
+
+
+async def mark_refused(connection: Connection, snapshots: Sequence[CampaignStats]) -> None:
+    """Record that Kafka cannot take these snapshots. The next version of each campaign is published again."""
+    parameters = {
+        "ids": plain(snapshot.campaign_id for snapshot in snapshots),
+        "versions": plain(snapshot.version for snapshot in snapshots),
+    }
+    await connection.execute(SQL["mark_refused"], parameters)
 
 
 async def recount(connection: Connection, campaign_id: CampaignId) -> list[Difference]:

@@ -21,6 +21,9 @@ from topics.clients import producer_config
 from topics.errors import error_of
 
 TIMEOUT_S = 20.0
+SNAPSHOT_BYTES_MAX = 256 * 1024
+"""A larger snapshot is not published. Usual ones have a few KB, and Kafka takes 1 MiB. It is decided here, because a
+broker that refuses a record fails the transaction and leaves the producer with a gap in its sequence numbers."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +53,16 @@ class SnapshotPublisher:
         except KafkaException as error:
             raise PublisherFenced(f"stats publisher: {error}") from error
 
-    async def publish(self, snapshots: Sequence[CampaignStats]) -> None:
-        """Publish. The snapshots are committed when it returns. Raises NotPublished or PublisherFenced."""
-        await asyncio.to_thread(self._publish, snapshots)
+    async def publish(self, snapshots: Sequence[CampaignStats]) -> list[CampaignStats]:
+        """Publish, and return the snapshots that are too large. The others are committed when it returns.
+
+        Raises NotPublished or PublisherFenced.
+        """
+        records = [(snapshot, encode(snapshot)) for snapshot in snapshots]
+        fitting = [(snapshot.key, value) for snapshot, value in records if len(value) <= SNAPSHOT_BYTES_MAX]
+        if fitting:
+            await asyncio.to_thread(self._publish, fitting)
+        return [snapshot for snapshot, value in records if len(value) > SNAPSHOT_BYTES_MAX]
 
     async def close(self) -> None:
         """Close without waiting: the next publisher publishes what is not committed."""
@@ -61,11 +71,11 @@ class SnapshotPublisher:
         except KafkaException as error:  # the reason for closing is known already; this error must not hide it
             log.info("the producer could not flush at its end", error=str(error))
 
-    def _publish(self, snapshots: Sequence[CampaignStats]) -> None:
+    def _publish(self, records: Sequence[tuple[bytes, bytes]]) -> None:
         try:
             self._producer.begin_transaction()
-            for snapshot in snapshots:
-                self._producer.produce(self._topic, key=snapshot.key, value=encode(snapshot))
+            for key, value in records:
+                self._producer.produce(self._topic, key=key, value=value)
             self._producer.commit_transaction(TIMEOUT_S)
         except KafkaException as error:
             self._abort(error)

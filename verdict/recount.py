@@ -9,6 +9,11 @@ from typing import Any
 
 from verdict.judge import JudgedRow
 
+FAILURE_KEYS = ("attempts_exhausted", "invalid_template_parameters")
+SKIP_KEYS = ("opted_out", "campaign_cancelled", "template_parameters_invalid")
+CODE_MAX = 9_999_999
+"""A code of Meta has at most 7 digits."""
+
 
 def recount(rows: Sequence[JudgedRow]) -> dict[str, int]:
     """Every counter by `dimension/key`, without zeros."""
@@ -20,10 +25,16 @@ def recount(rows: Sequence[JudgedRow]) -> dict[str, int]:
     counts["funnel/retrying"] = sum(row.status in ("failed", "unknown") and row.due_in_s is not None for row in rows)
     for row in rows:
         if row.status == "failed":
-            counts[f"failure/{row.failure_reason if row.failure_code is None else row.failure_code}"] += 1
+            counts[f"failure/{_failure_key(row)}"] += 1
         if row.status == "skipped":
-            counts[f"skip/{row.failure_reason}"] += 1
+            counts[f"skip/{row.failure_reason if row.failure_reason in SKIP_KEYS else 'unknown'}"] += 1
     return {name: n for name, n in counts.items() if n}
+
+
+def _failure_key(row: JudgedRow) -> str:
+    if row.failure_code is not None:
+        return str(row.failure_code) if 0 <= row.failure_code <= CODE_MAX else "unknown"
+    return row.failure_reason if row.failure_reason in FAILURE_KEYS else "unknown"
 
 
 def reported(rows: Sequence[JudgedRow]) -> dict[str, Any]:

@@ -29,10 +29,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
 -- name: change_status
--- Change the status of a locked campaign. The empty delta makes the stats publisher publish the new status.
-WITH noticed AS (
-    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) VALUES (%(id)s, 'funnel', 'total', 0)
-)
+-- Change the status of a locked campaign.
 UPDATE marketing_campaigns SET
     status = %(status)s,
     pause_reason = %(pause_reason)s,

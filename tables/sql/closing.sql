@@ -120,8 +120,6 @@ WITH finished AS (
                 AND r.updated_at > now() - %(unknown_s)s * interval '1 second')
           END
     FOR NO KEY UPDATE OF c
-), noticed AS (
-    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) SELECT id, 'funnel', 'total', 0 FROM finished
 )
 UPDATE marketing_campaigns AS c SET status = 'completed', completed_at = clock_timestamp()
 FROM finished WHERE c.id = finished.id AND c.status = 'active'
@@ -136,8 +134,6 @@ WITH open AS (
         OR EXISTS (SELECT FROM releases AS rel JOIN campaign_recipients AS r ON r.id = rel.recipient_id
                    WHERE rel.campaign_id = c.id AND r.attempt = rel.attempt AND r.status = 'queued'))
     FOR NO KEY UPDATE OF c
-), noticed AS (
-    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) SELECT id, 'funnel', 'total', 0 FROM open
 )
 UPDATE marketing_campaigns AS c SET status = 'active', completed_at = NULL
 FROM open WHERE c.id = open.id AND c.status = 'completed'

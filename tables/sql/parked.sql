@@ -19,7 +19,7 @@ expired AS (
     SELECT wamid FROM messages
     WHERE recipient_id IS NULL AND first_seen_at < clock_timestamp() - %(age_s)s * interval '1 second'
       AND (SELECT mine FROM leader)
-    ORDER BY wamid LIMIT %(rows_max)s FOR UPDATE SKIP LOCKED),
+    ORDER BY first_seen_at LIMIT %(rows_max)s FOR UPDATE SKIP LOCKED),
 deleted AS (
     DELETE FROM messages AS m USING expired WHERE m.wamid = expired.wamid AND m.recipient_id IS NULL
     RETURNING (m.first_seen_at AT TIME ZONE 'UTC')::date AS day, coalesce(m.phone_number_id, '') AS number),

@@ -622,13 +622,47 @@ CREATE TABLE campaign_stats (
     published_version bigint NOT NULL DEFAULT 0,
     campaign_status   text,
     folded_at         timestamptz,
-    published_at      timestamptz
+    published_at      timestamptz,
+    refused_version   bigint NOT NULL DEFAULT 0
 );
+CREATE INDEX campaign_stats_unpublished ON campaign_stats (folded_at)
+    WHERE version > greatest(published_version, refused_version);
 COMMENT ON COLUMN campaign_stats.campaign_status IS
     'The campaign''s status in this version; a new status makes a new version';
+COMMENT ON COLUMN campaign_stats.refused_version IS
+    'The last version that Kafka cannot take, because it is too large; a later version is tried again';
 
--- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<code>, skip/<reason>.
--- A row that was written by hand may have no code, text or reason. It is counted as 'unknown', because NULL would fail.
+-- A change of a campaign that its snapshot shows makes a new version, for every writer: an empty delta is folded.
+CREATE FUNCTION notice_campaign() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) VALUES (NEW.id, 'funnel', 'total', 0);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER marketing_campaigns_noticed AFTER INSERT ON marketing_campaigns
+    FOR EACH ROW EXECUTE FUNCTION notice_campaign();
+CREATE TRIGGER marketing_campaigns_noticed_again AFTER UPDATE ON marketing_campaigns FOR EACH ROW
+    WHEN ((NEW.name, NEW.status) IS DISTINCT FROM (OLD.name, OLD.status)) EXECUTE FUNCTION notice_campaign();
+
+-- The keys of failures and skips: a code of Meta, a reason code of ours (schemas/reasons.py), or 'unknown'. Texts are no
+-- keys: they can be as long as Meta likes, contain personal data, and the topic of the counters is public.
+CREATE FUNCTION failure_counter_key(failure_code integer, failure_text text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN failure_code BETWEEN 0 AND 9999999 THEN failure_code::text
+        WHEN failure_code IS NULL AND failure_text IN ('attempts_exhausted', 'invalid_template_parameters')
+            THEN failure_text
+        ELSE 'unknown'
+    END
+$$;
+CREATE FUNCTION skip_counter_key(skip_reason text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN skip_reason IN ('opted_out', 'campaign_cancelled', 'template_parameters_invalid') THEN skip_reason
+        ELSE 'unknown'
+    END
+$$;
+
+-- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<key>, skip/<key>.
 -- The three trigger functions differ only in their source rows, so one text creates them.
 DO $do$
 DECLARE
@@ -665,10 +699,10 @@ BEGIN
                 SELECT campaign_id, 'status', status, sum(sign) FROM changed
                 GROUP BY campaign_id, status HAVING sum(sign) <> 0
                 UNION ALL
-                SELECT campaign_id, 'failure', coalesce(failure_code::text, failure_text, 'unknown'), sum(sign)
+                SELECT campaign_id, 'failure', failure_counter_key(failure_code, failure_text), sum(sign)
                 FROM changed WHERE status = 'failed' GROUP BY 1, 3 HAVING sum(sign) <> 0
                 UNION ALL
-                SELECT campaign_id, 'skip', coalesce(skip_reason, 'unknown'), sum(sign) FROM changed
+                SELECT campaign_id, 'skip', skip_counter_key(skip_reason), sum(sign) FROM changed
                 WHERE status = 'skipped' GROUP BY 1, 3 HAVING sum(sign) <> 0;
                 RETURN NULL;
             END $body$ $create$, source.verb, source.rows);

@@ -1,28 +1,28 @@
 -- Statements of the counters. Triggers write deltas, fold_deltas folds them, and readers add the deltas not folded yet.
 
 -- name: fold_deltas
--- Move all deltas into the counters, and raise the version of each campaign whose counters or status changed. Several
--- sessions may fold at the same time: each delta is counted by the session that deletes it.
-WITH moved AS (
-    DELETE FROM campaign_counter_deltas RETURNING campaign_id, dimension, key, n),
+-- Move a chunk of deltas into the counters, and raise the version of each campaign in it. The chunk begins after a place
+-- in the table, so that the chunks of one pass do not read the rows that earlier ones have deleted. Several sessions may
+-- fold at the same time: each delta is counted by the session that deletes it.
+WITH chunk AS MATERIALIZED (
+    SELECT ctid AS place FROM campaign_counter_deltas WHERE ctid > %(after)s::tid LIMIT %(rows_max)s),
+moved AS (
+    DELETE FROM campaign_counter_deltas WHERE ctid = ANY (ARRAY(SELECT place FROM chunk))
+    RETURNING campaign_id, dimension, key, n),
 summed AS (
     SELECT campaign_id, dimension, key, sum(n) AS n FROM moved GROUP BY campaign_id, dimension, key),
 folded AS (
     INSERT INTO campaign_counters AS known (campaign_id, dimension, key, n)
     SELECT campaign_id, dimension, key, n FROM summed WHERE n <> 0 ORDER BY campaign_id, dimension, key
     ON CONFLICT (campaign_id, dimension, key) DO UPDATE SET n = known.n + excluded.n),
-changed AS (
-    SELECT DISTINCT campaign_id FROM summed
-    UNION
-    SELECT c.id FROM marketing_campaigns AS c LEFT JOIN campaign_stats AS s ON s.campaign_id = c.id
-    WHERE s.campaign_status IS DISTINCT FROM c.status)
-INSERT INTO campaign_stats AS s (campaign_id, version, campaign_status, folded_at)
-SELECT changed.campaign_id, 1, c.status, clock_timestamp()
-FROM changed JOIN marketing_campaigns AS c ON c.id = changed.campaign_id
-ORDER BY changed.campaign_id
-ON CONFLICT (campaign_id) DO UPDATE SET
-    version = s.version + 1, campaign_status = excluded.campaign_status, folded_at = excluded.folded_at
-RETURNING campaign_id, version
+raised AS (
+    INSERT INTO campaign_stats AS s (campaign_id, version, campaign_status, folded_at)
+    SELECT changed.campaign_id, 1, c.status, clock_timestamp()
+    FROM (SELECT DISTINCT campaign_id FROM summed) AS changed JOIN marketing_campaigns AS c ON c.id = changed.campaign_id
+    ORDER BY changed.campaign_id
+    ON CONFLICT (campaign_id) DO UPDATE SET
+        version = s.version + 1, campaign_status = excluded.campaign_status, folded_at = excluded.folded_at)
+SELECT count(*), max(place)::text FROM chunk
 
 -- name: read_stats
 -- The counters plus the deltas not folded yet: exact at the time of the statement.
@@ -44,7 +44,7 @@ SELECT c.id, c.name, s.campaign_status, s.version, s.folded_at,
        coalesce((SELECT jsonb_object_agg(k.dimension || '/' || k.key, k.n) FROM campaign_counters AS k
                  WHERE k.campaign_id = c.id AND k.n <> 0), '{}')
 FROM campaign_stats AS s JOIN marketing_campaigns AS c ON c.id = s.campaign_id
-WHERE s.version > s.published_version
+WHERE s.version > greatest(s.published_version, s.refused_version)
 ORDER BY s.folded_at LIMIT %(rows_max)s
 
 -- name: mark_published
@@ -52,6 +52,12 @@ ORDER BY s.folded_at LIMIT %(rows_max)s
 UPDATE campaign_stats AS s SET published_version = p.version, published_at = clock_timestamp()
 FROM unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS p (id, version)
 WHERE s.campaign_id = p.id AND s.published_version < p.version
+
+-- name: mark_refused
+-- Record versions that Kafka cannot take. A later version is published again.
+UPDATE campaign_stats AS s SET refused_version = p.version
+FROM unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS p (id, version)
+WHERE s.campaign_id = p.id AND s.refused_version < p.version
 
 -- name: recount
 -- Differences between the counters (folded or not) and the rows, in one snapshot. No row means that they are equal.
@@ -74,9 +80,9 @@ counted AS (
                                ('replied', replied), ('retrying', retrying)) AS keyed (key, n)
     WHERE n <> 0
     UNION ALL SELECT 'status', status, count(*) FROM mine GROUP BY status
-    UNION ALL SELECT 'failure', coalesce(failure_code::text, failure_text, 'unknown'), count(*) FROM mine
+    UNION ALL SELECT 'failure', failure_counter_key(failure_code, failure_text), count(*) FROM mine
               WHERE status = 'failed' GROUP BY 2
-    UNION ALL SELECT 'skip', coalesce(skip_reason, 'unknown'), count(*) FROM mine
+    UNION ALL SELECT 'skip', skip_counter_key(skip_reason), count(*) FROM mine
               WHERE status = 'skipped' GROUP BY 2)
 SELECT dimension, key, coalesce(stored.n, 0)::bigint, coalesce(counted.n, 0)::bigint
 FROM stored FULL JOIN counted USING (dimension, key)

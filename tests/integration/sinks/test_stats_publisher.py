@@ -71,6 +71,24 @@ async def test_a_publisher_killed_after_its_fold_is_made_good(world: World, sett
     assert [(s.version, s.total_target) for s in published(settings, world.campaign)] == [(1, 5)]
 
 
+async def test_a_snapshot_that_is_too_large_stops_no_other(world: World, settings: Settings) -> None:
+    connection, large, others = world.connection, world.campaign, [await world.add_campaign() for _ in range(2)]
+    await _rename(world, 2_000_000)
+    await stats.fold(connection)
+    async with opened(settings) as publisher:
+        await publish_once(connection, publisher)
+        assert [len(published(settings, each)) for each in (large, *others)] == [0, 1, 1]
+        assert await publish_once(connection, publisher) == 0, "the refused one is not tried again and again"
+        await _rename(world, 10)
+        await stats.fold(connection)
+        assert await publish_once(connection, publisher) == 1
+    assert [each.campaign_name for each in published(settings, large)] == ["x" * 10]
+
+
+async def _rename(world: World, length: int) -> None:
+    await world.run("UPDATE marketing_campaigns SET name = repeat('x', %s) WHERE id = %s", length, world.campaign)
+
+
 async def test_an_older_publisher_is_silenced(world: World, settings: Settings) -> None:
     await stats.fold(world.connection)
     async with opened(settings) as older, opened(settings) as newer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from schemas.events import EventKind, RecipientEvent
 from tables import ledger, stats
 from tables.ledger import Claim, Settlement
 from tables.migrate import FOLDER, SchemaMismatch, migrate, migrations
+from tables.stats import SQL
 from tests.support.histories import START
 from tests.support.world import World
 
@@ -145,6 +147,48 @@ async def test_a_migration_that_was_removed_is_refused(world: World, folder: Pat
 
 async def test_a_database_from_before_the_squash_learns_what_to_do(world: World) -> None:
     await world.run("UPDATE schema_migrations SET checksum = 'of another text'")
-    await world.run("INSERT INTO schema_migrations (version, name, checksum) VALUES (2, '0002_old', 'old')")
+    await world.run("INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, 'old', 'old')", NEXT_VERSION)
     with pytest.raises(SchemaMismatch, match="recreate it"):
         migrate(world.url)
+
+
+OLD_FAILURES = {
+    (131026, "undeliverable"): "131026",
+    (None, "x" * 3000): "unknown",
+    (None, "Jo Doe is not on WhatsApp"): "unknown",
+    (None, "131026"): "unknown",
+    (None, "attempts_exhausted"): "attempts_exhausted",
+}
+"""Code and text of a failure, and the key that it has after the upgrade. Version 1 used the code or the text."""
+
+
+def test_old_counter_keys_become_those_of_the_closed_set(empty_database_url: str, tmp_path: Path) -> None:
+    first = migrations()[0]
+    (tmp_path / f"{first.name}.sql").write_text(first.text, encoding="utf-8")
+    migrate(empty_database_url, tmp_path)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        campaign = connection.execute(
+            "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id)"
+            " VALUES ('c', 't', 'en', '1') RETURNING id"
+        ).fetchone()
+        assert campaign is not None
+        for place, (code, text) in enumerate(OLD_FAILURES):
+            connection.execute(
+                "INSERT INTO campaign_recipients (campaign_id, phone_number, attempt, failed_attempts, failed_attempt,"
+                " failed_at, failure_class, failure_code, failure_text)"
+                " VALUES (%s, %s, 1, 2, 1, now(), 'never', %s, %s)",
+                [campaign[0], str(15_550_000_000 + place), code, text],
+            )
+        connection.execute(
+            "INSERT INTO campaign_counters SELECT campaign_id, dimension, key, sum(n) FROM campaign_counter_deltas"
+            " WHERE length(key) < 1000 GROUP BY 1, 2, 3"
+        )
+        connection.execute("DELETE FROM campaign_counter_deltas WHERE length(key) < 1000")
+        migrate(empty_database_url)
+        expected = Counter(OLD_FAILURES.values())
+        counted = connection.execute(
+            "SELECT key, sum(n)::int FROM (SELECT * FROM campaign_counters UNION ALL"
+            " SELECT * FROM campaign_counter_deltas) AS every WHERE dimension = 'failure' GROUP BY 1"
+        )
+        assert dict(counted.fetchall()) == expected
+        assert connection.execute(SQL["recount"], {"id": campaign[0]}).fetchall() == []

@@ -21,6 +21,7 @@ from domain.facts import NOTHING, Facts, facts_of, merge
 from domain.status import Status, failure_reason, next_attempt_at, retry_count, status
 from schemas.events import WEBHOOK_KINDS, EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import CampaignId, RecipientId, Wamid
+from schemas.reasons import SkipReason
 from sinks.apply import KnownPhoneNumbers, apply_events
 from tables import stats
 from tables.database import Connection, connect, is_transient
@@ -103,9 +104,9 @@ def counters(known: Iterable[Facts]) -> dict[str, int]:
         found["funnel/retrying"] += word in (Status.FAILED, Status.UNKNOWN) and due is not None
         if word is Status.FAILED and facts.failure is not None:
             code = facts.failure.code
-            found[f"failure/{facts.failure.text if code is None else code}"] += 1
+            found[f"failure/{'unknown' if code is None else code}"] += 1
         if word is Status.SKIPPED and facts.skipped is not None:
-            found[f"skip/{facts.skipped.reason}"] += 1
+            found[f"skip/{facts.skipped.reason if facts.skipped.reason in list(SkipReason) else 'unknown'}"] += 1
     return {key: n for key, n in found.items() if n}
 
 

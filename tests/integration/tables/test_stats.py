@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from domain.facts import facts_of
 from schemas.model import CampaignId, RecipientId
+from schemas.reasons import FailureReason, SkipReason
 from tables import stats
 from tables.database import Connection, connect
 from tables.recipients import merge_facts
@@ -107,6 +108,53 @@ async def test_a_row_without_a_reason_is_counted_as_unknown(world: World, dimens
     await connection.execute("DELETE FROM campaign_recipients WHERE id = %s", [person])
     await stats.fold(connection)
     assert await (await connection.execute(query, [campaign, dimension])).fetchall() == []
+
+
+ODD_FAILURES = {
+    "a long text": (None, "\u4eba" * 900),
+    "a person's number": (None, "+49 171 1234567 is not on WhatsApp"),
+    "a text of digits": (None, "131026"),
+    "a negative code": (-5, "negative"),
+    "a code that Meta cannot have": (10_000_000, "large"),
+}
+FAIL = """UPDATE campaign_recipients SET attempt = 1, failed_attempts = 2, failed_attempt = 1, failed_at = now(),
+    failure_class = 'never', failure_code = %s, failure_text = %s WHERE id = %s"""
+
+
+@pytest.mark.parametrize(("code", "text"), ODD_FAILURES.values(), ids=ODD_FAILURES)
+async def test_a_failure_outside_the_closed_set_is_counted_as_unknown(
+    world: World, code: int | None, text: str
+) -> None:
+    person, *_ = await world.add_recipients(2)
+    await world.run(FAIL, code, text, person)
+    await stats.fold(world.connection)
+    assert await stats.recount(world.connection, world.campaign) == []
+    assert (await stats.read(world.connection, [world.campaign]))[world.campaign].failures == {"unknown": 1}
+
+
+@pytest.mark.parametrize(
+    ("function", "codes"), [("failure_counter_key(NULL, %s)", FailureReason), ("skip_counter_key(%s)", SkipReason)]
+)
+async def test_each_reason_code_of_ours_is_a_counter_key(
+    world: World, function: str, codes: type[FailureReason | SkipReason]
+) -> None:
+    """A new code needs a migration that replaces the function, and a line in verdict/recount.py."""
+    for code in codes:
+        assert await world.value(f"SELECT {function}", code.value) == code.value
+
+
+async def test_folding_moves_every_delta_in_chunks(world: World) -> None:
+    connection, campaign = world.connection, world.campaign
+    await world.run(
+        "INSERT INTO campaign_counter_deltas SELECT %s, 'failure', '131026', 1 FROM generate_series(1, 100)", campaign
+    )
+    place, calls = await stats.fold(connection, rows_max=2), 1
+    assert place != stats.FIRST_PLACE, "a call has a limited number of chunks"
+    while place != stats.FIRST_PLACE:
+        place, calls = await stats.fold(connection, place, rows_max=2), calls + 1
+    assert calls == 3
+    assert (await stats.read(connection, [campaign]))[campaign].failures == {"131026": 100}
+    assert await world.count("campaign_counter_deltas") == 0
 
 
 async def test_an_incorrect_counter_is_found(world: World) -> None:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from domain.stats import campaign_stats, percentage
+from domain.stats import KEYS_MAX, OTHER, campaign_stats, percentage
 from schemas.codec import decode, encode
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
@@ -47,9 +49,19 @@ def test_percentages_have_one_decimal_and_round_a_half_up(part: int, whole: int,
 
 
 def test_failures_and_skips_are_reported_by_code() -> None:
-    stats = told({"failure/131026": 2, "failure/timeout": 1, "skip/opted_out": 4, "status/skipped": 4})
-    assert stats.failures == {"131026": 2, "timeout": 1}
+    stats = told({"failure/131026": 2, "failure/unknown": 1, "skip/opted_out": 4, "status/skipped": 4})
+    assert stats.failures == {"131026": 2, "unknown": 1}
     assert (stats.skips, stats.skipped) == ({"opted_out": 4}, 4)
+
+
+@given(st.dictionaries(st.integers(0, 9_999_999).map(str), st.integers(1, 10**6), max_size=300))
+def test_a_snapshot_has_a_bounded_number_of_codes(counts: dict[str, int]) -> None:
+    failures = told({f"failure/{code}": n for code, n in counts.items()}).failures
+    assert len(failures) <= KEYS_MAX
+    assert sum(failures.values()) == sum(counts.values())
+    named = {code: n for code, n in failures.items() if code != OTHER}
+    assert named.items() <= counts.items()
+    assert max((n for code, n in counts.items() if code not in named), default=0) <= min(named.values(), default=0)
 
 
 def test_a_snapshot_travels_unchanged_under_its_campaigns_key() -> None:

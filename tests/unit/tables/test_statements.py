@@ -97,6 +97,7 @@ def test_migrations_are_numbered_from_one_without_a_gap() -> None:
         (ConnectionResetError(), FailureKind.TRANSIENT),
         (psycopg.errors.CheckViolation(), FailureKind.INVALID),
         (psycopg.errors.NumericValueOutOfRange(), FailureKind.INVALID),
+        (psycopg.errors.ProgramLimitExceeded(), FailureKind.INVALID),
         (psycopg.DataError("NUL"), FailureKind.INVALID),
         (psycopg.errors.UndefinedColumn(), FailureKind.BUG),
         (psycopg.errors.ObjectNotInPrerequisiteState(), FailureKind.BUG),

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from runtime.settings import Settings, read_settings
+from tables.database import Connection
 from tests.support.world import SECRET, World, open_world
 
 POLL_S = 0.05
@@ -37,6 +38,12 @@ async def world(database_url: str) -> AsyncIterator[World]:
     """A database with one active campaign. It does not start Kafka."""
     async with open_world(database_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def connection(world: World) -> Connection:
+    """A connection to the database of the world, for a test that needs no more of it."""
+    return world.connection
 
 
 @pytest.fixture

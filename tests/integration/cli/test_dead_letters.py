@@ -29,7 +29,6 @@ from schemas.events import EventKind
 from schemas.model import RecipientId
 from schemas.places import Place
 from tables import locks
-from tables.database import connect
 from tests.support.kafka_topics import create_topics
 from tests.support.paths import ROOT
 from tests.support.processes import run_command
@@ -262,10 +261,9 @@ async def test_raw_bytes_are_for_files_and_pipes(world: World, tmp_path: Path) -
 
 async def test_one_operator_acts_at_a_time(world: World) -> None:
     await refuse_two_events(world)
-    url = world.settings.database_url.get_secret_value()
     everything = Filter(with_done=True)
     await world.run("SELECT pg_advisory_lock(%s)", locks.REDRIVE)
-    async with await connect(url, application_name="test-other") as other:
+    async with world.another() as other:
         with pytest.raises(Busy):
             await redrive(world.settings, other, everything, 10, is_dry=False)
         await world.run("SELECT pg_advisory_unlock(%s)", locks.REDRIVE)

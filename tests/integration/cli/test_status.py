@@ -22,7 +22,6 @@ from runtime.settings import Settings, read_settings
 from schemas.bundles import Body, encode_bundle
 from sinks import sink
 from tables import locks
-from tables.database import connect
 from tests.support.kafka_topics import create_all_topics, put
 from tests.support.waiting import eventually_async
 from tests.support.world import World
@@ -234,7 +233,7 @@ async def test_one_that_cannot_be_paused_keeps_no_other_from_it(
 
 
 async def test_a_campaign_that_is_held_does_not_keep_the_others_from_being_paused(
-    world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pausing, "PAUSE_S", 0.05)
     (row,) = await world.run(
@@ -243,7 +242,7 @@ async def test_a_campaign_that_is_held_does_not_keep_the_others_from_being_pause
     )
     held: UUID = row[0]
     async with (
-        await connect(database_url, application_name="campaigns-pause", session={"lock_timeout": "50"}) as pausing_one,
+        world.another("campaigns-pause", lock_timeout="50") as pausing_one,
         world.another() as importer,
     ):
         async with importer.transaction():

@@ -1,23 +1,14 @@
 """Subscriptions on a real Postgres: the latest statement of each source, in any order."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from schemas.subscriptions import Source
-from tables.database import Connection, connect
+from tables.database import Connection
 from tables.subscriptions import read, state
 
 PERSON = "14694652751"
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
-
-
-@pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[Connection]:
-    async with await connect(database_url, application_name="test") as found:
-        yield found
 
 
 async def test_an_unmentioned_person_is_subscribed(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What the operator says of a person reaches `subscription.events`, whatever happens in between."""
+"""An operator's statement about a person reaches `subscription.events`, also after a failure in between."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pydantic import SecretStr
 
 from producers.scheduler import process
 from producers.scheduler.outbox import Turn, publish_subscriptions
@@ -15,7 +14,7 @@ from schemas.codec import decode
 from schemas.places import Outgoing
 from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
 from schemas.topics import Topic
-from tables.database import Connection, connect
+from tables.database import Connection
 from tables.subscriptions import state, unpublished
 from tests.support.kafka_topics import create_topics, read_all
 from tests.support.waiting import eventually_async
@@ -26,19 +25,13 @@ NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 
 
 class Failing(AsyncPublisher):
-    """Delivers, but its acknowledgements get lost: a batch may be there and is not known to be."""
+    """Delivers each batch and loses its acknowledgement."""
 
     async def publish_batch(
         self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
     ) -> list[tuple[int, int]]:
         await super().publish_batch(records, timeout_s)
         raise PublishFailed("the acknowledgement got lost")
-
-
-@pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[Connection]:
-    async with await connect(database_url, application_name="test") as found:
-        yield found
 
 
 @pytest.fixture
@@ -51,17 +44,17 @@ def turn(connection: Connection) -> Turn:
 
 
 @pytest.fixture
-def settings(database_url: str, kafka: str, topic_prefix: str) -> Settings:
-    create_topics(kafka, topic_prefix + Topic.SUBSCRIPTION_EVENTS)
-    return Settings(kafka_bootstrap_servers=kafka, topic_prefix=topic_prefix, database_url=SecretStr(database_url))
+def settings(settings: Settings) -> Settings:
+    create_topics(settings.kafka_bootstrap_servers, settings.topic(Topic.SUBSCRIPTION_EVENTS))
+    return settings
 
 
-async def _say(connection: Connection, *, subscribed: bool, minutes: int) -> None:
+async def _state(connection: Connection, *, subscribed: bool, minutes: int) -> None:
     at = NOON + timedelta(minutes=minutes)
     await state(connection, PERSON, Source.OPERATOR, subscribed=subscribed, occurred_at=at)
 
 
-async def _told(settings: Settings) -> list[SubscriptionKind]:
+async def _published(settings: Settings) -> list[SubscriptionKind]:
     topic = settings.topic(Topic.SUBSCRIPTION_EVENTS)
     records = await asyncio.to_thread(read_all, settings.kafka_bootstrap_servers, topic)
     assert {record.key() for record in records} <= {PERSON.encode()}
@@ -69,29 +62,29 @@ async def _told(settings: Settings) -> list[SubscriptionKind]:
 
 
 async def test_the_leader_publishes_each_statement_in_order(connection: Connection, settings: Settings) -> None:
-    await _say(connection, subscribed=False, minutes=0)
-    await _say(connection, subscribed=True, minutes=1)
+    await _state(connection, subscribed=False, minutes=0)
+    await _state(connection, subscribed=True, minutes=1)
     stop = asyncio.Event()
     leading = asyncio.create_task(process.run(settings, stop))
     try:
-        await eventually_async(lambda: _is_told(connection))
-        await _say(connection, subscribed=False, minutes=2)  # while it runs
-        await eventually_async(lambda: _is_told(connection))
+        await eventually_async(lambda: _is_published(connection))
+        await _state(connection, subscribed=False, minutes=2)  # while it runs
+        await eventually_async(lambda: _is_published(connection))
     finally:
         stop.set()
         await asyncio.wait_for(leading, 30)
     out, back = SubscriptionKind.OPTED_OUT, SubscriptionKind.OPTED_IN
-    assert await _told(settings) == [out, back, out]
+    assert await _published(settings) == [out, back, out]
 
 
-async def _is_told(connection: Connection) -> bool:
+async def _is_published(connection: Connection) -> bool:
     return not await unpublished(connection, 10)
 
 
 async def test_a_failed_publication_is_made_good_by_the_next(
     connection: Connection, settings: Settings, turn: Turn
 ) -> None:
-    await _say(connection, subscribed=False, minutes=0)
+    await _state(connection, subscribed=False, minutes=0)
     failing, publisher = Failing(settings), AsyncPublisher(settings)
     try:
         with pytest.raises(PublishFailed):
@@ -101,16 +94,16 @@ async def test_a_failed_publication_is_made_good_by_the_next(
     finally:
         await failing.close()
         await publisher.close()
-    assert await _told(settings) == [SubscriptionKind.OPTED_OUT] * 2  # twice is harmless, never is not
+    assert await _published(settings) == [SubscriptionKind.OPTED_OUT] * 2  # a repetition is harmless, a loss is not
 
 
 async def test_a_statement_without_effect_is_not_published(connection: Connection) -> None:
-    await _say(connection, subscribed=False, minutes=1)
-    await _say(connection, subscribed=True, minutes=0)
+    await _state(connection, subscribed=False, minutes=1)
+    await _state(connection, subscribed=True, minutes=0)
     assert [each.event.kind for each in await unpublished(connection, 10)] == [SubscriptionKind.OPTED_OUT]
 
 
 async def test_a_withdrawn_statement_is_not_published(connection: Connection) -> None:
     async with connection.transaction(force_rollback=True):
-        await _say(connection, subscribed=False, minutes=0)
+        await _state(connection, subscribed=False, minutes=0)
     assert await unpublished(connection, 10) == []

@@ -25,15 +25,10 @@ from tests.support.world import World
 
 
 @pytest.fixture
-def settings(database_url: str, kafka: str, topic_prefix: str) -> Settings:
-    create_topics(kafka, topic_prefix + Topic.SEND_JOBS, topic_prefix + Topic.RECIPIENT_EVENTS, partitions=1)
-    return Settings(
-        kafka_bootstrap_servers=kafka,
-        topic_prefix=topic_prefix,
-        database_url=SecretStr(database_url),
-        whatsapp_mps=500,
-        time_scale=1000,
-    )
+def settings(settings: Settings) -> Settings:
+    names = [settings.topic(topic) for topic in (Topic.SEND_JOBS, Topic.RECIPIENT_EVENTS)]
+    create_topics(settings.kafka_bootstrap_servers, *names, partitions=1)
+    return settings.model_copy(update={"whatsapp_mps": 500, "time_scale": 1000})
 
 
 @asynccontextmanager

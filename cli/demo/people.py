@@ -23,16 +23,16 @@ class Person:
 
 def people(count: int, seed: int) -> list[Person]:
     """Generate recipients. The same seed gives the same ones."""
-    dice = random.Random(seed)  # noqa: S311 - numbers for a simulation
+    rng = random.Random(seed)  # noqa: S311 - numbers for a simulation
     numbers: dict[str, None] = {}
     while len(numbers) < count:
-        exchange = dice.randint(220, 989)
+        exchange = rng.randint(220, 989)
         if exchange % 100 == 11 or exchange == 555:  # service codes, and the exchange reserved for fiction
             continue
-        numbers[f"1{dice.choice(AREA_CODES)}{exchange}{dice.randint(0, 9999):04d}"] = None
-    return [_person(index, number, dice) for index, number in enumerate(numbers)]
+        numbers[f"1{rng.choice(AREA_CODES)}{exchange}{rng.randint(0, 9999):04d}"] = None
+    return [_person(index, number, rng) for index, number in enumerate(numbers)]
 
 
-def _person(index: int, number: str, dice: random.Random) -> Person:
-    parameters = (dice.choice(NAMES), str(dice.randint(5, 50))) if index % WITH_PARAMETERS_EVERY == 0 else ()
+def _person(index: int, number: str, rng: random.Random) -> Person:
+    parameters = (rng.choice(NAMES), str(rng.randint(5, 50))) if index % WITH_PARAMETERS_EVERY == 0 else ()
     return Person(number, parameters, opted_out=index % OPTED_OUT_EVERY == OPTED_OUT_EVERY // 2)

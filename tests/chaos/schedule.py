@@ -1,4 +1,4 @@
-"""Which fault comes when: drawn from the seed alone, so that a seed that fails is the same schedule again. Pure."""
+"""The schedule of faults. It depends only on the seed, so a failing seed can be run again. Pure."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults import disturbances, strikes
-from tests.faults.campaign import Struck, Underway
+from tests.faults import disturbances, injections
+from tests.faults.campaign import InjectedFault, RunningCampaign
 from tests.faults.world import KINDS, World
 
-Strike = Callable[[World, Underway], Struck]
+Injection = Callable[[World, RunningCampaign], InjectedFault]
 SHORTEST_S, LONGEST_S = 3.0, 15.0
 OUTAGE_S = 40.0
-"""Once in a while a dependency is away for longer than any timeout."""
+"""The length of an occasional outage of a dependency, longer than any timeout."""
 LONG_SHARE = 0.15
-PLAIN: dict[str, Strike] = {
-    "kill kafka": strikes.kill_kafka,
-    "kill postgres": strikes.kill_postgres,
-    "postgres comes back late": strikes.kill_postgres_and_be_late,
-    "freeze between claim and post": lambda world, underway: strikes.freeze_claimed(world, underway)[0],
+PLAIN: dict[str, Injection] = {
+    "kill kafka": injections.kill_kafka,
+    "kill postgres": injections.kill_postgres,
+    "postgres comes back late": injections.kill_postgres_and_restart_slowly,
+    "freeze between claim and post": lambda world, campaign: injections.freeze_claimed(world, campaign)[0],
     "rebalance": disturbances.rebalance,
     "twin sinks": disturbances.twin,
     "storm of duplicates": disturbances.storm,
     "poison": disturbances.poison,
 }
-"""Faults that need nothing drawn."""
+"""Faults without random parameters."""
 WEIGHTS = (4, 3, 3, 2, 2, 1, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
-CALM_S = (1.0, 6.0)
-"""Between a recovery and the next fault."""
+PAUSE_S = (1.0, 6.0)
+"""The limits of the random pause between a recovery and the next fault."""
 
 
 @dataclass(frozen=True)
@@ -36,49 +36,49 @@ class Planned:
     """One fault of the schedule."""
 
     name: str
-    calm_s: float
-    strike: Strike
+    pause_s: float
+    inject: Injection
 
     @property
     def kind(self) -> str:
-        """The name without its figures."""
+        """The name without its numbers."""
         return self.name if self.name in PLAIN else " ".join(self.name.split()[:2])
 
 
-def next_fault(dice: random.Random) -> Planned:
-    """Draw one fault. Always as many draws as the kind needs, in the same order."""
-    calm_s = dice.uniform(*CALM_S)
-    kind = dice.choice(KINDS)
-    dependency = dice.choice(("kafka", "postgres", "cloud"))
-    seconds = dice.uniform(SHORTEST_S, LONGEST_S)
-    if dice.random() < LONG_SHARE and dependency != "cloud":
+def next_fault(rng: random.Random) -> Planned:
+    """Draw the next fault. Equal seeds give the same draws in the same order."""
+    pause_s = rng.uniform(*PAUSE_S)
+    kind = rng.choice(KINDS)
+    dependency = rng.choice(("kafka", "postgres", "cloud"))
+    seconds = rng.uniform(SHORTEST_S, LONGEST_S)
+    if rng.random() < LONG_SHARE and dependency != "cloud":
         seconds = OUTAGE_S
-    by_s = dice.uniform(0.05, 0.8)
-    match dice.choices(("kill", "stop", "freeze", "cut", "hang", "delay", "crash", *PLAIN), WEIGHTS)[0]:
+    by_s = rng.uniform(0.05, 0.8)
+    match rng.choices(("kill", "stop", "freeze", "cut", "hang", "delay", "crash", *PLAIN), WEIGHTS)[0]:
         case "kill":
-            return Planned(f"kill {kind}", calm_s, lambda w, u: strikes.kill_all(w, u, kind))
+            return Planned(f"kill {kind}", pause_s, lambda w, c: injections.kill_all(w, c, kind))
         case "stop":
-            return Planned(f"stop {kind}", calm_s, lambda w, u: strikes.stop_all(w, u, kind))
+            return Planned(f"stop {kind}", pause_s, lambda w, c: injections.stop_all(w, c, kind))
         case "freeze":
             return Planned(
-                f"freeze {kind} {seconds:.0f} s", calm_s, lambda w, u: strikes.freeze_one(w, u, kind, seconds)
+                f"freeze {kind} {seconds:.0f} s", pause_s, lambda w, c: injections.freeze_one(w, c, kind, seconds)
             )
         case "crash":
-            stage = dice.choice(tuple(disturbances.CRASHING))
-            return Planned(f"crash {stage}", calm_s, lambda w, u: disturbances.crash(w, u, stage))
+            stage = rng.choice(tuple(disturbances.CRASHING))
+            return Planned(f"crash {stage}", pause_s, lambda w, c: disturbances.crash(w, c, stage))
         case plain if plain in PLAIN:
-            return Planned(plain, calm_s, PLAIN[plain])
+            return Planned(plain, pause_s, PLAIN[plain])
         case "cut":
             return Planned(
-                f"cut {dependency} {seconds:.0f} s", calm_s, lambda w, u: strikes.take_away(w, u, dependency, seconds)
+                f"cut {dependency} {seconds:.0f} s", pause_s, lambda w, c: injections.cut_off(w, c, dependency, seconds)
             )
         case "hang":
             return Planned(
-                f"hang {dependency} {seconds:.0f} s", calm_s, lambda w, u: strikes.hang(w, u, dependency, seconds)
+                f"hang {dependency} {seconds:.0f} s", pause_s, lambda w, c: injections.hang(w, c, dependency, seconds)
             )
         case _:
             return Planned(
                 f"delay {dependency} by {by_s:.1f} s for {seconds:.0f} s",
-                calm_s,
-                lambda w, u: strikes.delay(w, u, dependency, seconds, by_s),
+                pause_s,
+                lambda w, c: injections.delay(w, c, dependency, seconds, by_s),
             )

@@ -1,4 +1,4 @@
-"""One campaign under steady load while a fault happens: start, recovery, rest, verdict. The story of each test."""
+"""One campaign under steady load while faults happen: its start, its recovery, its end, and the verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 from cli.demo.completion import CompletionWatcher
 from cli.demo.people import Person
 from tests.faults.judging import Judged, judge_campaign, posts_of
-from tests.faults.steady import Crowd, Steady
+from tests.faults.steady_load import Crowd, SteadyLoad
 from tests.faults.world import World
 from tests.support.waiting import eventually
 from verdict.judge import Held
@@ -22,16 +22,16 @@ from verdict.truth import TimeSpan
 
 WARM_S = 30.0
 RECOVERY_DEADLINE_S = 180.0
-"""Tells what is stuck from what is slow: on two cores that others use too, a broker alone may take half a minute."""
+"""A recovery that takes longer has failed. On two shared cores the start of a broker alone may take half a minute."""
 REST_DEADLINE_S = 120.0
 PROOF_DEADLINE_S = 300.0
 CAMPAIGNS = Path(sys.executable).with_name("campaigns")
 COHORT = 20
-"""Recovery is shown by so many messages claimed after the end of the fault whose delivery is in their rows."""
+"""The pipeline has recovered when the rows of this number of messages, claimed after the fault, show the delivery."""
 
 EXPLAINED = (0, 75, -9, -15)
-"""How a process may end here: told to (-15: before it had begun), by its own word that something outside is missing,
-or by our SIGKILL."""
+"""The exit codes that faults explain: a requested stop (0, or -15 before the process handled signals), an unavailable
+server (75), and the SIGKILL of a test (-9)."""
 
 RECOVERED = """
     SELECT count(*) FILTER (WHERE r.status NOT IN ('queued', 'sent', 'unknown')) >= %s
@@ -40,8 +40,8 @@ RECOVERED = """
     FROM send_ledger AS l JOIN campaign_recipients AS r ON r.id = l.recipient_id
     WHERE l.campaign_id = %s AND l.claimed_at > to_timestamp(%s)
 """
-"""The first condition alone would hold with half of the partitions standing still."""
-UNDERWAY = "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND status IN ('queued', 'sent')"
+"""The second condition is necessary: the first one also holds if half of the partitions make no progress."""
+UNFINISHED = "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND status IN ('queued', 'sent')"
 IN_ROWS = (
     "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND status IN ('delivered', 'read', 'failed')"
 )
@@ -51,7 +51,7 @@ OPEN_CLAIMS = "SELECT recipient_id::text, attempt FROM send_ledger WHERE campaig
 
 @dataclass(frozen=True)
 class Result:
-    """What a fault did, in figures."""
+    """The measurements of one campaign, and its verdict."""
 
     recovery_s: float
     rest_s: float
@@ -62,14 +62,14 @@ class Result:
     judged: Judged
 
     def figures(self) -> dict[str, object]:
-        """For the log."""
+        """The measurements without the verdict, for the log."""
         found = asdict(self)
         del found["judged"]
         return {name: round(value, 1) if isinstance(value, float) else value for name, value in found.items()}
 
 
-class Underway:
-    """A campaign that is being sent while people are added to it."""
+class RunningCampaign:
+    """A campaign that sends while people are added to it."""
 
     def __init__(self, world: World, crowd: Crowd, per_s: float, name: str) -> None:
         self.world = world
@@ -78,42 +78,42 @@ class Underway:
         self._webhooks_from = int(world.simulator.state()["webhooks_posted"])
         self._events_from = len(world.events)
         self.frozen: list[TimeSpan] = []
-        """When a sender stood still."""
+        """The times in which a sender was frozen."""
         first = crowd.take(int(per_s))
         self.id = world.api.create(name)
         world.api.add(self.id, first)
         world.api.activate(self.id)
         self._first: list[Person] = first
-        self.load = Steady(str(world.api.client.base_url).rstrip("/"), self.id, crowd, per_s)
+        self.load = SteadyLoad(str(world.api.client.base_url).rstrip("/"), self.id, crowd, per_s)
         world.loads.append(self.load)
 
     def wait_until_flowing(self, messages: int) -> None:
-        """Return when so many deliveries are in their rows: every process has work."""
-        eventually(lambda: self.world.count(IN_ROWS, self.id) >= messages, "the pipeline flows", WARM_S)
+        """Wait until the rows show this number of final statuses. Then every process has work."""
+        eventually(lambda: self.world.count(IN_ROWS, self.id) >= messages, "the first messages are delivered", WARM_S)
 
     @property
-    def everybody(self) -> Sequence[Person]:
-        """Whom we asked to write to."""
+    def people(self) -> Sequence[Person]:
+        """The people whom the test has added."""
         return [*self._first, *self.load.added]
 
-    def on_the_way(self) -> int:
-        """Messages that the simulator has accepted and whose end is not in the rows."""
+    def accepted_unfinished(self) -> int:
+        """The number of messages that the simulator has accepted, and whose rows have no final status yet."""
         accepted = int(self.world.simulator.state()["accepted"]) - self._ledger_from
-        # A retried message is accepted more than once, which over a long campaign adds up.
-        return min(accepted - self.world.count(IN_ROWS, self.id), self.world.count(UNDERWAY, self.id))
+        # The difference counts a retried message once per acceptance, so the open rows limit it.
+        return min(accepted - self.world.count(IN_ROWS, self.id), self.world.count(UNFINISHED, self.id))
 
     def open_claims(self) -> set[Held]:
-        """Attempts that a sender has claimed and noted no outcome of."""
+        """The claimed attempts without a recorded outcome."""
         with self.world.connect() as connection:
             return {(found[0], found[1]) for found in connection.execute(OPEN_CLAIMS, [self.id]).fetchall()}
 
     def posted(self) -> set[Held]:
-        """Attempts that the simulator has received."""
+        """The attempts that the simulator has received."""
         posts, _ = posts_of(self.world.settings, self.id, _entries(self.world, self._ledger_from))
         return {(post.recipient_id, post.attempt) for post in posts}
 
     def recovery_s(self, since: float) -> float:
-        """Seconds from `since` until what was claimed after it is delivered, and nothing claimed after it is stuck."""
+        """The seconds from `since` until messages that were claimed later are delivered and none of them is stuck."""
 
         def recovered() -> bool:
             with self.world.connect() as connection:
@@ -124,20 +124,20 @@ class Underway:
         return time.time() - since
 
     def finish(self, since: float, recovery_s: float | None = None, *, from_topic: bool = False) -> Result:
-        """Recover, add no more people, come to rest, and judge. The product's own proof must come to the same."""
+        """Wait for the recovery, stop the load, wait until all work is done, and judge with `campaigns verify`."""
         recovery = self.recovery_s(since) if recovery_s is None else recovery_s
         self.load.stop()
         stopped = time.monotonic()
-        trouble = (*self._rest(), *self._bugs())
+        trouble = (*self._wait_for_the_end(), *self._unexplained_ends())
         rest_s = time.monotonic() - stopped
-        trouble += self._unproven(*(["--from-topic"] if from_topic else []))
+        trouble += self._verify(*(["--from-topic"] if from_topic else []))
         with self.world.connect() as connection:
             entries = _entries(self.world, self._ledger_from)
             judged = judge_campaign(
                 self.world.settings,
                 connection,
                 self.id,
-                self.everybody,
+                self.people,
                 entries,
                 self._stats(),
                 trouble,
@@ -148,13 +148,13 @@ class Underway:
         messages = judged.verdict.messages_accepted
         return Result(recovery, rest_s, messages, webhooks, judged.unknown_ever, judged.unknown_left, judged)
 
-    def _bugs(self) -> list[str]:
-        """Processes that ended in a way that no fault explains: a bug of ours (70), or a crash of a library."""
+    def _unexplained_ends(self) -> list[str]:
+        """Processes with an exit code that no fault explains: a bug (70), or a crash of a library."""
         ended = [event for event in self.world.events[self._events_from :] if event.what == "ended"]
         return [f"{event.name} ended with {event.code}" for event in ended if event.code not in EXPLAINED]
 
-    def _unproven(self, *more: str) -> tuple[str, ...]:
-        """What `campaigns verify` finds wrong, in its own words."""
+    def _verify(self, *more: str) -> tuple[str, ...]:
+        """The failure of `campaigns verify`, if there is one."""
         done = subprocess.run(
             [CAMPAIGNS, "verify", "--campaign", self.id, "--json", *more],
             env=self.world.environment,
@@ -169,32 +169,32 @@ class Underway:
         return (f"campaigns verify ended with {done.returncode}: {done.stdout[:2000]} {done.stderr[-1000:]}",)
 
     def _stats(self) -> dict[str, object]:
-        def asked() -> dict[str, object] | None:
+        def answer() -> dict[str, object] | None:
             try:
                 return self.world.api.stats(self.id)
             except httpx.HTTPError:
                 return None
 
-        return eventually(asked, "the API answers", WARM_S)
+        return eventually(answer, "the API answers", WARM_S)
 
-    def _rest(self) -> tuple[str, ...]:
+    def _wait_for_the_end(self) -> tuple[str, ...]:
         with self.world.connect() as connection:
             watch = CompletionWatcher(self.world.settings, self.world.simulator, connection, self.id)
-            said = ""
+            progress = ""
 
             def is_over() -> bool:
-                nonlocal said
+                nonlocal progress
                 snapshot, over = watch.read()
-                said = snapshot.describe()
+                progress = snapshot.describe()
                 return over
 
             try:
-                eventually(is_over, "everything is at rest", REST_DEADLINE_S, every_s=0.2)
+                eventually(is_over, "all work is done", REST_DEADLINE_S, every_s=0.2)
             except AssertionError:
-                return (f"not at rest in time: {said}",)
-        told = "SELECT count(*) FROM campaign_stats WHERE campaign_id = %s AND published_version = version"
+                return (f"work was left at the deadline: {progress}",)
+        published = "SELECT count(*) FROM campaign_stats WHERE campaign_id = %s AND published_version = version"
         try:
-            eventually(lambda: self.world.count(told, self.id), "the last stats are published", WARM_S)
+            eventually(lambda: self.world.count(published, self.id), "the last stats are published", WARM_S)
         except AssertionError as late:
             return (str(late),)
         return ()
@@ -205,30 +205,30 @@ def _entries(world: World, after: int) -> list[dict[str, object]]:
 
 
 def require_exact(result: Result, unknown_max: int, *, clocks_stepped: bool = False) -> None:
-    """Fail for any difference, and for more unknown sends than the fault explains.
+    """Fail for any difference, and for more unknown sends than the faults explain.
 
-    `clocks_stepped`: a `sent_at` that only our own clock has said is as wrong as that clock was.
+    With `clocks_stepped`, a different `sent_at` is accepted: it may come from the stepped clock of a process.
     """
     verdict = result.judged.verdict
-    wrong = [row for row in verdict.wrong_rows if not (clocks_stepped and row.fields == ("sent_at",))]
+    mismatches = [row for row in verdict.wrong_rows if not (clocks_stepped and row.fields == ("sent_at",))]
     assert not verdict.trouble, verdict.trouble
     assert verdict.double_sends == 0
-    assert not wrong, f"{len(wrong)} rows: {wrong[:5]}"
+    assert not mismatches, f"{len(mismatches)} rows: {mismatches[:5]}"
     assert not verdict.wrong_counters, verdict.wrong_counters
-    assert result.unknown_ever <= unknown_max, f"{result.unknown_ever} were unknown, {unknown_max} explained"
+    assert result.unknown_ever <= unknown_max, f"{result.unknown_ever} were unknown, the faults explain {unknown_max}"
 
 
-Strike = Callable[[World, Underway], "Struck"]
+Injection = Callable[[World, RunningCampaign], "InjectedFault"]
 
 
 @dataclass(frozen=True)
-class Struck:
-    """What a fault says of itself."""
+class InjectedFault:
+    """The report about one fault."""
 
     ended_at: float
-    """When the cause was gone (a kill: when it fell): the recovery counts from here."""
+    """The end of the fault (for a kill, the time of the kill). The recovery time counts from here."""
     in_flight: int
-    """What was in the middle when it fell."""
+    """How much work was unfinished when the fault began."""
     unknown_max: int = 0
-    """How many sends it may make unknown."""
+    """How many sends the fault may make unknown."""
     recovery_s: float | None = None

@@ -1,24 +1,23 @@
-"""One world for all faults: each test leaves it whole again, which is itself a part of what is tested."""
+"""All tests share one world. Each test must leave it in working order, which also tests the recovery."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.steady import Crowd
-from tests.faults.world import World
-from tests.faults.world import world as a_world
+from tests.faults.steady_load import Crowd
+from tests.faults.world import World, start_world
 
 
 @pytest.fixture(scope="session")
 def running_world() -> Iterator[World]:
-    """Everything running."""
-    with a_world() as found:
+    """The servers and all processes. They run during the whole session."""
+    with start_world() as found:
         yield found
 
 
 @pytest.fixture
 def world(running_world: World) -> Iterator[World]:
-    """The world of all tests, without a load left over."""
+    """The shared world. Its load ends with each test."""
     yield running_world
     running_world.unload()
 

@@ -1,4 +1,4 @@
-"""What is no outage: other members, second owners, repetition, poison, and code that raises."""
+"""Faults without an outage: an additional member, a second owner, duplicates, poison records, and a bug."""
 
 from __future__ import annotations
 
@@ -13,68 +13,68 @@ from schemas.bundles import decode_bundle
 from schemas.dead_letters import read_headers
 from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
-from tests.faults.campaign import Struck, Underway
-from tests.faults.strikes import MIDDLE_DEADLINE_S, in_the_middle, passed
+from tests.faults.campaign import InjectedFault, RunningCampaign
+from tests.faults.injections import WORK_DEADLINE_S, wait_for_work_in_flight, wait_seconds
 from tests.faults.world import World
 from tests.support.kafka_topics import read_all
 from tests.support.waiting import eventually
 from topics.lag import KafkaQueries
 
 CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink": Topic.RECIPIENT_EVENTS}
-SET_ASIDE = 3
-"""So many records must have made the code raise."""
+DEAD_LETTERS_MIN = 3
+"""The least number of records that must have failed in the process with the bug."""
 
 
-def rebalance(world: World, underway: Underway, kind: str = "reconciler") -> Struck:
-    """One process more joins the group in mid-batch, works, and leaves."""
-    in_flight = in_the_middle(world, underway, kind)
+def rebalance(world: World, campaign: RunningCampaign, kind: str = "reconciler") -> InjectedFault:
+    """An additional process joins the group during a batch, works, and leaves."""
+    in_flight = wait_for_work_in_flight(world, campaign, kind)
     with world.extra(f"{kind}-3") as extra:
-        eventually(lambda: extra.pid_of(f"{kind}-3"), "it runs", MIDDLE_DEADLINE_S)
-        eventually(lambda: _members(world, kind) == 3, "it has joined", MIDDLE_DEADLINE_S)
-        passed(2.0)
-    return Struck(time.time(), in_flight)
+        eventually(lambda: extra.pid_of(f"{kind}-3"), "the process runs", WORK_DEADLINE_S)
+        eventually(lambda: _members(world, kind) == 3, "the process has joined", WORK_DEADLINE_S)
+        wait_seconds(2.0)
+    return InjectedFault(time.time(), in_flight)
 
 
-def twin(world: World, underway: Underway) -> Struck:
-    """A sink of another group: for a while every partition has two sinks that believe it is theirs."""
-    in_flight = in_the_middle(world, underway, "sink")
+def twin(world: World, campaign: RunningCampaign) -> InjectedFault:
+    """A sink in another group: for some time every partition has two sinks that consider themselves its owner."""
+    in_flight = wait_for_work_in_flight(world, campaign, "sink")
     late = "another sink already advanced this partition"
     with world.extra("sink-9", "twin"):
-        before, joined = _said(world, late), world.log("sink-9").count("partitions assigned")
+        before, joined = _count_in_logs(world, late), world.log("sink-9").count("partitions assigned")
         eventually(
             lambda: world.log("sink-9").count("partitions assigned") > joined,
             "the second sink has joined",
-            MIDDLE_DEADLINE_S,
+            WORK_DEADLINE_S,
         )
-        eventually(lambda: _said(world, late) > before, "two sinks met at one offset", MIDDLE_DEADLINE_S)
-        passed(3.0)
-    return Struck(time.time(), in_flight)
+        eventually(lambda: _count_in_logs(world, late) > before, "two sinks apply the same offset", WORK_DEADLINE_S)
+        wait_seconds(3.0)
+    return InjectedFault(time.time(), in_flight)
 
 
-def storm(world: World, underway: Underway, times: int = 20) -> Struck:
-    """Every webhook of this campaign that Kafka holds is posted again, several times, as Meta would."""
-    in_flight = in_the_middle(world, underway, "ingress")
+def storm(world: World, campaign: RunningCampaign, times: int = 20) -> InjectedFault:
+    """Post webhooks of this campaign again, several times, as Meta may do. The bodies are read from Kafka."""
+    in_flight = wait_for_work_in_flight(world, campaign, "ingress")
     bodies = [body.raw for bundle in _values(world, "webhooks.raw", 60) for body in decode_bundle(bundle)]
     secret = world.settings.webhook_app_secrets[0].get_secret_value().encode()
     url = world.urls["ingress-1"].replace("/ready", "/webhooks/whatsapp")
-    taken = 0
+    accepted = 0
     with httpx.Client(timeout=10.0, trust_env=False) as client:
         for body in bodies[:50] * times:
             signature = hmac.new(secret, body, hashlib.sha256).hexdigest()
             headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}
-            taken += client.post(url, content=body, headers=headers).status_code == httpx.codes.OK
-    assert taken >= 20 * times, f"{taken} duplicates were taken"
-    return Struck(time.time(), in_flight)
+            accepted += client.post(url, content=body, headers=headers).status_code == httpx.codes.OK
+    assert accepted >= 20 * times, f"{accepted} duplicates were accepted"
+    return InjectedFault(time.time(), in_flight)
 
 
 POISON = (None, b"", b"{", b"\xff\x00\xfe", b'{"kind": "no such"}', b"[1, 2, 3]", b"\x93\x01\x02\x03")
 POISONED = (Topic.WEBHOOKS_RAW, Topic.SEND_JOBS, Topic.RECIPIENT_EVENTS)
-"""The topics that a stage consumes."""
+"""The topics that the pipeline consumes."""
 
 
-def poison(world: World, underway: Underway) -> Struck:
-    """Records that are nothing at all, in every topic that is consumed; each must end as a dead letter."""
-    in_flight = in_the_middle(world, underway, "sink")
+def poison(world: World, campaign: RunningCampaign) -> InjectedFault:
+    """Publish unreadable records to every consumed topic. Each must become a dead letter."""
+    in_flight = wait_for_work_in_flight(world, campaign, "sink")
     before = {topic: _end(world, topic.dead) for topic in POISONED}
     producer = Producer({"bootstrap.servers": world.kafka.bootstrap_servers})
     for topic in POISONED:
@@ -82,21 +82,21 @@ def poison(world: World, underway: Underway) -> Struck:
             producer.produce(world.settings.topic(topic), value=value)
     assert producer.flush(30) == 0
     for topic in POISONED:
-        wanted = before[topic] + len(POISON)
-        eventually(lambda topic=topic, wanted=wanted: _end(world, topic.dead) >= wanted, f"{topic} is clean", 30.0)  # type: ignore[misc]
-    return Struck(time.time(), in_flight)
+        expected = before[topic] + len(POISON)
+        eventually(lambda topic=topic, expected=expected: _end(world, topic.dead) >= expected, f"{topic} is read", 30.0)  # type: ignore[misc]
+    return InjectedFault(time.time(), in_flight)
 
 
-def crash(world: World, underway: Underway, kind: str) -> Struck:
-    """A third process has a bug. It sets aside just the records that meet it; they are produced again to sound ones."""
+def crash(world: World, campaign: RunningCampaign, kind: str) -> InjectedFault:
+    """Start a third process with a bug. It must dead-letter the failing records only. The others then apply them."""
     topic = world.settings.topic(CRASHING[kind])
     kafka = world.kafka.bootstrap_servers
-    aside = CRASHING[kind].dead
-    before, end = len(read_all(kafka, f"{topic}.dead")), _end(world, aside)
-    in_flight = in_the_middle(world, underway, "sink")
+    dead_topic = CRASHING[kind].dead
+    before, end = len(read_all(kafka, f"{topic}.dead")), _end(world, dead_topic)
+    in_flight = wait_for_work_in_flight(world, campaign, "sink")
     with world.extra(f"{kind}-3", "crash") as extra:
-        eventually(lambda: _end(world, aside) >= end + SET_ASIDE, "records are set aside", 60.0, 0.5)
-        assert extra.restarts_of(f"{kind}-3") == 0, "one record ends the process"
+        eventually(lambda: _end(world, dead_topic) >= end + DEAD_LETTERS_MIN, "records are dead-lettered", 60.0, 0.5)
+        assert extra.restarts_of(f"{kind}-3") == 0, "the failing records ended the process"
     ended_at = time.time()
     dead = read_all(kafka, f"{topic}.dead")[before:]
     assert {read_headers(message.headers()).reason for message in dead} == {DeadLetterReason.BUG}
@@ -104,7 +104,7 @@ def crash(world: World, underway: Underway, kind: str) -> Struck:
     for message in dead:
         producer.produce(topic, key=message.key(), value=message.value())
     assert producer.flush(30) == 0
-    return Struck(ended_at, in_flight)
+    return InjectedFault(ended_at, in_flight)
 
 
 def _members(world: World, group: str) -> int:
@@ -112,7 +112,7 @@ def _members(world: World, group: str) -> int:
         return broker.members([group])[group]
 
 
-def _said(world: World, line: str) -> int:
+def _count_in_logs(world: World, line: str) -> int:
     return sum(world.log(name).count(line) for name in ("sink-1", "sink-2", "sink-9"))
 
 
@@ -122,23 +122,23 @@ def _end(world: World, topic: str) -> int:
 
 
 def _values(world: World, topic: str, count: int) -> list[bytes]:
-    """The last few records of a topic."""
+    """The last records of a topic, about `count` of them."""
     name = world.settings.topic(topic)
     with KafkaQueries(world.settings) as broker:
         marks = broker.watermarks(name)
     each = -(-count // len(marks))
     starts = {p: max(low, high - each) for p, (low, high) in marks.items()}
-    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap_servers, "group.id": "faults-look"})
+    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap_servers, "group.id": "faults-reader"})
     consumer.assign([TopicPartition(name, p, start) for p, start in starts.items()])
-    wanted = sum(marks[p][1] - start for p, start in starts.items())
+    expected = sum(marks[p][1] - start for p, start in starts.items())
     found: list[bytes] = []
 
-    def enough() -> bool:
-        found.extend(m.value() or b"" for m in consumer.consume(wanted, 0.5) if m.error() is None)
-        return len(found) >= wanted
+    def is_complete() -> bool:
+        found.extend(m.value() or b"" for m in consumer.consume(expected, 0.5) if m.error() is None)
+        return len(found) >= expected
 
     try:
-        eventually(enough, f"{wanted} records of {topic} are read", 20.0)
+        eventually(is_complete, f"{expected} records of {topic} are read", 20.0)
     finally:
         consumer.close()
     return found

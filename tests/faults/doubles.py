@@ -1,8 +1,8 @@
-"""Processes of ours with one function replaced: what no outside force can bring about.
+"""Test doubles of our processes, for faults that cannot be caused from outside: one function is replaced.
 
     python -m tests.faults.doubles DOUBLE KIND
 
-The product knows nothing of this: the double changes the loaded module, then runs the process as the CLI does.
+The double changes a loaded module, then runs the process as the CLI does. The product contains no code for this.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any, NoReturn
 from cli.processes import MODULES, run_named
 
 CRASHES_EVERY = 16
-"""Of the recipients: whose last bits are zero makes the code raise."""
+"""The double's bug affects the recipients whose id is divisible by this number."""
 STEP_S = 300.0
-"""Below the ten minutes that a provider's timestamp may be ahead of ours."""
+"""It must be below 10 minutes, the limit for a timestamp of the provider that is ahead of our clock."""
 OURS = ("api", "domain", "producers", "runtime", "schemas", "sinks", "streams", "tables", "topics")
 
 
 def crashes(recipient_id: Any) -> bool:
-    """Whether a recipient is one of those that crash the code."""
+    """Whether the records of this recipient make the code raise."""
     return recipient_id is not None and recipient_id.int % CRASHES_EVERY == 0
 
 
@@ -40,7 +40,7 @@ def _raise_for_any(events: Iterable[Any]) -> None:
 
 
 def crash(kind: str) -> None:
-    """Some recipients' records make the code of this stage raise."""
+    """The code of this stage raises for the records of some recipients."""
     if kind == "reconciler":
         _wrap("streams.reconciler.reading", "decide", lambda item, *_: _raise_for(_recipient_in(item)))
     elif kind == "sink":
@@ -84,24 +84,24 @@ def _replace(module: str, name: str, value: object) -> None:
 
 
 def twin(kind: str) -> None:
-    """A sink in a group of its own: it and the others all believe that they own every partition."""
+    """A sink in another consumer group. It owns every partition, as the ordinary sinks do together."""
     assert kind == "sink"
     _replace("sinks.sink", "STAGE", "sink-twin")
 
 
 class Stepped(real.datetime):
-    """The clock of the machine, and a step."""
+    """The clock of the machine plus a step."""
 
     step = real.timedelta()
 
     @classmethod
     def now(cls, tz: real.tzinfo | None = None) -> Any:
-        """Real values are of the real class: nothing else may notice."""
+        """The values have the original class, so that other code works as before."""
         return real.datetime.now(tz) + cls.step
 
 
 def stepping(kind: str) -> None:
-    """SIGUSR1 puts the process's clock forward, the next one back, and so on."""
+    """SIGUSR1 steps the clock of the process forward, and the next SIGUSR1 steps it back."""
     import_module(MODULES[kind])
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in OURS and getattr(module, "datetime", None) is real.datetime:
@@ -131,7 +131,7 @@ DOUBLES: dict[str, Callable[[str], None]] = {"crash": crash, "twin": twin, "step
 
 
 def main(argv: Sequence[str]) -> int:
-    """Change, then run."""
+    """Install the double, then run the process."""
     double, kind = argv
     DOUBLES[double](kind)
     return run_named(kind)

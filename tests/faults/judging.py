@@ -1,7 +1,7 @@
-"""The verdict of the demo, on a campaign that went through faults: rows and conduct against the simulator's ledger.
+"""Judges a campaign after faults like the demo: the rows and the sends are compared with the simulator's ledger.
 
-An `unknown` may remain only where the simulator never accepted the attempt (else its webhooks would have healed it),
-and no more sends may ever have been unknown than the fault explains.
+A recipient may stay `unknown` only if the simulator never accepted the attempt. Otherwise webhooks must have resolved
+it. The faults limit the number of sends that were `unknown` at any time.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from verdict.truth import Post, TimeSpan, post_of
 UNANSWERED = """
     SELECT recipient_id::text, attempt FROM send_ledger WHERE campaign_id = %s AND outcome = 'unknown'
 """
-"""Attempts whose answer no sender noted: the simulator's word for those is in its statuses alone."""
+"""Attempts whose answer no sender recorded. For these, only webhooks can report the result."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The verdict, and the unknown ones."""
+    """The verdict, and the numbers of unknown sends."""
 
     verdict: Verdict
     unknown_ever: int
     unknown_left: int
 
     @property
-    def healed(self) -> int:
-        """Unknown sends that a webhook settled."""
+    def resolved(self) -> int:
+        """The number of unknown sends that a webhook resolved."""
         return self.unknown_ever - self.unknown_left
 
 
 def posts_of(settings: Settings, campaign: str, entries: Iterable[Mapping[str, Any]]) -> tuple[list[Post], int]:
-    """The posts of one campaign, and how many of all were none of ours."""
+    """The posts of one campaign, and the number of posts without callback data of this deployment."""
     secret = settings.callback_secret.get_secret_value().encode()
     posts, strangers = [], 0
     for entry in entries:
-        said = callback.decode(secret, settings.deployment, entry["callback_data"] or "")
-        if isinstance(said, callback.NotOurs):
+        callback_data = callback.decode(secret, settings.deployment, entry["callback_data"] or "")
+        if isinstance(callback_data, callback.NotOurs):
             strangers += 1
-        elif str(said.campaign_id) == campaign:
-            posts.append(post_of(entry, str(said.recipient_id), said.attempt))
+        elif str(callback_data.campaign_id) == campaign:
+            posts.append(post_of(entry, str(callback_data.recipient_id), callback_data.attempt))
     return posts, strangers
 
 
@@ -55,28 +55,28 @@ def judge_campaign(
     settings: Settings,
     connection: JudgeConnection,
     campaign: str,
-    everybody: Sequence[Person],
+    people: Sequence[Person],
     entries: Sequence[Mapping[str, Any]],
     stats: Mapping[str, Any],
     trouble: tuple[str, ...],
     frozen: tuple[TimeSpan, ...],
 ) -> Judged:
-    """Compare everything with everything. `entries`: the simulator's ledger, other campaigns' posts included."""
+    """Compare rows, counters and stats with the simulator's ledger. `entries` may contain other campaigns' posts."""
     posts, strangers = posts_of(settings, campaign, entries)
     rows = read_rows(connection, campaign)
     unknown = frozenset((found[0], found[1]) for found in connection.execute(UNANSWERED, [campaign]).fetchall())
     evidence = Evidence(
         rows=rows,
         posts=posts,
-        numbers=frozenset(person.number for person in everybody),
-        parameters={person.number: person.parameters for person in everybody},
+        numbers=frozenset(person.number for person in people),
+        parameters={person.number: person.parameters for person in people},
         opted_out=frozenset(),
         held_by_killed=unknown,
         counters=read_counters(connection, campaign),
         recount=recount(rows),
         reported=stats,
         recount_reported=reported(rows),
-        trouble=trouble + ((f"{strangers} posts without callback data of ours",) if strangers else ()),
+        trouble=trouble + ((f"{strangers} posts without callback data of this deployment",) if strangers else ()),
         frozen=frozen,
     )
     return Judged(judge(evidence), len(unknown), sum(row.status == "unknown" for row in rows))

@@ -1,6 +1,6 @@
-"""A TCP proxy on loopback that can cut, delay or hang what passes: the network between a process and a server.
+"""A TCP proxy on loopback that can cut, delay or hang connections, in place of the network between two programs.
 
-It runs in a thread of its own. Its port stays the same while the server behind it comes back on another one.
+It runs in its own thread. Its port stays the same when the server behind it restarts on another port.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from stack.ports import LOOPBACK
 
 CHUNK_BYTES = 64 * 1024
 CHUNKS_HELD_MAX = 256
-"""Then the sender feels it, as with a full window."""
+"""With this number of held chunks the proxy stops reading, and the sender sees a full TCP window."""
 T = TypeVar("T")
 
 
 class Proxy:
-    """One door to one server; passes everything until told otherwise."""
+    """A proxy for one server. It passes all bytes until a method changes that."""
 
     def __init__(self, target_port: int = 0) -> None:
         self.port = 0
@@ -38,34 +38,34 @@ class Proxy:
         self._run(self._listen())
 
     def retarget(self, port: int) -> None:
-        """The server is at this port from now on."""
+        """Connect to this port of the server from now on."""
         self._target_port = port
 
     @property
     def connections(self) -> int:
-        """How many connections stand now, both sides of each counted."""
+        """The number of open sockets, two for each passed connection."""
         return len(self._writers)
 
     def cut(self) -> None:
-        """Reset every connection and refuse new ones, until `mend`."""
+        """Reset every connection and refuse new ones, until `restore`."""
         self._run(self._cut())
 
     def hang(self) -> None:
-        """Take everything and pass nothing on, until `mend`: connections stand, and no byte arrives."""
+        """Accept connections and bytes, but pass no byte on, until `restore`."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def delay(self, seconds: float) -> None:
-        """From now on every byte arrives so much later, each way."""
+        """Delay every byte by this time, in both directions, until `restore`."""
         self._delay_s = seconds
 
-    def mend(self) -> None:
-        """Pass everything again, what was held included."""
+    def restore(self) -> None:
+        """Pass all bytes again, including the held ones."""
         self._delay_s = 0.0
         self._loop.call_soon_threadsafe(self._flowing.set)
         self._run(self._listen())
 
     def close(self) -> None:
-        """End it all."""
+        """Reset all connections and end the thread."""
         self._run(self._cut())
         self._run(self._end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -84,11 +84,11 @@ class Proxy:
     async def _listen(self) -> None:
         if self._server is not None:
             return
-        door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        door.bind((LOOPBACK, self.port))
-        self.port = int(door.getsockname()[1])
-        self._server = await asyncio.start_server(self._serve, sock=door, backlog=512)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((LOOPBACK, self.port))
+        self.port = int(listener.getsockname()[1])
+        self._server = await asyncio.start_server(self._serve, sock=listener, backlog=512)
 
     async def _cut(self) -> None:
         if self._server is not None:
@@ -107,44 +107,44 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         self._writers.add(writer)
-        there: asyncio.StreamWriter | None = None
+        to_server: asyncio.StreamWriter | None = None
         try:
-            back, there = await asyncio.open_connection(LOOPBACK, self._target_port)
-            self._writers.add(there)
+            from_server, to_server = await asyncio.open_connection(LOOPBACK, self._target_port)
+            self._writers.add(to_server)
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._carry(reader, there))
-                both.create_task(self._carry(back, writer))
-        except* OSError:  # one side is gone: so is the other, below
+                both.create_task(self._carry(reader, to_server))
+                both.create_task(self._carry(from_server, writer))
+        except* OSError:  # one connection has ended, and the other one is reset below
             pass
         finally:
-            for each in (writer, there):
+            for each in (writer, to_server):
                 if each is not None:
                     self._writers.discard(each)
                     _reset(each)
             self._tasks.discard(task)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One direction: each piece at its time, in order, and the end of the stream as well."""
+        """Pass one direction: each chunk in order after its delay, then the end of the stream."""
         held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(CHUNKS_HELD_MAX)
 
-        async def take() -> None:
+        async def read_chunks() -> None:
             while True:
-                piece = await reader.read(CHUNK_BYTES)
-                await held.put((self._loop.time() + self._delay_s, piece))
-                if not piece:
+                chunk = await reader.read(CHUNK_BYTES)
+                await held.put((self._loop.time() + self._delay_s, chunk))
+                if not chunk:
                     return
 
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(take())
+            tasks.create_task(read_chunks())
             while True:
-                due, piece = await held.get()
+                due, chunk = await held.get()
                 await self._flowing.wait()
                 await asyncio.sleep(max(0.0, due - self._loop.time()))
-                if not piece:
+                if not chunk:
                     with contextlib.suppress(OSError):
                         writer.write_eof()
                     return
-                writer.write(piece)
+                writer.write(chunk)
                 await writer.drain()
 
 

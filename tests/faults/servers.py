@@ -1,4 +1,4 @@
-"""Kafka and Postgres that can be killed and come back, each behind a proxy whose address never changes."""
+"""Kafka and Postgres servers that can be killed and restarted, each behind a proxy with a constant address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESTART_DEADLINE_S = 30.0
 
 
 class KafkaServer:
-    """One broker, its data kept from start to start."""
+    """One broker. Its data survives a restart."""
 
     def __init__(self, folder: Path) -> None:
         self.proxy = Proxy()
@@ -33,11 +33,11 @@ class KafkaServer:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Through the proxy."""
+        """The address, through the proxy."""
         return f"{LOOPBACK}:{self.proxy.port}"
 
     def start(self) -> None:
-        """Start it; return when it answers."""
+        """Start the broker. Returns when it answers."""
         broker = start_kafka(
             self._folder / "kafka",
             self._folder / "kafka.log",
@@ -49,20 +49,20 @@ class KafkaServer:
         self.proxy.retarget(int(broker.bootstrap_servers.rpartition(":")[2]))
 
     def kill(self) -> None:
-        """SIGKILL, and wait for its end."""
+        """Send SIGKILL and wait for the end."""
         assert self._child is not None
         self._child.signal(signal.SIGKILL)
         self._child.wait(RESTART_DEADLINE_S)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the broker and its proxy."""
         if self._child is not None:
             self._child.stop()
         self.proxy.close()
 
 
 class PostgresServer:
-    """One server, its data kept from start to start."""
+    """One server. Its data survives a restart."""
 
     def __init__(self, folder: Path) -> None:
         self.proxy = Proxy()
@@ -74,11 +74,14 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """Through the proxy."""
+        """The address, through the proxy."""
         return f"postgresql://{OWNER}:{self._password}@{LOOPBACK}:{self.proxy.port}/{OWNER}"
 
     def start(self) -> None:
-        """Start it, once the last process of the one before has let go of its memory; return when it answers."""
+        """Start the server. Returns when it answers.
+
+        The start fails while a process of the killed server still holds its shared memory, so it is retried.
+        """
         deadline = time.monotonic() + RESTART_DEADLINE_S
         while True:
             try:
@@ -94,13 +97,13 @@ class PostgresServer:
         self.proxy.retarget(server.port)
 
     def kill(self) -> None:
-        """SIGKILL of the postmaster, and wait for its end."""
+        """Send SIGKILL to the postmaster and wait for its end."""
         assert self._child is not None
         self._child.signal(signal.SIGKILL)
         self._child.wait(RESTART_DEADLINE_S)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the server and its proxy."""
         if self._child is not None:
             self._child.stop()
         self.proxy.close()
@@ -108,7 +111,7 @@ class PostgresServer:
 
 @contextmanager
 def folder_for_servers() -> Iterator[Path]:
-    """A folder that the account of Postgres can reach; gone with the block."""
+    """A folder that the account of Postgres can reach. It is removed at the end of the block."""
     for_unprivileged = unprivileged_account() is not None
     root = Path(tempfile.mkdtemp(prefix="faults-", dir=throw_away_root(for_unprivileged=for_unprivileged)))
     if for_unprivileged:

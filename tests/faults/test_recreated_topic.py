@@ -1,6 +1,7 @@
-"""A topic is recreated under a running sink: the sink must stop and name the command, however long the new topic is.
+"""A topic is deleted and recreated under a running sink. The sink must stop and name the command for the operator.
 
-With as many records as the old one had, nothing in Kafka's protocol tells the sink that its offsets mean nothing now.
+If the new topic has at least as many records as the old one, its offsets look valid, so the sink must detect the new
+topic in another way.
 """
 
 from __future__ import annotations
@@ -50,30 +51,32 @@ async def test_a_topic_recreated_under_a_running_sink_stops_it(
     async with open_world(database_url) as world:
         people: list[UUID] = list(await world.add_recipients(PEOPLE))
 
-    def in_status(word: str) -> int:
-        with psycopg.connect(database_url, autocommit=True) as looking:
-            found = looking.execute("SELECT count(*) FROM campaign_recipients WHERE status = %s", [word]).fetchone()
+    def count_in_status(status: str) -> int:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            found = connection.execute(
+                "SELECT count(*) FROM campaign_recipients WHERE status = %s", [status]
+            ).fetchone()
         assert found is not None
         return int(found[0])
 
-    def is_recreated() -> bool:
+    def recreate() -> bool:
         try:
             create_topics(kafka, topic)
         except KafkaException:
-            return False  # a deleted topic keeps its name for a moment
+            return False  # the name of a deleted topic stays taken for a moment
         return True
 
     variables = environment(kafka, topic_prefix, CAMPAIGNS_DATABASE_URL=database_url)
     with process("sinks.sink", variables, tmp_path) as sink:
         put(kafka, topic, events(people, EventKind.SENT))
-        eventually(lambda: in_status("sent") == PEOPLE, "the first topic is applied")
+        eventually(lambda: count_in_status("sent") == PEOPLE, "the first topic is applied")
         delete_topic(kafka, topic)
-        eventually(is_recreated, "the topic is recreated")
+        eventually(recreate, "the topic is recreated")
         put(kafka, topic, events(people, EventKind.DELIVERED) * times)
         code = sink.child.wait(ENDS_WITHIN_S)
         assert code not in (0, 75), sink.log
         if "--accept-topic" in sink.log:
             return
-    with process("sinks.sink", variables, tmp_path) as again:
-        assert again.child.wait(ENDS_WITHIN_S) not in (0, 75), again.log
-        assert "--accept-topic" in again.log
+    with process("sinks.sink", variables, tmp_path) as restarted:
+        assert restarted.child.wait(ENDS_WITHIN_S) not in (0, 75), restarted.log
+        assert "--accept-topic" in restarted.log

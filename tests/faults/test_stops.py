@@ -1,4 +1,4 @@
-"""Every process ends in time when told to, whatever hangs; one that stands still ends by itself."""
+"""Every process stops in time although its dependencies hang, and a stalled process ends automatically."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from stack.supervisor import STOP_DEADLINE_S
-from tests.faults.campaign import Struck
-from tests.faults.steady import Crowd
-from tests.faults.story import survived, under_load
-from tests.faults.strikes import BOTH, in_the_middle
+from tests.faults.campaign import InjectedFault
+from tests.faults.injections import BOTH, wait_for_work_in_flight
+from tests.faults.start_and_end import finish_exactly, start_under_load
+from tests.faults.steady_load import Crowd
 from tests.faults.world import NAMES, STALL_LIMIT_S, World
 from tests.support.waiting import eventually
 
@@ -24,9 +24,9 @@ STALLED = "stalled: there is lag and no progress; the process ends"
 def test_every_process_ends_in_time_while_dependencies_hang(
     world: World, crowd: Crowd, dependencies: tuple[str, ...]
 ) -> None:
-    """All of them at once; the supervisor would kill one that takes longer, and that shows as -9."""
-    underway = under_load(world, crowd, f"stop while {dependencies} hang")
-    in_flight = in_the_middle(world, underway, "sink")
+    """All processes stop at once. The supervisor kills a process that takes too long, and its exit code is then -9."""
+    campaign = start_under_load(world, crowd, f"stop while {dependencies} hang")
+    in_flight = wait_for_work_in_flight(world, campaign, "sink")
     for dependency in dependencies:
         world.dependencies[dependency].hang()
     before = len(world.events)
@@ -35,17 +35,17 @@ def test_every_process_ends_in_time_while_dependencies_hang(
             took_s = dict(zip(NAMES, threads.map(lambda name: _restart_s(world, name), NAMES), strict=True))
     finally:
         for dependency in dependencies:
-            world.dependencies[dependency].mend()
+            world.dependencies[dependency].restore()
     print(json.dumps({"hanging": dependencies, "stopped_in_s": took_s}))
     ended = {event.name: event.code for event in world.events[before:] if event.what == "ended"}
     assert set(ended) == set(NAMES)
     assert {name: code for name, code in ended.items() if code not in (0, 75)} == {}
     assert max(took_s.values()) <= STOP_DEADLINE_S
-    survived(underway, Struck(time.time(), in_flight, unknown_max=2 * BOTH))
+    finish_exactly(campaign, InjectedFault(time.time(), in_flight, unknown_max=2 * BOTH))
 
 
 def _restart_s(world: World, name: str) -> float:
-    """Tell one process to stop; how long it took to end."""
+    """Restart one process. Returns the seconds that its end took."""
     before = len(world.events)
     started = time.monotonic()
     world.supervisor.restart(name)
@@ -58,11 +58,11 @@ def _restart_s(world: World, name: str) -> float:
 
 
 def test_a_stalled_sink_ends_and_is_restarted_while_its_dependencies_answer(world: World, crowd: Crowd) -> None:
-    underway = under_load(world, crowd, "a sink stands still")
-    in_flight = in_the_middle(world, underway, "sink")
+    campaign = start_under_load(world, crowd, "a sink stalls")
+    in_flight = wait_for_work_in_flight(world, campaign, "sink")
     with world.extra("sink-3", "stuck") as extra:
-        eventually(lambda: extra.restarts_of("sink-3") > 0, "it ends by itself", 3 * STALL_LIMIT_S + 30.0)
+        eventually(lambda: extra.restarts_of("sink-3") > 0, "the stalled sink ends", 3 * STALL_LIMIT_S + 30.0)
         assert STALLED in world.log("sink-3")
         ended = [event.code for event in world.events if event.name == "sink-3" and event.what == "ended"]
         assert ended[-1] == 75
-    survived(underway, Struck(time.time(), in_flight))
+    finish_exactly(campaign, InjectedFault(time.time(), in_flight))

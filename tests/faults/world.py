@@ -1,6 +1,6 @@
-"""The world that faults happen in: servers behind proxies, every process supervised, the simulator as the truth.
+"""The environment of the fault tests: servers behind proxies, supervised processes, and the simulator.
 
-The test looks at Postgres and at the simulator directly, past the proxies, so that it sees what the processes cannot.
+A test connects to Postgres and to the simulator directly, so a fault of a proxy does not affect its measurements.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stack.ports import free_ports
 from stack.supervisor import Child, ChildEvent, Supervisor
 from tests.faults.proxy import Proxy
 from tests.faults.servers import KafkaServer, PostgresServer, folder_for_servers
-from tests.faults.steady import Steady
+from tests.faults.steady_load import SteadyLoad
 from tests.support.paths import ROOT
 from tests.support.waiting import eventually
 from verdict.rows import JudgeConnection
@@ -36,18 +36,18 @@ NAMES = (
     *("sink-1", "sink-2", "stats-1", "reconciler-1", "reconciler-2", "ingress-1"),
     *("sender-1", "sender-2", "scheduler-1", "scheduler-2", "api-1"),
 )
-"""Readers before writers. One ingress and one API, because each has one port."""
+"""The processes in the order of their start: consumers first. Ingress and API have one process each."""
 VERSIONS = {"sender-1": "v25.0", "sender-2": "v24.0"}
-"""Each sender speaks another version of the API, so that the simulator says whose a request is."""
+"""Each sender uses a different version of the API, so the ledger of the simulator shows the sender of a request."""
 KINDS = tuple(dict.fromkeys(name.partition("-")[0] for name in NAMES))
 SEND_WINDOW = 32
 SEND_TIMEOUT_S = 3.0
 LEASE_S = 5.0
 STALL_LIMIT_S = 20.0
 TIME_SCALE = 200.0
-"""Backoffs of ten minutes take three seconds."""
+"""A backoff of 10 minutes takes 3 seconds."""
 MPS = 400
-"""More than the load, so that what a fault held up is caught up with."""
+"""More than the load, so that the backlog after a fault can be sent."""
 
 SIMULATED = {
     "draws_by": "to",
@@ -70,7 +70,7 @@ SIMULATED = {
 
 @dataclass
 class World:
-    """Everything that runs, and how to reach it."""
+    """The running servers and processes, with their addresses and logs."""
 
     settings: Settings
     kafka: KafkaServer
@@ -83,64 +83,64 @@ class World:
     environment: Mapping[str, str] = field(repr=False)
     folder: Path
     events: list[ChildEvent]
-    loads: list[Steady] = field(default_factory=list)
-    """Every load ever put on it; who fails must not leave one behind."""
+    loads: list[SteadyLoad] = field(default_factory=list)
+    """The running loads. A failed test must not leave one behind."""
 
     def unload(self) -> None:
-        """End every load, also of a test that failed, and mend what it left broken."""
+        """Restore the networks and end every load, also after a failed test."""
         for proxy in self.dependencies.values():
-            proxy.mend()
+            proxy.restore()
         while self.loads:
             self.loads.pop().abandon()
 
     @property
     def dependencies(self) -> dict[str, Proxy]:
-        """The three networks."""
+        """The proxies of the three dependencies."""
         return {"kafka": self.kafka.proxy, "postgres": self.postgres.proxy, "cloud": self.cloud}
 
     def names(self, kind: str) -> list[str]:
-        """The processes of a kind."""
+        """The names of the processes of a kind."""
         return [name for name in NAMES if name.partition("-")[0] == kind]
 
     def connect(self) -> JudgeConnection:
-        """A connection of the test's own, past the proxy."""
+        """A connection of the test, not through the proxy."""
         return psycopg.connect(self.postgres.direct_url, autocommit=True, application_name="faults")
 
     def count(self, statement: str, *values: object) -> int:
-        """The one number that a statement says."""
+        """The number that a statement returns."""
         with self.connect() as connection:
             found = connection.execute(statement.encode(), values).fetchone()
         assert found is not None
         return int(found[0])
 
     def log(self, name: str) -> str:
-        """What a process has written."""
+        """The log of a process."""
         return self.supervisor.log_of(name).read_text(encoding="utf-8", errors="replace")
 
     def signal(self, name: str, number: signal.Signals) -> int:
-        """Send a signal; the pid that got it."""
+        """Send a signal to a process. Returns its pid."""
         pid = self.supervisor.kill(name, number)
         assert pid is not None, f"{name} was down already"
         return pid
 
     def leader(self) -> str:
-        """The scheduler that leads."""
+        """The name of the scheduler that leads."""
         led = {name: _last(r"(?m)^(\S+ ?\S*).*\bleading\b", self.log(name)) for name in self.names("scheduler")}
         return max(led, key=lambda name: led[name])
 
     @contextmanager
     def extra(self, name: str, double: str | None = None) -> Iterator[Supervisor]:
-        """One process more, in a supervisor of its own; `double` names a test double (tests.faults.doubles)."""
+        """An additional process with its own supervisor. `double` names a test double (tests.faults.doubles)."""
         with Supervisor(self.folder, self.events.append) as supervisor:
             supervisor.start(_child(name, self.environment, self.folder, double))
             yield supervisor
 
     def wait_until_ready(self) -> None:
-        """Return when ingress and API answer that they are ready."""
+        """Wait until ingress and API are ready."""
         wait_until_ready(self.supervisor, self.urls, lambda _: None)
 
     def require_alive(self) -> None:
-        """Fail for a process that is down for good, or frozen."""
+        """Fail if a process was given up, does not run, or is frozen."""
         assert self.supervisor.wait_for_failure(0) is None, "a process was given up"
         for name in NAMES:
             pid = eventually(lambda name=name: self.supervisor.pid_of(name), f"{name} runs", 30.0)  # type: ignore[misc]
@@ -149,8 +149,8 @@ class World:
 
 
 @contextmanager
-def world(double: str | None = None) -> Iterator[World]:
-    """Everything running and ready; with `double`, every process is that test double (tests.faults.doubles)."""
+def start_world(double: str | None = None) -> Iterator[World]:
+    """Start all servers and processes. With `double`, every process is that test double (tests.faults.doubles)."""
     with folder_for_servers() as folder:
         logs = Path(os.environ.get("FAULTS_LOGS", "")) if os.environ.get("FAULTS_LOGS") else folder / "logs"
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -159,23 +159,23 @@ def world(double: str | None = None) -> Iterator[World]:
             postgres = PostgresServer(folder)
             try:
                 with Proxy() as cloud:
-                    yield from _peopled(kafka, postgres, cloud, logs, double)
+                    yield from _start_processes(kafka, postgres, cloud, logs, double)
             finally:
                 postgres.close()
         finally:
             kafka.close()
 
 
-def _peopled(
+def _start_processes(
     kafka: KafkaServer, postgres: PostgresServer, cloud: Proxy, logs: Path, double: str | None
 ) -> Iterator[World]:
     api_port, ingress_port, simulator_port = free_ports(3)
     cloud.retarget(simulator_port)
-    told = _variables(kafka, postgres, cloud, api_port, ingress_port)
-    settings = read_settings(told, logs)
+    variables = _variables(kafka, postgres, cloud, api_port, ingress_port)
+    settings = read_settings(variables, logs)
     migrate_database(settings)
     apply_topics(settings)
-    environment = child_environment(told)
+    environment = child_environment(variables)
     events: list[ChildEvent] = []
 
     def note(event: ChildEvent) -> None:
@@ -194,8 +194,8 @@ def _peopled(
         }
         supervisor.start(simulator_child(config, logs / "simulator.json", environment, "tidy"))
         for name in NAMES:
-            spoken = {f"{PREFIX}WHATSAPP_API_VERSION": VERSIONS[name]} if name in VERSIONS else {}
-            supervisor.start(_child(name, {**environment, **spoken}, logs, double))
+            version = {f"{PREFIX}WHATSAPP_API_VERSION": VERSIONS[name]} if name in VERSIONS else {}
+            supervisor.start(_child(name, {**environment, **version}, logs, double))
         urls = {"ingress-1": f"http://{LOOPBACK}:{ingress_port}/ready", "api-1": f"http://{LOOPBACK}:{api_port}/ready"}
         simulator_url, api_url = f"http://{LOOPBACK}:{simulator_port}", f"http://{LOOPBACK}:{api_port}"
         with SimulatorClient(simulator_url) as simulator, CampaignApi(api_url) as api:

@@ -1,6 +1,6 @@
-"""Steady load: people added to an active campaign at an even rate, whatever happens meanwhile.
+"""Adds people to an active campaign at an even rate, also during faults.
 
-Nobody is forgotten: a request without an answer is made again until the API says 200, as a careful client does.
+A failed request is retried until the API answers with success, as a careful client does. So every person is added.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ CHUNK_MAX = 500
 
 
 class Crowd:
-    """People, each given out once."""
+    """Generated people for campaigns. Each person is used once."""
 
     def __init__(self, seed: int, size: int) -> None:
         self._left = iter([person for person in people(size, seed) if not person.opted_out])
 
     def take(self, count: int) -> list[Person]:
-        """So many whom nobody had before."""
+        """The next people."""
         return [next(self._left) for _ in range(count)]
 
 
-class Steady:
-    """Adds people to one campaign in a thread of its own, until `stop`."""
+class SteadyLoad:
+    """Adds people to one campaign, in its own thread, until `stop`."""
 
     def __init__(self, api_url: str, campaign: str, crowd: Crowd, per_s: float) -> None:
         self.added: list[Person] = []
-        """Whom the API has answered for."""
-        self.is_asking = threading.Event()
-        """A request is on its way at this moment."""
+        """The people whose request was answered with success."""
+        self.has_open_request = threading.Event()
+        """Set while a request has no answer yet."""
         self._url = f"{api_url}/api/marketing/campaigns/{campaign}/recipients"
         self._crowd = crowd
         self._per_s = per_s
@@ -48,14 +48,14 @@ class Steady:
         self._thread.start()
 
     def stop(self) -> None:
-        """Add no more; return when everybody asked for is added."""
+        """Add no more people. Returns when the current request has succeeded."""
         self._stopping.set()
         self._thread.join()
         if self._failure is not None:
             raise self._failure
 
     def abandon(self) -> None:
-        """Add no more, whatever was asked for."""
+        """Add no more people. The current request may fail."""
         self._abandoned = True
         self._stopping.set()
         self._thread.join()
@@ -63,38 +63,38 @@ class Steady:
     def _run(self) -> None:
         try:
             with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
-                for count in self._portions():
+                for count in self._due_counts():
                     self._add(client, self._crowd.take(count))
         except BaseException as failure:  # noqa: BLE001 - raised by `stop`
             self._failure = failure
 
-    def _portions(self) -> Iterator[int]:
-        """How many are due now; what a slow answer held up is not made good, so that the load stays steady."""
+    def _due_counts(self) -> Iterator[int]:
+        """The numbers of due people. `CHUNK_MAX` limits the backlog after a slow answer, so the load stays even."""
         last = time.monotonic()
-        owed = 0.0
+        due = 0.0
         while not self._stopping.wait(EVERY_S):
             now = time.monotonic()
-            owed = min(owed + (now - last) * self._per_s, CHUNK_MAX)
+            due = min(due + (now - last) * self._per_s, CHUNK_MAX)
             last = now
-            if owed >= 1:
-                yield int(owed)
-                owed -= int(owed)
+            if due >= 1:
+                yield int(due)
+                due -= int(due)
 
-    def _add(self, client: httpx.Client, some: list[Person]) -> None:
-        body = {"phone_numbers": [_recipient(person) for person in some]}
+    def _add(self, client: httpx.Client, group: list[Person]) -> None:
+        body = {"phone_numbers": [_recipient(person) for person in group]}
         while not self._abandoned:
-            self.is_asking.set()
+            self.has_open_request.set()
             try:
                 answer = client.post(self._url, json=body)
             except httpx.TransportError:
                 answer = None
             finally:
-                self.is_asking.clear()
+                self.has_open_request.clear()
             if answer is not None and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 answer.raise_for_status()
-                self.added += some
+                self.added += group
                 return
-            time.sleep(RETRY_S)  # a client's backoff, not a wait for a condition
+            time.sleep(RETRY_S)  # the backoff of a client
 
 
 def _recipient(person: Person) -> object:

@@ -1,4 +1,4 @@
-"""How long a send stays `unknown` until its webhook settles it: looked at every half second in Postgres."""
+"""Measures how long recipients are `unknown` until webhooks resolve them. It queries Postgres every half second."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ EVERY_S = 0.5
 UNKNOWN = "SELECT id::text FROM campaign_recipients WHERE campaign_id = %s AND status = 'unknown'"
 
 
-class Healing:
-    """Watches one campaign in a thread of its own."""
+class ResolutionTimes:
+    """The measured times of one campaign. A thread measures them within the block."""
 
     def __init__(self, world: World, campaign: str) -> None:
         self._world = world
@@ -24,14 +24,14 @@ class Healing:
         self._since: dict[str, float] = {}
         self._took_s: list[float] = []
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="healing", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="resolution", daemon=True)
 
     def median_s(self) -> float | None:
-        """Of those that were seen to heal."""
+        """The median of the measured times."""
         return round(statistics.median(self._took_s), 1) if self._took_s else None
 
     def max_s(self) -> float | None:
-        """The longest."""
+        """The longest measured time."""
         return round(max(self._took_s), 1) if self._took_s else None
 
     def __enter__(self) -> Self:
@@ -48,9 +48,9 @@ class Healing:
                 with self._world.connect() as connection:
                     found = {row[0] for row in connection.execute(UNKNOWN, [self._campaign]).fetchall()}
             except psycopg.OperationalError:
-                continue  # Postgres is being killed: look again
+                continue  # Postgres is down: try again
             now = time.monotonic()
-            for healed in self._since.keys() - found:
-                self._took_s.append(now - self._since.pop(healed))
+            for resolved in self._since.keys() - found:
+                self._took_s.append(now - self._since.pop(resolved))
             for fresh in found - self._since.keys():
                 self._since[fresh] = now

@@ -45,7 +45,7 @@ def rows(running: Up, campaign: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in lines if "|" in line]
 
 
-def test_up_reports_that_nothing_leaves_the_machine(running: Up) -> None:
+def test_up_reports_that_the_simulator_replaces_whatsapp(running: Up) -> None:
     assert "the simulator replaces WhatsApp" in running.said
     assert (running.folder / ".campaigns" / "env").stat().st_mode & 0o777 == 0o600
 
@@ -73,7 +73,7 @@ def test_a_campaign_from_creation_to_read(running: Up) -> None:
     assert (stats["progress_percentage"], stats["delivery_rate"], stats["read_rate"]) == (100.0, 100.0, 100.0)
 
 
-def test_the_example_of_the_stats(running: Up) -> None:
+def test_the_stats_are_those_of_the_documented_example(running: Up) -> None:
     """50 of 100 sent, 45 delivered, 30 read, 5 failed: stated as facts by hand, counted all the same."""
     campaign = created(running)
     numbers = json.dumps([f"1469465{n:04d}" for n in range(1000, 1100)])
@@ -123,7 +123,7 @@ def test_a_taken_port_is_named(running: Up, tmp_path: Path) -> None:
     assert "--api-port" in refused.stderr
 
 
-def test_check_finds_everything_right(running: Up) -> None:
+def test_check_finds_no_problem(running: Up) -> None:
     done = run("check", "--json", cwd=running.folder)
     findings = {finding["about"]: finding["state"] for finding in json.loads(done.stdout)}
     assert done.returncode == 0, done.stderr
@@ -131,12 +131,12 @@ def test_check_finds_everything_right(running: Up) -> None:
     assert findings["Kafka"] == "warning", "one broker is not three"
 
 
-def test_preparations_find_nothing_to_do(running: Up) -> None:
+def test_repeated_preparations_change_nothing(running: Up) -> None:
     assert "nothing to do" in run("db", "migrate", cwd=running.folder).stderr
     assert "nothing to do" in run("topics", "apply", cwd=running.folder).stderr
 
 
-def test_psql_works_where_psql_is_not_installed(running: Up) -> None:
+def test_campaigns_psql_works_without_an_installed_psql(running: Up) -> None:
     bare = str(running.folder)
     done = run(
         "psql",

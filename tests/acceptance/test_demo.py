@@ -114,7 +114,7 @@ def test_a_sender_was_killed_with_requests_in_flight(ended: Ended) -> None:
     assert all(left["status"] != "unknown" for left in received), "healed by the webhook"
 
 
-def test_it_stays_within_its_memory_and_leaves_nothing(ended: Ended) -> None:
+def test_the_demo_stays_within_its_memory_and_leaves_no_files(ended: Ended) -> None:
     assert 100_000_000 < ended.memory_bytes < MEMORY_BYTES_MAX
     assert not [each for each in ended.family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
     folder = ended.said.partition("(logs: ")[2].partition(")")[0]
@@ -122,7 +122,7 @@ def test_it_stays_within_its_memory_and_leaves_nothing(ended: Ended) -> None:
     assert not Path(folder).exists()
 
 
-def test_ctrl_c_ends_all_and_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_ends_all_processes_and_leaves_no_files(tmp_path: Path) -> None:
     said = tmp_path / "stderr"
     with said.open("w") as stderr:
         process = subprocess.Popen(
@@ -141,7 +141,7 @@ def test_ctrl_c_ends_all_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_on_given_servers_it_takes_a_corner_of_its_own_and_leaves_it_clean(
+def test_on_given_servers_the_demo_removes_its_own_database_and_topics(
     tmp_path: Path, kafka: str, empty_database_url: str
 ) -> None:
     addresses = {"CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka, "CAMPAIGNS_DATABASE_URL": empty_database_url}

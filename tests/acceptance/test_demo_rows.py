@@ -87,7 +87,7 @@ def verdict_on(connection: JudgeConnection, campaign: str) -> Verdict:
     )
 
 
-def test_sound_rows_are_exact(connection: JudgeConnection, campaign: str) -> None:
+def test_correct_rows_are_exact(connection: JudgeConnection, campaign: str) -> None:
     assert verdict_on(connection, campaign).word == "exact"
 
 
@@ -111,7 +111,7 @@ def test_one_falsified_row_is_found(connection: JudgeConnection, campaign: str, 
     assert verdict.wrong_counters == (), "the triggers have counted the falsified row as well"
 
 
-def test_counters_that_were_tampered_with_are_found(connection: JudgeConnection, campaign: str) -> None:
+def test_falsified_counters_are_found(connection: JudgeConnection, campaign: str) -> None:
     connection.execute("UPDATE campaign_counter_deltas SET n = n + 1 WHERE key = 'read' AND dimension = 'funnel'")
     verdict = verdict_on(connection, campaign)
     assert verdict.word == "differs"
@@ -119,9 +119,7 @@ def test_counters_that_were_tampered_with_are_found(connection: JudgeConnection,
     assert verdict.wrong_rows == ()
 
 
-def test_a_claim_that_comes_to_be_after_the_kill_was_held_and_one_of_the_successor_was_not(
-    connection: JudgeConnection, campaign: str
-) -> None:
+def test_only_the_claims_of_the_killed_sender_count_as_held(connection: JudgeConnection, campaign: str) -> None:
     killed_at = time.time() - 10
     claim = """
         INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, claimed_at,

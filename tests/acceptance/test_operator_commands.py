@@ -58,7 +58,7 @@ def test_verify_finds_and_repairs_a_falsified_counter(campaigns: Run, database_u
     assert json.loads(campaigns("verify", "--json").stdout)["verdict"] == "exact"
 
 
-def test_a_campaign_that_is_not_there_is_a_wrong_command_line(campaigns: Run) -> None:
+def test_an_unknown_campaign_is_a_usage_error(campaigns: Run) -> None:
     nobodys = "00000000-0000-0000-0000-000000000001"
     assert campaigns("verify", "--campaign", nobodys).returncode == 64
     assert campaigns("replay", "--from-topic", "recipient.events", "--campaign", nobodys).returncode == 64
@@ -81,7 +81,7 @@ def test_each_command_answers_in_json(campaigns: Run) -> None:
     assert campaigns("pause").returncode == 64
 
 
-def test_without_postgres_a_command_requests_another_run(campaigns: Run) -> None:
+def test_without_postgres_a_command_ends_with_75(campaigns: Run) -> None:
     away = campaigns("verify", CAMPAIGNS_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert away.returncode == 75
     assert "Traceback" not in away.stderr

@@ -63,7 +63,7 @@ def ordinary_user(prepared: None) -> Iterator[OrdinaryUser]:
         shutil.rmtree(folder)
 
 
-def test_make_alone_prints_help() -> None:
+def test_make_without_a_target_prints_help() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("setup", "demo", "up", "test", "test-all", "check", "format"):
         assert f"\n  {target} " in shown
@@ -88,7 +88,7 @@ def test_the_stack_starts_without_a_network(prepared: None) -> None:
 
 @pytest.mark.root
 @AS_ORDINARY_USER
-def test_an_ordinary_user_runs_the_servers_as_himself(ordinary_user: OrdinaryUser) -> None:
+def test_an_ordinary_user_runs_the_servers_under_the_same_account(ordinary_user: OrdinaryUser) -> None:
     code = ordinary_user.folder / "code" / PARENT.relative_to(ROOT)
     done = ordinary_user.run(str(code), "throw-away", "return")
     assert done.returncode == 0, done.stderr
@@ -107,7 +107,7 @@ def test_the_demo_is_exact_for_an_ordinary_user_without_a_network(ordinary_user:
 
 @pytest.mark.root
 @AS_ORDINARY_USER
-def test_a_home_that_cannot_be_written_to_is_explained(ordinary_user: OrdinaryUser) -> None:
+def test_an_unwritable_home_is_reported(ordinary_user: OrdinaryUser) -> None:
     lost = replace(ordinary_user, env=ordinary_user.env | {"HOME": "/nonexistent"})
     done = lost.run("-m", "stack.prepare")
     assert done.returncode == 1
@@ -141,7 +141,7 @@ def test_a_missing_venv_module_names_its_package(setup_script: ModuleType, monke
 
 
 @pytest.mark.parametrize("libc", [("", ""), ("glibc", "2.17")])
-def test_a_c_library_that_will_not_do_is_named(
+def test_an_unsupported_c_library_is_named(
     setup_script: ModuleType, monkeypatch: pytest.MonkeyPatch, libc: tuple[str, str]
 ) -> None:
     monkeypatch.setattr(setup_script.platform, "system", lambda: "Linux")
@@ -159,7 +159,7 @@ def test_a_full_disk_is_reported_before_the_first_write(
         setup_script.check_machine()
 
 
-def test_no_host_is_written_into_what_is_pinned() -> None:
+def test_the_pinned_requirements_name_no_host() -> None:
     for name in ("requirements.txt", "requirements-dev.txt", "stack/kafka.lock"):
         text = (ROOT / name).read_text()
         assert "://" not in text

@@ -26,7 +26,7 @@ def all_gone(family: list[psutil.Process]) -> bool:
     return not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_data_survives_kill_9_and_nothing_is_left_of_a_normal_end(tmp_path: Path) -> None:
+def test_data_survives_kill_9_and_a_normal_end_leaves_no_process(tmp_path: Path) -> None:
     with up(tmp_path) as first:
         campaign = json.loads(first.shell(CREATE))["id"]
         family = first.family()
@@ -44,7 +44,7 @@ def test_data_survives_kill_9_and_nothing_is_left_of_a_normal_end(tmp_path: Path
         assert not (tmp_path / ".campaigns" / "env").exists(), "others must not be sent to what is gone"
 
 
-def test_nothing_embedded_starts_where_both_addresses_are_set(
+def test_no_embedded_server_starts_if_both_addresses_are_set(
     tmp_path: Path, kafka: str, empty_database_url: str
 ) -> None:
     addresses = {

@@ -172,13 +172,13 @@ def banned_calls(folder: Path) -> set[Pair]:
     return set(re.findall(r"^(\S+\.py):\d+:\d+: TID251 `([\w.]+)` is banned", done.stdout, re.MULTILINE))
 
 
-def test_the_copy_as_it_is_keeps_every_rule(whole: Path) -> None:
+def test_the_unchanged_copy_breaks_no_rule(whole: Path) -> None:
     done = lint_imports(whole)
     assert done.returncode == 0, done.stdout + done.stderr
     assert banned_calls(whole) == set()
 
 
-def test_every_contract_has_offences_here() -> None:
+def test_every_contract_has_an_offence_in_this_file() -> None:
     names = [contract["name"] for contract in tool_settings()["importlinter"]["contracts"]]
     assert sorted(names) == sorted(OFFENCES)
 
@@ -189,7 +189,7 @@ def test_the_check_reports_each_offence_against(contract: str, report: str) -> N
     assert OFFENCES[contract] - reported_imports(report)[contract] == set()
 
 
-def test_every_banned_name_has_an_offence_here() -> None:
+def test_every_banned_name_has_an_offence_in_this_file() -> None:
     for file, names in (
         ("pyproject.toml", set(ENVIRONMENT)),
         *((f"{package}/ruff.toml", set(ENVIRONMENT | CLOCKS_AND_CHANCE)) for package in PURE),
@@ -210,7 +210,7 @@ def call_offences(packages: Iterable[str], names: Iterable[str]) -> set[Pair]:
     return {(f"{package}/call_{order.index(name)}.py", name) for package in packages for name in names}
 
 
-def test_no_file_but_the_readers_is_exempt_from_the_ban_of_the_environment() -> None:
+def test_only_the_readers_are_exempt_from_the_ban_of_the_environment() -> None:
     exempt = {file for file, rules in tool_settings()["ruff"]["lint"]["per-file-ignores"].items() if "TID251" in rules}
     assert exempt == READERS_OF_THE_ENVIRONMENT | {"tests/**", "scripts/setup.py"}
 

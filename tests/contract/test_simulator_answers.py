@@ -31,7 +31,7 @@ async def test_an_accepted_send_is_answered_as_by_the_cloud_api() -> None:
 
 
 @pytest.mark.parametrize("way", ["reject", "fail"])
-async def test_every_code_of_the_reference_comes_by_rule(way: str) -> None:
+async def test_a_rule_can_force_every_code_of_the_reference(way: str) -> None:
     rules = tuple(Rule(suffix=f"{row.code:07d}", outcome=way, code=row.code) for row in ROWS)
     async with bench(quick(rules=rules)) as it:
         for row in ROWS:
@@ -58,7 +58,7 @@ def assert_answer(row: CloudError, way: str, status: int, body: dict[str, object
     assert len(error["fbtrace_id"]) == 23
 
 
-async def test_numbers_can_name_their_code() -> None:
+async def test_the_ending_of_a_number_can_force_a_code() -> None:
     async with bench(quick(rules=rules_for_all_codes())) as it:
         assert (await it.sent("15550131026"))[1]["error"]["code"] == 131026
         assert (await it.sent("15550131049"))[0] == 200
@@ -77,7 +77,7 @@ async def test_an_invalid_or_missing_token_is_code_190(token: str) -> None:
             assert response.status == 200
 
 
-async def test_an_unknown_number_of_ours_is_code_100_subcode_33() -> None:
+async def test_an_unknown_sending_number_is_code_100_subcode_33() -> None:
     async with bench(quick(phone_number_ids={"1"})) as it:
         status, body = await it.sent("16505551234")
         assert (status, body["error"]["code"], body["error"]["error_subcode"]) == (400, 100, 33)
@@ -117,7 +117,7 @@ async def test_cut_connections(outcome: str, raised: type[ClientError], accepted
         assert [s["status"] for s in it.receiver.statuses()] == (["sent", "delivered", "read"] if accepted else [])
 
 
-async def test_held_without_a_wamid_and_behind_a_broken_gateway() -> None:
+async def test_sends_that_are_held_have_no_wamid_or_get_a_bad_gateway_are_accepted() -> None:
     rules = [Rule(suffix=str(n), outcome=o) for n, o in enumerate(("held", "no_wamid", "bad_gateway"))]
     async with bench(quick(rules=rules)) as it:
         assert (await it.sent("16505551230"))[1]["messages"][0]["message_status"] == "held_for_quality_assessment"
@@ -151,7 +151,7 @@ async def unanswered(it: Bench) -> list[str]:
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_hanging_request_is_listed_until_its_client_goes(lost: bool) -> None:
+async def test_a_hanging_request_is_listed_until_its_client_disconnects(lost: bool) -> None:
     config = only("hang").model_copy(
         update={"answers": AnswerConfig(latency=Delay(median_s=0, p99_s=0), lost_share=float(lost))}
     )
@@ -168,7 +168,7 @@ async def test_a_hanging_request_is_listed_until_its_client_goes(lost: bool) -> 
         assert [s["biz_opaque_callback_data"] for s in it.receiver.statuses()] == ([] if lost else ["1.a"] * 3)
 
 
-async def test_a_request_whose_client_was_killed_is_accepted_all_the_same() -> None:
+async def test_a_request_of_a_killed_client_is_still_accepted() -> None:
     config = SLOW.model_copy(update={"statuses": quick().statuses})
     async with bench(config) as it:
         sending = asyncio.create_task(it.sent("16505551234", "1.a"))
@@ -191,7 +191,7 @@ async def test_answers_are_held_until_released() -> None:
         assert (await it.sent("16505551234", "later"))[0] == 200
 
 
-async def test_a_hold_ends_by_itself() -> None:
+async def test_a_hold_ends_automatically() -> None:
     async with bench(quick()) as it:
         await it.control("hold", seconds=0.05)
         assert (await it.sent("16505551234"))[0] == 200
@@ -210,13 +210,13 @@ async def test_the_api_can_be_down() -> None:
         assert [entry["accepted"] for entry in await it.ledger()] == [False, False, True]
 
 
-async def test_an_unknown_path_is_answered_as_by_graph() -> None:
+async def test_an_unknown_path_gets_the_answer_of_the_graph_api() -> None:
     async with bench(quick()) as it, it.http.get(f"{it.url}/v25.0/nonsense") as response:
         assert response.status == 400
         assert (await json_of(response))["error"]["code"] == 2500
 
 
-async def test_two_runs_with_one_seed_decide_alike_whatever_the_order() -> None:
+async def test_two_runs_with_one_seed_give_the_same_decisions_in_any_order() -> None:
     runs: list[dict[str, object]] = []
     for order in (1, -1):
         config = realistic().model_copy(update={"port": 0, "time_scale": 200.0})

@@ -28,7 +28,7 @@ async def test_every_status_is_signed_sent_once_and_acknowledged() -> None:
         assert state["next_due_in_seconds"] is None
 
 
-async def test_statuses_travel_in_batches_or_alone() -> None:
+async def test_statuses_are_sent_in_batches_or_alone() -> None:
     sizes = {}
     for most in (1, 40):
         async with bench(quick(webhooks=WebhookConfig(batch_statuses_max=most, batch_wait=0.1))) as it:
@@ -40,7 +40,7 @@ async def test_statuses_travel_in_batches_or_alone() -> None:
     assert sizes[40] < 60
 
 
-async def test_a_refused_webhook_comes_again_with_the_same_bytes_until_a_200() -> None:
+async def test_a_refused_webhook_is_retried_with_the_same_bytes_until_a_200() -> None:
     config = quick(time_scale=10.0, webhooks=WebhookConfig(batch_wait=2.0))
     async with bench(config, answers=[503, 500, 302, 204]) as it:
         await it.sent("16505551234", "1.a")
@@ -51,7 +51,7 @@ async def test_a_refused_webhook_comes_again_with_the_same_bytes_until_a_200() -
         assert [(one["times_sent"], one["acknowledged"]) for one in entry["statuses"]] == [(5, True)] * 3
 
 
-async def test_a_receiver_that_never_takes_it_is_given_up_after_the_window() -> None:
+async def test_retries_end_after_the_retry_window() -> None:
     config = quick(webhooks=WebhookConfig(retry_window=0.2, retry_first=0.05))
     async with bench(config, answers=[503] * 100) as it:
         await it.sent("16505551234", "1.a")
@@ -83,7 +83,7 @@ async def test_statuses_can_overtake_the_answer() -> None:
         assert {s["id"] for s in it.receiver.statuses()} == {(await it.ledger())[0]["wamid"]}
 
 
-async def test_callback_data_may_be_missing_but_for_the_last_status() -> None:
+async def test_only_the_last_status_always_has_callback_data() -> None:
     async with bench(troubled(without_callback_share=1.0)) as it:
         await it.sent("16505551234", "1.a")
         await it.quiet()
@@ -93,7 +93,7 @@ async def test_callback_data_may_be_missing_but_for_the_last_status() -> None:
         assert {one["status"]: one["with_callback"] for one in statuses} == has
 
 
-async def test_a_send_without_callback_data_gets_none_back() -> None:
+async def test_statuses_of_a_send_without_callback_data_have_none() -> None:
     async with bench(quick()) as it:
         await it.sent("16505551234")
         await it.quiet()
@@ -115,7 +115,7 @@ async def test_failed_before_and_after_delivered() -> None:
         assert words == {"1": ["sent", "failed", "delivered"], "2": ["sent", "delivered", "failed"]}
 
 
-async def test_webhooks_can_be_silent_for_a_while() -> None:
+async def test_webhooks_can_be_paused() -> None:
     async with bench(quick()) as it:
         await it.control("outage", side="webhooks", seconds=3600)
         await it.sent("16505551234", "1.a")
@@ -127,7 +127,7 @@ async def test_webhooks_can_be_silent_for_a_while() -> None:
         assert len(it.receiver.statuses()) == 3
 
 
-async def test_each_of_our_numbers_has_a_change_of_its_own() -> None:
+async def test_each_sending_number_has_its_own_change() -> None:
     async with bench(quick(webhooks=WebhookConfig(batch_wait=0.5))) as it:
         for phone_number_id in ("111", "222"):
             headers = {"Authorization": "Bearer token"}

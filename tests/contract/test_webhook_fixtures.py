@@ -123,7 +123,7 @@ def bad_items(items: Iterable[WebhookItem]) -> list[BadItem]:
     return [item for item in items if isinstance(item, BadItem)]
 
 
-def test_every_payload_file_has_an_expectation_and_the_other_way_round() -> None:
+def test_payload_files_and_expectations_correspond() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == set(EXPECTED)
 
 
@@ -136,7 +136,7 @@ def test_a_string_and_an_integer_timestamp_mean_the_same_time() -> None:
     assert event_of("status_integer_timestamp").occurred_at == event_of("status_sent").occurred_at
 
 
-def test_every_spelling_of_the_parent_id_is_read() -> None:
+def test_every_spelling_of_the_parent_id_is_accepted() -> None:
     for spelling in (1, 2, 3):
         [item] = parse_body(read(f"status_parent_id_spelling_{spelling}"))
         assert isinstance(item, StatusItem)
@@ -150,7 +150,7 @@ def test_the_details_of_an_error_reach_the_failure() -> None:
     assert failure.retry_class is RetryClass.NEVER
 
 
-def test_a_code_written_as_a_string_is_held_back_like_any_other() -> None:
+def test_a_code_that_is_a_string_is_held_back_like_a_number() -> None:
     failure = event_of("status_failed_code_as_string").failure
     assert failure is not None
     assert failure.retry_class is RetryClass.HELD_BACK
@@ -162,7 +162,7 @@ def test_a_text_with_nul_can_be_stored() -> None:
     assert failure.reason == "Oddtext"
 
 
-def test_pricing_is_kept_whatever_its_category() -> None:
+def test_pricing_of_any_category_is_stored() -> None:
     for case, kind, category in [
         ("status_sent", "regular", "marketing"),
         ("status_pricing_without_type", "", "marketing_lite"),

@@ -81,7 +81,7 @@ def test_progress_never_goes_back(a: Facts, event: RecipientEvent) -> None:
 
 
 @given(facts, st.integers(0, 5))
-def test_what_may_have_been_sent_is_never_due_by_itself(a: Facts, max_retries: int) -> None:
+def test_an_attempt_that_may_have_been_sent_is_never_due_automatically(a: Facts, max_retries: int) -> None:
     due = next_attempt_at(a, planned_at=START, created_at=START, max_retries=max_retries)
     word = status(a)
     if word in (Status.SENT, Status.DELIVERED, Status.READ, Status.SKIPPED):

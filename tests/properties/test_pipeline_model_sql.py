@@ -312,7 +312,7 @@ async def follow(url: str, histories: Sequence[list[Call]]) -> None:
 
 
 @pytest.mark.parametrize("part", range(2))
-async def test_the_sql_answers_and_holds_what_the_model_does(database_url: str, part: int) -> None:
+async def test_the_sql_gives_the_answers_and_the_rows_of_the_model(database_url: str, part: int) -> None:
     await follow(database_url, [history(seed) for seed in range(part, HISTORIES, 2)])
 
 

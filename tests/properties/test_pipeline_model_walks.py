@@ -51,7 +51,7 @@ def test_every_rule_is_tried_without() -> None:
 
 
 @pytest.mark.parametrize("rule", NAMES)
-def test_without_the_rule_there_is_a_counterexample(rule: str) -> None:
+def test_each_rule_has_a_counterexample_without_it(rule: str) -> None:
     found = first_counterexample(replace(RULES, **{rule: False}), range(WALKS_MAX), STEPS)
     assert found is not None
     assert re.match(BROKEN_BY[rule], found), found

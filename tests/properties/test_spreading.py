@@ -11,7 +11,7 @@ MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(lambda at
 
 
 @given(st.integers(0, 500), MOMENTS, ZONES, st.integers(1, 60), st.dictionaries(st.integers(0, 9), st.integers(0, 90)))
-def test_a_plan_plans_everybody_and_never_passes_a_limit(
+def test_a_plan_contains_everyone_and_never_exceeds_a_limit(
     count: int, now: datetime, zone: str, limit: int, planned_by_offset: dict[int, int]
 ) -> None:
     today = day_of(now, zone)

@@ -68,7 +68,7 @@ def test_any_bytes_are_items_or_malformed(raw: bytes) -> None:
 
 @settings(deadline=None)
 @given(trees)
-def test_any_json_is_decided_to_the_end(tree: Any) -> None:
+def test_any_json_gives_a_decision_for_every_item(tree: Any) -> None:
     try:
         items = parse_body(dumped(tree))
     except Malformed:
@@ -81,7 +81,7 @@ def test_any_json_is_decided_to_the_end(tree: Any) -> None:
 
 @settings(deadline=None)
 @given(st.lists(trees, max_size=4), st.lists(trees, max_size=4))
-def test_a_valid_status_is_read_beside_any_other_field(before: list[Any], after: list[Any]) -> None:
+def test_a_valid_status_is_read_among_any_other_fields(before: list[Any], after: list[Any]) -> None:
     items = parse_body(dumped({"statuses": [*before, GOOD, *after]}))
     assert [item for item in items if isinstance(item, StatusItem) and item.wamid == "wamid.GOOD"]
     assert len([item for item in items if isinstance(item, StatusItem | BadItem)]) >= 1 + len(before) + len(after)
@@ -89,7 +89,7 @@ def test_a_valid_status_is_read_beside_any_other_field(before: list[Any], after:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**52), st.binary(max_size=50)), max_size=20))
-def test_a_bundle_gives_back_what_was_put_in(bodies: list[tuple[int, bytes]]) -> None:
+def test_a_bundle_is_decoded_to_its_bodies(bodies: list[tuple[int, bytes]]) -> None:
     made = [Body(received_at_us, raw) for received_at_us, raw in bodies]
     assert decode_bundle(encode_bundle(made)) == made
 
@@ -103,7 +103,7 @@ def test_any_record_is_a_bundle_or_malformed(record: bytes) -> None:
 
 @settings(deadline=None)
 @given(st.binary(min_size=1), st.from_regex(r"[a-zA-Z0-9_-]{1,16}", fullmatch=True), st.uuids(), st.uuids(), st.data())
-def test_callback_data_comes_back(
+def test_callback_data_is_decoded_unchanged(
     secret: bytes, deployment: str, campaign: uuid.UUID, recipient: uuid.UUID, data: st.DataObject
 ) -> None:
     attempt = data.draw(st.integers(1, ATTEMPT_MAX))
@@ -123,7 +123,7 @@ def test_any_text_is_decoded_without_an_error(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=50), st.binary(min_size=1, max_size=20))
-def test_a_body_signed_raw_or_escaped_is_genuine_and_no_other(text: str, secret: bytes) -> None:
+def test_only_a_body_signed_raw_or_escaped_is_genuine(text: str, secret: bytes) -> None:
     body = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
     escaped = b"".join(escape_unicode(body))
     assert check([secret], sign(secret, body), body) is SignatureCheck.GENUINE

@@ -271,7 +271,7 @@ async def test_a_key_whose_first_request_runs_is_409(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "request_in_progress")
 
 
-async def test_what_fails_is_not_stored_under_its_key(api: Api) -> None:
+async def test_a_failed_request_is_not_stored_under_its_key(api: Api) -> None:
     campaign = await api.campaign()
     await api.act(campaign, "cancel")
     path, key = f"{CAMPAIGNS}/{campaign}/recipients", {"Idempotency-Key": "k-3"}
@@ -311,7 +311,7 @@ async def test_without_postgres_requests_are_503_and_the_process_is_healthy(kafk
         assert (ready.status_code, ready.json()["checks"]) == (503, {"postgres": False, "kafka": True})
 
 
-async def test_with_keys_the_whole_api_needs_one(database_url: str, kafka: str, topic_prefix: str) -> None:
+async def test_with_configured_keys_the_whole_api_needs_one(database_url: str, kafka: str, topic_prefix: str) -> None:
     async with an_api(database_url, kafka, topic_prefix, keys=("a-key",)) as api:
         for path in (CAMPAIGNS, "/", "/openapi.json"):
             assert (await api.http.get(path)).status_code == 401

@@ -163,7 +163,7 @@ def test_one_state_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
         pytest.fail("a second run got the same state")
 
 
-def test_stacks_run_side_by_side(throw_away_stack: Stack, kafka: str, postgres: str) -> None:
+def test_several_stacks_run_at_the_same_time(throw_away_stack: Stack, kafka: str, postgres: str) -> None:
     clusters = {
         AdminClient({"bootstrap.servers": address}).list_topics(timeout=10).cluster_id
         for address in (kafka, throw_away_stack.kafka_bootstrap_servers)
@@ -173,7 +173,7 @@ def test_stacks_run_side_by_side(throw_away_stack: Stack, kafka: str, postgres: 
     assert throw_away_stack.database_url.rpartition(":")[2] not in repr(throw_away_stack)
 
 
-def test_a_stack_runs_where_every_folder_is_closed_to_others(tmp_path: Path) -> None:
+def test_a_stack_runs_with_folders_that_are_closed_to_others(tmp_path: Path) -> None:
     """Also as root in a repository below a 0700 home, with a 0700 temporary folder. No mode is changed."""
     home = tmp_path / "home"
     work, temporary = home / "work", home / "tmp"

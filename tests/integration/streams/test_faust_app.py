@@ -26,7 +26,7 @@ def settings(kafka: str, topic_prefix: str) -> Settings:
 
 
 @pytest.mark.parametrize(("stage", "code", "said"), [("stalling", 75, "stalled"), ("failing", 70, "ZeroDivisionError")])
-def test_it_ends_with_the_batch_unacknowledged(
+def test_the_process_ends_with_the_batch_unacknowledged(
     settings: Settings, tmp_path: Path, stage: str, code: int, said: str
 ) -> None:
     quick = environment(
@@ -40,7 +40,7 @@ def test_it_ends_with_the_batch_unacknowledged(
 
 
 @pytest.mark.parametrize(("servers", "said"), [("127.0.0.1:1", "Kafka"), ("", "campaigns topics apply")])
-def test_without_a_broker_or_its_topic_it_requests_a_restart(
+def test_without_a_broker_or_its_topic_the_process_ends_with_75(
     kafka: str, topic_prefix: str, tmp_path: Path, servers: str, said: str
 ) -> None:
     with process("streams.reconciler.process", environment(servers or kafka, topic_prefix), tmp_path) as running:

@@ -39,7 +39,7 @@ def test_all_migrations_together_are_the_whole_schema(database_url: str, empty_d
         assert migrated.execute(CATALOG.encode()).fetchall() == described.execute(CATALOG.encode()).fetchall()
 
 
-def test_two_that_start_at_once_migrate_once(empty_database_url: str) -> None:
+def test_two_concurrent_starts_migrate_once(empty_database_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
         applied = list(threads.map(migrate, [empty_database_url] * 4))
     assert sorted(applied, key=len) == [[], [], [], [step.name for step in migrations()]]

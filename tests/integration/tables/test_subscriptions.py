@@ -21,7 +21,7 @@ async def test_an_older_statement_changes_nothing(connection: Connection) -> Non
     assert found.out_by == (Source.KEYWORD,)
 
 
-async def test_of_two_at_one_moment_the_opt_out_holds(connection: Connection) -> None:
+async def test_of_two_simultaneous_statements_the_opt_out_wins(connection: Connection) -> None:
     await state(connection, PERSON, Source.OPERATOR, subscribed=False, occurred_at=NOON)
     assert not (await state(connection, PERSON, Source.OPERATOR, subscribed=True, occurred_at=NOON)).subscribed
     await state(connection, "15550000001", Source.OPERATOR, subscribed=True, occurred_at=NOON)

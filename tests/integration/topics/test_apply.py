@@ -36,7 +36,7 @@ def test_every_topic_is_created_as_specified(kafka: str, topic_prefix: str) -> N
     assert config_of(kafka, topic_prefix + Topic.CAMPAIGN_STATS)["cleanup.policy"] == "compact"
 
 
-def test_a_second_time_changes_nothing(kafka: str, topic_prefix: str) -> None:
+def test_a_second_run_changes_nothing(kafka: str, topic_prefix: str) -> None:
     spec = (TopicSpec("one", 2, 1000), TopicSpec("two", 1, -1, "compact"))
     apply(settings(kafka, topic_prefix), spec)
     assert not any(topic.is_changed for topic in apply(settings(kafka, topic_prefix), spec).topics)
@@ -59,7 +59,7 @@ def test_partitions_and_settings_are_altered_but_never_lowered(kafka: str, topic
     assert len(admin.list_topics(timeout=10).topics[f"{topic_prefix}few"].partitions) == 4
 
 
-def test_several_at_once_create_and_alter_without_a_failure(kafka: str, topic_prefix: str) -> None:
+def test_concurrent_runs_create_and_alter_without_a_failure(kafka: str, topic_prefix: str) -> None:
     for partitions in (1, 3, 5):
         spec = [TopicSpec(f"topic{number}", partitions, 1000 * partitions) for number in range(6)]
         with ThreadPoolExecutor(4) as several:

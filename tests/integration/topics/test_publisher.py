@@ -123,7 +123,7 @@ async def unreachable(request: pytest.FixtureRequest) -> AsyncIterator[Publisher
     assert await real.close(1) == 0
 
 
-async def test_without_a_broker_it_fails_in_time(unreachable: Publisher) -> None:
+async def test_without_a_broker_publishing_fails_in_time(unreachable: Publisher) -> None:
     with pytest.raises(PublishFailed):
         await unreachable.publish_batch([Outgoing("some", None, b"x")], timeout_s=5)
     assert not await unreachable.is_reachable("some", timeout_s=0.5)

@@ -28,7 +28,7 @@ def _client(*keys: str) -> httpx.AsyncClient:
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8000", "LOCALHOST:80"]
 )
-def test_loopback_is_ours_with_any_port(host: str) -> None:
+def test_loopback_is_local_with_any_port(host: str) -> None:
     assert is_loopback_authority(host)
     assert is_loopback_origin(f"http://{host}")
     assert is_loopback_origin(f"https://{host}")
@@ -39,13 +39,13 @@ def test_loopback_is_ours_with_any_port(host: str) -> None:
     ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "localhost:x",
      "localhost/evil", "evil.example#localhost", "[::1", "localhost@evil", "0.0.0.0", "localhost:99999"],
 )  # fmt: skip
-def test_everything_else_is_foreign(host: str) -> None:
+def test_other_hosts_are_foreign(host: str) -> None:
     assert not is_loopback_authority(host)
     assert not is_loopback_origin(f"http://{host}")
 
 
 @pytest.mark.parametrize("origin", ["null", "", "file://", "localhost", "http://localhost/path", "ftp://localhost"])
-def test_an_origin_is_a_web_page_of_this_machine_or_foreign(origin: str) -> None:
+def test_an_origin_is_local_or_foreign(origin: str) -> None:
     assert not is_loopback_origin(origin)
 
 
@@ -94,12 +94,12 @@ def _settings(host: str, *keys: str) -> Settings:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com"])
-def test_beyond_loopback_a_key_is_needed_to_start(host: str) -> None:
+def test_the_api_needs_a_key_to_start_beyond_loopback(host: str) -> None:
     with pytest.raises(InvalidSettings, match="CAMPAIGNS_API_KEYS"):
         require_keys(_settings(host))
     require_keys(_settings(host, "key"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_on_loopback_none_is_needed(host: str) -> None:
+def test_the_api_needs_no_key_on_loopback(host: str) -> None:
     require_keys(_settings(host))

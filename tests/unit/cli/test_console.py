@@ -23,7 +23,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_how_a_command_ends(case: str, tmp_path: Path) -> None:
+def test_each_failure_has_its_exit_code_and_output(case: str, tmp_path: Path) -> None:
     body, code = CASES[case]
     program = (
         "import logging, sys, psycopg, structlog; from cli.console import run_command; "

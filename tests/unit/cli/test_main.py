@@ -73,13 +73,13 @@ def test_children_get_exactly_our_variables(monkeypatch: pytest.MonkeyPatch) -> 
     assert {name for name in environment if name.startswith("CAMPAIGNS_")} == {"CAMPAIGNS_DATABASE_URL"}
 
 
-def test_a_second_sender_is_a_sender_with_a_name_of_its_own(tmp_path: Path) -> None:
+def test_a_second_sender_has_its_own_name(tmp_path: Path) -> None:
     child = process_child("sender-2", {"A": "1"}, tmp_path)
     assert child.argv[-1] == "sender"
     assert child.env == {"A": "1", "CAMPAIGNS_INSTANCE": "sender-2"}
 
 
-def test_private_files_are_private_and_whole(tmp_path: Path) -> None:
+def test_private_files_are_private_and_complete(tmp_path: Path) -> None:
     file = tmp_path / "env"
     write_private(file, "one")
     write_private(file, "two")
@@ -88,7 +88,7 @@ def test_private_files_are_private_and_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_is_said_of_a_child() -> None:
+def test_each_event_of_a_child_has_its_line() -> None:
     assert event_line(ChildEvent("sink", "started", pid=1)) is None
     assert event_line(ChildEvent("sink", "restarting", code=75)) == "sink ended with 75; it is restarted"
     assert event_line(ChildEvent("sink", "given_up", code=64)) == "sink ended with 64 and is not restarted"

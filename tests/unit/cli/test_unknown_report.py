@@ -67,7 +67,7 @@ def test_the_recipients_that_stay_unchanged_are_counted(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == ""
 
 
-def test_a_list_is_masked_and_says_how_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_list_is_masked_and_reports_the_total(capsys: pytest.CaptureFixture[str]) -> None:
     print_list([RECIPIENT], 9, as_json=False)
     printed = capsys.readouterr()
     assert "15550001234" not in printed.out

@@ -12,7 +12,7 @@ def test_a_day_of_utc() -> None:
     assert day.ends_at == datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def test_the_same_moment_is_another_day_elsewhere() -> None:
+def test_the_same_time_is_a_different_day_in_another_zone() -> None:
     late = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
     assert day_of(late, "America/Sao_Paulo").date == date(2026, 2, 28)
     assert day_of(late, "America/Sao_Paulo").ends_at == datetime(2026, 3, 1, 3, 0, tzinfo=UTC)

@@ -14,13 +14,13 @@ def test_no_code_occurs_twice() -> None:
     assert len(TABLE) == len(ROWS)
 
 
-def test_transient_backs_off_longer_with_each_attempt_up_to_a_cap() -> None:
+def test_the_backoff_of_transient_failures_grows_up_to_a_cap() -> None:
     waits = [_fail(131000, attempt=n).backoff_s for n in (1, 2, 3, 62)]
     assert waits == [60, 120, 240, 6 * 3600]
 
 
 @pytest.mark.parametrize("code", [131000, 130429, 131056])
-def test_a_webhook_failure_waits_ten_minutes_at_least(code: int) -> None:
+def test_a_webhook_failure_waits_at_least_ten_minutes(code: int) -> None:
     assert _fail(code, webhook=True).backoff_s == 600
     assert _fail(code, attempt=8, webhook=True).backoff_s > 600
 
@@ -42,7 +42,7 @@ def test_only_retryable_classes_are_retried(kind: ErrorClass) -> None:
     assert said == {expected}
 
 
-def test_a_server_error_that_may_be_our_own_fault_is_tried_three_times() -> None:
+def test_a_server_error_that_we_may_have_caused_is_tried_three_times() -> None:
     assert [_fail(1, attempt=n).retry_class for n in (1, 2, 3)] == [
         RetryClass.BACKOFF,
         RetryClass.BACKOFF,
@@ -63,6 +63,6 @@ def test_the_time_scale_divides_backoffs_but_leaves_a_second() -> None:
     assert _fail(131000, scale=100_000).backoff_s == 1
 
 
-def test_a_long_reason_is_cut_to_what_an_event_takes() -> None:
+def test_a_long_reason_is_cut_to_the_limit_of_an_event() -> None:
     said = failure(100, "x" * 5000, attempt=1, from_webhook=False, time_scale=1)
     assert len(said.reason) == 2000

@@ -69,13 +69,13 @@ def due(facts: Facts, max_retries: int = 3) -> object:
     return next_attempt_at(facts, planned_at=None, created_at=START, max_retries=max_retries)
 
 
-def test_a_delivery_takes_the_due_time_of_an_older_failure_away() -> None:
+def test_a_delivery_removes_the_due_time_of_an_older_failure() -> None:
     failed = after(event("failed", failure=HICCUP))
     assert due(failed) == START + timedelta(seconds=600)
     assert due(merge(failed, after(event("delivered", minute=1)))) is None
 
 
-def test_an_attempt_surely_not_sent_is_due_again_despite_other_statuses() -> None:
+def test_an_attempt_that_was_certainly_not_sent_is_due_again_despite_other_statuses() -> None:
     assert due(after(event("deferred", minute=5), event("unknown"))) == START + timedelta(minutes=5)
     assert due(after(event("deferred"), released=2)) is None
 
@@ -88,12 +88,12 @@ def test_an_unknown_is_due_only_for_a_retry_of_its_own_attempt() -> None:
 
 
 @pytest.mark.parametrize("attempt", [-1, 0, 63, 64])
-def test_an_attempt_without_a_bit_of_a_bigint_is_no_event(attempt: int) -> None:
+def test_an_attempt_beyond_the_bits_of_a_bigint_is_refused(attempt: int) -> None:
     with pytest.raises(ValidationError, match="attempt"):
         event("sent", attempt)
 
 
-def test_held_back_is_due_a_day_later_three_rounds_at_most_and_is_no_retry() -> None:
+def test_a_held_back_failure_is_due_a_day_later_at_most_three_times_and_is_no_retry() -> None:
     rounds = [event("failed", attempt, failure=HELD) for attempt in (1, 2, 3)]
     assert due(after(*rounds[:2])) == START + timedelta(days=1)
     assert retry_count(after(*rounds)) == 0
@@ -106,7 +106,7 @@ def test_retries_end_at_max_retries_but_an_operator_may_go_on() -> None:
     assert due(after(*three, event("retry", 3))) == START
 
 
-def test_the_failure_shown_belongs_together_whatever_the_order() -> None:
+def test_the_shown_failure_is_consistent_in_any_order() -> None:
     ours = Failure(code=None, reason="no code", retry_class=RetryClass.NEVER, backoff_s=0)
     pair = (event("rejected", failure=ours), event("failed", minute=5, failure=GONE))
     for facts in (after(*pair), after(*reversed(pair))):
@@ -114,7 +114,7 @@ def test_the_failure_shown_belongs_together_whatever_the_order() -> None:
         assert (facts.failure.code, facts.failure.text) == (131026, "undeliverable")
 
 
-def test_the_skip_speaks_while_skipped() -> None:
+def test_the_failure_reason_is_that_of_the_skip_while_skipped() -> None:
     facts = after(event("failed", failure=HICCUP), event("skipped", 2))
     assert failure_reason(facts) == "opted_out"
     assert failure_reason(merge(facts, Facts(attempt=3))) == "something went wrong"

@@ -42,17 +42,17 @@ ANONYMOUS: dict[str, Any] = {"recipient_id": None, "attempt": None}
         ({**ANONYMOUS, "occurred_at": START - timedelta(days=8, seconds=1)}, DeadLetterReason.TIMESTAMP_TOO_OLD),
     ],
 )
-def test_what_is_refused(fields: dict[str, Any], refusal: DeadLetterReason | None) -> None:
+def test_invalid_events_are_refused(fields: dict[str, Any], refusal: DeadLetterReason | None) -> None:
     folded = fold([event(), event(**fields)], CREATED, set())
     assert folded.refused == ({} if refusal is None else {1: refusal})
 
 
-def test_a_refused_event_leaves_no_trace() -> None:
+def test_a_refused_event_changes_nothing() -> None:
     folded = fold([event(recipient_id=UNKNOWN)], CREATED, set())
     assert (folded.facts, folded.messages) == ({}, {})
 
 
-def test_statuses_on_numbers_of_others_are_only_counted() -> None:
+def test_statuses_of_foreign_numbers_are_only_counted() -> None:
     folded = fold([event(**ANONYMOUS, phone_number_id="9"), event(**ANONYMOUS)], CREATED, {"9"})
     assert folded.foreign == {"9": 1}
     assert list(folded.messages) == ["w"]

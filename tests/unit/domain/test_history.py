@@ -42,7 +42,7 @@ def story(*events: RecipientEvent | None) -> RecipientHistory:
     return trace_history(told(*events), {ONE: NOW, OTHER: NOW})
 
 
-def test_a_time_at_the_edge_of_the_calendar_ends_no_story() -> None:
+def test_a_time_at_the_edge_of_the_calendar_does_not_end_the_trace() -> None:
     edge = datetime.max.replace(tzinfo=UTC)
     steps = story(event(EventKind.SENT, ONE, occurred_at=edge, received_at=edge), event(EventKind.READ, ONE)).steps
     assert [(step.effect, step.reason) for step in steps] == [(Effect.REFUSED, "bug"), (Effect.CHANGED, "")]
@@ -64,7 +64,7 @@ def test_a_parked_status_belongs_to_the_recipient_that_claimed_it() -> None:
     ]  # fmt: skip
 
 
-def test_somebody_in_two_campaigns_has_two_stories() -> None:
+def test_a_recipient_in_each_of_two_campaigns_has_two_histories() -> None:
     found = Trace(
         [dossier(ONE, "spring"), dossier(OTHER, "sum\x1b[2Jmer", failure_reason=f"no {PHONE}")],
         story(

@@ -18,11 +18,11 @@ def test_every_action_in_every_state_is_decided(action: Action, status: Campaign
         assert refused.value.status is status
 
 
-def test_no_action_leads_out_of_cancelled() -> None:
+def test_a_cancelled_campaign_stays_cancelled() -> None:
     assert all(CampaignStatus.CANCELLED not in allowed for allowed, _ in ACTIONS.values())
 
 
-def test_the_schema_knows_the_same_states() -> None:
+def test_the_schema_has_the_same_states() -> None:
     schema = files("tables").joinpath("sql", "schema.sql").read_text(encoding="utf-8")
     listed = re.search(r"CHECK \(status IN \(('draft'[^)]*)\)\)", schema)
     assert listed is not None

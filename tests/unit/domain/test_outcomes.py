@@ -35,7 +35,7 @@ def test_a_held_message_is_accepted_and_flagged() -> None:
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"messages":[]}', b'{"messages":[{"id":7}]}', b'{"messages":"x"}'])
-def test_200_without_a_wamid_is_accepted_all_the_same(body: bytes) -> None:
+def test_200_without_a_wamid_is_still_accepted(body: bytes) -> None:
     assert outcome_of_answer(200, body) == Accepted(None)
 
 
@@ -45,7 +45,7 @@ def test_a_200_that_cannot_be_read_is_unknown(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
-def test_a_throttle_code_is_a_throttle_whatever_the_status(status: int) -> None:
+def test_a_throttle_code_is_a_throttle_with_any_http_status(status: int) -> None:
     assert outcome_of_answer(status, _error(130429)) == Throttled(ThrottleScope.NUMBER, 130429)
 
 
@@ -62,12 +62,12 @@ def test_429_is_always_a_throttle(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1.5", 1.5), ("-1", None), ("Wed, 21 Oct", None), ("9e9", 3600.0)])
-def test_retry_after_is_bounded_and_nonsense_is_ignored(text: str, seconds: float | None) -> None:
+def test_retry_after_is_limited_and_an_invalid_one_is_ignored(text: str, seconds: float | None) -> None:
     assert outcome_of_answer(429, b"", text) == Throttled(ThrottleScope.NUMBER, None, seconds)
 
 
 @pytest.mark.parametrize("code", [131000, 131016, 2, 133004])
-def test_5xx_with_a_retryable_code_is_surely_not_sent(code: int) -> None:
+def test_5xx_with_a_retryable_code_is_certainly_not_sent(code: int) -> None:
     said = outcome_of_answer(500, _error(code))
     assert isinstance(said, Rejected)
     assert said.code == code
@@ -86,7 +86,7 @@ def test_4xx_is_rejected_with_code_reason_and_details() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 204, 400, 404])
-def test_without_an_error_object_nothing_is_proved(status: int) -> None:
+def test_an_answer_without_an_error_object_is_unknown(status: int) -> None:
     assert isinstance(outcome_of_answer(status, b"<html>"), UnknownOutcome)
 
 
@@ -99,7 +99,7 @@ def test_every_code_at_400_proves_that_nothing_was_sent(row: Any) -> None:
 
 
 @pytest.mark.parametrize("trouble", list(TransportError))
-def test_only_troubles_before_the_first_byte_are_surely_not_sent(trouble: TransportError) -> None:
+def test_only_failures_before_the_first_byte_are_certainly_not_sent(trouble: TransportError) -> None:
     before = trouble in (TransportError.CONNECT, TransportError.POOL, TransportError.UNUSABLE)
     assert isinstance(outcome_of_error(trouble), NotSent if before else UnknownOutcome)
 

@@ -17,7 +17,7 @@ def test_no_more_than_rate_and_burst_in_any_run(rate: float, gaps: list[float]) 
             assert last - first + 1 <= 5 + rate * (valid[last] - valid[first]) + 1.001
 
 
-def test_waiters_keep_their_order_and_a_pause_refills_no_more_than_the_burst() -> None:
+def test_waiters_keep_their_order_and_a_pause_refills_at_most_the_burst() -> None:
     bucket = TokenBucket(rate=10, burst=2, tokens=2)
     assert [round(bucket.reserve(0.0), 3) for _ in range(4)] == [0, 0, 0.1, 0.2]
     assert [round(bucket.reserve(100.0), 3) for _ in range(3)] == [0, 0, 0.1]

@@ -22,7 +22,7 @@ PARKED = Facts(
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 62])
-def test_every_mention_of_the_attempt_is_replaced(attempt: int) -> None:
+def test_every_occurrence_of_the_attempt_is_replaced(attempt: int) -> None:
     facts = as_attempt(PARKED, attempt)
     assert (facts.attempt, facts.sent_at) == (attempt, START)
     assert facts.accepted_attempts == facts.failed_attempts == facts.held_back_attempts == 1 << attempt

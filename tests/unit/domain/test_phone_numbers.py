@@ -16,7 +16,7 @@ from domain.phone_numbers import InvalidPhoneNumber, normalise
         ("15550001234", "15550001234"),
     ],
 )
-def test_a_number_is_its_digits_however_it_is_written(written: object, normal: str) -> None:
+def test_every_notation_of_a_number_gives_its_digits(written: object, normal: str) -> None:
     assert normalise(written) == normal
 
 
@@ -45,5 +45,5 @@ def test_an_invalid_number_is_refused_with_a_reason(written: object, reason: str
     assert refused.value.reason == reason
 
 
-def test_normal_numbers_stay_as_they_are() -> None:
+def test_normalised_numbers_do_not_change() -> None:
     assert normalise(normalise("+1 469 465 2751")) == "14694652751"

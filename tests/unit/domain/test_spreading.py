@@ -38,19 +38,19 @@ def test_an_empty_plan() -> None:
     assert _spread(0, 10) == []
 
 
-def test_shares_are_equal_where_all_want_more() -> None:
+def test_shares_are_equal_if_every_campaign_wants_more() -> None:
     assert fair_shares(50, [1000, 1000]) == [25, 25]
 
 
-def test_what_one_leaves_goes_to_the_others() -> None:
+def test_unused_shares_go_to_the_others() -> None:
     assert fair_shares(50, [5, 1000, 1000]) == [5, 23, 22]
 
 
-def test_the_odd_one_goes_to_the_first() -> None:
+def test_the_remainder_goes_to_the_first() -> None:
     assert fair_shares(1, [10, 10, 10]) == [1, 0, 0]
 
 
-def test_no_room_and_no_demand() -> None:
+def test_there_are_no_shares_without_room_or_demand() -> None:
     assert fair_shares(0, [3, 4]) == [0, 0]
     assert fair_shares(10, []) == []
     assert fair_shares(10, [0, 0]) == [0, 0]

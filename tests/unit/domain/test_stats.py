@@ -35,7 +35,7 @@ def test_the_documented_example() -> None:
     assert documented.items() <= told(counters).model_dump(mode="json").items()
 
 
-def test_nothing_sent_has_rates_of_zero() -> None:
+def test_rates_are_zero_before_the_first_send() -> None:
     stats = told({})
     assert (stats.progress_percentage, stats.delivery_rate, stats.read_rate) == (0.0, 0.0, 0.0)
 
@@ -64,7 +64,7 @@ def test_a_snapshot_has_a_bounded_number_of_codes(counts: dict[str, int]) -> Non
     assert max((n for code, n in counts.items() if code not in named), default=0) <= min(named.values(), default=0)
 
 
-def test_a_snapshot_travels_unchanged_under_its_campaigns_key() -> None:
+def test_a_snapshot_is_encoded_and_decoded_unchanged_with_the_key_of_its_campaign() -> None:
     stats = told({"funnel/total": 1})
     assert decode(CampaignStats, encode(stats)) == stats
     assert stats.key == str(CAMPAIGN).encode()

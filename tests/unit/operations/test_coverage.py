@@ -18,7 +18,7 @@ from operations.coverage import Interval, rounds, uncovered
         ((5, 5), [], []),
     ],
 )
-def test_nothing_is_read_twice(wanted: Interval, covered: list[Interval], left: list[Interval]) -> None:
+def test_no_record_is_read_twice(wanted: Interval, covered: list[Interval], left: list[Interval]) -> None:
     assert uncovered(wanted, covered) == left
 
 

@@ -17,7 +17,7 @@ def letter(size: int) -> Letter:
     return Letter(Place("t.dead", 0, size), "id", record, None, None)
 
 
-async def test_only_what_is_too_large_without_its_headers_stays() -> None:
+async def test_only_a_record_that_is_too_large_without_headers_stays() -> None:
     publisher, done = MemoryPublisher([TopicSpec("t", 1, -1, record_bytes_max=1000)]), Acted()
     small, fitting, larger = letter(10), letter(999), letter(1000)
     assert await _send_back(publisher, [small, fitting, larger], done) == [small, fitting]

@@ -26,7 +26,7 @@ def line(about: str, kafka: KafkaStatus | None = None, database: DatabaseStatus 
     return found
 
 
-def test_dead_letters_that_somebody_dealt_with_are_well() -> None:
+def test_handled_dead_letters_are_not_reported() -> None:
     assert line("dead letters of recipient.events", KAFKA).found == "4, including redriven and dropped ones", (
         "Postgres is away"
     )
@@ -57,14 +57,14 @@ def test_a_lag_of_bundles_is_reported_in_records_and_statuses() -> None:
     ("webhook_min", "event_min", "state"),
     [(1, 0, "ok"), (11, 0, "look"), (None, 0, "look"), (600, 11, "ok"), (None, None, "ok")],
 )
-def test_no_webhook_while_events_are_written_wants_eyes(
+def test_missing_webhooks_while_events_are_written_are_a_warning(
     webhook_min: int | None, event_min: int | None, state: str
 ) -> None:
     webhook, event = (None if ago is None else NOW - timedelta(minutes=ago) for ago in (webhook_min, event_min))
     assert line("last webhook", replace(KAFKA, last_webhook_at=webhook, last_event_at=event)).state == state
 
 
-def test_many_paused_campaigns_leave_it_one_screen() -> None:
+def test_many_paused_campaigns_fit_on_one_screen() -> None:
     many = tuple(OpenCampaign(uuid4(), f"c{n}", "paused", "incident", NOW) for n in range(PAUSED_SHOWN + 5))
     found = [
         each for each in lines(replace(DATABASE, campaigns=many), None, NOW, {}) if each.about.startswith("paused")

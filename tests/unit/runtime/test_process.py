@@ -87,7 +87,7 @@ sys.exit(process.run_process("test", run, settings))
 
 
 @pytest.mark.parametrize(("code", "said"), [(0, "stopped"), (75, "away")])
-def test_what_a_library_leaves_in_the_loop_does_not_hold_the_process(code: int, said: str) -> None:
+def test_tasks_that_a_library_leaves_in_the_loop_do_not_delay_the_exit(code: int, said: str) -> None:
     argv = [sys.executable, "-c", LEAVING_SOMETHING, str(code)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == code, done.stderr
@@ -95,7 +95,7 @@ def test_what_a_library_leaves_in_the_loop_does_not_hold_the_process(code: int, 
 
 
 @pytest.mark.parametrize("text", ['{{"wa_id":{}}}', "to:{}", "{}: not allowed", "tel:+{}", "'{}'", "phone={}."])
-def test_a_number_is_masked_beside_any_character(text: str) -> None:
+def test_a_number_is_masked_next_to_any_character(text: str) -> None:
     assert PHONE not in mask_text(text.format(PHONE))
 
 
@@ -104,7 +104,7 @@ def test_an_invalid_number_is_shown(text: str) -> None:
     assert mask_text(text) == text
 
 
-def test_masks_keep_enough_to_recognise_and_no_more() -> None:
+def test_a_mask_keeps_only_enough_to_recognise_a_number() -> None:
     assert mask_phone(PHONE) == "*********51"
     assert mask_phone("+" + PHONE) == "*********51"
     assert mask_phone("123") == "***"

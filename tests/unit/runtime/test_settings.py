@@ -44,14 +44,14 @@ def test_secrets_never_show(tmp_path: Path) -> None:
         assert not any(secret in shown for secret in ("very-secret", "key-one", "pass-word"))
 
 
-def test_a_process_refuses_to_start_without_what_it_needs(tmp_path: Path) -> None:
+def test_a_process_does_not_start_without_its_required_settings(tmp_path: Path) -> None:
     settings = read(tmp_path, CALLBACK_SECRET="set")
     settings.require("callback_secret")
     with pytest.raises(InvalidSettings, match="CAMPAIGNS_WHATSAPP_ACCESS_TOKEN: is not set"):
         settings.require("callback_secret", "whatsapp_access_token")
 
 
-def test_the_state_file_fills_gaps_of_the_environment(tmp_path: Path) -> None:
+def test_the_state_file_supplies_variables_missing_in_the_environment(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("CAMPAIGNS_API_PORT=1234\nCAMPAIGNS_INGRESS_PORT=1235\n# a remark\nOTHER=1\n")
     settings = read(tmp_path, API_PORT="8123")
     assert (settings.api_port, settings.ingress_port) == (8123, 1235)

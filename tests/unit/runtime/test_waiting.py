@@ -20,12 +20,12 @@ async def test_a_stop_ends_the_pause_at_once() -> None:
     assert await asyncio.wait_for(pause(stop, 60), 5) is True
 
 
-async def test_a_stop_that_came_before_is_reported() -> None:
+async def test_an_earlier_stop_is_reported() -> None:
     stop = asyncio.Event()
     stop.set()
     assert await pause(stop, 60) is True
     assert await pause(stop, 0) is True
 
 
-async def test_a_pause_of_no_time_reports_that_no_stop_came() -> None:
+async def test_a_pause_of_zero_seconds_reports_no_stop() -> None:
     assert await pause(asyncio.Event(), 0) is False

@@ -7,7 +7,7 @@ from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.codec import Malformed
 
 
-def test_bodies_come_back_byte_for_byte_in_order() -> None:
+def test_bodies_are_decoded_byte_for_byte_in_order() -> None:
     bodies = [Body(1_767_225_600_123_456, b"\x00\xff{"), Body(0, b"")]
     assert decode_bundle(encode_bundle(bodies)) == bodies
 

@@ -15,7 +15,7 @@ def text(secret: bytes = SECRET, deployment: str = "default", attempt: int = 7) 
     return encode(secret, deployment, CAMPAIGN, RECIPIENT, attempt)
 
 
-def test_it_comes_back() -> None:
+def test_callback_data_is_decoded_to_the_same_values() -> None:
     assert decode(SECRET, "default", text()) == Callback(CAMPAIGN, RECIPIENT, 7)
 
 

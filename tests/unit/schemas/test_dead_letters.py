@@ -11,13 +11,13 @@ from schemas.places import Place
 LETTER = DeadLetter("reconciler", "not_json", Place("webhooks.raw", 3, 41, 2))
 
 
-def test_headers_come_back_as_a_list_and_as_a_mapping() -> None:
+def test_headers_are_read_from_a_list_and_from_a_mapping() -> None:
     headers = LETTER.headers("campaign-streams/0")
     assert read_headers(headers) == LETTER
     assert read_headers(dict(headers)) == LETTER
 
 
-def test_an_error_text_comes_back_cut() -> None:
+def test_a_long_error_text_is_cut() -> None:
     letter = replace(LETTER, error="SendJob: attempt: greater_than_equal")
     assert read_headers(letter.headers("x")) == letter
     assert len(read_headers(replace(LETTER, error="x" * 9999).headers("x")).error) == 500

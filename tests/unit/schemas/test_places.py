@@ -20,7 +20,7 @@ def test_a_place_is_read_back_from_its_spelling(place: Place) -> None:
     assert Place.parse(str(place)) == place
 
 
-def test_the_spelling() -> None:
+def test_a_place_has_one_spelling() -> None:
     assert str(Place("webhooks.raw", 3, 41, 2)) == "webhooks.raw/3@41[2]"
     assert str(Place("webhooks.raw.dead", 0, 17)) == "webhooks.raw.dead/0@17"
 
@@ -28,6 +28,6 @@ def test_the_spelling() -> None:
 @pytest.mark.parametrize(
     "text", ["", "t", "t/0", "t/0@", "t/0@1.2", "t/0@1[", "t/0@1[x]", "t/x@1", "t/0@-1", "a b/0@1"]
 )
-def test_anything_else_is_no_place(text: str) -> None:
+def test_other_texts_are_not_places(text: str) -> None:
     with pytest.raises(ValueError, match="not a place"):
         Place.parse(text)

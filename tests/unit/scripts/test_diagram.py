@@ -21,7 +21,7 @@ def test_every_status_is_reached_and_every_kind_was_tried() -> None:
     assert set(EventKind) <= {name.removesuffix(OLDER) for name in tried}
 
 
-def test_nothing_leaves_read_and_only_read_follows_delivered() -> None:
+def test_read_is_final_and_only_read_follows_delivered() -> None:
     assert {after for before, after in MOVES if before is Status.READ} == {Status.READ}
     assert {after for before, after in MOVES if before is Status.DELIVERED} == {Status.DELIVERED, Status.READ}
 
@@ -36,5 +36,5 @@ def test_a_webhook_resolves_an_unknown() -> None:
     assert "delivered" in by(Status.UNKNOWN, Status.DELIVERED)
 
 
-def test_an_older_failure_opens_the_newest_attempt_again() -> None:
+def test_an_older_failure_makes_the_newest_attempt_due_again() -> None:
     assert "failed" + OLDER in by(Status.SENT, Status.QUEUED)

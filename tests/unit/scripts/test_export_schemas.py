@@ -40,7 +40,7 @@ def test_each_channel_names_its_key_and_retention() -> None:
         assert message["bindings"]["kafka"]["key"]["description"]
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_has_a_target() -> None:
     documents = {name: json.loads(text) for name, text in export_schemas.documents().items()}
     references = [(name, each) for name, content in documents.items() for each in _references(content)]
     assert references

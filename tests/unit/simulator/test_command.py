@@ -14,7 +14,7 @@ from simulator.command import build_config
 from simulator.config import rules_for_all_codes
 
 
-def test_options_go_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
+def test_options_override_the_file_and_the_file_overrides_the_preset(tmp_path: Path) -> None:
     file = tmp_path / "simulator.json"
     file.write_bytes(orjson.dumps({"seed": 7, "port": 1, "answers": {"errors": {"2": 1.0}}, "app_secret": "s"}))
     config = build_config("realistic", file, {"port": 9}, batch=1, codes_by_number=True)

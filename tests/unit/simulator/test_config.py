@@ -13,6 +13,6 @@ def test_a_rule_without_its_code_is_refused() -> None:
         Rule(outcome="reject")
 
 
-def test_secrets_are_masked_wherever_the_configuration_is_shown() -> None:
+def test_secrets_are_masked_in_every_output_of_the_configuration() -> None:
     config = SimulatorConfig.model_validate({"app_secret": "tell-no-one", "access_token": "tell-no-one"})
     assert "tell-no-one" not in repr(config) + config.model_dump_json()

@@ -6,7 +6,7 @@ from simulator.config import Rule
 from simulator.rules import RuleBook
 
 
-def test_the_most_exact_rule_wins() -> None:
+def test_the_most_exact_rule_applies() -> None:
     book = RuleBook(
         [
             Rule(outcome="held"),
@@ -24,7 +24,7 @@ def test_the_most_exact_rule_wins() -> None:
     assert [rule.outcome for rule in found if rule] == ["cut_after", "cut_before", "hang", "held"]
 
 
-def test_of_two_equal_rules_the_latest_wins_and_clearing_removes_all() -> None:
+def test_of_two_equal_rules_the_latest_applies_and_clearing_removes_all() -> None:
     book = RuleBook([Rule(suffix="1", outcome="hang"), Rule(suffix="1", outcome="held")])
     rule = book.rule_of("4911", None, 1)
     assert rule is not None

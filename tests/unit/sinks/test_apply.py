@@ -34,7 +34,9 @@ NO_CONNECTION = cast("Connection", object())
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_an_error_not_caused_by_events_halves_no_batch(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_that_is_not_caused_by_events_does_not_split_the_batch(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Halved down to single rows, good ones would be dead-lettered one by one for as long as the disk is full."""
 
     async def raising(*_: object) -> None:

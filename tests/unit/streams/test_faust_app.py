@@ -32,13 +32,13 @@ def batches(handler: Handler, stop: asyncio.Event | None = None, limit_s: float 
     return Batches(handler, stop or asyncio.Event(), "test", retry_first_s=0.001, retry_limit_s=limit_s)
 
 
-async def test_a_transient_failure_is_tried_again_until_it_passes() -> None:
+async def test_a_transient_failure_is_retried_until_it_succeeds() -> None:
     handler = Handler(Transient("a"), Transient("b"))
     await batches(handler).settle(RECORDS)
     assert handler.calls == 3
 
 
-async def test_it_gives_up_at_the_limit() -> None:
+async def test_retries_end_at_the_limit() -> None:
     handler = Handler(*[Transient("away")] * 100)
     with pytest.raises(Transient):
         await batches(handler, limit_s=0.01).settle(RECORDS)
@@ -54,7 +54,7 @@ async def test_when_stopping_a_failed_batch_is_left_to_the_next_process() -> Non
     assert handler.calls == 1
 
 
-async def test_a_bug_is_not_tried_again() -> None:
+async def test_a_bug_is_not_retried() -> None:
     handler = Handler(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         await batches(handler).settle(RECORDS)
@@ -83,7 +83,7 @@ def test_a_partition_with_lag_that_does_not_move_stalls() -> None:
     assert clocks.stalled_for(0, 6, 20, now=50.0) == 10.0
 
 
-def test_idle_reset_and_lost_partitions_start_again() -> None:
+def test_idle_reset_and_lost_partitions_restart_the_clock() -> None:
     clocks = StallClocks()
     clocks.stalled_for(0, 5, 9, now=0.0)
     assert clocks.stalled_for(0, 9, 9, now=10.0) == 0.0

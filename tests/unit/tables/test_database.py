@@ -15,7 +15,7 @@ SETTINGS = Settings.model_validate(
 DEADLINE_S = 20.0
 
 
-def test_a_database_that_goes_silent_after_its_greeting_does_not_block_the_watchdog() -> None:
+def test_a_database_that_hangs_after_its_greeting_does_not_block_the_watchdog() -> None:
     """Silent after the greeting, it would hold the watchdog for ever, which then watches nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         held: list[socket.socket] = []

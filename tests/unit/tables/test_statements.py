@@ -72,7 +72,7 @@ def test_only_tables_and_verdict_run_sql() -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_statement_has_a_line_of_purpose(group: str) -> None:
+def test_every_statement_has_a_comment_with_its_purpose(group: str) -> None:
     for name, statement in load(group).items():
         assert statement.startswith("-- "), f"{group}.sql: {name}"
 
@@ -105,7 +105,7 @@ def test_migrations_are_numbered_from_one_without_a_gap() -> None:
         (ValueError(), FailureKind.BUG),
     ],
 )
-def test_what_an_error_means(error: Exception, expected: FailureKind) -> None:
+def test_each_error_has_its_meaning(error: Exception, expected: FailureKind) -> None:
     assert failure_kind(error) is expected
     assert is_transient(error) is (expected is FailureKind.TRANSIENT)
 

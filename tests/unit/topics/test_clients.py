@@ -22,10 +22,10 @@ def test_a_producer_waits_for_every_replica_and_repeats_no_record() -> None:
     assert (config["acks"], config["enable.idempotence"]) == ("all", True)
 
 
-def test_an_operators_options_go_over_ours() -> None:
+def test_options_of_an_operator_override_the_defaults() -> None:
     told = SETTINGS.model_copy(update={"kafka_extra": {"security.protocol": "SASL_SSL"}})
     assert consumer_config(told, "sink")["security.protocol"] == "SASL_SSL"
 
 
-def test_a_broker_that_is_away_does_not_answer() -> None:
+def test_an_unreachable_broker_does_not_answer() -> None:
     assert not answering(NOWHERE, 0.5)()

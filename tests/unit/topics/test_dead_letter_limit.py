@@ -16,13 +16,13 @@ def test_a_rate_up_to_the_limit_passes_and_above_it_stops() -> None:
         limit.require(59.0, 1, 20)
 
 
-def test_a_minute_later_there_is_room_again() -> None:
+def test_the_limit_is_free_again_after_a_minute() -> None:
     limit = DeadLetterLimit(10)
     limit.add(0.0, 10, 20)
     limit.require(60.0, 10, 20)
 
 
-def test_slow_and_steady_is_too_much_as_well() -> None:
+def test_a_low_and_constant_rate_can_exceed_the_limit() -> None:
     """Bad code in a small deployment: ten items a minute, all of them dead letters."""
     limit = DeadLetterLimit(1000)
     for minute in range(99):
@@ -32,14 +32,14 @@ def test_slow_and_steady_is_too_much_as_well() -> None:
         limit.require(99 * 60.0, 10, 10)
 
 
-def test_batches_without_items_are_not_remembered() -> None:
+def test_empty_batches_are_not_counted() -> None:
     limit = DeadLetterLimit(10)
     for _ in range(100):
         limit.add(0.0, 0, 0)
     assert len(limit._last) == 0
 
 
-def test_a_share_is_of_the_last_items() -> None:
+def test_the_share_is_computed_from_the_last_items() -> None:
     limit = DeadLetterLimit(100_000)
     limit.add(0.0, 0, 50_000)
     for _ in range(10):
@@ -62,7 +62,7 @@ async def test_a_halted_stage_beats_and_ends_at_the_stop() -> None:
     assert beats == [1]
 
 
-def test_half_of_a_large_batch_passes_and_more_stops() -> None:
+def test_half_of_a_large_batch_may_fail_and_more_stops_the_stage() -> None:
     limit = DeadLetterLimit(100_000)
     limit.require(0.0, 500, 1000)
     limit.require(0.0, 999, 999)

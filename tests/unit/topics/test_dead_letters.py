@@ -29,7 +29,7 @@ async def test_dead_letters_above_the_limit_of_a_minute_stop_the_stage() -> None
     assert len(publisher.records) == 4
 
 
-async def test_a_letter_carries_the_bytes_the_key_and_its_origin() -> None:
+async def test_a_dead_letter_has_the_bytes_the_key_and_the_origin() -> None:
     publisher = MemoryPublisher()
     await DeadLetters(publisher, "sink", DeadLetterLimit(3)).publish([item(7, b"raw")], 1)
     [letter] = publisher.records
@@ -40,7 +40,7 @@ async def test_a_letter_carries_the_bytes_the_key_and_its_origin() -> None:
     )  # fmt: skip
 
 
-async def test_a_letter_that_is_too_large_is_shortened_and_its_neighbours_are_whole() -> None:
+async def test_only_a_dead_letter_that_is_too_large_is_shortened() -> None:
     publisher = MemoryPublisher([TopicSpec("t.dead", 1, -1, record_bytes_max=5000)])
     large = b"y" * 5000
     await DeadLetters(publisher, "sink", DeadLetterLimit(9)).publish([item(0), item(1, large), item(2)], 3)
@@ -48,7 +48,7 @@ async def test_a_letter_that_is_too_large_is_shortened_and_its_neighbours_are_wh
     assert read_headers(publisher.records[-1].headers).origin.offset == 1
 
 
-async def test_letters_that_were_not_acknowledged_do_not_count() -> None:
+async def test_unacknowledged_dead_letters_do_not_count() -> None:
     publisher = MemoryPublisher()
     letters = DeadLetters(publisher, "sink", DeadLetterLimit(1), clock=lambda: 0.0)
     publisher.is_down = True

@@ -25,12 +25,12 @@ def record(value: bytes | None) -> Record:
     return Record("recipient.events", 3, 17, b"key", value)
 
 
-def test_a_sound_record_gives_its_value() -> None:
+def test_a_valid_record_gives_its_value() -> None:
     assert decoded(RecipientEvent, record(encode(EVENT))) == EVENT
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b"\xff", b'{"kind":"unknown"}'])
-def test_bytes_that_are_no_event_give_a_malformed_item_with_the_bytes(value: bytes | None) -> None:
+def test_other_bytes_give_a_malformed_item_with_the_bytes(value: bytes | None) -> None:
     dead = decoded(RecipientEvent, record(value))
     assert isinstance(dead, DeadItem)
     assert (dead.origin, dead.key, dead.value) == (Place("recipient.events", 3, 17), b"key", value)

@@ -92,7 +92,7 @@ async def test_an_offset_that_another_sink_advances_meanwhile_is_accepted(monkey
 
 
 @pytest.mark.parametrize(("stored", "problem"), [(13, "beyond the end"), (2, "were deleted")])
-async def test_an_offset_that_the_topic_does_not_have_is_refused(
+async def test_an_offset_outside_the_topic_is_refused(
     stored: int, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(OffsetMismatch, match=problem):

@@ -73,27 +73,27 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
         ("0:100", "1:200"),
     ],
 )
-async def test_bounds_that_hold_nothing_are_refused(settings: Settings, first: str, end: str) -> None:
+async def test_an_empty_range_is_refused(settings: Settings, first: str, end: str) -> None:
     with pytest.raises(InvalidBound):
         await resolve_bounds(settings, "t", parse_bound(first), parse_bound(end))
 
 
-async def test_a_partition_that_is_not_there_is_refused(settings: Settings) -> None:
+async def test_a_missing_partition_is_refused(settings: Settings) -> None:
     with pytest.raises(InvalidBound, match="no partition 7"):
         await resolve_bounds(settings, "t", parse_bound("0:20,7:30"), None)
 
 
-async def test_the_requested_range_is_reported_beside_the_kept_one(settings: Settings) -> None:
+async def test_the_requested_range_and_the_stored_range_are_reported(settings: Settings) -> None:
     found = await resolve_bounds(settings, "t", parse_bound("0:3"), parse_bound("40"))
     assert (found.ranges, found.kept) == ({0: (10, 40)}, {0: (10, 500), 1: (10, 500)})
 
 
-async def test_a_time_before_1970_is_no_word_of_kafkas(settings: Settings) -> None:
+async def test_a_time_before_1970_is_queried_as_1970(settings: Settings) -> None:
     await find_ranges(settings, "t", parse_bound("1969-12-31T23:59:59.999Z"))
     assert Played.asked == (0, 0)
 
 
-async def test_a_partition_that_gives_no_answer_is_not_taken_for_empty(
+async def test_a_partition_without_an_answer_does_not_count_as_empty(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Played, "error", KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION))
@@ -131,7 +131,7 @@ async def test_a_batch_is_bounded_by_its_records(settings: Settings, monkeypatch
         (KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)), True),
     ],
 )
-async def test_only_a_topic_that_is_not_there_is_to_be_created(
+async def test_only_a_missing_topic_needs_creation(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, says_how: bool
 ) -> None:
     class Away:

@@ -83,7 +83,7 @@ def evidence(rows: list[JudgedRow] | None = None, posts: list[Post] | None = Non
     return Evidence(**{**usual, **changed})
 
 
-def test_a_right_run_is_exact() -> None:
+def test_a_correct_run_is_exact() -> None:
     verdict = judge(evidence())
     assert verdict.word == "exact"
     assert verdict.messages_accepted == 1
@@ -128,7 +128,7 @@ def test_missing_and_unrequested_rows_are_differences() -> None:
     assert judge(evidence(posts=[READ, other])).wrong_rows[0].fields == ("posted_unasked",)
 
 
-def test_trouble_makes_a_verdict_impossible() -> None:
+def test_a_failure_of_the_run_prevents_a_verdict() -> None:
     assert judge(evidence(trouble=("not at rest",))).word == "differs"
 
 
@@ -155,29 +155,29 @@ class TestUnknown:
     LOST = row(status="unknown", wamid=None, sent_at=None, delivered_at=None, read_at=None)
     HELD = frozenset({("r1", 1)})
 
-    def test_held_and_never_received(self) -> None:
+    def test_a_held_attempt_that_was_never_received(self) -> None:
         verdict = judge(evidence([self.LOST], [], held_by_killed=self.HELD))
         assert verdict.word == "exact"
         assert verdict.left_by_killed == (HeldAttempt("r1", 1, "never_received", "unknown"),)
 
-    def test_never_received_and_not_held(self) -> None:
+    def test_an_attempt_that_was_neither_received_nor_held(self) -> None:
         assert judge(evidence([self.LOST], [])).word == "differs"
 
-    def test_held_received_and_not_resolved(self) -> None:
+    def test_a_held_attempt_that_was_received_and_not_resolved(self) -> None:
         abandoned = replace(READ, outcome="abandoned", answered_at=None, http_status=None)
         assert judge(evidence([self.LOST], [abandoned], held_by_killed=self.HELD)).word == "differs"
 
-    def test_held_received_and_resolved(self) -> None:
+    def test_a_held_attempt_that_was_received_and_resolved(self) -> None:
         abandoned = replace(READ, outcome="abandoned", answered_at=None, http_status=None)
         verdict = judge(evidence([row()], [abandoned], held_by_killed=self.HELD))
         assert verdict.word == "exact"
         assert verdict.left_by_killed == (HeldAttempt("r1", 1, "accepted", "read"),)
 
-    def test_received_by_whatsapp_without_an_answer_and_not_held(self) -> None:
+    def test_an_attempt_that_was_received_without_an_answer_and_not_held(self) -> None:
         hung = post(outcome="hung", accepted=False, wamid=None, http_status=None, answered_at=None)
         assert "unknown_not_of_killed" in judge(evidence([self.LOST], [hung])).wrong_rows[0].fields
 
-    def test_an_unknown_that_was_repeated(self) -> None:
+    def test_an_unknown_attempt_that_was_sent_again(self) -> None:
         hung = post(outcome="hung", accepted=False, wamid=None, http_status=None, answered_at=None)
         assert "repeated_without_right" in truth_of([hung, replace(READ, attempt=2)]).wrong_conduct
 
@@ -193,7 +193,7 @@ class TestTruth:
     def test_an_earlier_status_bounds_the_time(self) -> None:
         assert truth_of([post(said("sent", 0))]).sent_at == TimeSpan(AT + 0.1 - 1.0, AT)
 
-    def test_an_answer_is_read_when_its_sender_wakes(self) -> None:
+    def test_a_frozen_sender_reads_its_answer_after_it_wakes(self) -> None:
         stops = (
             TimeSpan(AT - 9, AT - 5),
             TimeSpan(AT + 9, AT + 30),
@@ -203,7 +203,7 @@ class TestTruth:
         assert truth_of([post()], frozen=stops).sent_at == TimeSpan(AT + 0.1 - 1.0, AT + 60)
         assert truth_of([post()], frozen=stops[:1]) == truth_of([post()])
 
-    def test_read_brings_delivered_and_sent(self) -> None:
+    def test_a_read_status_implies_delivered_and_sent(self) -> None:
         lost_answer = post(said("read", 5), outcome="cut", http_status=None)
         truth = truth_of([lost_answer])
         exactly = TimeSpan(AT + 5, AT + 5)
@@ -213,18 +213,18 @@ class TestTruth:
         truth = truth_of([post(said("sent", 0), said("failed", 1, 131026), said("delivered", 2))])
         assert (truth.status, truth.failure_code, truth.retry_count) == ("delivered", 131026, 1)
 
-    def test_a_failed_status_brings_the_wamid_and_no_time_of_sending(self) -> None:
+    def test_a_failed_status_gives_the_wamid_and_no_sent_time(self) -> None:
         truth = truth_of([post(said("failed", 1, 131026), outcome="cut", http_status=None)])
         assert (truth.status, truth.wamid, truth.sent_at) == ("failed", "wamid.1", None)
 
     def test_an_answer_without_wamid_and_no_status(self) -> None:
         assert truth_of([post(answer_has_wamid=False)]).wamid is None
 
-    def test_a_throttle_is_no_failure_and_the_same_attempt_goes_again(self) -> None:
+    def test_a_throttle_is_no_failure_and_the_attempt_is_posted_again(self) -> None:
         truth = truth_of([refused(130429, 429), READ])
         assert (truth.status, truth.retry_count, truth.wrong_conduct) == ("read", 0, ())
 
-    def test_a_throttle_that_is_left_alone_leaves_it_queued(self) -> None:
+    def test_a_throttled_attempt_without_another_post_stays_queued(self) -> None:
         assert truth_of([refused(130429, 429)]).wrong_conduct == ("left_queued",)
 
     def test_a_transient_failure_must_be_retried(self) -> None:
@@ -240,7 +240,7 @@ class TestTruth:
     def test_an_answered_attempt_must_not_be_posted_again(self) -> None:
         assert "posted_again_after_answer" in truth_of([READ, READ]).wrong_conduct
 
-    def test_held_back_waits_a_day_and_does_not_count(self) -> None:
+    def test_a_held_back_failure_waits_a_day_and_is_no_retry(self) -> None:
         truth = truth_of([post(said("failed", 1, 131049))])
         assert (truth.status, truth.waits_a_day, truth.retry_count) == ("failed", True, 0)
 
@@ -248,11 +248,11 @@ class TestTruth:
         assert truth_of([post(http_status=502, accepted=False, wamid=None)]).status == "unknown"
         assert truth_of([refused(3, 500)]).status == "unknown"
 
-    def test_the_opted_out_get_nothing(self) -> None:
+    def test_opted_out_people_get_no_message(self) -> None:
         assert truth_of([], opted_out=True).status == "skipped"
         assert truth_of([READ], opted_out=True).wrong_conduct == ("posted_to_opted_out",)
 
-    def test_everybody_else_gets_something(self) -> None:
+    def test_everyone_else_gets_a_message(self) -> None:
         assert truth_of([]).wrong_conduct == ("never_posted",)
 
 

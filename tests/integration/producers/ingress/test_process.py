@@ -139,7 +139,7 @@ def test_a_large_body_without_a_genuine_signature_is_refused_and_the_connection_
         assert client.get(ingress.url + "/health").status_code == 200
 
 
-def test_the_callback_address_is_verified_by_its_token_only(ingress: Ingress) -> None:
+def test_only_the_configured_token_verifies_the_callback_address(ingress: Ingress) -> None:
     asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "verify-me"}
     answer = httpx.get(ingress.url + PATH, params=asked)
     assert (answer.status_code, answer.text) == (200, "1158201444")
@@ -147,7 +147,7 @@ def test_the_callback_address_is_verified_by_its_token_only(ingress: Ingress) ->
         assert httpx.get(ingress.url + PATH, params=asked | wrong).status_code == 403
 
 
-async def test_a_burst_shares_bundles_and_every_body_is_there_once(ingress: Ingress) -> None:
+async def test_a_burst_shares_bundles_and_stores_every_body_once(ingress: Ingress) -> None:
     bodies = [json.dumps({"entry": [], "n": n}).encode() for n in range(500)]
 
     async def post(client: httpx.AsyncClient, body: bytes) -> int:
@@ -162,7 +162,7 @@ async def test_a_burst_shares_bundles_and_every_body_is_there_once(ingress: Ingr
     assert max(map(len, bundles)) > 1
 
 
-def test_a_body_near_the_limit_travels_alone(ingress: Ingress) -> None:
+def test_a_body_near_the_limit_has_its_own_bundle(ingress: Ingress) -> None:
     noise = random.Random(1).randbytes(1_600_000).hex()  # does not compress, so that the broker sees its size
     body = json.dumps({"entry": [], "noise": noise}).encode()
     assert ingress.post(body).status_code == 200
@@ -170,7 +170,7 @@ def test_a_body_near_the_limit_travels_alone(ingress: Ingress) -> None:
     assert [len(bundle) for bundle in bundles if body in [stored.raw for stored in bundle]] == [1]
 
 
-def test_sigterm_ends_it_in_order_and_nothing_secret_is_logged(raw_topic: Settings, tmp_path: Path) -> None:
+def test_sigterm_ends_the_process_in_order_and_no_secret_is_logged(raw_topic: Settings, tmp_path: Path) -> None:
     with running_ingress(raw_topic, tmp_path) as ingress:
         ingress.post(b"{}", b"wrong")
         assert ingress.running.stop(signal.SIGTERM) == 0
@@ -178,7 +178,7 @@ def test_sigterm_ends_it_in_order_and_nothing_secret_is_logged(raw_topic: Settin
         assert SECRET.decode() not in ingress.running.log
 
 
-def test_without_kafka_it_answers_503_and_when_to_retry(topic_prefix: str, tmp_path: Path) -> None:
+def test_without_kafka_the_answer_is_503_with_a_retry_after(topic_prefix: str, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     quick = ingress_environment("127.0.0.1:1", topic_prefix, port, CAMPAIGNS_INGRESS_ACK_TIMEOUT_S="0.5")
@@ -190,13 +190,13 @@ def test_without_kafka_it_answers_503_and_when_to_retry(topic_prefix: str, tmp_p
         assert running.stop() == 0
 
 
-def test_without_a_secret_it_does_not_start(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+def test_the_ingress_does_not_start_without_a_secret(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
     with process("producers.ingress.process", environment(kafka, topic_prefix), tmp_path) as running:
         assert running.wait() == 64
         assert "CAMPAIGNS_WEBHOOK_APP_SECRETS" in running.log
 
 
-def test_in_an_outage_it_answers_503_and_every_200_is_stored(tmp_path: Path) -> None:
+def test_during_an_outage_the_answer_is_503_and_every_200_is_stored(tmp_path: Path) -> None:
     with embedded_stack(postgres=False) as stack:
         assert stack.kafka_pid is not None
         kafka = stack.kafka_bootstrap_servers

@@ -81,7 +81,7 @@ async def _is_published(connection: Connection) -> bool:
     return not await unpublished(connection, 10)
 
 
-async def test_a_failed_publication_is_made_good_by_the_next(
+async def test_a_failed_publication_is_repeated_by_the_next_round(
     connection: Connection, settings: Settings, turn: Turn
 ) -> None:
     await _state(connection, subscribed=False, minutes=0)

@@ -113,7 +113,7 @@ def test_a_killed_reconciler_loses_nothing(settings: Settings, tmp_path: Path) -
     assert {str(decode(RecipientEvent, value_of(record)).wamid) for record in found} == set(wamids)
 
 
-def test_a_stop_in_the_middle_repeats_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_a_stop_during_a_batch_repeats_nothing(settings: Settings, tmp_path: Path) -> None:
     wamids = [f"wamid.{number}" for number in range(4000)]
     publish(settings, [bundle(*(body(status(wamid)) for wamid in wamids[at : at + 4])) for at in range(0, 4000, 4)])
     with process(MODULE, environment_of(settings), tmp_path) as running:
@@ -127,7 +127,7 @@ def test_a_stop_in_the_middle_repeats_nothing(settings: Settings, tmp_path: Path
     assert found == Counter(wamids)
 
 
-def test_too_many_dead_letters_stop_the_stage_and_set_nothing_aside(settings: Settings, tmp_path: Path) -> None:
+def test_too_many_dead_letters_stop_the_stage_and_none_is_published(settings: Settings, tmp_path: Path) -> None:
     publish(settings, [bundle(*[b"poison"] * 11)])
     with process(MODULE, environment_of(settings, CAMPAIGNS_DEAD_LETTER_RATE_MAX="10"), tmp_path) as running:
         eventually(lambda: "CAMPAIGNS_DEAD_LETTER_RATE_MAX" in running.log, "it says why it stands still")

@@ -12,7 +12,7 @@ def snapshot(*, is_quiet: bool = True, work: AtWork = RESTING, lag: int | None =
     return Snapshot(is_quiet, 10, work, lag)
 
 
-def test_the_run_is_at_rest_only_when_no_work_is_left() -> None:
+def test_the_run_is_complete_only_if_no_work_is_left() -> None:
     assert snapshot().is_at_rest
     assert snapshot().describe() == "at rest"
     assert not snapshot(is_quiet=False).is_at_rest

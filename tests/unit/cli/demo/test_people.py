@@ -7,7 +7,7 @@ import phonenumbers
 from cli.demo.people import people
 
 
-def test_numbers_are_valid_different_and_repeatable() -> None:
+def test_numbers_are_valid_unique_and_repeatable() -> None:
     crowd = people(500, seed=3)
     assert crowd == people(500, seed=3)
     assert crowd != people(500, seed=4)

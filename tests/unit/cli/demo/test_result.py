@@ -28,7 +28,7 @@ def test_the_rate_leaves_out_the_late_retries() -> None:
     assert rate_of([]) == rate_of([5.0]) == 0.0
 
 
-def test_the_json_line_has_what_is_promised() -> None:
+def test_the_json_line_has_the_documented_fields() -> None:
     promised = {
         "verdict", "recipients", "messages_sent", "double_sends", "rows_wrong", "counters_wrong", "statuses", "seconds",
         "funnel", "failures",

@@ -82,13 +82,13 @@ async def test_a_body_in_pieces_is_put_together_and_stamped() -> None:
     assert committed.bodies == [Body(17, b'{"a":1}')]
 
 
-async def test_a_liar_about_its_length_is_measured() -> None:
+async def test_a_body_that_grows_beyond_the_limit_is_refused() -> None:
     committed = Committed()
     status, _, _ = await ask(IngressApp(options(committed)), b"x" * 600, b"x" * 600)
     assert (status, committed.bodies) == (413, [])
 
 
-async def test_a_slow_client_is_let_go() -> None:
+async def test_a_slow_client_is_disconnected() -> None:
     async def never() -> dict[str, Any]:
         await asyncio.Event().wait()
         raise AssertionError
@@ -167,12 +167,12 @@ async def test_a_large_body_is_verified_outside_of_the_loop(monkeypatch: pytest.
     assert threads[1].startswith("signature-check")
 
 
-async def test_what_kafka_did_not_take_is_not_acknowledged() -> None:
+async def test_a_body_that_kafka_did_not_store_is_not_acknowledged() -> None:
     status, headers, _ = await ask(IngressApp(options(Committed(PublishFailed("away")))), b"{}")
     assert (status, headers[b"retry-after"]) == (503, b"5")
 
 
-async def test_a_bug_in_handing_over_is_no_acknowledgement() -> None:
+async def test_a_bug_while_publishing_is_not_acknowledged() -> None:
     with pytest.raises(ZeroDivisionError):
         await ask(IngressApp(options(Committed(ZeroDivisionError()))), b"{}")
 
@@ -184,5 +184,5 @@ async def test_without_a_verify_token_no_caller_is_verified() -> None:
 
 
 @pytest.mark.parametrize(("shows", "status"), [(True, 200), (False, 404)])
-async def test_metrics_are_shown_only_when_they_are_on(shows: bool, status: int) -> None:
+async def test_metrics_are_served_only_if_enabled(shows: bool, status: int) -> None:
     assert (await ask(IngressApp(options(shows_metrics=shows)), path="/metrics", method="GET"))[0] == status

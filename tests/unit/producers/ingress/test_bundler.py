@@ -34,7 +34,7 @@ def commit(group: Bundler, raw: bytes) -> "asyncio.Task[None]":
     return asyncio.ensure_future(group.commit(Body(1, raw)))
 
 
-async def test_with_nothing_in_flight_a_body_goes_at_once() -> None:
+async def test_a_body_is_published_at_once_if_no_bundle_is_in_flight() -> None:
     broker = Broker()
     task = commit(Bundler(broker.publish, gather_s=60), b"a")
     await turn()
@@ -70,7 +70,7 @@ async def test_a_slow_acknowledgement_is_not_waited_for_longer_than_the_gatherin
     await asyncio.gather(*tasks)
 
 
-async def test_a_full_bundle_goes() -> None:
+async def test_a_full_bundle_is_published() -> None:
     broker = Broker()
     group = Bundler(broker.publish, gather_s=60)
     tasks = [commit(group, b"x") for _ in range(1 + BODIES_MAX)]
@@ -81,7 +81,7 @@ async def test_a_full_bundle_goes() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_no_bundle_passes_its_size_and_a_large_body_travels_alone() -> None:
+async def test_no_bundle_exceeds_its_size_and_a_large_body_is_published_alone() -> None:
     broker = Broker()
     group = Bundler(broker.publish, gather_s=60)
     large = b"L" * (BYTES_MAX + 1)
@@ -122,7 +122,7 @@ async def test_a_caller_that_disconnects_affects_no_other() -> None:
     await asyncio.gather(first, other)
 
 
-def test_pending_bytes_are_bounded_and_given_back() -> None:
+def test_pending_bytes_are_limited_and_released() -> None:
     pending = PendingBytes(100, metrics.INGRESS_PENDING_BYTES)
     with pending.request() as take:
         assert take(60)

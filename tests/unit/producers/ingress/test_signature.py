@@ -21,7 +21,7 @@ def test_bytes_signed_in_their_escaped_form_are_genuine() -> None:
     assert check([SECRET], OF_ESCAPED, UTF8) is SignatureCheck.GENUINE
 
 
-def test_the_escaped_form_does_not_open_the_other_way() -> None:
+def test_a_signature_of_the_raw_form_does_not_match_the_escaped_bytes() -> None:
     assert check([SECRET], OF_UTF8, ESCAPED) is SignatureCheck.MISMATCH
 
 
@@ -56,7 +56,7 @@ def test_a_large_body_is_escaped_in_small_pieces_and_each_byte_once(unit: str) -
     assert len(pieces) <= len(body) / 32
 
 
-def test_every_secret_of_a_rotation_counts() -> None:
+def test_every_secret_of_a_rotation_is_accepted() -> None:
     assert check([b"new", b"old"], sign(b"old", b"{}"), b"{}") is SignatureCheck.GENUINE
     assert check([b"new", b"old"], sign(b"new", b"{}"), b"{}") is SignatureCheck.GENUINE
     assert check([b"new"], sign(b"old", b"{}"), b"{}") is SignatureCheck.MISMATCH
@@ -82,6 +82,6 @@ def test_bytes_that_are_not_utf8_have_no_escaped_form(body: bytes) -> None:
     assert check([SECRET], sign(SECRET, body), body) is SignatureCheck.GENUINE
 
 
-def test_a_changed_body_and_bytes_that_are_no_text_do_not_match() -> None:
+def test_a_changed_body_and_binary_bytes_do_not_match() -> None:
     assert check([SECRET], sign(SECRET, b"{}"), b"{ }") is SignatureCheck.MISMATCH
     assert check([SECRET], sign(SECRET, b"{}"), b"\xff") is SignatureCheck.MISMATCH

@@ -28,7 +28,7 @@ def read(*bodies: bytes) -> Reconciled:
     return reconcile(Record("p.webhooks.raw", 2, 40, None, value), OURS)
 
 
-def test_an_event_knows_the_record_and_the_body_it_came_from() -> None:
+def test_an_event_contains_the_place_of_its_record_and_body() -> None:
     found = read(json.dumps({"statuses": []}).encode(), json.dumps({"statuses": [status("wamid.A")]}).encode())
     [event] = found.events
     assert (event.key, found.bodies, found.outcomes["event"]) == (b"wamid.A", 2, 1)
@@ -65,7 +65,7 @@ def test_a_status_without_our_data_counts_only_for_our_number(number: str | None
     assert isinstance(decided, RecipientEvent) if counts else decided == IgnoredStatus("foreign_number")
 
 
-def test_without_a_number_of_our_own_every_number_is() -> None:
+def test_without_configured_numbers_every_number_is_ours() -> None:
     item = StatusItem("wamid.A", "sent", RECEIVED_AT, phone_number_id="222")
     decided = decide(item, RECEIVED_AT, Ownership(b"secret", "default"), ORIGIN)
     assert isinstance(decided, RecipientEvent)

@@ -72,7 +72,7 @@ async def _post(port: int, *, timeout_s: float = 5.0, job: SendJob | None = None
         return await api.post(job or _job(), "1.data")
 
 
-async def test_the_message_goes_out_once_with_token_and_callback_data() -> None:
+async def test_the_message_is_posted_once_with_token_and_callback_data() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.json_response({"messages": [{"id": "wamid.A"}]})
 
@@ -154,7 +154,7 @@ async def test_an_answer_that_never_comes_is_unknown() -> None:
     assert len(server.requests) == 1
 
 
-async def test_an_answer_that_drips_is_cut_at_the_whole_time_limit() -> None:
+async def test_an_answer_in_slow_pieces_ends_at_the_total_timeout() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -168,7 +168,7 @@ async def test_an_answer_that_drips_is_cut_at_the_whole_time_limit() -> None:
         assert await _post(server.port, timeout_s=0.3) == UnknownOutcome("timeout")
 
 
-async def test_as_many_posts_as_the_window_has_are_under_way_at_once() -> None:
+async def test_a_full_window_of_posts_is_in_flight_at_once() -> None:
     """A pool of a hundred (httpx's own) would hold the others back after their claim was last looked at."""
     all_here = asyncio.Event()
 
@@ -183,7 +183,7 @@ async def test_as_many_posts_as_the_window_has_are_under_way_at_once() -> None:
     assert set(said) == {Accepted("wamid.A")}
 
 
-async def test_a_send_without_a_connection_in_time_is_surely_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_send_without_a_connection_in_time_is_certainly_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud_api, "CONNECT_TIMEOUT_S", 0.2)
     monkeypatch.setattr(cloud_api, "CONNECTIONS_MIN", 1)
     release = asyncio.Event()
@@ -202,7 +202,7 @@ async def test_a_send_without_a_connection_in_time_is_surely_not_sent(monkeypatc
     assert len(server.requests) == 1
 
 
-async def test_a_refused_connection_is_surely_not_sent() -> None:
+async def test_a_refused_connection_is_certainly_not_sent() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response()
 
@@ -211,13 +211,13 @@ async def test_a_refused_connection_is_surely_not_sent() -> None:
     assert await _post(port) == NotSent("connect_failed")
 
 
-async def test_an_unknown_host_is_surely_not_sent() -> None:
+async def test_an_unknown_host_is_certainly_not_sent() -> None:
     api = CloudApi(url="http://no-such-host.invalid", version="v25.0", access_token=SecretStr("t"), timeout_s=5)
     async with api:
         assert isinstance(await api.post(_job(), "x"), NotSent)
 
 
-async def test_a_tls_failure_is_surely_not_sent() -> None:
+async def test_a_tls_failure_is_certainly_not_sent() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response()
 

@@ -59,7 +59,7 @@ async def test_a_renewal_answered_within_the_time_of_a_stop_carries_a_post() -> 
     assert renewing.beats == 1
 
 
-async def test_renewals_that_are_always_late_free_the_slot_and_are_logged() -> None:
+async def test_constantly_late_renewals_free_the_slot_and_are_logged() -> None:
     """Otherwise they would fill the whole window while Postgres is late, and nothing would be logged."""
     renewing = Renewing([1.6])
     with structlog.testing.capture_logs() as logged:

@@ -36,7 +36,7 @@ def test_a_throttle_of_the_account_holds_every_number() -> None:
     assert gate.backlog_s("3") == 5.0
 
 
-def test_accepted_messages_bring_the_rate_back() -> None:
+def test_accepted_messages_restore_the_rate() -> None:
     clock = Clock()
     gate = Gate(100.0, clock=clock)
     gate.throttled("1", ThrottleScope.NUMBER, None)
@@ -49,7 +49,7 @@ def test_accepted_messages_bring_the_rate_back() -> None:
 
 
 @given(st.floats(1, 1000), st.integers(1, 200))
-def test_the_backlog_is_what_the_next_permit_would_wait(rate: float, permits: int) -> None:
+def test_the_backlog_is_the_wait_for_the_next_permit(rate: float, permits: int) -> None:
     clock = Clock()
     gate = Gate(rate, clock=clock)
     for _ in range(permits):
@@ -58,7 +58,7 @@ def test_the_backlog_is_what_the_next_permit_would_wait(rate: float, permits: in
     assert gate.reserve("1")[0] == pytest.approx(max(0.0, backlog + 1 / rate), abs=1 / rate)
 
 
-def test_room_is_what_the_rate_gives_soon() -> None:
+def test_room_is_the_number_of_permits_available_soon() -> None:
     gate = Gate(100, clock=lambda: 0.0)
     rooms = [gate.room("1", 0.4)]
     for _ in range(5 + 20):  # the burst, then a fifth of a second
@@ -70,7 +70,7 @@ def test_room_is_what_the_rate_gives_soon() -> None:
     assert rooms == [40, 20, 0]
 
 
-def test_an_idle_number_has_room_for_one_however_slow_it_is() -> None:
+def test_an_idle_number_has_room_for_one_at_any_rate() -> None:
     gate = Gate(1, clock=lambda: 0.0)
     rooms = [gate.room("1", 0.4)]
     for _ in range(2):

@@ -5,7 +5,7 @@ import asyncio
 from streams.sender.intake import Window
 
 
-async def test_the_window_gives_what_is_free_and_waits_for_the_first() -> None:
+async def test_the_window_gives_its_free_slots_and_waits_for_the_first() -> None:
     window = Window(3)
     assert await window.take(2) == 2
     assert await window.take(5) == 1

@@ -7,7 +7,7 @@ import pytest
 from streams.sender.rounds import Rounds
 
 
-async def test_what_comes_during_a_round_is_the_next_round() -> None:
+async def test_a_submission_during_a_round_belongs_to_the_next_round() -> None:
     rounds: list[list[int]] = []
     gate = asyncio.Event()
 

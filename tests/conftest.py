@@ -1,7 +1,7 @@
-"""The servers that the tests run against: embedded and thrown away, or the ones that the environment names.
+"""The servers of the tests: embedded throw-away servers, or the servers that the environment names.
 
-`kafka` and `postgres` stand for the whole run; `database_url` is a fresh database, already migrated, for each test.
-Nothing is started unless a test asks for it.
+`kafka` and `postgres` start when the first test needs them, and run during the whole session. `database_url` is a
+fresh, migrated database for each test.
 """
 
 import os
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """Bootstrap servers of a broker; isolate topics by a prefix of your own (`topic_prefix`)."""
+    """Bootstrap servers of a broker. Tests share it, so each uses its own topic prefix (`topic_prefix`)."""
     given = os.environ.get(GIVEN_KAFKA)
     if given:
         yield given
@@ -66,7 +66,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def topic_prefix() -> str:
-    """A prefix that keeps this test's topics and groups apart from every other's."""
+    """The prefix of this test's topics and groups."""
     return f"t{uuid.uuid4().hex[:10]}."
 
 
@@ -99,7 +99,7 @@ def empty_database_url(postgres: str) -> Iterator[str]:
 
 @pytest.fixture
 def throw_away_stack() -> Iterator[Stack]:
-    """A broker and a server of the test's own, for tests that stop or kill them."""
+    """A separate broker and server, for tests that stop or kill them."""
     with embedded_stack() as stack:
         yield stack
 

@@ -1,4 +1,4 @@
-"""Running `campaigns` as people do: as a subprocess, in a folder of its own, without variables of ours around."""
+"""Runs `campaigns` as users do: as a subprocess, in its own folder, without our variables in the environment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run(*arguments: str, cwd: Path, timeout_s: float = 60.0, **more: str) -> subprocess.CompletedProcess[str]:
-    """One `campaigns` command to its end."""
+    """Run one `campaigns` command to its end."""
     return subprocess.run(
         [CAMPAIGNS, *arguments],
         cwd=cwd,
@@ -56,7 +56,7 @@ class Up:
     simulator: str
 
     def shell(self, line: str) -> str:
-        """One line typed in its folder, as it stands; returns what it printed. Skips where there is no curl for it."""
+        """Run a shell line in the folder of the process. Returns its output. Skips the test if curl is missing."""
         if "curl" in line and shutil.which("curl") is None:
             pytest.skip("needs curl")
         done = subprocess.run(
@@ -72,19 +72,19 @@ class Up:
         return done.stdout
 
     def family(self) -> list[psutil.Process]:
-        """It and all that it has started."""
+        """The process and all its descendants."""
         itself = psutil.Process(self.process.pid)
         return [itself, *itself.children(recursive=True)]
 
     @property
-    def said(self) -> str:
-        """What it has written to stderr."""
+    def stderr(self) -> str:
+        """The output on stderr so far."""
         return (self.folder / "up.stderr").read_text()
 
 
 @contextmanager
 def up(folder: Path, **more: str) -> Iterator[Up]:
-    """`campaigns up` on free ports, ready; ended by SIGTERM where the test has not ended it."""
+    """`campaigns up` on free ports, ready for requests. SIGTERM ends it, unless the test has ended it."""
     with (folder / "up.stderr").open("w") as stderr:
         process = subprocess.Popen(
             [CAMPAIGNS, "up", *FREE_PORTS, "--json"],

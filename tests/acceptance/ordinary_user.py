@@ -1,7 +1,7 @@
-"""Makes this project runnable for an account that can reach none of our folders.
+"""Makes this project runnable for an account that cannot reach our folders.
 
-Python, packages and code are mounted where everyone can pass through, in a mount namespace of each command: nothing
-is copied, no mode is changed, nothing is left. Only the cache is copied, for that account must own its own.
+Each command runs in a mount namespace, in which Python, packages and code are mounted in reachable folders. No mode is
+changed, and no file is left. Only the cache is copied, because the account must own its cache.
 """
 
 import os
@@ -31,7 +31,7 @@ WITH_LOOPBACK = (
 
 @dataclass(frozen=True)
 class OrdinaryUser:
-    """An account, and where it finds everything."""
+    """An account and its folder."""
 
     name: str
     folder: Path
@@ -63,7 +63,7 @@ class OrdinaryUser:
 
 
 def make_ordinary_user(folder: Path, name: str = "nobody") -> OrdinaryUser:
-    """Lay everything out in `folder`, which must be within reach of everyone."""
+    """Prepare `folder` for the account. Every account must be able to reach it."""
     account = pwd.getpwnam(name)
     base = Path(sys.base_prefix).resolve()
     mounts = (

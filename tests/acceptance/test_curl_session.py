@@ -1,4 +1,4 @@
-"""The session that the README shows, typed as it stands against `campaigns up`."""
+"""The commands of the README run unchanged against `campaigns up`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def rows(running: Up, campaign: str) -> list[list[str]]:
 
 
 def test_up_reports_that_the_simulator_replaces_whatsapp(running: Up) -> None:
-    assert "the simulator replaces WhatsApp" in running.said
+    assert "the simulator replaces WhatsApp" in running.stderr
     assert (running.folder / ".campaigns" / "env").stat().st_mode & 0o777 == 0o600
 
 
@@ -54,8 +54,8 @@ def test_a_campaign_from_creation_to_read(running: Up) -> None:
     campaign = created(running)
     assert json.loads(running.shell(ADD.replace("{id}", campaign))) == {"added": 2, "duplicates": [], "invalid": []}
     assert json.loads(running.shell(ACTIVATE.replace("{id}", campaign)))["status"] == "active"
-    told = json.loads(running.shell(PROCESS_DAILY))
-    assert {"released", "skipped", "due_later", "already_released"} <= told.keys()
+    totals = json.loads(running.shell(PROCESS_DAILY))
+    assert {"released", "skipped", "due_later", "already_released"} <= totals.keys()
 
     wait_for("both accepted", lambda: all(row[2].startswith("wamid.") for row in rows(running, campaign)))
     assert {row[1] for row in rows(running, campaign)} <= {"sent", "delivered", "read"}
@@ -74,7 +74,7 @@ def test_a_campaign_from_creation_to_read(running: Up) -> None:
 
 
 def test_the_stats_are_those_of_the_documented_example(running: Up) -> None:
-    """50 of 100 sent, 45 delivered, 30 read, 5 failed: stated as facts by hand, counted all the same."""
+    """The test writes the facts of 100 recipients: 50 sent, 45 delivered, 30 read, 5 failed. The stats count them."""
     campaign = created(running)
     numbers = json.dumps([f"1469465{n:04d}" for n in range(1000, 1100)])
     running.shell(ADD.replace("{id}", campaign).replace('["14694652751", "19453083188"]', numbers))

@@ -1,4 +1,4 @@
-"""`campaigns demo` as a subprocess: exact, within its memory; and its verdict fails where a row is falsified."""
+"""`campaigns demo` as a subprocess: its verdict is exact, it stays within its memory, and it leaves no files."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ DEADLINE_S = 300
 
 @dataclass
 class Ended:
-    """What a demo left behind."""
+    """The results of a finished demo."""
 
     code: int
-    said: str
+    stderr: str
     result: dict[str, object]
     memory_bytes: int
     family: list[psutil.Process]
 
 
 def memory_of(processes: list[psutil.Process]) -> int:
-    """Their memory, shared pages counted once."""
+    """The memory of these processes. Shared pages count once."""
     total = 0
     for process in processes:
         try:
             total += process.memory_full_info().pss
         except psutil.NoSuchProcess:
-            continue  # ended since it was listed
+            continue  # it has ended meanwhile
     return total
 
 
@@ -78,17 +78,17 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
             process.kill()
             over.set()
             measuring.join()
-    said = (folder / "stderr").read_text()
+    log = (folder / "stderr").read_text()
     lines = out.splitlines()
-    return Ended(process.returncode, said, json.loads(lines[-1]) if lines else {}, peak, list(seen.values()))
+    return Ended(process.returncode, log, json.loads(lines[-1]) if lines else {}, peak, list(seen.values()))
 
 
 @pytest.mark.timeout(DEADLINE_S + 60)  # includes the run of the demo in the fixture
 def test_the_verdict_is_exact(ended: Ended) -> None:
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.stderr
     wanted = {"verdict": "exact", "recipients": RECIPIENTS, "double_sends": 0, "rows_wrong": 0, "counters_wrong": 0}
     assert {name: ended.result[name] for name in wanted} == wanted
-    assert "verdict: exact" in ended.said
+    assert "verdict: exact" in ended.stderr
 
 
 def test_every_recipient_got_one_message_except_opted_out_ones(ended: Ended) -> None:
@@ -107,37 +107,37 @@ def test_a_sender_was_killed_with_requests_in_flight(ended: Ended) -> None:
     assert isinstance(killed, dict)
     assert killed["in_flight"] >= 1
     assert len(killed["left"]) >= killed["in_flight"]
-    assert f"with SIGKILL while WhatsApp held {killed['in_flight']} of its requests unanswered" in ended.said
+    assert f"with SIGKILL while WhatsApp held {killed['in_flight']} of its requests unanswered" in ended.stderr
     assert ended.result["restarts"] == {killed["process"]: 1}
     received = [left for left in killed["left"] if left["simulator"] == "accepted"]
     assert received
-    assert all(left["status"] != "unknown" for left in received), "healed by the webhook"
+    assert all(left["status"] != "unknown" for left in received), "resolved by the webhook"
 
 
 def test_the_demo_stays_within_its_memory_and_leaves_no_files(ended: Ended) -> None:
     assert 100_000_000 < ended.memory_bytes < MEMORY_BYTES_MAX
     assert not [each for each in ended.family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
-    folder = ended.said.partition("(logs: ")[2].partition(")")[0]
+    folder = ended.stderr.partition("(logs: ")[2].partition(")")[0]
     assert folder
     assert not Path(folder).exists()
 
 
 def test_ctrl_c_ends_all_processes_and_leaves_no_files(tmp_path: Path) -> None:
-    said = tmp_path / "stderr"
-    with said.open("w") as stderr:
+    log = tmp_path / "stderr"
+    with log.open("w") as stderr:
         process = subprocess.Popen(
             [CAMPAIGNS, "demo", "--recipients", str(RECIPIENTS)], cwd=tmp_path, env=environment(), stderr=stderr
         )
     try:
-        wait_for("the campaign to be active", lambda: "activated" in said.read_text(), 90)
+        wait_for("the campaign to be active", lambda: "activated" in log.read_text(), 90)
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     finally:
         process.kill()
-    assert "stopped" in said.read_text()
+    assert "stopped" in log.read_text()
     assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
-    assert not Path(said.read_text().partition("(logs: ")[2].partition(")")[0]).exists()
+    assert not Path(log.read_text().partition("(logs: ")[2].partition(")")[0]).exists()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The verdict on rows of a real Postgres: exact as the facts were stated, and different once one is falsified."""
+"""The verdict on rows of a real Postgres: exact for correct rows, and different after one row is falsified."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def campaign(connection: JudgeConnection) -> str:
 
 
 def verdict_on(connection: JudgeConnection, campaign: str) -> Verdict:
-    """The verdict, where the simulator said to each that it was sent, delivered and read."""
+    """The verdict, if the simulator reported each message as sent, delivered and read."""
     rows = read_rows(connection, campaign)
     ids = {row.number: row.id for row in rows}
-    said = [("sent", 0), ("delivered", 2), ("read", 5)]
-    statuses = tuple(LedgerStatus(word, AT + after, None, float(AT + after)) for word, after in said)
+    sent = [("sent", 0), ("delivered", 2), ("read", 5)]
+    statuses = tuple(LedgerStatus(word, AT + after, None, float(AT + after)) for word, after in sent)
     posts = [
         Post(
             number=number,

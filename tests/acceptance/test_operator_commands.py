@@ -1,4 +1,4 @@
-"""The operator's commands as subprocesses: exit codes, JSON on stdout, words on stderr."""
+"""The operator's commands as subprocesses: exit codes, JSON on stdout, texts on stderr."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_each_command_answers_in_json(campaigns: Run) -> None:
     assert json.loads(campaigns("pause", "--all", "--json").stdout) == {
         "paused": [], "still_active": [], "refused": [],
     }  # fmt: skip
-    nobody = campaigns("trace", "+1 469 000 0001", "--json")
-    assert (nobody.returncode, json.loads(nobody.stdout)["recipients"]) == (1, [])
+    unknown = campaigns("trace", "+1 469 000 0001", "--json")
+    assert (unknown.returncode, json.loads(unknown.stdout)["recipients"]) == (1, [])
     assert campaigns("recover").returncode == 0
     assert campaigns("unknown", "retry").returncode == 64
     assert campaigns("pause").returncode == 64

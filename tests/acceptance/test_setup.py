@@ -1,4 +1,4 @@
-"""What `make` and the set-up say and do on machines that are not ours: no network, no rights, no venv module."""
+"""`make` and the setup on other machines: without a network, without root, without the venv module."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ PARENT = PROGRAMS / "stack_parent.py"
 
 
 def needs_root(*command: str) -> pytest.MarkDecorator:
-    """Skip where we are not root, or are root of a container that may not do this."""
+    """Skip the test unless we are root and the container allows this command."""
     able = os.geteuid() == 0 and shutil.which(command[0]) is not None
     able = able and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
     return pytest.mark.skipif(not able, reason=f"needs root and {' '.join(command)}")
@@ -34,7 +34,7 @@ AS_ORDINARY_USER = needs_root("unshare", "--mount", "runuser", "-u", "nobody", "
 
 
 def without_network(*argv: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    # A make around these tests would be taken for the parent of the make inside.
+    # Otherwise the inner make would treat a make that runs these tests as its parent.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
         ["unshare", "--net", *WITH_LOOPBACK, *argv],
@@ -49,7 +49,7 @@ def without_network(*argv: str, env: dict[str, str] | None = None) -> subprocess
 
 @pytest.fixture(scope="module")
 def prepared() -> None:
-    """What `make setup` has done, also where these tests were started in another way."""
+    """The work of `make setup`, also if the tests were started in another way."""
     prepare(lambda line: print(line, file=sys.stderr))
 
 

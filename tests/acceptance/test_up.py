@@ -1,4 +1,4 @@
-"""`campaigns up` keeps its data through kill -9, ends all that it started, and starts nothing embedded unasked."""
+"""`campaigns up` keeps its data after kill -9, ends all its processes, and starts an embedded server only if needed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def test_data_survives_kill_9_and_a_normal_end_leaves_no_process(tmp_path: Path)
         first.process.wait()
         wait_for("the end of everything that it started", lambda: all_gone(family), 60)
     with up(tmp_path) as second:
-        told = json.loads(second.shell(f"curl -sf $API/api/marketing/campaigns/{campaign}/stats"))
-        assert told["campaign_name"] == "Kept"
+        stats = json.loads(second.shell(f"curl -sf $API/api/marketing/campaigns/{campaign}/stats"))
+        assert stats["campaign_name"] == "Kept"
         family = second.family()
         second.process.send_signal(signal.SIGTERM)
-        assert second.process.wait(60) == 0, second.said
+        assert second.process.wait(60) == 0, second.stderr
         assert all_gone(family)
         assert not (tmp_path / ".campaigns" / "env").exists(), "others must not be sent to what is gone"
 

@@ -23,7 +23,7 @@ SOON = Delay(median_s=0.01, p99_s=0.01)
 
 
 def quick(**changes: object) -> SimulatorConfig:
-    """A tidy simulator without waits, on a free port; `changes` as in SimulatorConfig."""
+    """The preset `tidy` without delays, on a free port. `changes` are settings of SimulatorConfig."""
     tree: dict[str, object] = {
         "port": 0,
         "answers": AnswerConfig(latency=AT_ONCE),
@@ -34,7 +34,7 @@ def quick(**changes: object) -> SimulatorConfig:
 
 @dataclass
 class Receiver:
-    """Takes webhooks, answering with `answers` in turn and then 200."""
+    """Receives webhooks. It answers with `answers` one after another, and then with 200."""
 
     answers: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Receiver:
 
 @dataclass
 class Bench:
-    """A running simulator with a client before it and a receiver behind it."""
+    """A running simulator with a client and a receiver of webhooks."""
 
     simulator: Simulator
     url: str

@@ -1,6 +1,6 @@
 """Each import contract and each banned call is broken on a copy of the packages, and the check reports it.
 
-One copy carries all the offences, so that one run of each tool proves all the rules.
+One copy contains all the offences, so that one run of each tool tests all the rules.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LAYERS = (
     ("domain",),
     ("schemas",),
 )
-"""Written a second time on purpose: a layer that is moved in pyproject.toml has to be moved here as well."""
+"""Repeated on purpose: a layer that moves in pyproject.toml must be moved here as well."""
 
 PACKAGES = tuple(package for layer in LAYERS for package in layer)
 PURE = ("domain", "schemas")
@@ -90,7 +90,7 @@ CLOCKS_AND_CHANCE = {
     "random": "import random\nrandom.random()\n",
     "secrets": "from secrets import token_hex\ntoken_hex()\n",
 }
-"""By name as the configuration bans it, code that uses it."""
+"""For each banned name, code that uses it."""
 
 SQL = re.compile(
     r"\s*(SELECT|INSERT INTO|UPDATE \w+|DELETE FROM|(CREATE|DROP|ALTER) [A-Z]+|WITH \w+ AS|SET \w+ (TO|=)|TRUNCATE)\s"
@@ -133,7 +133,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(broken: Path) -> str:
-    """What lint-imports reports of the broken copy."""
+    """The report of lint-imports about the broken copy."""
     done = lint_imports(broken)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout
@@ -159,7 +159,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 def reported_imports(output: str) -> dict[str, set[Pair]]:
     """By contract, the pairs of packages that the report names for the added modules."""
     parts = re.split(r"\n(.+)\n-{3,}\n", output.partition("Broken contracts")[2])
-    # The text before the first title is of no contract; then titles and their texts alternate.
+    # The text before the first title belongs to no contract. Then titles and texts alternate.
     found = zip(parts[1::2], parts[2::2], strict=True)
     direct = re.compile(rf"^[- ]+(\w+)\.{OFFENCE} -> (\w+) \(l\.\d+\)$", re.MULTILINE)
     return {title.strip(): set(direct.findall(text)) for title, text in found}
@@ -228,7 +228,7 @@ def test_statements_of_sql_are_in_tables_and_in_the_judge_only() -> None:
 
 
 def test_public_classes_have_one_name_in_the_project() -> None:
-    """A name stands for one thing, so that a search for it finds that thing."""
+    """Each public class has its own name, so that a search for the name finds one class."""
     places: dict[str, list[str]] = {}
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):

@@ -1,4 +1,4 @@
-"""The table against Meta's list of codes as it was read (see the docs): each has a class, and the agreed one.
+"""The table of codes compared with Meta's published list (see the docs): each code has the agreed class.
 
 The letters are those of the list: T transient, R throttle, D held back, P permanent, C request and so on.
 """

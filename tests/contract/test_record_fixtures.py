@@ -1,4 +1,4 @@
-"""Records as version 1 wrote them: some are kept for ever, so each later version reads them, and loses nothing of them.
+"""Records of version 1. Some are stored forever, so each later version must read them completely.
 
 The files are never edited. A new field needs a default; another shape needs another version, with samples beside these.
 """

@@ -1,4 +1,4 @@
-"""The simulator's webhooks over real HTTP: signed, batched or not, repeated until a 200, disorderly on request."""
+"""The simulator's webhooks over real HTTP: signed, batched, retried until a 200, and out of order if configured."""
 
 import asyncio
 from collections import Counter

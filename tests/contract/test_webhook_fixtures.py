@@ -1,4 +1,4 @@
-"""Every payload file and what is made of it: the parser's contract with Meta's shapes, case by case."""
+"""Every payload file of Meta's shapes, and the expected result of the parser."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -81,7 +81,7 @@ def read(case: str) -> bytes:
     return (FOLDER / f"{case}.json").read_bytes()
 
 
-def said(case: str) -> list[str]:
+def decisions(case: str) -> list[str]:
     try:
         return [_word(item) for item in parse_body(read(case))]
     except Malformed as error:
@@ -129,7 +129,7 @@ def test_payload_files_and_expectations_correspond() -> None:
 
 @pytest.mark.parametrize("case", sorted(EXPECTED))
 def test_payload(case: str) -> None:
-    assert said(case) == EXPECTED[case]
+    assert decisions(case) == EXPECTED[case]
 
 
 def test_a_string_and_an_integer_timestamp_mean_the_same_time() -> None:

@@ -30,7 +30,7 @@ CAMPAIGNS = "/api/marketing/campaigns"
 
 @dataclass
 class Api:
-    """A client of the API, and what a test looks at behind it."""
+    """A client of the API, and the servers behind it."""
 
     http: httpx.AsyncClient
     settings: Settings

@@ -1,4 +1,4 @@
-"""Generated histories: events of every kind, several attempts, ties, duplicates; what the laws are tried on."""
+"""Generated histories for the property tests: events of every kind, several attempts, ties, duplicates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CAMPAIGN = CampaignId(UUID(int=7))
 RECIPIENT = RecipientId(UUID(int=1))
 
-# Few values of each, so that ties and repetitions are common: that is where merges go wrong.
+# There are few values of each, so that ties and repetitions are common, because errors of merges need them.
 times = st.integers(0, 6).map(lambda minutes: START + timedelta(minutes=minutes))
 attempts = st.one_of(st.integers(1, 4), st.sampled_from([61, 62]))
 failures = st.builds(

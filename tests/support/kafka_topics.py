@@ -17,8 +17,8 @@ from topics.lag import KafkaQueries
 
 def create_topics(bootstrap: str, *names: str, partitions: int = 4) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    for made in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
-        made.result(DEADLINE_S)
+    for created in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
+        created.result(DEADLINE_S)
     eventually(
         lambda: set(names) <= set(admin.list_topics(timeout=DEADLINE_S).topics), "the topics are listed", every_s=0.01
     )
@@ -54,17 +54,17 @@ def recreate_topic(settings: Settings, name: str) -> None:
 
 
 def delete_topic(bootstrap: str, name: str) -> None:
-    """Return when the broker lists it no more. Before that, a client of the recreated topic may get the old one."""
+    """Delete a topic, and wait until the broker does not list it. Before that, clients may get the old topic."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.delete_topics([name])[name].result(DEADLINE_S)
     eventually(lambda: name not in admin.list_topics(timeout=DEADLINE_S).topics, "the topic is gone", every_s=0.01)
 
 
 def delete_records(bootstrap: str, name: str, ends: dict[int, int]) -> None:
-    """As retention does: of each partition what is before this offset."""
+    """Delete the records of each partition before this offset, as retention does."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    for made in admin.delete_records([TopicPartition(name, p, end) for p, end in ends.items()]).values():
-        made.result(DEADLINE_S)
+    for deleted in admin.delete_records([TopicPartition(name, p, end) for p, end in ends.items()]).values():
+        deleted.result(DEADLINE_S)
 
 
 def put(bootstrap: str, topic: str, records: Iterable[tuple[bytes | None, bytes]]) -> None:
@@ -107,7 +107,7 @@ def read_all(bootstrap: str, topic: str) -> list[Message]:
 def read_until(
     kafka: str, topic: str, enough: Callable[[list[Message]], bool], deadline_s: float = 30.0
 ) -> list[Message]:
-    """All records of a topic, read until there are enough; fails at the deadline."""
+    """All records of a topic. Waits until there are enough, and fails at the deadline."""
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": "test-reader", "enable.auto.commit": False})
     try:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions

@@ -1,4 +1,4 @@
-"""Where the repository is, for every test that reads its files or starts its programs."""
+"""The path of the repository, for tests that read its files or start its programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running one process of the pipeline as it runs in production: a child with an environment, signals and exit codes."""
+"""Runs one process of the pipeline as in production: a child with an environment, signals and exit codes."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ def process(module: str, environment: Mapping[str, str], folder: Path) -> Iterat
 
 
 def start_command(environment: Mapping[str, str], folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start `campaigns` with these arguments, as people do."""
+    """Start `campaigns` with these arguments, as users do."""
     return subprocess.Popen(
         [sys.executable, "-m", "cli", *arguments],
         cwd=folder,
@@ -94,7 +94,7 @@ def _only(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment(kafka: str, prefix: str, **more: str) -> dict[str, str]:
-    """The least that every process needs."""
+    """The settings that every process needs."""
     return {
         "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": kafka,
         "CAMPAIGNS_DATABASE_URL": "postgresql://127.0.0.1:1/none",

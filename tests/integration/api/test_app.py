@@ -1,4 +1,4 @@
-"""The REST API over a real Postgres and a real broker, as an operator types it."""
+"""The REST API with a real Postgres and a real broker."""
 
 import asyncio
 import itertools
@@ -47,7 +47,7 @@ async def test_the_stats_of_the_example(api: Api) -> None:
     campaign = await api.campaign()
     await api.add(campaign, *(str(14694650000 + n) for n in range(100)))
     await api.act(campaign, "activate")
-    # Five of those sent failed afterwards: they count as sent and as failed.
+    # Five sent messages failed later. They count as sent and as failed.
     await api.rows(
         """
         UPDATE campaign_recipients AS r SET

@@ -1,4 +1,4 @@
-"""Faust as a library: how a stage ends when it must, and that it acknowledges nothing then."""
+"""Faust as a library: a stage that fails ends without acknowledging its batch."""
 
 import socket
 import time
@@ -25,27 +25,27 @@ def settings(kafka: str, topic_prefix: str) -> Settings:
     return made
 
 
-@pytest.mark.parametrize(("stage", "code", "said"), [("stalling", 75, "stalled"), ("failing", 70, "ZeroDivisionError")])
+@pytest.mark.parametrize(("stage", "code", "log"), [("stalling", 75, "stalled"), ("failing", 70, "ZeroDivisionError")])
 def test_the_process_ends_with_the_batch_unacknowledged(
-    settings: Settings, tmp_path: Path, stage: str, code: int, said: str
+    settings: Settings, tmp_path: Path, stage: str, code: int, log: str
 ) -> None:
     quick = environment(
         settings.kafka_bootstrap_servers, settings.topic_prefix, CAMPAIGNS_STALL_LIMIT_S="2", CAMPAIGNS_INSTANCE="one"
     )
     with process(f"tests.support.programs.{stage}", quick, tmp_path) as running:
         assert running.wait() == code
-        assert said in running.log
+        assert log in running.log
     lag = committed_lag(settings.kafka_bootstrap_servers, settings.group(stage), settings.topic(Topic.WEBHOOKS_RAW))
     assert lag == 1
 
 
-@pytest.mark.parametrize(("servers", "said"), [("127.0.0.1:1", "Kafka"), ("", "campaigns topics apply")])
+@pytest.mark.parametrize(("servers", "log"), [("127.0.0.1:1", "Kafka"), ("", "campaigns topics apply")])
 def test_without_a_broker_or_its_topic_the_process_ends_with_75(
-    kafka: str, topic_prefix: str, tmp_path: Path, servers: str, said: str
+    kafka: str, topic_prefix: str, tmp_path: Path, servers: str, log: str
 ) -> None:
     with process("streams.reconciler.process", environment(servers or kafka, topic_prefix), tmp_path) as running:
         assert running.wait() == 75
-        assert said in running.log
+        assert log in running.log
         assert "Traceback" not in running.log
 
 
@@ -56,7 +56,7 @@ def test_a_stop_does_not_wait_for_a_start_that_gets_no_answer(tmp_path: Path) ->
         servers = f"127.0.0.1:{silent.getsockname()[1]}"
         running = held.enter_context(process("tests.support.programs.starting", environment(servers, ""), tmp_path))
         heard = b""
-        while b"faust" not in heard:  # another client of the stage asks as well
+        while b"faust" not in heard:  # another client of the stage connects as well
             client = held.enter_context(silent.accept()[0])
             client.settimeout(30)
             heard = client.recv(1000)

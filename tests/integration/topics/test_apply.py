@@ -1,4 +1,4 @@
-"""Topics on a real broker: created as the table says, altered towards it, never lowered."""
+"""Topics on a real broker are created and altered as specified, and partitions are never reduced."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +19,9 @@ def settings(kafka: str, prefix: str) -> Settings:
 
 def config_of(kafka: str, topic: str) -> dict[str, str]:
     resource = ConfigResource(ResourceType.TOPIC, topic)
-    admin = AdminClient({"bootstrap.servers": kafka})  # named, for a client that is collected drops its answers
+    admin = AdminClient(
+        {"bootstrap.servers": kafka}
+    )  # a name is necessary, because a collected client drops its answers
     found = admin.describe_configs([resource])[resource].result(10)
     return {name: entry.value for name, entry in found.items()}
 

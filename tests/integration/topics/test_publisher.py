@@ -1,4 +1,4 @@
-"""The contract of a publisher, held by the real one and by the one in memory; and what only the real one has."""
+"""The contract of both publishers (Kafka and memory), and the properties of the Kafka publisher."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -45,7 +45,7 @@ class Kind:
 
 
 class Placed(MemoryPublisher):
-    """Remembers the place of each record."""
+    """Records the place of each record."""
 
     def __init__(self) -> None:
         super().__init__([SPEC])

@@ -1,4 +1,4 @@
-"""A stage whose code has a bug, which must end the process and never the record."""
+"""A stage whose code raises. The bug must end the process, and the batch stays unacknowledged."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A stage that takes a batch and never finishes it, for the watchdog to find."""
+"""A stage that never finishes a batch, for the test of the watchdog."""
 
 import asyncio
 from collections.abc import Sequence

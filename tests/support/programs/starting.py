@@ -1,4 +1,4 @@
-"""The reconciler, where the broker goes away between the look at the topic and Faust's start: it is not looked at."""
+"""The reconciler without its check of the topic, as if the broker went down between that check and Faust's start."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Who may speak to the API, tried on the middleware alone."""
+"""The middleware decides which requests the API accepts."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""How a command ends: what it says is masked and on stderr, JSON alone on stdout, the exit code of the table."""
+"""The end of a command: masked texts on stderr, only JSON on stdout, and the exit code of the table."""
 
 import subprocess
 import sys

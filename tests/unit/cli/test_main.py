@@ -1,4 +1,4 @@
-"""The command line: what is imported when, how it ends, and which processes there are."""
+"""The command line: its imports, its exit codes, and its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting times are bounded, and grow."""
+"""Backoffs grow and are limited."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The consequences of error codes: what a row may expect after each class."""
+"""The consequences of error codes: the retry class and the backoff."""
 
 import pytest
 
@@ -27,8 +27,8 @@ def test_a_webhook_failure_waits_at_least_ten_minutes(code: int) -> None:
 
 def test_131049_is_held_back_a_day_from_any_source() -> None:
     for webhook in (False, True):
-        said = _fail(131049, webhook=webhook)
-        assert (said.retry_class, said.backoff_s) == (RetryClass.HELD_BACK, 86_400)
+        failed = _fail(131049, webhook=webhook)
+        assert (failed.retry_class, failed.backoff_s) == (RetryClass.HELD_BACK, 86_400)
 
 
 @pytest.mark.parametrize("kind", list(ErrorClass))
@@ -38,8 +38,8 @@ def test_only_retryable_classes_are_retried(kind: ErrorClass) -> None:
         ErrorClass.TRANSIENT: RetryClass.BACKOFF,
         ErrorClass.HELD_BACK: RetryClass.HELD_BACK,
     }.get(kind, RetryClass.NEVER)
-    said = {_fail(row.code).retry_class for row in ROWS if row.error_class is kind}
-    assert said == {expected}
+    failed = {_fail(row.code).retry_class for row in ROWS if row.error_class is kind}
+    assert failed == {expected}
 
 
 def test_a_server_error_that_we_may_have_caused_is_tried_three_times() -> None:
@@ -64,5 +64,5 @@ def test_the_time_scale_divides_backoffs_but_leaves_a_second() -> None:
 
 
 def test_a_long_reason_is_cut_to_the_limit_of_an_event() -> None:
-    said = failure(100, "x" * 5000, attempt=1, from_webhook=False, time_scale=1)
-    assert len(said.reason) == 2000
+    failed = failure(100, "x" * 5000, attempt=1, from_webhook=False, time_scale=1)
+    assert len(failed.reason) == 2000

@@ -1,4 +1,4 @@
-"""The scenarios that broke simpler merges, by name."""
+"""Named scenarios for which simpler merges gave an incorrect result."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def after(*events: RecipientEvent, released: int = 0) -> Facts:
             after(event("failed"), event("delivered", minute=1)), Status.DELIVERED, id="delivered-after-failed"
         ),
         pytest.param(after(event("accepted"), event("failed", minute=1)), Status.FAILED, id="failed-after-accepted"),
-        pytest.param(after(event("unknown"), event("sent")), Status.SENT, id="webhook-heals-unknown"),
+        pytest.param(after(event("unknown"), event("sent")), Status.SENT, id="webhook-resolves-unknown"),
         pytest.param(after(event("deferred"), event("unknown")), Status.QUEUED, id="deferred-and-unknown"),
         pytest.param(after(event("unknown"), released=2), Status.QUEUED, id="retry-leaves-unknown"),
         pytest.param(after(event("skipped"), released=2), Status.QUEUED, id="released-after-skip"),

@@ -1,4 +1,4 @@
-"""The fold of a batch: what is refused and why, and the limit on dead letters."""
+"""The fold of a batch: the refused events and their reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The story is told to its end, whatever a record holds, and each part of it to whom it belongs."""
+"""The history of a recipient is complete for any record, and each step belongs to its recipient."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ def event(kind: EventKind, person: RecipientId | None, wamid: str = "wamid.a", *
     return RecipientEvent(kind=kind, recipient_id=person, attempt=attempt, wamid=Wamid(wamid), **(known | fields))
 
 
-def told(*events: RecipientEvent | None) -> list[TracedEvent]:
+def traced(*events: RecipientEvent | None) -> list[TracedEvent]:
     return [
         TracedEvent(Place("recipient.events", 0, at), NOW + timedelta(seconds=at), each)
         for at, each in enumerate(events)
@@ -38,13 +38,13 @@ def dossier(person: RecipientId, name: str, **row: Any) -> Dossier:
     return Dossier(known | row, [], [], [], [])
 
 
-def story(*events: RecipientEvent | None) -> RecipientHistory:
-    return trace_history(told(*events), {ONE: NOW, OTHER: NOW})
+def history(*events: RecipientEvent | None) -> RecipientHistory:
+    return trace_history(traced(*events), {ONE: NOW, OTHER: NOW})
 
 
 def test_a_time_at_the_edge_of_the_calendar_does_not_end_the_trace() -> None:
     edge = datetime.max.replace(tzinfo=UTC)
-    steps = story(event(EventKind.SENT, ONE, occurred_at=edge, received_at=edge), event(EventKind.READ, ONE)).steps
+    steps = history(event(EventKind.SENT, ONE, occurred_at=edge, received_at=edge), event(EventKind.READ, ONE)).steps
     assert [(step.effect, step.reason) for step in steps] == [(Effect.REFUSED, "bug"), (Effect.CHANGED, "")]
     overflowing = (
         b'{"kind":"sent","recipient_id":"%s","attempt":1,"occurred_at":"9999-12-31T23:59:59-12:00",'
@@ -58,7 +58,7 @@ def test_a_parked_status_belongs_to_the_recipient_that_claimed_it() -> None:
     parked, stranger, accepted = (
         event(EventKind.DELIVERED, None), event(EventKind.SENT, None, "wamid.b"), event(EventKind.ACCEPTED, ONE),
     )  # fmt: skip
-    steps = story(parked, stranger, accepted).steps
+    steps = history(parked, stranger, accepted).steps
     assert [(step.effect, step.recipient) for step in steps] == [
         (Effect.PARKED, ONE), (Effect.PARKED, None), (Effect.CHANGED, ONE),
     ]  # fmt: skip
@@ -67,16 +67,16 @@ def test_a_parked_status_belongs_to_the_recipient_that_claimed_it() -> None:
 def test_a_recipient_in_each_of_two_campaigns_has_two_histories() -> None:
     found = Trace(
         [dossier(ONE, "spring"), dossier(OTHER, "sum\x1b[2Jmer", failure_reason=f"no {PHONE}")],
-        story(
+        history(
             event(EventKind.SENT, ONE), event(EventKind.READ, OTHER, "wamid.b"), event(EventKind.SENT, None, "wamid.c")
         ),
     )
     lines = as_lines(found)
-    second, nobody = (
+    second, foreign = (
         next(at for at, line in enumerate(lines) if word in line) for word in (str(OTHER), "no existing recipient")
     )
     assert [("@0" in text, "@1" in text, "@2" in text) for text in map("\n".join, (
-        lines[:second], lines[second:nobody], lines[nobody:]))] == [
+        lines[:second], lines[second:foreign], lines[foreign:]))] == [
         (True, False, False), (False, True, False), (False, False, True),
     ]  # fmt: skip
     assert all(line.isprintable() for line in lines)

@@ -1,4 +1,4 @@
-"""Answers and troubles, and whether a message could have been sent."""
+"""The outcome of each answer or failure: whether the message may have been sent."""
 
 from typing import Any
 
@@ -56,9 +56,9 @@ def test_a_throttle_slows_down_its_own_scope() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"slow down", _error(999_999), _error(100)])
 def test_429_is_always_a_throttle(body: bytes) -> None:
-    said = outcome_of_answer(429, body, "7")
-    assert isinstance(said, Throttled)
-    assert said.retry_after_s == 7
+    outcome = outcome_of_answer(429, body, "7")
+    assert isinstance(outcome, Throttled)
+    assert outcome.retry_after_s == 7
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1.5", 1.5), ("-1", None), ("Wed, 21 Oct", None), ("9e9", 3600.0)])
@@ -68,9 +68,9 @@ def test_retry_after_is_limited_and_an_invalid_one_is_ignored(text: str, seconds
 
 @pytest.mark.parametrize("code", [131000, 131016, 2, 133004])
 def test_5xx_with_a_retryable_code_is_certainly_not_sent(code: int) -> None:
-    said = outcome_of_answer(500, _error(code))
-    assert isinstance(said, Rejected)
-    assert said.code == code
+    outcome = outcome_of_answer(500, _error(code))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == code
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", _error(None), _error(999_999), _error(3), _error(131045)])
@@ -79,8 +79,8 @@ def test_any_other_5xx_is_unknown(body: bytes) -> None:
 
 
 def test_4xx_is_rejected_with_code_reason_and_details() -> None:
-    said = outcome_of_answer(400, _error(131026, error_data={"details": "not on WhatsApp"}))
-    assert said == Rejected(131026, "no: not on WhatsApp")
+    outcome = outcome_of_answer(400, _error(131026, error_data={"details": "not on WhatsApp"}))
+    assert outcome == Rejected(131026, "no: not on WhatsApp")
     assert outcome_of_answer(400, _error("100", error_data="plain")) == Rejected(100, "no: plain")
     assert outcome_of_answer(400, _error(999, is_transient=True)) == Rejected(999, "no", transient_hint=True)
 
@@ -92,10 +92,10 @@ def test_an_answer_without_an_error_object_is_unknown(status: int) -> None:
 
 @pytest.mark.parametrize("row", ROWS[::7], ids=lambda row: str(row.code))
 def test_every_code_at_400_proves_that_nothing_was_sent(row: Any) -> None:
-    said = outcome_of_answer(400, _error(row.code))
-    assert isinstance(said, Throttled if row.error_class is ErrorClass.THROTTLE else Rejected)
-    said_500 = outcome_of_answer(500, _error(row.code))
-    assert isinstance(said_500, UnknownOutcome) == (row.error_class not in RETRYABLE)
+    outcome = outcome_of_answer(400, _error(row.code))
+    assert isinstance(outcome, Throttled if row.error_class is ErrorClass.THROTTLE else Rejected)
+    outcome_500 = outcome_of_answer(500, _error(row.code))
+    assert isinstance(outcome_500, UnknownOutcome) == (row.error_class not in RETRYABLE)
 
 
 @pytest.mark.parametrize("trouble", list(TransportError))
@@ -106,5 +106,5 @@ def test_only_failures_before_the_first_byte_are_certainly_not_sent(trouble: Tra
 
 @given(st.integers(100, 599), st.binary(max_size=200), st.none() | st.text(max_size=20))
 def test_every_answer_has_an_outcome(status: int, body: bytes, retry_after: str | None) -> None:
-    said = outcome_of_answer(status, body, retry_after)
-    assert isinstance(said, Accepted) == (status == 200 and not isinstance(said, UnknownOutcome))
+    outcome = outcome_of_answer(status, body, retry_after)
+    assert isinstance(outcome, Accepted) == (status == 200 and not isinstance(outcome, UnknownOutcome))

@@ -1,4 +1,4 @@
-"""The bucket never hands out more than its rate; the brake holds longer each time it is pulled."""
+"""The bucket never grants more than its rate. Each further throttle lengthens the pause of the brake."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Parked facts: stamped with the attempt that their wamid belongs to."""
+"""Parked facts get the attempt of their wamid."""
 
 from __future__ import annotations
 

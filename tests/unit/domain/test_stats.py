@@ -1,4 +1,4 @@
-"""The funnel and its rates, from counters."""
+"""The funnel and its rates are computed from counters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAMPAIGN = CampaignId(UUID(int=7))
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def told(counters: dict[str, int]) -> CampaignStats:
+def stats_of(counters: dict[str, int]) -> CampaignStats:
     return campaign_stats(CAMPAIGN, "Test Campaign", "active", counters, version=3, as_of=NOW)
 
 
@@ -32,11 +32,11 @@ def test_the_documented_example() -> None:
         "sent": 50, "delivered": 45, "read": 30, "failed": 5, "pending": 50,
         "progress_percentage": 50.0, "delivery_rate": 90.0, "read_rate": 60.0,
     }  # fmt: skip
-    assert documented.items() <= told(counters).model_dump(mode="json").items()
+    assert documented.items() <= stats_of(counters).model_dump(mode="json").items()
 
 
 def test_rates_are_zero_before_the_first_send() -> None:
-    stats = told({})
+    stats = stats_of({})
     assert (stats.progress_percentage, stats.delivery_rate, stats.read_rate) == (0.0, 0.0, 0.0)
 
 
@@ -49,14 +49,14 @@ def test_percentages_have_one_decimal_and_round_a_half_up(part: int, whole: int,
 
 
 def test_failures_and_skips_are_reported_by_code() -> None:
-    stats = told({"failure/131026": 2, "failure/unknown": 1, "skip/opted_out": 4, "status/skipped": 4})
+    stats = stats_of({"failure/131026": 2, "failure/unknown": 1, "skip/opted_out": 4, "status/skipped": 4})
     assert stats.failures == {"131026": 2, "unknown": 1}
     assert (stats.skips, stats.skipped) == ({"opted_out": 4}, 4)
 
 
 @given(st.dictionaries(st.integers(0, 9_999_999).map(str), st.integers(1, 10**6), max_size=300))
 def test_a_snapshot_has_a_bounded_number_of_codes(counts: dict[str, int]) -> None:
-    failures = told({f"failure/{code}": n for code, n in counts.items()}).failures
+    failures = stats_of({f"failure/{code}": n for code, n in counts.items()}).failures
     assert len(failures) <= KEYS_MAX
     assert sum(failures.values()) == sum(counts.values())
     named = {code: n for code, n in failures.items() if code != OTHER}
@@ -65,6 +65,6 @@ def test_a_snapshot_has_a_bounded_number_of_codes(counts: dict[str, int]) -> Non
 
 
 def test_a_snapshot_is_encoded_and_decoded_unchanged_with_the_key_of_its_campaign() -> None:
-    stats = told({"funnel/total": 1})
+    stats = stats_of({"funnel/total": 1})
     assert decode(CampaignStats, encode(stats)) == stats
     assert stats.key == str(CAMPAIGN).encode()

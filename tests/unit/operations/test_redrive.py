@@ -1,4 +1,4 @@
-"""A letter that just fitted its topic goes back to it, though it has more headers now."""
+"""A dead letter with a value just below the limit of its topic can be published again, in spite of its headers."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The screen for 3 a.m.: what is looked at, and the next step of each line."""
+"""The lines of `campaigns status`: the state of each check, and its next step."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,8 +30,8 @@ def test_handled_dead_letters_are_not_reported() -> None:
     assert line("dead letters of recipient.events", KAFKA).found == "4, including redriven and dropped ones", (
         "Postgres is away"
     )
-    asked = {"recipient.events": DeadTopic("id", {0: (5, 9)}, handled=1)}
-    assert line("dead letters of recipient.events", replace(KAFKA, dead=asked)).found == "3"
+    dead = {"recipient.events": DeadTopic("id", {0: (5, 9)}, handled=1)}
+    assert line("dead letters of recipient.events", replace(KAFKA, dead=dead)).found == "3"
     done = {"recipient.events": DeadTopic("id", {0: (5, 9)}, handled=4)}
     assert line("dead letters", replace(KAFKA, dead=done)).state == "ok"
 
@@ -40,7 +40,7 @@ def test_a_late_stage_with_dead_letters_names_them() -> None:
     late = {**KAFKA.lags, "sink": Lag(3, NOW - timedelta(minutes=9)), "sender": Lag(3, NOW - timedelta(minutes=9))}
     found = replace(KAFKA, lags=late)
     assert "dead-letters list --stage sink" in line("sink", found).next_step
-    gone = replace(found, members={**KAFKA.members, "sink": 0})  # Kafka has thrown out who stood still for long
+    gone = replace(found, members={**KAFKA.members, "sink": 0})  # Kafka has removed the stalled members
     assert "dead-letters list --stage sink" in line("sink", gone).next_step
     assert "dead-letters" not in line("sender", found).next_step
 

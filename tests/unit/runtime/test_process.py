@@ -1,4 +1,4 @@
-"""Exit codes, masking, and what a log line may not hold."""
+"""Exit codes, masking, and secrets that must not be logged."""
 
 import asyncio
 import os
@@ -86,12 +86,12 @@ sys.exit(process.run_process("test", run, settings))
 """
 
 
-@pytest.mark.parametrize(("code", "said"), [(0, "stopped"), (75, "away")])
-def test_tasks_that_a_library_leaves_in_the_loop_do_not_delay_the_exit(code: int, said: str) -> None:
+@pytest.mark.parametrize(("code", "log"), [(0, "stopped"), (75, "away")])
+def test_tasks_that_a_library_leaves_in_the_loop_do_not_delay_the_exit(code: int, log: str) -> None:
     argv = [sys.executable, "-c", LEAVING_SOMETHING, str(code)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert log in done.stderr
 
 
 @pytest.mark.parametrize("text", ['{{"wa_id":{}}}', "to:{}", "{}: not allowed", "tel:+{}", "'{}'", "phone={}."])

@@ -1,4 +1,4 @@
-"""The pulse of a loop: it ends a process that stands while all answers, and none that only waits."""
+"""The pulse of a loop: it ends a stalled process if all servers answer, and no process that only waits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settings() -> Settings:
 
 
 class Ends:
-    """Where a process would end."""
+    """Records the end of the process instead of ending it."""
 
     def __init__(self) -> None:
         self.code: int | None = None
@@ -78,16 +78,16 @@ def test_a_loop_that_beats_continues() -> None:
 
 
 def test_a_loop_is_not_stalled_while_a_dependency_is_away() -> None:
-    ends, asked = Ends(), threading.Semaphore(0)
+    ends, checked = Ends(), threading.Semaphore(0)
 
     def answers() -> bool:
-        asked.release()
+        checked.release()
         return False
 
     pulse = Pulse(settings(), "test", Heartbeats(), answers, ends)
     pulse.start()
-    assert asked.acquire(timeout=DEADLINE_S)
-    assert asked.acquire(timeout=DEADLINE_S), "the clock starts again and ends again"
+    assert checked.acquire(timeout=DEADLINE_S)
+    assert checked.acquire(timeout=DEADLINE_S), "the clock starts again and ends again"
     assert not ends.happened.is_set()
     pulse.stop()
 

@@ -1,4 +1,4 @@
-"""Settings: wrong ones stop the start and are named, secrets never show."""
+"""Invalid settings prevent the start and are named, and secrets are never shown."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def test_lists_and_pairs_are_split(tmp_path: Path) -> None:
 
 
 def test_every_problem_is_named_and_no_value_is_shown(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSettings) as wrong:
+    with pytest.raises(InvalidSettings) as invalid:
         read_settings({"CAMPAIGNS_API_PORT": "99999", "CAMPAIGNS_API_PROT": "1", "PATH": "/"}, tmp_path)
-    said = str(wrong.value)
+    message = str(invalid.value)
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "API_PORT", "API_PROT"):
-        assert f"CAMPAIGNS_{name}:" in said
-    assert "99999" not in said
+        assert f"CAMPAIGNS_{name}:" in message
+    assert "99999" not in message
 
 
 def test_a_rule_over_two_settings_names_both(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bundles keep bytes as they are, and nothing else passes for one."""
+"""Bundles keep the bytes unchanged, and other records are malformed."""
 
 import ormsgpack
 import pytest

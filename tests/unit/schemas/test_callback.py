@@ -1,4 +1,4 @@
-"""Our ids in Meta's hands: they come back whole, or are not ours."""
+"""Callback data is decoded to the same ids, and foreign data is refused."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""The table of topics: whole, named once, and large enough for what it carries."""
+"""The table of topics: dead-letter topics, compaction, and size limits."""
 
 from runtime.settings import Settings
 from schemas.bundles import BODY_OVERHEAD_BYTES, BYTES_MAX

@@ -1,4 +1,4 @@
-"""Which of several rules applies to a post."""
+"""Of several rules, exactly one applies to a post."""
 
 from __future__ import annotations
 

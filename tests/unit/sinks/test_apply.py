@@ -1,4 +1,4 @@
-"""Which errors are a record's own, and what becomes of a record that makes our code raise."""
+"""Errors that a record causes are distinguished from other errors, and such a record is dead-lettered."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NO_CONNECTION = cast("Connection", object())
 async def test_an_error_that_is_not_caused_by_events_does_not_split_the_batch(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Halved down to single rows, good ones would be dead-lettered one by one for as long as the disk is full."""
+    """Otherwise valid records would be dead-lettered one by one while the disk is full."""
 
     async def raising(*_: object) -> None:
         raise error

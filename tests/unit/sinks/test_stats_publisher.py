@@ -41,7 +41,7 @@ async def test_a_stats_publisher_without_servers_is_not_stalled(monkeypatch: pyt
 async def test_a_stalled_stats_publisher_ends_only_while_both_servers_answer(
     is_kafka_there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended, asked = threading.Semaphore(0), threading.Semaphore(0)
+    ended, checked = threading.Semaphore(0), threading.Semaphore(0)
     ends: list[int] = []
 
     def end(code: int) -> None:
@@ -49,7 +49,7 @@ async def test_a_stalled_stats_publisher_ends_only_while_both_servers_answer(
         ended.release()
 
     def answers() -> bool:
-        asked.release()
+        checked.release()
         return is_kafka_there
 
     async def stand(*_: object, **__: object) -> None:
@@ -60,9 +60,9 @@ async def test_a_stalled_stats_publisher_ends_only_while_both_servers_answer(
     monkeypatch.setattr(database, "answering", lambda _settings: lambda: True)
     monkeypatch.setattr(leadership, "connect", stand)
     running = asyncio.create_task(stats_publisher.run(SETTINGS, asyncio.Event()))
-    waited = ended if is_kafka_there else asked
+    waited = ended if is_kafka_there else checked
     assert await asyncio.to_thread(waited.acquire, timeout=DEADLINE_S)
     if not is_kafka_there:
-        assert await asyncio.to_thread(asked.acquire, timeout=DEADLINE_S), "asked again after another limit"
+        assert await asyncio.to_thread(checked.acquire, timeout=DEADLINE_S), "checked again after another limit"
     running.cancel()
     assert set(ends) == ({EXIT_TRANSIENT} if is_kafka_there else set())

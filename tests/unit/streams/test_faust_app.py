@@ -1,4 +1,4 @@
-"""The loop around a batch, and the watchdog's clocks."""
+"""The retries of a batch, and the clocks of the watchdog."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ RECORDS = [Record("t", 0, 0, None, b"")]
 
 
 class Handler:
-    """Fails as told, then works."""
+    """Fails a given number of times, then succeeds."""
 
     def __init__(self, *failures: Exception) -> None:
         self.calls = 0

@@ -16,7 +16,7 @@ DEADLINE_S = 20.0
 
 
 def test_a_database_that_hangs_after_its_greeting_does_not_block_the_watchdog() -> None:
-    """Silent after the greeting, it would hold the watchdog for ever, which then watches nothing."""
+    """Without a time limit, a server that hangs after its greeting would block the watchdog forever."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         held: list[socket.socket] = []
 
@@ -28,11 +28,11 @@ def test_a_database_that_hangs_after_its_greeting_does_not_block_the_watchdog() 
 
         threading.Thread(target=greet, daemon=True).start()
         url = f"postgresql://x@127.0.0.1:{server.getsockname()[1]}/x?sslmode=disable&gssencmode=disable"
-        told: list[bool] = []
-        ask = database.answering(SETTINGS.model_copy(update={"database_url": type(SETTINGS.database_url)(url)}))
-        asking = threading.Thread(target=lambda: told.append(ask()), daemon=True)
-        asking.start()
-        asking.join(DEADLINE_S)
+        answers: list[bool] = []
+        check = database.answering(SETTINGS.model_copy(update={"database_url": type(SETTINGS.database_url)(url)}))
+        thread = threading.Thread(target=lambda: answers.append(check()), daemon=True)
+        thread.start()
+        thread.join(DEADLINE_S)
         for client in held:
             client.close()
-        assert told == [True]
+        assert answers == [True]

@@ -1,4 +1,4 @@
-"""What our Kafka clients are told: the options whose defaults lose records, or time."""
+"""The options of our Kafka clients for which the defaults lose records or time."""
 
 from runtime.settings import Settings
 from topics.clients import answering, consumer_config, producer_config
@@ -8,7 +8,7 @@ NOWHERE = SETTINGS.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
 
 
 def test_a_consumer_fetches_at_once_after_its_queue_was_full() -> None:
-    """At the default of 1,000 ms a sink did a quarter of what it can."""
+    """With the default of 1,000 ms the throughput of a sink was a quarter."""
     assert consumer_config(SETTINGS, "sink")["fetch.queue.backoff.ms"] <= 50
 
 
@@ -23,8 +23,8 @@ def test_a_producer_waits_for_every_replica_and_repeats_no_record() -> None:
 
 
 def test_options_of_an_operator_override_the_defaults() -> None:
-    told = SETTINGS.model_copy(update={"kafka_extra": {"security.protocol": "SASL_SSL"}})
-    assert consumer_config(told, "sink")["security.protocol"] == "SASL_SSL"
+    settings = SETTINGS.model_copy(update={"kafka_extra": {"security.protocol": "SASL_SSL"}})
+    assert consumer_config(settings, "sink")["security.protocol"] == "SASL_SSL"
 
 
 def test_an_unreachable_broker_does_not_answer() -> None:

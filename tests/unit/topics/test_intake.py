@@ -22,7 +22,7 @@ SETTINGS = Settings.model_validate(
 
 
 class Message:
-    """What librdkafka hands out instead of a record when something is wrong."""
+    """The error that librdkafka returns instead of a record."""
 
     def __init__(self, error: KafkaError) -> None:
         self._error = error
@@ -32,7 +32,7 @@ class Message:
 
 
 class Consumer:
-    """A consumer that answers with what it was given, an exception by raising it."""
+    """A consumer that returns the given answers, and raises the given exceptions."""
 
     def __init__(self, *answers: object) -> None:
         self.answers = list(answers)
@@ -59,7 +59,7 @@ def an_intake(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> RecordInta
 
 
 async def test_a_fenced_sink_requests_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a broker's restart librdkafka says so in an event that it does not mark as fatal; the next call raises."""
+    """After a broker's restart, librdkafka reports this in an event without the mark `fatal`. The next call raises."""
     fenced = KafkaError(KafkaError._FATAL, "Fatal error: Broker: Static consumer fenced")
     assert not fenced.fatal()
     taken = an_intake(Consumer(Message(fenced)), monkeypatch)
@@ -76,7 +76,7 @@ async def test_a_partition_without_a_leader_is_retried(code: int, monkeypatch: p
 
 
 async def starts(consumer: Consumer, stored: int, monkeypatch: pytest.MonkeyPatch) -> Mapping[int, int]:
-    """The offsets at which a member starts that is assigned partition 0, for which `stored` is read from Postgres."""
+    """The start offsets of a member with partition 0, if Postgres contains the offset `stored`."""
 
     async def positions_of(_available: Watermarks) -> Mapping[int, int]:
         return {0: stored}
@@ -87,7 +87,7 @@ async def starts(consumer: Consumer, stored: int, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_an_offset_that_another_sink_advances_meanwhile_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other sink applies records faster than all watermarks can be read, so only a later one is evidence."""
+    """The other sink applies records faster than all watermarks can be read, so only a later watermark is evidence."""
     assert await starts(Consumer((3, 9), (3, 12)), 11, monkeypatch) == {0: 11}
 
 

@@ -1,4 +1,4 @@
-"""Bounds that somebody typed, and batches that stay small; Kafka is played by a consumer of our own."""
+"""Ranges from a command line, and the size limits of batches. A fake consumer replaces Kafka."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MIB = 1024 * 1024
 
 
 class Played:
-    """Two partitions of 10 to 500; what a test sets is what Kafka answers."""
+    """A fake consumer with two partitions of offsets 10 to 500. A test sets its answers."""
 
-    asked: tuple[int, ...] = ()
+    requested: tuple[int, ...] = ()
     error: KafkaError | None = None
     marks: tuple[int, int] | None = (10, 500)
     records: Iterator[Any] = iter(())
@@ -40,7 +40,7 @@ class Played:
 
     def offsets_for_times(self, places: Sequence[TopicPartition], timeout: float) -> list[Any]:
         assert timeout > 0
-        type(self).asked = tuple(place.offset for place in places)
+        type(self).requested = tuple(place.offset for place in places)
         return [SimpleNamespace(partition=place.partition, offset=-1, error=self.error) for place in places]
 
     def assign(self, _places: Sequence[TopicPartition]) -> None:
@@ -55,7 +55,7 @@ class Played:
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name, value in (("asked", ()), ("error", None), ("marks", (10, 500))):
+    for name, value in (("requested", ()), ("error", None), ("marks", (10, 500))):
         monkeypatch.setattr(Played, name, value)
     monkeypatch.setattr(scan_module, "Consumer", Played)
     return read_settings({"CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "CAMPAIGNS_DATABASE_URL": "postgresql://x"})
@@ -90,7 +90,7 @@ async def test_the_requested_range_and_the_stored_range_are_reported(settings: S
 
 async def test_a_time_before_1970_is_queried_as_1970(settings: Settings) -> None:
     await find_ranges(settings, "t", parse_bound("1969-12-31T23:59:59.999Z"))
-    assert Played.asked == (0, 0)
+    assert Played.requested == (0, 0)
 
 
 async def test_a_partition_without_an_answer_does_not_count_as_empty(
@@ -124,7 +124,7 @@ async def test_a_batch_is_bounded_by_its_records(settings: Settings, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("error", "says_how"),
+    ("error", "names_command"),
     [
         (TimeoutError(), False),
         (KafkaException(KafkaError(KafkaError._TRANSPORT)), False),
@@ -132,7 +132,7 @@ async def test_a_batch_is_bounded_by_its_records(settings: Settings, monkeypatch
     ],
 )
 async def test_only_a_missing_topic_needs_creation(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, says_how: bool
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, names_command: bool
 ) -> None:
     class Away:
         def __init__(self, _config: dict[str, Any]) -> None:
@@ -144,4 +144,4 @@ async def test_only_a_missing_topic_needs_creation(
     monkeypatch.setattr(identity, "AdminClient", Away)
     with pytest.raises(Transient) as raised:
         await identify(settings, Topic.RECIPIENT_EVENTS)
-    assert ("topics apply" in str(raised.value)) is says_how
+    assert ("topics apply" in str(raised.value)) is names_command

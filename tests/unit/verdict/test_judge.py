@@ -1,4 +1,4 @@
-"""The verdict can fail: each kind of difference, put there on purpose, is found; and a right run is called exact."""
+"""The verdict finds each kind of difference that a test creates, and a correct run is exact."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUMBER = "14695550101"
 AT = 1_700_000_000.0
 
 
-def said(word: str, after: int, code: int | None = None) -> LedgerStatus:
+def status(word: str, after: int, code: int | None = None) -> LedgerStatus:
     return LedgerStatus(word, int(AT) + after, code, AT + after + 0.5)
 
 
@@ -63,7 +63,7 @@ def row(**changed: Any) -> JudgedRow:
     return JudgedRow(**{**usual, **changed})
 
 
-READ = post(said("sent", 0), said("delivered", 2), said("read", 5))
+READ = post(status("sent", 0), status("delivered", 2), status("read", 5))
 
 
 def evidence(rows: list[JudgedRow] | None = None, posts: list[Post] | None = None, **changed: Any) -> Evidence:
@@ -138,7 +138,7 @@ def test_two_accepted_posts_of_one_attempt_are_a_double_send() -> None:
 
 
 def test_a_further_attempt_is_a_double_send_unless_the_first_had_failed_by_then() -> None:
-    failed = post(said("failed", 3, 131000))
+    failed = post(status("failed", 3, 131000))
     again = post(attempt=2, received_at=AT + 10)
     assert double_sends([failed, again]) == 0
     assert double_sends([failed, replace(again, received_at=AT + 1)]) == 1
@@ -150,7 +150,7 @@ def test_refused_posts_are_no_double_sends() -> None:
 
 
 class TestUnknown:
-    """`unknown` is right only for what the killed process held."""
+    """`unknown` is correct only for attempts that the killed process held."""
 
     LOST = row(status="unknown", wamid=None, sent_at=None, delivered_at=None, read_at=None)
     HELD = frozenset({("r1", 1)})
@@ -183,7 +183,7 @@ class TestUnknown:
 
 
 class TestTruth:
-    """What the simulator's entries mean."""
+    """The expected rows for the simulator's entries."""
 
     def test_an_answer_alone_makes_it_sent(self) -> None:
         truth = truth_of([post()])
@@ -191,7 +191,7 @@ class TestTruth:
         assert truth.sent_at == TimeSpan(AT + 0.1 - 1.0, AT + 0.1 + 10.0)
 
     def test_an_earlier_status_bounds_the_time(self) -> None:
-        assert truth_of([post(said("sent", 0))]).sent_at == TimeSpan(AT + 0.1 - 1.0, AT)
+        assert truth_of([post(status("sent", 0))]).sent_at == TimeSpan(AT + 0.1 - 1.0, AT)
 
     def test_a_frozen_sender_reads_its_answer_after_it_wakes(self) -> None:
         stops = (
@@ -204,17 +204,17 @@ class TestTruth:
         assert truth_of([post()], frozen=stops[:1]) == truth_of([post()])
 
     def test_a_read_status_implies_delivered_and_sent(self) -> None:
-        lost_answer = post(said("read", 5), outcome="cut", http_status=None)
+        lost_answer = post(status("read", 5), outcome="cut", http_status=None)
         truth = truth_of([lost_answer])
         exactly = TimeSpan(AT + 5, AT + 5)
         assert (truth.sent_at, truth.delivered_at, truth.read_at) == (exactly, exactly, exactly)
 
     def test_a_delivery_is_not_hidden_by_a_failure(self) -> None:
-        truth = truth_of([post(said("sent", 0), said("failed", 1, 131026), said("delivered", 2))])
+        truth = truth_of([post(status("sent", 0), status("failed", 1, 131026), status("delivered", 2))])
         assert (truth.status, truth.failure_code, truth.retry_count) == ("delivered", 131026, 1)
 
     def test_a_failed_status_gives_the_wamid_and_no_sent_time(self) -> None:
-        truth = truth_of([post(said("failed", 1, 131026), outcome="cut", http_status=None)])
+        truth = truth_of([post(status("failed", 1, 131026), outcome="cut", http_status=None)])
         assert (truth.status, truth.wamid, truth.sent_at) == ("failed", "wamid.1", None)
 
     def test_an_answer_without_wamid_and_no_status(self) -> None:
@@ -241,7 +241,7 @@ class TestTruth:
         assert "posted_again_after_answer" in truth_of([READ, READ]).wrong_conduct
 
     def test_a_held_back_failure_waits_a_day_and_is_no_retry(self) -> None:
-        truth = truth_of([post(said("failed", 1, 131049))])
+        truth = truth_of([post(status("failed", 1, 131049))])
         assert (truth.status, truth.waits_a_day, truth.retry_count) == ("failed", True, 0)
 
     def test_a_server_error_without_a_known_code_is_unknown(self) -> None:

@@ -38,7 +38,7 @@ class Ingress:
         return httpx.post(self.url + PATH, content=body, headers={"X-Hub-Signature-256": sign(secret, body).decode()})
 
     def stored(self, bodies: list[bytes]) -> list[int]:
-        """How often each body is there, read until each is there."""
+        """The number of records with each body. Waits until every body is stored."""
         records = self.records_with(bodies)
         found = Counter(body.raw for record in records for body in decode_bundle(value_of(record)))
         return [found[body] for body in bodies]
@@ -95,7 +95,7 @@ def running_ingress(settings: Settings, folder: Path) -> Iterator[Ingress]:
 
 @pytest.fixture(scope="module")
 def ingress(raw_topic: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingress]:
-    """One for all tests: a body is told from the others by its content."""
+    """One ingress for all tests. The content distinguishes the bodies of different tests."""
     with running_ingress(raw_topic, tmp_path_factory.mktemp("ingress")) as ingress:
         yield ingress
 
@@ -140,11 +140,11 @@ def test_a_large_body_without_a_genuine_signature_is_refused_and_the_connection_
 
 
 def test_only_the_configured_token_verifies_the_callback_address(ingress: Ingress) -> None:
-    asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "verify-me"}
-    answer = httpx.get(ingress.url + PATH, params=asked)
+    query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "verify-me"}
+    answer = httpx.get(ingress.url + PATH, params=query)
     assert (answer.status_code, answer.text) == (200, "1158201444")
     for wrong in ({"hub.verify_token": "other"}, {"hub.verify_token": ""}, {"hub.mode": "unsubscribe"}):
-        assert httpx.get(ingress.url + PATH, params=asked | wrong).status_code == 403
+        assert httpx.get(ingress.url + PATH, params=query | wrong).status_code == 403
 
 
 async def test_a_burst_shares_bundles_and_stores_every_body_once(ingress: Ingress) -> None:

@@ -60,7 +60,7 @@ def is_committed(settings: Settings) -> bool:
 
 
 def environment_of(settings: Settings, **more: str) -> dict[str, str]:
-    # With a name of its own a restarted process takes its predecessor's place at once.
+    # With a static instance name, a restarted process gets the partitions of its predecessor at once.
     return environment(settings.kafka_bootstrap_servers, settings.topic_prefix, CAMPAIGNS_INSTANCE="one", **more)
 
 
@@ -130,8 +130,8 @@ def test_a_stop_during_a_batch_repeats_nothing(settings: Settings, tmp_path: Pat
 def test_too_many_dead_letters_stop_the_stage_and_none_is_published(settings: Settings, tmp_path: Path) -> None:
     publish(settings, [bundle(*[b"poison"] * 11)])
     with process(MODULE, environment_of(settings, CAMPAIGNS_DEAD_LETTER_RATE_MAX="10"), tmp_path) as running:
-        eventually(lambda: "CAMPAIGNS_DEAD_LETTER_RATE_MAX" in running.log, "it says why it stands still")
-        assert running.stop() == EXIT_TRANSIENT, "it was alive; what it held is left to the next process"
+        eventually(lambda: "CAMPAIGNS_DEAD_LETTER_RATE_MAX" in running.log, "the log names the limit")
+        assert running.stop() == EXIT_TRANSIENT, "the process was alive, and the next process gets its records"
     assert not is_committed(settings)
     assert read_all(settings.kafka_bootstrap_servers, settings.topic(Topic.WEBHOOKS_RAW.dead)) == []
     with process(MODULE, environment_of(settings), tmp_path) as running:

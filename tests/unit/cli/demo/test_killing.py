@@ -1,4 +1,4 @@
-"""Which claims the killed sender held."""
+"""The claims that the killed sender held."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def test_a_claim_belongs_to_the_sender_that_posted_any_attempt_of_its_token() ->
     tokens = {("a", 1): "t1", ("x", 1): "t1", ("b", 1): "t2", ("y", 1): "t2", ("c", 1): "t3"}
     posted = {("x", 1): {"v25.0"}, ("y", 1): {"v24.0"}}
     held = held_by(KILLING, tokens, posted)
-    assert held == {("a", 1), ("c", 1)}, "a: posted by the killed one; c: by nobody; b: by the one that lives"
+    assert held == {("a", 1), ("c", 1)}, "the killed sender posted a, the other sender posted b, and no sender posted c"
 
 
 def test_only_open_claims_are_held() -> None:

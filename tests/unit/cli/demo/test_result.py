@@ -29,11 +29,12 @@ def test_the_rate_leaves_out_the_late_retries() -> None:
 
 
 def test_the_json_line_has_the_documented_fields() -> None:
-    promised = {
+    documented = {
         "verdict", "recipients", "messages_sent", "double_sends", "rows_wrong", "counters_wrong", "statuses", "seconds",
         "funnel", "failures",
     }  # fmt: skip
-    said = outcome(WRONG).as_json()
-    assert promised <= said.keys()
-    assert (said["verdict"], said["rows_wrong"], said["counters_wrong"], said["seconds"]) == ("differs", 1, 1, 12.3)
+    fields = outcome(WRONG).as_json()
+    assert documented <= fields.keys()
+    assert (fields["verdict"], fields["seconds"]) == ("differs", 12.3)
+    assert (fields["rows_wrong"], fields["counters_wrong"]) == (1, 1)
     assert outcome(EXACT).as_json()["verdict"] == "exact"

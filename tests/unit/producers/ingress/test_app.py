@@ -1,4 +1,4 @@
-"""The ingress' answers, without a socket: the edges that are hard to meet over a real one."""
+"""The answers of the ingress without a socket, for cases that are hard to cause over a real connection."""
 
 import asyncio
 import threading
@@ -52,7 +52,7 @@ def options(committed: Committed | None = None, **changed: Any) -> IngressOption
     return replace(made, **changed)
 
 
-async def ask(
+async def request(
     app: IngressApp,
     *chunks: bytes,
     method: str = "POST",
@@ -77,14 +77,14 @@ async def ask(
 
 async def test_a_body_in_pieces_is_put_together_and_stamped() -> None:
     committed = Committed()
-    status, _, _ = await ask(IngressApp(options(committed), now_us=lambda: 17), b'{"a"', b":1}")
+    status, _, _ = await request(IngressApp(options(committed), now_us=lambda: 17), b'{"a"', b":1}")
     assert status == 200
     assert committed.bodies == [Body(17, b'{"a":1}')]
 
 
 async def test_a_body_that_grows_beyond_the_limit_is_refused() -> None:
     committed = Committed()
-    status, _, _ = await ask(IngressApp(options(committed)), b"x" * 600, b"x" * 600)
+    status, _, _ = await request(IngressApp(options(committed)), b"x" * 600, b"x" * 600)
     assert (status, committed.bodies) == (413, [])
 
 
@@ -93,20 +93,20 @@ async def test_a_slow_client_is_disconnected() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    status, headers, _ = await ask(IngressApp(options(body_timeout_s=0.01)), b"", receive=never)
+    status, headers, _ = await request(IngressApp(options(body_timeout_s=0.01)), b"", receive=never)
     assert (status, headers[b"connection"]) == (408, b"close")
 
 
 @pytest.mark.parametrize("budget", ["unverified", "pending"])
-async def test_above_a_budget_the_answer_is_later(budget: str) -> None:
+async def test_above_the_limit_of_a_budget_the_answer_is_503(budget: str) -> None:
     held = pending(100)
     changed: dict[str, Any] = {budget: held}
     app = IngressApp(options(**changed))
     with held.request() as take:
         assert take(99)
-        status, headers, _ = await ask(app, b'{"a":1}')
+        status, headers, _ = await request(app, b'{"a":1}')
         assert (status, headers[b"retry-after"]) == (503, b"5")
-    assert (await ask(app, b'{"a":1}'))[0] == 200
+    assert (await request(app, b'{"a":1}'))[0] == 200
 
 
 async def test_bytes_are_unverified_only_until_their_signature_is_checked() -> None:
@@ -117,7 +117,7 @@ async def test_bytes_are_unverified_only_until_their_signature_is_checked() -> N
         taken.set()
         await stored
 
-    waiting = asyncio.create_task(ask(IngressApp(options(unverified=unverified, commit=commit)), b"x" * 100))
+    waiting = asyncio.create_task(request(IngressApp(options(unverified=unverified, commit=commit)), b"x" * 100))
     await taken.wait()
     with unverified.request() as take:
         assert take(100)
@@ -130,7 +130,7 @@ async def test_a_request_without_a_signature_is_refused_before_its_body_is_recei
         raise AssertionError("the body was read")
 
     for header in ({}, {b"x-hub-signature-256": b"sha256=short"}):
-        assert (await ask(IngressApp(options()), headers=header, receive=never))[0] == 401
+        assert (await request(IngressApp(options()), headers=header, receive=never))[0] == 401
 
 
 SIGNED_BODIES = {
@@ -148,7 +148,7 @@ SIGNED_BODIES = {
 @pytest.mark.parametrize("body", SIGNED_BODIES.values(), ids=SIGNED_BODIES)
 async def test_a_verified_body_is_stored_whatever_its_bytes_are(body: bytes) -> None:
     committed = Committed()
-    assert (await ask(IngressApp(options(committed)), body))[0] == 200
+    assert (await request(IngressApp(options(committed)), body))[0] == 200
     assert [stored.raw for stored in committed.bodies] == [body]
 
 
@@ -162,27 +162,27 @@ async def test_a_large_body_is_verified_outside_of_the_loop(monkeypatch: pytest.
     monkeypatch.setattr("producers.ingress.app.check", noting)
     wide = options(body_bytes_max=200_000, unverified=pending(200_000), pending=pending(200_000))
     for size, status in ((10, 200), (100_000, 200)):
-        assert (await ask(IngressApp(wide), b"x" * size))[0] == status
+        assert (await request(IngressApp(wide), b"x" * size))[0] == status
     assert threads[0] == threading.main_thread().name
     assert threads[1].startswith("signature-check")
 
 
 async def test_a_body_that_kafka_did_not_store_is_not_acknowledged() -> None:
-    status, headers, _ = await ask(IngressApp(options(Committed(PublishFailed("away")))), b"{}")
+    status, headers, _ = await request(IngressApp(options(Committed(PublishFailed("away")))), b"{}")
     assert (status, headers[b"retry-after"]) == (503, b"5")
 
 
 async def test_a_bug_while_publishing_is_not_acknowledged() -> None:
     with pytest.raises(ZeroDivisionError):
-        await ask(IngressApp(options(Committed(ZeroDivisionError()))), b"{}")
+        await request(IngressApp(options(Committed(ZeroDivisionError()))), b"{}")
 
 
 async def test_without_a_verify_token_no_caller_is_verified() -> None:
     app = IngressApp(options(verify_token=b""))
-    status, _, _ = await ask(app, b"", method="GET", headers={})
+    status, _, _ = await request(app, b"", method="GET", headers={})
     assert status == 403
 
 
 @pytest.mark.parametrize(("shows", "status"), [(True, 200), (False, 404)])
 async def test_metrics_are_served_only_if_enabled(shows: bool, status: int) -> None:
-    assert (await ask(IngressApp(options(shows_metrics=shows)), path="/metrics", method="GET"))[0] == status
+    assert (await request(IngressApp(options(shows_metrics=shows)), path="/metrics", method="GET"))[0] == status

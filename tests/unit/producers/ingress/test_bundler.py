@@ -1,4 +1,4 @@
-"""When a bundle goes, decided by hand-made acknowledgements."""
+"""The time at which a bundle is published. The tests acknowledge the bundles."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from schemas.bundles import BODIES_MAX, BYTES_MAX, Body, decode_bundle
 
 
 class Broker:
-    """Records what is published, and acknowledges when told."""
+    """Records published bundles. A test acknowledges them."""
 
     def __init__(self) -> None:
         self.bundles: list[list[bytes]] = []
@@ -25,7 +25,7 @@ class Broker:
 
 
 async def turn() -> None:
-    """Let everything run that can run now."""
+    """Let all ready tasks run."""
     for _ in range(5):
         await asyncio.sleep(0)
 

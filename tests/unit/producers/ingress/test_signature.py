@@ -1,4 +1,4 @@
-"""Only Meta may speak: vectors, rotation, the escaped form, and closing on every doubt."""
+"""Only bodies signed by Meta are accepted: published vectors, rotation of secrets, the escaped form."""
 
 import pytest
 

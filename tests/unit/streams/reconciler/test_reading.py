@@ -1,4 +1,4 @@
-"""Bundles become events and dead letters; a bug of our own harms one item only."""
+"""Bundles become events and dead letters; a bug affects one item only."""
 
 import json
 from datetime import UTC, datetime

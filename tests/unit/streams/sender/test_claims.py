@@ -1,4 +1,4 @@
-"""When a claim was issued: the wait for a connection does not count, a lost answer does."""
+"""The issue time of a claim: the wait for a connection does not count, and a lost answer does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLAIM = Claim(uuid4(), 1, uuid4())
 
 
 class Waiting:
-    """A pool whose connections come after two seconds, of a server that loses some answers."""
+    """A pool that gives a connection after two seconds. Its server loses some answers."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -32,7 +32,7 @@ class Waiting:
 async def test_the_wait_for_a_connection_does_not_age_a_claim_and_a_lost_answer_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is read back was judged by the first try that reached the server."""
+    """The result that is read back was decided by the first try that reached the server."""
     pool, answers_lost = Waiting(), 1
 
     async def claim(*_: object) -> dict[object, object]:

@@ -1,4 +1,4 @@
-"""One post, one request: against a server of our own that answers, cuts, hangs and redirects."""
+"""One post makes one request: tested with a local server that answers, cuts, hangs and redirects."""
 
 import asyncio
 import contextlib
@@ -169,7 +169,7 @@ async def test_an_answer_in_slow_pieces_ends_at_the_total_timeout() -> None:
 
 
 async def test_a_full_window_of_posts_is_in_flight_at_once() -> None:
-    """A pool of a hundred (httpx's own) would hold the others back after their claim was last looked at."""
+    """With the default pool of 100 connections, other posts would wait after the last check of their claim."""
     all_here = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -179,8 +179,8 @@ async def test_a_full_window_of_posts_is_in_flight_at_once() -> None:
         return web.json_response({"messages": [{"id": "wamid.A"}]})
 
     async with _serving(answer) as server, _api(server.port, timeout_s=10, connections=220) as api:
-        said = await asyncio.gather(*(api.post(_job(), "x") for _ in range(220)))
-    assert set(said) == {Accepted("wamid.A")}
+        outcomes = await asyncio.gather(*(api.post(_job(), "x") for _ in range(220)))
+    assert set(outcomes) == {Accepted("wamid.A")}
 
 
 async def test_a_send_without_a_connection_in_time_is_certainly_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,9 +246,9 @@ async def test_errors_and_throttles_are_read_from_the_answer() -> None:
 
     async with _serving(answer) as server:
         assert await _post(server.port) == Rejected(131026, "undeliverable")
-        said = await _post(server.port)
-    assert isinstance(said, Throttled)
-    assert said.retry_after_s == 3
+        outcome = await _post(server.port)
+    assert isinstance(outcome, Throttled)
+    assert outcome.retry_after_s == 3
 
 
 async def test_parameters_that_cannot_be_sent_are_rejected_without_a_request() -> None:
@@ -256,8 +256,8 @@ async def test_parameters_that_cannot_be_sent_are_rejected_without_a_request() -
         return web.Response()
 
     async with _serving(answer) as server:
-        said = await _post(server.port, job=_job([["nested"]]))
-    assert isinstance(said, Rejected)
+        outcome = await _post(server.port, job=_job([["nested"]]))
+    assert isinstance(outcome, Rejected)
     assert server.requests == []
 
 

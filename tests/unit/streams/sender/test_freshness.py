@@ -1,4 +1,4 @@
-"""How old a renewal may be when a post relies on it, and how a send ends whose renewals always come late."""
+"""The maximum age of a renewal at the post, and the end of a send with constantly late renewals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tables.ledger import Claim, ClaimAnswer, ClaimResult
 
 @dataclass
 class Renewing:
-    """The renewals of one claim on their own clock. Each is answered after so many seconds; the last value repeats."""
+    """The renewals of one claim on their own clock. Each takes the given seconds. The last value repeats."""
 
     answers_after_s: list[float]
     now_s: float = 5.0
@@ -46,7 +46,7 @@ LATE = "Postgres renews claims too late, so nothing is posted"
 
 
 async def test_slow_renewals_of_a_sender_are_progress() -> None:
-    """If the watchdog took them for a stall, messages that were surely not sent would become `unknown`."""
+    """If the watchdog took them for a stall, messages that were certainly not sent would become `unknown`."""
     renewing = Renewing([2.0, 2.0, 0.1])
     assert await renewing.freshness().ensure(CLAIM, 0.0) == Fresh(9.0)
     assert renewing.beats == 3

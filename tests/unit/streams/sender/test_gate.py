@@ -1,4 +1,4 @@
-"""The gate: the rate of a number, and the brakes that throttled answers pull."""
+"""The gate limits the rate of a number, and pauses after throttled answers."""
 
 import pytest
 from hypothesis import given

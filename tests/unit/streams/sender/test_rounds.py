@@ -1,4 +1,4 @@
-"""Rounds: items that arrive during a round make the next one."""
+"""Items that arrive during a round belong to the next round."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The laws of the merge: facts are a join-semilattice, and status is a total function of them."""
+"""The laws of the merge: facts form a join-semilattice, and every state of the facts has a status."""
 
 from __future__ import annotations
 

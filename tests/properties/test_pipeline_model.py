@@ -1,6 +1,6 @@
-"""Sections of the pipeline as a state machine: Hypothesis looks for the shortest history that breaks an invariant.
+"""A model of the pipeline as a state machine. Hypothesis searches the shortest history that violates an invariant.
 
-The world around the product's own facts, merge, status and fold stands in tests/properties/pipeline.
+The model is in tests/properties/pipeline. It uses the product's own facts, merge, status and fold.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.properties.pipeline.world import Move
 
 
 class PipelineMachine(RuleBasedStateMachine):
-    """Draws who moves and what it does; `Violation` is raised by the world itself, at every step and at the end."""
+    """Draws the process and its move. The world raises `Violation` after a step or at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class PipelineMachine(RuleBasedStateMachine):
         self.pipeline.begin(prelude)
 
     def _one_of(self, data: st.DataObject, moves: list[Move]) -> None:
-        self.pipeline.do(moves[data.draw(st.integers(0, len(moves) - 1), label="which")])
+        self.pipeline.do(moves[data.draw(st.integers(0, len(moves) - 1), label="move")])
 
     @precondition(lambda self: any(True for each in self.pipeline.senders for _ in each.moves()))
     @rule(data=st.data(), first=st.booleans())
@@ -41,10 +41,10 @@ class PipelineMachine(RuleBasedStateMachine):
     def a_scheduler_moves(self, data: st.DataObject) -> None:
         self._one_of(data, [move for each in self.pipeline.schedulers for move in each.moves()])
 
-    @precondition(lambda self: any(True for each in self.pipeline.tellers for _ in each.moves()))
+    @precondition(lambda self: any(True for each in self.pipeline.event_processes for _ in each.moves()))
     @rule(data=st.data())
-    def meta_speaks_or_the_sink_applies(self, data: st.DataObject) -> None:
-        self._one_of(data, [move for each in self.pipeline.tellers for move in each.moves()])
+    def meta_sends_a_webhook_or_the_sink_applies(self, data: st.DataObject) -> None:
+        self._one_of(data, [move for each in self.pipeline.event_processes for move in each.moves()])
 
     @precondition(lambda self: any(True for _ in self.pipeline.operator.moves()))
     @rule(data=st.data())

@@ -1,8 +1,8 @@
-"""The model's rules against the SQL: histories of the model, call by call, through the product's statements.
+"""The model compared with the SQL: the calls of the model's walks are repeated with the product's statements.
 
-The model walks and every call on its tables is recorded, with what it answered and what the tables held after it. The
-same calls then go to a real Postgres, whose clock is the model's: a `clock_timestamp()` and a `now()` of our own come
-first in the search path. What differs, in an answer or in a row, is a rule that one of the two does not have.
+Every call of a walk is recorded with its answer and with the tables after it. The same calls are then made on a real
+Postgres with the clock of the model: replacements of `clock_timestamp()` and `now()` come first in the search path. A
+different answer or row means that the model and the SQL follow different rules.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Call:
     now: datetime
     values: tuple[Any, ...]
     campaign: str
-    """Its state before the call: an operator's acts are not calls."""
+    """The state of the campaign before the call. Actions of an operator are not recorded as calls."""
     answer: Any
     after: Tables
 
@@ -65,7 +65,7 @@ RECORDED = frozenset({
 
 
 class Recorder:
-    """Tables that remember every call."""
+    """Tables that record every call."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.calls: list[Call] = []
@@ -96,10 +96,10 @@ class Recorder:
 SCRIPTS: tuple[tuple[str, ...], ...] = (
     (*PRELUDES[2], "cancel", "skip cancelled", "webhook failed", "apply the next"),
     (*PRELUDES[1], "webhook delivered", "apply the next", "cancel", "skip cancelled"),
-    (*PRELUDES[5], "claim", "hear claim", "permit", "renew", "settle"),
-    (*PRELUDES[5], "3 s pass", "sweep publishes", "claim", "hear claim", "permit", "renew", "settle"),
+    (*PRELUDES[5], "claim", "receive claim", "permit", "renew", "settle"),
+    (*PRELUDES[5], "3 s pass", "sweep publishes", "claim", "receive claim", "permit", "renew", "settle"),
 )
-"""What chance comes to seldom, and what once went wrong."""
+"""Rare situations, and situations that once were handled incorrectly."""
 
 
 def history(seed: int, script: tuple[str, ...] = (), steps: int = STEPS) -> list[Call]:
@@ -108,7 +108,7 @@ def history(seed: int, script: tuple[str, ...] = (), steps: int = STEPS) -> list
     pipeline = Pipeline(random, people=1 + seed % 2)
     recorder = Recorder(pipeline)
     pipeline.begin(script or PRELUDES[seed % len(PRELUDES)])
-    assert len(pipeline.trace) >= len(script), "the script does not play"
+    assert len(pipeline.trace) >= len(script), "a move of the script is not possible"
     for _ in range(steps):
         moves = list(pipeline.moves())
         pipeline.do(random.choices(moves, [move.weight for move in moves])[0])
@@ -149,7 +149,7 @@ class Sql:
             )
 
     async def surroundings(self, call: Call) -> None:
-        """The clock, and what an operator or a person did before this call."""
+        """Set the clock, and repeat the actions of operators and recipients before this call."""
         await self.rows("SELECT set_config('the_model.now', %s, false)", call.now.isoformat())
         await self.rows(
             "UPDATE marketing_campaigns SET status = %s, pause_reason = %s",
@@ -171,7 +171,7 @@ class Sql:
         values = {"campaign": CAMPAIGN, "day": "2026-03-01", "share": 100, "number": "1", "send_before": send_before}
         cursor = await self.connection.execute(load("releases")["release_due"], {**values, "producer": ""})
         released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[4] == "queued"]
-        for key in released:  # its default is the server's own clock
+        for key in released:  # the default is the clock of the server
             await self.rows("UPDATE releases SET released_at = %s WHERE (recipient_id, attempt) = (%s, %s)", now, *key)
         return sorted(released)
 
@@ -220,7 +220,7 @@ class Sql:
         assert not applied.refused
 
     async def state(self, people: Sequence[RecipientId]) -> dict[str, Any]:
-        """What the tables hold."""
+        """The content of the tables."""
         facts = await recipients.read_facts(self.connection, people)
         derived = "SELECT id, status, next_attempt_at, retry_count FROM campaign_recipients ORDER BY id"
         unclaimed = await releases.find_unclaimed(self.connection, {0: FAR_OFFSET}, releases.Patience(), 100)
@@ -245,7 +245,7 @@ class Sql:
 
 
 def modelled(tables: Tables, now: datetime) -> dict[str, Any]:
-    """What the model's tables hold, in the same form."""
+    """The content of the model's tables, in the same form."""
     counters = sum((counted(row) for row in tables.rows.values()), start=type(tables.counters)())
     return {
         "facts": {person: row.facts for person, row in tables.rows.items()},
@@ -293,7 +293,7 @@ def _plain(answer: Any) -> Any:
 
 
 async def follow(url: str, histories: Sequence[list[Call]]) -> None:
-    """Each history, call by call, on Postgres; after each call both hold the same."""
+    """Repeat each history on Postgres. After each call, Postgres and the model must be equal."""
     async with await connect(url, application_name="test-clock") as admin:
         await admin.execute("CREATE SCHEMA the_model")
         for name in ("clock_timestamp", "now"):

@@ -1,6 +1,6 @@
-"""The same world walked cheaply by seed: many steps with all rules on, and a counterexample for each rule that is off.
+"""Seeded walks of the pipeline's model: no violation with all rules, and a counterexample without each rule.
 
-A rule without which nothing breaks would be a rule that nobody needs, or that the model does not see.
+A rule without a counterexample is unnecessary, or the model is incomplete.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from tests.properties.pipeline.walks import first_counterexample
 STEPS = 40
 WALKS = 1000
 WALKS_MAX = 4000
-"""Most rules are missed within 100 walks; a walk takes 2 ms."""
+"""Most counterexamples need fewer than 100 walks. A walk takes 2 ms."""
 
 BROKEN_BY: dict[str, str] = {
     "pk": "G3: a second post|budget: ",
     "due": "G3: released again",
-    "refuse": "budget: given back 0|unknown, although|G3",
+    "refuse": "budget: returned 0|unknown, although|G3",
     "fresh": "G6",
     "issue": "G6",
     "settle": "unknown, although",
@@ -30,15 +30,15 @@ BROKEN_BY: dict[str, str] = {
     "cancel": "stuck in|failed and due|unknown and due",
     "reopen": "stuck in queued|failed and due|unknown and due",
     "token": "unknown, although",
-    "skipnew": "budget: given back 0|stuck in|failed and due|unknown and due",
+    "skipnew": "budget: returned 0|stuck in|failed and due|unknown and due",
     "late": "unknown, although",
     "parking": "G2",
-    "outbox": "an outcome that is never told|stuck in queued",
-    "forget": "budget: given back|stuck in queued",
-    "hidden": "budget: given back twice|stuck in queued",
+    "outbox": "an outcome is never published|stuck in queued",
+    "forget": "budget: returned|stuck in queued",
+    "hidden": "budget: returned twice|stuck in queued",
     "lost": "unknown, although",
 }
-"""What breaks where the rule is off: the start of the violation."""
+"""For each rule, the start of the violations that its absence causes."""
 
 
 @pytest.mark.parametrize("part", range(2))
@@ -46,7 +46,7 @@ def test_no_walk_breaks_an_invariant(part: int) -> None:
     assert first_counterexample(RULES, range(part * WALKS, (part + 1) * WALKS), STEPS) is None
 
 
-def test_every_rule_is_tried_without() -> None:
+def test_every_rule_has_an_expected_violation() -> None:
     assert set(BROKEN_BY) == set(NAMES)
 
 

@@ -1,4 +1,4 @@
-"""Parsing is total, bad items harm only themselves, and ids survive any journey."""
+"""Parsing accepts any bytes, an invalid item affects no other item, and ids are decoded unchanged."""
 
 import json
 import uuid

@@ -1,7 +1,6 @@
-"""Postgres restated: releases, the ledger and the budget, with the rules of the SQL functions by their names.
+"""A model of releases, the ledger and the budget in Postgres. The methods have the names of the SQL functions.
 
-`claim_refusal`, `claim_attempts`, `renew_claims`, `settle_attempts`, `declare_unknown` are held against the SQL in
-tests/properties/test_pipeline_model_sql.py.
+tests/properties/test_pipeline_model_sql.py compares the methods with the SQL.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from tests.properties.pipeline.rows import CAMPAIGN, Key, Row, Rows
 
 NOT_SENT = ("deferred", "expired", "skipped")
 STOPPED = {"paused": "deferred", "campaign_cancelled": "skipped", "opted_out": "skipped"}
-"""What a refused renewal settles as, by reason; every other reason: expired."""
+"""The outcome of a refused renewal, by reason. For every other reason it is expired."""
 
 
 @dataclass(slots=True)
 class Release:
-    """Released, neither claimed nor refused."""
+    """A release that is neither claimed nor refused yet."""
 
     send_before: datetime
     released_at: datetime
@@ -34,7 +33,7 @@ class Release:
 
 @dataclass(slots=True)
 class LedgerRow:
-    """A claim or a refusal, its outcome, and the outbox."""
+    """A claim or a refusal, its outcome, and its event in the outbox."""
 
     token: UUID
     send_before: datetime
@@ -47,7 +46,7 @@ class LedgerRow:
 
 @dataclass(slots=True)
 class Ledger(Rows):
-    """Claims and refusals, and what they give back."""
+    """Claims, refusals, and the budget."""
 
     releases: dict[Key, Release] = field(default_factory=dict)
     ledger: dict[Key, LedgerRow] = field(default_factory=dict)
@@ -58,7 +57,7 @@ class Ledger(Rows):
     def claim_attempts(
         self, key: Key, token: UUID, deadline: datetime, lease_s: float, now: datetime
     ) -> tuple[str, RecipientEvent | None]:
-        """The verdict on one job, and the event where it was refused for good."""
+        """The verdict on one job, and the event of a final refusal."""
         release, held = self.releases.get(key), self.ledger.get(key)
         send_before = min(deadline, release.send_before) if release else deadline
         refusal = self.claim_refusal(key, send_before, now)
@@ -94,7 +93,7 @@ class Ledger(Rows):
         return ("skipped" if refusal in ("campaign_cancelled", "opted_out") else refusal), None
 
     def claim_refusal(self, key: Key, send_before: datetime, now: datetime) -> str | None:
-        """Why this attempt must not be posted now; None: it may."""
+        """The reason why this attempt must not be posted now, or None."""
         row = self.rows[key[0]]
         if row.facts.attempt != key[1] or not self._is_open(row, key[1]):
             return "stale"
@@ -112,7 +111,7 @@ class Ledger(Rows):
         return row.status is Status.QUEUED and row.due_at is None
 
     def renew_claims(self, key: Key, token: UUID, lease_s: float, now: datetime) -> tuple[str, RecipientEvent | None]:
-        """Renew a claim by the same conditions, or settle it as surely not sent. Lost: it is not ours any more."""
+        """Renew a claim under the conditions of a claim, or settle it as not sent. `lost`: the sweep has settled it."""
         held = self.ledger[key]
         if held.token != token or held.outcome is not None:
             return "lost", None
@@ -128,7 +127,7 @@ class Ledger(Rows):
         return outcome, event
 
     def settle_attempts(self, key: Key, token: UUID, event: RecipientEvent, now: datetime) -> bool:
-        """Write an answer: by the owner only, over nothing or over the sweep's unknown."""
+        """Write the outcome of the owner of a claim, if there is none yet, or only the `unknown` of the sweep."""
         held, outcome = self.ledger[key], event.kind.value
         is_late = held.outcome == "unknown" and outcome != "unknown" and self.rules.late
         if held.token != token or not (held.outcome is None or is_late):
@@ -142,7 +141,7 @@ class Ledger(Rows):
             self.give_budget_back(key)
 
     def mark_published(self, key: Key, outcome: str) -> None:
-        """The event of this outcome is in Kafka."""
+        """Mark the event of this outcome as published."""
         held = self.ledger.get(key)
         if held is not None and held.outcome == outcome:
             held.is_published = True
@@ -153,14 +152,14 @@ class Ledger(Rows):
         return [k for k, v in self.ledger.items() if v.outcome_at and v.outcome_at < before and not v.is_published]
 
     def declare_unknown(self, now: datetime) -> list[Key]:
-        """Settle claims past their lease without an answer."""
+        """Settle claims without an outcome after their lease."""
         lost = [key for key, held in self.ledger.items() if held.outcome is None and held.lease_until < now]
         for key in lost:
             self._write(key, self.ledger[key], "unknown", ledger_event("unknown", key, now, None), now)
         return lost
 
     def give_budget_back(self, key: Key) -> None:
-        """What was taken at the release."""
+        """Return the budget that the release used."""
         self.used -= 1
         self.returned[key] += 1
 

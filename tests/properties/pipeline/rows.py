@@ -1,4 +1,4 @@
-"""Postgres restated: rows, counters and messages. Facts, merge, status and fold are the product's own."""
+"""A model of rows, counters and messages in Postgres. Facts, merge, status and fold are the product's own."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Row:
     status: Status = Status.PENDING
     due_at: datetime | None = None
     stored_due_at: datetime | None = None
-    """Only without the rule `due`."""
+    """Used only without the rule `due`."""
     changed_at: datetime = START
     born_with: dict[int, tuple[int, datetime | None]] = field(default_factory=dict)
-    """Per attempt: what was accepted and delivered when it was released. Only without the rule `accbits`."""
+    """For each attempt, the accepted attempts and the delivery at its release. Used only without the rule `accbits`."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """The recipients of one campaign, and the messages that are known of them."""
+    """The recipients of one campaign, and their known messages."""
 
     rules: Rules = RULES
     rows: dict[RecipientId, Row] = field(default_factory=dict)
@@ -50,17 +50,17 @@ class Rows:
     messages: dict[str, Learned] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
     own_facts: list[tuple[RecipientId, Facts]] = field(default_factory=list)
-    """Facts that no event brought: releases and skips. With the events they are all that was ever stated."""
+    """Facts without an event: releases and skips. Together with the events they are all the facts."""
 
     def add_person(self, recipient: RecipientId, planned_at: datetime = START) -> None:
-        """A new pending row."""
+        """Add a pending row."""
         row = self.rows[recipient] = Row(planned_at, due_at=planned_at, stored_due_at=planned_at)
         self.counters.update(counted(row))
 
     # -------------------------------------------------------------------------------------------------------- rows
 
     def put(self, recipient: RecipientId, facts: Facts, now: datetime) -> None:
-        """Merge facts into a row; the counters follow as the triggers' deltas do."""
+        """Merge facts into a row, and update the counters like the triggers."""
         row = self.rows[recipient]
         merged = merge(row.facts, facts)
         if merged == row.facts:
@@ -78,13 +78,13 @@ class Rows:
         self.counters.update(counted(row))
 
     def state(self, recipient: RecipientId, facts: Facts, now: datetime) -> None:
-        """Merge facts that no event brings."""
+        """Merge facts without an event."""
         self.own_facts.append((recipient, facts))
         self.rows[recipient].stored_due_at = None
         self.put(recipient, facts, now)
 
     def apply_events(self, events: Sequence[RecipientEvent], now: datetime) -> None:
-        """A batch of the sink: messages first, then rows."""
+        """Apply a batch of the sink: messages first, then rows."""
         created_at: Mapping[RecipientId, datetime] = dict.fromkeys(self.rows, START)
         folded = fold(events, created_at, set())
         assert not folded.refused, folded.refused
@@ -94,7 +94,7 @@ class Rows:
             self.put(recipient, facts, now)
 
     def merge_messages(self, learned: Mapping[str, Learned]) -> list[Message]:
-        """Merge what was learned per wamid; the messages that learned something."""
+        """Merge the facts of each wamid. Returns the changed messages."""
         changed: list[Message] = []
         for wamid, new in learned.items():
             known = self.messages.setdefault(wamid, Learned())
@@ -106,13 +106,13 @@ class Rows:
             known.parked = parked
             if is_claim:
                 known.recipient_id, known.attempt = new.recipient_id, new.attempt
-            told = retold(parked, known.attempt) if known.attempt and is_seen and parked != NOTHING else None
-            changed.append(Message(wamid, known.recipient_id, known.attempt, told))
+            facts = with_attempt(parked, known.attempt) if known.attempt and is_seen and parked != NOTHING else None
+            changed.append(Message(wamid, known.recipient_id, known.attempt, facts))
         return changed
 
 
-def retold(parked: Facts, attempt: int) -> Facts:
-    """Facts that were parked as attempt 1, told as the attempt that the wamid belongs to."""
+def with_attempt(parked: Facts, attempt: int) -> Facts:
+    """Facts that were parked as attempt 1, with the attempt of their wamid instead."""
     bit = 1 << attempt
     return replace(
         parked, attempt=attempt,
@@ -125,7 +125,7 @@ def retold(parked: Facts, attempt: int) -> Facts:
 
 
 def counted(row: Row) -> Counter[str]:
-    """What one row adds to the counters."""
+    """The counters of one row."""
     facts = row.facts
     is_retrying = row.status in (Status.FAILED, Status.UNKNOWN) and row.due_at is not None
     keys: Iterable[tuple[str, object]] = (
@@ -136,7 +136,7 @@ def counted(row: Row) -> Counter[str]:
 
 
 def _status_by_the_last_acceptance(facts: Facts) -> Status:
-    """The status where acceptance is one tuple instead of a set: what the rule `accbits` replaced."""
+    """The status without the rule `accbits`: only the last acceptance counts."""
     if facts.delivered_at is None and facts.failed_attempts & (1 << facts.attempt):
         return Status.FAILED
     is_old = facts.acceptance is None or facts.acceptance.attempt != facts.attempt

@@ -1,7 +1,7 @@
-"""The rules that make sections of the pipeline safe, each as a switch: the model must fail where one is off.
+"""The rules that make the pipeline safe, each as a switch. The model must find a violation if a rule is off.
 
-All are on in the product. A switch that can be off without a counterexample is a rule that nothing needs, or that the
-model does not see.
+The product follows all rules. If the model finds no violation without a rule, then either the rule is unnecessary or
+the model is incomplete.
 """
 
 from __future__ import annotations
@@ -11,44 +11,44 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Which rules hold."""
+    """The rules that are on."""
 
     pk: bool = True
-    """A ledger row for (recipient, attempt) ends every later claim of it."""
+    """A ledger row of (recipient, attempt) prevents every later claim of that attempt."""
     due: bool = True
-    """When a row is due is a function of the facts, not a column that somebody sets."""
+    """The due time of a row is computed from its facts, and no code sets it as a column."""
     refuse: bool = True
-    """Who is refused is not claimed: a refusal writes the ledger row itself, and only where there is none."""
+    """A refusal writes the ledger row instead of a claim, and only if there is no row yet."""
     fresh: bool = True
-    """A post needs a claim or renewal that was issued a second ago at most."""
+    """A post needs a claim or a renewal that was issued at most a second ago."""
     issue: bool = True
-    """The age of a claim counts from its issue, not from when its answer was heard."""
+    """The age of a claim counts from its issue, and not from the receipt of its answer."""
     settle: bool = True
     """A refused renewal settles the ledger."""
     repub: bool = True
     """A release that was published and not claimed is published again."""
     accbits: bool = True
-    """Accepted attempts are a set, and a claim asks for the status queued."""
+    """Accepted attempts are a set, and a claim requires the status queued."""
     cancel: bool = True
-    """A cancelled campaign's waiting people are skipped."""
+    """The waiting recipients of a cancelled campaign are skipped."""
     reopen: bool = True
-    """A completed campaign in which somebody becomes due is active again."""
+    """A completed campaign becomes active again if one of its recipients becomes due."""
     token: bool = True
     """A claim whose answer was lost is read back by its token."""
     skipnew: bool = True
-    """A skip by the scheduler takes an attempt of its own."""
+    """A skip by the scheduler uses a new attempt."""
     late: bool = True
-    """The owner's answer replaces an `unknown` that the sweep declared meanwhile."""
+    """The answer of the owner replaces an `unknown` that the sweep has declared meanwhile."""
     parking: bool = True
-    """Who learns a wamid sees what was parked for it."""
+    """A recipient that gets a wamid also gets the facts that were parked for it."""
     outbox: bool = True
-    """The sweep publishes outcomes that their sender did not."""
+    """The sweep publishes outcomes that their sender did not publish."""
     forget: bool = True
     """A release of a row that an older attempt made `sent` is kept: that attempt may still fail."""
     hidden: bool = True
-    """Cancelling also skips an unclaimed attempt that hides behind an older one's `sent`."""
+    """Cancelling also skips an unclaimed attempt of a row that an older attempt made `sent`."""
     lost: bool = True
-    """Who loses an unposted claim to the sweep says that it was not sent."""
+    """A sender that loses an unposted claim to the sweep reports that the message was not sent."""
 
 
 RULES = Rules()

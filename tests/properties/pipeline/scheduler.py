@@ -1,4 +1,4 @@
-"""The scheduler's moves: two leaders that release, publish and die in between, and what either repeats or closes."""
+"""The moves of the scheduler: two leaders that release and publish and may die, and the periodic work of a leader."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tests.properties.pipeline.rows import Key
 from tests.properties.pipeline.world import ATTEMPTS_MAX, UNKNOWN_S, WINDOW_S, Job, Move, World
 
 JOBS_MAX = 12
-"""A walk publishes no more: it is about order, not volume."""
+"""The limit of published jobs in a walk. Walks test orders, so a few jobs are enough."""
 
 
 class Leader:
-    """One of two that believe they lead. What it has released and not published is lost when it dies."""
+    """One of two schedulers that consider themselves the leader. Its unpublished releases are lost when it dies."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._released: list[Key] = []
 
     def moves(self) -> Iterator[Move]:
-        """What it may do now."""
+        """The moves that are possible now."""
         if self._released:
             yield Move("leader publishes", 3, self.publish)
             yield Move("leader dies", 0.5, self._released.clear)
@@ -30,7 +30,7 @@ class Leader:
             yield Move("leader releases", 3, self.release)
 
     def live(self) -> None:
-        """One round of a leader that is well."""
+        """One round without a failure."""
         if self._is_due():
             self.release()
         if self._released:
@@ -44,7 +44,7 @@ class Leader:
         )
 
     def release(self) -> None:
-        """One step."""
+        """Release the due recipients."""
         world = self._world
         send_before = world.now + timedelta(seconds=WINDOW_S)
         world.require_unsent_due()
@@ -53,32 +53,32 @@ class Leader:
             world.send_before[key] = send_before
 
     def publish(self) -> None:
-        """Publish what was released, and record where."""
+        """Publish the released jobs, and record their offsets."""
         publish(self._world, self._released)
         self._released = []
 
 
 def publish(world: World, keys: list[Key]) -> None:
-    """Jobs into `send.jobs`."""
+    """Publish jobs to `send.jobs`."""
     for key in keys:
         world.jobs.append(Job(key, world.send_before[key]))
         world.tables.record_published(key, len(world.jobs) - 1, world.now)
 
 
 class Upkeep:
-    """What any leader repeats or closes: publications, the sweep, cancellations, the end of a campaign."""
+    """The periodic work of a leader: republishing, the sweep, cancellations, the end of a campaign."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def moves(self) -> Iterator[Move]:
-        """What it may do now."""
+        """The moves that are possible now."""
         world, tables = self._world, self._world.tables
         unclaimed = tables.find_unclaimed(world.now, world.committed)
         if unclaimed and len(world.jobs) < JOBS_MAX:
             yield Move("jobs published again", 2, partial(publish, world, unclaimed))
         if world.jobs and len(world.jobs) < JOBS_MAX:
-            yield Move("a job doubled", 0.15, partial(world.jobs.append, world.jobs[-1]))
+            yield Move("a job is duplicated", 0.15, partial(world.jobs.append, world.jobs[-1]))
         if any(held.outcome is None and held.lease_until < world.now for held in tables.ledger.values()):
             yield Move("sweep declares unknown", 2, partial(tables.declare_unknown, world.now))
         if world.rules.outbox and tables.read_unpublished(world.now, 2):
@@ -94,7 +94,7 @@ class Upkeep:
             yield Move("forget answered", 0.5, partial(tables.forget_answered, world.now, 5))
 
     def live(self) -> None:
-        """One round of everything."""
+        """One round of all periodic work."""
         world, tables = self._world, self._world.tables
         tables.declare_unknown(world.now)
         if world.rules.outbox:
@@ -106,11 +106,11 @@ class Upkeep:
         tables.forget_answered(world.now, 5)
 
     def publish_outcomes(self, *, is_marked: bool = True) -> None:
-        """The sweep of the outbox."""
+        """Publish the outcomes that their senders did not publish."""
         world, tables = self._world, self._world.tables
         for key in tables.read_unpublished(world.now, 2):
             held = tables.ledger[key]
             assert held.event is not None, "an outcome has its event"
-            world.tell(held.event)
+            world.publish_event(held.event)
             if is_marked:
                 tables.mark_published(key, held.event.kind.value)

@@ -1,7 +1,7 @@
-"""A sender's moves: one job at a time, able to freeze before and to die after each of them.
+"""The moves of a sender with one job at a time. The sender may freeze before each move, and die after it.
 
-It is frozen whenever time passes while it stands in the middle. What it remembers between two moves is all that a
-process remembers; the order of the moves is that of streams/sender/intake.py and streams/sender/sends.py.
+A sender is frozen if time passes while it has a job. Between two moves it remembers only the state that a real process
+remembers. The order of the moves is that of streams/sender/intake.py and streams/sender/sends.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.properties.pipeline.world import FRESH_S, HELD_BACK, LEASE_S, PERMANE
 THROTTLE_WAIT_S = 5.0
 THROTTLED_MAX_S = 60.0
 THROTTLES_MAX = 2
-"""In a walk."""
+"""The limit of throttled answers for one job."""
 
 ANSWERS = ("accepted", "accepted without id", "accepted, answer lost", "never received", "rejected for now",
            "rejected for good", "held back", "throttled")  # fmt: skip
@@ -28,19 +28,19 @@ FAILURES: dict[str, Failure] = {
     "rejected for now": TRANSIENT, "rejected for good": PERMANENT, "held back": HELD_BACK
 }  # fmt: skip
 OWNING = frozenset({"claim sent", "permit", "ready", "renewal sent", "renewed", "answered"})
-"""Where a death leaves a claim, or an answer, that nobody will tell."""
+"""The stages in which the death of a sender leaves a claim or an answer that no process can report."""
 
 
 @dataclass(slots=True)
 class Task:
-    """What a sender remembers of the job in hand."""
+    """The state of the sender's current job."""
 
     job: Job
     place: int
     token: UUID
     stage: str = "taken"
     issued_at: float | None = None
-    asked_at: float = 0.0
+    requested_at: float = 0.0
     lease_ends_at: float = 0.0
     throttled_at: float | None = None
     throttles: int = 0
@@ -56,7 +56,7 @@ class Sender:
         self.task: Task | None = None
 
     def moves(self) -> Iterator[Move]:
-        """What it may do now."""
+        """The moves that are possible now."""
         task, world = self.task, self._world
         if task is None:
             if world.committed < len(world.jobs):
@@ -67,8 +67,8 @@ class Sender:
             case "taken":
                 yield Move("claim", 2, partial(self.claim, task))
             case "claim sent":
-                yield Move("hear claim", 2, partial(self.hear_claim, task))
-                yield Move("lose claim's answer", 0.3, partial(self.lose_claim, task))
+                yield Move("receive claim", 2, partial(self.receive_claim, task))
+                yield Move("lose the answer to the claim", 0.3, partial(self.lose_claim, task))
             case "permit":
                 yield Move("permit", 2, partial(self._to, task, "ready"))
                 yield Move("defer at the stop", 0.1, partial(self.defer, task))
@@ -78,11 +78,11 @@ class Sender:
                 yield Move("renewal runs", 2, partial(self.run_renewal, task))
                 yield Move("renewal does not arrive", 0.2, partial(self._to, task, "ready"))
             case "renewed":
-                yield Move("hear renewal", 2, partial(self.hear_renewal, task))
-                yield Move("lose renewal's answer", 0.3, partial(self._to, task, "ready"))
+                yield Move("receive renewal", 2, partial(self.receive_renewal, task))
+                yield Move("lose the answer to the renewal", 0.3, partial(self._to, task, "ready"))
             case "answered":
                 yield Move("settle", 2, partial(self.settle, task))
-                yield Move("settle, answer lost", 0.2, partial(self.settle, task, is_heard=False))
+                yield Move("settle, answer lost", 0.2, partial(self.settle, task, is_answered=False))
             case "publish":
                 yield Move("publish", 2, partial(self.publish, task))
             case _:
@@ -96,7 +96,7 @@ class Sender:
             yield Move(f"post: {answer}", 0.4, partial(self.post, task, answer))
 
     def live(self, patience: int = 12) -> None:
-        """Go on without any trouble until there is nothing to do."""
+        """Make the first possible move repeatedly, without a failure, until no work is left."""
         for _ in range(patience):
             first = next((move for move in self.moves() if not move.name.startswith("die")), None)
             if first is None:
@@ -104,14 +104,14 @@ class Sender:
             first.act()
 
     def die(self) -> None:
-        """The process is gone, with all that it remembered."""
+        """The process dies and loses its state."""
         is_claiming = self.task is not None and self.task.stage == "taken" and self.task.issued_at is not None
         if self.task is not None and (self.task.stage in OWNING or is_claiming):
             self._world.excused.add(self.task.job.key)
         self.task = None
 
     def take(self) -> None:
-        """Read a job; another sender may read the same until one of them has committed."""
+        """Read a job. Another sender may read the same job until one of them has committed."""
         place = self._world.committed
         self.task = Task(self._world.jobs[place], place, self._world.token())
 
@@ -128,26 +128,26 @@ class Sender:
         task.stage = "claim sent"
 
     def lose_claim(self, task: Task) -> None:
-        """The same again, under the same token."""
+        """The answer is lost. The sender claims again with the same token."""
         task.stage = "taken"
         if not self._world.rules.token:
             task.token = self._world.token()
 
-    def hear_claim(self, task: Task) -> None:
-        """The verdict arrives; only then the batch is acknowledged."""
+    def receive_claim(self, task: Task) -> None:
+        """The verdict arrives. Only now the batch is acknowledged."""
         world = self._world
         assert task.issued_at is not None, "a claim was sent"
         world.committed = max(world.committed, task.place + 1)
         if not world.rules.issue:
             task.issued_at = world.seconds
         task.lease_ends_at = task.issued_at + LEASE_S
-        self._obey(task, "permit" if task.verdict and task.verdict[0] == "claimed" else None)
+        self._follow_verdict(task, "permit" if task.verdict and task.verdict[0] == "claimed" else None)
 
-    def _obey(self, task: Task, onward: str | None) -> None:
-        """Go on, or publish what the refusal says, or drop the job."""
-        assert task.verdict is not None, "there is a verdict to obey"
-        if onward is not None:
-            task.stage = onward
+    def _follow_verdict(self, task: Task, next_stage: str | None) -> None:
+        """Continue with the next stage, publish the event of the refusal, or drop the job."""
+        assert task.verdict is not None, "there is a verdict"
+        if next_stage is not None:
+            task.stage = next_stage
         elif task.verdict[1] is not None:
             task.event, task.stage = task.verdict[1], "publish"
         else:
@@ -160,33 +160,33 @@ class Sender:
         return self._world.seconds - task.issued_at <= FRESH_S or not self._world.rules.fresh
 
     def renew(self, task: Task) -> None:
-        """Ask for the renewal, or give up a claim whose lease is over."""
+        """Request a renewal, or expire a claim after its lease."""
         if self._world.seconds >= task.lease_ends_at:
             self._expire(task)
             return
-        task.asked_at, task.stage = self._world.seconds, "renewal sent"
+        task.requested_at, task.stage = self._world.seconds, "renewal sent"
 
     def run_renewal(self, task: Task) -> None:
         """The statement reaches the database."""
         task.verdict = self._world.tables.renew_claims(task.job.key, task.token, LEASE_S, self._world.now)
         task.stage = "renewed"
 
-    def hear_renewal(self, task: Task) -> None:
+    def receive_renewal(self, task: Task) -> None:
         """The verdict arrives."""
         assert task.verdict is not None, "a renewal was sent"
         if task.verdict[0] == "renewed":
-            task.issued_at = task.asked_at
-            task.lease_ends_at = task.asked_at + LEASE_S
+            task.issued_at = task.requested_at
+            task.lease_ends_at = task.requested_at + LEASE_S
         if task.verdict[0] == "lost" and self._world.rules.lost:
             self._expire(task)
             return
-        self._obey(task, "ready" if task.verdict[0] == "renewed" else None)
+        self._follow_verdict(task, "ready" if task.verdict[0] == "renewed" else None)
 
     def _expire(self, task: Task) -> None:
         self._answered(task, EventKind.EXPIRED, not_before=self._world.now)
 
     def post(self, task: Task, answer: str) -> None:
-        """One request; its answer decides."""
+        """Send one request. Its answer decides the next stage."""
         world, key = self._world, task.job.key
         world.post(key, is_received=answer not in ("never received", "throttled"))
         wamid = Wamid(f"wamid.{key[0].int}.{key[1]}")
@@ -212,7 +212,7 @@ class Sender:
             task.stage = "permit"
 
     def defer(self, task: Task) -> None:
-        """Surely not sent; later."""
+        """Defer the attempt: it was certainly not sent, and a later attempt follows."""
         self._answered(task, EventKind.DEFERRED, not_before=self._world.now + timedelta(seconds=THROTTLE_WAIT_S))
 
     # ----------------------------------------------------------------------------------------------------- outcome
@@ -221,24 +221,24 @@ class Sender:
         task.event = self._world.event(kind, task.job.key, **more)
         task.stage = "answered"
 
-    def settle(self, task: Task, *, is_heard: bool = True) -> None:
-        """The answer into the ledger; where that was not heard, once more."""
+    def settle(self, task: Task, *, is_answered: bool = True) -> None:
+        """Write the answer to the ledger. Without an answer of the database, the sender tries again."""
         assert task.event is not None, "there is an answer"
         is_written = self._world.tables.settle_attempts(task.job.key, task.token, task.event, self._world.now)
-        if not is_heard:
+        if not is_answered:
             return
         task.stage = "publish"
         if not is_written:
             self.task = None
 
     def publish(self, task: Task) -> None:
-        """The event into Kafka."""
+        """Publish the event."""
         assert task.event is not None, "there is an outcome"
-        self._world.tell(task.event)
+        self._world.publish_event(task.event)
         task.stage = "mark"
 
     def mark(self, task: Task) -> None:
-        """Say that it is there."""
+        """Mark the event as published."""
         assert task.event is not None, "there is an outcome"
         self._world.tables.mark_published(task.job.key, task.event.kind.value)
         self.task = None

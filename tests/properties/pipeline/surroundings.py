@@ -1,4 +1,4 @@
-"""The moves of everybody else: Meta's webhooks, the sink, the operator, the people, and time."""
+"""The moves of Meta's webhooks, the sink, the operator, the recipients, and the clock."""
 
 from __future__ import annotations
 
@@ -12,69 +12,69 @@ from schemas.model import RecipientId
 from tests.properties.pipeline.rows import Key
 from tests.properties.pipeline.world import HELD_BACK, TRANSIENT, Move, World
 
-STORIES: tuple[tuple[str, EventKind, Failure | None, frozenset[str]], ...] = (
+STATUSES: tuple[tuple[str, EventKind, Failure | None, frozenset[str]], ...] = (
     ("sent", EventKind.SENT, None, frozenset()),
     ("delivered", EventKind.DELIVERED, None, frozenset({"held back"})),
     ("read", EventKind.READ, None, frozenset({"failed", "held back"})),
     ("failed", EventKind.FAILED, TRANSIENT, frozenset({"delivered", "read", "held back"})),
     ("held back", EventKind.FAILED, HELD_BACK, frozenset({"delivered", "read", "failed"})),
 )
-"""What Meta may say of a message: the word, the event, and the words after which it is not said."""
+"""The statuses that Meta may send: the name, the event, and the statuses after which it is not sent."""
 
 
 class Webhooks:
-    """Meta: late, doubled, in any order, with and without callback data."""
+    """Meta's webhooks: late, duplicated, in any order, with and without callback data."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._said: dict[Key, set[str]] = {}
+        self._sent: dict[Key, set[str]] = {}
 
     def moves(self) -> Iterator[Move]:
-        """What it may say now."""
+        """The webhooks that Meta may send now."""
         for key in self._world.accepted:
-            said = self._said.setdefault(key, set())
-            for word, kind, failure, never_after in STORIES:
-                if word not in said and not said & never_after:
-                    yield Move(f"webhook {word}", 0.35, partial(self.say, key, word, kind, failure))
-                    if self._is_wamid_told(key):
-                        bare = partial(self.say, key, word, kind, failure, is_bare=True)
-                        yield Move(f"webhook {word}, bare", 0.35, bare)
+            sent = self._sent.setdefault(key, set())
+            for name, kind, failure, never_after in STATUSES:
+                if name not in sent and not sent & never_after:
+                    yield Move(f"webhook {name}", 0.35, partial(self.send, key, name, kind, failure))
+                    if self._is_wamid_known(key):
+                        bare = partial(self.send, key, name, kind, failure, is_bare=True)
+                        yield Move(f"webhook {name}, bare", 0.35, bare)
 
     def live(self) -> None:
-        """Say `sent` of every message that Meta has not called failed."""
+        """Send the status `sent` of every message without a failed status."""
         for key in self._world.accepted:
-            if key not in self._world.failed_later and "sent" not in self._said.setdefault(key, set()):
-                self.say(key, "sent", EventKind.SENT, None)
+            if key not in self._world.failed_later and "sent" not in self._sent.setdefault(key, set()):
+                self.send(key, "sent", EventKind.SENT, None)
 
-    def _is_wamid_told(self, key: Key) -> bool:
-        """Without callback data only the sender's own event can say whose message it is."""
+    def _is_wamid_known(self, key: Key) -> bool:
+        """Whether the sender's event has the wamid. Only then a status without callback data finds its recipient."""
         held = self._world.tables.ledger.get(key)
         return held is not None and held.event is not None and held.event.wamid is not None
 
-    def say(self, key: Key, word: str, kind: EventKind, failure: Failure | None, *, is_bare: bool = False) -> None:
-        """One webhook, as the reconciler tells it."""
+    def send(self, key: Key, name: str, kind: EventKind, failure: Failure | None, *, is_bare: bool = False) -> None:
+        """Publish the event of one webhook, as the reconciler does."""
         world = self._world
-        self._said[key].add(word)
+        self._sent[key].add(name)
         if failure is not None:
             world.failed_later.add(key)
         wamid = world.accepted[key]
         if is_bare:
-            world.tell(
+            world.publish_event(
                 RecipientEvent(kind=kind, wamid=wamid, occurred_at=world.now, received_at=world.now, failure=failure)
             )
         else:
-            world.tell(world.event(kind, key, wamid=wamid, failure=failure))
+            world.publish_event(world.event(kind, key, wamid=wamid, failure=failure))
 
 
 class Sink:
-    """Applies events in any order and batching, again and again."""
+    """Applies events in any order and in any batches, also repeatedly."""
 
     def __init__(self, world: World, random: Random) -> None:
         self._world = world
         self._random = random
 
     def moves(self) -> Iterator[Move]:
-        """What it may apply now."""
+        """The batches that the sink may apply now."""
         world = self._world
         waiting = [at for at in range(len(world.events)) if at not in world.applied]
         if waiting:
@@ -100,13 +100,13 @@ class Sink:
 
 
 class Operator:
-    """Pauses, resumes, cancels, and decides about unknown sends; people opt out."""
+    """Pauses, resumes, cancels, and decides about unknown sends. Recipients opt out."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def moves(self) -> Iterator[Move]:
-        """What it may do now."""
+        """The actions of the operator and the recipients that are possible now."""
         tables = self._world.tables
         if tables.campaign == "active":
             yield Move("pause", 0.12, partial(self._stop, "paused"))
@@ -119,11 +119,11 @@ class Operator:
                 yield Move("opt out", 0.05, partial(self._opt_out, recipient))
             if row.status is Status.UNKNOWN:
                 key = (recipient, row.facts.attempt)
-                yield Move("ask to repeat", 0.6, partial(self._repeat, key))
+                yield Move("request a retry", 0.6, partial(self._request_retry, key))
                 yield Move("assume sent", 0.2, partial(self._assume_sent, key))
 
     def resume(self) -> None:
-        """Go on, where it was paused."""
+        """Resume the campaign if it is paused."""
         if self._world.tables.campaign == "paused":
             self._world.tables.campaign = "active"
             self._world.stopped_at = None
@@ -137,21 +137,21 @@ class Operator:
         self._world.tables.opted_out.add(recipient)
         self._world.out_at[recipient] = self._world.seconds
 
-    def _repeat(self, key: Key) -> None:
-        self._world.asked.add(key)
-        self._world.tell(self._world.event(EventKind.RETRY, key))
+    def _request_retry(self, key: Key) -> None:
+        self._world.retry_requests.add(key)
+        self._world.publish_event(self._world.event(EventKind.RETRY, key))
 
     def _assume_sent(self, key: Key) -> None:
-        self._world.tell(self._world.event(EventKind.ASSUMED_SENT, key))
+        self._world.publish_event(self._world.event(EventKind.ASSUMED_SENT, key))
 
 
 class Clock:
-    """Time passes: a moment, a few seconds, longer than a lease."""
+    """The clock advances: by a moment, by some seconds, or by more than a lease."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def moves(self) -> Iterator[Move]:
-        """How much may pass."""
+        """The possible steps of the clock."""
         for seconds, weight in ((0.5, 0.3), (3.0, 0.25), (11.0, 0.25), (50.0, 0.12)):
             yield Move(f"{seconds:g} s pass", weight, partial(self._world.pass_time, seconds))

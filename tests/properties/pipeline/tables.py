@@ -1,4 +1,4 @@
-"""Postgres restated: what the scheduler's statements do, by their names. Held against the SQL as the ledger is."""
+"""A model of the scheduler's SQL statements, under their names. It is compared with the SQL like the ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Tables(Ledger):
     """The database of one campaign."""
 
     def release_due(self, now: datetime, send_before: datetime) -> list[Key]:
-        """Raise the attempt of due rows: released, or skipped without budget."""
+        """Start the next attempt of due rows: release it, or skip it without budget."""
         released: list[Key] = []
         if self.campaign != "active":
             return released
@@ -46,14 +46,14 @@ class Tables(Ledger):
             self.ledger[key] = LedgerRow(UUID(int=0), send_before, now, "skipped", now, event)
 
     def record_published(self, key: Key, offset: int, now: datetime) -> None:
-        """Where a job was published."""
+        """Record the offset of a published job."""
         release = self.releases.get(key)
         if release is not None:
             release.published_at, release.offset = now, offset
             release.publish_count += 1
 
     def find_unclaimed(self, now: datetime, committed: int) -> list[Key]:
-        """Releases to publish (again): Patience's 2 s, 5 s doubling, an hour."""
+        """Releases that must be published (again), after the delays of `releases.Patience`."""
         if self.campaign != "active":
             return []
         return [key for key, release in self.releases.items() if self._is_unclaimed(key, release, now, committed)]
@@ -72,7 +72,7 @@ class Tables(Ledger):
         return (committed > release.offset and age > delay) or age > 3600
 
     def forget_answered(self, now: datetime, older_than_s: float) -> None:
-        """Delete releases that can never be claimed any more; unclaimed ones give their budget back."""
+        """Delete releases that can no longer be claimed. Unclaimed ones return their budget."""
         kept = (Status.QUEUED, Status.SENT) if self.rules.forget else (Status.QUEUED,)
         for key, release in list(self.releases.items()):
             row = self.rows[key[0]]
@@ -86,7 +86,7 @@ class Tables(Ledger):
             self.give_budget_back(key)
 
     def skip_cancelled(self, now: datetime) -> int:
-        """Skip who still waits in a cancelled campaign, by an attempt of its own, and give budgets back."""
+        """Skip the waiting recipients of a cancelled campaign with a new attempt, and return their budget."""
         if self.campaign != "cancelled" or not self.rules.cancel:
             return 0
         released = {key[0] for key in self.releases}
@@ -106,14 +106,14 @@ class Tables(Ledger):
         return row.status is Status.PENDING or row.due_at is not None or is_unclaimed
 
     def complete_campaigns(self, now: datetime, unknown_s: float) -> bool:
-        """Complete the campaign where nobody waits for anything."""
+        """Complete the campaign if no recipient waits."""
         if not self.is_over(now, unknown_s):
             return False
         self.campaign = "completed"
         return True
 
     def is_over(self, now: datetime, unknown_s: float) -> bool:
-        """Whether nobody waits in an active campaign; an unknown waits for so long."""
+        """Whether no recipient of an active campaign waits. An unknown recipient waits for `unknown_s`."""
         young = now - timedelta(seconds=unknown_s)
         waits = any(
             row.status in (Status.PENDING, Status.QUEUED)
@@ -124,14 +124,14 @@ class Tables(Ledger):
         return self.campaign == "active" and not waits
 
     def reopen_campaigns(self) -> bool:
-        """Make it active again."""
+        """Make a completed campaign active again, if a recipient waits."""
         if not self.is_open_again():
             return False
         self.campaign = "active"
         return True
 
     def is_open_again(self) -> bool:
-        """Whether in a completed campaign somebody became due, or queued without a claim."""
+        """Whether a recipient of a completed campaign is due, or queued without a claim."""
         due = any(row.due_at is not None for row in self.rows.values())
         queued = any(self.rows[r].facts.attempt == n and self.rows[r].status is Status.QUEUED for r, n in self.releases)
         return self.campaign == "completed" and (due or queued) and self.rules.reopen

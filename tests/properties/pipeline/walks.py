@@ -1,4 +1,4 @@
-"""Everybody together: what may happen next, a seeded walk over it, and the fair end after which nothing may wait."""
+"""All processes together: the possible moves, seeded walks, and the fair end, after which no work may be left."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.properties.pipeline.world import Move, Violation, World
 FAIR_STEP_S = 9.0
 FAIR_ROUNDS = 60
 QUIET_ROUNDS = 8
-"""Longer than a lease: who says nothing for so long has nothing to say."""
+"""Rounds without progress that end a walk. They last longer than a lease, so no process has work left then."""
 
-_POSTED = ("leader releases", "leader publishes", "take", "claim", "hear claim", "permit")
-_REPEATED = (*_POSTED, "post: accepted, answer lost", "settle", "publish", "apply the next", "mark", "ask to repeat",
+_POSTED = ("leader releases", "leader publishes", "take", "claim", "receive claim", "permit")
+_REPEATED = (*_POSTED, "post: accepted, answer lost", "settle", "publish", "apply the next", "mark", "request a retry",
              "apply the next", "leader releases", "leader publishes")  # fmt: skip
 PRELUDES: tuple[tuple[str, ...], ...] = (
     (),
@@ -25,37 +25,37 @@ PRELUDES: tuple[tuple[str, ...], ...] = (
     (*_REPEATED, "webhook sent", "apply the next"),
     (*_POSTED, "post: accepted", "settle", "publish", "mark"),
     (*_POSTED, "3 s pass", "renew"),
-    (*_POSTED[:4], "lose claim's answer", "50 s pass", "sweep declares unknown"),
+    (*_POSTED[:4], "lose the answer to the claim", "50 s pass", "sweep declares unknown"),
 )  # fmt: skip
-"""How walks begin, in turn: what takes many steps to come to is where they look closest."""
+"""The starts of walks, in turn. They lead to situations that a random walk reaches only after many steps."""
 
 
 class Pipeline:
-    """One campaign with all its processes. `random` decides what the processes themselves leave open."""
+    """One campaign with all its processes. `random` makes the choices that no process makes."""
 
     def __init__(self, random: Random, rules: Rules = RULES, people: int = 1) -> None:
         self.world = World(rules, people)
         self.random = random
         self.senders = (Sender(self.world), Sender(self.world))
         self.schedulers = (Leader(self.world), Leader(self.world), Upkeep(self.world))
-        self.tellers = (Webhooks(self.world), Sink(self.world, random))
+        self.event_processes = (Webhooks(self.world), Sink(self.world, random))
         self.operator = Operator(self.world)
         self.clock = Clock(self.world)
         self.trace: list[str] = []
 
     def moves(self) -> Iterator[Move]:
-        """Everything that may happen now."""
-        for actor in (*self.schedulers, *self.senders, *self.tellers, self.operator, self.clock):
+        """All moves that are possible now."""
+        for actor in (*self.schedulers, *self.senders, *self.event_processes, self.operator, self.clock):
             yield from actor.moves()
 
     def do(self, move: Move) -> None:
-        """Let it happen. Raises Violation."""
+        """Make a move. Raises Violation."""
         self.trace.append(move.name)
         move.act()
         self.world.require_consistent()
 
     def begin(self, prelude: tuple[str, ...]) -> None:
-        """Let these moves happen, in this order, each by the first who can; where a rule is off, as far as they can."""
+        """Make these moves in this order. Without a rule, a move may be impossible. Then the prelude ends there."""
         for name in prelude:
             move = next((move for move in self.moves() if move.name == name), None)
             if move is None:
@@ -63,13 +63,13 @@ class Pipeline:
             self.do(move)
 
     def finish(self) -> None:
-        """The fair end: everybody lives, everything arrives, time passes. Raises Violation."""
+        """The fair end: no process dies, no answer is lost, and time passes. Raises Violation."""
         self.trace.append("|")
         self.operator.resume()
         quiet, known = 0, None
         for _ in range(FAIR_ROUNDS):
             self.world.pass_time(FAIR_STEP_S)
-            for actor in (*self.senders, *self.schedulers, *self.senders, *self.tellers):
+            for actor in (*self.senders, *self.schedulers, *self.senders, *self.event_processes):
                 actor.live()
             self.world.require_consistent()
             seen = self._progress()
@@ -85,7 +85,7 @@ class Pipeline:
 
 
 def walk(seed: int, rules: Rules = RULES, steps: int = 45) -> str | None:
-    """One walk. Returns the counterexample, what happened and what is wrong; None where all holds."""
+    """One walk. Returns the violation and the moves that led to it, or None."""
     random = Random(seed)
     pipeline = Pipeline(random, rules, people=1 + (seed % 4 == 0))
     try:
@@ -100,5 +100,5 @@ def walk(seed: int, rules: Rules = RULES, steps: int = 45) -> str | None:
 
 
 def first_counterexample(rules: Rules, seeds: range, steps: int = 45) -> str | None:
-    """The first of these walks that fails."""
+    """The result of the first walk that finds a violation."""
     return next((found for seed in seeds if (found := walk(seed, rules, steps)) is not None), None)

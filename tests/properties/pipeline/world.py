@@ -1,7 +1,7 @@
-"""What surrounds the tables: the clock, the topic of jobs, the topic of events, the Cloud API, and the invariants.
+"""The surroundings of the tables: the clock, the topics of jobs and events, the Cloud API, and the invariants.
 
-Truth is kept here, apart from the tables: what the API received and accepted, what the operator asked for, which
-process died. Every violation is raised where it happens, as `Violation`.
+The world records the truth apart from the tables: the received and accepted posts, the requests of the operator, and
+the killed processes. Every violation is raised as `Violation` at the step that causes it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tests.properties.pipeline.tables import Tables
 LEASE_S = 45.0
 FRESH_S = 1.0
 STOP_S = 2.0
-"""A pause, cancel or opt-out holds after so long."""
+"""The time until a pause, a cancellation or an opt-out takes effect everywhere."""
 WINDOW_S = 60.0
-"""From a release to its send_before."""
+"""The time from a release to its send_before."""
 ATTEMPTS_MAX = 7
-"""A walk goes no further."""
+"""The limit of attempts in a walk."""
 UNKNOWN_S = 100.0
 
 TRANSIENT = Failure(code=131000, reason="a", retry_class=RetryClass.BACKOFF, backoff_s=10)
@@ -39,7 +39,7 @@ HELD_BACK = Failure(code=131049, reason="c", retry_class=RetryClass.HELD_BACK, b
 
 
 class Violation(Exception):
-    """An invariant does not hold."""
+    """An invariant is violated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Something that may happen now. `weight`: how often, among what may."""
+    """An action that is possible now. `weight` is its relative frequency among the possible actions."""
 
     name: str
     weight: float
@@ -60,7 +60,7 @@ class Move:
 
 
 class World:
-    """The clock, the topics, the truth."""
+    """The clock, the topics, and the recorded truth."""
 
     def __init__(self, rules: Rules = RULES, people: int = 1) -> None:
         self.rules = rules
@@ -78,47 +78,47 @@ class World:
         self.received: set[Key] = set()
         self.accepted: dict[Key, Wamid | None] = {}
         self.failed_later: set[Key] = set()
-        self.asked: set[Key] = set()
+        self.retry_requests: set[Key] = set()
         self.excused: set[Key] = set()
-        """Attempts whose process died, or whose answer was lost: these may end as unknown."""
+        """Attempts that may end as unknown, because their process died or their answer was lost."""
         self._tokens = 0
 
     @property
     def now(self) -> datetime:
-        """The present moment, for every process the same."""
+        """The current time. All processes have the same clock."""
         return START + timedelta(seconds=self.seconds)
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass; whoever is in the middle of something is frozen meanwhile."""
+        """Advance the clock. A process in the middle of its work is frozen meanwhile."""
         self.seconds += seconds
 
     def token(self) -> UUID:
-        """A new one."""
+        """A new token."""
         self._tokens += 1
         return UUID(int=self._tokens)
 
     # ---------------------------------------------------------------------------------------------------- topics
 
     def event(self, kind: EventKind, key: Key, **more: Any) -> RecipientEvent:
-        """An event of this moment."""
+        """An event with the current time."""
         return RecipientEvent(
             kind=kind, campaign_id=CAMPAIGN, recipient_id=key[0], attempt=key[1],
             occurred_at=self.now, received_at=self.now, **more,
         )  # fmt: skip
 
-    def tell(self, event: RecipientEvent) -> None:
+    def publish_event(self, event: RecipientEvent) -> None:
         """Append to `recipient.events`."""
         self.events.append(event)
 
     def apply(self, places: list[int]) -> None:
-        """The sink takes these records as a batch."""
+        """Apply these records as one batch of the sink."""
         self.tables.apply_events([self.events[at] for at in places], self.now)
         self.applied.update(places)
 
     # ---------------------------------------------------------------------------------------------------- G3, G6
 
     def post(self, key: Key, *, is_received: bool) -> None:
-        """A request leaves for the Cloud API. Raises Violation where it must not."""
+        """Send a request to the Cloud API. Raises Violation if it must not be sent."""
         held = self.tables.ledger.get(key)
         if held is None:
             raise Violation("G3: a post without a claim")
@@ -140,11 +140,13 @@ class World:
             raise Violation("G3: a second post of one attempt")
         for other in self.accepted:
             is_older = other[0] == key[0] and other[1] < key[1]
-            if is_older and other not in self.failed_later and other not in self.asked:
-                raise Violation("G3: a post although an older attempt was accepted, never failed, nobody asked")
+            if is_older and other not in self.failed_later and other not in self.retry_requests:
+                raise Violation(
+                    "G3: a post although an older attempt was accepted and has not failed, without a request to retry"
+                )
 
     def require_unsent_due(self) -> None:
-        """Nobody is released again to whom something was sent. Raises Violation."""
+        """Check that no recipient with a sent message is due. Raises Violation."""
         for row in self.tables.rows.values():
             is_due = row.due_at is not None and row.due_at <= self.now
             if is_due and row.status in (Status.SENT, Status.DELIVERED, Status.READ):
@@ -153,54 +155,54 @@ class World:
     # -------------------------------------------------------------------------------------------------- always
 
     def require_consistent(self) -> None:
-        """What holds after every step. Raises Violation."""
+        """Check the invariants of every step. Raises Violation."""
         tables = self.tables
         recount: Counter[str] = sum((counted(row) for row in tables.rows.values()), Counter())
         if recount != +tables.counters:
             raise Violation("G4: counters differ from the recount")
         if tables.used != len(tables.charged) - tables.returned.total():
-            raise Violation("budget: not what was charged less what was given back")
+            raise Violation("budget: the used budget is not the charged minus the returned budget")
         for key, times in tables.returned.items():
             if times > 1:
-                raise Violation("budget: given back twice")
+                raise Violation("budget: returned twice")
             if key not in tables.charged:
-                raise Violation("budget: given back, but never charged")
+                raise Violation("budget: returned, but never charged")
             if key in self.accepted:
-                raise Violation("budget: given back for a message that was sent")
+                raise Violation("budget: returned for a message that was sent")
 
     # ------------------------------------------------------------------------------------------------- at the end
 
     def require_finished(self, random: Random) -> None:
-        """What holds when everybody has lived and everything was delivered for long enough. Raises Violation."""
-        self._require_nobody_waits()
+        """Check the invariants of the end, after all work was done. Raises Violation."""
+        self._require_no_waiting_row()
         self._require_truth()
         self._require_budget()
         if any(held.outcome is None for held in self.tables.ledger.values()):
-            raise Violation("a claim without an outcome for ever")
+            raise Violation("a claim never gets an outcome")
         if any(not held.is_published for held in self.tables.ledger.values()):
-            raise Violation("an outcome that is never told")
+            raise Violation("an outcome is never published")
         if any(learned.recipient_id is None for learned in self.tables.messages.values()):
-            raise Violation("parked for ever")
+            raise Violation("a status is parked forever")
         self._require_order_free(random)
 
-    def _require_nobody_waits(self) -> None:
+    def _require_no_waiting_row(self) -> None:
         tables = self.tables
         for recipient, row in tables.rows.items():
             key = (recipient, row.facts.attempt)
             if row.facts.attempt >= ATTEMPTS_MAX:
                 continue
             if row.status in (Status.PENDING, Status.QUEUED):
-                raise Violation(f"stuck in {row.status} for ever, campaign {tables.campaign}")
+                raise Violation(f"stuck in {row.status} forever, campaign {tables.campaign}")
             if row.due_at is not None:
-                raise Violation(f"{row.status} and due for ever, campaign {tables.campaign}")
+                raise Violation(f"{row.status} and due forever, campaign {tables.campaign}")
             if row.status is Status.UNKNOWN and key not in self.excused:
-                raise Violation("unknown, although its process lived and its answer was heard")
+                raise Violation("unknown, although its process lived and received its answer")
 
     def _require_truth(self) -> None:
         for recipient, row in self.tables.rows.items():
-            good = [key for key in self.accepted if key[0] == recipient and key not in self.failed_later]
-            if good and row.status not in (Status.SENT, Status.DELIVERED, Status.READ):
-                raise Violation(f"accepted and never failed, but {row.status} for ever")
+            successful = [key for key in self.accepted if key[0] == recipient and key not in self.failed_later]
+            if successful and row.status not in (Status.SENT, Status.DELIVERED, Status.READ):
+                raise Violation(f"accepted and never failed, but {row.status} forever")
 
     def _require_budget(self) -> None:
         tables = self.tables
@@ -209,10 +211,10 @@ class World:
             is_over = held is not None or key not in tables.releases
             is_unsent = held is None or held.outcome in NOT_SENT
             if is_over and tables.returned[key] != is_unsent:
-                raise Violation(f"budget: given back {tables.returned[key]} times, unsent {is_unsent}")
+                raise Violation(f"budget: returned {tables.returned[key]} times, unsent {is_unsent}")
 
     def _require_order_free(self, random: Random) -> None:
-        """G2: what was stated, in any order, batching and repetition, gives the same rows."""
+        """G2: the same facts in any order, with any batches and duplicates, give the same rows."""
         places = [*self.applied, *random.sample(sorted(self.applied), len(self.applied) // 2)]
         random.shuffle(places)
         again = Tables(self.rules)
@@ -224,7 +226,7 @@ class World:
             places = places[size:]
         for recipient, row in self.tables.rows.items():
             own: Facts = NOTHING
-            for whose, facts in self.tables.own_facts:
-                own = merge(own, facts) if whose == recipient else own
+            for owner, facts in self.tables.own_facts:
+                own = merge(own, facts) if owner == recipient else own
             if merge(again.rows[recipient].facts, own) != row.facts:
-                raise Violation("G2: another order of the same events gives another row")
+                raise Violation("G2: another order of the same events gives a different row")

@@ -26,6 +26,7 @@ PlannedOutcome = Literal[
     "cut_after",  # the connection is cut, the message was accepted
     "cut_in_answer",  # accepted, half of the answer is written, then the connection is cut
     "bad_gateway",  # a 502 with a page of HTML, as from a proxy; accepted unless `lost_share` applies
+    "foreign",  # an answer of a server that is not the Cloud API (`http_status`, `content_type`, `body`); not accepted
 ]
 
 
@@ -117,19 +118,30 @@ class WebhookConfig(StrictModel):
 
 
 class Rule(StrictModel):
-    """Forces the outcome of messages to some numbers, to numbers with a suffix, with a template, or of all messages.
+    """Forces the outcome of messages to some numbers, to numbers with a suffix, with a template, from some of the
+    business's numbers, or of all messages.
 
     A rule by number has priority over a rule by suffix, and a longer suffix over a shorter one. Other rules come last.
+    Among equally exact rules, the latest one applies.
     """
 
+    name: str | None = None
+    """A control request can remove the rules with this name."""
     numbers: frozenset[str] = frozenset()
     suffix: str | None = None
     template: str | None = None
+    phone_number_ids: frozenset[str] = frozenset()
+    """The ids of sending numbers. Empty: the rule applies to all."""
     posts: Annotated[int, Field(ge=1)] | None = None
     """The rule applies to this number of first posts of a message (or of a number, see `draws_by`). None: to all."""
     outcome: PlannedOutcome = "accept"
     code: int | None = None
-    http_status: int | None = None
+    http_status: Annotated[int, Field(ge=200, le=599)] | None = None
+    """The status of a `reject` or `foreign` answer. None: the status of the code, or 200."""
+    content_type: str = "application/json"
+    """The media type of a `foreign` answer."""
+    body: str = '{"status":"ok"}'
+    """The body of a `foreign` answer."""
     details: str | None = None
     latency_s: Seconds | None = None
     statuses: tuple[StatusName, ...] | None = None

@@ -16,6 +16,7 @@ from simulator.config import Probability, Rule, SimulatorConfig, StrictModel
 from simulator.deliveries import Deliveries
 from simulator.faults import Faults, OutageKind
 from simulator.ledger import Ledger, LedgerEntry, entry_as_json
+from simulator.listener import Listener
 from simulator.rules import RuleBook
 
 ENTRIES_PER_WRITE = 500
@@ -31,7 +32,9 @@ class HoldRequest(StrictModel):
 
 
 class OutageRequest(StrictModel):
-    """Stops the API or the webhooks for a time. `kind`: the API cuts connections, or it answers 503.
+    """Stops the API or the webhooks for a time. `kind`: the API cuts connections, answers 503, or refuses connections.
+
+    While connections are refused, the control endpoints answer on connections that are open already.
 
     The seconds are not divided by `time_scale`.
     """
@@ -45,13 +48,20 @@ class ControlEndpoints:
     """The handlers of the control endpoints."""
 
     def __init__(
-        self, config: SimulatorConfig, ledger: Ledger, rules: RuleBook, faults: Faults, deliveries: Deliveries
+        self,
+        config: SimulatorConfig,
+        ledger: Ledger,
+        rules: RuleBook,
+        faults: Faults,
+        deliveries: Deliveries,
+        listener: Listener,
     ) -> None:
         self._config = config
         self._ledger = ledger
         self._rules = rules
         self._faults = faults
         self._deliveries = deliveries
+        self._listener = listener
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Register the handlers."""
@@ -62,7 +72,7 @@ class ControlEndpoints:
         router.add_get("/_simulator/errors", self._show_errors)
         router.add_get("/_simulator/rules", self._show_rules)
         router.add_post("/_simulator/rules", self._add_rules)
-        router.add_delete("/_simulator/rules", self._clear_rules)
+        router.add_delete("/_simulator/rules", self._remove_rules)
         router.add_post("/_simulator/hold", self._hold)
         router.add_post("/_simulator/release", self._release)
         router.add_post("/_simulator/outage", self._start_outage)
@@ -140,10 +150,10 @@ class ControlEndpoints:
             self._rules.add(rule)
         return _json_response({"added": len(rules), "in_force": len(self._rules.rules)})
 
-    async def _clear_rules(self, _request: web.Request) -> web.Response:
-        """Remove all rules."""
-        self._rules.clear()
-        return _json_response({"in_force": 0})
+    async def _remove_rules(self, request: web.Request) -> web.Response:
+        """Remove the rules with the name in the query, or all rules."""
+        self._rules.remove(request.query.get("name"))
+        return _json_response({"in_force": len(self._rules.rules)})
 
     async def _hold(self, request: web.Request) -> web.Response:
         """Start to hold answers."""
@@ -161,6 +171,7 @@ class ControlEndpoints:
         body = await _read_body(request, OutageRequest)
         if body.side == "api":
             self._faults.start_outage(body.kind, body.seconds)
+            await self._listener.refuse(body.seconds if body.kind == "refuse" else 0.0)
         else:
             self._deliveries.pause(body.seconds)
         return _json_response(self._state())

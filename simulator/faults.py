@@ -8,7 +8,7 @@ from typing import Literal
 
 from simulator.draws import SeededDraws
 
-OutageKind = Literal["abort", "503"]
+OutageKind = Literal["abort", "503", "refuse"]
 
 
 class Faults:

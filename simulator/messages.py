@@ -74,14 +74,14 @@ class MessagesEndpoint:
         version, phone_number_id, endpoint = (intern(route[part]) for part in ROUTE_PARTS)
         entry = self._ledger.open(time.time(), version, phone_number_id, endpoint, send)
         if (kind := self._faults.outage_now()) is not None:
-            return await self._refuse_in_outage(request, entry, kind == "abort")
+            return await self._refuse_in_outage(request, entry, kind != "503")
         refusal = self._refusal_of(request, entry, parsed)
         if refusal is not None:
             return await self._refuse(request, entry, refusal)
         key = self._key_of(send)
         nth = self._ledger.count(entry, key)
         draws = SeededDraws(self._config.seed, key, nth)
-        rule = self._rules.rule_of(send.number, send.template, nth)
+        rule = self._rules.rule_of(send.number, send.template, phone_number_id, nth)
         plan = plan_message(self._config, rule, draws)
         try:
             await self._wait(entry, plan, draws)
@@ -158,6 +158,9 @@ class MessagesEndpoint:
             return await self._refuse(
                 request, entry, RefusedSend(plan.code, http_status, details=rule.details if rule else None)
             )
+        if plan.outcome == "foreign" and rule is not None:
+            body = rule.body.encode()
+            return await self._write(request, entry, rule.http_status or 200, body, rule.content_type)
         if plan.outcome == "cut_before":
             return self._cut(request, entry)
         if plan.outcome not in ACCEPTED_UNLESS_LOST or not plan.lost_if_unanswered:

@@ -17,7 +17,7 @@ THROUGHPUT_CODE = 130429
 PACING_CODE = 132015
 """The error of a message that was held for quality assessment and then dropped."""
 ACCEPTED_UNLESS_LOST: frozenset[PlannedOutcome] = frozenset({"hang", "bad_gateway"})
-NEVER_ACCEPTED: frozenset[PlannedOutcome] = frozenset({"reject", "cut_before"})
+NEVER_ACCEPTED: frozenset[PlannedOutcome] = frozenset({"reject", "cut_before", "foreign"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,27 +30,30 @@ class RuleBook:
         elif not rule.numbers:
             self._for_all.insert(0, rule)
 
-    def clear(self) -> None:
-        """Remove all rules."""
-        self.rules.clear()
-        self._by_number.clear()
-        self._by_suffix.clear()
-        self._for_all.clear()
-        self._suffix_lengths = []
+    def remove(self, name: str | None = None) -> None:
+        """Remove the rules with this name, or all rules."""
+        kept = [rule for rule in self.rules if name is not None and rule.name != name]
+        self.rules, self._by_number, self._by_suffix, self._for_all, self._suffix_lengths = [], {}, {}, [], []
+        for rule in kept:
+            self.add(rule)
 
-    def rule_of(self, number: str, template: str | None, nth: int) -> Rule | None:
-        """The rule for this post of a message to a number (digits only)."""
-        found = _first_match(self._by_number.get(number, ()), template, nth)
+    def rule_of(self, number: str, template: str | None, phone_number_id: str, nth: int) -> Rule | None:
+        """The rule for this post of a message from a number of the business to a person's number (digits only)."""
+        found = _first_match(self._by_number.get(number, ()), template, phone_number_id, nth)
         for length in self._suffix_lengths:
             if found is not None:
                 return found
-            found = _first_match(self._by_suffix.get(number[-length:], ()), template, nth)
-        return found or _first_match(self._for_all, template, nth)
+            found = _first_match(self._by_suffix.get(number[-length:], ()), template, phone_number_id, nth)
+        return found or _first_match(self._for_all, template, phone_number_id, nth)
 
 
-def _first_match(rules: Sequence[Rule], template: str | None, nth: int) -> Rule | None:
-    """The first rule that applies to this template and post."""
+def _first_match(rules: Sequence[Rule], template: str | None, phone_number_id: str, nth: int) -> Rule | None:
+    """The first rule that applies to this template, sending number and post."""
     for rule in rules:
-        if (rule.template is None or rule.template == template) and (rule.posts is None or nth <= rule.posts):
+        if (
+            (rule.template is None or rule.template == template)
+            and (not rule.phone_number_ids or phone_number_id in rule.phone_number_ids)
+            and (rule.posts is None or nth <= rule.posts)
+        ):
             return rule
     return None

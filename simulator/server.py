@@ -15,6 +15,7 @@ from simulator.control import ControlEndpoints
 from simulator.deliveries import Deliveries
 from simulator.faults import Faults
 from simulator.ledger import Ledger
+from simulator.listener import Listener
 from simulator.messages import MessagesEndpoint
 from simulator.rules import RuleBook
 from simulator.wamids import trace_id_of
@@ -34,7 +35,10 @@ class Simulator:
         self._faults = Faults(config.mps)
         self._deliveries = Deliveries(config)
         self._endpoint = MessagesEndpoint(config, self._salt, self.ledger, self._rules, self._faults, self._deliveries)
-        self._control = ControlEndpoints(config, self.ledger, self._rules, self._faults, self._deliveries)
+        self._listener = Listener(config.host, config.port)
+        self._control = ControlEndpoints(
+            config, self.ledger, self._rules, self._faults, self._deliveries, self._listener
+        )
         self._runner: web.AppRunner | None = None
         self._delivering: asyncio.Task[None] | None = None
 
@@ -45,14 +49,15 @@ class Simulator:
         )
         self._runner = runner
         await runner.setup()
-        await web.TCPSite(runner, self._config.host, self._config.port, backlog=1024).start()
+        port = await self._listener.open(runner)
         self._delivering = asyncio.create_task(self._deliveries.run(), name="simulator deliveries")
-        return int(runner.addresses[0][1])
+        return port
 
     async def stop(self) -> None:
         """Stop the server and the webhooks. Open connections are cut."""
         self._endpoint.stop()
         self._faults.release()
+        await self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._delivering is not None:

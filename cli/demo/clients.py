@@ -1,13 +1,12 @@
-"""The two HTTP clients of the demo: one for our REST API, as users have it, and one for the simulator."""
+"""The HTTP client of the demo for our REST API, as users have it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import orjson
 
 from cli.demo.people import Person
 
@@ -73,30 +72,3 @@ def _recipient(person: Person) -> object:
     if not person.parameters:
         return person.number
     return {"phone_number": person.number, "template_parameters": list(person.parameters)}
-
-
-class SimulatorClient(Conversation):
-    """The control endpoints of the simulator."""
-
-    def state(self) -> dict[str, Any]:
-        """Its counters."""
-        return dict(self.call("GET", "/_simulator/state"))
-
-    def hold(self, seconds: float) -> None:
-        """Hold all answers from now on."""
-        self.call("POST", "/_simulator/hold", {"seconds": seconds})
-
-    def release(self) -> None:
-        """Release all held answers."""
-        self.call("POST", "/_simulator/release")
-
-    def unanswered(self) -> list[dict[str, Any]]:
-        """The requests that it has received and not answered."""
-        return list(self.call("GET", "/_simulator/unanswered")["unanswered"])
-
-    def ledger(self) -> Iterator[dict[str, Any]]:
-        """Every request ever received, in order."""
-        with self.client.stream("GET", "/_simulator/ledger") as answer:
-            answer.raise_for_status()
-            for line in answer.iter_lines():
-                yield orjson.loads(line)

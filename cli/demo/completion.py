@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cli.demo.clients import SimulatorClient
 from runtime.settings import Settings
 from schemas.topics import Topic
+from simulator.client import SimulatorClient
 from topics.lag import KafkaAway, KafkaQueries
 from verdict.rows import AtWork, JudgeConnection, read_at_work
 

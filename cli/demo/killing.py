@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
-from cli.demo.clients import SimulatorClient
+from simulator.client import SimulatorClient
 from stack.supervisor import Supervisor
 from verdict.judge import Held
 from verdict.rows import JudgeConnection, read_open_claims

@@ -13,7 +13,7 @@ import orjson
 import psycopg
 
 from cli.console import report_invalid_settings
-from cli.demo.clients import CampaignApi, SimulatorClient
+from cli.demo.clients import CampaignApi
 from cli.demo.completion import CompletionWatcher, Snapshot
 from cli.demo.killing import Killing, NothingHeld, held_by, kill_while_held, note_claims
 from cli.demo.people import Person, people
@@ -24,6 +24,7 @@ from cli.pipeline import NotReady, Stopped, stop_on_signals
 from runtime.process import EXIT_TRANSIENT
 from runtime.settings import InvalidSettings
 from schemas import callback
+from simulator.client import SimulatorClient
 from stack.environment import StackUnavailable
 from verdict.judge import Evidence, Held, judge
 from verdict.recount import recount, reported

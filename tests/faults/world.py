@@ -18,10 +18,11 @@ from pathlib import Path
 
 import psycopg
 
-from cli.demo.clients import CampaignApi, SimulatorClient
+from cli.demo.clients import CampaignApi
 from cli.pipeline import LOOPBACK, child_environment, process_child, simulator_child, wait_until_ready
 from cli.preparations import apply_topics, migrate_database
 from runtime.settings import PREFIX, Settings, read_settings
+from simulator.client import SimulatorClient
 from stack.ports import free_ports
 from stack.supervisor import Child, ChildEvent, Supervisor
 from tests.faults.proxy import Proxy

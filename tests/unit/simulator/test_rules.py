@@ -16,18 +16,29 @@ def test_the_most_exact_rule_applies() -> None:
         ]
     )
     found = [
-        book.rule_of("16505551234", "promo", 1),
-        book.rule_of("16505551234", "other", 2),
-        book.rule_of("16505551234", "other", 3),
-        book.rule_of("16505551299", None, 1),
+        book.rule_of("16505551234", "promo", "1", 1),
+        book.rule_of("16505551234", "other", "1", 2),
+        book.rule_of("16505551234", "other", "1", 3),
+        book.rule_of("16505551299", None, "1", 1),
     ]
     assert [rule.outcome for rule in found if rule] == ["cut_after", "cut_before", "hang", "held"]
 
 
 def test_of_two_equal_rules_the_latest_applies_and_clearing_removes_all() -> None:
     book = RuleBook([Rule(suffix="1", outcome="hang"), Rule(suffix="1", outcome="held")])
-    rule = book.rule_of("4911", None, 1)
+    rule = book.rule_of("4911", None, "1", 1)
     assert rule is not None
     assert rule.outcome == "held"
-    book.clear()
-    assert book.rule_of("4911", None, 1) is None
+    book.remove()
+    assert book.rule_of("4911", None, "1", 1) is None
+
+
+def test_a_rule_can_be_for_a_sending_number_and_is_removed_by_its_name() -> None:
+    book = RuleBook([Rule(outcome="hang", phone_number_ids=frozenset({"1"}), name="outage"), Rule(suffix="9")])
+    assert book.rule_of("4911", None, "2", 1) is None
+    rule = book.rule_of("4911", None, "1", 1)
+    assert rule is not None
+    assert rule.outcome == "hang"
+    book.remove("outage")
+    assert book.rule_of("4911", None, "1", 1) is None
+    assert book.rule_of("4919", None, "1", 1) is not None

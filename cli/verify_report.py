@@ -132,4 +132,4 @@ def _counter(each: CounterDifference) -> dict[str, Any]:
 def _counter_line(each: CounterDifference) -> str:
     difference = each.difference
     name = printable(mask_text(f"{difference.dimension}/{difference.key}"))
-    return f"campaign {each.campaign_id}: counter {name} is {difference.told}, the rows give {difference.counted}"
+    return f"campaign {each.campaign_id}: counter {name} is {difference.stored}, the rows give {difference.counted}"

@@ -1,7 +1,7 @@
 """What every error code of the Cloud API means for the recipient's row: one table, and one function over it.
 
 Branch on the code, never on the HTTP status or the text: Meta documents only codes, and its statuses have
-disagreed with them for years (500 for a missing permission, 400 for a rate limit). The HTTP column says what
+disagreed with them for years (500 for a missing permission, 400 for a rate limit). The HTTP column shows what
 was seen, for the simulator and for readers. This module must not know how an answer travelled: see
 `domain.outcomes`.
 """

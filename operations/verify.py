@@ -38,7 +38,7 @@ class VerifyReport:
     found: audit.Audit
     repaired: tuple[audit.CounterDifference, ...] = ()
     topic: Comparison | str | None = None
-    """The comparison with the topic. A text says why it could not be made; None: it was not requested."""
+    """The comparison with the topic. A text gives the reason why it could not be made; None: it was not requested."""
 
     @property
     def differs(self) -> bool:

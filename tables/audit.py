@@ -63,7 +63,7 @@ async def correct_counters(connection: Connection, campaign: CampaignId) -> list
                 "campaign": campaign,
                 "dimensions": [each.dimension for each in differences],
                 "keys": [each.key for each in differences],
-                "corrections": [each.counted - each.told for each in differences],
+                "corrections": [each.counted - each.stored for each in differences],
             }
             await connection.execute(_SQL["correct_counters"], values)
             return differences

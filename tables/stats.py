@@ -30,8 +30,7 @@ class Difference:
 
     dimension: str
     key: str
-    told: int
-    """The value of the counter. `campaigns verify --json` has it under this name."""
+    stored: int
     counted: int
     """The value counted from the rows."""
 

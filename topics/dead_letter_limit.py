@@ -81,7 +81,7 @@ class DeadLetterLimit:
 async def halt_until_stopped(
     error: TooManyDeadLetters, stage: str, stop: asyncio.Event, beat: Callable[[], None]
 ) -> None:
-    """Do nothing until `stop`, and log the reason every minute. `beat` tells the watchdog that this is intended."""
+    """Do nothing until `stop`, and log the reason every minute. `beat` shows the watchdog that this is intended."""
     metrics.STAGE_HALTED.labels(stage).set(1)
     logged_at = -LOG_EVERY_S
     while not stop.is_set():

@@ -82,7 +82,7 @@ async def test_every_record_is_shown_with_its_effect(world: World, settings: Set
             (None, Effect.MALFORMED),
         ]
         accepted, read = found.history.steps[1:3]
-        assert (accepted.before, accepted.after) == ("pending", "delivered"), "it tells what was parked"
+        assert (accepted.before, accepted.after) == ("pending", "delivered"), "it applies the parked status"
         assert (read.before, read.after, read.changed) == ("delivered", "read", ("read_at",))
         assert found.history.steps[5].reason == "timestamp_too_old"
         assert found.dossiers[0].row["recipient_status"] == "read"

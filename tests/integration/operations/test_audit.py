@@ -68,8 +68,8 @@ async def test_a_falsified_counter_is_found_and_repaired(world: World) -> None:
     await world.run("SET session_replication_role = origin")
     result = await audit.audit(world.connection, None, NOW)
     counters = {(d.difference.dimension, d.difference.key): d.difference for d in result.counters}
-    assert (counters["status", "queued"].told, counters["status", "queued"].counted) == (1, 0)
-    assert (counters["status", "unknown"].told, counters["status", "unknown"].counted) == (0, 1)
+    assert (counters["status", "queued"].stored, counters["status", "queued"].counted) == (1, 0)
+    assert (counters["status", "unknown"].stored, counters["status", "unknown"].counted) == (0, 1)
     repaired = await audit.repair_counters(world.connection, None)
     assert len(repaired) == len(result.counters) == 2
     assert (await audit.audit(world.connection, None, NOW)).is_clean
@@ -138,7 +138,7 @@ async def test_an_unpublished_answer_is_found(world: World) -> None:
     assert await found(world) == {"answer_unpublished": 1}
 
 
-async def test_a_status_parked_for_somebody_known_is_found(world: World) -> None:
+async def test_a_status_parked_for_a_known_recipient_is_found(world: World) -> None:
     await accepted(world)
     await world.run("UPDATE messages SET recipient_id = NULL, attempt = NULL, read_at = now()")
     assert await found(world) == {"parked_though_known": 1}
@@ -152,7 +152,7 @@ async def test_a_queued_row_without_release_or_claim_is_found(world: World) -> N
     assert await found(world) == {"released_unseen": 1}
 
 
-async def test_an_attempt_of_somebody_without_a_row_is_found(world: World) -> None:
+async def test_an_attempt_without_a_recipient_row_is_found(world: World) -> None:
     person = await accepted(world)
     await world.run("DELETE FROM campaign_recipients WHERE id = %s", person)
     assert await found(world) == {"row_missing": 1}

@@ -184,7 +184,7 @@ async def test_the_row_and_not_the_event_determines_the_campaign(world: World) -
     assert (mine.plan.changed, mine.done.rows_changed) == (2, 2)
 
 
-async def test_what_cannot_be_meant_is_refused(world: World) -> None:
+async def test_impossible_bounds_and_campaigns_are_refused(world: World) -> None:
     for bounds in ({"first": "5", "end": "2"}, {"first": "9:0"}):
         with pytest.raises(InvalidBound):
             await replay(world, EVENTS, **bounds)

@@ -51,7 +51,7 @@ async def test_no_recipient_becomes_due_unless_allowed(world: World) -> None:
     assert (await replay(world, EVENTS)).verdict == "applied", "a cancelled campaign sends nothing"
 
 
-async def test_a_row_that_became_due_after_the_look_is_refused_in_its_transaction(
+async def test_a_row_that_becomes_due_after_the_dry_run_is_refused_in_its_transaction(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [person] = await world.add_recipients(1)

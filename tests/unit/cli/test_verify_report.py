@@ -59,7 +59,7 @@ def test_a_skipped_check_is_unjudged() -> None:
 
 
 def test_the_name_of_a_counter_is_masked_and_printable() -> None:
-    difference = Difference("failure", "\x1b[2Jto 14690000001 failed", told=1, counted=0)
+    difference = Difference("failure", "\x1b[2Jto 14690000001 failed", stored=1, counted=0)
     report = VerifyReport(Audit(AT, 1, (CounterDifference(UUID(int=2), difference),), ()))
     lines = "".join(lines_of(report))
     assert "\x1b" not in lines

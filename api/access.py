@@ -1,7 +1,8 @@
 """Checks the permission and the size of each request before anything else sees it. It is a plain ASGI middleware.
 
 With keys set, every request except the probes needs one. Without keys, the API listens on loopback only and checks Host
-and Origin, because any web page in the operator's browser can post to loopback.
+and Origin, because any web page in the operator's browser can post to loopback. A request that a proxy forwards comes
+from somewhere else, whatever its Host is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from api.problems import answer
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+FORWARDING_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
+FORWARDING_PREFIX = "x-forwarded-"
+"""A proxy or tunnel adds such headers to the requests of others."""
 BODY_BYTES_MAX = 8 * 1024 * 1024
 """Room for 10,000 recipients with half a kilobyte of parameters each."""
 BODY_TIMEOUT_S = 30.0
@@ -66,6 +70,8 @@ class Access:
             )
         if not is_loopback_authority(headers.get("host", "")):
             return 403, "foreign_host", "This API accepts only requests to localhost."
+        if is_forwarded(headers):
+            return 403, "forwarded_request", "A proxy forwarded this request. Set CAMPAIGNS_API_KEYS to allow that."
         origin = headers.get("origin")
         if origin is not None and not is_loopback_origin(origin):
             return 403, "foreign_origin", "This API does not accept requests from other web pages."
@@ -92,6 +98,11 @@ def is_loopback_authority(authority: str) -> bool:
     except ValueError:
         return False
     return parts.hostname in LOOPBACK_NAMES and parts.netloc == authority and "@" not in authority
+
+
+def is_forwarded(headers: Headers) -> bool:
+    """Whether a proxy has passed this request on."""
+    return any(name in FORWARDING_HEADERS or name.startswith(FORWARDING_PREFIX) for name in headers)
 
 
 def is_loopback_origin(origin: str) -> bool:

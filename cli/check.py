@@ -24,11 +24,12 @@ def run_check(*, as_json: bool) -> int:
 
     from cli.console import note, report_invalid_settings
     from operations.check import check as find
+    from operations.startup import usable_settings
     from runtime.process import EXIT_OK, EXIT_TRANSIENT
-    from runtime.settings import InvalidSettings, read_settings
+    from runtime.settings import InvalidSettings
 
     try:
-        settings = read_settings()
+        settings = usable_settings()
     except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     findings = list(find(settings))

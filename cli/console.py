@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 import psycopg
 
+from operations.startup import usable_settings
 from runtime import logs
 from runtime.logs import mask_text
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, EXIT_USAGE, Transient
-from runtime.settings import InvalidSettings, Settings, read_settings
+from runtime.settings import InvalidSettings, Settings
 from tables.database import is_transient
 from tables.status import OTHER_SCHEMA
 
@@ -49,7 +50,7 @@ def run_command(command: Callable[[Settings], int]) -> int:
 
 def command_settings() -> Settings:
     """Read the settings and configure logging for a command: masked, on stderr. Raises InvalidSettings."""
-    settings = read_settings()
+    settings = usable_settings()
     logs.configure(settings)
     if settings.log_level != "debug":
         # Kafka's client logs each failure that the command reports anyway.

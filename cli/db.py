@@ -26,13 +26,14 @@ def run_migrate() -> int:
 
     from cli.console import note, report_invalid_settings
     from cli.preparations import migrate_database
+    from operations.startup import usable_settings
     from runtime.process import EXIT_BUG, EXIT_OK, EXIT_TRANSIENT
-    from runtime.settings import InvalidSettings, read_settings
+    from runtime.settings import InvalidSettings
     from tables.database import is_transient
     from tables.migrate import SchemaMismatch
 
     try:
-        applied = migrate_database(read_settings())
+        applied = migrate_database(usable_settings())
     except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     except (SchemaMismatch, psycopg.Error) as error:

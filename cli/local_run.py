@@ -21,6 +21,7 @@ from cli.pipeline import (
     DATABASE,
     KAFKA,
     LOOPBACK,
+    NO_FOLDER,
     STARTED_IN_ORDER,
     NotReady,
     Servers,
@@ -29,6 +30,7 @@ from cli.pipeline import (
     event_line,
     log_tail,
     process_child,
+    require_usable,
     servers,
     shell_variables,
     simulator_child,
@@ -36,8 +38,9 @@ from cli.pipeline import (
     wait_until_ready,
     write_private,
 )
+from operations.startup import usable_settings
 from runtime.process import EXIT_TRANSIENT, EXIT_USAGE
-from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings, Settings, read_settings
+from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings, Settings
 from stack.environment import StackUnavailable
 from stack.ports import free_ports, is_listening
 from stack.supervisor import ChildEvent, Supervisor
@@ -45,8 +48,6 @@ from stack.supervisor import ChildEvent, Supervisor
 SIMULATED_NUMBER_ID = "106540352242922"
 STOP_DEADLINE_S = 50.0
 """A sender may need its 45 s for sends in flight."""
-NO_FOLDER = Path("there-is-no-such-folder")
-"""Used instead of the state folder, so that this run does not read the file of an earlier one."""
 GENERATED = ("WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET", "WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN")
 """Secrets that are generated at the first start and kept, because statuses of old messages are checked with them."""
 
@@ -71,7 +72,7 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
     try:
         with _only_one(state):
             chosen = _chosen(ports)
-            _require_valid_settings()
+            require_usable(shell_variables())
             with servers(shell_variables(), state) as found:
                 return _run(found, chosen, state, as_json=as_json)
     except InvalidSettings as wrong:
@@ -87,17 +88,11 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
         return 0
 
 
-def _require_valid_settings() -> None:
-    """Check the settings before any server starts. Raises InvalidSettings."""
-    to_come = {KAFKA: "embedded", DATABASE: "embedded"}
-    read_settings({**to_come, **{name: value for name, value in shell_variables().items() if value}}, NO_FOLDER)
-
-
 def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
     from cli.preparations import apply_topics, migrate_database  # noqa: PLC0415 - loaded while servers start
 
     variables, is_simulated = _variables(found, ports, state)
-    settings = read_settings(variables, NO_FOLDER)
+    settings = usable_settings(variables, NO_FOLDER)
     if found.embedded:
         note(f"{' and '.join(found.embedded)} embedded, data in {state}")
     migrate_database(settings)

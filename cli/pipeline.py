@@ -13,12 +13,15 @@ from pathlib import Path
 from types import FrameType
 
 from cli.processes import MODULES
+from operations.startup import usable_settings
 from runtime.settings import PREFIX, shell_environment
 from stack.supervisor import Child, ChildEvent, Supervisor
 
 KAFKA = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
 DATABASE = f"{PREFIX}DATABASE_URL"
 LOOPBACK = "127.0.0.1"
+NO_FOLDER = Path("there-is-no-such-folder")
+"""Used instead of the state folder, so that a run does not read the file of an earlier one."""
 READY_DEADLINE_S = 60.0
 PROBE_TIMEOUT_S = 2.0
 PROBE_EVERY_S = 0.1
@@ -62,6 +65,11 @@ def servers(given: Mapping[str, str], state_folder: Path | None) -> Iterator[Ser
 def shell_variables() -> dict[str, str]:
     """Our variables from the shell, without those that a running `campaigns up` wrote for other commands."""
     return {name: value for name, value in shell_environment().items() if name.startswith(PREFIX)}
+
+
+def require_usable(given: Mapping[str, str]) -> None:
+    """Check the given variables before any server starts. Raises InvalidSettings."""
+    usable_settings({KAFKA: "to-come", DATABASE: "postgresql://to-come", **given}, NO_FOLDER)
 
 
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:

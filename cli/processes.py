@@ -72,10 +72,11 @@ def simulator(context: typer.Context) -> None:
 
 def run_named(name: str) -> int:
     """Run one process until a signal and exit with its code; returns only if the settings are invalid."""
-    from runtime.settings import InvalidSettings, read_settings
+    from operations.startup import usable_settings
+    from runtime.settings import InvalidSettings
 
     try:
-        settings = read_settings()
+        settings = usable_settings()
     except InvalidSettings as invalid:
         from cli.console import report_invalid_settings
 
@@ -92,13 +93,14 @@ def run_accept_topic() -> int:
     import psycopg
 
     from cli.console import note, report_invalid_settings
+    from operations.startup import usable_settings
     from runtime.process import EXIT_BUG, EXIT_OK, EXIT_TRANSIENT, Transient
-    from runtime.settings import InvalidSettings, read_settings
+    from runtime.settings import InvalidSettings
     from sinks.sink import accept_topic
     from tables.database import is_transient
 
     try:
-        asyncio.run(accept_topic(read_settings()))
+        asyncio.run(accept_topic(usable_settings()))
     except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     except Transient as error:

@@ -31,11 +31,12 @@ def run_topics_apply() -> int:
     """`campaigns topics apply`; returns the exit code."""
     from cli.console import note, report_invalid_settings
     from cli.preparations import apply_topics
+    from operations.startup import usable_settings
     from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
-    from runtime.settings import InvalidSettings, read_settings
+    from runtime.settings import InvalidSettings
 
     try:
-        report = apply_topics(read_settings())
+        report = apply_topics(usable_settings())
     except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     except Transient as error:

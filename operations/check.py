@@ -15,7 +15,10 @@ import psycopg
 
 from runtime.process import Transient
 from runtime.settings import Settings
+from runtime.settings_rules import published_secrets, short_secrets
+from runtime.settings_values import is_loopback
 from schemas.topics import SPECS
+from tables.database import connect_now
 from tables.migrate import SchemaState, read_state
 from tables.server import ServerState, read_server
 from topics.apply import REPLICAS
@@ -62,12 +65,15 @@ def _settings(settings: Settings) -> Iterator[CheckFinding]:
             "no app secret",
             "set CAMPAIGNS_WEBHOOK_APP_SECRETS: webhooks are refused without",
         )
-    if settings.lease_s <= settings.send_timeout_s:
+    for weak in (*published_secrets(settings), *short_secrets(settings)):
+        variable, _, reason = weak.partition(": ")
+        yield CheckFinding(variable, "warning", reason, "give it a secret of your own before you send for real")
+    if not settings.api_keys and not is_loopback(settings.api_host):
         yield CheckFinding(
-            "leases",
+            "API",
             "wrong",
-            "a lease ends before WhatsApp's answer can arrive",
-            "CAMPAIGNS_LEASE_S must be longer than CAMPAIGNS_SEND_TIMEOUT_S",
+            "CAMPAIGNS_API_HOST is not loopback, and there is no key",
+            "set CAMPAIGNS_API_KEYS: the API does not start without",
         )
 
 
@@ -102,9 +108,8 @@ def _topics(wanted: Mapping[str, int], cluster: ClusterState) -> CheckFinding:
 
 def _postgres(settings: Settings) -> Iterator[CheckFinding]:
     try:
-        with psycopg.connect(
-            settings.database_url.get_secret_value(), autocommit=True, connect_timeout=round(TIMEOUT_S)
-        ) as connection:
+        url = settings.database_url.get_secret_value()
+        with connect_now(url, application_name="campaigns-check", statement_timeout_s=TIMEOUT_S) as connection:
             server = read_server(connection)
             yield from _version(server)
             yield from _durability(server)

@@ -1,6 +1,7 @@
 """The only reader of the environment: every process receives its settings from here.
 
-An invalid setting stops the start and names the variable. Secrets are masked in `repr` and logs.
+An invalid setting stops the start and names the variable. Secrets are masked in `repr` and logs. The grammar of single
+values is in `runtime/settings_values.py`, rules over several settings are in `runtime/settings_rules.py`.
 `.campaigns/env` of the working directory (written by `campaigns up`) supplies variables that the environment lacks.
 """
 
@@ -12,10 +13,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+
+from runtime import settings_problems, settings_rules, settings_values
 
 PREFIX = "CAMPAIGNS_"
 STATE_FOLDER = Path(".campaigns")
+MECHANISMS = frozenset({"sasl.mechanism", "sasl.mechanisms"})
+"""librdkafka has both names for the same option."""
+MAY_BE_EMPTY = frozenset({"topic_prefix", "instance", "whatsapp_phone_number_id"})
+"""Settings whose empty value is a choice. Any other empty variable is a value that did not arrive."""
 
 
 class InvalidSettings(Exception):
@@ -25,16 +31,24 @@ class InvalidSettings(Exception):
 class Settings(BaseModel):
     """All settings, by the variable ``CAMPAIGNS_<NAME>``. Lists are comma-separated."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     # Kafka and Postgres
     kafka_bootstrap_servers: str = Field(
         min_length=1, description="Addresses of the Kafka brokers, as host:port, separated by commas."
     )
-    kafka_extra: dict[str, str] = Field(
+    kafka_user: SecretStr = Field(
+        default=SecretStr(""),
+        description="User of the Kafka cluster (SASL). With it the connection is SASL_SSL with mechanism PLAIN, unless "
+        "CAMPAIGNS_KAFKA_EXTRA has another security.protocol or sasl.mechanism.",
+    )
+    kafka_password: SecretStr = Field(
+        default=SecretStr(""), description="Password of that user. It may contain any visible character."
+    )
+    kafka_extra: dict[str, SecretStr] = Field(
         default_factory=dict,
-        repr=False,
-        description="More librdkafka options as k=v;k=v, for example for SASL. Treat it as a secret: it may hold one.",
+        description='More librdkafka options as name=value;name="value". A value with a semicolon is in quotation '
+        "marks; the same mark inside is written twice.",
     )
     topic_prefix: str = Field(
         default="",
@@ -60,7 +74,10 @@ class Settings(BaseModel):
     )
     whatsapp_access_token: SecretStr = Field(default=SecretStr(""), description="Bearer token for the Cloud API.")
     whatsapp_phone_number_id: str = Field(
-        default="", max_length=64, description="The phone number id of campaigns that name none."
+        default="",
+        max_length=64,
+        pattern=r"^[0-9]*$",
+        description="The phone number id (digits) of campaigns that name none.",
     )
     whatsapp_mps: int = Field(default=80, ge=1, le=5000, description="Messages per second of one phone number.")
     callback_secret: SecretStr = Field(
@@ -77,15 +94,19 @@ class Settings(BaseModel):
     ingress_host: str = Field(default="127.0.0.1", description="Address on which the ingress listens.")
     ingress_port: int = Field(default=8001, ge=0, le=65535, description="Port of the ingress. 0 takes a free one.")
     ingress_body_bytes_max: int = Field(
-        default=3_500_000, ge=1024, description="Largest webhook body in bytes. A larger one gets 413."
+        default=3_500_000, ge=1024, le=4_000_000, description="Largest webhook body in bytes. A larger one gets 413."
     )
     ingress_pending_bytes_max: int = Field(
         default=64 * 1024 * 1024,
         ge=1_000_000,
+        le=16 * 1024**3,
         description="Bytes of bodies that wait for Kafka. Above it, requests get 503.",
     )
     ingress_ack_timeout_s: float = Field(
-        default=10.0, gt=0, description="Seconds in which Kafka must acknowledge. Later, the request gets 503."
+        default=10.0,
+        ge=0.1,
+        le=300,
+        description="Seconds in which Kafka must acknowledge. Later, the request gets 503.",
     )
     # API
     api_host: str = Field(
@@ -105,16 +126,18 @@ class Settings(BaseModel):
         description="Sends in flight per sender. If a sender is killed, at most this many recipients become unknown.",
     )
     send_timeout_s: float = Field(
-        default=20.0, gt=0, description="Seconds to wait for an answer. After that the outcome is unknown."
+        default=20.0, gt=0, le=600, description="Seconds to wait for an answer. After that the outcome is unknown."
     )
     lease_s: float = Field(
         default=45.0,
         gt=1,
+        le=3600,
         description="Seconds that a claim holds without a renewal. It must be longer than the send timeout.",
     )
     release_cap_s: float = Field(
         default=10.0,
         gt=0,
+        le=3600,
         description="How much work may wait for senders, in seconds of the send rate.",
     )
     time_scale: float = Field(
@@ -138,7 +161,7 @@ class Settings(BaseModel):
         description="A stable name of this process among those of its kind. It keeps its partitions over a restart.",
     )
     dead_letter_rate_max: int = Field(
-        default=1000, ge=1, description="Dead letters per minute above which the stage halts."
+        default=1000, ge=1, le=10**9, description="Dead letters per minute above which the stage halts."
     )
     dead_letter_share_max: float = Field(
         default=0.5,
@@ -149,38 +172,67 @@ class Settings(BaseModel):
     stall_limit_s: float = Field(
         default=60.0,
         gt=1,
+        le=86_400,
         description="Seconds without progress, while there is work, after which a process exits with 75.",
     )
 
     @field_validator("webhook_app_secrets", "api_keys", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def _list(cls, value: Any) -> Any:
+        return settings_values.credentials(value) if isinstance(value, str) else value
+
+    @field_validator("whatsapp_access_token", "callback_secret", "webhook_verify_token", mode="before")
+    @classmethod
+    def _credential(cls, value: Any) -> Any:
+        return settings_values.credential(value) if isinstance(value, str) else value
 
     @field_validator("kafka_extra", mode="before")
     @classmethod
-    def _pairs(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            pairs = [part.partition("=") for part in value.split(";") if part.strip()]
-            if any(not sep for _, sep, _ in pairs):
-                raise ValueError("expects k=v;k=v")
-            return {key.strip(): val.strip() for key, _, val in pairs}
-        return value
+    def _options(cls, value: Any) -> Any:
+        return settings_values.options(value) if isinstance(value, str) else value
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _brokers(cls, value: str) -> str:
+        return settings_values.kafka_servers(value)
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _database(cls, value: Any) -> Any:
+        return settings_values.postgres_address(value) if isinstance(value, str) else value
 
     @field_validator("whatsapp_api_url")
     @classmethod
-    def _url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("expects http:// or https://")
-        return value.rstrip("/")
+    def _base(cls, value: str) -> str:
+        return settings_values.http_base(value)
+
+    @field_validator("ingress_host", "api_host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        return settings_values.host(value)
+
+    @field_validator("*", mode="before")  # the last one runs first
+    @classmethod
+    def _cleaned(cls, value: Any) -> Any:
+        return settings_values.cleaned(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.lease_s <= self.send_timeout_s:
             raise ValueError(f"{PREFIX}LEASE_S: must be longer than {PREFIX}SEND_TIMEOUT_S, or answers come too late")
         return self
+
+    def kafka_options(self) -> dict[str, str]:
+        """The options of the cluster by librdkafka's names, in plain text: those given, the user and the password."""
+        given = {name: value.get_secret_value() for name, value in self.kafka_extra.items()}
+        if not self.kafka_user.get_secret_value():
+            return given
+        account = {
+            "sasl.username": self.kafka_user.get_secret_value(),
+            "sasl.password": self.kafka_password.get_secret_value(),
+        }
+        mechanism = {} if MECHANISMS & given.keys() else {"sasl.mechanism": "PLAIN"}
+        return {"security.protocol": "SASL_SSL", **mechanism, **given, **account}
 
     def require(self, *names: str) -> None:
         """Fail closed: raises InvalidSettings naming those of these secrets and texts that are not set."""
@@ -204,13 +256,20 @@ def shell_environment() -> dict[str, str]:
 
 
 def read_environment(environ: Mapping[str, str] | None = None, state_folder: Path = STATE_FOLDER) -> dict[str, str]:
-    """`CAMPAIGNS_*` of the environment, and of `<state_folder>/env` for variables that the environment lacks."""
+    """`CAMPAIGNS_*` of the environment, and of `<state_folder>/env` for variables that the environment lacks.
+
+    Raises InvalidSettings for a file that cannot be read.
+    """
     environ = shell_environment() if environ is None else environ
     found: dict[str, str] = {}
+    file = state_folder / "env"
     try:
-        lines = (state_folder / "env").read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         lines = []
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise InvalidSettings(f"{file}: cannot be read: {reason}") from None
     for line in lines:
         name, sep, value = line.strip().partition("=")
         if sep and name.startswith(PREFIX):
@@ -225,19 +284,23 @@ def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path =
     Raises InvalidSettings naming every variable that is missing, invalid, or unknown.
     """
     found = read_environment(environ, state_folder)
-    fields = {name.removeprefix(PREFIX).lower(): value for name, value in found.items()}
+    named = {name: value for name, value in found.items() if name not in _SETUP_VARIABLES}
+    problems = [
+        *settings_problems.unknown(named, [*_VARIABLES.values(), *_SETUP_VARIABLES]),
+        *settings_problems.empty(named, [name for field, name in _VARIABLES.items() if field not in MAY_BE_EMPTY]),
+    ]
+    fields = {field: named[name] for field, name in _VARIABLES.items() if name in named}
     try:
-        return Settings.model_validate({name: value for name, value in fields.items() if name not in SETUP_ONLY})
+        settings = Settings.model_validate(fields)
     except ValidationError as error:
-        problems = map(_problem, error.errors())
-        raise InvalidSettings("\n".join(problems)) from None
-
-
-def _problem(item: ErrorDetails) -> str:
-    if not item["loc"]:  # a rule over several settings, which names them itself
-        return item["msg"].removeprefix("Value error, ")
-    problem = {"extra_forbidden": "no such setting", "missing": "is not set"}.get(item["type"], item["msg"])
-    return f"{PREFIX}{str(item['loc'][0]).upper()}: {problem}"
+        found_before = {problem.partition(":")[0] for problem in problems}
+        described = (settings_problems.described(item, _VARIABLES, Settings.model_fields) for item in error.errors())
+        problems += [each for each in described if each.partition(":")[0] not in found_before]
+    else:
+        problems += settings_rules.problems(settings)
+    if problems:
+        raise InvalidSettings("\n".join(problems))
+    return settings
 
 
 def _plain(value: object) -> object:
@@ -250,3 +313,6 @@ SETUP_ONLY = {
     "embedded_postgres": "Major version of the embedded PostgreSQL: 18 or 16.",
 }
 """Variables that only the set-up of the embedded servers reads, before there are settings, with their meanings."""
+
+_VARIABLES = {field: f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+_SETUP_VARIABLES = frozenset(f"{PREFIX}{field.upper()}" for field in SETUP_ONLY)

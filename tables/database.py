@@ -1,30 +1,100 @@
 """Connections to Postgres, and the table that classifies Postgres errors.
 
-Every connection has an application name and a statement timeout, and detects a dead peer. This module runs no SQL.
+Every connection of the project is made from the text of `connection_info`, so an option in the user's address (a schema
+in `options`, a time-out, a certificate) holds in every process and command. It has an application name and a statement
+timeout, reaches a server that takes writes, and detects a dead peer. A server that is frozen keeps a connection alive
+and cancels nothing, so the client has a limit of its own. This module runs no SQL.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+import socket
+import threading
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import psycopg
 import psycopg_pool
-from psycopg.conninfo import make_conninfo
+from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from runtime.failures import FailureKind
-from runtime.settings import Settings
+from runtime.settings import InvalidSettings, Settings
 
 STATEMENT_TIMEOUT_S = 30.0
-"""The server cancels a statement that runs longer."""
+"""The server cancels a statement that runs longer, unless the address or the caller has another limit."""
+UNLIMITED_S = 0.0
+"""For a caller whose statements may take hours. Only a limit in the address holds then."""
+ANSWER_SLACK_S = 3.0
+"""A healthy server cancels a statement in this time. Later, the client gives the connection up."""
+CHECK_TIMEOUT_S = 2.0
+"""Limit of the empty statement with which a pool checks a connection before it lends it."""
 CONNECT_TIMEOUT_S = 5
 _KEEPALIVE = {
     "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000,
 }  # fmt: skip
 """A dead peer is detected after 11 s, also while data to it is unacknowledged."""
+_UNBOUNDED = frozenset({"", "0"})
+"""Values of `connect_timeout` that mean no limit to libpq."""
+_POLL_S = 0.1
+T = TypeVar("T")
+
+
+class BoundedConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """A connection whose statements end, also on a server that is frozen."""
+
+    answer_limit_s: float | None = None
+    """After this time without the answer to a statement, the connection breaks with psycopg.OperationalError."""
+
+    async def wait(
+        self,
+        gen: PQGen[T],
+        interval: float = _POLL_S,
+        timeout: float | None = None,  # noqa: ASYNC109 - psycopg's signature
+    ) -> T:
+        """Wait for the server, as psycopg does, up to the limit."""
+        if self.answer_limit_s is None:
+            return await super().wait(gen, interval, timeout)
+        alarm = asyncio.get_running_loop().call_later(self.answer_limit_s, _hang_up, self.pgconn.socket)
+        try:
+            return await super().wait(gen, interval, timeout)
+        finally:
+            alarm.cancel()
+
+
+class CommandConnection(psycopg.Connection[tuple[Any, ...]]):
+    """The same for commands that block."""
+
+    answer_limit_s: float | None = None
+    """As above."""
+
+    def wait(self, gen: PQGen[T], interval: float = _POLL_S, timeout: float | None = None) -> T:
+        """Wait for the server, as psycopg does, up to the limit."""
+        if self.answer_limit_s is None:
+            return super().wait(gen, interval, timeout)
+        alarm = threading.Timer(self.answer_limit_s, _hang_up, [self.pgconn.socket])
+        alarm.daemon = True
+        alarm.start()
+        try:
+            return super().wait(gen, interval, timeout)
+        finally:
+            alarm.cancel()
+
+
+def _hang_up(number: int) -> None:
+    """Shut the connection of this socket down. Whatever waits for the server then fails at once."""
+    with suppress(OSError), socket.socket(fileno=os.dup(number)) as found:
+        found.shutdown(socket.SHUT_RDWR)
+
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-Pool = psycopg_pool.AsyncConnectionPool[Connection]
+"""What functions on a connection need; `connect` and `pool` make bounded ones."""
+Pool = psycopg_pool.AsyncConnectionPool[BoundedConnection]
 
 
 KIND_BY_STATE: dict[str, FailureKind] = {
@@ -65,19 +135,79 @@ def is_data_error(error: BaseException) -> bool:
     return failure_kind(error) is FailureKind.INVALID
 
 
-def _options(session: dict[str, str] | None, statement_timeout_s: float) -> str:
-    settings = {"statement_timeout": f"{round(statement_timeout_s * 1000)}", "timezone": "UTC", **(session or {})}
-    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+def connection_info(
+    url: str,
+    application_name: str,
+    *,
+    statement_timeout_s: float | None = None,
+    session: dict[str, str] | None = None,
+) -> str:
+    """libpq's text for a connection: the user's address, and what this project adds.
 
-
-def _conninfo(url: str, application_name: str, session: dict[str, str] | None, statement_timeout_s: float) -> str:
+    The user's own `options` follow our general limits and win over them. What the caller cannot work without,
+    `statement_timeout_s` and `session`, comes last and wins. Raises InvalidSettings.
+    """
+    given = parts_of(url)
+    limit = {} if not statement_timeout_s else {"statement_timeout": _milliseconds(statement_timeout_s)}
+    general = {"statement_timeout": _milliseconds(STATEMENT_TIMEOUT_S)} if statement_timeout_s is None else {}
+    required = {"timezone": "UTC", **limit, **(session or {})}
+    options = (_options(general), given.pop("options", "") or _default_options(), _options(required))
+    if given.get("connect_timeout", "") in _UNBOUNDED:
+        given["connect_timeout"] = str(CONNECT_TIMEOUT_S)
     return make_conninfo(
-        url,
-        application_name=application_name,
-        options=_options(session, statement_timeout_s),
-        connect_timeout=CONNECT_TIMEOUT_S,
-        **_KEEPALIVE,
+        **{
+            **_KEEPALIVE,
+            **given,
+            "options": " ".join(filter(None, options)),
+            "application_name": application_name,
+            "target_session_attrs": "read-write",
+        }
     )
+
+
+def answer_limit_s(info: str) -> float | None:
+    """How long a client waits for the answer to one statement: its statement timeout and a slack; None without one."""
+    found = _STATEMENT_TIMEOUT.findall(parts_of(info).get("options", ""))
+    duration = _DURATION.fullmatch(found[-1]) if found else None
+    if duration is None or not int(duration["number"]):
+        return None
+    return int(duration["number"]) * _UNIT_S[duration["unit"]] + ANSWER_SLACK_S
+
+
+_STATEMENT_TIMEOUT = re.compile(r"(?:-c\s*|--)statement_timeout=(\S*)")
+_DURATION = re.compile(r"(?P<number>\d+)(?P<unit>|us|ms|s|min|h|d)")
+_UNIT_S = {"": 0.001, "us": 0.000_001, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+def parts_of(url: str) -> dict[str, str]:
+    """The parts of an address by libpq's names. Raises InvalidSettings, whose message has nothing of the address."""
+    try:
+        return {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
+    except psycopg.Error:
+        raise InvalidSettings(
+            "CAMPAIGNS_DATABASE_URL: libpq cannot read this address: one of its parts or parameters is unknown. It has "
+            "the form postgresql://user:password@host:5432/database?parameter=value"
+        ) from None
+
+
+def require_database_address(settings: Settings) -> None:
+    """Build the text for a connection once. Raises InvalidSettings."""
+    connection_info(settings.database_url.get_secret_value(), "campaigns-check")
+
+
+def _options(session: dict[str, str]) -> str:
+    escaped = {name: value.replace("\\", "\\\\").replace(" ", "\\ ") for name, value in session.items()}
+    return " ".join(f"-c {name}={value}" for name, value in escaped.items())
+
+
+def _default_options() -> str:
+    """The options that libpq takes from its own environment if an address has none; ours would replace them."""
+    defaults = {each.keyword: each.val for each in Conninfo.get_defaults()}
+    return (defaults.get(b"options") or b"").decode()
 
 
 def answering(settings: Settings) -> Callable[[], bool]:
@@ -87,7 +217,7 @@ def answering(settings: Settings) -> Callable[[], bool]:
     def answers() -> bool:
         try:
             # No statement: only the time to connect is bounded here, and a connection proves that the server answers.
-            psycopg.connect(_conninfo(url, "campaigns-watchdog", None, STATEMENT_TIMEOUT_S)).close()
+            psycopg.connect(connection_info(url, "campaigns-watchdog")).close()
         except psycopg.Error:
             return False
         return True
@@ -100,12 +230,22 @@ async def connect(
     *,
     application_name: str,
     autocommit: bool = True,
-    statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+    statement_timeout_s: float | None = None,
     session: dict[str, str] | None = None,
 ) -> Connection:
     """Open one connection. `session` adds settings of the server session."""
-    info = _conninfo(url, application_name, session, statement_timeout_s)
-    return await psycopg.AsyncConnection.connect(info, autocommit=autocommit)
+    info = connection_info(url, application_name, statement_timeout_s=statement_timeout_s, session=session)
+    connection = await BoundedConnection.connect(info, autocommit=autocommit)
+    connection.answer_limit_s = answer_limit_s(info)
+    return connection
+
+
+def connect_now(url: str, *, application_name: str, statement_timeout_s: float | None = None) -> CommandConnection:
+    """Open one autocommit connection of a command that blocks."""
+    info = connection_info(url, application_name, statement_timeout_s=statement_timeout_s)
+    connection = CommandConnection.connect(info, autocommit=True)
+    connection.answer_limit_s = answer_limit_s(info)
+    return connection
 
 
 def pool(
@@ -114,16 +254,25 @@ def pool(
     application_name: str,
     size: int = 4,
     timeout_s: float = 5.0,
-    statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+    statement_timeout_s: float | None = None,
     session: dict[str, str] | None = None,
 ) -> Pool:
     """Create a pool of autocommit connections. Open it with ``async with pool(...) as connections``."""
+    info = connection_info(url, application_name, statement_timeout_s=statement_timeout_s, session=session)
+    limit_s = answer_limit_s(info)
+
+    async def check(connection: BoundedConnection) -> None:
+        connection.answer_limit_s = CHECK_TIMEOUT_S
+        await connection.execute("")
+        connection.answer_limit_s = limit_s
+
     return psycopg_pool.AsyncConnectionPool(
-        _conninfo(url, application_name, session, statement_timeout_s),
+        info,
+        connection_class=BoundedConnection,
         min_size=1,
         max_size=size,
         timeout=timeout_s,
         open=False,
-        check=psycopg_pool.AsyncConnectionPool.check_connection,
+        check=check,
         kwargs={"autocommit": True},
     )

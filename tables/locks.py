@@ -31,6 +31,12 @@ ALL: Final = (MIGRATION, SCHEDULER, STATS_PUBLISHER, PARKED_STATUSES, COUNTER_RE
 """Every key above. A test checks that they differ."""
 
 
+_SCOPED: Final = (
+    "%s::bigint # CASE current_schema() WHEN 'public' THEN 0 ELSE hashtextextended(current_schema(), 0) END"
+)
+"""A key for this schema alone: installations in other schemas of the database have leaders of their own."""
+
+
 def idempotency_text(key: str) -> str:
     """The text whose hash is the transaction lock of an Idempotency-Key, so a request never runs twice at once."""
     return f"idempotency-key {key}"
@@ -38,15 +44,15 @@ def idempotency_text(key: str) -> str:
 
 async def try_lock(connection: Connection, key: int) -> bool:
     """Take a session lock without waiting. False: another session holds it."""
-    row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [key])).fetchone()
+    row = await (await connection.execute(f"SELECT pg_try_advisory_lock({_SCOPED})", [key])).fetchone()
     return row is not None and bool(row[0])
 
 
 async def lock(connection: Connection, key: int) -> None:
     """Wait for a session lock, and take it."""
-    await connection.execute("SELECT pg_advisory_lock(%s)", [key])
+    await connection.execute(f"SELECT pg_advisory_lock({_SCOPED})", [key])
 
 
 async def unlock(connection: Connection, key: int) -> None:
     """Release a session lock."""
-    await connection.execute("SELECT pg_advisory_unlock(%s)", [key])
+    await connection.execute(f"SELECT pg_advisory_unlock({_SCOPED})", [key])

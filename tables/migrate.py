@@ -17,6 +17,7 @@ from importlib.resources.abc import Traversable
 import psycopg
 
 from tables import locks
+from tables.database import UNLIMITED_S, connect_now
 
 FOLDER: Traversable = files("tables").joinpath("migrations")
 
@@ -91,7 +92,7 @@ def migrate(url: str, folder: Traversable = FOLDER) -> list[str]:
     Raises SchemaMismatch where an applied file differs, and psycopg.Error where a file fails (it is rolled back as a
     whole).
     """
-    with psycopg.connect(url, autocommit=True, application_name="campaigns-migrate") as connection:
+    with connect_now(url, application_name="campaigns-migrate", statement_timeout_s=UNLIMITED_S) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [locks.MIGRATION])  # It ends with the session.
         connection.execute("SET client_min_messages = warning")
         connection.execute(_CREATE_TABLE)

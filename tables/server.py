@@ -7,8 +7,9 @@ from datetime import datetime
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
-from tables.database import Connection
+from tables.database import Connection, connect_now
 from tables.statements import load
 
 _SQL = load("server")
@@ -46,11 +47,16 @@ def create_database(url: str, name: str) -> None:
     _run(url, sql.SQL(_SQL["create_database"]).format(name=sql.Identifier(name)))
 
 
+def in_database(url: str, name: str) -> str:
+    """The address of another database on the server of `url`, as libpq's text."""
+    return make_conninfo(url, dbname=name)
+
+
 def drop_database(url: str, name: str) -> None:
     """Drop a database, and end its sessions."""
     _run(url, sql.SQL(_SQL["drop_database"]).format(name=sql.Identifier(name)))
 
 
 def _run(url: str, statement: sql.Composed) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
+    with connect_now(url, application_name="campaigns-databases") as connection:
         connection.execute(statement)

@@ -26,7 +26,7 @@ def client_config(settings: Settings) -> dict[str, Any]:
         "log.connection.close": False,
         "reconnect.backoff.max.ms": 2_000,
         "socket.keepalive.enable": True,
-        **settings.kafka_extra,
+        **settings.kafka_options(),
     }
 
 

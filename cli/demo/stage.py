@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from cli.demo.killing import VERSIONS
 from cli.pipeline import (
@@ -25,17 +24,19 @@ from cli.pipeline import (
     child_environment,
     event_line,
     process_child,
+    require_usable,
     servers,
     shell_variables,
     simulator_child,
     wait_until_ready,
 )
 from cli.preparations import apply_topics, migrate_database
+from operations.startup import usable_settings
 from runtime.settings import PREFIX, Settings, read_settings
 from schemas.topics import BY_NAME
 from stack.ports import free_ports
 from stack.supervisor import ChildEvent, Supervisor
-from tables.server import create_database, drop_database
+from tables.server import create_database, drop_database, in_database
 from topics.cluster import delete_topics
 
 NUMBER_ID = "106540352242922"
@@ -51,7 +52,9 @@ SEND_WINDOW_S, SEND_WINDOW_MIN, SEND_WINDOW_MAX = 0.2, 16, 256
 LEASE_S = 15.0
 """Longer than the HTTP timeout, as required, and short enough to see an `unknown` declared."""
 STOP_DEADLINE_S = 20.0
-KEPT_OF_GIVEN = (KAFKA, DATABASE, f"{PREFIX}KAFKA_EXTRA")
+KEPT_OF_GIVEN = (
+    KAFKA, DATABASE, f"{PREFIX}KAFKA_USER", f"{PREFIX}KAFKA_PASSWORD", f"{PREFIX}KAFKA_EXTRA",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,12 @@ class Corner:
 def staged(options: StageOptions, note: Callable[[str], None]) -> Iterator[Stage]:
     """Start everything and wait until it is ready."""
     given = {name: value for name, value in shell_variables().items() if name in KEPT_OF_GIVEN}
+    require_usable(given)
     with _folder(note) as folder, servers(given, None) as found, _own_corner(found, given) as corner:
         note(f"Kafka and PostgreSQL are up ({', '.join(found.embedded) or 'none'} embedded)")
         api_port, ingress_port, simulator_port = free_ports(3)
         variables = _variables(options, found, corner, api_port, ingress_port, simulator_port)
-        settings = read_settings({**given, **variables}, folder)
+        settings = usable_settings({**given, **variables}, folder)
         migrate_database(settings)
         apply_topics(settings)
         note("database migrated, topics created")
@@ -202,7 +206,7 @@ def _own_corner(found: Servers, given: Mapping[str, str]) -> Iterator[Corner]:
         if given.get(DATABASE):
             create_database(found.database, name)
             ending.callback(drop_database, found.database, name)
-            database_url = urlunsplit(urlsplit(found.database)._replace(path=f"/{name}"))
+            database_url = in_database(found.database, name)
         if given.get(KAFKA):
             prefix = f"{name}."
             ending.callback(_delete_topics, given, prefix)
@@ -210,5 +214,5 @@ def _own_corner(found: Servers, given: Mapping[str, str]) -> Iterator[Corner]:
 
 
 def _delete_topics(given: Mapping[str, str], prefix: str) -> None:
-    settings = read_settings({DATABASE: "not used here", **given}, Path(prefix))
+    settings = read_settings({DATABASE: "postgresql://not-used", **given}, Path(prefix))
     delete_topics(settings, [prefix + name for name in BY_NAME])

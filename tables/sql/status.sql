@@ -31,7 +31,9 @@ WHERE datname = current_database() AND application_name LIKE 'campaigns-%%' AND 
 GROUP BY application_name
 
 -- name: list_locks
--- The keys of the advisory locks that are held in this database.
-SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+-- The keys of the advisory locks that are held in this database, in the scope of this schema (tables/locks.py).
+SELECT ((classid::bigint << 32) | objid::bigint)
+       # CASE current_schema() WHEN 'public' THEN 0 ELSE hashtextextended(current_schema(), 0) END
+FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -58,6 +58,19 @@ async def test_without_keys_a_foreign_host_or_page_is_refused() -> None:
     assert (await client.post("/", headers={"Origin": "http://localhost:3000"})).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto", "via"]
+)
+@pytest.mark.parametrize("value", ["for=203.0.113.9", ""])
+async def test_without_keys_a_forwarded_request_is_refused(header: str, value: str) -> None:
+    """A tunnel or a proxy on this machine makes every request of the Internet one from loopback."""
+    answered = await _client().get("/", headers={header: value})
+    assert (answered.status_code, answered.json()["code"]) == (403, "forwarded_request")
+    assert (await _client().get("/health", headers={header: value})).status_code == 200
+    with_key = await _client("first-key").get("/", headers={header: value, "X-API-Key": "first-key"})
+    assert with_key.status_code == 200
+
+
 async def test_with_keys_every_request_but_a_probe_needs_one() -> None:
     client = _client("first-key", "second-key")
     refused = await client.get("/")

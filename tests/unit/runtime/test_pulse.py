@@ -33,7 +33,9 @@ async def run(settings, stop):
             time.sleep(60)
         await stop.wait()
 
-settings = Settings.model_validate({"kafka_bootstrap_servers": "k:1", "database_url": "x", "stall_limit_s": 1.2})
+settings = Settings.model_validate(
+    {"kafka_bootstrap_servers": "k:1", "database_url": "postgresql://x", "stall_limit_s": 1.2}
+)
 sys.exit(run_process("test", run, settings))
 """
 

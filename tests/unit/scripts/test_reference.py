@@ -15,7 +15,7 @@ PAGES = reference.documents()
 ENTRY = re.compile(r"^(?:- |\| )`([^`]+)`", re.MULTILINE)
 SECRETS = {
     "database_url", "whatsapp_access_token", "callback_secret", "webhook_app_secrets", "webhook_verify_token",
-    "api_keys",
+    "api_keys", "kafka_user", "kafka_password", "kafka_extra",
 }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The options of our Kafka clients for which the defaults lose records or time."""
 
+from pydantic import SecretStr
+
 from runtime.settings import Settings
 from topics.clients import answering, consumer_config, producer_config
 
@@ -23,7 +25,7 @@ def test_a_producer_waits_for_every_replica_and_repeats_no_record() -> None:
 
 
 def test_options_of_an_operator_override_the_defaults() -> None:
-    settings = SETTINGS.model_copy(update={"kafka_extra": {"security.protocol": "SASL_SSL"}})
+    settings = SETTINGS.model_copy(update={"kafka_extra": {"security.protocol": SecretStr("SASL_SSL")}})
     assert consumer_config(settings, "sink")["security.protocol"] == "SASL_SSL"
 
 

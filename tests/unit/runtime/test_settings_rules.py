@@ -1,0 +1,88 @@
+"""Published and short secrets work with the simulator only, never with a real token or a real address."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runtime.settings import InvalidSettings, Settings, read_settings
+from tests.support.paths import ROOT
+
+OWN = "a-secret-of-mine-0001"
+META = f"EAAG{'x' * 60}"
+SIMULATOR = "http://simulator:8002"
+LOCAL = "http://127.0.0.1:8002"
+META_HOST = "https://graph.facebook.com"
+
+
+def read(**given: str) -> Settings:
+    needed = {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "DATABASE_URL": "postgresql://u:own-password@h/d"}
+    return read_settings({f"CAMPAIGNS_{name}": value for name, value in {**needed, **given}.items()}, Path("none"))
+
+
+@pytest.mark.parametrize(
+    ("address", "token"),
+    [(META_HOST, OWN), (META_HOST, ""), (SIMULATOR, OWN), (SIMULATOR, META), (LOCAL, META), ("https://10.0.0.9", "")],
+)
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("WEBHOOK_APP_SECRETS", f"{OWN},simulated-app-secret"),
+        ("WEBHOOK_VERIFY_TOKEN", "simulated-verify-token"),
+        ("CALLBACK_SECRET", "simulated-callback-secret"),
+        ("API_KEYS", "change-me"),
+        ("API_KEYS", "Change-Me"),
+        ("DATABASE_URL", "postgresql://campaigns:campaigns@postgres/campaigns"),
+    ],
+)
+def test_a_published_secret_is_refused_with_a_real_token_or_address(
+    address: str, token: str, name: str, published: str
+) -> None:
+    given = {"WHATSAPP_API_URL": address, name: published} | ({"WHATSAPP_ACCESS_TOKEN": token} if token else {})
+    with pytest.raises(InvalidSettings) as wrong:
+        read(**given)
+    assert str(wrong.value).startswith(f"CAMPAIGNS_{name}: ")
+    assert published not in str(wrong.value)
+
+
+@pytest.mark.parametrize("name", ["WEBHOOK_APP_SECRETS", "CALLBACK_SECRET", "API_KEYS"])
+def test_a_short_secret_is_refused_with_a_real_token(name: str) -> None:
+    with pytest.raises(InvalidSettings, match=rf"^CAMPAIGNS_{name}: is shorter than 16 characters"):
+        read(WHATSAPP_ACCESS_TOKEN=META, **{name: "short"})
+
+
+def test_the_published_token_is_refused_at_a_real_address() -> None:
+    with pytest.raises(InvalidSettings, match=r"^CAMPAIGNS_WHATSAPP_ACCESS_TOKEN: is a published example"):
+        read(WHATSAPP_ACCESS_TOKEN="simulated")
+
+
+@pytest.mark.parametrize("address", [SIMULATOR, LOCAL, "http://localhost:1", "http://[::1]:1"])
+def test_the_simulator_works_with_the_published_secrets(address: str) -> None:
+    read(
+        WHATSAPP_API_URL=address,
+        WHATSAPP_ACCESS_TOKEN="simulated",
+        WEBHOOK_APP_SECRETS="simulated-app-secret",
+        API_KEYS="change-me",
+        DATABASE_URL="postgresql://campaigns:campaigns@postgres/campaigns",
+    )
+
+
+def test_secrets_of_ones_own_work_everywhere() -> None:
+    read(WHATSAPP_ACCESS_TOKEN=META, WEBHOOK_APP_SECRETS=OWN, API_KEYS=OWN, CALLBACK_SECRET=OWN)
+
+
+def test_no_secret_of_the_compose_file_works_for_real() -> None:
+    """Its defaults are published with it: a deployment that forgot one of them would accept anybody's webhooks."""
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    given = dict(re.findall(r"CAMPAIGNS_(\w+): \$\{CAMPAIGNS_\w+:-([^}]*)\}", text))
+    password = re.search(r"CAMPAIGNS_DATABASE_URL: (.*)\$\{POSTGRES_PASSWORD:-([^}]*)\}(.*)", text)
+    assert password is not None
+    given["DATABASE_URL"] = "".join(password.groups())
+    secrets = ["WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN", "CALLBACK_SECRET", "API_KEYS", "DATABASE_URL"]
+    read(**given)
+    with pytest.raises(InvalidSettings) as wrong:
+        read(**{**given, "WHATSAPP_ACCESS_TOKEN": META})
+    named = {line.partition(":")[0].removeprefix("CAMPAIGNS_") for line in str(wrong.value).splitlines()}
+    assert named == set(secrets)

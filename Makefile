@@ -23,7 +23,7 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test test-all faults chaos check lint format docs lock
+.PHONY: help setup setup-dev demo up test test-all faults chaos mutants check lint format docs lock
 
 help: ## list the targets
 	@echo "campaign-streams: make <target>"
@@ -57,6 +57,9 @@ faults: setup-dev ## run the fault tests: kill, freeze, cut off and poison each 
 chaos: setup-dev ## inject the same faults at random (MINUTES=30 SEED=1)
 	@$(RUN) -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
 
+mutants: setup-dev ## change the code in small ways and print each change that no test notices (ARGS="--only listed")
+	@$(RUN) -m tests.mutants $(ARGS)
+
 lint: setup-dev ## check format, lint rules, strict types and import contracts
 	@$(RUN) -m ruff format --check $(wildcard $(CODE))
 	@$(RUN) -m ruff check $(wildcard $(CODE))
@@ -78,3 +81,5 @@ lock: setup-dev ## update the pinned packages
 	@for out in "requirements.txt --extra setup" "requirements-dev.txt --extra setup --extra dev"; do \
 		.venv/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o $$out || exit 1; done
+	@.venv/bin/uv pip compile requirements-mutants.in --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements-mutants.txt

@@ -57,16 +57,20 @@ class RefusedStatus:
 
 
 def decide(
-    item: StatusItem, received_at: datetime, ours: Ownership, origin: Origin
+    item: StatusItem, received_at: datetime, ours: Ownership, origin: Origin, latest: datetime | None = None
 ) -> RecipientEvent | IgnoredStatus | RefusedStatus:
-    """Decide about one status."""
+    """Decide about one status.
+
+    `latest`: the latest of the receipt, the time of the record and the present, by which a status is in the future.
+    A dead letter of an ingress whose clock was behind is then healed by a redrive. The default is the receipt.
+    """
     kind = KIND_BY_WORD.get(item.status)
     if kind is None:
         return IgnoredStatus(ItemOutcome.UNKNOWN_STATUS.value)
     found = decode(ours.callback_secret, ours.deployment, item.callback_data or "")
     if isinstance(found, NotOurs) and ours.phone_number_id and item.phone_number_id not in (None, ours.phone_number_id):
         return IgnoredStatus(ItemOutcome.FOREIGN_NUMBER.value)
-    if item.occurred_at > received_at + AHEAD_MAX:
+    if item.occurred_at > (latest or received_at) + AHEAD_MAX:
         return RefusedStatus(DeadLetterReason.TIMESTAMP_IN_FUTURE.value)
     if item.occurred_at < EARLIEST:
         return RefusedStatus(DeadLetterReason.TIMESTAMP_TOO_OLD.value)

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from schemas.events import RecipientEvent
+from schemas.events import WEBHOOK_KINDS, RecipientEvent
 from schemas.model import RecipientId
+from schemas.places import EPOCH
 from schemas.reasons import DeadLetterReason
 
 from domain.facts import NOTHING, Facts, PricedAt, facts_of, merge
@@ -34,20 +35,32 @@ class Fold:
     """Reason by position in the batch."""
     foreign: Counter[str] = field(default_factory=Counter)
     """Number of statuses on phone numbers that belong to no campaign, by phone number id."""
+    erased: int = 0
+    """Number of statuses with our own signature whose recipient has no row: an operator has deleted it."""
     created_at: Mapping[RecipientId, datetime] = field(default_factory=dict)
     """When the campaign of each recipient was created. Recipients without a row are missing."""
 
 
 def fold(
-    events: Iterable[RecipientEvent], created_at: Mapping[RecipientId, datetime], foreign_numbers: set[str]
+    events: Iterable[RecipientEvent],
+    created_at: Mapping[RecipientId, datetime],
+    foreign_numbers: set[str],
+    latest: datetime = EPOCH,
 ) -> Fold:
-    """Fold a batch. `created_at` maps each recipient that has a row to the creation of its campaign."""
+    """Fold a batch. `created_at` maps each recipient that has a row to the creation of its campaign.
+
+    `latest`: the later of the present and the newest record. A time is in the future by it or, if that is later, by the
+    receipt.
+    """
     result = Fold(created_at=created_at)
     for position, event in enumerate(events):
         if event.recipient_id is None and event.phone_number_id in foreign_numbers:
             result.foreign[event.phone_number_id or ""] += 1
             continue
-        refusal = refuse(event, created_at)
+        if is_erased(event, created_at):
+            result.erased += 1
+            continue
+        refusal = refuse(event, created_at, latest)
         if refusal is not None:
             result.refused[position] = refusal
             continue
@@ -63,9 +76,16 @@ def fold(
     return result
 
 
-def refuse(event: RecipientEvent, created_at: Mapping[RecipientId, datetime]) -> DeadLetterReason | None:
+def is_erased(event: RecipientEvent, created_at: Mapping[RecipientId, datetime]) -> bool:
+    """Whether it is a status of our own message (our signature is valid) whose recipient has no row any more."""
+    return event.kind in WEBHOOK_KINDS and event.recipient_id is not None and event.recipient_id not in created_at
+
+
+def refuse(
+    event: RecipientEvent, created_at: Mapping[RecipientId, datetime], latest: datetime = EPOCH
+) -> DeadLetterReason | None:
     """Why this event must not be merged, if so. A merge keeps the earliest time, so an incorrect one would stay."""
-    if event.occurred_at > event.received_at + AHEAD_MAX:
+    if event.occurred_at > max(event.received_at, latest) + AHEAD_MAX:
         return DeadLetterReason.TIMESTAMP_IN_FUTURE
     if event.recipient_id is None:
         too_old = event.occurred_at < event.received_at - PARKED_AGE_MAX

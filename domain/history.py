@@ -14,10 +14,10 @@ from enum import StrEnum
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from schemas.places import Place
-from schemas.reasons import DeadLetterReason
+from schemas.reasons import DeadLetterReason, EventOutcome
 
 from domain.facts import FACT_NAMES, NOTHING, Facts, facts_of, merge
-from domain.fold import refuse
+from domain.fold import is_erased, refuse
 from domain.parked import PARKED_ATTEMPT, as_attempt
 from domain.status import Status, status
 
@@ -111,7 +111,9 @@ class _Tracer:
             return HistoryStep(traced, Effect.REFUSED, event.recipient_id, reason=DeadLetterReason.BUG.value)
 
     def _judged(self, traced: TracedEvent, event: RecipientEvent) -> HistoryStep:
-        refusal = refuse(event, self._created_at)
+        if is_erased(event, self._created_at):
+            return HistoryStep(traced, Effect.REFUSED, event.recipient_id, reason=EventOutcome.ERASED.value)
+        refusal = refuse(event, self._created_at, traced.written_at)
         if refusal is not None:
             return HistoryStep(traced, Effect.REFUSED, event.recipient_id, reason=refusal.value)
         statement = event.model_copy(update={"origin": None, "received_at": event.occurred_at}).model_dump_json()

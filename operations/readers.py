@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 
@@ -65,7 +66,7 @@ def read_event(record: Record) -> ReadRecord:
 
 def read_webhooks(record: Record, ownership: Ownership) -> ReadRecord:
     """Read a record of `webhooks.raw`. Items that the reconciler would dead-letter are refused."""
-    found = reconcile(record, ownership)
+    found = reconcile(record, ownership, datetime.now(UTC))
     return ReadRecord(found.events, Counter(item.reason for item in found.dead))
 
 

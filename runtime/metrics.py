@@ -40,6 +40,9 @@ INGRESS_UNVERIFIED_BYTES = _gauge("ingress_unverified_bytes", "Bytes of bodies w
 INGRESS_PENDING_BYTES = _gauge("ingress_pending_bytes", "Bytes of verified bodies that wait for Kafka")
 # Reconciler
 RECONCILER_BODIES = _counter("reconciler_bodies_total", "Webhook bodies that were read")
+RECONCILER_LENIENT_BODIES = _counter(
+    "reconciler_lenient_bodies_total", "Webhook bodies that are not strict JSON and were read all the same"
+)
 RECONCILER_ITEMS = _counter(
     "reconciler_items_total", "Items in webhook bodies, by outcome (see the reason codes)", "outcome"
 )
@@ -65,6 +68,7 @@ SENDER_POST_SECONDS = _histogram("sender_post_seconds", "Seconds until the Cloud
 # Sink and stats
 SINK_EVENTS = _counter("sink_events_total", "Events that were merged into rows")
 SINK_ROWS = _counter("sink_rows_total", "Rows that were changed")
+SINK_ERASED = _counter("sink_erased_total", "Statuses of our own messages whose recipient was deleted")
 SINK_BATCH_SECONDS = _histogram("sink_batch_seconds", "Seconds per batch, from poll to commit", _LATENCY_S)
 SINK_DOUBLE_SENDS = _counter("sink_double_sends_total", "Attempts with a second wamid, which proves a double send")
 STATS_SNAPSHOTS = _counter("stats_snapshots_total", "Published snapshots")

@@ -48,6 +48,8 @@ def decode_bundle(record: bytes | None) -> list[Body]:
         raise Malformed("bundle: no MessagePack") from None
     if not isinstance(items, list):
         raise Malformed("bundle: no array")
+    if len(items) > BODIES_MAX:
+        raise Malformed(f"bundle: more than {BODIES_MAX} bodies")
     return [_body(item) for item in items]
 
 

@@ -29,7 +29,9 @@ class DeadLetterReason(ReasonCode):
     """Why a record or an item is in a dead-letter topic."""
 
     MALFORMED_BUNDLE = "malformed_bundle", "reconciler", "The record is not a bundle of webhook bodies."
-    NOT_JSON = "not_json", "reconciler", "The webhook body is not JSON."
+    NOT_JSON = "not_json", "reconciler", "The webhook body is not JSON, even in a lenient reading."
+    TOO_DEEP = "too_deep", "reconciler", "The webhook body is nested deeper than the reader allows."
+    TOO_MANY_ITEMS = "too_many_items", "reconciler", "The webhook body has more than 10,000 items."
     NOT_AN_OBJECT = "not_an_object", "reconciler", "The webhook body is JSON but not an object."
     NO_ENTRY = "no_entry", "reconciler", "The webhook body has neither an entry nor statuses."
     MALFORMED_ENTRY = "malformed_entry", "reconciler", "An entry is not an object or has no list of changes."
@@ -43,7 +45,7 @@ class DeadLetterReason(ReasonCode):
     TIMESTAMP_IN_FUTURE = (
         "timestamp_in_future",
         "reconciler, sink",
-        "The time is more than 10 minutes after the receipt.",
+        "The time is more than 10 minutes after the receipt, the record and the present.",
     )
     TIMESTAMP_TOO_OLD = (
         "timestamp_too_old",
@@ -52,6 +54,7 @@ class DeadLetterReason(ReasonCode):
     )
     MALFORMED = "malformed", "reconciler, sender, sink", "The bytes do not decode to the record of this topic."
     UNKNOWN_RECIPIENT = "unknown_recipient", "sink", "The event names a recipient that has no row."
+    RECORD_TOO_LARGE = "record_too_large", "reconciler", "An event made of it is larger than its topic allows."
     REFUSED_BY_DATABASE = "refused_by_database", "sink", "Postgres refuses the values of the event."
     BUG = "bug", "reconciler, sender, sink", "Our code raised an exception on this item. The data may be valid."
 
@@ -66,8 +69,19 @@ class ItemOutcome(ReasonCode):
     MESSAGE = "message", "reconciler", "It is an incoming message."
     SYSTEM_ERROR = "system_error", "reconciler", "It is an error that Meta reports outside of any message."
     OTHER_FIELD = "other_field", "reconciler", "Its change is about another field than messages."
+    OTHER_TYPE = "other_type", "reconciler", "It is a status of something else than a message, such as a payment."
     OTHER_OBJECT = "other_object", "reconciler", "Its body is about another object than a WhatsApp account."
     EMPTY = "empty", "reconciler", "Its value holds nothing."
+
+
+class EventOutcome(ReasonCode):
+    """Why a valid event changed no row and is no dead letter."""
+
+    ERASED = "erased", "sink, trace", "It is a status of our own message whose recipient was deleted."
+
+
+NO_EVIDENCE = frozenset({DeadLetterReason.UNKNOWN_RECIPIENT})
+"""These dead letters say nothing about our code, so no limit counts them: an operator has deleted the rows."""
 
 
 class SkipReason(ReasonCode):
@@ -182,6 +196,7 @@ class RepairRefusal(ReasonCode):
 REASON_CODES: tuple[type[ReasonCode], ...] = (
     DeadLetterReason,
     ItemOutcome,
+    EventOutcome,
     SkipReason,
     FailureReason,
     TransportError,

@@ -5,14 +5,23 @@ Never join on the phone number of a status: it may be missing, and it may differ
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from schemas.lenient_json import clean_text
 from schemas.reasons import DeadLetterReason
 
 WAMID_LENGTH_MAX = 512
+WORD_CHARS_MAX = 64
+"""Longest status word, and most characters that are kept of an id of a phone number or of a word of the pricing."""
+CALLBACK_CHARS_MAX = 512
+"""Meta's limit for `biz_opaque_callback_data`."""
+ID_CHARS_MAX = 128
+"""Most characters that are kept of the id of a person."""
+ERROR_CHARS_MAX = 1000
+"""Most characters that are kept of the title, and of the details, of an error."""
+MESSAGE_TYPE = "message"
 PARENT_ID_SPELLINGS = ("parent_recipient_user_id", "parent_user_id", "recipient_parent_user_id")
 """Meta's documentation spells it in three ways."""
 
@@ -52,7 +61,12 @@ class StatusItem:
     recipient_id: str | None = field(default=None, repr=False)
     recipient_user_id: str | None = field(default=None, repr=False)
     parent_user_id: str | None = field(default=None, repr=False)
-    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+def is_of_another_type(status: Any) -> bool:
+    """Whether the status is not about a message, such as one of a payment or of a call. `type` may be missing."""
+    kind = status.get("type") if isinstance(status, dict) else None
+    return isinstance(kind, str) and kind.lower() != MESSAGE_TYPE
 
 
 def read_status(status: Any, metadata: Any) -> StatusItem:
@@ -62,23 +76,27 @@ def read_status(status: Any, metadata: Any) -> StatusItem:
     wamid, word = status.get("id"), status.get("status")
     if not isinstance(wamid, str) or not 0 < len(wamid) <= WAMID_LENGTH_MAX or not wamid.isprintable():
         raise MalformedItem(DeadLetterReason.MISSING_WAMID.value)
-    if not isinstance(word, str) or not word:
+    if not isinstance(word, str) or not 0 < len(word) <= WORD_CHARS_MAX:
         raise MalformedItem(DeadLetterReason.MISSING_STATUS.value)
     pricing = status.get("pricing")
-    category = _text(pricing.get("category")) if isinstance(pricing, dict) else None
+    if not isinstance(pricing, dict):
+        pricing = {}
     return StatusItem(
         wamid=wamid,
         status=word.lower(),
         occurred_at=_time(status.get("timestamp")),
-        phone_number_id=_identifier(metadata.get("phone_number_id")) if isinstance(metadata, dict) else None,
-        callback_data=_text(status.get("biz_opaque_callback_data")),
+        phone_number_id=_identifier(metadata.get("phone_number_id"), WORD_CHARS_MAX)
+        if isinstance(metadata, dict)
+        else None,
+        callback_data=_text(status.get("biz_opaque_callback_data"), CALLBACK_CHARS_MAX),
         error=_error(status.get("errors")),
-        pricing_type=(_text(pricing.get("type")) or "") if isinstance(pricing, dict) else "",
-        pricing_category=category,
-        recipient_id=_identifier(status.get("recipient_id")),
-        recipient_user_id=_text(status.get("recipient_user_id")),
-        parent_user_id=next((text for name in PARENT_ID_SPELLINGS if (text := _text(status.get(name)))), None),
-        raw=status,
+        pricing_type=_text(pricing.get("type"), WORD_CHARS_MAX) or "",
+        pricing_category=_text(pricing.get("category"), WORD_CHARS_MAX),
+        recipient_id=_identifier(status.get("recipient_id"), ID_CHARS_MAX),
+        recipient_user_id=_text(status.get("recipient_user_id"), ID_CHARS_MAX),
+        parent_user_id=next(
+            (text for name in PARENT_ID_SPELLINGS if (text := _text(status.get(name), ID_CHARS_MAX))), None
+        ),
     )
 
 
@@ -89,9 +107,7 @@ def _time(value: Any) -> datetime:
             value = int(value.strip())
         except ValueError:
             raise MalformedItem(DeadLetterReason.MALFORMED_TIMESTAMP.value) from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise MalformedItem(DeadLetterReason.MALFORMED_TIMESTAMP.value)
-    if not 0 <= value <= _LATEST_S:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_S:
         raise MalformedItem(DeadLetterReason.MALFORMED_TIMESTAMP.value)
     return _EPOCH + timedelta(seconds=value)
 
@@ -103,8 +119,8 @@ def _error(errors: Any) -> StatusError | None:
     if error is None:
         return None
     data = error.get("error_data")
-    details = _text(data.get("details")) if isinstance(data, dict) else _text(error.get("details"))
-    title = _text(error.get("title")) or _text(error.get("message"))
+    details = _text((data if isinstance(data, dict) else error).get("details"), ERROR_CHARS_MAX)
+    title = _text(error.get("title"), ERROR_CHARS_MAX) or _text(error.get("message"), ERROR_CHARS_MAX)
     text = ": ".join(dict.fromkeys(part for part in (title, details) if part))
     return StatusError(_code(error.get("code")), text, error.get("is_transient") is True)
 
@@ -115,11 +131,12 @@ def _code(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**12 else None
 
 
-def _identifier(value: Any) -> str | None:
+def _identifier(value: Any, chars_max: int) -> str | None:
     """An id as text. Ids are strings, but some senders write digits as a number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return _text(str(value) if is_number else value, chars_max)
 
 
-def _text(value: Any) -> str | None:
-    """A text or None, without NUL, which JSON allows and Postgres refuses."""
-    return value.replace("\0", "") or None if isinstance(value, str) else None
+def _text(value: Any, chars_max: int) -> str | None:
+    """A text or None. JSON allows NUL and half a surrogate pair, and Postgres refuses both."""
+    return clean_text(value, chars_max) or None if isinstance(value, str) else None

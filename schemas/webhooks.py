@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
-import orjson
-
 from schemas.codec import Malformed
+from schemas.lenient_json import read_json
 from schemas.reasons import DeadLetterReason, ItemOutcome
-from schemas.webhook_statuses import MalformedItem, StatusItem, read_status
+from schemas.webhook_statuses import MalformedItem, StatusItem, is_of_another_type, read_status
 
 WHATSAPP_OBJECT = "whatsapp_business_account"
 MESSAGES_FIELD = "messages"
+ITEMS_MAX = 10_000
+"""Most items of one body. Meta sends at most 1,000 updates."""
 
 _VALUE_PARTS = (("messages", ItemOutcome.MESSAGE.value), ("errors", ItemOutcome.SYSTEM_ERROR.value))
 
@@ -32,10 +34,11 @@ class OtherItem:
 
 @dataclass(frozen=True, slots=True)
 class BadItem:
-    """An invalid item. `raw` contains it as a separate webhook body."""
+    """An invalid item. Its body is kept as received, so only its reason and its position are needed."""
 
     reason: str
-    raw: bytes
+    raised: Exception | None = None
+    """The exception of our own code, where the reason is `bug`."""
 
 
 WebhookItem = StatusItem | OtherItem | BadItem
@@ -43,32 +46,43 @@ WebhookItem = StatusItem | OtherItem | BadItem
 
 def parse_body(raw: bytes) -> list[WebhookItem]:
     """All items of one body, in order. Raises Malformed if the body as a whole is not a webhook of Meta."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise NotJson("webhook: not JSON") from None
+    return items_of(read_json(raw).value)
+
+
+def items_of(body: Any) -> list[WebhookItem]:
+    """All items of a body that was read from JSON, in order. Raises Malformed as `parse_body` does."""
+    items: list[WebhookItem] = []
+    for item in _items(body):
+        if len(items) == ITEMS_MAX:
+            raise TooManyItems(f"webhook: more than {ITEMS_MAX} items")
+        items.append(item)
+    return items
+
+
+def _items(body: Any) -> Iterator[WebhookItem]:
     if not isinstance(body, dict):
         raise NotAnObject("webhook: not a JSON object")
     if body.get("object", WHATSAPP_OBJECT) != WHATSAPP_OBJECT:
-        return [OtherItem(ItemOutcome.OTHER_OBJECT.value)]
-    if isinstance(body.get("entry"), list):
-        return [item for entry in body["entry"] for item in _entry(entry)]
-    if "statuses" in body or "value" in body:  # a value or a change without its envelope
-        change = body if "value" in body else {"value": body}
-        return list(_change({}, change))
-    raise NoEntry("webhook: neither entry nor statuses")
-
-
-class NotJson(Malformed):
-    """The bytes are not JSON."""
-
-    reason = DeadLetterReason.NOT_JSON.value
+        yield OtherItem(ItemOutcome.OTHER_OBJECT.value)
+    elif isinstance(body.get("entry"), list):
+        for entry in body["entry"]:
+            yield from _entry(entry)
+    elif "statuses" in body or "value" in body:  # a value or a change without its envelope
+        yield from _change(body if "value" in body else {"value": body})
+    else:
+        raise NoEntry("webhook: neither entry nor statuses")
 
 
 class NotAnObject(Malformed):
     """The bytes are JSON, but not an object."""
 
     reason = DeadLetterReason.NOT_AN_OBJECT.value
+
+
+class TooManyItems(Malformed):
+    """The body has more items than any webhook of Meta."""
+
+    reason = DeadLetterReason.TOO_MANY_ITEMS.value
 
 
 class NoEntry(Malformed):
@@ -80,61 +94,46 @@ class NoEntry(Malformed):
 def _entry(entry: Any) -> Iterator[WebhookItem]:
     changes = entry.get("changes") if isinstance(entry, dict) else None
     if not isinstance(changes, list):
-        yield BadItem(DeadLetterReason.MALFORMED_ENTRY.value, _as_body(entry))
+        yield BadItem(DeadLetterReason.MALFORMED_ENTRY.value)
         return
     for change in changes:
-        yield from _change(entry, change)
+        yield from _change(change)
 
 
-def _change(entry: dict[str, Any], change: Any) -> Iterator[WebhookItem]:
+def _change(change: Any) -> Iterator[WebhookItem]:
     if not isinstance(change, dict):
-        yield BadItem(DeadLetterReason.MALFORMED_CHANGE.value, _as_body({**entry, "changes": [change]}))
-        return
-    if change.get("field", MESSAGES_FIELD) != MESSAGES_FIELD:
+        yield BadItem(DeadLetterReason.MALFORMED_CHANGE.value)
+    elif change.get("field", MESSAGES_FIELD) != MESSAGES_FIELD:
         yield OtherItem(ItemOutcome.OTHER_FIELD.value)
-        return
-    value = change.get("value")
-    if not isinstance(value, dict):
-        yield BadItem(DeadLetterReason.MALFORMED_VALUE.value, _as_body({**entry, "changes": [change]}))
-        return
-    yield from _value(entry, change, value)
+    elif not isinstance(change.get("value"), dict):
+        yield BadItem(DeadLetterReason.MALFORMED_VALUE.value)
+    else:
+        yield from _value(change["value"])
 
 
-def _value(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any]) -> Iterator[WebhookItem]:
+def _value(value: dict[str, Any]) -> Iterator[WebhookItem]:
     statuses = value.get("statuses")
     found = statuses is not None
     if isinstance(statuses, list):
-        metadata = value.get("metadata")
         for status in statuses:
-            try:
-                yield read_status(status, metadata)
-            except MalformedItem as error:
-                yield BadItem(error.reason, _alone(entry, change, value, [status]))
+            yield _status(status, value.get("metadata"))
     elif found:
-        yield BadItem(DeadLetterReason.MALFORMED_STATUSES.value, _alone(entry, change, value, statuses))
+        yield BadItem(DeadLetterReason.MALFORMED_STATUSES.value)
     for part, kind in _VALUE_PARTS:
         listed = value.get(part)
         if listed:
             found = True
-            yield from [OtherItem(kind)] * (len(listed) if isinstance(listed, list) else 1)
+            yield from repeat(OtherItem(kind), len(listed) if isinstance(listed, list) else 1)
     if not found:
         yield OtherItem(ItemOutcome.EMPTY.value)
 
 
-def _alone(entry: dict[str, Any], change: dict[str, Any], value: dict[str, Any], statuses: Any) -> bytes:
-    """A body with only these statuses, so that a redrive repeats no neighbour."""
-    kept = {name: content for name, content in value.items() if name in ("messaging_product", "metadata")}
-    alone = {"field": change.get("field", MESSAGES_FIELD), "value": {**kept, "statuses": statuses}}
-    return _as_body({**{name: entry[name] for name in ("id", "time") if name in entry}, "changes": [alone]})
-
-
-def status_alone(item: StatusItem) -> bytes:
-    """One valid status as a separate body, for a later refusal (for example because of its time)."""
-    value: dict[str, Any] = {"messaging_product": "whatsapp", "statuses": [item.raw]}
-    if item.phone_number_id is not None:
-        value["metadata"] = {"phone_number_id": item.phone_number_id}
-    return _as_body({"changes": [{"field": MESSAGES_FIELD, "value": value}]})
-
-
-def _as_body(entry: Any) -> bytes:
-    return orjson.dumps({"object": WHATSAPP_OBJECT, "entry": [entry]})
+def _status(status: Any, metadata: Any) -> WebhookItem:
+    if is_of_another_type(status):
+        return OtherItem(ItemOutcome.OTHER_TYPE.value)
+    try:
+        return read_status(status, metadata)
+    except MalformedItem as error:
+        return BadItem(error.reason)
+    except Exception as error:  # noqa: BLE001 - our bug on this item must not cost its neighbours
+        return BadItem(DeadLetterReason.BUG.value, error)

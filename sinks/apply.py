@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import psycopg
 import structlog
@@ -17,6 +18,7 @@ from domain.parked import Message
 from runtime.logs import mask_wamid
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
+from schemas.places import EPOCH
 from schemas.reasons import DeadLetterReason
 from tables import messages, parked
 from tables.database import Connection, is_data_error, is_transient
@@ -34,6 +36,8 @@ class Applied:
     """Reason by position in the batch."""
     double_sends: int = 0
     foreign: int = 0
+    erased: int = 0
+    """Statuses of our own messages whose recipient was deleted."""
     parked_lost: int = 0
     """Messages whose parked statuses were refused: the recipient has no row, or its campaign is younger."""
 
@@ -42,6 +46,7 @@ class Applied:
         self.rows_changed += other.rows_changed
         self.double_sends += other.double_sends
         self.foreign += other.foreign
+        self.erased += other.erased
         self.parked_lost += other.parked_lost
         self.refused.update({positions[index]: reason for index, reason in other.refused.items()})
 
@@ -70,23 +75,28 @@ def is_caused_by_events(error: BaseException) -> bool:
     return is_data_error(error) or isinstance(error, CodeRaised)
 
 
-async def apply_events(connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers) -> Applied:
-    """Apply events inside the caller's transaction.
+async def apply_events(
+    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, written_at: datetime = EPOCH
+) -> Applied:
+    """Apply events inside the caller's transaction. `written_at`: the time of their newest record.
 
     Raises psycopg.Error, and CodeRaised for every error that neither Postgres nor the network caused.
     """
     try:
-        return await _apply(connection, events, numbers) if events else Applied()
+        return await _apply(connection, events, numbers, written_at) if events else Applied()
     except Exception as error:
         if isinstance(error, psycopg.Error) or is_transient(error) or is_data_error(error):
             raise
         raise CodeRaised(f"{len(events)} events: {type(error).__name__}") from error
 
 
-async def _apply(connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers) -> Applied:
+async def _apply(
+    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, written_at: datetime
+) -> Applied:
     foreign = await numbers.foreign_among(connection, events)
     ids = {event.recipient_id for event in events if event.recipient_id is not None}
-    folded = fold(events, await find_recipients(connection, ids) if ids else {}, foreign)
+    created_at = await find_recipients(connection, ids) if ids else {}
+    folded = fold(events, created_at, foreign, max(written_at, datetime.now(UTC)))
     changed = await messages.merge_messages(connection, folded.messages)
     lost = await _merge_parked(connection, folded, changed)
     rows = await merge_facts(connection, folded.facts)
@@ -94,28 +104,28 @@ async def _apply(connection: Connection, events: Sequence[RecipientEvent], numbe
     if folded.foreign:
         await parked.count_foreign(connection, folded.foreign)
     _alarm(doubles, lost)
-    return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), len(lost))
+    return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), folded.erased, len(lost))
 
 
 async def find_refused(
-    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers
+    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, written_at: datetime = EPOCH
 ) -> dict[int, DeadLetterReason]:
     """Find the events of a batch that cannot be applied; every transaction is rolled back.
 
     The caller then applies the others in one transaction together with the offsets of the batch, so the rows never
     contain an event that the offsets do not cover.
     """
-    return (await _bisect(connection, events, numbers, keep=False)).refused
+    return (await _bisect(connection, events, numbers, written_at, keep=False)).refused
 
 
 async def apply_by_halves(
-    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers
+    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, written_at: datetime = EPOCH
 ) -> Applied:
     """Apply the events of a batch that can be applied, and refuse the others.
 
     Each part is a transaction of its own. That is safe because applying an event again changes nothing.
     """
-    return await _bisect(connection, events, numbers, keep=True)
+    return await _bisect(connection, events, numbers, written_at, keep=True)
 
 
 async def apply_batch(connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers) -> Applied:
@@ -130,7 +140,12 @@ async def apply_batch(connection: Connection, events: Sequence[RecipientEvent], 
 
 
 async def _bisect(
-    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, *, keep: bool
+    connection: Connection,
+    events: Sequence[RecipientEvent],
+    numbers: KnownPhoneNumbers,
+    written_at: datetime,
+    *,
+    keep: bool,
 ) -> Applied:
     """Apply a batch in parts, halving each part that fails, until a failing part is a single event: it is refused.
 
@@ -142,7 +157,7 @@ async def _bisect(
         positions = parts.pop()
         try:
             async with connection.transaction(force_rollback=not keep):
-                applied = await apply_events(connection, [events[at] for at in positions], numbers)
+                applied = await apply_events(connection, [events[at] for at in positions], numbers, written_at)
         except Exception as error:
             if not is_caused_by_events(error):
                 raise

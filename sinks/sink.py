@@ -12,6 +12,7 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 
@@ -147,15 +148,37 @@ class Sink:
             self._connection = None
 
     async def _store(self, intake: RecordIntake, records: Sequence[Record]) -> bool:
-        """Store a batch, and retry without limit. False: another sink owns a partition, so rejoin the group."""
+        """Store a batch. With too many dead letters, store as much of it as the limit allows, then halt until the stop.
+
+        Returns False if another sink owns a partition, so that this one must rejoin the group.
+        """
+        start, size = 0, len(records)
+        while start < len(records) and not self._stop.is_set():
+            part = records[start : start + size]
+            try:
+                if not await self._store_part(intake, part):
+                    return False
+            except TooManyDeadLetters as error:
+                if len(part) > 1:
+                    size = (len(part) + 1) // 2
+                    continue
+                await halt_until_stopped(error, STAGE, self._stop, self._beats.beat)
+            start += len(part)
+        return True
+
+    async def _store_part(self, intake: RecordIntake, records: Sequence[Record]) -> bool:
+        """Store records in one transaction, and retry without limit. Raises TooManyDeadLetters.
+
+        Returns False if another sink owns a partition.
+        """
         tries = 0
         while not self._stop.is_set():
             started = time.monotonic()
             moves = _moves(records, intake.positions)
             try:
                 await self._write(records, moves)
-            except TooManyDeadLetters as error:
-                await halt_until_stopped(error, STAGE, self._stop, self._beats.beat)
+            except TooManyDeadLetters:
+                raise
             except Exception as error:
                 if offsets.has_moved(error):
                     log.warning(
@@ -176,18 +199,20 @@ class Sink:
 
     async def _write(self, records: Sequence[Record], moves: Mapping[int, tuple[int, int]]) -> None:
         events, sources, letters = _decoded(records)
+        written_at = max(record.at for record in records)
         connection = await self._connected()
         try:
             async with connection.transaction():
-                applied = await apply_events(connection, events, self._numbers)
+                applied = await apply_events(connection, events, self._numbers, written_at)
                 await self._finish(connection, applied, sources, letters, moves)
         except Exception as error:
             if not is_caused_by_events(error):
                 raise
-            applied = await self._write_without_refused(connection, events, sources, letters, moves)
+            applied = await self._write_without_refused(connection, events, sources, letters, moves, written_at)
         metrics.SINK_EVENTS.inc(len(events) - len(applied.refused))
         metrics.SINK_ROWS.inc(applied.rows_changed)
         metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
+        metrics.SINK_ERASED.inc(applied.erased)
 
     async def _write_without_refused(
         self,
@@ -196,25 +221,27 @@ class Sink:
         sources: Sequence[Record],
         malformed: Sequence[DeadItem],
         moves: Mapping[int, tuple[int, int]],
+        written_at: datetime,
     ) -> Applied:
         """Find the events that cannot be applied, and apply the others in the transaction that moves the offsets.
 
         Rows must not contain events beyond the stored offsets: an audit would report them as differences, and a
         rebuild would remove them.
         """
-        refused = await find_refused(connection, events, self._numbers)
+        refused = await find_refused(connection, events, self._numbers, written_at)
         applicable = [at for at in range(len(events)) if at not in refused]
         result = Applied(refused=dict(refused))
         try:
             async with connection.transaction():
-                applied = await apply_events(connection, [events[at] for at in applicable], self._numbers)
+                accepted = [events[at] for at in applicable]
+                applied = await apply_events(connection, accepted, self._numbers, written_at)
                 result.add(applied, applicable)
                 await self._finish(connection, result, sources, malformed, moves)
         except Exception as error:
             if not is_caused_by_events(error):
                 raise
             # Each half could be applied on its own, but not all of them together.
-            result = await apply_by_halves(connection, events, self._numbers)
+            result = await apply_by_halves(connection, events, self._numbers, written_at)
             async with connection.transaction():
                 await self._finish(connection, result, sources, malformed, moves)
         return result
@@ -228,7 +255,8 @@ class Sink:
         moves: Mapping[int, tuple[int, int]],
     ) -> None:
         refused = [dead_item(sources[position], reason) for position, reason in applied.refused.items()]
-        await self._dead_letters.publish([*malformed, *refused], len(sources) + len(malformed))
+        records = len(sources) + len(malformed)
+        await self._dead_letters.publish([*malformed, *refused], records, is_divisible=records > 1)
         await offsets.advance_offsets(connection, self._identity, moves)
 
     async def _positions_of(self, available: Watermarks) -> Mapping[int, int]:

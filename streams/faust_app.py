@@ -5,7 +5,8 @@ exception would therefore lose the batch silently. So nothing leaves the loop he
 
 - A transient failure is retried inside the loop, with backoff, for five minutes. Then the process exits with 75.
 - An invalid record is dead-lettered by the handler, which then returns normally.
-- Too many dead letters halt the stage: it keeps its partitions and acknowledges nothing until it is stopped.
+- With too many dead letters the stage takes fewer records at a time, up to the limit, and acknowledges those. Then it
+  halts: it keeps its partitions and acknowledges nothing more until it is stopped.
 - A bug or a cancellation in the middle of a batch ends the process at once (`os._exit`), with the batch unacknowledged.
 
 Every orderly way out of a coroutine would run Faust's own clean-up, and that acknowledges the batch.
@@ -19,6 +20,8 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NoReturn
 
 import faust
@@ -30,7 +33,7 @@ from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.pulse import Heartbeats, IsReachable, always
 from runtime.settings import Settings
 from runtime.waiting import pause
-from schemas.places import Record
+from schemas.places import EPOCH, Record
 from streams.faust_credentials import credentials
 from topics.apply import require_topic
 from topics.dead_letter_limit import TooManyDeadLetters, halt_until_stopped
@@ -85,7 +88,7 @@ async def consume(
     async def agent(stream: Any) -> None:
         async for events in stream.take_events(consumption.batch_max, within=consumption.within_s):
             try:
-                await batches.settle([_record(event) for event in events])
+                await batches.settle([_record(event) for event in events], partial(_acknowledge, events))
             except Transient as error:
                 _end(EXIT_TRANSIENT, "the process ends with a batch unfinished; Kafka will deliver it again", error)
             except asyncio.CancelledError:
@@ -136,11 +139,30 @@ class Batches:
         self._retry_limit_s = retry_limit_s
         self._beat = beat
 
-    async def settle(self, records: Sequence[Record]) -> None:
+    async def settle(
+        self, records: Sequence[Record], acknowledge: Callable[[int, int], None] = lambda _start, _end: None
+    ) -> None:
         """Return when the effect of the batch is durable. Raises Transient at the limit, or at once when stopping.
 
-        With too many dead letters it halts until the stop.
+        With too many dead letters the batch is halved, down to one record; each part that succeeds is acknowledged
+        alone, by its bounds in the batch. One record that still exceeds the limit halts the stage until the stop.
         """
+        start, size = 0, len(records)
+        while start < len(records):
+            end = min(start + size, len(records))
+            try:
+                await self._settle(records[start:end])
+            except TooManyDeadLetters as error:
+                if size > 1:
+                    size = (end - start + 1) // 2
+                    continue
+                await halt_until_stopped(error, self._stage, self._stop, self._beat)
+                raise Transient("the stage was stopped while it was halted: too many dead letters") from error
+            if size < len(records):
+                acknowledge(start, end)
+            start = end
+
+    async def _settle(self, records: Sequence[Record]) -> None:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._retry_limit_s
         pause_s = self._retry_first_s
@@ -148,9 +170,6 @@ class Batches:
             try:
                 await self._handle(records)
                 return
-            except TooManyDeadLetters as error:
-                await halt_until_stopped(error, self._stage, self._stop, self._beat)
-                raise Transient("the stage was stopped while it was halted: too many dead letters") from error
             except Transient as error:
                 metrics.RETRIES.labels(self._stage).inc()
                 if self._stop.is_set() or loop.time() + pause_s > give_up_at:
@@ -232,7 +251,15 @@ async def _until_stopped(app: Any, stop: asyncio.Event) -> None:
 
 def _record(event: Any) -> Record:
     message = event.message
-    return Record(message.topic, message.partition, message.offset, message.key, message.value)
+    at = EPOCH if not message.timestamp or message.timestamp < 0 else datetime.fromtimestamp(message.timestamp, UTC)
+    headers = tuple((name, value or b"") for name, value in message.headers or ())
+    return Record(message.topic, message.partition, message.offset, message.key, message.value, at, headers)
+
+
+def _acknowledge(events: Sequence[Any], start: int, end: int) -> None:
+    """Acknowledge some events of a batch now. Faust commits them while the stage is halted."""
+    for event in events[start:end]:
+        event.ack()
 
 
 def _assigned(app: Any) -> frozenset[int]:

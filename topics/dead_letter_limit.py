@@ -1,7 +1,8 @@
 """Halts a stage with too many dead letters, because then our code is at fault and not the data.
 
-A halted stage stays alive, acknowledges nothing, and reports the halt until an operator stops it. If it exited, each
-restart would count from zero and dead-letter as many again, until the topic is empty.
+A halted stage stays alive, acknowledges nothing more, and reports the halt until an operator stops it. If it exited,
+each restart would count from zero and dead-letter as many again, until the topic is empty. Before it halts, a stage
+dead-letters up to the limit, so that a restart gets further.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 
@@ -24,13 +26,24 @@ LOG_EVERY_S = 60.0
 BEAT_S = 0.5
 
 REMEDY = (
-    "nothing from this batch was dead-lettered. If the code is at fault, fix it, restart, then run"
+    "this record and the following ones wait. If the code is at fault, fix it, restart, then run"
     " `campaigns dead-letters redrive`. If the data is at fault, raise CAMPAIGNS_DEAD_LETTER_{} and restart"
 )
 
 
 class TooManyDeadLetters(Exception):
     """The stage must halt with the batch unacknowledged, until an operator acts."""
+
+
+class Load(NamedTuple):
+    """What a batch adds to the limits."""
+
+    letters: int
+    """Dead letters that are evidence about our code."""
+    dead: float
+    """The items that are dead. A body of which a tenth is dead counts a tenth."""
+    items: int
+    """The records or bodies of the batch."""
 
 
 class DeadLetterLimit:
@@ -41,41 +54,42 @@ class DeadLetterLimit:
         self._share_max = share_max
         self._counted: deque[tuple[float, int]] = deque()
         self._sum = 0
-        self._last: deque[tuple[int, int]] = deque()
-        self._last_dead = self._last_items = 0
+        self._last: deque[Load] = deque()
+        self._items = 0
 
-    def require(self, now_s: float, dead: int, items: int) -> None:
-        """Raise TooManyDeadLetters if a batch with `dead` letters among `items` items would exceed a limit."""
+    def require(self, now_s: float, load: Load, *, is_divisible: bool = True) -> None:
+        """Raise TooManyDeadLetters if a batch would exceed a limit.
+
+        One record cannot be divided. If it exceeds the limit of a minute alone, in a minute without other letters, it
+        passes: no restart could ever get beyond it.
+        """
         while self._counted and self._counted[0][0] <= now_s - WINDOW_S:
             self._sum -= self._counted.popleft()[1]
-        if not dead:
+        if not load.letters:
             return
-        if self._sum + dead > self._per_minute_max:
+        if self._sum + load.letters > self._per_minute_max and (self._sum or is_divisible):
             raise TooManyDeadLetters(
-                f"{self._sum + dead} dead letters within a minute, more than {self._per_minute_max}: "
+                f"{self._sum + load.letters} dead letters within a minute, more than {self._per_minute_max}: "
                 + REMEDY.format("RATE_MAX")
             )
-        dead, items = self._last_dead + dead, self._last_items + items
+        dead, items = load.dead + sum(each.dead for each in self._last), load.items + self._items
         if items >= SHARE_ITEMS_MIN and dead > items * self._share_max:
             raise TooManyDeadLetters(
-                f"{dead} of the last {items} items are dead letters, a share of more than {self._share_max:g}: "
+                f"{dead:.0f} of the last {items} items are dead letters, a share of more than {self._share_max:g}: "
                 + REMEDY.format("SHARE_MAX")
             )
 
-    def add(self, now_s: float, dead: int, items: int) -> None:
-        """Count a finished batch: its items, and the dead letters among them, which are published."""
-        if dead:
-            self._counted.append((now_s, dead))
-            self._sum += dead
-        if not items:
+    def add(self, now_s: float, load: Load) -> None:
+        """Count a finished batch, whose letters are published."""
+        if load.letters:
+            self._counted.append((now_s, load.letters))
+            self._sum += load.letters
+        if not load.items:
             return
-        self._last.append((dead, items))
-        self._last_dead += dead
-        self._last_items += items
-        while self._last_items - self._last[0][1] >= SHARE_ITEMS_MIN:
-            gone_dead, gone = self._last.popleft()
-            self._last_dead -= gone_dead
-            self._last_items -= gone
+        self._last.append(load)
+        self._items += load.items
+        while self._items - self._last[0].items >= SHARE_ITEMS_MIN:
+            self._items -= self._last.popleft().items
 
 
 async def halt_until_stopped(

@@ -16,11 +16,12 @@ from schemas.codec import PRODUCER
 from schemas.dead_letters import DeadItem, DeadLetter
 from schemas.places import Outgoing
 from schemas.topics import dead_letters_of
-from topics.dead_letter_limit import DeadLetterLimit
+from topics.dead_letter_limit import DeadLetterLimit, Load
 from topics.publisher import PUBLISH_TIMEOUT_S, Publisher, RecordTooLarge
 
-KEPT_BYTES = 1000
-"""How much is kept of a record that is too large for the dead-letter topic, together with its headers."""
+EXCERPTS_BYTES = (1000, 0)
+"""How much is kept of a record that is too large for the dead-letter topic; less, if that is still too large. Its
+headers name its place, from which a redrive reads it."""
 
 
 class DeadLetters:
@@ -45,34 +46,47 @@ class DeadLetters:
         self._clock = clock
         self._log = structlog.get_logger(stage)
 
-    def require(self, dead: int, items: int) -> None:
-        """Raise TooManyDeadLetters if `dead` more letters among `items` more items would exceed a limit."""
-        self._limit.require(self._clock(), dead, items)
+    def require(self, dead: Sequence[DeadItem], items: int, *, is_divisible: bool = True) -> None:
+        """Raise TooManyDeadLetters if these letters among `items` more items would exceed a limit.
 
-    async def publish(self, dead: Sequence[DeadItem], items: int) -> None:
+        `is_divisible`: whether the stage can take fewer records at a time.
+        """
+        self._limit.require(self._clock(), _load(dead, items), is_divisible=is_divisible)
+
+    async def publish(self, dead: Sequence[DeadItem], items: int, *, is_divisible: bool = True) -> None:
         """Publish the dead items of a batch; `items` is the size of the whole batch.
 
         Raises TooManyDeadLetters above a limit; then nothing is published. Raises PublishFailed when Kafka does not
         acknowledge; then all may be published again.
         """
-        self.require(len(dead), items)
+        self.require(dead, items, is_divisible=is_divisible)
         if dead:
-            await self._publish([self._letter(item) for item in dead])
-        self._limit.add(self._clock(), len(dead), items)
+            await self._publish(dead)
+        self._limit.add(self._clock(), _load(dead, items))
         self._report(dead)
 
-    async def _publish(self, letters: list[Outgoing]) -> None:
+    async def _publish(self, dead: Sequence[DeadItem]) -> None:
         try:
-            await self._publisher.publish_batch(letters, self._timeout_s)
+            await self._publisher.publish_batch([self._letter(item) for item in dead], self._timeout_s)
+            return
         except RecordTooLarge as error:
-            shortened = [
-                letters[index]._replace(value=(letters[index].value or b"")[:KEPT_BYTES]) for index in error.indices
-            ]
-            await self._publisher.publish_batch(shortened, self._timeout_s)
+            dead = [dead[index] for index in error.indices]
+        for kept in EXCERPTS_BYTES[:-1]:
+            try:
+                await self._publisher.publish_batch([self._excerpt(item, kept) for item in dead], self._timeout_s)
+                return
+            except RecordTooLarge as error:
+                dead = [dead[index] for index in error.indices]
+        await self._publisher.publish_batch([self._excerpt(item, EXCERPTS_BYTES[-1]) for item in dead], self._timeout_s)
 
-    def _letter(self, item: DeadItem) -> Outgoing:
-        headers = DeadLetter(self._stage, item.reason, item.origin, item.error).headers(PRODUCER)
-        return Outgoing(dead_letters_of(item.origin.topic), item.key, item.value, headers)
+    def _letter(self, item: DeadItem, *, is_by_place: bool = False) -> Outgoing:
+        letter = DeadLetter(
+            self._stage, item.reason, item.origin, item.error, item.items, item.redriven, is_by_place=is_by_place
+        )
+        return Outgoing(dead_letters_of(item.origin.topic), item.key, item.value, letter.headers(PRODUCER))
+
+    def _excerpt(self, item: DeadItem, kept: int) -> Outgoing:
+        return self._letter(item, is_by_place=True)._replace(value=(item.value or b"")[:kept])
 
     def _report(self, dead: Sequence[DeadItem]) -> None:
         first: dict[str, DeadItem] = {}
@@ -90,3 +104,8 @@ class DeadLetters:
             self._log.warning(
                 "dead letters", reason=reason, count=count, first_origin=str(example.origin), error=example.error
             )
+
+
+def _load(dead: Sequence[DeadItem], items: int) -> Load:
+    evidence = [item for item in dead if item.is_evidence]
+    return Load(len(evidence), sum(item.share for item in evidence), items)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from runtime.logs import mask_text
 from schemas.codec import Malformed, decode
-from schemas.dead_letters import DeadItem
+from schemas.dead_letters import DeadItem, redrives
 from schemas.model import WireModel
 from schemas.places import Record
 from schemas.reasons import DeadLetterReason
@@ -30,4 +30,6 @@ def decoded(model: type[T], record: Record) -> T | DeadItem:
 
 def dead_item(record: Record, reason: DeadLetterReason, error: str = "", raised: Exception | None = None) -> DeadItem:
     """The dead item of a whole record."""
-    return DeadItem(record.place, record.key, record.value, reason.value, error, raised)
+    return DeadItem(
+        record.place, record.key, record.value, reason.value, error, raised, redriven=redrives(record.headers)
+    )

@@ -27,6 +27,7 @@ from runtime.settings import Settings
 from schemas.places import OffsetMismatch, Place, Record, Watermarks, require_kept
 from topics.clients import consumer_config
 from topics.errors import is_not_ready
+from topics.records import record_of
 
 RECORDS_MAX = 5000
 """Most records of a batch. A larger batch gains little and holds locks longer."""
@@ -117,11 +118,7 @@ class RecordIntake:
         for message in found:
             if (error := message.error()) is not None:
                 self._require_usable(message, error)
-        return [
-            Record(self._topic, message.partition() or 0, message.offset() or 0, message.key(), message.value())
-            for message in found
-            if message.error() is None
-        ]
+        return [record_of(self._topic, message) for message in found if message.error() is None]
 
     def _require_usable(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's name for it

@@ -19,6 +19,7 @@ from runtime.settings import Settings
 from schemas.places import Ranges, Record
 from topics.clients import consumer_config
 from topics.errors import as_transient, needs_operator
+from topics.records import record_of
 
 RECORDS_MAX = 2000
 """Most records of a batch. The caller stores a batch in one short transaction."""
@@ -208,17 +209,7 @@ def _take(topic: str, messages: list[Message], todo: dict[int, int]) -> list[Rec
         if end is None:
             continue
         if error is None and offset < end:
-            batch.append(_record(topic, message))
+            batch.append(record_of(topic, message))
         if offset >= end - (error is None):
             del todo[partition]
     return batch
-
-
-def _record(topic: str, message: Message) -> Record:
-    headers = message.headers() or []
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return Record(
-        topic, message.partition() or 0, message.offset() or 0,
-        message.key(), message.value(), datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
-        tuple((name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs),
-    )  # fmt: skip

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from domain.correlation import Ownership
 from runtime import metrics
@@ -18,10 +19,10 @@ from schemas.codec import encode
 from schemas.places import Outgoing, Record
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
-from streams.reconciler.reading import STAGE, reconcile
+from streams.reconciler.reading import STAGE, Reconciled, reconcile
 from topics.dead_letter_limit import DeadLetterLimit
 from topics.dead_letters import DeadLetters
-from topics.publisher import AsyncPublisher, Publisher
+from topics.publisher import AsyncPublisher, Publisher, RecordTooLarge
 
 BATCH_RECORDS_MAX = 50
 """Bundles hold up to 500 bodies. A larger batch gains little and repeats more after a crash."""
@@ -45,10 +46,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 class Reconciler:
-    """Handles batches; publishes through the publisher that it is given."""
+    """Handles batches; publishes through the publisher that it is given. `now`: the present, in UTC."""
 
-    def __init__(self, settings: Settings, publisher: Publisher) -> None:
+    def __init__(
+        self, settings: Settings, publisher: Publisher, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._publisher = publisher
+        self._now = now
         self._events_topic = settings.topic(Topic.RECIPIENT_EVENTS)
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._dead_letters = DeadLetters(publisher, STAGE, limit)
@@ -68,19 +72,30 @@ class Reconciler:
         started = time.monotonic()
         found = []
         for record in records:
-            found.append(reconcile(record, self._ownership))
+            found.append(reconcile(record, self._ownership, self._now()))
             await asyncio.sleep(0)  # a batch may have 50,000 items, and the heartbeats of the group share this loop
+        bodies = sum(max(each.bodies, 1) for each in found)
+        is_divisible = len(records) > 1
+        self._dead_letters.require([item for each in found for item in each.dead], bodies, is_divisible=is_divisible)
+        await self._publish_events(found)
         dead = [item for each in found for item in each.dead]
-        outcomes = sum((each.outcomes for each in found), Counter[str]())
-        self._dead_letters.require(len(dead), outcomes.total())
-        events = [event for each in found for event in each.events]
-        await self._publisher.publish_batch(
-            [Outgoing(self._events_topic, event.key, encode(event)) for event in events]
-        )
-        await self._dead_letters.publish(dead, outcomes.total())
+        await self._dead_letters.publish(dead, bodies, is_divisible=is_divisible)
         metrics.RECONCILER_BATCH_SECONDS.observe(time.monotonic() - started)
         metrics.RECONCILER_BODIES.inc(sum(each.bodies for each in found))
-        for outcome, count in outcomes.items():
+        metrics.RECONCILER_LENIENT_BODIES.inc(sum(each.lenient_bodies for each in found))
+        for outcome, count in sum((each.outcomes for each in found), Counter[str]()).items():
             metrics.RECONCILER_ITEMS.labels(outcome).inc(count)
-        for kind, count in Counter(event.kind.value for event in events).items():
+        for kind, count in Counter(event.kind.value for each in found for event in each.events).items():
             metrics.RECONCILER_EVENTS.labels(kind).inc(count)
+
+    async def _publish_events(self, found: Sequence[Reconciled]) -> None:
+        """Publish all events. The body of an event that is too large for its topic is refused."""
+        sources = [(each, event) for each in found for event in each.events]
+        try:
+            await self._publisher.publish_batch(
+                [Outgoing(self._events_topic, event.key, encode(event)) for _, event in sources]
+            )
+        except RecordTooLarge as error:
+            for index in error.indices:
+                source, event = sources[index]
+                source.refuse_event(event)

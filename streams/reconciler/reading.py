@@ -3,114 +3,194 @@
 Each body and each item is judged alone, so that a bad one harms only itself. This holds also for an item that makes our
 own code raise. A new process would raise the same exception, so the item is dead-lettered at once with reason `bug`.
 If there are many, the limit on dead letters halts the stage.
+
+A body with bad items is one dead letter: its bytes as received, and the positions of the bad items. A redrive reads the
+whole body again, which repeats events of its good items. That is harmless, because the merge is idempotent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import assert_never
 
 from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
 from runtime.logs import mask_text
 from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.codec import Malformed
-from schemas.dead_letters import DeadItem
+from schemas.dead_letters import ERROR_CHARS_MAX, ITEMS_LISTED_MAX, DeadItem, redrives
 from schemas.events import Origin, RecipientEvent
+from schemas.lenient_json import read_json
 from schemas.places import Place, Record
 from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.webhook_statuses import StatusItem
-from schemas.webhooks import BadItem, OtherItem, WebhookItem, parse_body, status_alone
+from schemas.webhooks import BadItem, OtherItem, WebhookItem, items_of
 
 STAGE = "reconciler"
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a body, or one item of it, cannot be applied."""
+
+    reason: str
+    error: str = ""
+    raised: Exception | None = None
+
+
+@dataclass(slots=True)
+class Refusals:
+    """The refused items of one body."""
+
+    body: Body
+    items: int
+    """How many items the body has."""
+    first: Refusal
+    positions: list[int] = field(default_factory=list)
+    """Where the refused items are. Empty: the whole body was refused."""
+    by_reason: Counter[str] = field(default_factory=Counter)
+
+    def add(self, position: int, refusal: Refusal) -> None:
+        """Note one more refused item. A bug of our own is the reason that is shown first."""
+        self.positions.append(position)
+        self.by_reason[refusal.reason] += 1
+        if refusal.raised is not None and self.first.raised is None:
+            self.first = refusal
+
+
+@dataclass(slots=True)
 class Reconciled:
     """The content of one record: what to publish, and what to count."""
 
+    record: Record
     events: list[RecipientEvent] = field(default_factory=list)
-    dead: list[DeadItem] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
-    """How many items became an event, a dead letter, or were ignored, by the words of `ItemOutcome`."""
+    """How many items became an event, were refused, or were ignored, by the words of `ItemOutcome`."""
     bodies: int = 0
+    lenient_bodies: int = 0
+    """Bodies that are not strict JSON and were read all the same."""
+    refused: dict[int, Refusals] = field(default_factory=dict)
+    """By the index of the body."""
+    malformed: Refusal | None = None
+    """Why the record as a whole cannot be read."""
+
+    @property
+    def dead(self) -> list[DeadItem]:
+        """One dead letter for each body with a refused item."""
+        if self.malformed is not None:
+            return [self._letter(0, self.record.value or b"", self.malformed)]
+        return [self._letter_of(index, each) for index, each in sorted(self.refused.items())]
+
+    def refuse_body(self, index: int, body: Body, refusal: Refusal) -> None:
+        """Refuse a whole body."""
+        self.refused[index] = Refusals(body, 1, refusal)
+        self.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
+
+    def refuse_event(self, event: RecipientEvent) -> None:
+        """Refuse the body of an event that its topic does not accept."""
+        assert event.origin is not None, "every event of the reconciler has an origin"
+        index = event.origin.index
+        self.events.remove(event)
+        self.outcomes[ItemOutcome.EVENT.value] -= 1
+        body = decode_bundle(self.record.value)[index]
+        self.refuse_body(index, body, Refusal(DeadLetterReason.RECORD_TOO_LARGE.value))
+
+    def _letter_of(self, index: int, refusals: Refusals) -> DeadItem:
+        value = encode_bundle([refusals.body])
+        if not refusals.positions:
+            return self._letter(index, value, refusals.first)
+        counts = ", ".join(f"{n} {reason}" for reason, n in refusals.by_reason.most_common())
+        details = f": {refusals.first.error}" if refusals.first.error else ""
+        shown = Refusal(
+            refusals.first.reason,
+            f"{len(refusals.positions)} of {refusals.items} items: {counts}{details}",
+            refusals.first.raised,
+        )
+        items = tuple(refusals.positions[:ITEMS_LISTED_MAX])
+        return self._letter(index, value, shown, items, len(refusals.positions) / refusals.items)
+
+    def _letter(
+        self, index: int, value: bytes, refusal: Refusal, items: tuple[int, ...] = (), share: float = 1.0
+    ) -> DeadItem:
+        place = Place(self.record.topic, self.record.partition, self.record.offset, index)
+        redriven = redrives(self.record.headers)
+        return DeadItem(place, None, value, refusal.reason, refusal.error, refusal.raised, items, share, redriven)
 
 
-def reconcile(record: Record, ownership: Ownership) -> Reconciled:
-    """Read one record. It never raises: what cannot be read becomes a dead letter."""
+def reconcile(record: Record, ownership: Ownership, now: datetime) -> Reconciled:
+    """Read one record. It never raises: what cannot be read becomes a dead letter. `now`: the present."""
+    found = Reconciled(record)
     try:
         bodies = decode_bundle(record.value)
     except Malformed as error:
-        dead = DeadItem(
-            _place(record, 0), None, record.value or b"", DeadLetterReason.MALFORMED_BUNDLE.value, str(error)
-        )
-        return Reconciled(dead=[dead], outcomes=Counter({ItemOutcome.DEAD_LETTER.value: 1}))
-    found = Reconciled(bodies=len(bodies))
+        found.malformed = Refusal(DeadLetterReason.MALFORMED_BUNDLE.value, str(error))
+        found.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
+        return found
+    found.bodies = len(bodies)
     for index, body in enumerate(bodies):
-        for result in _read_body(_place(record, index), body, ownership):
-            match result:
-                case RecipientEvent():
-                    found.events.append(result)
-                    found.outcomes[ItemOutcome.EVENT.value] += 1
-                case DeadItem():
-                    found.dead.append(result)
-                    found.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
-                case str():
-                    found.outcomes[result] += 1
-                case _:
-                    assert_never(result)
+        _read_body(found, index, body, ownership, max(body.received_at, record.at, now))
     return found
 
 
-ItemResult = RecipientEvent | DeadItem | str
-"""What became of one item: an event, a dead letter, or the word under which an ignored item is counted."""
-
-
-def _read_body(place: Place, body: Body, ownership: Ownership) -> list[ItemResult]:
+def _read_body(found: Reconciled, index: int, body: Body, ownership: Ownership, latest: datetime) -> None:
     try:
-        items = parse_body(body.raw)
+        read = read_json(body.raw)
+        items = items_of(read.value)
     except Malformed as error:
-        return [DeadItem(place, None, encode_bundle([body]), error.reason, str(error))]
+        found.refuse_body(index, body, Refusal(error.reason, str(error)))
+        return
     except Exception as error:  # noqa: BLE001 - the docstring of the module has the reason
-        return [_bug(place, encode_bundle([body]), error)]
-    return [_read_item(place, body, item, ownership) for item in items]
+        found.refuse_body(index, body, _bug(error))
+        return
+    found.lenient_bodies += read.is_lenient
+    record = found.record
+    origin = Origin(topic=record.topic, partition=record.partition, offset=record.offset, index=index)
+    for position, item in enumerate(items):
+        result = _read_item(body, item, ownership, origin, latest)
+        match result:
+            case RecipientEvent():
+                found.events.append(result)
+                found.outcomes[ItemOutcome.EVENT.value] += 1
+            case Refusal():
+                refusals = found.refused.setdefault(index, Refusals(body, len(items), result))
+                refusals.add(position, result)
+                found.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
+            case str():
+                found.outcomes[result] += 1
+            case _:
+                assert_never(result)
 
 
-def _read_item(place: Place, body: Body, item: WebhookItem, ownership: Ownership) -> ItemResult:
+ItemResult = RecipientEvent | Refusal | str
+"""What became of one item: an event, a refusal, or the word under which an ignored item is counted."""
+
+
+def _read_item(body: Body, item: WebhookItem, ownership: Ownership, origin: Origin, latest: datetime) -> ItemResult:
     match item:
         case OtherItem(kind):
             return kind
-        case BadItem(reason, raw):
-            return DeadItem(place, None, encode_bundle([Body(body.received_at_us, raw)]), reason)
+        case BadItem(reason, raised):
+            return Refusal(reason) if raised is None else _bug(raised)
         case StatusItem():
             try:
-                return _read_status(place, body, item, ownership)
+                return _read_status(body, item, ownership, origin, latest)
             except Exception as error:  # noqa: BLE001 - the docstring of the module has the reason
-                return _bug(place, _alone(body, item), error)
+                return _bug(error)
         case _:
             assert_never(item)
 
 
-def _read_status(place: Place, body: Body, item: StatusItem, ownership: Ownership) -> ItemResult:
-    origin = Origin(topic=place.topic, partition=place.partition, offset=place.offset, index=place.item or 0)
-    match decide(item, body.received_at, ownership, origin):
+def _read_status(body: Body, item: StatusItem, ownership: Ownership, origin: Origin, latest: datetime) -> ItemResult:
+    match decide(item, body.received_at, ownership, origin, latest):
         case RecipientEvent() as event:
             return event
         case IgnoredStatus(reason):
             return reason
         case RefusedStatus(reason):
-            return DeadItem(place, None, _alone(body, item), reason)
+            return Refusal(reason)
 
 
-def _alone(body: Body, item: StatusItem) -> bytes:
-    """A bundle with this status alone, so that a redrive repeats none of its neighbours."""
-    return encode_bundle([Body(body.received_at_us, status_alone(item))])
-
-
-def _bug(place: Place, value: bytes, error: Exception) -> DeadItem:
-    text = mask_text(f"{type(error).__name__}: {error}")
-    return DeadItem(place, None, value, DeadLetterReason.BUG.value, text, raised=error)
-
-
-def _place(record: Record, index: int) -> Place:
-    return Place(record.topic, record.partition, record.offset, index)
+def _bug(error: Exception) -> Refusal:
+    text = mask_text(f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX])
+    return Refusal(DeadLetterReason.BUG.value, text, raised=error)

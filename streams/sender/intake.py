@@ -167,7 +167,7 @@ class JobIntake:
             else:
                 jobs[str(job.recipient_id), job.attempt] = job
         try:
-            await self._dead_letters.publish(dead, len(records))
+            await self._dead_letters.publish(dead, len(records), is_divisible=len(records) > 1)
         except TooManyDeadLetters:
             await self._window.empty()
             raise

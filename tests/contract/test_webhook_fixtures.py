@@ -1,15 +1,17 @@
 """Every payload file of Meta's shapes, and the expected result of the parser."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import pytest
 
 from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
+from schemas.bundles import Body, encode_bundle
 from schemas.codec import Malformed
 from schemas.events import EventKind, Origin, RecipientEvent, RetryClass
+from schemas.places import Record
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import BadItem, OtherItem, WebhookItem, parse_body
+from streams.reconciler.reading import reconcile
 from tests.support.paths import FIXTURES
 
 FOLDER = FIXTURES / "webhooks"
@@ -38,7 +40,13 @@ EXPECTED: dict[str, list[str]] = {
         "read",
     ],
     "inbound_message": ["message"],
+    "lenient_byte_order_mark": ["sent"],
+    "lenient_half_emoji": ["delivered", "read"],
+    "lenient_half_emoji_in_error": ["failed:131000"],
+    "lenient_invalid_utf8": ["sent"],
+    "lenient_number_without_a_value": ["sent", "bad:malformed_timestamp"],
     "message_and_status": ["sent", "message"],
+    "nested_deep_in_unknown_field": ["sent"],
     "no_entry": ["refused:no_entry"],
     "no_statuses_at_all": ["empty"],
     "not_an_object": ["refused:not_an_object"],
@@ -56,6 +64,7 @@ EXPECTED: dict[str, list[str]] = {
     "status_integer_timestamp": ["sent"],
     "status_legacy_type": ["sent"],
     "status_nul_in_error_text": ["failed:131000"],
+    "status_of_a_payment": ["other_type", "other_type"],
     "status_parent_id_spelling_1": ["sent"],
     "status_parent_id_spelling_2": ["sent"],
     "status_parent_id_spelling_3": ["sent"],
@@ -92,7 +101,7 @@ def _word(item: WebhookItem) -> str:
     match item:
         case OtherItem(kind):
             return kind
-        case BadItem(reason, _):
+        case BadItem(reason):
             return f"bad:{reason}"
         case StatusItem():
             return _decided(item)
@@ -117,10 +126,6 @@ def event_of(case: str) -> RecipientEvent:
     event = decide(item, RECEIVED_AT, OURS, ORIGIN)
     assert isinstance(event, RecipientEvent)
     return event
-
-
-def bad_items(items: Iterable[WebhookItem]) -> list[BadItem]:
-    return [item for item in items if isinstance(item, BadItem)]
 
 
 def test_payload_files_and_expectations_correspond() -> None:
@@ -173,8 +178,19 @@ def test_pricing_of_any_category_is_stored() -> None:
         assert (pricing.type, pricing.category) == (kind, category)
 
 
-def test_a_dead_lettered_body_fails_alone_for_the_same_reason() -> None:
-    bad = bad_items(parse_body(read("good_beside_bad")))
-    assert len(bad) == sum(word.startswith("bad:") for word in EXPECTED["good_beside_bad"])
-    for item in bad:
-        assert [again.reason for again in bad_items(parse_body(item.raw))] == [item.reason]
+def test_half_an_emoji_becomes_a_text_that_can_be_stored() -> None:
+    failure = event_of("lenient_half_emoji_in_error").failure
+    assert failure is not None
+    assert failure.reason == "Something \ufffd went wrong"
+
+
+def test_a_body_with_bad_items_is_one_dead_letter_of_the_bytes_as_received() -> None:
+    raw = read("good_beside_bad")
+    bundle = encode_bundle([Body(int(RECEIVED_AT.timestamp() * 1e6), raw)])
+    found = reconcile(Record("webhooks.raw", 0, 7, None, bundle), OURS, RECEIVED_AT)
+    [dead] = found.dead
+    positions = tuple(at for at, word in enumerate(EXPECTED["good_beside_bad"]) if word.startswith("bad:"))
+    assert (dead.value, dead.items, dead.share) == (bundle, positions, 10 / 12)
+    assert found.outcomes == {"event": 2, "dead_letter": 10}
+    assert dead.reason == "malformed_entry"
+    assert dead.error.startswith("10 of 12 items: 2 malformed_entry, 2 malformed_timestamp, ")

@@ -55,7 +55,7 @@ def bury_webhook(world: World, reason: str, raw: bytes, error: str = "") -> byte
 async def refuse_two_events(world: World) -> tuple[RecipientId, bytes]:
     """Let a sink refuse an event of an unknown recipient and an invalid record; returns the recipient and the bytes."""
     stranger = RecipientId(uuid4())
-    event = world.event(stranger, EventKind.SENT)
+    event = world.event(stranger, EventKind.ACCEPTED)
     async with world.running_sinks():
         await world.publish(world.events, (b"x", b'{"kind": "no such"}'))
         await world.publish_events(event)

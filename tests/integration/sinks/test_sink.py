@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from domain.facts import Facts
+from runtime import metrics
 from schemas.codec import encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind, Failure, RetryClass
@@ -66,9 +67,9 @@ async def test_a_bad_record_harms_only_itself(world: World) -> None:
     await world.publish(world.events, (b"x", b'{"kind": "no such"}'))
     await world.publish_events(
         world.event(bad, EventKind.FAILED, failure=nul),
-        world.event(RecipientId(uuid4()), EventKind.SENT),
+        world.event(RecipientId(uuid4()), EventKind.ACCEPTED),
         world.event(bad, EventKind.SENT, minutes=-3 * 24 * 60),
-        world.event(bad, EventKind.DELIVERED, occurred_at=START + timedelta(hours=1), received_at=START),
+        world.event(bad, EventKind.DELIVERED, occurred_at=datetime.now(UTC) + timedelta(hours=1), received_at=START),
         world.event(good, EventKind.DELIVERED),
     )
     async with world.running_sinks():
@@ -153,23 +154,48 @@ async def test_an_offset_beyond_the_end_stops_the_sink(world: World) -> None:
         await asyncio.wait_for(sink.run(world.settings, asyncio.Event()), 30)
 
 
-async def test_too_many_dead_letters_stop_the_sink(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sink_applies_up_to_its_limit_halts_and_gets_further_after_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = world.settings.model_copy(update={"dead_letter_rate_max": 10})
-    await world.publish(world.events, *[(b"x", b"{}")] * 11)
-    stop = asyncio.Event()
+    await world.publish(world.events, *[(b"x", b"{}")] * 25)
     halts: list[TooManyDeadLetters] = []
 
-    async def halt_until_stopped(error: TooManyDeadLetters, *arguments: Any) -> None:
-        halts.append(error)
-        stop.set()
-        await dead_letter_limit.halt_until_stopped(error, *arguments)
+    async def run_until_halted() -> tuple[int, int]:
+        stop = asyncio.Event()
 
-    monkeypatch.setattr(sink, "halt_until_stopped", halt_until_stopped)
-    await asyncio.wait_for(sink.run(few, stop), 30)
-    assert len(halts) == 1, "it neither ends nor tries again"
-    passed = await world.value("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
-    dead = await world.read(world.events + ".dead")
-    assert passed == len(dead) < 11, "nothing of the batch is set aside, or passed"
+        async def halt_until_stopped(error: TooManyDeadLetters, *arguments: Any) -> None:
+            halts.append(error)
+            stop.set()
+            await dead_letter_limit.halt_until_stopped(error, *arguments)
+
+        monkeypatch.setattr(sink, "halt_until_stopped", halt_until_stopped)
+        await asyncio.wait_for(sink.run(few, stop), 30)
+        passed = await world.value("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
+        return passed, len(await world.read(world.events + ".dead"))
+
+    assert [await run_until_halted() for _ in range(2)] == [(10, 10), (20, 20)]
+    assert len(halts) == 2, "it neither ends nor tries again"
+
+
+async def test_people_who_were_deleted_never_stop_the_sink(world: World) -> None:
+    few = world.settings.model_copy(update={"dead_letter_rate_max": 3})
+    (kept,) = await world.add_recipients(1)
+    gone = [RecipientId(uuid4()) for _ in range(10)]
+    erased = metrics.SINK_ERASED._value.get()
+    await world.publish_events(
+        *(world.event(person, kind) for person in gone for kind in (EventKind.DELIVERED, EventKind.ACCEPTED)),
+        world.event(kept, EventKind.DELIVERED),
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(sink.run(few, stop))
+    await world.wait_for_applied(21)
+    stop.set()
+    await running
+    assert metrics.SINK_ERASED._value.get() - erased == 10
+    reasons = [read_headers(letter.headers()).reason for letter in await world.read(world.events + ".dead")]
+    assert reasons == ["unknown_recipient"] * 10
+    assert await world.value("SELECT status FROM campaign_recipients WHERE id = %s", kept) == "delivered"
 
 
 async def test_rows_are_locked_in_the_order_of_their_ids(world: World) -> None:

@@ -1,6 +1,7 @@
 """The retries of a batch, and the clocks of the watchdog."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -73,6 +74,24 @@ async def test_too_many_dead_letters_halt_the_batch_until_the_stop() -> None:
     with pytest.raises(Transient, match="halted"):
         await Batches(handler, stop, "test", beat=beat).settle(RECORDS)
     assert (handler.calls, beats) == (1, 1)
+
+
+async def test_a_batch_at_the_limit_is_acknowledged_up_to_it_and_then_halts() -> None:
+    records = [Record("t", 0, offset, None, b"") for offset in range(10)]
+    done: list[int] = []
+    acknowledged: list[int] = []
+
+    async def handle(part: Sequence[Record]) -> None:
+        if len(done) + len(part) > 7:
+            raise TooManyDeadLetters("seven are the limit")
+        done.extend(record.offset for record in part)
+
+    stop = asyncio.Event()
+    with pytest.raises(Transient, match="halted"):
+        await Batches(handle, stop, "test", beat=stop.set).settle(
+            records, lambda start, end: acknowledged.extend(range(start, end))
+        )
+    assert done == acknowledged == list(range(7))
 
 
 def test_a_partition_with_lag_that_does_not_move_stalls() -> None:

@@ -1,5 +1,7 @@
 """Dead letters of every stage: limits, letters that are too large, and the order of publishing and counting."""
 
+from dataclasses import replace
+
 import pytest
 import structlog
 
@@ -7,7 +9,7 @@ from schemas.dead_letters import DeadItem, read_headers
 from schemas.places import Place
 from schemas.topics import TopicSpec
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
-from topics.dead_letters import KEPT_BYTES, DeadLetters
+from topics.dead_letters import EXCERPTS_BYTES, DeadLetters
 from topics.memory import MemoryPublisher
 from topics.publisher import PublishFailed
 
@@ -40,12 +42,25 @@ async def test_a_dead_letter_has_the_bytes_the_key_and_the_origin() -> None:
     )  # fmt: skip
 
 
-async def test_only_a_dead_letter_that_is_too_large_is_shortened() -> None:
-    publisher = MemoryPublisher([TopicSpec("t.dead", 1, -1, record_bytes_max=5000)])
+@pytest.mark.parametrize(("bytes_max", "kept"), [(5000, EXCERPTS_BYTES[0]), (500, 0)])
+async def test_a_letter_that_is_too_large_names_its_place_and_its_neighbours_are_whole(
+    bytes_max: int, kept: int
+) -> None:
+    publisher = MemoryPublisher([TopicSpec("t.dead", 1, -1, record_bytes_max=bytes_max)])
     large = b"y" * 5000
     await DeadLetters(publisher, "sink", DeadLetterLimit(9)).publish([item(0), item(1, large), item(2)], 3)
-    assert [letter.value for letter in publisher.records] == [b"x", b"x", large[:KEPT_BYTES]]
-    assert read_headers(publisher.records[-1].headers).origin.offset == 1
+    assert [letter.value for letter in publisher.records] == [b"x", b"x", large[:kept]]
+    letters = [read_headers(letter.headers) for letter in publisher.records]
+    assert [(letter.origin.offset, letter.is_by_place) for letter in letters] == [(0, False), (2, False), (1, True)]
+
+
+async def test_only_evidence_about_our_code_counts_for_the_limits() -> None:
+    letters = DeadLetters(MemoryPublisher(), "sink", DeadLetterLimit(2), clock=lambda: 0.0)
+    deleted = [replace(item(offset), reason="unknown_recipient") for offset in range(5000)]
+    again = [replace(item(offset), redriven=1) for offset in range(5000)]
+    await letters.publish([*deleted, *again, item(), item()], 10_002)
+    with pytest.raises(TooManyDeadLetters):
+        await letters.publish([item()], 1)
 
 
 async def test_unacknowledged_dead_letters_do_not_count() -> None:

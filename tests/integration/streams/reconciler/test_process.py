@@ -4,6 +4,7 @@ import json
 import signal
 import uuid
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,12 @@ def dead_letters(settings: Settings, count: int) -> list[Message]:
 
 
 def is_committed(settings: Settings) -> bool:
+    return has_lag(settings, 0)
+
+
+def has_lag(settings: Settings, records: int) -> bool:
     topic = settings.topic(Topic.WEBHOOKS_RAW)
-    return committed_lag(settings.kafka_bootstrap_servers, settings.group("reconciler"), topic) == 0
+    return committed_lag(settings.kafka_bootstrap_servers, settings.group("reconciler"), topic) == records
 
 
 def environment_of(settings: Settings, **more: str) -> dict[str, str]:
@@ -90,8 +95,9 @@ def test_good_items_become_events_and_bad_ones_harm_only_themselves(settings: Se
         assert read_headers(reasons["not_json"].headers()).origin.item == 1
         assert [stored.raw for stored in decode_bundle(reasons["not_json"].value())] == [b"poison"]
         assert reasons["malformed_bundle"].value() == b"no bundle"
-        [old] = decode_bundle(reasons["timestamp_too_old"].value())
-        assert json.loads(old.raw)["entry"][0]["changes"][0]["value"]["statuses"] == [status("wamid.C", timestamp="0")]
+        [partly_bad] = decode_bundle(reasons["timestamp_too_old"].value())
+        assert partly_bad.raw == mixed
+        assert read_headers(reasons["timestamp_too_old"].headers()).items == (1,)
         eventually(lambda: is_committed(settings), "offsets committed")
         assert running.stop() == 0
         assert phone not in running.log
@@ -127,13 +133,30 @@ def test_a_stop_during_a_batch_repeats_nothing(settings: Settings, tmp_path: Pat
     assert found == Counter(wamids)
 
 
-def test_too_many_dead_letters_stop_the_stage_and_none_is_published(settings: Settings, tmp_path: Path) -> None:
-    publish(settings, [bundle(*[b"poison"] * 11)])
+def test_a_stage_dead_letters_up_to_its_limit_halts_and_gets_further_after_a_restart(
+    settings: Settings, tmp_path: Path
+) -> None:
+    publish(settings, [bundle(b"poison")] * 25)
+    for letters in (10, 20):
+        with process(MODULE, environment_of(settings, CAMPAIGNS_DEAD_LETTER_RATE_MAX="10"), tmp_path) as running:
+            eventually(lambda: "CAMPAIGNS_DEAD_LETTER_RATE_MAX" in running.log, "it logs why it has halted")
+            eventually(partial(has_lag, settings, 25 - letters), "the records up to the limit are acknowledged")
+            assert running.stop() == EXIT_TRANSIENT, "it was alive; the rest is left to the next process"
+        assert len(dead_letters(settings, letters)) == letters
     with process(MODULE, environment_of(settings, CAMPAIGNS_DEAD_LETTER_RATE_MAX="10"), tmp_path) as running:
-        eventually(lambda: "CAMPAIGNS_DEAD_LETTER_RATE_MAX" in running.log, "the log names the limit")
-        assert running.stop() == EXIT_TRANSIENT, "the process was alive, and the next process gets its records"
-    assert not is_committed(settings)
-    assert read_all(settings.kafka_bootstrap_servers, settings.topic(Topic.WEBHOOKS_RAW.dead)) == []
+        eventually(lambda: is_committed(settings), "the rest is within the limit")
+        assert running.stop() == 0
+    assert len(read_all(settings.kafka_bootstrap_servers, settings.topic(Topic.WEBHOOKS_RAW.dead))) == 25
+
+
+def test_a_thousand_bad_items_of_one_body_are_one_letter_and_stop_nothing(settings: Settings, tmp_path: Path) -> None:
+    worst = b'{"statuses": [' + b",".join([b"{}"] * 1001) + b"]}"
+    deep = b'{"statuses": [{"id": "wamid.D", "status": "sent", "timestamp": "1767225600", "x": %s}]}' % (
+        b"[" * 500 + b"]" * 500
+    )
+    publish(settings, [bundle(worst), bundle(deep, b"[" * 100_000, b"")])
     with process(MODULE, environment_of(settings), tmp_path) as running:
-        assert len(dead_letters(settings, 11)) == 11
+        assert len(events(settings, 1)) == 1
+        assert len(dead_letters(settings, 3)) == 3
+        eventually(lambda: is_committed(settings), "offsets committed")
         assert running.stop() == 0

@@ -1,16 +1,22 @@
 """Bundles become events and dead letters; a bug affects one item only."""
 
 import json
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from domain import correlation as rules
 from domain.correlation import IgnoredStatus, Ownership, decide
+from schemas import webhooks
 from schemas.bundles import Body, decode_bundle, encode_bundle
+from schemas.callback import encode
+from schemas.dead_letters import ITEMS_LISTED_MAX
 from schemas.events import Origin, RecipientEvent
 from schemas.places import Place, Record
 from schemas.webhook_statuses import StatusItem
+from schemas.webhooks import ITEMS_MAX
 from streams.reconciler import reading
 from streams.reconciler.reading import Reconciled, reconcile
 
@@ -19,13 +25,20 @@ RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 ORIGIN = Origin(topic="t", partition=0, offset=0)
 
 
+RECEIVED_US = 1_767_225_600_000_000
+
+
+def body(*wamids: str) -> bytes:
+    return json.dumps({"statuses": [status(wamid) for wamid in wamids]}).encode()
+
+
 def status(wamid: str, word: str = "sent") -> dict[str, str]:
     return {"id": wamid, "status": word, "timestamp": "1767225600"}
 
 
 def read(*bodies: bytes) -> Reconciled:
-    value = encode_bundle([Body(1_767_225_605_000_000, raw) for raw in bodies])
-    return reconcile(Record("p.webhooks.raw", 2, 40, None, value), OURS)
+    value = encode_bundle([Body(RECEIVED_US, raw) for raw in bodies])
+    return reconcile(Record("p.webhooks.raw", 2, 40, None, value), OURS, RECEIVED_AT)
 
 
 def test_an_event_contains_the_place_of_its_record_and_body() -> None:
@@ -35,27 +48,90 @@ def test_an_event_contains_the_place_of_its_record_and_body() -> None:
     assert event.origin == Origin(topic="p.webhooks.raw", partition=2, offset=40, index=1)
 
 
-@pytest.mark.parametrize("bug_in", ["decide", "parse_body"])
-def test_an_item_that_makes_our_code_raise_is_dead_lettered_alone(bug_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    working = getattr(reading, bug_in)
+def test_an_item_that_makes_our_code_raise_harms_no_other_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(item: StatusItem, *more: Any) -> object:
+        if item.wamid == "wamid.BAD":
+            raise ZeroDivisionError
+        return decide(item, *more)
 
-    def raising(given: object, *more: object) -> object:
-        if (given.wamid if isinstance(given, StatusItem) else given) in ("wamid.BAD", bad):
+    monkeypatch.setattr(reading, "decide", raising)
+    found = read(body("wamid.A"), body("wamid.B", "wamid.BAD"))
+    assert [event.wamid for event in found.events] == ["wamid.A", "wamid.B"]
+    [dead] = found.dead
+    assert (dead.reason, dead.origin, dead.items, type(dead.raised)) == (
+        "bug", Place("p.webhooks.raw", 2, 40, 1), (1,), ZeroDivisionError,
+    )  # fmt: skip
+    assert dead.value is not None
+    assert [stored.raw for stored in decode_bundle(dead.value)] == [body("wamid.B", "wamid.BAD")]
+
+
+@pytest.mark.parametrize("part", ["read_status", "items_of"])
+def test_a_body_that_makes_our_code_raise_harms_no_other_body(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = webhooks if part == "read_status" else reading
+    working = getattr(module, part)
+
+    def raising(given: Any, *more: Any) -> object:
+        if "wamid.BAD" in str(given):
             raise ZeroDivisionError
         return working(given, *more)
 
-    bad = json.dumps({"statuses": [status("wamid.BAD")]}).encode()
-    good = json.dumps({"statuses": [status("wamid.A")]}).encode()
-    monkeypatch.setattr(reading, bug_in, raising)
-    found = read(good, bad, good)
-    assert [event.kind.value for event in found.events] == ["sent"] * 2
-    [dead] = found.dead
-    assert (dead.reason, dead.origin, type(dead.raised)) == (
-        "bug",
-        Place("p.webhooks.raw", 2, 40, 1),
-        ZeroDivisionError,
-    )
-    assert b"wamid.BAD" in decode_bundle(dead.value)[0].raw
+    monkeypatch.setattr(module, part, raising)
+    found = read(body("wamid.A"), body("wamid.BAD"), body("wamid.B"))
+    assert [event.wamid for event in found.events] == ["wamid.A", "wamid.B"]
+    assert [(dead.reason, dead.origin.item, type(dead.raised)) for dead in found.dead] == [
+        ("bug", 1, ZeroDivisionError)
+    ]
+
+
+def test_many_bad_items_of_a_body_are_one_small_letter() -> None:
+    raw = b'{"statuses": [' + b",".join([b"1"] * 1001) + b"]}"
+    [dead] = read(raw).dead
+    assert dead.value == encode_bundle([Body(RECEIVED_US, raw)])
+    assert len(dead.items) == ITEMS_LISTED_MAX
+    assert dead.error == "1001 of 1001 items: 1001 malformed_status"
+
+
+def test_a_body_with_too_many_items_is_refused_whole() -> None:
+    [dead] = read(b'{"statuses": [' + b",".join([b"1"] * (ITEMS_MAX + 1)) + b"]}").dead
+    assert (dead.reason, dead.items, dead.share) == ("too_many_items", (), 1.0)
+
+
+@pytest.mark.parametrize(("raw", "reason"), [(b"[" * 100_000, "too_deep"), (b"", "not_json"), (b"\xff", "not_json")])
+def test_bytes_that_no_reading_accepts_are_kept_as_they_came(raw: bytes, reason: str) -> None:
+    [dead] = read(raw).dead
+    assert (dead.reason, dead.value) == (reason, encode_bundle([Body(RECEIVED_US, raw)]))
+
+
+def test_a_letter_knows_how_often_its_record_was_redriven() -> None:
+    value = encode_bundle([Body(RECEIVED_US, b"x")])
+    record = Record("p.webhooks.raw", 2, 40, None, value, headers=(("redriven", b"2"),))
+    [dead] = reconcile(record, OURS, RECEIVED_AT).dead
+    assert dead.redriven == 2
+
+
+def test_a_status_is_in_the_future_only_by_the_latest_of_receipt_record_and_present() -> None:
+    """The clock of the ingress was behind. A redrive, or the time that the record was written, heals it."""
+    ahead = RECEIVED_AT + timedelta(seconds=620)
+    raw = json.dumps({"statuses": [{**status("wamid.A"), "timestamp": str(int(ahead.timestamp()))}]}).encode()
+    value = encode_bundle([Body(RECEIVED_US, raw)])
+    later = RECEIVED_AT + timedelta(seconds=30)
+
+    def reasons(at: datetime, now: datetime) -> list[str]:
+        found = reconcile(Record("p.webhooks.raw", 2, 40, None, value, at), OURS, now)
+        return [dead.reason for dead in found.dead]
+
+    assert reasons(RECEIVED_AT, RECEIVED_AT) == ["timestamp_in_future"]
+    assert reasons(RECEIVED_AT, later) == []
+    assert reasons(later, RECEIVED_AT) == []
+
+
+def test_our_callback_data_counts_on_every_phone_number() -> None:
+    campaign, recipient = uuid.uuid4(), uuid.uuid4()
+    data = encode(b"secret", "default", campaign, recipient, 3)
+    item = StatusItem("wamid.A", "sent", RECEIVED_AT, phone_number_id="222", callback_data=data)
+    decided = decide(item, RECEIVED_AT, OURS, ORIGIN)
+    assert isinstance(decided, RecipientEvent)
+    assert (decided.campaign_id, decided.recipient_id, decided.attempt) == (campaign, recipient, 3)
 
 
 @pytest.mark.parametrize(("number", "counts"), [("111", True), (None, True), ("222", False)])

@@ -14,6 +14,7 @@ from enum import StrEnum
 from schemas.events import Failure, RetryClass
 
 from domain.backoff import DAY_S, exponential, scaled_s
+from domain.breakers import Scope
 
 
 class ErrorClass(StrEnum):
@@ -60,9 +61,13 @@ class ErrorCode:
     attempts_max: int | None = None
     """Retried only below this attempt, regardless of the limit of the campaign."""
     base_s: float = 60.0
-    """First backoff; it doubles with each attempt."""
+    """First backoff; it grows tenfold with each attempt."""
     scope: ThrottleScope = ThrottleScope.NUMBER
     """For throttles."""
+    feeds: Scope = Scope.NUMBER
+    """For problems at Meta: the scope whose breaker counts them."""
+    needs_human: bool = True
+    """For codes of a whole scope: nothing is sent to the scope before a human has acted."""
 
 
 THROTTLE, TRANSIENT, HELD_BACK, PERMANENT, REQUEST, TEMPLATE, NUMBER, ACCOUNT = ErrorClass
@@ -97,7 +102,7 @@ ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(131016, TRANSIENT, 500, "service unavailable"),
     ErrorCode(131057, TRANSIENT, 500, "account in maintenance, a minute or so", base_s=120.0),
     ErrorCode(133004, TRANSIENT, 503, "server temporarily unavailable"),
-    ErrorCode(134101, TRANSIENT, 400, "template is syncing, up to ten minutes", base_s=600.0),
+    ErrorCode(134101, TRANSIENT, 400, "template is syncing, up to ten minutes", base_s=600.0, feeds=Scope.TEMPLATE),
     ErrorCode(2494100, TRANSIENT, None, "number in maintenance, a few minutes", base_s=300.0),
     # The person
     ErrorCode(131049, HELD_BACK, None, "held back to keep the ecosystem healthy"),
@@ -110,6 +115,8 @@ ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(131050, PERMANENT, None, "user stopped marketing messages"),
     ErrorCode(137000, PERMANENT, None, "identity key hash mismatch"),
     # The number
+    ErrorCode(803, NUMBER, 404, "no object has this id"),
+    ErrorCode(2500, NUMBER, 400, "unknown path: the id of the number or the address is wrong"),
     ErrorCode(33, NUMBER, 400, "business phone number deleted"),
     ErrorCode(131037, NUMBER, None, "number without an approved display name"),
     ErrorCode(131045, NUMBER, 500, "number registration or certificate error"),
@@ -122,9 +129,9 @@ ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(132015, TEMPLATE, 400, "template paused"),
     ErrorCode(132016, TEMPLATE, 400, "template disabled"),
     ErrorCode(132068, TEMPLATE, 400, "flow blocked"),
-    ErrorCode(132069, TEMPLATE, 400, "flow throttled"),
-    ErrorCode(134102, TEMPLATE, 500, "template unavailable or account not eligible"),
-    ErrorCode(134103, TEMPLATE, None, "template unavailable or account not eligible"),
+    ErrorCode(132069, TEMPLATE, 400, "flow throttled", needs_human=False),
+    ErrorCode(134102, TEMPLATE, 500, "template unavailable or account not eligible", needs_human=False),
+    ErrorCode(134103, TEMPLATE, None, "template unavailable or account not eligible", needs_human=False),
     # Our request
     ErrorCode(100, REQUEST, 400, "invalid or misspelled parameter"),
     ErrorCode(130501, REQUEST, None, "message type not supported"),
@@ -165,16 +172,31 @@ ROWS: tuple[ErrorCode, ...] = (
 
 TABLE: dict[int, ErrorCode] = {row.code: row for row in ROWS}
 
+BY_SUBCODE: dict[tuple[int, int], ErrorCode] = {
+    (100, 33): ErrorCode(33, NUMBER, 400, "the number does not exist, or the token may not use it"),
+}
+"""Code and subcode, where the subcode decides. Meta calls subcodes deprecated, and still sends this one."""
+
 HELD_BACK_S = DAY_S
 """Meta: earlier "will only result in another error", and since 2026 also counts against the account."""
 WEBHOOK_BACKOFF_MIN_S = 600
 """A failure that comes by webhook may still be overtaken by a delivery."""
+BACKOFF_FACTOR = 10.0
+"""Three retries of a minute and of ten outlast an outage of ten minutes at Meta."""
 BACKOFF_MAX_S = 6 * 3600
 
 
-def error_class(code: int | None, *, transient_hint: bool = False) -> ErrorClass:
+def row_of(code: int | None, subcode: int | None = None) -> ErrorCode | None:
+    """The row of a code, or None for an unknown one. A subcode that the table knows decides."""
+    if code is None:
+        return None
+    by_subcode = BY_SUBCODE.get((code, subcode)) if subcode is not None else None
+    return by_subcode or TABLE.get(code)
+
+
+def error_class(code: int | None, subcode: int | None = None, *, transient_hint: bool = False) -> ErrorClass:
     """The class of a code. An unknown one is the request's, unless Meta itself calls it transient."""
-    row = TABLE.get(code) if code is not None else None
+    row = row_of(code, subcode)
     if row is not None:
         return row.error_class
     return TRANSIENT if transient_hint else REQUEST
@@ -199,7 +221,7 @@ def failure(
         retry_class, wait_s = RetryClass.HELD_BACK, float(HELD_BACK_S)
     elif kind in RETRYABLE and not _spent(row, attempt):
         retry_class = RetryClass.BACKOFF
-        wait_s = exponential(attempt, base_s=row.base_s if row else 60.0, cap_s=BACKOFF_MAX_S)
+        wait_s = exponential(attempt, base_s=row.base_s if row else 60.0, factor=BACKOFF_FACTOR, cap_s=BACKOFF_MAX_S)
         wait_s = max(wait_s, WEBHOOK_BACKOFF_MIN_S) if from_webhook else wait_s
     else:
         return Failure(code=code, reason=reason[:2000], retry_class=RetryClass.NEVER, backoff_s=0)

@@ -13,15 +13,20 @@ from typing import Any, TypeAlias
 import orjson
 from schemas.reasons import TransportError, UnclearAnswer
 
-from domain.error_codes import RETRYABLE, TABLE, ErrorClass, ThrottleScope, error_class
+from domain.error_codes import RETRYABLE, ErrorClass, ThrottleScope, row_of
 
+CODE_MAX = 2_147_483_647
+"""The largest code that the database stores. A larger one counts as no code."""
+CODE_DIGITS_MAX = 10
+REASON_CHARS_MAX = 2000
+WAMID_CHARS_MAX = 512
 RETRY_AFTER_MAX_S = 3600.0
 """A longer hint comes from an incorrect clock; the row is deferred long before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """HTTP 200. The wamid may be missing; `held`: Meta holds it for its quality assessment."""
+    """HTTP 200 with Meta's `messages`. The wamid may be missing; `held`: Meta holds it for its quality assessment."""
 
     wamid: str | None
     held: bool = False
@@ -34,6 +39,7 @@ class Rejected:
     code: int | None
     reason: str
     transient_hint: bool = False
+    subcode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +53,21 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class UnknownOutcome:
-    """It may have been sent."""
+    """It may have been sent. `is_foreign`: an answer came, and it is not of the form that the Cloud API gives."""
 
     reason: str
+    code: int | None = None
+    subcode: int | None = None
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """It surely never reached Meta: no connection, no permit."""
+    """It surely never reached Meta: the post failed before its first byte."""
 
     reason: str
+    is_endpoint: bool = True
+    """Whether the endpoint may be at fault: not where our own connections were all in use."""
 
 
 Outcome: TypeAlias = Accepted | Rejected | Throttled | UnknownOutcome | NotSent
@@ -67,7 +78,9 @@ SURELY_NOT_SENT = frozenset({TransportError.CONNECT, TransportError.POOL, Transp
 
 def outcome_of_error(error: TransportError) -> Outcome:
     """The outcome of a request without an answer."""
-    return NotSent(error.value) if error in SURELY_NOT_SENT else UnknownOutcome(error.value)
+    if error in SURELY_NOT_SENT:
+        return NotSent(error.value, is_endpoint=error is not TransportError.POOL)
+    return UnknownOutcome(error.value, is_foreign=error is TransportError.TOO_LARGE)
 
 
 def outcome_of_answer(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
@@ -76,23 +89,23 @@ def outcome_of_answer(status: int, body: bytes, retry_after: str | None = None) 
     if status == 200:
         return _accepted(answer)
     error = _error(answer)
-    code = error.code if error else None
-    kind = error_class(code) if code in TABLE else None
+    row = row_of(error.code, error.subcode) if error else None
+    kind = row.error_class if row else None
     if status == 429 or kind is ErrorClass.THROTTLE:
-        row = TABLE.get(code) if code is not None else None
-        throttles = row is not None and row.error_class is ErrorClass.THROTTLE
-        scope = row.scope if row is not None and throttles else ThrottleScope.NUMBER
-        return Throttled(scope, code, _seconds(retry_after))
-    if error is None or (status >= 500 and kind not in RETRYABLE):
-        return UnknownOutcome(f"http_{status}" if code is None else f"http_{status}_code_{code}")
-    if status >= 400 or kind in RETRYABLE:
-        return Rejected(error.code, error.reason, error.transient_hint)
-    return UnknownOutcome(f"http_{status}")
+        scope = row.scope if row is not None and kind is ErrorClass.THROTTLE else ThrottleScope.NUMBER
+        return Throttled(scope, error.code if error else None, _seconds(retry_after))
+    if error is None:
+        return UnknownOutcome(f"http_{status}", is_foreign=True)
+    if 400 <= status < 500 or kind in RETRYABLE:
+        return Rejected(error.code, error.reason, error.transient_hint, error.subcode)
+    reason = f"http_{status}" if error.code is None else f"http_{status}_code_{error.code}"
+    return UnknownOutcome(reason, error.code, error.subcode)
 
 
 @dataclass(frozen=True, slots=True)
 class _Error:
     code: int | None
+    subcode: int | None
     reason: str
     transient_hint: bool
 
@@ -107,29 +120,41 @@ def _json_object(body: bytes) -> Mapping[str, Any] | None:
 
 def _accepted(answer: Mapping[str, Any] | None) -> Outcome:
     if answer is None:
-        return UnknownOutcome(UnclearAnswer.UNPARSABLE.value)
+        return UnknownOutcome(UnclearAnswer.UNPARSABLE.value, is_foreign=True)
     if "error" in answer:
-        return UnknownOutcome(UnclearAnswer.ERROR_IN_200.value)
+        error = _error(answer)
+        if error is None:
+            return UnknownOutcome(UnclearAnswer.ERROR_IN_200.value, is_foreign=True)
+        return UnknownOutcome(UnclearAnswer.ERROR_IN_200.value, error.code, error.subcode)
     messages = answer.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     if not isinstance(first, dict):
-        return Accepted(None)
+        return UnknownOutcome(UnclearAnswer.NO_MESSAGES.value, is_foreign=True)
     wamid = first.get("id")
+    wamid = wamid.replace("\0", "") if isinstance(wamid, str) else ""
     held = first.get("message_status") in ("held_for_quality_assessment", "paused")
-    return Accepted(wamid if isinstance(wamid, str) and 0 < len(wamid) <= 512 else None, held)
+    return Accepted(wamid if 0 < len(wamid) <= WAMID_CHARS_MAX else None, held)
 
 
 def _error(answer: Mapping[str, Any] | None) -> _Error | None:
     error = answer.get("error") if answer else None
     if not isinstance(error, dict):
         return None
-    code = error.get("code")
-    code = int(code) if isinstance(code, str) and code.isdecimal() else code
     data = error.get("error_data")
     details = data.get("details") if isinstance(data, dict) else data
     parts = [part for part in (error.get("message"), details) if isinstance(part, str) and part]
-    known = code if isinstance(code, int) and not isinstance(code, bool) else None
-    return _Error(known, ": ".join(parts)[:2000] or "no reason given", error.get("is_transient") is True)
+    reason = ": ".join(parts).replace("\0", "")[:REASON_CHARS_MAX] or "no reason given"  # Postgres stores no NUL
+    return _Error(
+        _number(error.get("code")), _number(error.get("error_subcode")), reason, error.get("is_transient") is True
+    )
+
+
+def _number(value: object) -> int | None:
+    """A code or subcode that the database can store, also where it came as text."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= CODE_DIGITS_MAX:
+        value = int(value)
+    is_code = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= CODE_MAX
+    return value if is_code and isinstance(value, int) else None
 
 
 def _seconds(retry_after: str | None) -> float | None:

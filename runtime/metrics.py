@@ -60,6 +60,10 @@ LAG_RECORDS = _gauge(
 # Scheduler
 SCHEDULER_RELEASED = _counter("scheduler_released_total", "Released attempts")
 SCHEDULER_PUBLISHED = _counter("scheduler_jobs_published_total", "Published jobs, with those that were published again")
+BREAKERS_OPEN = _gauge("breakers_open", "Breakers that are open, by scope", "scope")
+BREAKER_CHANGES = _counter(
+    "breaker_changes_total", "Openings, closings and resets of breakers, and pauses because of one", "scope", "change"
+)
 # Sender
 SENDER_CLAIMS = _counter("sender_claims_total", "Claims, by outcome", "outcome")
 SENDER_OUTCOMES = _counter("sender_outcomes_total", "Claimed attempts, by outcome", "outcome")

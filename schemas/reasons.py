@@ -126,6 +126,7 @@ class UnclearAnswer(ReasonCode):
 
     UNPARSABLE = "unparsable", "sender", "HTTP 200 with a body that is not a JSON object."
     ERROR_IN_200 = "error_in_200", "sender", "HTTP 200 with an error."
+    NO_MESSAGES = "no_messages", "sender", "HTTP 200 without the list of messages that the Cloud API returns."
 
 
 class ForeignCallback(ReasonCode):

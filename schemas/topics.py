@@ -111,7 +111,7 @@ USES: dict[Topic, TopicUse] = {
         "recipient_id, else wamid", ("reconciler", "sender", "scheduler", "operator"), ("sink",)
     ),
     Topic.SUBSCRIPTION_EVENTS: TopicUse("person", ("scheduler",), ()),
-    Topic.CAMPAIGN_CONTROL: TopicUse("reserved", (), ()),
+    Topic.CAMPAIGN_CONTROL: TopicUse("campaign_id, else scope and key of the breaker", ("scheduler",), ()),
     Topic.CAMPAIGN_STATS: TopicUse("campaign_id", ("stats",), ()),
 }
-"""No process of ours reads the topics without a reader: other systems may. `campaign.control` is reserved."""
+"""No process of ours reads the topics without a reader: other systems may."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.codec import PRODUCER
+from schemas.control import ControlEvent
 from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import WireModel
@@ -42,6 +43,7 @@ PUBLISHED: tuple[Published, ...] = (
     Published(Topic.SEND_JOBS, SendJob),
     Published(Topic.RECIPIENT_EVENTS, RecipientEvent),
     Published(Topic.SUBSCRIPTION_EVENTS, SubscriptionEvent),
+    Published(Topic.CAMPAIGN_CONTROL, ControlEvent),
     Published(Topic.CAMPAIGN_STATS, CampaignStats),
 )
 

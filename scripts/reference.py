@@ -141,10 +141,7 @@ def _topics() -> Iterator[str]:
         parties = (", ".join(names) or "-" for names in (use.writers, use.readers))
         yield f"| {' | '.join((f'`{topic}`', use.key, str(spec.partitions), kept(spec), *parties))} |"
     yield ""
-    yield from _paragraph(
-        "A topic without a reader is for other systems. `campaign.control` is reserved for later work: no process "
-        "writes or reads it yet."
-    )
+    yield from _paragraph("A topic without a reader is for other systems.")
     yield from ("## Dead letters", "")
     yield from _paragraph(
         "Each topic has a dead-letter topic, `<topic>.dead`, with one partition. A dead letter is the raw value with "

@@ -17,6 +17,7 @@ import orjson
 from domain.days import day_of
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
 from domain.spreading import Slot, spread
+from tables import breakers
 from tables.arrays import plain, times
 from tables.database import Connection
 from tables.statements import load
@@ -104,6 +105,8 @@ async def act(
 ) -> Campaign:
     """Change the status by an action, in a transaction. Activation first plans every recipient.
 
+    A resume also lets the open breakers of the campaign's scopes send a probe at once.
+
     Raises UnknownCampaign, and ActionNotAllowed where the action is not allowed.
     """
     if action is Action.ACTIVATE:
@@ -115,7 +118,10 @@ async def act(
         while last is not None:  # Recipients may have been added since _plan_draft.
             last = await _plan_chunk(connection, campaign, now, last)
         pause_reason = reason if status is CampaignStatus.PAUSED else None
-        return await _change_status(connection, campaign_id, status, pause_reason)
+        changed = await _change_status(connection, campaign_id, status, pause_reason)
+        if action is Action.RESUME:
+            await breakers.reset(connection, campaign_id)
+        return changed
 
 
 async def add_recipients(

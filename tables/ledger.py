@@ -17,6 +17,8 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from domain.breakers import ProbePauses
+from domain.signals import NO_SIGNALS, Signals
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from tables.statements import load
@@ -29,6 +31,8 @@ class ClaimResult(StrEnum):
     """The verdict of a claim or a renewal."""
 
     CLAIMED = "claimed"
+    PROBE = "probe"
+    """Claimed, as the one message that an open breaker lets through."""
     RENEWED = "renewed"
     DEFERRED = "deferred"
     EXPIRED = "expired"
@@ -73,6 +77,8 @@ class Settlement:
     outcome: str
     event: str
     wamid: str | None = None
+    signals: Signals = NO_SIGNALS
+    """What the outcome says about the scopes of the breakers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class UnpublishedOutcome:
         return str(self.recipient_id).encode()
 
 
+PAUSES = ProbePauses()
 _SQL = load("ledger")
 
 
@@ -123,8 +130,13 @@ async def renew(connection: AsyncConnection[Any], claims: Collection[Claim], lea
     return {each.key: answers.get(each.key, ClaimAnswer(ClaimResult.LOST)) for each in claims}
 
 
-async def settle(connection: AsyncConnection[Any], settlements: Collection[Settlement]) -> set[Key]:
-    """Write outcomes and their events. Returns the keys written; the others have an outcome or another token."""
+async def settle(
+    connection: AsyncConnection[Any], settlements: Collection[Settlement], pauses: ProbePauses = PAUSES
+) -> set[Key]:
+    """Write outcomes and their events, and feed the breakers of their scopes. Returns the keys written.
+
+    The others have an outcome or another token; they feed nothing.
+    """
     cursor = await connection.execute(
         _SQL["settle_attempts"],
         {
@@ -132,6 +144,11 @@ async def settle(connection: AsyncConnection[Any], settlements: Collection[Settl
             "outcomes": [each.outcome for each in settlements],
             "wamids": [each.wamid for each in settlements],
             "events": [each.event for each in settlements],
+            "letters": [each.signals.letters for each in settlements],
+            "codes": [each.signals.code for each in settlements],
+            "reasons": [each.signals.reason for each in settlements],
+            "first_s": pauses.first_s,
+            "max_s": pauses.max_s,
         },
     )
     return {(row[0], row[1]) for row in await cursor.fetchall()}

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+from domain.breakers import recovered_share
 from domain.days import Day, day_of
 from domain.spreading import fair_shares
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
+from tables import breakers
 from tables.database import Connection
 from tables.statements import load
 
 _SQL = load("releases")
+
+RECOVERY_STEP_S = 0.1
+"""The scheduler releases about ten times a second while recipients are due."""
 
 RELEASER_SESSION = {
     "idle_session_timeout": "10s",
@@ -65,11 +71,18 @@ class _DueCampaign:
     language_code: str
     daily_limit: int | None
     due: int
+    now: datetime
     day: Day
+    is_held: bool
+    """An open breaker holds it, and lets one message through now."""
+    number_closed_at: datetime | None
+    """When a breaker of its number, account or endpoint closed, while the rate recovers."""
+    template_closed_at: datetime | None
 
     def demand(self, used: int) -> int:
         """How many attempts it could release now, within the limit of the day."""
-        return self.due if self.daily_limit is None else max(0, min(self.due, self.daily_limit - used))
+        due = 1 if self.is_held else self.due
+        return due if self.daily_limit is None else max(0, min(due, self.daily_limit - used))
 
 
 async def release_step(connection: Connection, rates: Rates) -> ReleaseStep:
@@ -86,8 +99,8 @@ async def release_step(connection: Connection, rates: Rates) -> ReleaseStep:
 async def _find_due(connection: Connection, rates: Rates) -> list[_DueCampaign]:
     cursor = await connection.execute(_SQL["find_due_campaigns"], {"count_max": rates.mps})
     return [
-        _DueCampaign(id_, number, template, language, limit, due, day_of(now, zone_name))
-        for id_, number, zone_name, limit, template, language, due, now in await cursor.fetchall()
+        _DueCampaign(id_, number, template, language, limit, due, now, day_of(now, zone_name), *breaker)
+        for id_, number, zone_name, limit, template, language, due, now, *breaker in await cursor.fetchall()
     ]
 
 
@@ -104,10 +117,12 @@ async def _release_number(
     connection: Connection, number: str, campaigns: list[_DueCampaign], used: Mapping[UUID, int], rates: Rates
 ) -> ReleaseStep:
     async with connection.transaction():
-        room = await _room(connection, number, rates)
+        room = await _room(connection, number, _recovering(rates, campaigns))
+        campaigns = [each for each in campaigns if not each.is_held or await _may_probe(connection, each)]
         # Where the room cannot be divided evenly, the campaign that used least today gets more.
         campaigns.sort(key=lambda each: used.get(each.id, 0))
-        shares = fair_shares(room, [each.demand(used.get(each.id, 0)) for each in campaigns])
+        demands = [min(each.demand(used.get(each.id, 0)), _template_room(each, rates)) for each in campaigns]
+        shares = fair_shares(room, demands)
         step = ReleaseStep(is_more=True)
         # give_budget_back locks the budgets in the same order, so the two cannot deadlock.
         for share, campaign in sorted(zip(shares, campaigns, strict=True), key=lambda pair: pair[1].id):
@@ -116,6 +131,25 @@ async def _release_number(
         if step.jobs:
             await connection.execute(_SQL["spend_tokens"], {"number": number, "spent": len(step.jobs)})
     return step
+
+
+def _recovering(rates: Rates, campaigns: Sequence[_DueCampaign]) -> Rates:
+    """The rate of a number, lower for a minute after a breaker of its account, its endpoint or itself has closed."""
+    share = min((recovered_share(each.number_closed_at, each.now) for each in campaigns), default=1.0)
+    return Rates(mps=max(1, int(rates.mps * share)), cap_s=rates.cap_s)
+
+
+def _template_room(campaign: _DueCampaign, rates: Rates) -> int:
+    """How many attempts of a template whose breaker closed a moment ago may be released in one step."""
+    share = recovered_share(campaign.template_closed_at, campaign.now)
+    return campaign.due if share >= 1 else max(1, int(rates.mps * share * RECOVERY_STEP_S))
+
+
+async def _may_probe(connection: Connection, campaign: _DueCampaign) -> bool:
+    """Take the place of the probe, before any budget of a day is locked."""
+    return await breakers.take_release_probe(
+        connection, campaign.number, campaign.template_name, campaign.language_code
+    )
 
 
 async def _room(connection: Connection, number: str, rates: Rates) -> int:

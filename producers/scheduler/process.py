@@ -1,7 +1,7 @@
 """The scheduler: one leader releases due recipients, republishes unclaimed jobs, and completes campaigns.
 
-Four loops share the connection of the leader, so that an unreachable Kafka never delays a cancellation. When Postgres
-is lost, the process waits and takes the lock again. A bug ends the process.
+Several loops share the connection of the leader, so that an unreachable Kafka never delays a cancellation. When
+Postgres is lost, the process waits and takes the lock again. A bug ends the process.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 
 import structlog
 
+from producers.scheduler.breakers import watch_breakers
 from producers.scheduler.outbox import publish_and_record_jobs
 from producers.scheduler.redelivery import Redelivery
 from producers.scheduler.subscriptions import sweep_subscriptions
@@ -73,6 +74,7 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
             tasks.create_task(_release(leader, publisher, settings, stop, beats))
             tasks.create_task(Redelivery(leader, publisher, settings).run(stop))
             tasks.create_task(Upkeep(leader, settings).run(stop))
+            tasks.create_task(watch_breakers(leader, publisher, settings, stop))
             tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
 
 

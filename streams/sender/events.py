@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 import structlog
 
 from domain import error_codes
-from domain.error_codes import SCOPE_WIDE
-from domain.outcomes import Accepted, Rejected, UnknownOutcome
+from domain.backoff import exponential, scaled_s
+from domain.error_codes import SCOPE_WIDE, ErrorClass
+from domain.outcomes import Accepted, NotSent, Rejected, UnknownOutcome
+from domain.signals import NO_SIGNALS, Signals
 from runtime.logs import mask_phone
 from schemas.codec import PRODUCER
 from schemas.events import EventKind, Failure, RecipientEvent
@@ -22,8 +24,11 @@ from tables.ledger import Claim, Settlement
 LOG_EVERY_S = 10.0
 """A template, a number or an account fails thousands of messages: one log line stands for many."""
 
-FinalOutcome = Accepted | Rejected | UnknownOutcome
+FinalOutcome = Accepted | Rejected | UnknownOutcome | NotSent
 """The outcomes after which the same attempt is never posted again."""
+HELD_BASE_S, HELD_CAP_S = 5.0, 3600.0
+"""A message that met a breaker rests: at first as long as the breaker's first probe, then longer with each attempt. 62
+attempts outlast two days."""
 
 _log = structlog.get_logger(STAGE)
 
@@ -37,19 +42,28 @@ class Events:
         self._clock = clock
         self._log_code_from: dict[int | None, float] = {}
 
-    def of_outcome(self, job: SendJob, outcome: FinalOutcome) -> RecipientEvent:
-        """The event of a final outcome."""
+    def of_outcome(self, job: SendJob, outcome: FinalOutcome, *, is_probe: bool = False) -> RecipientEvent:
+        """The event of a final outcome. `is_probe`: the message was the probe of an open breaker."""
         match outcome:
             case Accepted(wamid=wamid, held=held):
                 wamid = Wamid(wamid) if wamid else None
                 return self.event(job, EventKind.ACCEPTED, wamid=wamid, held_for_quality=held)
+            case Rejected() if is_held(outcome, is_probe=is_probe):
+                self._log_held(outcome)
+                return self._held(job)
             case Rejected():
                 return self.event(job, EventKind.REJECTED, failure=self._failure(job, outcome))
+            case NotSent():
+                return self._held(job)
             case UnknownOutcome(reason=reason):
                 _log.warning("outcome unknown", reason=reason, to=mask_phone(job.phone_number), attempt=job.attempt)
                 return self.event(job, EventKind.UNKNOWN)
             case _:
                 assert_never(outcome)
+
+    def _held(self, job: SendJob) -> RecipientEvent:
+        wait_s = scaled_s(exponential(job.attempt, base_s=HELD_BASE_S, cap_s=HELD_CAP_S), self._time_scale)
+        return self.event(job, EventKind.DEFERRED, not_before=self._now() + timedelta(seconds=wait_s))
 
     def event(self, job: SendJob, kind: EventKind, **fields: Any) -> RecipientEvent:
         """An event of this kind about the job's attempt, now. `fields`: those of RecipientEvent."""
@@ -66,11 +80,13 @@ class Events:
             **fields,
         )
 
-    def _failure(self, job: SendJob, rejected: Rejected) -> Failure:
-        kind = error_codes.error_class(rejected.code, transient_hint=rejected.transient_hint)
-        if kind in SCOPE_WIDE and self._clock() >= self._log_code_from.get(rejected.code, 0.0):
+    def _log_held(self, rejected: Rejected) -> None:
+        kind = error_codes.error_class(rejected.code, rejected.subcode, transient_hint=rejected.transient_hint)
+        if self._clock() >= self._log_code_from.get(rejected.code, 0.0):
             self._log_code_from[rejected.code] = self._clock() + LOG_EVERY_S
-            _log.error("every message of this scope fails", scope=kind.value, code=rejected.code)
+            _log.error("Meta refuses every message of a scope; they are deferred", scope=kind.value, code=rejected.code)
+
+    def _failure(self, job: SendJob, rejected: Rejected) -> Failure:
         return error_codes.failure(
             rejected.code,
             rejected.reason,
@@ -81,6 +97,15 @@ class Events:
         )
 
 
-def settlement(claim: Claim, event: RecipientEvent) -> Settlement:
+def is_held(rejected: Rejected, *, is_probe: bool) -> bool:
+    """Whether a refused message is deferred: its reason is not the person's, and it surely was not sent.
+
+    That holds for a code of a whole scope, and for a probe that shows that its scope still does not work.
+    """
+    kind = error_codes.error_class(rejected.code, rejected.subcode, transient_hint=rejected.transient_hint)
+    return kind in SCOPE_WIDE or (is_probe and kind in (ErrorClass.TRANSIENT, ErrorClass.REQUEST))
+
+
+def settlement(claim: Claim, event: RecipientEvent, signals: Signals = NO_SIGNALS) -> Settlement:
     """The ledger's record of an event that ends a claim."""
-    return Settlement(claim, event.kind.value, event.model_dump_json(exclude_none=True), event.wamid)
+    return Settlement(claim, event.kind.value, event.model_dump_json(exclude_none=True), event.wamid, signals)

@@ -22,6 +22,7 @@ its slot serves others.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -112,11 +113,11 @@ class Freshness:
                 issued_at = permission.issued_at
         return Fresh(issued_at)
 
-    async def ensure(self, claim: Claim, issued_at: float) -> Permission:
-        """Renew the claim if it is too old to post."""
+    async def ensure(self, claim: Claim, issued_at: float, since: float = -math.inf) -> Permission:
+        """Renew the claim if it is too old to post, or was issued before `since`."""
         lease_ends_at = issued_at + self._lease_s
         late_since: float | None = None
-        while self._clock() - issued_at > CLAIM_MAX_AGE_S:
+        while self._clock() - issued_at > CLAIM_MAX_AGE_S or issued_at <= since:
             if self._clock() >= lease_ends_at:
                 return Forbidden(ClaimAnswer(ClaimResult.EXPIRED))
             renewed = await self._claims.renew(claim)

@@ -124,8 +124,9 @@ class JobIntake:
             key = (job.recipient_id, job.attempt)
             answer = claimed.answers[key]
             metrics.SENDER_CLAIMS.labels(answer.verdict.value).inc()
-            if answer.verdict is ClaimResult.CLAIMED:
-                work = self._sends.send(job, claimed.claims[key], claimed.issued_at)
+            if answer.verdict in (ClaimResult.CLAIMED, ClaimResult.PROBE):
+                is_probe = answer.verdict is ClaimResult.PROBE
+                work = self._sends.send(job, claimed.claims[key], claimed.issued_at, is_probe=is_probe)
             elif answer.event is not None:
                 refused = UnpublishedOutcome(job.recipient_id, job.attempt, answer.verdict.value, answer.event)
                 work = self._outbox.publish(refused)

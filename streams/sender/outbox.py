@@ -9,6 +9,7 @@ import asyncio
 
 import structlog
 
+from domain.breakers import ProbePauses
 from runtime.process import Transient
 from schemas.places import Outgoing
 from streams.sender.rounds import Rounds
@@ -31,10 +32,11 @@ _log = structlog.get_logger(STAGE)
 class Outbox:
     """Settles and publishes. `run` must be a task while anyone settles."""
 
-    def __init__(self, pool: Pool, publisher: Publisher, topic: str) -> None:
+    def __init__(self, pool: Pool, publisher: Publisher, topic: str, pauses: ProbePauses = ledger.PAUSES) -> None:
         self._pool = pool
         self._publisher = publisher
         self._topic = topic
+        self._pauses = pauses
         self._settling: Rounds[Settlement, bool] = Rounds(self._settle_round, linger_s=LINGER_S, round_max=ROUND_MAX)
         self._publishing: Rounds[UnpublishedOutcome, None] = Rounds(
             self._publish_round, linger_s=LINGER_S, round_max=ROUND_MAX
@@ -58,7 +60,7 @@ class Outbox:
     async def _settle_round(self, settlements: list[Settlement]) -> list[bool]:
         async def once() -> set[Key]:
             async with self._pool.connection() as connection:
-                return await ledger.settle(connection, settlements)
+                return await ledger.settle(connection, settlements, self._pauses)
 
         written = await retrying(STAGE, "settle", once, give_up_after_s=SETTLE_PATIENCE_S)
         missing = sum(each.claim.key not in written for each in settlements)

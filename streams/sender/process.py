@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from domain.breakers import ProbePauses
 from runtime.process import Transient
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
@@ -108,7 +109,8 @@ async def sending(
         connections=settings.send_window,
     )
     claims = Claims(pool, lease_s=settings.lease_s, clock=boot_time, progressed=progressed)
-    outbox = Outbox(pool, publisher, settings.topic(Topic.RECIPIENT_EVENTS))
+    pauses = ProbePauses().scaled(settings.time_scale)
+    outbox = Outbox(pool, publisher, settings.topic(Topic.RECIPIENT_EVENTS), pauses)
     limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
     gate, window = Gate(settings.whatsapp_mps), Window(settings.send_window)
     sends = Sends(

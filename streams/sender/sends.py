@@ -16,15 +16,17 @@ from typing import Protocol, assert_never
 
 from domain.backoff import exponential, scaled_s
 from domain.error_codes import ThrottleScope
-from domain.outcomes import NotSent, Outcome, Throttled
+from domain.outcomes import Outcome, Throttled
+from domain.signals import NO_SIGNALS, Signals, signals_of
 from runtime import metrics
 from schemas.events import EventKind
 from schemas.jobs import SendJob
 from streams.sender.claims import Claims
 from streams.sender.events import Events, FinalOutcome, settlement
-from streams.sender.freshness import Forbidden, Fresh, Freshness, Permission, TooLate
+from streams.sender.freshness import LATE_RENEWALS_MAX_S, Forbidden, Fresh, Freshness, Permission, TooLate
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox
+from streams.sender.trouble import Trouble
 from tables.ledger import Claim, ClaimAnswer, ClaimResult, UnpublishedOutcome
 
 THROTTLED_MAX_S = 60.0
@@ -33,6 +35,8 @@ DEFERRAL_BASE_S, DEFERRAL_CAP_S = 60.0, 3600.0
 """62 attempts of an hour each outlast any outage."""
 DRAIN_WAIT_S = 2.0
 """A process that stops still waits so long for a permit; a message that would wait longer is deferred."""
+TROUBLE_WAIT_S = 1.0
+"""Between two signs of life, in seconds, while a message waits until a trouble is settled."""
 PAIR_FACTOR, PAIR_CAP_S = 4.0, 600.0
 """Meta's advice for one sender and one recipient: wait 4^n seconds after the n-th throttle, from n = 0."""
 
@@ -82,13 +86,17 @@ class Sends:
         self._clock = clock
         self._now = now
         self._progressed = progressed
+        self._trouble = Trouble(clock)
         self._events = Events(time_scale=timing.time_scale, now=now, clock=clock)
         self._freshness = Freshness(
             claims, lease_s=timing.lease_s, clock=clock, draining=self.draining, progressed=progressed
         )
 
-    async def send(self, job: SendJob, claim: Claim, issued_at: float) -> None:
-        """Carry one attempt to its outcome. `issued_at`: when its claim was issued, in seconds since boot."""
+    async def send(self, job: SendJob, claim: Claim, issued_at: float, *, is_probe: bool = False) -> None:
+        """Carry one attempt to its outcome. `issued_at`: when its claim was issued, in seconds since boot.
+
+        `is_probe`: the message is the probe of an open breaker.
+        """
         throttled_at: float | None = None
         throttles = 0
         pair_s = 0.0
@@ -106,18 +114,17 @@ class Sends:
                 case permission:
                     assert_never(permission)
             self._progressed()
-            if not isinstance(outcome, Throttled | NotSent):
-                await self._settle(job, claim, outcome)
+            if not isinstance(outcome, Throttled):
+                await self._settle(job, claim, outcome, is_probe=is_probe)
                 return
             wait_s = self._throttle_s(job, outcome, throttles)
             throttles += 1
             metrics.SENDER_OUTCOMES.labels("throttled").inc()
             throttled_at = self._clock() if throttled_at is None else throttled_at
             if self._clock() - throttled_at + wait_s > THROTTLED_MAX_S:
-                await self._defer(job, claim, max(wait_s, _patience_s(job)))
+                await self._defer(job, claim, max(wait_s, _patience_s(job)), signals_of(outcome))
                 return
-            is_pair = isinstance(outcome, Throttled) and outcome.scope is ThrottleScope.RECIPIENT
-            pair_s = wait_s if is_pair else 0.0  # the other scopes wait for their brake
+            pair_s = wait_s if outcome.scope is ThrottleScope.RECIPIENT else 0.0  # the others wait for their brake
 
     async def _permission(self, job: SendJob, claim: Claim, issued_at: float, pair_s: float) -> Permission:
         """Wait for the throttled pair, then for the rate permit, then ensure that the claim is fresh."""
@@ -127,8 +134,19 @@ class Sends:
             permission = await self._freshness.wait(claim, permission.issued_at, wait_s, DRAIN_WAIT_S)
             # A brake that was pulled while we waited for the permit holds this post too.
             if isinstance(permission, Fresh) and is_permit and self._gate.held_s(job.phone_number_id) <= 0:
-                return await self._freshness.ensure(claim, permission.issued_at)
+                return await self._informed(job, claim, permission.issued_at)
         return permission
+
+    async def _informed(self, job: SendJob, claim: Claim, issued_at: float) -> Permission:
+        """Ensure that the claim is fresh, and that it knows every trouble that this sender has been answered so far."""
+        number, started_at = job.phone_number_id, self._clock()
+        waiting = set(self._trouble.pending(number))
+        while waiting:
+            if self.draining.is_set() or self._clock() - started_at > LATE_RENEWALS_MAX_S:
+                return TooLate()
+            _, waiting = await asyncio.wait(waiting, timeout=TROUBLE_WAIT_S)
+            self._progressed()
+        return await self._freshness.ensure(claim, issued_at, since=self._trouble.settled_at(number))
 
     async def _post(self, job: SendJob) -> Outcome:
         started = time.perf_counter()
@@ -136,7 +154,7 @@ class Sends:
         metrics.SENDER_POST_SECONDS.observe(time.perf_counter() - started)
         return outcome
 
-    def _throttle_s(self, job: SendJob, outcome: Throttled | NotSent, throttles: int) -> float:
+    def _throttle_s(self, job: SendJob, outcome: Throttled, throttles: int) -> float:
         """Seconds to wait before the same message is posted again. Pulls the brake of the answer's scope."""
         match outcome:
             case Throttled(scope=ThrottleScope.RECIPIENT, retry_after_s=retry_after_s):
@@ -144,8 +162,6 @@ class Sends:
                 return max(pair_s, retry_after_s or 0.0)
             case Throttled(scope=scope, retry_after_s=retry_after_s):
                 return self._gate.throttled(job.phone_number_id, scope, retry_after_s)
-            case NotSent():
-                return self._gate.throttled(job.phone_number_id, ThrottleScope.ACCOUNT, None)
             case _:
                 assert_never(outcome)
 
@@ -162,16 +178,20 @@ class Sends:
             event = self._events.event(job, EventKind.EXPIRED, not_before=self._now())
             await self._outbox.settle(settlement(claim, event))
 
-    async def _defer(self, job: SendJob, claim: Claim, wait_s: float) -> None:
+    async def _defer(self, job: SendJob, claim: Claim, wait_s: float, signals: Signals = NO_SIGNALS) -> None:
         metrics.SENDER_OUTCOMES.labels("deferred").inc()
         until = self._now() + timedelta(seconds=scaled_s(wait_s, self._time_scale))
-        await self._outbox.settle(settlement(claim, self._events.event(job, EventKind.DEFERRED, not_before=until)))
+        event = self._events.event(job, EventKind.DEFERRED, not_before=until)
+        with self._trouble.settling(job.phone_number_id, signals):
+            await self._outbox.settle(settlement(claim, event, signals))
 
-    async def _settle(self, job: SendJob, claim: Claim, outcome: FinalOutcome) -> None:
+    async def _settle(self, job: SendJob, claim: Claim, outcome: FinalOutcome, *, is_probe: bool) -> None:
         self._gate.answered(job.phone_number_id)
-        event = self._events.of_outcome(job, outcome)
+        event = self._events.of_outcome(job, outcome, is_probe=is_probe)
         metrics.SENDER_OUTCOMES.labels(event.kind.value).inc()
-        await self._outbox.settle(settlement(claim, event))
+        signals = signals_of(outcome)
+        with self._trouble.settling(job.phone_number_id, signals):
+            await self._outbox.settle(settlement(claim, event, signals))
 
 
 def _patience_s(job: SendJob) -> float:

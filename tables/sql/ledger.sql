@@ -11,9 +11,10 @@ SELECT recipient_id, attempt, verdict, event
 FROM renew_claims(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::uuid[], %(lease_s)s::double precision, %(producer)s)
 
 -- name: settle_attempts
--- Write the outcomes of claims of this process, each with its event.
+-- Write the outcomes of claims of this process, each with its event and its signals for the breakers.
 SELECT recipient_id, attempt
-FROM settle_attempts(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::uuid[], %(outcomes)s::text[], %(wamids)s::text[], %(events)s::text[])
+FROM settle_attempts(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::uuid[], %(outcomes)s::text[], %(wamids)s::text[], %(events)s::text[],
+                     %(letters)s::text[], %(codes)s::integer[], %(reasons)s::text[], %(first_s)s::double precision, %(max_s)s::double precision)
 
 -- name: mark_published
 -- Mark events as published. An outcome that has changed since is not marked, so it is published again.

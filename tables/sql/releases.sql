@@ -1,9 +1,12 @@
 -- Statements of releases, and of the budgets that limit them: campaign_days and number_rates.
 
 -- name: find_due_campaigns
--- Active campaigns with due recipients, their limits, and the number of due recipients (counted up to a maximum).
-SELECT c.id, c.phone_number_id, c.time_zone, c.daily_send_limit, c.template_name, c.language_code, due.n, now()
+-- Active campaigns with due recipients, their limits, and the number of due recipients (counted up to a maximum). A
+-- campaign that an open breaker holds is left out, unless a probe may be released.
+SELECT c.id, c.phone_number_id, c.time_zone, c.daily_send_limit, c.template_name, c.language_code, due.n, now(),
+       breaker.is_held, breaker.number_closed_at, breaker.template_closed_at
 FROM marketing_campaigns AS c
+CROSS JOIN LATERAL campaign_breakers(c.phone_number_id, c.template_name, c.language_code) AS breaker
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM (
         SELECT FROM campaign_recipients AS r
@@ -12,6 +15,7 @@ CROSS JOIN LATERAL (
     ) AS counted
 ) AS due
 WHERE c.status = 'active' AND due.n > 0 AND installation_is_known()
+  AND (NOT breaker.is_held OR breaker.may_probe)
 ORDER BY c.id
 
 -- name: read_days_used

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from schemas.codec import decode, encode
+from schemas.control import ControlKind
 from schemas.events import EventKind
 from schemas.subscriptions import Source, SubscriptionKind
 from scripts.export_schemas import PUBLISHED
@@ -50,6 +51,7 @@ def test_there_is_a_sample_of_each_record_and_kind() -> None:
     contents = {path.stem: _content(path) for path in SAMPLES}
     assert {name.partition(".")[0] for name in contents} == set(MODELS)
     assert _values(contents, "RecipientEvent", "kind") == set(EventKind)
+    assert _values(contents, "ControlEvent", "kind") == set(ControlKind)
     assert _values(contents, "SubscriptionEvent", "kind") == set(SubscriptionKind)
     assert _values(contents, "SubscriptionEvent", "source") == set(Source)
 

@@ -34,9 +34,38 @@ def test_a_held_message_is_accepted_and_flagged() -> None:
     assert outcome_of_answer(200, body) == Accepted("wamid.A", held=True)
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"messages":[]}', b'{"messages":[{"id":7}]}', b'{"messages":"x"}'])
-def test_200_without_a_wamid_is_still_accepted(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b'{"messages":[{"id":7}]}', b'{"messages":[{}]}', b'{"messages":[{"id":""}]}'])
+def test_200_with_messages_and_without_a_wamid_is_still_accepted(body: bytes) -> None:
     assert outcome_of_answer(200, body) == Accepted(None)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"status":"ok"}', b'{"messages":[]}', b'{"messages":"x"}', b'{"messages":[null]}']
+)
+def test_200_without_messages_is_unknown_and_does_not_come_from_the_cloud_api(body: bytes) -> None:
+    said = outcome_of_answer(200, body)
+    assert isinstance(said, UnknownOutcome)
+    assert said.is_foreign
+
+
+def test_a_nul_in_an_answer_does_not_reach_the_database() -> None:
+    body = orjson.dumps({"messages": [{"id": "wamid.A\0B"}]})
+    assert outcome_of_answer(200, body) == Accepted("wamid.AB")
+    assert outcome_of_answer(200, b'{"messages":[{"id":"\\u0000"}]}') == Accepted(None)
+    said = outcome_of_answer(400, _error(131026, error_data={"details": "a\0b"}))
+    assert said == Rejected(131026, "no: ab")
+
+
+@pytest.mark.parametrize("code", [10**12, -1, "9" * 30, True, 1.5, "²"])
+def test_a_code_that_no_column_can_hold_counts_as_none(code: object) -> None:
+    said = outcome_of_answer(400, _error(code))
+    assert isinstance(said, Rejected)
+    assert said.code is None
+
+
+def test_the_subcode_33_is_kept() -> None:
+    assert outcome_of_answer(400, _error(100, error_subcode=33)) == Rejected(100, "no", subcode=33)
+    assert outcome_of_answer(400, _error(100, error_subcode="33")) == Rejected(100, "no", subcode=33)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"messages":[{"id":"wam', b'{"error":{"code":1}}'])

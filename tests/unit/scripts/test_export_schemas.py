@@ -30,6 +30,7 @@ def test_each_channel_names_its_key_and_retention() -> None:
         Topic.SEND_JOBS,
         Topic.RECIPIENT_EVENTS,
         Topic.SUBSCRIPTION_EVENTS,
+        Topic.CAMPAIGN_CONTROL,
         Topic.CAMPAIGN_STATS,
     }
     for name, channel in document["channels"].items():

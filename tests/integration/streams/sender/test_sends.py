@@ -11,7 +11,7 @@ from domain.error_codes import ThrottleScope
 from schemas.events import EventKind, RecipientEvent, RetryClass
 from streams.sender import sends
 from tables import ledger
-from tests.support.sender_bench import Bench, error_answer, open_bench
+from tests.support.sender_bench import Answer, Bench, error_answer, open_bench
 from tests.support.world import NUMBER_ID
 
 
@@ -21,7 +21,7 @@ from tests.support.world import NUMBER_ID
         (131026, RetryClass.NEVER),
         (131000, RetryClass.BACKOFF),
         (131049, RetryClass.HELD_BACK),
-        (132001, RetryClass.NEVER),
+        (132000, RetryClass.NEVER),
     ],
 )
 async def test_a_rejection_keeps_code_and_consequence(bench: Bench, code: int, retry_class: RetryClass) -> None:
@@ -86,13 +86,15 @@ async def test_waiting_for_a_throttle_is_no_stall(database_url: str) -> None:
         assert bench.kafka.kinds() == [EventKind.ACCEPTED]
 
 
-async def test_an_api_that_is_not_there_defers_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sends, "THROTTLED_MAX_S", 0.5)
+async def test_an_api_that_is_not_there_defers_at_once_and_opens_the_endpoint(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bench.sender.sends._api, "_root", "http://127.0.0.1:1")
-    await bench.take(await bench.world.release_jobs(2))
+    await bench.take(await bench.world.release_jobs(8))
     await bench.finish()
-    assert bench.kafka.kinds() == [EventKind.DEFERRED] * 2
+    assert bench.kafka.kinds() == [EventKind.DEFERRED] * 8
     assert bench.api.posts == []
+    assert await bench.world.run("SELECT scope FROM breakers WHERE opened_at IS NOT NULL") == [("endpoint",)]
 
 
 async def test_events_that_kafka_does_not_take_are_left_to_the_sweep(bench: Bench) -> None:
@@ -127,3 +129,75 @@ async def test_the_drain_waits_for_answers_and_defers_what_is_throttled(database
         await draining
         assert sorted(bench.kafka.kinds()) == [EventKind.ACCEPTED, EventKind.ACCEPTED, EventKind.DEFERRED]
         assert len(bench.api.posts) == 3
+
+
+async def test_a_wrong_token_defers_every_message_and_posts_only_those_in_flight(bench: Bench) -> None:
+    """Nobody is lost, nothing is counted as a failure, and the rest of the batch is not posted at all."""
+    bench.api.answer = error_answer(190, 401)
+    for _ in range(4):
+        await bench.take(await bench.world.release_jobs(50))
+    await bench.finish()
+    assert set(bench.kafka.kinds()) == {EventKind.DEFERRED}
+    assert len(bench.kafka.events()) == 200
+    assert len(bench.api.posts) <= 64, "the window of sends in flight"
+    assert await bench.world.budget_used() == 0
+    assert await bench.world.run("SELECT scope, code, needs_human FROM breakers WHERE opened_at IS NOT NULL") == [
+        ("account", 190, True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "scope"),
+    [
+        (error_answer(132015), "template"),
+        (error_answer(131042), "account"),
+        (error_answer(2500), "number"),
+        (error_answer(133010), "number"),
+    ],
+)
+async def test_a_code_of_a_scope_holds_that_scope(bench: Bench, answer: Answer, scope: str) -> None:
+    bench.api.answer = answer
+    await bench.take(await bench.world.release_jobs(3))
+    await bench.finish()
+    assert set(bench.kafka.kinds()) == {EventKind.DEFERRED}
+    assert await bench.world.run("SELECT DISTINCT scope FROM breakers WHERE opened_at IS NOT NULL") == [(scope,)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(403, "<html>denied</html>"), (200, '{"status":"ok"}'), (502, "Bad Gateway")]
+)
+async def test_a_server_that_is_not_the_cloud_api_costs_a_few_messages(
+    database_url: str, status: int, body: str
+) -> None:
+    async with open_bench(database_url, whatsapp_mps=50) as bench:
+
+        async def foreign(number: int) -> web.Response:
+            return web.Response(text=body, status=status)
+
+        bench.api.answer = foreign
+        await bench.take(await bench.world.release_jobs(40))
+        await bench.finish()
+        kinds = bench.kafka.kinds()
+        assert 3 <= kinds.count(EventKind.UNKNOWN) == len(bench.api.posts) <= 8
+        assert kinds.count(EventKind.DEFERRED) == 40 - len(bench.api.posts)
+
+
+async def test_a_probe_of_a_scope_that_still_fails_is_deferred_and_one_that_is_accepted_closes(
+    database_url: str,
+) -> None:
+    async with open_bench(database_url, time_scale=100) as bench:
+        bench.api.answer = error_answer(131000, 500)
+        await bench.take(await bench.world.release_jobs(5))
+        await bench.finish()
+        assert set(bench.kafka.kinds()) == {EventKind.REJECTED}
+        await asyncio.sleep(0.06)
+        await bench.take(await bench.world.release_jobs(1))
+        await bench.finish()
+        assert bench.kafka.kinds()[-1] is EventKind.DEFERRED, "a probe spends no retry"
+        assert len(bench.api.posts) == 6
+        bench.api.answer = bench.api.accept
+        await asyncio.sleep(0.11)
+        await bench.take(await bench.world.release_jobs(1))
+        await bench.finish()
+        assert bench.kafka.kinds()[-1] is EventKind.ACCEPTED
+        assert await bench.world.run("SELECT FROM breakers WHERE opened_at IS NOT NULL") == []

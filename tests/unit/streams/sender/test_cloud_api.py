@@ -235,7 +235,7 @@ async def test_an_endless_answer_is_not_read() -> None:
         return web.Response(body=b" " * (ANSWER_BYTES_MAX + 1))
 
     async with _serving(answer) as server:
-        assert await _post(server.port) == UnknownOutcome("answer_too_large")
+        assert await _post(server.port) == UnknownOutcome("answer_too_large", is_foreign=True)
 
 
 async def test_errors_and_throttles_are_read_from_the_answer() -> None:

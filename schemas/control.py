@@ -1,0 +1,49 @@
+"""`campaign.control`: why sending stopped or goes on. Breakers open, close and are reset; they pause campaigns."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from schemas.model import CampaignId, UtcTime, WireModel
+
+SCHEMA_VERSION = 1
+
+
+class ControlKind(StrEnum):
+    """What changed."""
+
+    OPENED = "opened"
+    """A breaker opened, or an open one now needs a human: nothing but probes is sent to its scope."""
+    CLOSED = "closed"
+    """A breaker closed: its scope is sent to again, at a rate that recovers within a minute."""
+    RESET = "reset"
+    """An operator resumed a campaign: the breaker sends a probe at once."""
+    CAMPAIGN_PAUSED = "campaign_paused"
+    """A breaker paused a campaign. Only an operator resumes it."""
+
+
+class ControlEvent(WireModel):
+    """One change of a breaker, or one pause because of a breaker."""
+
+    v: int = SCHEMA_VERSION
+    producer: str = ""
+    kind: ControlKind
+    scope: str = Field(max_length=32)
+    """recipient, template, number, account or endpoint; more may follow."""
+    key: str = Field(max_length=600)
+    """The template and its language, or the id of the number. A phone number of a person is masked."""
+    campaign_id: CampaignId | None = None
+    """The campaign that was paused."""
+    code: int | None = None
+    """Meta's error code, if one opened the breaker."""
+    reason: str | None = Field(default=None, max_length=400)
+    needs_human: bool = False
+    """Whether nothing is sent before a human has acted."""
+    occurred_at: UtcTime
+
+    @property
+    def record_key(self) -> bytes:
+        """The Kafka key: the campaign if there is one, else scope and key of the breaker."""
+        return str(self.campaign_id if self.campaign_id is not None else f"{self.scope}/{self.key}").encode()

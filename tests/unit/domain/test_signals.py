@@ -1,0 +1,116 @@
+"""What outcomes say about the scopes of breakers: the table, with the words of the design."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.breakers import Signal
+from domain.error_codes import ROWS, ErrorClass
+from domain.outcomes import NotSent, UnknownOutcome, outcome_of_answer, outcome_of_error
+from domain.signals import NO_SIGNALS, Signals, signals_of
+from schemas.reasons import TransportError
+
+
+def answered(status: int, code: int | None = None, **more: object) -> Signals:
+    return signals_of(outcome_of_answer(status, orjson.dumps({"error": {"code": code, "message": "no", **more}})))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "more", "letters"),
+    [
+        (401, 190, {}, "nnnhg"),
+        (401, 0, {}, "nnnhg"),
+        (400, 131042, {}, "nnnhg"),
+        (400, 100, {"error_subcode": 33}, "nnhng"),
+        (400, 100, {}, "nrngg"),
+        (400, 2500, {}, "nnhng"),
+        (400, 132015, {}, "nhggg"),
+        (400, 132016, {}, "nhggg"),
+        (400, 132069, {}, "noggg"),
+        (400, 132000, {}, "nrngg"),
+        (400, 999_999, {}, "nrngg"),
+        (400, None, {}, "nrngg"),
+        (400, 131026, {}, "nnggg"),
+        (400, 131049, {}, "nnggg"),
+        (500, 131000, {}, "nnbng"),
+        (400, 134101, {}, "nbnng"),
+        (400, 999_999, {"is_transient": True}, "nnbng"),
+        (400, 131056, {}, "onnng"),
+        (429, 130429, {}, "nnnng"),
+        (500, 3, {}, "nnnhg"),
+        (500, 131045, {}, "nnhng"),
+        (500, 999_999, {}, "nnbng"),
+    ],
+)
+def test_errors_of_meta(status: int, code: int | None, more: dict[str, object], letters: str) -> None:
+    assert answered(status, code, **more).letters == letters
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(403, b"<html>"), (200, b"<html>login"), (200, b'{"status":"ok"}'), (502, b"Bad Gateway"), (302, b""), (404, b"")],
+)
+def test_what_is_not_the_cloud_api_feeds_the_endpoint(status: int, body: bytes) -> None:
+    assert signals_of(outcome_of_answer(status, body)).letters == "nnnnf"
+
+
+@pytest.mark.parametrize(
+    ("error", "letters"),
+    [
+        (TransportError.CONNECT, "nnnnb"),
+        (TransportError.UNUSABLE, "nnnnb"),
+        (TransportError.POOL, "nnnnn"),
+        (TransportError.TIMEOUT, "nnnnb"),
+        (TransportError.DISCONNECT, "nnnnb"),
+        (TransportError.TOO_LARGE, "nnnnf"),
+    ],
+)
+def test_what_ended_without_an_answer(error: TransportError, letters: str) -> None:
+    assert signals_of(outcome_of_error(error)).letters == letters
+
+
+def test_a_proxy_that_slows_us_down_says_nothing() -> None:
+    assert signals_of(outcome_of_answer(429, b"<html>slow down")).letters == "nnnnn"
+
+
+def test_an_accepted_message_is_good_for_every_scope() -> None:
+    said = signals_of(outcome_of_answer(200, b'{"messages":[{"id":"wamid.A"}]}'))
+    assert (said.letters, said.is_trouble) == ("ggggg", False)
+
+
+def test_the_reason_is_ours_and_never_the_text_of_an_answer() -> None:
+    said = answered(401, 190, message="the token of +4917100000 expired")
+    assert said.reason == "code 190: access token expired"
+    assert (NO_SIGNALS.is_trouble, said.is_trouble) == (False, True)
+
+
+@given(st.integers(100, 599), st.binary(max_size=200))
+def test_every_outcome_has_five_letters(status: int, body: bytes) -> None:
+    letters = signals_of(outcome_of_answer(status, body)).letters
+    assert [Signal(letter) for letter in letters]
+    assert len(letters) == 5
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row.code))
+def test_a_code_of_one_scope_troubles_that_scope_only(row: object) -> None:
+    kind = row.error_class  # type: ignore[attr-defined]
+    troubled = {
+        ErrorClass.TEMPLATE: 1,
+        ErrorClass.NUMBER: 2,
+        ErrorClass.ACCOUNT: 3,
+        ErrorClass.REQUEST: 1,
+    }
+    letters = answered(400, row.code).letters  # type: ignore[attr-defined]
+    bad = [place for place, letter in enumerate(letters) if letter not in "gn"]
+    if kind in troubled:
+        assert bad == [troubled[kind]]
+    elif kind in (ErrorClass.PERMANENT, ErrorClass.HELD_BACK):
+        assert bad == []
+    else:
+        assert len(bad) <= 1
+
+
+def test_outcomes_before_the_first_byte_are_not_unknown() -> None:
+    assert isinstance(outcome_of_error(TransportError.UNUSABLE), NotSent)
+    assert isinstance(outcome_of_error(TransportError.DISCONNECT), UnknownOutcome)

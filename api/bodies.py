@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from domain.days import UnknownTimeZone, zone
 from domain.lifecycle import CampaignStatus
 from domain.status import Status
+from schemas.reasons import ParameterRefusal, RecipientRefusal
 from schemas.subscriptions import Source
 from tables.campaigns import PAUSED_BY_OPERATOR
 
@@ -107,8 +108,12 @@ class InvalidRecipient(BaseModel):
     """A recipient that was not added; `index` is its position in the request."""
 
     index: int
+    field: str
+    """The path of the wrong value in the recipient, such as `phone_number` or `template_parameters.2`."""
     value: Any
-    reason: str
+    reason: RecipientRefusal | ParameterRefusal
+    message: str
+    """What is wrong, in a sentence."""
 
 
 class RecipientsAdded(BaseModel):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 
 from api.bodies import CampaignIn, CampaignOut, CampaignsOut, PauseIn
 from api.idempotency import UseOnce
 from api.problems import Problem
+from api.routes import json_router
 from api.services import UseCampaignId, UseConnection, UseServices
 from domain.lifecycle import Action
 from schemas.model import CampaignId
@@ -20,7 +21,7 @@ from tables.campaigns import NewCampaign, UnknownCampaign
 from tables.database import Connection
 from tables.server import read_clock
 
-router = APIRouter(prefix="/api/marketing/campaigns", tags=["campaigns"])
+router = json_router("/api/marketing/campaigns", "campaigns")
 
 
 @router.post("", status_code=201, response_model=CampaignOut)

@@ -10,25 +10,27 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from api.bodies import InvalidRecipient, RecipientOut, RecipientsAdded, RecipientsIn, RecipientsOut
 from api.idempotency import UseOnce
 from api.problems import Problem
+from api.routes import json_router
 from api.services import Services, UseCampaignId, UseServices
+from domain.parameter_texts import InvalidTemplateParameters
+from domain.parameters import parse, stored
 from domain.phone_numbers import InvalidPhoneNumber, normalise
 from domain.status import Status
-from schemas.reasons import RecipientRefusal
+from schemas.reasons import ParameterRefusal, RecipientRefusal
 from tables import campaigns
 from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
 from tables.server import read_clock
 
-router = APIRouter(prefix="/api/marketing/campaigns/{campaign_id}/recipients", tags=["recipients"])
+router = json_router("/api/marketing/campaigns/{campaign_id}/recipients", "recipients")
 
-PARAMETERS_BYTES_MAX = 64 * 1024
 VALUE_CHARACTERS_MAX = 100
 """Most characters of a refused value in the answer."""
 CSV_PAGE_ROWS = 1000
@@ -46,7 +48,7 @@ async def add_recipients(campaign_id: UseCampaignId, body: RecipientsIn, once: U
         now = await read_clock(connection)
         added = await campaigns.add_recipients(connection, campaign_id, list(people.values()), now)
         known = [
-            InvalidRecipient(index=index, value=person.phone_number, reason=RecipientRefusal.ALREADY_IN_CAMPAIGN.value)
+            _refused(index, person.phone_number, RecipientRefusal.ALREADY_IN_CAMPAIGN)
             for index, person in people.items()
             if person.phone_number not in added
         ]
@@ -66,11 +68,14 @@ def _judge(given: Sequence[Any]) -> tuple[dict[int, NewRecipient], list[InvalidR
         try:
             person = _person(item)
         except InvalidPhoneNumber as invalid:
-            refused.append(InvalidRecipient(index=index, value=_echo(item), reason=invalid.reason))
+            code = next(each for each in RecipientRefusal if each == invalid.reason)
+            refused.append(_refused(index, item, code))
+            continue
+        except InvalidTemplateParameters as invalid:
+            refused.append(_refused(index, item, invalid.reason, invalid.field, invalid.detail))
             continue
         if person.phone_number in seen:
-            reason = RecipientRefusal.REPEATED_IN_REQUEST.value
-            repeated.append(InvalidRecipient(index=index, value=person.phone_number, reason=reason))
+            repeated.append(_refused(index, person.phone_number, RecipientRefusal.REPEATED_IN_REQUEST))
             continue
         seen.add(person.phone_number)
         people[index] = person
@@ -82,21 +87,20 @@ def _person(item: Any) -> NewRecipient:
         return NewRecipient(normalise(item))
     if not item.keys() <= {"phone_number", "template_parameters"}:
         raise InvalidPhoneNumber(RecipientRefusal.UNKNOWN_FIELD.value)
-    parameters = item.get("template_parameters")
-    if parameters is not None and not _are_parameters(parameters):
-        raise InvalidPhoneNumber(RecipientRefusal.TEMPLATE_PARAMETERS_INVALID.value)
-    return NewRecipient(normalise(item.get("phone_number")), parameters)
+    number = normalise(item.get("phone_number"))
+    return NewRecipient(number, stored(parse(item.get("template_parameters"))))
 
 
-def _are_parameters(parameters: Any) -> bool:
-    """Whether it is a list or mapping that JSON and PostgreSQL can store and a job can carry."""
-    if not isinstance(parameters, list | dict):
-        return False
-    try:
-        stored = orjson.dumps(parameters)
-    except (TypeError, ValueError):
-        return False
-    return len(stored) <= PARAMETERS_BYTES_MAX and b"\\u0000" not in stored
+def _refused(
+    index: int,
+    item: Any,
+    reason: RecipientRefusal | ParameterRefusal,
+    field: str = "phone_number",
+    message: str | None = None,
+) -> InvalidRecipient:
+    return InvalidRecipient(
+        index=index, field=field, value=_echo(item), reason=reason, message=message or reason.meaning
+    )
 
 
 def _echo(item: Any) -> Any:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from api.bodies import SubscriptionIn, SubscriptionOut
 from api.problems import Problem
+from api.routes import json_router
 from api.services import UseConnection, UseServices
 from domain.phone_numbers import InvalidPhoneNumber, normalise
 from schemas.subscriptions import Source
 from tables import subscriptions
 
-router = APIRouter(prefix="/api/marketing/subscriptions", tags=["subscriptions"])
+router = json_router("/api/marketing/subscriptions", "subscriptions")
 
 
 @router.put("/{phone}")

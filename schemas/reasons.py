@@ -149,13 +149,31 @@ class RecipientRefusal(ReasonCode):
     TOO_LONG = "too_long", "api", "The number is too long."
     WRONG_LENGTH = "wrong_length", "api", "The number does not have a length that its country uses."
     UNKNOWN_FIELD = "unknown_field", "api", "The recipient has a field that the API does not know."
-    TEMPLATE_PARAMETERS_INVALID = (
-        "template_parameters_invalid",
-        "api",
-        "The template parameters do not have the form that a template needs, or are too large.",
-    )
     REPEATED_IN_REQUEST = "repeated_in_request", "api", "The number occurs earlier in the same request."
     ALREADY_IN_CAMPAIGN = "already_in_campaign", "api", "The campaign has this recipient."
+
+
+class ParameterRefusal(ReasonCode):
+    """Why template parameters cannot be sent. The recipient is then not added, or the attempt fails without a post."""
+
+    NOT_PARAMETERS = "not_parameters", "api, sender", "The template parameters are neither a list nor an object."
+    GAP = "parameter_gap", "api, sender", "A position between the first and the last parameter is missing."
+    MIXED = "parameters_mixed", "api, sender", "Positional parameters are mixed with named ones or with components."
+    NAME_INVALID = "parameter_name_invalid", "api, sender", "No template can have a parameter of this name."
+    NESTED = "parameter_nested", "api, sender", "A list or an object is in the place of a text."
+    NULL = "parameter_null", "api, sender", "A text is null."
+    BOOLEAN = "parameter_boolean", "api, sender", "A text is true or false."
+    NOT_FINITE = "parameter_not_finite", "api, sender", "A number is infinite, not a number, or too large."
+    EMPTY = "parameter_empty", "api, sender", "A text is empty, or has nothing that a person would see."
+    FORBIDDEN_WHITESPACE = (
+        "parameter_whitespace",
+        "api, sender",
+        "A text has a line break, a tab, or more than 4 spaces in a row.",
+    )
+    CHARACTER = "parameter_character", "api, sender", "A text has a control character, or half of a character."
+    TOO_LONG = "parameter_too_long", "api, sender", "A text, or all texts together, have too many characters."
+    TOO_LARGE = "parameters_too_large", "api, sender", "There are too many parameters, or too many bytes."
+    COMPONENTS_INVALID = "components_invalid", "api, sender", "A component does not have the form of the Cloud API."
 
 
 class RepairRefusal(ReasonCode):
@@ -204,6 +222,7 @@ REASON_CODES: tuple[type[ReasonCode], ...] = (
     UnclearAnswer,
     ForeignCallback,
     RecipientRefusal,
+    ParameterRefusal,
     RepairRefusal,
 )
 """Every table of codes, in the order of the reference."""

@@ -21,6 +21,8 @@ from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from domain.outcomes import Outcome, Rejected, outcome_of_answer, outcome_of_error
+from domain.parameter_texts import InvalidTemplateParameters
+from domain.parameters import parse, request_components
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.reasons import FailureReason, TransportError
@@ -32,10 +34,6 @@ KEEPALIVE_S = 10.0
 CONNECTIONS_MIN = 200
 ANSWER_BYTES_MAX = 64 * 1024
 """Largest answer that is read. A real answer has less than 1 KiB."""
-
-
-class InvalidParameters(ValueError):
-    """The template parameters are neither texts nor components."""
 
 
 class CloudApi:
@@ -80,7 +78,7 @@ class CloudApi:
             raise RuntimeError("CloudApi is used outside its context")
         try:
             body = orjson.dumps(message(job, callback_data))
-        except (InvalidParameters, orjson.JSONEncodeError) as error:
+        except InvalidTemplateParameters as error:
             return Rejected(None, f"{FailureReason.INVALID_TEMPLATE_PARAMETERS}: {error}")
         try:
             url = self._url(job.phone_number_id)
@@ -104,9 +102,9 @@ class CloudApi:
 
 
 def message(job: SendJob, callback_data: str) -> dict[str, Any]:
-    """The body of the template message. Raises InvalidParameters."""
+    """The body of the template message. Raises InvalidTemplateParameters."""
     template: dict[str, Any] = {"name": job.template_name, "language": {"code": job.language_code}}
-    components = _components(job.template_parameters)
+    components = request_components(parse(job.template_parameters))
     if components:
         template["components"] = components
     return {
@@ -148,27 +146,3 @@ async def _content(answer: httpx.Response) -> bytes | None:
         if len(content) > ANSWER_BYTES_MAX:
             return None
     return bytes(content)
-
-
-def _components(parameters: list[Any] | dict[str, Any] | None) -> list[Any]:
-    if not parameters:
-        return []
-    if isinstance(parameters, list):
-        return [{"type": "body", "parameters": [{"type": "text", "text": _text(each)} for each in parameters]}]
-    if "components" in parameters:
-        components = parameters["components"]
-        if not isinstance(components, list) or len(parameters) > 1:
-            raise InvalidParameters("components must be a list and the only key")
-        return components
-    named = [
-        {"type": "text", "parameter_name": name, "text": _text(value)} for name, value in sorted(parameters.items())
-    ]
-    return [{"type": "body", "parameters": named}]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    raise InvalidParameters(f"a parameter is of type {type(value).__name__}; expected text or number")

@@ -12,6 +12,8 @@ from schemas.topics import Topic
 from tests.support.api_client import CAMPAIGN, CAMPAIGNS, Api, an_api, make_topics
 from tests.support.kafka_topics import read_all
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture
 async def api(database_url: str, kafka: str, topic_prefix: str) -> AsyncIterator[Api]:
@@ -91,7 +93,8 @@ async def test_invalid_numbers_are_reported_one_by_one_and_the_others_are_added(
         {"phone_number": "14694652755", "template_parameters": {"name": "Ana"}},
     )  # fmt: skip
     assert added["added"] == 2
-    assert added["duplicates"] == [
+    repeated = [{name: each[name] for name in ("index", "value", "reason")} for each in added["duplicates"]]
+    assert repeated == [
         {"index": 2, "value": "19453083188", "reason": "repeated_in_request"},
         {"index": 3, "value": "14694652751", "reason": "already_in_campaign"},
     ]
@@ -99,9 +102,9 @@ async def test_invalid_numbers_are_reported_one_by_one_and_the_others_are_added(
         (1, "not_a_phone_number"),
         (4, "not_a_string"),
         (5, "too_short"),
-        (6, "template_parameters_invalid"),
+        (6, "not_parameters"),
         (7, "unknown_field"),
-        (8, "template_parameters_invalid"),
+        (8, "parameter_character"),
     ]
     assert added["invalid"][0]["value"] == "abc"
     rows = await api.rows("SELECT phone_number, template_parameters FROM campaign_recipients ORDER BY created_at")
@@ -114,7 +117,52 @@ async def test_template_parameters_reach_the_job(api: Api, kafka: str, topic_pre
     await api.act(campaign, "activate")
     await api.process()
     records = await asyncio.to_thread(read_all, kafka, topic_prefix + Topic.SEND_JOBS)
-    assert [SendJob.model_validate_json(each.value() or b"").template_parameters for each in records] == [["Ana", 3]]
+    assert [SendJob.model_validate_json(each.value() or b"").template_parameters for each in records] == [["Ana", "3"]]
+
+
+async def test_numbers_keep_their_text_and_numbered_keys_their_order(api: Api) -> None:
+    campaign = await api.campaign()
+    body = (
+        b'{"phone_numbers":[{"phone_number":"14694652751","template_parameters":[19.90,1.50]},'
+        b'{"phone_number":"14694652752","template_parameters":{"10":"j","2":"b","1":"a","3":"c","4":"d","5":"e",'
+        b'"6":"f","7":"g","8":"h","9":"i"}}]}'
+    )
+    added = await api.http.post(f"{CAMPAIGNS}/{campaign}/recipients", content=body, headers=JSON)
+    assert added.json()["added"] == 2
+    rows = await api.rows("SELECT template_parameters FROM campaign_recipients ORDER BY phone_number")
+    assert rows == [(["19.90", "1.50"],), (list("abcdefghij"),)]
+
+
+async def test_a_refusal_names_the_recipient_the_field_and_the_reason(api: Api) -> None:
+    campaign = await api.campaign()
+    added = await api.add(
+        campaign, {"phone_number": "14694652751", "template_parameters": {"1": "a", "3": "c"}}, "14694652752"
+    )
+    assert added["added"] == 1
+    assert added["invalid"] == [
+        {
+            "index": 0,
+            "field": "template_parameters.2",
+            "value": "14694652751",
+            "reason": "parameter_gap",
+            "message": 'There is a parameter "3" but no parameter "2".',
+        }
+    ]
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"01"])
+async def test_what_is_no_json_number_is_400(api: Api, number: bytes) -> None:
+    campaign = await api.campaign()
+    body = b'{"phone_numbers":[{"phone_number":"14694652751","template_parameters":[%b]}]}' % number
+    answer = await api.http.post(f"{CAMPAIGNS}/{campaign}/recipients", content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
+    assert await api.rows("SELECT count(*) FROM campaign_recipients") == [(0,)]
+
+
+async def test_a_body_without_the_content_type_is_415(api: Api) -> None:
+    answer = await api.http.post(CAMPAIGNS, content=b"{}")
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "Content-Type: application/json" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -13,10 +13,11 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from domain.outcomes import Accepted, NotSent, Outcome, Rejected, Throttled, UnknownOutcome
+from domain.parameter_texts import InvalidTemplateParameters
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from streams.sender import cloud_api
-from streams.sender.cloud_api import ANSWER_BYTES_MAX, CloudApi, InvalidParameters, message
+from streams.sender.cloud_api import ANSWER_BYTES_MAX, CloudApi, message
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -279,7 +280,7 @@ def test_named_parameters_and_ready_components() -> None:
 
 @pytest.mark.parametrize("parameters", [{"components": "x"}, {"components": [], "a": "b"}, [None], {"a": True}])
 def test_other_parameters_are_refused(parameters: Any) -> None:
-    with pytest.raises(InvalidParameters):
+    with pytest.raises(InvalidTemplateParameters):
         message(_job(parameters), "x")
 
 

@@ -1,0 +1,125 @@
+"""Template parameters: whatever is accepted makes a message that the Cloud API takes; the rest is refused by name."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from domain.json_values import read_json
+from domain.parameter_texts import InvalidTemplateParameters
+from domain.parameters import parse, request_components, stored
+from schemas.reasons import ParameterRefusal as Reason
+from tests.support.parameters import JSON_VALUES, TEMPLATE_PARAMETERS, is_taken_by_meta
+
+
+def body_texts(value: object) -> list[str]:
+    (body,) = request_components(parse(value))
+    assert body["type"] == "body"
+    return [parameter["text"] for parameter in body["parameters"]]
+
+
+def test_numbered_keys_are_positions_in_the_order_of_the_numbers() -> None:
+    given = {str(n): f"text {n}" for n in (1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9)}
+    assert body_texts(given) == [f"text {n}" for n in range(1, 12)]
+    assert body_texts({"2": "second", "1": "first"}) == ["first", "second"]
+
+
+def test_names_go_with_their_texts() -> None:
+    (body,) = request_components(parse({"shop": "Acme", "first_name": "Ana"}))
+    assert body["parameters"] == [
+        {"type": "text", "parameter_name": "first_name", "text": "Ana"},
+        {"type": "text", "parameter_name": "shop", "text": "Acme"},
+    ]
+
+
+def test_numbers_keep_their_text() -> None:
+    assert body_texts(read_json(b"[19.90, 10000000000000000.0, 7, -0, 1e5]")) == [
+        "19.90", "10000000000000000.0", "7", "-0", "1e5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("nothing", [None, [], {}, {"components": []}])
+def test_a_template_may_have_no_parameters(nothing: object) -> None:
+    assert parse(nothing) is None
+    assert request_components(None) == []
+    assert stored(None) is None
+
+
+WRONG: list[tuple[object, Reason, str]] = [
+    ("text", Reason.NOT_PARAMETERS, "template_parameters"),
+    (7, Reason.NOT_PARAMETERS, "template_parameters"),
+    (True, Reason.NOT_PARAMETERS, "template_parameters"),
+    ({"1": "a", "3": "c"}, Reason.GAP, "template_parameters.2"),
+    ({"2": "b"}, Reason.GAP, "template_parameters.1"),
+    ({"0": "a", "1": "b"}, Reason.NAME_INVALID, "template_parameters.0"),
+    ({"01": "a"}, Reason.NAME_INVALID, "template_parameters.01"),
+    ({"99999": "a"}, Reason.NAME_INVALID, "template_parameters.99999"),
+    ({"1": "a", "name": "b"}, Reason.MIXED, "template_parameters"),
+    ({"components": [], "name": "b"}, Reason.MIXED, "template_parameters"),
+    ({"First Name": "a"}, Reason.NAME_INVALID, "template_parameters.First Name"),
+    ({"": "a"}, Reason.NAME_INVALID, "template_parameters."),
+    ({"١": "a"}, Reason.NAME_INVALID, "template_parameters.١"),
+    ({"name\n": "a"}, Reason.NAME_INVALID, "template_parameters.name\n"),
+    ({"n" * 129: "a"}, Reason.NAME_INVALID, "template_parameters." + "n" * 50),
+    ({"body": {"1": "a"}}, Reason.NESTED, "template_parameters.body"),
+    ([["a"]], Reason.NESTED, "template_parameters.0"),
+    ([None], Reason.NULL, "template_parameters.0"),
+    ({"name": None}, Reason.NULL, "template_parameters.name"),
+    (["a", True], Reason.BOOLEAN, "template_parameters.1"),
+    ([float("nan")], Reason.NOT_FINITE, "template_parameters.0"),
+    ([float("-inf")], Reason.NOT_FINITE, "template_parameters.0"),
+    (read_json(b"[1e400]"), Reason.NOT_FINITE, "template_parameters.0"),
+    ([10**4400], Reason.NOT_FINITE, "template_parameters.0"),
+    (["", "x"], Reason.EMPTY, "template_parameters.0"),
+    (["  "], Reason.EMPTY, "template_parameters.0"),
+    (["\u200b\u2060"], Reason.EMPTY, "template_parameters.0"),
+    (["two\nlines"], Reason.FORBIDDEN_WHITESPACE, "template_parameters.0"),
+    (["two\u2028lines"], Reason.FORBIDDEN_WHITESPACE, "template_parameters.0"),
+    (["a\tb"], Reason.FORBIDDEN_WHITESPACE, "template_parameters.0"),
+    (["five     spaces"], Reason.FORBIDDEN_WHITESPACE, "template_parameters.0"),
+    (["five\u00a0 \u00a0 \u00a0spaces"], Reason.FORBIDDEN_WHITESPACE, "template_parameters.0"),
+    (["a\0b"], Reason.CHARACTER, "template_parameters.0"),
+    (["half \ud83d"], Reason.CHARACTER, "template_parameters.0"),
+    (["x" * 40_000], Reason.TOO_LONG, "template_parameters.0"),
+    (["x" * 20_000, "y" * 20_000], Reason.TOO_LONG, "template_parameters"),
+    (["x"] * 501, Reason.TOO_LARGE, "template_parameters"),
+]
+
+
+@pytest.mark.parametrize(("value", "reason", "field"), WRONG)
+def test_what_cannot_be_sent_is_refused_with_its_place(value: object, reason: Reason, field: str) -> None:
+    with pytest.raises(InvalidTemplateParameters) as refused:
+        parse(value)
+    assert (refused.value.reason, refused.value.field) == (reason, field)
+    assert refused.value.detail.endswith(".")
+
+
+def test_four_spaces_and_the_longest_text_are_possible() -> None:
+    assert body_texts(["four    spaces", "x" * 32_000]) == ["four    spaces", "x" * 32_000]
+
+
+@given(JSON_VALUES | TEMPLATE_PARAMETERS)
+def test_any_json_value_is_parsed_or_refused(value: object) -> None:
+    with contextlib.suppress(InvalidTemplateParameters):
+        parse(value)
+
+
+@given(TEMPLATE_PARAMETERS)
+def test_whatever_is_accepted_makes_a_message_that_is_taken(value: Any) -> None:
+    try:
+        parameters = parse(value)
+    except InvalidTemplateParameters:
+        return
+    assert is_taken_by_meta(request_components(parameters))
+
+
+@given(TEMPLATE_PARAMETERS)
+def test_stored_parameters_parse_to_themselves(value: Any) -> None:
+    try:
+        parameters = parse(value)
+    except InvalidTemplateParameters:
+        return
+    assert parse(stored(parameters)) == parameters

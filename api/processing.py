@@ -13,6 +13,7 @@ from api.services import UseServices
 from runtime import metrics
 from tables import releases
 from tables.database import connect
+from tables.release_memory import ReleaseMemory
 from topics.jobs import publish_jobs
 from topics.publisher import PublishFailed
 
@@ -29,12 +30,13 @@ async def process_daily(services: UseServices) -> ProcessedOut:
     settings = services.settings
     rates = releases.Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
     url = settings.database_url.get_secret_value()
+    memory = ReleaseMemory()
     released = skipped = 0
     connection = await connect(url, application_name="campaigns-api-release", session=releases.RELEASER_SESSION)
     async with connection:
         _, already_released = await releases.count_not_released(connection)
         for _ in range(STEPS_MAX):
-            step = await releases.release_step(connection, rates)
+            step = await releases.release_step(connection, rates, memory)
             if not step.jobs and not step.skipped:
                 break
             released += len(step.jobs)

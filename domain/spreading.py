@@ -1,4 +1,4 @@
-"""How sends are spread: over days by a daily limit, and within a step over the campaigns that share a number.
+"""How sends are spread over days by a daily limit.
 
 Pure arithmetic. It only plans. The budget rows enforce the limit at release, so that even an outdated plan never
 exceeds the limit of a day.
@@ -6,7 +6,7 @@ exceeds the limit of a day.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -45,20 +45,3 @@ def _fill(
             yield Slot(now if day == today.date else day_at(day, zone_name).starts_at, takes)
             count -= takes
         day += timedelta(days=1)
-
-
-def fair_shares(room: int, demands: Sequence[int]) -> list[int]:
-    """Divide `room` over `demands`: no demand gets more than its size, and unused shares go to the others.
-
-    A remainder goes to the first demands, so order them by the least served so far.
-    """
-    shares = [0] * len(demands)
-    open_ones = [index for index, demand in enumerate(demands) if demand > 0]
-    while room > 0 and open_ones:
-        each = max(1, room // len(open_ones))
-        for index in open_ones:
-            given = min(each, demands[index] - shares[index], room)
-            shares[index] += given
-            room -= given
-        open_ones = [index for index in open_ones if shares[index] < demands[index]]
-    return shares

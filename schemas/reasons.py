@@ -96,6 +96,19 @@ class SkipReason(ReasonCode):
     )
 
 
+class PauseReason(ReasonCode):
+    """Why the scheduler paused a campaign by itself: no message can be made of its row."""
+
+    INVALID_TIME_ZONE = "invalid_time_zone", "scheduler", "The time zone of the campaign is not an IANA time zone."
+    INVALID_LANGUAGE_CODE = "invalid_language_code", "scheduler", "The language of the campaign is not a language code."
+    INVALID_TEMPLATE_NAME = "invalid_template_name", "scheduler", "The template name of the campaign is too long."
+    INVALID_PHONE_NUMBER_ID = (
+        "invalid_phone_number_id",
+        "scheduler",
+        "The phone number id of the campaign is empty or too long.",
+    )
+
+
 class FailureReason(ReasonCode):
     """Why an attempt failed, where the reason is ours. All other failures carry the text of the Cloud API."""
 
@@ -217,6 +230,7 @@ REASON_CODES: tuple[type[ReasonCode], ...] = (
     ItemOutcome,
     EventOutcome,
     SkipReason,
+    PauseReason,
     FailureReason,
     TransportError,
     UnclearAnswer,

@@ -3,6 +3,9 @@
 One step is one transaction per number. It locks the number's bucket and the budgets of the days, so two releasers (a
 leader that was frozen, and the API) together stay within them. The attempt of a row is raised under the row's lock, so
 no row is released twice. This module does not publish: a job may only be published after its release is committed.
+
+A number or a campaign whose lock is not free within a second is left to a later step, and a campaign whose row no job
+can be made of is paused with the reason. Neither keeps the others from being released.
 """
 
 from __future__ import annotations
@@ -14,17 +17,23 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+import structlog
+from pydantic import ValidationError
+
 from domain.breakers import recovered_share
-from domain.days import Day, day_of
-from domain.spreading import fair_shares
+from domain.days import Day, UnknownTimeZone, day_of
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
+from schemas.reasons import PauseReason
 from tables import breakers
-from tables.database import Connection
+from tables.database import Connection, LockNotAvailable
+from tables.release_memory import FIRST_ID, Lane, Place, ReleaseMemory
 from tables.statements import load
 
 _SQL = load("releases")
+
+log = structlog.get_logger(__name__)
 
 RECOVERY_STEP_S = 0.1
 """The scheduler releases about ten times a second while recipients are due."""
@@ -32,6 +41,7 @@ RECOVERY_STEP_S = 0.1
 RELEASER_SESSION = {
     "idle_session_timeout": "10s",
     "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "1s",
     "enable_seqscan": "off",  # A table that has just grown has no statistics yet.
     "jit": "off",
 }
@@ -70,7 +80,9 @@ class _DueCampaign:
     template_name: str
     language_code: str
     daily_limit: int | None
-    due: int
+    fresh: int
+    """Due recipients without an attempt, and below those with one; both are counted up to a second of the rate."""
+    tried: int
     now: datetime
     day: Day
     is_held: bool
@@ -79,29 +91,69 @@ class _DueCampaign:
     """When a breaker of its number, account or endpoint closed, while the rate recovers."""
     template_closed_at: datetime | None
 
+    @property
+    def due(self) -> int:
+        """The due recipients."""
+        return self.fresh + self.tried
+
     def demand(self, used: int) -> int:
         """How many attempts it could release now, within the limit of the day."""
         due = 1 if self.is_held else self.due
         return due if self.daily_limit is None else max(0, min(due, self.daily_limit - used))
 
 
-async def release_step(connection: Connection, rates: Rates) -> ReleaseStep:
-    """Release due recipients on every number, as far as the budgets allow now."""
-    due = await _find_due(connection, rates)
+async def release_step(connection: Connection, rates: Rates, memory: ReleaseMemory | None = None) -> ReleaseStep:
+    """Release due recipients on every number, as far as the budgets allow now.
+
+    `memory` carries what one step knows to the next. Without it the step starts afresh: correct, but fair only within
+    itself.
+    """
+    memory = memory or ReleaseMemory()
+    due = await _find_due(connection, rates, memory)
     used = await _days_used(connection, due)
     step = ReleaseStep()
     wanting = sorted((each for each in due if each.demand(used.get(each.id, 0))), key=lambda each: each.number)
     for number, campaigns in groupby(wanting, key=lambda each: each.number):
-        step = _sum(step, await _release_number(connection, number, list(campaigns), used, rates))
+        try:
+            step = _sum(step, await _release_number(connection, number, list(campaigns), used, rates, memory))
+        except LockNotAvailable:
+            log.warning("a number is locked; its recipients are released later", phone_number_id=number)
+            memory.hold(number)
     return step
 
 
-async def _find_due(connection: Connection, rates: Rates) -> list[_DueCampaign]:
-    cursor = await connection.execute(_SQL["find_due_campaigns"], {"count_max": rates.mps})
-    return [
-        _DueCampaign(id_, number, template, language, limit, due, now, day_of(now, zone_name), *breaker)
-        for id_, number, zone_name, limit, template, language, due, now, *breaker in await cursor.fetchall()
-    ]
+async def _find_due(connection: Connection, rates: Rates, memory: ReleaseMemory) -> list[_DueCampaign]:
+    with memory.searching():
+        cursor = await connection.execute(_SQL["find_due_campaigns"], {"count_max": rates.mps, **memory.places()})
+        rows = await cursor.fetchall()
+    judged = [await _judge(connection, row) for row in rows if not memory.is_held(row[0], row[1])]
+    return [each for each in judged if each is not None]
+
+
+async def _judge(connection: Connection, row: Sequence[Any]) -> _DueCampaign | None:
+    """The campaign, or None if no job can be made of its row: it is paused then."""
+    campaign, number, zone_name, limit, template, language, fresh, tried, now, *breaker = row
+    try:
+        day = day_of(now, zone_name)
+        due = _DueCampaign(campaign, number, template, language, limit, fresh, tried, now, day, *breaker)
+        _job((FIRST_ID, 1, "10000000", None), due)
+    except UnknownTimeZone:
+        reason = PauseReason.INVALID_TIME_ZONE
+    except ValidationError as invalid:
+        field = str(invalid.errors(include_url=False, include_input=False)[0]["loc"][0])
+        reason = _REASON_BY_FIELD[field]
+    else:
+        return due
+    await connection.execute(_SQL["pause_campaign"], {"campaign": campaign, "reason": reason.value})
+    log.error("a campaign is paused, because no message can be made of it", campaign_id=str(campaign), reason=reason)
+    return None
+
+
+_REASON_BY_FIELD = {
+    "language_code": PauseReason.INVALID_LANGUAGE_CODE,
+    "template_name": PauseReason.INVALID_TEMPLATE_NAME,
+    "phone_number_id": PauseReason.INVALID_PHONE_NUMBER_ID,
+}
 
 
 async def _days_used(connection: Connection, due: Sequence[_DueCampaign]) -> dict[UUID, int]:
@@ -114,22 +166,30 @@ async def _days_used(connection: Connection, due: Sequence[_DueCampaign]) -> dic
 
 
 async def _release_number(
-    connection: Connection, number: str, campaigns: list[_DueCampaign], used: Mapping[UUID, int], rates: Rates
+    connection: Connection,
+    number: str,
+    campaigns: list[_DueCampaign],
+    used: Mapping[UUID, int],
+    rates: Rates,
+    memory: ReleaseMemory,
 ) -> ReleaseStep:
     async with connection.transaction():
         room = await _room(connection, number, _recovering(rates, campaigns))
         campaigns = [each for each in campaigns if not each.is_held or await _may_probe(connection, each)]
         # Where the room cannot be divided evenly, the campaign that used least today gets more.
         campaigns.sort(key=lambda each: used.get(each.id, 0))
-        demands = [min(each.demand(used.get(each.id, 0)), _template_room(each, rates)) for each in campaigns]
-        shares = fair_shares(room, demands)
-        step = ReleaseStep(is_more=True)
+        demands = {each.id: min(each.demand(used.get(each.id, 0)), _template_room(each, rates)) for each in campaigns}
+        shares = memory.turns(number).divide(room, demands)
+        step, reached = ReleaseStep(is_more=True), dict[tuple[UUID, Lane], Place]()
         # give_budget_back locks the budgets in the same order, so the two cannot deadlock.
-        for share, campaign in sorted(zip(shares, campaigns, strict=True), key=lambda pair: pair[1].id):
-            if share > 0:
-                step = _sum(step, await _release_campaign(connection, campaign, share))
+        for campaign in sorted(campaigns, key=lambda each: each.id):
+            if shares[campaign.id] > 0:
+                released = await _release_campaign(connection, campaign, shares[campaign.id], memory)
+                step = _sum(step, released.step)
+                reached |= {(campaign.id, lane): place for lane, place in released.reached.items()}
         if step.jobs:
             await connection.execute(_SQL["spend_tokens"], {"number": number, "spent": len(step.jobs)})
+    memory.advance(reached)  # only after the commit: after a rollback the same rows are due again
     return step
 
 
@@ -158,21 +218,55 @@ async def _room(connection: Connection, number: str, rates: Rates) -> int:
     return max(0, min(tokens, rates.unclaimed_max - unclaimed))
 
 
-async def _release_campaign(connection: Connection, campaign: _DueCampaign, share: int) -> ReleaseStep:
+@dataclass(frozen=True, slots=True)
+class _Released:
+    """What a campaign released, and how far each lane is searched."""
+
+    step: ReleaseStep
+    reached: Mapping[Lane, Place]
+
+
+async def _release_campaign(
+    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory
+) -> _Released:
+    try:
+        async with connection.transaction():
+            return await _release_share(connection, campaign, share, memory)
+    except LockNotAvailable:
+        log.warning("a campaign is locked; its recipients are released later", campaign_id=str(campaign.id))
+        memory.hold(campaign.id)
+        return _Released(ReleaseStep(), {})
+
+
+async def _release_share(
+    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory
+) -> _Released:
     day = {"campaign": campaign.id, "day": campaign.day.date}
     used = await _one(connection, "lock_day", day)
     if campaign.daily_limit is not None:
         share = min(share, campaign.daily_limit - used)
     if share <= 0:
-        return ReleaseStep()
-    details = {"share": share, "number": campaign.number, "send_before": campaign.day.ends_at, "producer": PRODUCER}
-    cursor = await connection.execute(_SQL["release_due"], {**day, **details})
-    rows = await cursor.fetchall()
-    return ReleaseStep(
+        return _Released(ReleaseStep(), {})
+    lanes = memory.lanes(campaign.id, share, fresh=campaign.fresh, tried=campaign.tried)
+    values = {
+        **day,
+        **memory.place_of(campaign.id),
+        "fresh": lanes[Lane.FRESH],
+        "tried": lanes[Lane.TRIED],
+        "number": campaign.number,
+        "send_before": campaign.day.ends_at,
+        "producer": PRODUCER,
+    }
+    rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()
+    step = ReleaseStep(
         jobs=tuple(_job(row[:4], campaign) for row in rows if row[4] == "queued"),
         skipped=sum(row[4] == "skipped" for row in rows),
         exhausted=sum(row[4] == "failed" for row in rows),
     )
+    return _Released(step, {
+        lane: max((row[6], row[0]) for row in rows if row[5] == lane.value)
+        for lane in Lane if any(row[5] == lane.value for row in rows)
+    })  # fmt: skip
 
 
 def _job(row: Sequence[Any], campaign: _DueCampaign) -> SendJob:

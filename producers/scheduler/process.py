@@ -24,6 +24,7 @@ from runtime.waiting import pause
 from tables import locks
 from tables.database import answering, is_transient
 from tables.leadership import Election, Leader, leadership
+from tables.release_memory import ReleaseMemory
 from tables.releases import RELEASER_SESSION, Rates, ReleaseStep, release_step
 from topics.publisher import AsyncPublisher, PublishFailed
 
@@ -31,11 +32,16 @@ BUSY_S = 0.1
 """Pause between steps while recipients are due. Small steps of a tenth of a second keep the senders evenly busy."""
 IDLE_S = 0.5
 RECONNECT_S = 1.0
+FATAL_POLL_S = 1.0
 ELECTION = Election(
     component="scheduler", application_name="campaigns-scheduler", lock=locks.SCHEDULER, session=RELEASER_SESSION
 )
 
 log = structlog.get_logger("scheduler")
+
+
+class ProducerLost(Transient):
+    """The Kafka producer can never publish again."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -51,6 +57,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             try:
                 await _lead(settings, publisher, stop, beats)
             except Exception as error:
+                if lost := _lost_producer(error):
+                    raise lost from error
                 if not _is_transient(error):
                     raise
                 if time.monotonic() - started > settings.stall_limit_s or lost_since is None:
@@ -76,17 +84,25 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
             tasks.create_task(Upkeep(leader, settings).run(stop))
             tasks.create_task(watch_breakers(leader, publisher, settings, stop))
             tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
+            tasks.create_task(_end_with(publisher, stop))
+
+
+async def _end_with(publisher: AsyncPublisher, stop: asyncio.Event) -> None:
+    """Raise Transient if the producer can never publish again: a new process has a new producer."""
+    while not await pause(stop, FATAL_POLL_S):
+        if publisher.fatal.is_set():
+            raise ProducerLost("the Kafka producer failed for good; a restart makes a new one")
 
 
 async def _release(
     leader: Leader, publisher: AsyncPublisher, settings: Settings, stop: asyncio.Event, beats: Heartbeats
 ) -> None:
-    rates = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
+    rates, memory = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s), ReleaseMemory()
     while True:
         beats.beat()
         started = time.monotonic()
         async with leader.turn() as connection:
-            step = await release_step(connection, rates)
+            step = await release_step(connection, rates, memory)
         await _publish(leader, publisher, settings, step)
         interval_s = BUSY_S if step.is_more else IDLE_S
         if await pause(stop, max(0.0, interval_s - (time.monotonic() - started))):
@@ -108,6 +124,12 @@ def _is_transient(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(_is_transient(inner) for inner in error.exceptions)
     return is_transient(error)
+
+
+def _lost_producer(error: BaseException) -> ProducerLost | None:
+    if isinstance(error, BaseExceptionGroup):
+        return next((lost for inner in error.exceptions if (lost := _lost_producer(inner))), None)
+    return error if isinstance(error, ProducerLost) else None
 
 
 def _reason(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.topics import Topic
 from tables import ledger, releases
+from tables.database import LockNotAvailable
 from tables.leadership import Leader
 from topics.lag import CommittedOffsets, KafkaAway
 from topics.publisher import AsyncPublisher, PublishFailed
@@ -53,6 +54,9 @@ class Redelivery:
             except (PublishFailed, KafkaAway) as error:
                 is_full = False
                 log.warning("Kafka is away; unclaimed jobs and unpublished outcomes wait", error=str(error))
+            except LockNotAvailable:
+                is_full = False
+                log.warning("a row is locked; unclaimed jobs and unpublished outcomes wait for the next round")
 
     async def _round(self) -> bool:
         async with self._leader.turn() as connection:

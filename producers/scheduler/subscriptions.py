@@ -12,6 +12,7 @@ import structlog
 from producers.scheduler.outbox import publish_subscriptions
 from runtime.settings import Settings
 from runtime.waiting import pause
+from tables.database import LockNotAvailable
 from tables.leadership import Leader
 from topics.publisher import AsyncPublisher, PublishFailed
 
@@ -32,3 +33,6 @@ async def sweep_subscriptions(
         except PublishFailed as error:
             is_full = False
             log.warning("Kafka is away; subscription events wait in the outbox", error=str(error))
+        except LockNotAvailable:
+            is_full = False
+            log.warning("a row of the outbox is locked; subscription events wait for the next round")

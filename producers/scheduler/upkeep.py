@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import structlog
@@ -15,6 +17,7 @@ from domain.backoff import DAY_S
 from runtime.settings import Settings
 from runtime.waiting import pause
 from tables import closing, idempotency, releases
+from tables.database import LockNotAvailable
 from tables.leadership import Leader
 
 ROUND_S = 1.0
@@ -26,6 +29,15 @@ CHUNK_ROWS = 2000
 SHORTEST_UNKNOWN_S = 10.0
 
 log = structlog.get_logger("scheduler")
+
+
+@contextmanager
+def _losing_what_is_locked(work: str) -> Iterator[None]:
+    """Lose this piece of work if a lock is not free within the session's lock timeout. The next round repeats it."""
+    try:
+        yield
+    except LockNotAvailable:
+        log.warning("a row is locked; this part of the upkeep waits for the next round", work=work)
 
 
 class Upkeep:
@@ -41,9 +53,13 @@ class Upkeep:
         """Run a round every second, or at once while a cancelled campaign has more recipients."""
         is_more = False
         while not await pause(stop, 0 if is_more else ROUND_S):
-            is_more = await self._skip_cancelled()
-            await self._complete_and_reopen()
-            await self._forget()
+            is_more = False
+            with _losing_what_is_locked("cancelled campaigns"):
+                is_more = await self._skip_cancelled()
+            with _losing_what_is_locked("completed campaigns"):
+                await self._complete_and_reopen()
+            with _losing_what_is_locked("answered releases and old keys"):
+                await self._forget()
 
     async def _skip_cancelled(self) -> bool:
         async with self._leader.turn() as connection:
@@ -51,8 +67,10 @@ class Upkeep:
         is_more = False
         for each in cancelled:
             start = self._checked_until.pop(each.campaign_id, closing.LOWEST_ID)
-            async with self._leader.turn() as connection:
-                chunk = await closing.skip_chunk(connection, each, CHUNK_ROWS, start)
+            chunk = closing.Chunk(0, start, is_last=True)
+            with _losing_what_is_locked(f"cancelled campaign {each.campaign_id}"):
+                async with self._leader.turn() as connection:
+                    chunk = await closing.skip_chunk(connection, each, CHUNK_ROWS, start)
             if not chunk.is_last:
                 self._checked_until[each.campaign_id] = chunk.after
                 is_more = True

@@ -23,7 +23,8 @@ WHERE c.status = 'cancelled' AND (
 )
 
 -- name: lock_cancelled
--- Lock a chunk of recipients of a cancelled campaign that may have to be skipped, in the order in which claims lock.
+-- Lock a chunk of recipients of a cancelled campaign that may have to be skipped. A recipient that another transaction
+-- has locked is left to a later round.
 WITH waiting AS (
     (SELECT id FROM campaign_recipients WHERE campaign_id = %(campaign)s AND next_attempt_at IS NOT NULL
      LIMIT %(limit)s)
@@ -35,7 +36,7 @@ WITH waiting AS (
      ORDER BY id LIMIT %(limit)s)
 )
 SELECT r.id, r.attempt FROM campaign_recipients AS r JOIN waiting ON waiting.id = r.id
-ORDER BY r.id FOR NO KEY UPDATE OF r
+ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED
 
 -- name: skip_cancelled
 -- Skip locked recipients of a cancelled campaign: raise the attempt, mark it as skipped, write its event to the ledger,
@@ -119,7 +120,7 @@ WITH finished AS (
               WHERE r.campaign_id = c.id AND r.status = 'unknown'
                 AND r.updated_at > now() - %(unknown_s)s * interval '1 second')
           END
-    FOR NO KEY UPDATE OF c
+    FOR NO KEY UPDATE OF c SKIP LOCKED
 )
 UPDATE marketing_campaigns AS c SET status = 'completed', completed_at = clock_timestamp()
 FROM finished WHERE c.id = finished.id AND c.status = 'active'
@@ -133,7 +134,7 @@ WITH open AS (
         EXISTS (SELECT FROM campaign_recipients AS r WHERE r.campaign_id = c.id AND r.next_attempt_at IS NOT NULL)
         OR EXISTS (SELECT FROM releases AS rel JOIN campaign_recipients AS r ON r.id = rel.recipient_id
                    WHERE rel.campaign_id = c.id AND r.attempt = rel.attempt AND r.status = 'queued'))
-    FOR NO KEY UPDATE OF c
+    FOR NO KEY UPDATE OF c SKIP LOCKED
 )
 UPDATE marketing_campaigns AS c SET status = 'active', completed_at = NULL
 FROM open WHERE c.id = open.id AND c.status = 'completed'

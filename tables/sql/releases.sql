@@ -1,22 +1,42 @@
 -- Statements of releases, and of the budgets that limit them: campaign_days and number_rates.
 
 -- name: find_due_campaigns
--- Active campaigns with due recipients, their limits, and the number of due recipients (counted up to a maximum). A
+-- Active campaigns with due recipients, their limits, and the number of due recipients without and with an earlier
+-- attempt (each counted up to a maximum). The search of a campaign begins after the places that the caller remembers. A
 -- campaign that an open breaker holds is left out, unless a probe may be released.
-SELECT c.id, c.phone_number_id, c.time_zone, c.daily_send_limit, c.template_name, c.language_code, due.n, now(),
-       breaker.is_held, breaker.number_closed_at, breaker.template_closed_at
+SELECT c.id, c.phone_number_id, c.time_zone, c.daily_send_limit, c.template_name, c.language_code, fresh.n, tried.n,
+       now(), breaker.is_held, breaker.number_closed_at, breaker.template_closed_at
 FROM marketing_campaigns AS c
 CROSS JOIN LATERAL campaign_breakers(c.phone_number_id, c.template_name, c.language_code) AS breaker
+LEFT JOIN unnest(%(campaigns)s::uuid[], %(fresh_at)s::timestamptz[], %(fresh_id)s::uuid[],
+                 %(tried_at)s::timestamptz[], %(tried_id)s::uuid[])
+    AS place (campaign_id, fresh_at, fresh_id, tried_at, tried_id) ON place.campaign_id = c.id
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM (
         SELECT FROM campaign_recipients AS r
-        WHERE r.campaign_id = c.id AND r.next_attempt_at <= now()
-        ORDER BY r.next_attempt_at LIMIT %(count_max)s
+        WHERE r.campaign_id = c.id AND r.attempt = 0 AND r.next_attempt_at <= now()
+          AND (r.next_attempt_at, r.id) > (coalesce(place.fresh_at, '-infinity'), coalesce(
+              place.fresh_id, '00000000-0000-0000-0000-000000000000'))
+        ORDER BY r.next_attempt_at, r.id LIMIT %(count_max)s
     ) AS counted
-) AS due
-WHERE c.status = 'active' AND due.n > 0 AND installation_is_known()
+) AS fresh
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (
+        SELECT FROM campaign_recipients AS r
+        WHERE r.campaign_id = c.id AND r.attempt > 0 AND r.next_attempt_at <= now()
+          AND (r.next_attempt_at, r.id) > (coalesce(place.tried_at, '-infinity'), coalesce(
+              place.tried_id, '00000000-0000-0000-0000-000000000000'))
+        ORDER BY r.next_attempt_at, r.id LIMIT %(count_max)s
+    ) AS counted
+) AS tried
+WHERE c.status = 'active' AND fresh.n + tried.n > 0 AND installation_is_known()
   AND (NOT breaker.is_held OR breaker.may_probe)
 ORDER BY c.id
+
+-- name: pause_campaign
+-- Pause an active campaign of which no message can be made.
+UPDATE marketing_campaigns SET status = 'paused', pause_reason = %(reason)s
+WHERE id = (SELECT id FROM marketing_campaigns WHERE id = %(campaign)s AND status = 'active' FOR NO KEY UPDATE SKIP LOCKED)
 
 -- name: read_days_used
 -- How many attempts these campaigns have used on these days.
@@ -46,8 +66,22 @@ RETURNING used
 -- name: release_due
 -- Raise the attempt of due recipients. Each is released, or skipped (which uses no budget), or failed (no attempt left).
 -- Rows that another transaction has locked are left to the next step: waiting here would keep the budget row locked.
-WITH due AS MATERIALIZED (
-    SELECT r.id, r.attempt,
+WITH fresh AS MATERIALIZED (
+    SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.phone_number, r.template_parameters
+    FROM campaign_recipients AS r
+    WHERE r.campaign_id = %(campaign)s AND r.attempt = 0 AND r.next_attempt_at <= now()
+      AND (r.next_attempt_at, r.id) > (%(fresh_at)s, %(fresh_id)s)
+    ORDER BY r.next_attempt_at, r.id LIMIT %(fresh)s
+    FOR NO KEY UPDATE OF r SKIP LOCKED
+), tried AS MATERIALIZED (
+    SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.phone_number, r.template_parameters
+    FROM campaign_recipients AS r
+    WHERE r.campaign_id = %(campaign)s AND r.attempt > 0 AND r.next_attempt_at <= now()
+      AND (r.next_attempt_at, r.id) > (%(tried_at)s, %(tried_id)s)
+    ORDER BY r.next_attempt_at, r.id LIMIT %(tried)s
+    FOR NO KEY UPDATE OF r SKIP LOCKED
+), due AS MATERIALIZED (
+    SELECT r.lane, r.id, r.attempt, r.next_attempt_at,
            CASE
                WHEN r.attempt >= 62 THEN NULL
                WHEN EXISTS (SELECT FROM subscriptions AS s WHERE s.person = r.phone_number AND NOT s.subscribed)
@@ -56,10 +90,7 @@ WITH due AS MATERIALIZED (
                     OR octet_length(r.template_parameters::text) > 262144  -- a job must fit its topic
                    THEN 'template_parameters_invalid'
            END AS refusal
-    FROM campaign_recipients AS r
-    WHERE r.campaign_id = %(campaign)s AND r.next_attempt_at <= now()
-    ORDER BY r.next_attempt_at LIMIT %(share)s  -- no tie-break: a whole day may be planned for one moment
-    FOR NO KEY UPDATE OF r SKIP LOCKED
+    FROM (SELECT * FROM fresh UNION ALL SELECT * FROM tried) AS r
 ), changed AS (
     UPDATE campaign_recipients AS r SET
         attempt           = least(62, r.attempt + 1),
@@ -74,7 +105,7 @@ WITH due AS MATERIALIZED (
         failure_backoff_s = CASE WHEN r.attempt < 62 THEN r.failure_backoff_s ELSE 0 END
     FROM due WHERE r.id = due.id AND r.attempt = due.attempt
     RETURNING r.id, r.attempt, r.phone_number, r.template_parameters, r.status, r.skip_reason,
-              r.failed_at, r.failure_text, r.failure_class
+              r.failed_at, r.failure_text, r.failure_class, due.lane, due.next_attempt_at AS was_due_at
 ), released AS (
     INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
     SELECT id, attempt, %(campaign)s, %(number)s, %(send_before)s, %(day)s FROM changed WHERE status = 'queued'
@@ -102,7 +133,7 @@ WITH due AS MATERIALIZED (
     UPDATE campaign_days SET used = used + (SELECT count(*) FROM changed WHERE status = 'queued')
     WHERE campaign_id = %(campaign)s AND day = %(day)s
 )
-SELECT id, attempt, phone_number, template_parameters, status FROM changed
+SELECT id, attempt, phone_number, template_parameters, status, lane, was_due_at FROM changed
 
 -- name: spend_tokens
 -- Take the released attempts from the number's bucket.
@@ -148,14 +179,15 @@ ORDER BY rel.released_at LIMIT %(limit)s
 SELECT DISTINCT job_partition FROM releases WHERE job_partition IS NOT NULL
 
 -- name: forget_answered
--- Delete releases that can no longer be claimed, and give back the budget of those that were never claimed.
+-- Delete releases that can no longer be claimed, and give back the budget of those that were never claimed. One of a
+-- deleted recipient is among them: it would count towards the cap of its number for ever.
 -- The release of a row that an older attempt made `sent` stays: if that attempt fails, the row is queued again.
 WITH closed AS MATERIALIZED (
     SELECT rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day, EXISTS (
                SELECT FROM send_ledger AS l WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt
            ) AS is_in_ledger
-    FROM releases AS rel JOIN campaign_recipients AS r ON r.id = rel.recipient_id
-    WHERE (r.attempt > rel.attempt OR r.status NOT IN ('queued', 'sent') OR EXISTS (
+    FROM releases AS rel LEFT JOIN campaign_recipients AS r ON r.id = rel.recipient_id
+    WHERE (r.id IS NULL OR r.attempt > rel.attempt OR r.status NOT IN ('queued', 'sent') OR EXISTS (
                SELECT FROM send_ledger AS l WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt))
       AND rel.released_at < now() - %(older_than_s)s * interval '1 second'
     ORDER BY rel.recipient_id, rel.attempt LIMIT %(limit)s

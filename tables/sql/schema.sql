@@ -42,7 +42,11 @@ CREATE TABLE marketing_campaigns (
     completed_at     timestamptz,
     created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CHECK ((status = 'paused') = (pause_reason IS NOT NULL))
+    CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
+    -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
+    CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
+        language_code ~ '^[a-z]{2,3}(_[A-Za-z0-9]{2,8})?$' AND length(template_name) <= 512
+        AND length(phone_number_id) <= 64 AND time_zone ~ '^[A-Za-z][A-Za-z0-9_+/-]{0,99}$'))
 );
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
 
@@ -164,10 +168,13 @@ CREATE TABLE campaign_recipients (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX campaign_recipients_page ON campaign_recipients (campaign_id, id);
--- The only index that finds due rows. It must not name status: a HOT update may change no indexed column, and every
--- event changes the status.
-CREATE INDEX campaign_recipients_due ON campaign_recipients (campaign_id, next_attempt_at)
-    WHERE next_attempt_at IS NOT NULL;
+-- The only indexes that find due rows: those without an attempt, and those with one. They must not name status: a HOT
+-- update may change no indexed column, and every event changes the status. The attempt changes only with a release,
+-- which also changes when the row is due.
+CREATE INDEX campaign_recipients_due_fresh ON campaign_recipients (campaign_id, next_attempt_at, id)
+    WHERE next_attempt_at IS NOT NULL AND attempt = 0;
+CREATE INDEX campaign_recipients_due_tried ON campaign_recipients (campaign_id, next_attempt_at, id)
+    WHERE next_attempt_at IS NOT NULL AND attempt > 0;
 
 CREATE TRIGGER campaign_recipients_touch BEFORE UPDATE ON campaign_recipients FOR EACH ROW
     WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();

@@ -25,6 +25,7 @@ from sinks import apply
 from tables import closing, ledger, recipients, releases
 from tables.database import Connection, connect
 from tables.ledger import Claim, Settlement, UnpublishedOutcome
+from tables.release_memory import ReleaseMemory
 from tables.statements import load
 from tests.properties.pipeline.ledger import LedgerRow
 from tests.properties.pipeline.rows import CAMPAIGN, START, Key, counted
@@ -168,8 +169,11 @@ class Sql:
         return await getattr(self, call.name)(*call.values)
 
     async def release_due(self, now: datetime, send_before: datetime) -> list[Key]:
-        values = {"campaign": CAMPAIGN, "day": "2026-03-01", "share": 100, "number": "1", "send_before": send_before}
-        cursor = await self.connection.execute(load("releases")["release_due"], {**values, "producer": ""})
+        values = {
+            **ReleaseMemory().place_of(CAMPAIGN), "campaign": CAMPAIGN, "day": "2026-03-01", "fresh": 100, "tried": 100,
+            "number": "1", "send_before": send_before, "producer": "",
+        }  # fmt: skip
+        cursor = await self.connection.execute(load("releases")["release_due"], values)
         released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[4] == "queued"]
         for key in released:  # the default is the clock of the server
             await self.rows("UPDATE releases SET released_at = %s WHERE (recipient_id, attempt) = (%s, %s)", now, *key)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.days import day_of
-from domain.spreading import fair_shares, spread
+from domain.spreading import spread
 
 ZONES = st.sampled_from(["UTC", "America/Sao_Paulo", "Asia/Kolkata", "Europe/Berlin", "Pacific/Kiritimati"])
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
@@ -22,17 +22,3 @@ def test_a_plan_contains_everyone_and_never_exceeds_a_limit(
     days = [day_of(slot.at, zone).date for slot in slots]
     assert days == sorted(set(days))
     assert all(slot.count + planned.get(day, 0) <= limit for slot, day in zip(slots, days, strict=True))
-
-
-@given(st.integers(0, 1000), st.lists(st.integers(0, 300), max_size=20))
-def test_shares_use_the_room_and_give_no_campaign_more_than_it_requests(room: int, demands: list[int]) -> None:
-    shares = fair_shares(room, demands)
-    assert sum(shares) == min(room, sum(demands))
-    assert all(0 <= share <= demand for share, demand in zip(shares, demands, strict=True))
-
-
-@given(st.integers(0, 1000), st.lists(st.integers(0, 300), max_size=20))
-def test_no_campaign_gets_much_more_than_one_that_wanted_more(room: int, demands: list[int]) -> None:
-    shares = fair_shares(room, demands)
-    hungry = [share for share, demand in zip(shares, demands, strict=True) if share < demand]
-    assert all(max(shares) - share <= 1 for share in hungry)

@@ -156,3 +156,22 @@ async def test_people_added_to_a_completed_campaign_open_it(world: World) -> Non
     assert await closing.complete(await world.releaser(), 0) == [campaign]
     await world.import_recipients(campaign, 1)
     assert len((await world.release()).jobs) == 1
+
+
+async def test_a_locked_recipient_holds_up_no_other_in_a_cancelled_campaign(world: World) -> None:
+    campaign = await world.start_campaign(10)
+    await world.act(campaign, Action.CANCEL)
+    async with world.another("operator") as operator, operator.transaction():
+        await operator.execute("SELECT FROM campaign_recipients ORDER BY id LIMIT 1 FOR UPDATE")
+        [cancelled] = await closing.find_cancelled(await world.releaser())
+        assert (await closing.skip_chunk(await world.releaser(), cancelled, 100)).skipped == 9
+    assert await skip_all(world) == 1
+
+
+async def test_a_locked_campaign_keeps_no_other_from_completing(world: World) -> None:
+    locked, other = await world.start_campaign(1), await world.start_campaign(1)
+    await world.run("UPDATE campaign_recipients SET attempt = 1, accepted_attempts = 2, sent_at = now()")
+    async with world.another("operator") as operator, operator.transaction():
+        await operator.execute("SELECT FROM marketing_campaigns WHERE id = %s FOR UPDATE", [locked])
+        assert await closing.complete(await world.releaser(), 0) == [other]
+    assert await closing.complete(await world.releaser(), 0) == [locked]

@@ -1,9 +1,11 @@
 """Releasing on a real Postgres: within every budget, nobody twice, and nobody lost."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from domain.lifecycle import Action
@@ -11,8 +13,9 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.subscriptions import Source
 from tables import ledger, releases, stats, subscriptions
 from tables.database import Connection
+from tables.release_memory import ReleaseMemory
 from tables.releases import Patience, Rates
-from tests.support.world import NUMBER_ID, World
+from tests.support.world import FAST, NUMBER_ID, World
 
 SOON = Patience(grace_s=0, delay_s=0, delay_max_s=0)
 
@@ -222,3 +225,98 @@ async def test_an_old_acceptance_that_fails_later_leaves_the_release_to_be_publi
     assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == []
     await world.run("UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failure_text = 'x'")
     assert len(await releases.find_unclaimed(await world.releaser(), {}, SOON, 10)) == 1
+
+
+async def test_no_campaign_of_twenty_starves_in_small_steps(world: World) -> None:
+    campaigns = [await world.start_campaign(50) for _ in range(20)]
+    memory, released = ReleaseMemory(), Counter[object]()
+    for _ in range(10):
+        await world.run("UPDATE number_rates SET tokens = 0, refilled_at = clock_timestamp() - interval '0.1 seconds'")
+        step = await releases.release_step(await world.releaser(), Rates(mps=80, cap_s=10), memory)
+        released.update(job.campaign_id for job in step.jobs)
+    assert min(released[each] for each in campaigns) >= max(released.values()) - 1 >= 3
+
+
+async def test_retries_do_not_queue_behind_recipients_without_an_attempt(world: World) -> None:
+    campaign = await world.start_campaign(300)
+    await world.run(
+        "UPDATE campaign_recipients SET attempt = 1, failed_attempts = 2, failed_attempt = 1, failure_backoff_s = 1,"
+        " failed_at = now() - interval '2 seconds', failure_class = 'backoff', failure_text = 'x'"
+        " WHERE campaign_id = %s AND phone_number::bigint %% 3 = 0",
+        campaign,
+    )
+    await world.run("UPDATE campaign_recipients SET scheduled_send_date = now() - interval '1 day'")
+    jobs = (await world.release(Rates(mps=50, cap_s=10))).jobs
+    assert Counter(job.attempt for job in jobs) == {1: 40, 2: 10}
+
+
+async def test_rows_that_become_due_behind_the_search_are_found_later(world: World) -> None:
+    await world.start_campaign(4)
+    await world.run("UPDATE campaign_recipients SET scheduled_send_date = now() - interval '1 hour'")
+    await world.run(
+        "UPDATE campaign_recipients SET scheduled_send_date = now() + interval '1 hour'"
+        " WHERE phone_number = '15550000000'"
+    )
+    clock = iter([0.0, 0.0, 1.0, 1.0, 10.0, 10.0])
+    memory = ReleaseMemory(lambda: next(clock, 10.0))
+    assert len((await releases.release_step(await world.releaser(), FAST, memory)).jobs) == 3
+    await world.run("UPDATE campaign_recipients SET scheduled_send_date = now() - interval '2 hours'")
+    found = [len((await releases.release_step(await world.releaser(), FAST, memory)).jobs) for _ in range(10)]
+    assert sum(found) == 1
+
+
+BROKEN = {
+    "time_zone": ("Mars/Olympus", "invalid_time_zone"),
+    "language_code": ("e", "invalid_language_code"),
+    "template_name": ("x" * 513, "invalid_template_name"),
+    "phone_number_id": ("1" * 65, "invalid_phone_number_id"),
+}
+
+
+@pytest.mark.parametrize(("column", "value", "reason"), [(name, *each) for name, each in BROKEN.items()], ids=BROKEN)
+async def test_a_broken_campaign_is_paused_and_the_others_continue(
+    world: World, column: str, value: str, reason: str
+) -> None:
+    broken, other = await world.start_campaign(2), await world.start_campaign(3)
+    await world.run("ALTER TABLE marketing_campaigns DROP CONSTRAINT marketing_campaigns_sendable")
+    await world.run(f"UPDATE marketing_campaigns SET {column} = %s WHERE id = %s", value, broken)
+    assert {job.campaign_id for job in (await world.release()).jobs} == {other}
+    assert await world.run("SELECT status, pause_reason FROM marketing_campaigns WHERE id = %s", broken) == [
+        ("paused", reason)
+    ]
+
+
+@pytest.mark.parametrize("column", set(BROKEN) - {"time_zone"})
+async def test_the_database_refuses_what_no_message_can_be_made_of(world: World, column: str) -> None:
+    campaign = await world.start_campaign(1)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await world.run(f"UPDATE marketing_campaigns SET {column} = %s WHERE id = %s", BROKEN[column][0], campaign)
+
+
+async def test_a_locked_budget_holds_up_its_campaign_only(world: World) -> None:
+    locked, other = await world.start_campaign(2), await world.start_campaign(3)
+    await world.run("INSERT INTO campaign_days (campaign_id, day) VALUES (%s, current_date)", locked)
+    async with world.another("operator") as operator, operator.transaction():
+        await operator.execute("SELECT FROM campaign_days WHERE campaign_id = %s FOR UPDATE", [locked])
+        memory = ReleaseMemory()
+        step = await releases.release_step(await world.releaser(), FAST, memory)
+        assert {job.campaign_id for job in step.jobs} == {other}
+        assert memory.is_held(locked)
+    assert len((await world.release()).jobs) == 2
+
+
+async def test_a_locked_number_holds_up_no_other(world: World) -> None:
+    await world.start_campaign(2, number="1"), await world.start_campaign(3, number="2")
+    await world.run("INSERT INTO number_rates (phone_number_id) VALUES ('1')")
+    async with world.another("operator") as operator, operator.transaction():
+        await operator.execute("SELECT FROM number_rates WHERE phone_number_id = '1' FOR UPDATE")
+        assert {job.phone_number_id for job in (await world.release()).jobs} == {"2"}
+
+
+async def test_deleted_recipients_do_not_fill_the_cap(world: World) -> None:
+    rates = Rates(mps=1000, cap_s=0.01)
+    await world.start_campaign(20)
+    assert len((await world.release(rates)).jobs) == 10
+    await world.run("DELETE FROM campaign_recipients WHERE status = 'queued'")
+    assert await releases.forget_answered(await world.releaser(), 0, 100) == 10
+    assert len((await world.release(rates)).jobs) == 10

@@ -1,7 +1,7 @@
 from datetime import UTC, date, datetime
 
 from domain.days import day_of
-from domain.spreading import Slot, fair_shares, spread
+from domain.spreading import Slot, spread
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 
@@ -36,21 +36,3 @@ def test_planned_sends_count() -> None:
 
 def test_an_empty_plan() -> None:
     assert _spread(0, 10) == []
-
-
-def test_shares_are_equal_if_every_campaign_wants_more() -> None:
-    assert fair_shares(50, [1000, 1000]) == [25, 25]
-
-
-def test_unused_shares_go_to_the_others() -> None:
-    assert fair_shares(50, [5, 1000, 1000]) == [5, 23, 22]
-
-
-def test_the_remainder_goes_to_the_first() -> None:
-    assert fair_shares(1, [10, 10, 10]) == [1, 0, 0]
-
-
-def test_there_are_no_shares_without_room_or_demand() -> None:
-    assert fair_shares(0, [3, 4]) == [0, 0]
-    assert fair_shares(10, []) == []
-    assert fair_shares(10, [0, 0]) == [0, 0]

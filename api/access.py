@@ -8,10 +8,12 @@ from somewhere else, whatever its Host is.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,7 +48,8 @@ class Access:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = None if scope["path"] in OPEN_PATHS else self._refusal(headers)
+        key = self._key(headers)
+        refusal = None if scope["path"] in OPEN_PATHS else self._refusal(headers, key)
         if refusal is not None:
             status, code, detail = refusal
             await answer(status, code, detail, headers=_CHALLENGE if status == 401 else None)(scope, receive, send)
@@ -59,13 +62,14 @@ class Access:
         except TimeoutError:
             await answer(408, "body_too_slow", "The body did not arrive in time.")(scope, receive, send)
         else:
-            await self._app(scope, _replay(body, receive), send)
+            with structlog.contextvars.bound_contextvars(api_key="none" if key is None else key_id(key)):
+                await self._app(scope, _replay(body, receive), send)
 
-    def _refusal(self, headers: Headers) -> tuple[int, str, str] | None:
+    def _refusal(self, headers: Headers, key: bytes | None) -> tuple[int, str, str] | None:
         if self._keys:
             return (
                 None
-                if self._is_key(headers)
+                if key is not None
                 else (401, "key_required", "Send a valid key in the header X-API-Key or Authorization: Bearer.")
             )
         if not is_loopback_authority(headers.get("host", "")):
@@ -77,14 +81,20 @@ class Access:
             return 403, "foreign_origin", "This API does not accept requests from other web pages."
         return None
 
-    def _is_key(self, headers: Headers) -> bool:
+    def _key(self, headers: Headers) -> bytes | None:
+        """The key of the request, if it is one of ours."""
         given = headers.get("x-api-key")
         if given is None:
             scheme, _, token = headers.get("authorization", "").partition(" ")
             given = token.strip() if scheme.lower() == "bearer" else ""
         # Every key is compared, so that the time does not reveal the key that matches.
-        matches = [hmac.compare_digest(given.encode(), key) for key in self._keys]
-        return any(matches)
+        matches = [key for key in self._keys if hmac.compare_digest(given.encode(), key)]
+        return matches[0] if matches else None
+
+
+def key_id(key: bytes) -> str:
+    """A short name of a key for log lines: it tells keys apart and reveals nothing of them."""
+    return hashlib.sha256(key).hexdigest()[:8]
 
 
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}

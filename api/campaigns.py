@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
+import structlog
 from fastapi import Query
 from fastapi.responses import JSONResponse
 
@@ -22,6 +23,13 @@ from tables.database import Connection
 from tables.server import read_clock
 
 router = json_router("/api/marketing/campaigns", "campaigns")
+log = structlog.get_logger("api")
+LOGGED = {
+    Action.ACTIVATE: "campaign activated",
+    Action.PAUSE: "campaign paused",
+    Action.RESUME: "campaign resumed",
+    Action.CANCEL: "campaign cancelled",
+}
 
 
 @router.post("", status_code=201, response_model=CampaignOut)
@@ -33,10 +41,16 @@ async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce
         raise Problem(422, "invalid_field", detail, field="phone_number_id")
     new = NewCampaign(**{**body.model_dump(), "phone_number_id": number})
 
-    async def create(connection: Connection) -> CampaignOut:
-        return CampaignOut.model_validate(await campaigns.create(connection, new))
+    created: list[CampaignOut] = []
 
-    return await once.do(201, create)
+    async def create(connection: Connection) -> CampaignOut:
+        created.append(CampaignOut.model_validate(await campaigns.create(connection, new)))
+        return created[-1]
+
+    answer = await once.do(201, create)
+    if created:  # a repeated request gets the answer of the first
+        log.info("campaign created", campaign=str(created[-1].id))
+    return answer
 
 
 @router.get("")
@@ -96,4 +110,5 @@ async def _act(
     reason: str = campaigns.PAUSED_BY_OPERATOR,
 ) -> CampaignOut:
     done = await campaigns.act(connection, campaign_id, action, await read_clock(connection), reason)
+    log.info(LOGGED[action], campaign=str(campaign_id), status=done.status)
     return CampaignOut.model_validate(done)

@@ -24,6 +24,7 @@ def run_check(*, as_json: bool) -> int:
 
     from cli.console import note, report_invalid_settings
     from operations.check import check as find
+    from operations.local_up import find_local_up
     from operations.startup import usable_settings
     from runtime.process import EXIT_OK, EXIT_TRANSIENT
     from runtime.settings import InvalidSettings
@@ -32,7 +33,7 @@ def run_check(*, as_json: bool) -> int:
         settings = usable_settings()
     except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
-    findings = list(find(settings))
+    findings = list(find(settings, find_local_up()))
     if as_json:
         print(orjson.dumps([asdict(finding) for finding in findings]).decode())
     for finding in findings:

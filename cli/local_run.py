@@ -9,13 +9,14 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
+from cli.child_events import reporter
 from cli.console import note, report_invalid_settings
 from cli.pipeline import (
     DATABASE,
@@ -27,7 +28,6 @@ from cli.pipeline import (
     Servers,
     Stopped,
     child_environment,
-    event_line,
     log_tail,
     process_child,
     require_usable,
@@ -38,12 +38,14 @@ from cli.pipeline import (
     wait_until_ready,
     write_private,
 )
+from operations.local_up import EMBEDDED_LINE
 from operations.startup import usable_settings
-from runtime.process import EXIT_TRANSIENT, EXIT_USAGE
-from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings, Settings
+from runtime.process import EXIT_TRANSIENT, EXIT_USAGE, Transient
+from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings, Settings, without_white_space
 from stack.environment import StackUnavailable
+from stack.log_rotation import LogRotation
 from stack.ports import free_ports, is_listening
-from stack.supervisor import ChildEvent, Supervisor
+from stack.supervisor import Supervisor
 
 SIMULATED_NUMBER_ID = "106540352242922"
 STOP_DEADLINE_S = 50.0
@@ -71,16 +73,18 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
     state = STATE_FOLDER.absolute()
     try:
         with _only_one(state):
-            chosen = _chosen(ports)
             require_usable(shell_variables())
-            with servers(shell_variables(), state) as found:
-                return _run(found, chosen, state, as_json=as_json)
+            given = without_white_space(shell_variables())
+            chosen = _chosen(ports, is_simulated=_is_simulated(given))
+            report = reporter(state / "logs", note)
+            with LogRotation(state / "logs"), servers(given, state, report) as found:
+                return _run(found, given, chosen, state, as_json=as_json)
     except InvalidSettings as wrong:
         return report_invalid_settings(wrong)
     except AlreadyRuns as other:
         note(str(other))
         return EXIT_USAGE
-    except (StackUnavailable, NotReady, psycopg.OperationalError) as error:
+    except (StackUnavailable, NotReady, Transient, psycopg.OperationalError, OSError) as error:
         note(f"not started: {error}")
         return EXIT_TRANSIENT
     except Stopped:
@@ -88,10 +92,11 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
         return 0
 
 
-def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
+def _run(found: Servers, given: Mapping[str, str], ports: Ports, state: Path, *, as_json: bool) -> int:
     from cli.preparations import apply_topics, migrate_database  # noqa: PLC0415 - loaded while servers start
 
-    variables, is_simulated = _variables(found, ports, state)
+    is_simulated = _is_simulated(given)
+    variables = _variables(found, given, ports, state)
     settings = usable_settings(variables, NO_FOLDER)
     if found.embedded:
         note(f"{' and '.join(found.embedded)} embedded, data in {state}")
@@ -99,8 +104,8 @@ def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
     apply_topics(settings)
     environment = child_environment(variables)
     with (
-        _published(state / "env", variables),
-        Supervisor(state / "logs", _report, stop_deadline_s=STOP_DEADLINE_S) as supervisor,
+        _published(state / "env", variables, found.embedded),
+        Supervisor(state / "logs", reporter(state / "logs", note), stop_deadline_s=STOP_DEADLINE_S) as supervisor,
     ):
         if is_simulated:
             config = _simulator_config(settings, ports)
@@ -115,10 +120,14 @@ def _run(found: Servers, ports: Ports, state: Path, *, as_json: bool) -> int:
         return EXIT_USAGE
 
 
-def _variables(found: Servers, ports: Ports, state: Path) -> tuple[dict[str, str], bool]:
-    """All our variables for the children, and whether the simulator replaces WhatsApp."""
-    given = shell_variables()
-    is_simulated = not given.get(f"{PREFIX}WHATSAPP_ACCESS_TOKEN")
+def _is_simulated(given: Mapping[str, str]) -> bool:
+    """Whether the simulator replaces WhatsApp."""
+    return f"{PREFIX}WHATSAPP_ACCESS_TOKEN" not in given
+
+
+def _variables(found: Servers, given: Mapping[str, str], ports: Ports, state: Path) -> dict[str, str]:
+    """All our variables for the children."""
+    is_simulated = _is_simulated(given)
     values = {
         KAFKA: found.kafka,
         DATABASE: found.database,
@@ -133,7 +142,7 @@ def _variables(found: Servers, ports: Ports, state: Path) -> tuple[dict[str, str
     generated = _generated(state / "secrets.json")
     names = GENERATED if is_simulated else ("CALLBACK_SECRET",)
     made_up = {f"{PREFIX}{name}": generated[name] for name in names}
-    return {**made_up, **given, **values}, is_simulated
+    return {**made_up, **given, **values}
 
 
 def _generated(file: Path) -> dict[str, str]:
@@ -157,12 +166,13 @@ def _simulator_config(settings: Settings, ports: Ports) -> dict[str, object]:
     }
 
 
-def _chosen(ports: Ports) -> Ports:
-    """Free ports for those that are 0. Raises AlreadyRuns for one that is taken."""
+def _chosen(ports: Ports, *, is_simulated: bool) -> Ports:
+    """Free ports for those that are 0. Raises AlreadyRuns for one that is taken and needed."""
     free = iter(free_ports(3))
     chosen = {}
     for name, port in (("api", ports.api), ("ingress", ports.ingress), ("simulator", ports.simulator)):
-        if port and is_listening(port):
+        is_needed = is_simulated or name != "simulator"
+        if port and is_needed and is_listening(port):
             raise AlreadyRuns(f"port {port} is taken: choose another with --{name}-port, 0 picks a free one")
         chosen[name] = port or next(free)
     return Ports(**chosen)
@@ -187,7 +197,10 @@ def _only_one(state: Path) -> Iterator[None]:
     except BlockingIOError:
         holder = os.pread(held, 32, 0).decode().strip()
         os.close(held)
-        raise AlreadyRuns(f"`campaigns up` already runs in {state.parent} (process {holder}); stop it first") from None
+        raise AlreadyRuns(
+            f"`campaigns up` already runs in {state.parent} (process {holder}), and starts again what fails: "
+            f"`campaigns status` shows its state. To start anew, end that process first"
+        ) from None
     try:
         os.ftruncate(held, 0)
         os.pwrite(held, str(os.getpid()).encode(), 0)
@@ -197,9 +210,10 @@ def _only_one(state: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _published(file: Path, variables: Mapping[str, str]) -> Iterator[None]:
+def _published(file: Path, variables: Mapping[str, str], embedded: Sequence[str]) -> Iterator[None]:
     """Write the addresses for other commands in this directory, and remove them at the end."""
-    write_private(file, "".join(f"{name}={value}\n" for name, value in sorted(variables.items())))
+    lines = [f"{EMBEDDED_LINE}{', '.join(embedded)}", *(f"{name}={value}" for name, value in sorted(variables.items()))]
+    write_private(file, "".join(f"{line}\n" for line in lines))
     try:
         yield
     finally:
@@ -219,8 +233,3 @@ def _announce(ports: Ports, state: Path, *, is_simulated: bool, as_json: bool) -
     note(f"{'logs':>10}: {state / 'logs'}\nCtrl-C ends it; the data stays.")
     if as_json:
         print(json.dumps(urls), flush=True)
-
-
-def _report(event: ChildEvent) -> None:
-    if line := event_line(event):
-        note(line)

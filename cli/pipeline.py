@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from cli.child_events import tail
 from cli.processes import MODULES
 from operations.startup import usable_settings
 from runtime.settings import PREFIX, shell_environment
@@ -49,8 +50,15 @@ class Servers:
 
 
 @contextmanager
-def servers(given: Mapping[str, str], state_folder: Path | None) -> Iterator[Servers]:
-    """The servers named in `given`, and embedded ones for the others, with their data in `state_folder`, if any."""
+def servers(
+    given: Mapping[str, str],
+    state_folder: Path | None,
+    on_event: Callable[[ChildEvent], None] | None = None,
+) -> Iterator[Servers]:
+    """The servers named in `given`, and embedded ones for the others, with their data in `state_folder`, if any.
+
+    With `on_event`, an embedded server that ends is started again, and the end is reported.
+    """
     kafka, database = given.get(KAFKA, ""), given.get(DATABASE, "")
     if kafka and database:
         yield Servers(kafka, database)
@@ -58,7 +66,7 @@ def servers(given: Mapping[str, str], state_folder: Path | None) -> Iterator[Ser
     from stack.embedded import embedded_stack  # noqa: PLC0415 - not loaded where nothing embedded starts
 
     embedded = tuple(name for name, address in (("Kafka", kafka), ("PostgreSQL", database)) if not address)
-    with embedded_stack(state_folder, kafka=not kafka, postgres=not database) as stack:
+    with embedded_stack(state_folder, kafka=not kafka, postgres=not database, on_event=on_event) as stack:
         yield Servers(kafka or stack.kafka_bootstrap_servers, database or stack.database_url, embedded)
 
 
@@ -142,21 +150,5 @@ def _answers(client: object, url: str) -> bool:
 def log_tail(supervisor: Supervisor, name: str) -> str:
     """The last lines of the log of a child, and the path of the log."""
     log = supervisor.log_of(name)
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
-    except FileNotFoundError:
-        lines = []
+    lines = tail(log).splitlines()[-LOG_TAIL_LINES:]
     return "\n".join([*(f"  {line}" for line in lines), f"  (full log: {log})"])
-
-
-def event_line(event: ChildEvent) -> str | None:
-    """The line for an event of a child that a person should see, or None for a start."""
-    match event.what:
-        case "restarting":
-            return f"{event.name} ended with {event.code}; it is restarted"
-        case "given_up":
-            return f"{event.name} ended with {event.code} and is not restarted"
-        case "finished":
-            return f"{event.name} has ended"
-        case _:
-            return None

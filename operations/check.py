@@ -13,8 +13,9 @@ from typing import Literal
 
 import psycopg
 
+from operations.local_up import LocalUp
 from runtime.process import Transient
-from runtime.settings import Settings
+from runtime.settings import STATE_FOLDER, Settings
 from runtime.settings_rules import published_secrets, short_secrets
 from runtime.settings_values import is_loopback
 from schemas.topics import SPECS
@@ -40,12 +41,12 @@ class CheckFinding:
     next_step: str = ""
 
 
-def check(settings: Settings) -> Iterator[CheckFinding]:
-    """Yield every finding, in the order in which the parts depend on each other."""
+def check(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
+    """Yield every finding, in the order in which the parts depend on each other. `up`: that of this directory."""
     yield from _programs()
     yield from _settings(settings)
-    yield from _kafka(settings)
-    yield from _postgres(settings)
+    yield from _kafka(settings, up)
+    yield from _postgres(settings, up)
 
 
 def _programs() -> Iterator[CheckFinding]:
@@ -77,14 +78,28 @@ def _settings(settings: Settings) -> Iterator[CheckFinding]:
         )
 
 
-def _kafka(settings: Settings) -> Iterator[CheckFinding]:
+def _kafka(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
     try:
         cluster = read_cluster(settings, TIMEOUT_S)
     except Transient as error:
-        yield CheckFinding("Kafka", "wrong", f"{settings.kafka_bootstrap_servers}: {error}", NOT_RUNNING)
+        address = settings.kafka_bootstrap_servers
+        step = _not_running("Kafka", "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS", address, up)
+        yield CheckFinding("Kafka", "wrong", f"{address}: {error}", step)
         return
     yield _brokers(settings.kafka_bootstrap_servers, cluster)
     yield _topics({settings.topic(spec.name): spec.partitions for spec in SPECS}, cluster)
+
+
+def _not_running(server: str, variable: str, address: str, up: LocalUp) -> str:
+    """What to do about a server that does not answer. It depends on who runs it."""
+    if not up.owns(server, variable, address):
+        return NOT_RUNNING
+    if up.pid:
+        log = f"{STATE_FOLDER}/logs/{'kafka' if server == 'Kafka' else 'postgres'}.log"
+        return (
+            f"the `campaigns up` of this directory (process {up.pid}) starts it again; if that fails, {log} tells why"
+        )
+    return "it belongs to a `campaigns up` of this directory that was killed: start `campaigns up` here again"
 
 
 def _brokers(address: str, cluster: ClusterState) -> CheckFinding:
@@ -106,16 +121,17 @@ def _topics(wanted: Mapping[str, int], cluster: ClusterState) -> CheckFinding:
     return CheckFinding("topics", "ok", f"all {len(wanted)} exist")
 
 
-def _postgres(settings: Settings) -> Iterator[CheckFinding]:
+def _postgres(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
+    url = settings.database_url.get_secret_value()
     try:
-        url = settings.database_url.get_secret_value()
         with connect_now(url, application_name="campaigns-check", statement_timeout_s=TIMEOUT_S) as connection:
             server = read_server(connection)
             yield from _version(server)
             yield from _durability(server)
             yield from _schema(read_state(connection))
     except psycopg.OperationalError as error:
-        yield CheckFinding("PostgreSQL", "wrong", str(error).strip(), NOT_RUNNING)
+        step = _not_running("PostgreSQL", "CAMPAIGNS_DATABASE_URL", url, up)
+        yield CheckFinding("PostgreSQL", "wrong", " ".join(str(error).split()), step)
 
 
 def _version(state: ServerState) -> Iterator[CheckFinding]:

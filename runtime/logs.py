@@ -10,19 +10,18 @@ import logging
 import logging.config
 import re
 import sys
-import time
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
+from runtime.log_repeats import RepeatFilter
 from runtime.settings import Settings
 
 _WAMID = re.compile(r"wamid\.[A-Za-z0-9+/=_-]+")
 # The digits are not part of a time, of an address with a port, or of a uuid. A colon may come before or after.
 _PHONE = re.compile(r"(?<![\w.-])(?<!\d:)\+?[1-9]\d{9,14}(?![\w-]|:\d)")
 
-# In an outage Faust and aiokafka log 65 lines per second; one line per second of each is enough.
 _CHATTY = ("aiokafka", "faust", "mode")
 _QUIET = ("asyncio", "httpx", "httpcore", "aiohttp", "_granian", "granian", "python_multipart")
 
@@ -87,34 +86,15 @@ def configure(settings: Settings, process: str = "") -> None:
 
 
 def quiet_libraries() -> None:
-    """Limit libraries to warnings, and chatty ones to a line per second. Call it after they have started."""
+    """Limit libraries to warnings, and repeated lines to one a minute. Call it after they have started."""
     for name in (*_QUIET, *_CHATTY):
         library = logging.getLogger(name)
         library.setLevel(logging.WARNING)
         library.handlers.clear()
         library.propagate = True
     for handler in logging.getLogger().handlers:
-        if not any(isinstance(known, _OncePerSecond) for known in handler.filters):
-            handler.addFilter(_OncePerSecond(_CHATTY))
-
-
-class _OncePerSecond(logging.Filter):
-    """Passes one line per second of each chatty library."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        super().__init__()
-        self._names = names
-        self._last: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        library = record.name.partition(".")[0]
-        if library not in self._names:
-            return True
-        now = time.monotonic()
-        if now - self._last.get(library, -1.0) < 1.0:
-            return False
-        self._last[library] = now
-        return True
+        if not any(isinstance(known, RepeatFilter) for known in handler.filters):
+            handler.addFilter(RepeatFilter())
 
 
 def _with_process(process: str) -> Any:

@@ -255,6 +255,13 @@ def shell_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def without_white_space(given: Mapping[str, str]) -> dict[str, str]:
+    """Variables as the settings read them: without what a copy leaves around a value. Those of the set-up are paths."""
+    return {
+        name: value if name in _SETUP_VARIABLES else settings_values.stripped(value) for name, value in given.items()
+    }
+
+
 def read_environment(environ: Mapping[str, str] | None = None, state_folder: Path = STATE_FOLDER) -> dict[str, str]:
     """`CAMPAIGNS_*` of the environment, and of `<state_folder>/env` for variables that the environment lacks.
 

@@ -31,7 +31,7 @@ def cleaned(text: str) -> str:
 
     Raises ValueError for one inside it: such a character comes from a copy, nobody sees it, and no server accepts it.
     """
-    clean = _stripped(text)
+    clean = stripped(text)
     for place, character in enumerate(clean, 1):
         if _is_invisible(character):
             raise ValueError(
@@ -40,7 +40,8 @@ def cleaned(text: str) -> str:
     return clean
 
 
-def _stripped(text: str) -> str:
+def stripped(text: str) -> str:
+    """The text without white space and invisible characters around it."""
     first, last = 0, len(text)
     while first < last and (text[first].isspace() or _is_invisible(text[first])):
         first += 1

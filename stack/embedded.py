@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from stack.environment import (
@@ -32,9 +33,14 @@ from stack.environment import (
 )
 from stack.kafka import KafkaBroker, prepare_kafka, start_kafka
 from stack.postgres import PostgresServer, database_url, prepare_postgres, start_postgres
+from stack.postgres_lock import remove_stale_lock
+from stack.supervised_child import ChildEvent, SupervisedChild
 
 PREVIOUS_RUN_DEADLINE_S = 60.0
 """Longest wait for the servers of a killed run. They end within their own stop deadlines."""
+
+SERVER_STOP_DEADLINE_S = 40.0
+"""Time for a supervised server to end: longer than its guard gives it before it kills it."""
 
 NOT_STARTED = ""
 """The address of a server that was not requested."""
@@ -63,8 +69,18 @@ class _StackFolders:
 
 
 @contextmanager
-def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgres: bool = True) -> Iterator[Stack]:
-    """Start the requested servers, and stop them at the end of the block."""
+def embedded_stack(
+    state_dir: Path | None = None,
+    *,
+    kafka: bool = True,
+    postgres: bool = True,
+    on_event: Callable[[ChildEvent], None] | None = None,
+) -> Iterator[Stack]:
+    """Start the requested servers, and stop them at the end of the block.
+
+    With `on_event` they are supervised: a server that ends is started again, with its data and at its address, and each
+    end is reported.
+    """
     note = progress(sys.stderr.isatty())
     with ExitStack() as ending:
         folders = _kept_folders(state_dir.absolute(), ending) if state_dir is not None else _throw_away_folders(ending)
@@ -90,12 +106,40 @@ def embedded_stack(state_dir: Path | None = None, *, kafka: bool = True, postgre
                 ending.callback(_stop, future_server)
         broker = future_broker.result() if future_broker else None
         server = future_server.result() if future_server else None
+        if on_event is not None:
+            _supervise(broker, server, on_event, ending)
         yield Stack(
             kafka_bootstrap_servers=broker.bootstrap_servers if broker else NOT_STARTED,
             database_url=database_url(server.port, folders.password) if server else NOT_STARTED,
             kafka_pid=broker.child.pid if broker else None,
             postgres_pid=server.child.pid if server else None,
         )
+
+
+def _supervise(
+    broker: KafkaBroker | None,
+    server: PostgresServer | None,
+    on_event: Callable[[ChildEvent], None],
+    ending: ExitStack,
+) -> None:
+    """Keep the running servers running until `ending`."""
+    if broker is not None:
+        _keep_running(SupervisedChild("Kafka", broker.child.program, on_event, running=broker.child), ending)
+    if server is not None:
+        supervised = SupervisedChild(
+            "PostgreSQL",
+            server.child.program,
+            on_event,
+            running=server.child,
+            before_start=partial(remove_stale_lock, server.data),
+        )
+        _keep_running(supervised, ending)
+
+
+def _keep_running(server: SupervisedChild, ending: ExitStack) -> None:
+    server.begin()
+    ending.callback(server.join, SERVER_STOP_DEADLINE_S)
+    ending.callback(server.request_stop)
 
 
 def remove_state(state_dir: Path) -> None:

@@ -49,6 +49,7 @@ class GuardedProcess:
     """One running child with its guard."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         self._deadline_s = program.stop_deadline_s
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD)],

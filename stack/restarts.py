@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-EXIT_OK = 0
 EXIT_USAGE = 64
 """The settings are invalid. A restart would fail in the same way."""
 BACKOFF_FIRST_S = 0.2
@@ -15,14 +14,9 @@ STABLE_AFTER_S = 60.0
 
 @dataclass(frozen=True)
 class RestartAfter:
-    """The process failed and is restarted after the backoff."""
+    """The process is restarted after the backoff."""
 
     delay_s: float
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The process ended normally and is not restarted."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +26,11 @@ class GivenUp:
     code: int
 
 
-def after_exit(code: int, ran_s: float, consecutive_ends: int) -> RestartAfter | Finished | GivenUp:
-    """The decision for an exit code (negative for a signal). `consecutive_ends` includes this end."""
-    if code == EXIT_OK:
-        return Finished()
+def after_exit(code: int, ran_s: float, consecutive_ends: int) -> RestartAfter | GivenUp:
+    """The decision for an exit code (negative for a signal). `consecutive_ends` includes this end.
+
+    A process that ends with 0 was stopped from outside, because none ends by itself: it is started again.
+    """
     if code == EXIT_USAGE:
         return GivenUp(code)
     ends = 1 if ran_s >= STABLE_AFTER_S else consecutive_ends

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from stack.environment import StackUnavailable
 from stack.guarded import ChildNotStarted, GuardedProcess, Program
-from stack.restarts import BACKOFF_MAX_S, Finished, GivenUp, RestartAfter, after_exit
+from stack.restarts import BACKOFF_MAX_S, GivenUp, RestartAfter, after_exit
 
 EXIT_NOT_STARTED = 127
 """The exit code for a program that cannot be started. Shells use the same code for a missing program."""
@@ -30,33 +31,47 @@ class Child:
     env: Mapping[str, str] = field(repr=False)  # it contains secrets
     cwd: Path = field(default_factory=Path.cwd)
 
-    @property
-    def kind(self) -> str:
-        """The name without its number: `sender-2` is a `sender`. Children of one kind are stopped together."""
-        head, _, tail = self.name.rpartition("-")
-        return head if tail.isdigit() else self.name
-
 
 @dataclass(frozen=True)
 class ChildEvent:
     """A start, an end, or a decision about a restart. `code` is an exit code, negative for a signal."""
 
     name: str
-    what: Literal["started", "ended", "restarting", "given_up", "finished"]
+    what: Literal["started", "ended", "restarting", "given_up"]
     pid: int | None = None
     code: int | None = None
     delay_s: float | None = None
 
 
+def kind_of(name: str) -> str:
+    """The name without its number: `sender-2` is a `sender`. Children of one kind are stopped together."""
+    head, _, tail = name.rpartition("-")
+    return head if tail.isdigit() else name
+
+
 class SupervisedChild:
     """One child, and the thread that keeps it running."""
 
-    def __init__(self, child: Child, program: Program, report: Callable[[ChildEvent], None]) -> None:
-        self.kind = child.kind
+    def __init__(
+        self,
+        name: str,
+        program: Program,
+        report: Callable[[ChildEvent], None],
+        *,
+        running: GuardedProcess | None = None,
+        before_start: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Keep `program` running. `running`: the process of it that runs already, which is kept as the first one.
+
+        `before_start` runs before each start.
+        """
+        self.kind = kind_of(name)
         self.restarts = 0
-        self._name = child.name
+        self._name = name
         self._program = program
         self._report = report
+        self._adopted = running
+        self._before_start = before_start
         self._running: GuardedProcess | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -64,7 +79,7 @@ class SupervisedChild:
         self._changed = threading.Condition()
         self._starts = 0
         self._is_over = False
-        self._thread = threading.Thread(target=self._run_to_the_end, name=f"child-{child.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run_to_the_end, name=f"child-{name}", daemon=True)
 
     @property
     def pid(self) -> int | None:
@@ -133,7 +148,7 @@ class SupervisedChild:
             if self._restart_now.is_set():  # by `restart`
                 self._restart_now.clear()
                 consecutive_ends = 0
-                decision: RestartAfter | Finished | GivenUp = RestartAfter(0.0)
+                decision: RestartAfter | GivenUp = RestartAfter(0.0)
             else:
                 decision = after_exit(code, ran_s, consecutive_ends)
             match decision:
@@ -144,9 +159,6 @@ class SupervisedChild:
                     if self._stopping.is_set():
                         return
                     self.restarts += 1
-                case Finished():
-                    self._report(ChildEvent(self._name, "finished", code=code))
-                    return
                 case GivenUp():
                     self._report(ChildEvent(self._name, "given_up", code=code))
                     return
@@ -157,8 +169,9 @@ class SupervisedChild:
             with self._lock:
                 if self._stopping.is_set():
                     return 0
-                running = self._running = GuardedProcess(self._program)
-        except ChildNotStarted:
+                running = self._running = self._adopted or self._start()
+                self._adopted = None
+        except (ChildNotStarted, StackUnavailable, OSError):
             self._count_start()
             return EXIT_NOT_STARTED
         self._report(ChildEvent(self._name, "started", pid=running.pid))
@@ -166,6 +179,10 @@ class SupervisedChild:
         code = running.wait()
         self._report(ChildEvent(self._name, "ended", pid=running.pid, code=code))
         return code
+
+    def _start(self) -> GuardedProcess:
+        self._before_start()
+        return GuardedProcess(self._program)
 
     def _count_start(self) -> None:
         with self._changed:

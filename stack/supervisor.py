@@ -9,9 +9,9 @@
         supervisor.restart("sink-1")                     # stops it and starts it again without a backoff
         supervisor.wait_for_failure(timeout_s=1.0)       # the name of a child that was given up, or None
 
-A child that exits with 0 is finished. A child that exits with 64 (invalid settings) is given up. After any other exit
-code the child is restarted after a backoff (`stack.restarts`). Each child has its own guard, so all children end with
-this process, even after `kill -9`.
+A child that exits with 64 (invalid settings) is given up. After any other exit code, 0 too, the child is restarted
+after a backoff (`stack.restarts`). Each child has its own guard, so all children end with this process, even after
+`kill -9`.
 
 `stop`, `restart` and `wait_for_failure` may block for long. With an event loop, call them in a thread
 (`asyncio.to_thread`). `on_event` is called in the threads of the supervisor.
@@ -69,7 +69,7 @@ class Supervisor:
             stop_deadline_s=self._stop_deadline_s,
             locks=self._locks,
         )
-        supervised = SupervisedChild(child, program, self._report)
+        supervised = SupervisedChild(child.name, program, self._report)
         self._children[child.name] = supervised
         supervised.begin()
 

@@ -205,12 +205,19 @@ async def _started(app: Any, settings: Settings, topic: str, stop: asyncio.Event
     return True
 
 
+class _FolderlessApp(faust.App):
+    """Faust creates folders for its tables in the working directory. We use no tables."""
+
+    def _create_directories(self) -> None:
+        """Create nothing."""
+
+
 def _app(settings: Settings, consumption: Consumption) -> Any:
     more: dict[str, Any] = {"consumer_group_instance_id": settings.instance} if settings.instance else {}
     given = credentials(settings)
     if given is not None:
         more["broker_credentials"] = given
-    return faust.App(
+    return _FolderlessApp(
         settings.group(consumption.stage),
         loop=asyncio.get_running_loop(),
         broker=[f"kafka://{address.strip()}" for address in settings.kafka_bootstrap_servers.split(",")],

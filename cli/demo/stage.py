@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.child_events import reporter
 from cli.demo.killing import VERSIONS
 from cli.pipeline import (
     DATABASE,
@@ -22,7 +23,6 @@ from cli.pipeline import (
     Servers,
     Stopped,
     child_environment,
-    event_line,
     process_child,
     require_usable,
     servers,
@@ -35,7 +35,7 @@ from operations.startup import usable_settings
 from runtime.settings import PREFIX, Settings, read_settings
 from schemas.topics import BY_NAME
 from stack.ports import free_ports
-from stack.supervisor import ChildEvent, Supervisor
+from stack.supervisor import Supervisor
 from tables.server import create_database, drop_database, in_database
 from topics.cluster import delete_topics
 
@@ -100,7 +100,7 @@ def staged(options: StageOptions, note: Callable[[str], None]) -> Iterator[Stage
         apply_topics(settings)
         note("database migrated, topics created")
         environment = child_environment({**given, **variables})
-        with Supervisor(folder, _reporting(note), stop_deadline_s=STOP_DEADLINE_S) as supervisor:
+        with Supervisor(folder, reporter(folder, note), stop_deadline_s=STOP_DEADLINE_S) as supervisor:
             config = _simulator_config(options, settings, simulator_port, ingress_port)
             supervisor.start(simulator_child(config, folder / "simulator.json", environment, "realistic"))
             for kind in STARTED_IN_ORDER:
@@ -165,14 +165,6 @@ def _simulator_config(
         "mps": options.mps * ROOM,
         "answers": {"throttle_share": THROTTLE_SHARE},
     }
-
-
-def _reporting(note: Callable[[str], None]) -> Callable[[ChildEvent], None]:
-    def report(event: ChildEvent) -> None:
-        if line := event_line(event):
-            note(line)
-
-    return report
 
 
 KEEP = "keep"

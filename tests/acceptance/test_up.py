@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
+import httpx
 import psutil
 
 from tests.acceptance.commands import run, up, wait_for
@@ -42,6 +44,43 @@ def test_data_survives_kill_9_and_a_normal_end_leaves_no_process(tmp_path: Path)
         assert second.process.wait(60) == 0, second.stderr
         assert all_gone(family)
         assert not (tmp_path / ".campaigns" / "env").exists(), "others must not be sent to what is gone"
+
+
+def test_up_runs_below_any_name_and_starts_again_what_dies(tmp_path: Path) -> None:
+    folder = tmp_path / "Área de Trabalho, acme=1"
+    folder.mkdir()
+    with up(folder) as running:
+        broker = next(each for each in running.family() if each.name() == "java")
+        broker.kill()
+        wait_for("Kafka's name", lambda: "Kafka was killed by SIGKILL; it is started again" in running.stderr)
+        wait_for("a new Kafka", lambda: run("check", cwd=folder).returncode == 0, 60)
+        api = next(each for each in running.family() if each.cmdline()[-1:] == ["api"])
+        api.terminate()
+        wait_for("the API's name", lambda: "api was stopped from outside; it is started again" in running.stderr)
+        wait_for("a new API", lambda: is_ready(running.api), 60)
+        assert {each.name for each in folder.iterdir()} == {".campaigns", "up.stderr"}
+        again = run("up", cwd=folder)
+        assert again.returncode == 64
+        assert "`campaigns status` shows its state" in again.stderr
+
+
+def is_ready(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_the_port_of_a_simulator_that_does_not_run_may_be_taken(tmp_path: Path) -> None:
+    """The ports are judged before a server starts: the message about the next one shows that this one was passed."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = [str(each.getsockname()[1]) for each in (taken, other)]
+        command = ("up", "--simulator-port", ports[0], "--api-port", "0", "--ingress-port")
+        simulated = run(*command, "0", cwd=tmp_path)
+        assert (simulated.returncode, "--simulator-port" in simulated.stderr) == (64, True)
+        real = run(*command, ports[1], cwd=tmp_path, CAMPAIGNS_WHATSAPP_ACCESS_TOKEN="a-token-of-my-own-0001")
+        assert real.returncode == 64
+        assert f"port {ports[1]} is taken" in real.stderr
 
 
 def test_no_embedded_server_starts_if_both_addresses_are_set(

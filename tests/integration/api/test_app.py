@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+import structlog
 
+from api.access import key_id
 from schemas.jobs import SendJob
 from schemas.topics import Topic
 from tests.support.api_client import CAMPAIGN, CAMPAIGNS, Api, an_api, make_topics
@@ -365,3 +367,24 @@ async def test_with_configured_keys_the_whole_api_needs_one(database_url: str, k
             assert (await api.http.get(path)).status_code == 401
             assert (await api.http.get(path, headers={"X-API-Key": "a-key"})).status_code == 200
         assert (await api.http.post("/api/marketing/process-daily")).status_code == 401
+
+
+async def test_each_change_of_a_campaign_is_a_log_line_with_its_key(
+    database_url: str, kafka: str, topic_prefix: str
+) -> None:
+    key = "a-key-of-the-operators"
+    async with an_api(database_url, kafka, topic_prefix, keys=(key,)) as api:
+        api.http.headers["X-API-Key"] = key
+        with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+            once = {"Idempotency-Key": "k-1"}
+            for _ in range(2):
+                campaign = (await api.http.post(CAMPAIGNS, json=CAMPAIGN, headers=once)).json()["id"]
+            await api.add(campaign, "14694652751")
+            for action in ("activate", "pause", "resume", "cancel"):
+                assert await api.act(campaign, action) == 200
+            assert await api.act(campaign, "resume") == 409
+    assert [line["event"] for line in lines if line.get("campaign") == campaign] == [
+        "campaign created", "campaign activated", "campaign paused", "campaign resumed", "campaign cancelled",
+    ]  # fmt: skip
+    assert {line["api_key"] for line in lines} == {key_id(key.encode())}
+    assert key not in str(lines)

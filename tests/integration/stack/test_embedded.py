@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import shutil
 import signal
 import subprocess
@@ -16,10 +17,13 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stack.embedded import Stack, embedded_stack, remove_state
 from stack.environment import StackUnavailable
+from stack.postgres_lock import remove_stale_lock
+from stack.supervised_child import ChildEvent
 from tests.support.paths import PROGRAMS, ROOT
 
 PARENT = PROGRAMS / "stack_parent.py"
@@ -192,6 +196,93 @@ def test_a_stack_runs_with_folders_that_are_closed_to_others(tmp_path: Path) -> 
         for folder in (home, work, temporary):
             assert folder.stat().st_mode & 0o777 == 0o700
             assert folder.stat().st_uid == os.geteuid()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Área de Trabalho",
+        "acme, inc",
+        "with  spaces ",
+        "quote'\"s",
+        "back\\slash",
+        "key=value:#!",
+        "日本",
+        "%20$HOME`x`",
+    ],
+)
+def test_a_stack_runs_below_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    """Kafka split a list of folders at the comma, and read its settings as Latin-1 with escapes."""
+    folder = tmp_path / name
+    folder.mkdir()
+    with kept_state(folder) as state, embedded_stack(state) as stack:
+        assert AdminClient({"bootstrap.servers": stack.kafka_bootstrap_servers}).list_topics(timeout=10).brokers
+        with psycopg.connect(stack.database_url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert [each.name for each in folder.iterdir()] == ["state"], "nothing is written beside the state"
+        assert (state / "kafka" / "data" / "meta.properties").exists()
+
+
+def test_a_supervised_server_that_dies_is_started_again_with_its_data(tmp_path: Path) -> None:
+    events: queue.Queue[ChildEvent] = queue.Queue()
+    with kept_state(tmp_path) as state, embedded_stack(state, on_event=events.put) as stack:
+        admin = AdminClient({"bootstrap.servers": stack.kafka_bootstrap_servers})
+        admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])["kept"].result(10)
+        with psycopg.connect(stack.database_url) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        assert stack.kafka_pid is not None
+        assert stack.postgres_pid is not None
+        os.kill(stack.kafka_pid, signal.SIGKILL)
+        os.kill(stack.postgres_pid, signal.SIGQUIT)
+        restarted: set[str] = set()
+        while restarted != {"Kafka", "PostgreSQL"}:
+            event = events.get(timeout=ENDED_DEADLINE_S)
+            if event.what == "started" and event.pid not in {stack.kafka_pid, stack.postgres_pid}:
+                restarted.add(event.name)
+        wait_until(lambda: has_topic(stack, "kept"), "Kafka did not come back with its topic")
+        wait_until(lambda: has_row(stack), "PostgreSQL did not come back with its table")
+
+
+def has_topic(stack: Stack, name: str) -> bool:
+    try:
+        client = AdminClient({"bootstrap.servers": stack.kafka_bootstrap_servers, "log_level": 0})
+        return name in client.list_topics(timeout=2).topics
+    except KafkaException:
+        return False
+
+
+def has_row(stack: Stack) -> bool:
+    try:
+        with psycopg.connect(stack.database_url, connect_timeout=2) as connection:
+            return connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+    except psycopg.OperationalError:
+        return False
+
+
+@pytest.mark.parametrize("left", ["{pid}\n/gone\n1\n", "", "no number\n"])
+def test_a_lock_that_a_crash_left_does_not_keep_the_data_unusable(tmp_path: Path, left: str) -> None:
+    """PostgreSQL refuses a lock that names a living process, whatever that process is, and an empty one."""
+    with kept_state(tmp_path) as state:
+        with embedded_stack(state, kafka=False):
+            pass
+        lock = Path((state / "postgres.location").read_text()) / "data" / "postmaster.pid"
+        lock.write_text(left.format(pid=os.getpid()))
+        with embedded_stack(state, kafka=False) as stack, psycopg.connect(stack.database_url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_database_that_a_process_still_uses_is_not_started_twice(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "postmaster.pid").write_text("")
+    with subprocess.Popen(["sleep", "600"], cwd=data) as process:
+        try:
+            with pytest.raises(StackUnavailable, match=f"process {process.pid} still uses the database"):
+                remove_stale_lock(data)
+        finally:
+            process.kill()
+    remove_stale_lock(data)
+    assert not (data / "postmaster.pid").exists()
 
 
 def test_an_incorrect_password_is_refused(postgres: str) -> None:

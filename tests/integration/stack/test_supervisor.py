@@ -18,6 +18,7 @@ from tests.support.paths import ROOT
 
 DEADLINE_S = 20.0
 RUNS = "import signal; print('up', flush=True); signal.pause()"
+ENDS_IN_ORDER = f"import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); {RUNS}"
 IGNORES_TERM = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True)\nwhile True: signal.pause()"
 
 
@@ -90,9 +91,14 @@ def test_invalid_settings_are_not_retried(supervisor: Supervisor, events: Events
     assert "restarting" not in {event.what for event in events.seen}
 
 
-def test_a_finished_child_is_not_a_failure(supervisor: Supervisor, events: Events) -> None:
-    supervisor.start(python("import", "pass"))
-    assert events.next("finished").code == 0
+def test_a_child_that_is_stopped_from_outside_is_started_again(supervisor: Supervisor, events: Events) -> None:
+    """A process that ends in order after a signal exits with 0. It used to stay down until the next `up`."""
+    supervisor.start(python("sink-1", ENDS_IN_ORDER))
+    first = supervisor.pid_of("sink-1")
+    wait_for_line(supervisor.log_of("sink-1"), "up")
+    supervisor.kill("sink-1", signal.SIGTERM)
+    assert events.next("restarting").code == 0
+    assert events.next("started").pid not in {None, first}
     assert supervisor.wait_for_failure(0.0) is None
 
 
@@ -130,7 +136,7 @@ def test_a_process_that_does_not_stop_is_killed_at_the_deadline(tmp_path: Path, 
 
 def test_the_output_of_a_child_is_in_its_log(supervisor: Supervisor, events: Events) -> None:
     supervisor.start(python("talks", "import sys; print('out'); print('err', file=sys.stderr)"))
-    events.next("finished")
+    events.next("ended")
     assert set(supervisor.log_of("talks").read_text().split()) == {"out", "err"}
     assert supervisor.log_of("talks").stat().st_mode & 0o077 == 0
 

@@ -35,6 +35,7 @@ def test_the_process_ends_with_the_batch_unacknowledged(
     with process(f"tests.support.programs.{stage}", quick, tmp_path) as running:
         assert running.wait() == code
         assert log in running.log
+    assert [path.suffix for path in tmp_path.iterdir()] == [".log"], "Faust creates no folder"
     lag = committed_lag(settings.kafka_bootstrap_servers, settings.group(stage), settings.topic(Topic.WEBHOOKS_RAW))
     assert lag == 1
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.pipeline import STARTED_IN_ORDER, child_environment, event_line, process_child, write_private
+from cli.pipeline import STARTED_IN_ORDER, child_environment, process_child, write_private
 from cli.processes import MODULES
-from stack.supervisor import ChildEvent
 from tests.support.paths import ROOT
 
 HEAVY = ("faust", "confluent_kafka", "psycopg", "httpx", "fastapi", "granian", "aiohttp", "pydantic", "simulator")
@@ -86,9 +85,3 @@ def test_private_files_are_private_and_complete(tmp_path: Path) -> None:
     assert file.read_text() == "two"
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [file]
-
-
-def test_each_event_of_a_child_has_its_line() -> None:
-    assert event_line(ChildEvent("sink", "started", pid=1)) is None
-    assert event_line(ChildEvent("sink", "restarting", code=75)) == "sink ended with 75; it is restarted"
-    assert event_line(ChildEvent("sink", "given_up", code=64)) == "sink ended with 64 and is not restarted"

@@ -2,13 +2,13 @@
 
 import pytest
 
-from stack.restarts import BACKOFF_MAX_S, STABLE_AFTER_S, Finished, GivenUp, RestartAfter, after_exit
+from stack.restarts import BACKOFF_MAX_S, STABLE_AFTER_S, GivenUp, RestartAfter, after_exit
 
 
 @pytest.mark.parametrize(
     ("code", "decision"),
     [
-        (0, Finished()),
+        (0, RestartAfter(0.2)),
         (64, GivenUp(64)),
         (70, RestartAfter(0.2)),
         (75, RestartAfter(0.2)),
@@ -16,7 +16,7 @@ from stack.restarts import BACKOFF_MAX_S, STABLE_AFTER_S, Finished, GivenUp, Res
         (1, RestartAfter(0.2)),
     ],
 )
-def test_an_exit_code_decides(code: int, decision: RestartAfter | Finished | GivenUp) -> None:
+def test_an_exit_code_decides(code: int, decision: RestartAfter | GivenUp) -> None:
     assert after_exit(code, ran_s=1.0, consecutive_ends=1) == decision
 
 

@@ -15,6 +15,7 @@ from operations.redrive import Acted, LetterAct
 from runtime.logs import mask_phone, mask_text
 from schemas.bundles import decode_bundle
 from schemas.codec import Malformed
+from schemas.dead_letters import REDRIVES_MAX
 from schemas.topics import Topic
 
 NO_SUCH_LETTER = "no such dead letter: it has expired, or the place is not correct"
@@ -55,15 +56,29 @@ class ActPrinter:
         if self._as_json:
             print(orjson.dumps({
                 "dry_run": self._is_dry, "count": result.count, "too_large": result.too_large,
+                "expired": result.expired, "quarantined": result.quarantined,
+                "by_reason": [
+                    {"topic": topic, "reason": reason, "redriven": redriven, "count": n}
+                    for (topic, reason, redriven), n in sorted(result.by_reason.items())
+                ],
                 "letters": self._documents,
             }).decode())  # fmt: skip
         if result.done_before is not None:
             note(f"nothing to do: {result.done_before.place} was already {result.done_before.act}")
             return
+        for (topic, reason, redriven), n in sorted(result.by_reason.items()):
+            note(f"{topic}: {n} {reason}" + (f", redriven {redriven} time(s) before" if redriven else ""))
         verb = "would be" if self._is_dry else "were"
         note(f"{result.count} dead letter(s) {verb} {_DONE[self._act]}")
         if result.too_large:
             note(f"{result.too_large} dead letter(s) are too large for their topic. Show them, then drop them")
+        if result.expired:
+            note(f"{result.expired} dead letter(s) have an excerpt only, and their records have expired. Drop them")
+        if result.quarantined:
+            note(
+                f"{result.quarantined} dead letter(s) are quarantined: they came back after {REDRIVES_MAX} redrives, "
+                "so the cause is not fixed. Fix it, then add --quarantined, or drop them"
+            )
 
 
 def print_list(found: LetterList, *, with_done: bool, as_json: bool) -> None:
@@ -116,10 +131,13 @@ def document_of(letter: Letter) -> dict[str, Any]:
             "partition": stated.origin.partition,
             "offset": stated.origin.offset,
             "index": stated.origin.item or 0,
+            "items": list(stated.items),
         },
         "at": letter.record.at,
         "bytes": len(letter.record.value or b""),
         "act": letter.act,
+        "redriven": letter.redriven,
+        "quarantined": letter.is_quarantined,
     }
 
 
@@ -128,7 +146,8 @@ def line_of(letter: Letter) -> str:
     stated = letter.stated
     origin = "an unknown place" if letter.headers is None else str(stated.origin)
     error = f"  {mask_text(stated.error)}" if stated.error else ""
-    act = f"  [{letter.act}]" if letter.act else ""
+    state = letter.act or ("quarantined" if letter.is_quarantined else "")
+    act = f"  [{state}]" if state else ""
     when = f"{letter.record.at:%Y-%m-%d %H:%M:%S}Z"
     return printable(f"{letter.place}  {when}  {stated.stage}: {stated.reason}{error}  from {origin}{act}")
 

@@ -36,6 +36,7 @@ Since = Annotated[
     datetime | None,
     typer.Option("--since", parser=_moment, metavar="TIME", help="At or after this time (UTC): 2026-03-01T12:00Z"),
 ]
+Quarantined = Annotated[bool, typer.Option("--quarantined", help="Only letters that came back after three redrives")]
 At = Annotated[str | None, typer.Argument(help="One dead letter by its place, such as webhooks.raw.dead/0@17")]
 
 dead_letters = typer.Typer(help="List, show, redrive or drop the records that stages refused.", no_args_is_help=True)
@@ -49,12 +50,13 @@ def dead_letters_list(
     since: Since = None,
     limit: Limit = 100,
     everything: Annotated[bool, typer.Option("--all", help="Also those that were redriven or dropped")] = False,
+    quarantined: Quarantined = False,
     json: Json = False,
 ) -> None:
     """List dead letters with stage, reason, error, origin and time."""
     from operations.dead_letters import DeadLetterOptions
 
-    options = DeadLetterOptions(topic, stage, reason, since, None, limit, everything)
+    options = DeadLetterOptions(topic, stage, reason, since, None, limit, everything, is_quarantined=quarantined)
     _run(options, lambda settings, connection: list_dead_letters(settings, connection, options, as_json=json))
 
 
@@ -85,6 +87,7 @@ def _acting_command(act_name: str) -> Callable[..., None]:
         since: Since = None,
         limit: Limit = 1_000_000,
         everything: Annotated[bool, typer.Option("--all", help="Every dead letter that waits")] = False,
+        quarantined: Quarantined = False,
         dry_run: DryRun = False,
         json: Json = False,
     ) -> None:
@@ -92,7 +95,7 @@ def _acting_command(act_name: str) -> Callable[..., None]:
         from operations.redrive import LetterAct
 
         act = LetterAct[act_name]
-        options = DeadLetterOptions(topic, stage, reason, since, place, limit, everything, dry_run)
+        options = DeadLetterOptions(topic, stage, reason, since, place, limit, everything, dry_run, quarantined)
         _run(
             options,
             lambda settings, connection: act_on_dead_letters(settings, connection, act, options, as_json=json),

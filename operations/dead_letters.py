@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from operations.options import InvalidOptions
 from runtime.settings import Settings
 from schemas.codec import Malformed
-from schemas.dead_letters import DeadLetter, read_headers
+from schemas.dead_letters import REDRIVES_MAX, DeadLetter, read_headers, redrives
 from schemas.places import Place, Record
 from schemas.topics import BY_NAME, DEAD_SUFFIX, SPECS
 from tables.database import Connection
@@ -46,6 +46,16 @@ class Letter:
         return self.headers or DeadLetter(STAGE_UNKNOWN, REASON_NO_HEADERS, Place(self.origin_topic, -1, -1))
 
     @property
+    def redriven(self) -> int:
+        """How often it was redriven before it came to this place."""
+        return redrives(self.record.headers)
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether it came back so often that a redrive leaves it out."""
+        return self.redriven >= REDRIVES_MAX
+
+    @property
     def origin_topic(self) -> str:
         """The topic to which it is redriven. It follows from its own topic, so a header cannot change it."""
         return self.place.topic.removesuffix(DEAD_SUFFIX)
@@ -64,6 +74,8 @@ class DeadLetterOptions:
     is_all: bool = False
     """List: also those that were redriven or dropped. Redrive and drop: everything that waits."""
     is_dry: bool = False
+    is_quarantined: bool = False
+    """Only letters that are quarantined. A redrive leaves them out otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +88,13 @@ class Filter:
     since: datetime | None = None
     place: Place | None = None
     with_done: bool = False
+    is_quarantined: bool = False
+    """Only letters that are quarantined."""
 
     @property
     def is_narrow(self) -> bool:
         """Whether it selects less than everything."""
-        return any((self.topic, self.stage, self.reason, self.since, self.place))
+        return any((self.topic, self.stage, self.reason, self.since, self.place, self.is_quarantined))
 
     def wants_topic(self, name: str) -> bool:
         """Whether letters of this dead-letter topic may be selected."""
@@ -96,6 +110,7 @@ class Filter:
             and (self.stage is None or letter.stated.stage == self.stage)
             and (self.reason is None or letter.stated.reason == self.reason)
             and (self.since is None or letter.record.at >= self.since)
+            and (letter.is_quarantined or not self.is_quarantined)
         )
 
 
@@ -123,7 +138,10 @@ def filter_of(settings: Settings, options: DeadLetterOptions) -> Filter:
     since = options.since
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
-    return Filter(topic, options.stage, options.reason, since, place, with_done=options.is_all)
+    return Filter(
+        topic, options.stage, options.reason, since, place,
+        with_done=options.is_all, is_quarantined=options.is_quarantined,
+    )  # fmt: skip
 
 
 def _real_name(settings: Settings, name: str) -> str:

@@ -73,11 +73,6 @@ class DeadLetter:
     is_by_place: bool = False
     """Whether the value is only an excerpt, because the record is too large. The record is at its origin."""
 
-    @property
-    def is_quarantined(self) -> bool:
-        """Whether it was redriven so often that it is not redriven again."""
-        return self.redriven >= REDRIVES_MAX
-
     def headers(self, producer: str) -> list[tuple[str, bytes]]:
         """The headers as Kafka takes them; `producer` is the version of this software."""
         headers = [

@@ -86,7 +86,7 @@ class DeadLetters:
         return Outgoing(dead_letters_of(item.origin.topic), item.key, item.value, letter.headers(PRODUCER))
 
     def _excerpt(self, item: DeadItem, kept: int) -> Outgoing:
-        return self._letter(item, is_by_place=True)._replace(value=(item.value or b"")[:kept])
+        return self._letter(item, is_by_place=True)._replace(key=None, value=(item.value or b"")[:kept])
 
     def _report(self, dead: Sequence[DeadItem]) -> None:
         first: dict[str, DeadItem] = {}

@@ -29,7 +29,7 @@ from schemas.events import EventKind
 from schemas.model import RecipientId
 from schemas.places import Place
 from tables import locks
-from tests.support.kafka_topics import create_topics
+from tests.support.kafka_topics import create_topics, value_of
 from tests.support.paths import ROOT
 from tests.support.processes import run_command
 from tests.support.world import World
@@ -78,7 +78,13 @@ async def test_every_stage_is_listed_and_shown_masked(world: World, tmp_path: Pa
     }  # fmt: skip
     assert by_reason["no_entry"]["error"] == "webhook: no entry"
     assert by_reason["malformed"]["error"].startswith("RecipientEvent: ")
-    assert by_reason["no_entry"]["origin"] == {"topic": world.webhooks, "partition": 2, "offset": 40, "index": 1}
+    assert by_reason["no_entry"]["origin"] == {
+        "topic": world.webhooks,
+        "partition": 2,
+        "offset": 40,
+        "index": 1,
+        "items": [],
+    }
     assert by_reason["unknown_recipient"]["bytes"] == len(event)
 
     place = by_reason["no_entry"]["place"]
@@ -181,6 +187,41 @@ async def test_a_letter_without_headers_is_found_by_its_listed_values(world: Wor
         assert await counted(world, options) == 1
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
+
+
+async def test_a_letter_that_came_back_three_times_is_quarantined(world: World, tmp_path: Path) -> None:
+    for times in (0, 2, 3):
+        letter = DeadLetter("sink", "malformed", Place(world.events, 0, 1), redriven=times)
+        await asyncio.to_thread(bury, world, world.events, None, b"of %d" % times, letter)
+    code, out, printed = await asyncio.to_thread(run, world, tmp_path, "redrive", "--all", "--dry-run", "--json")
+    document = json.loads(out)
+    topic = world.events + ".dead"
+    assert (code, document["count"], document["quarantined"]) == (0, 2, 1)
+    assert document["by_reason"] == [
+        {"topic": topic, "reason": "malformed", "redriven": times, "count": 1} for times in (0, 2)
+    ]
+    assert f"{topic}: 1 malformed, redriven 2 time(s) before" in printed
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--all")
+    assert (code, len(await world.read(world.events))) == (0, 2)
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list")
+    assert b"[quarantined]" in out
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--quarantined", "--json")
+    assert (code, json.loads(out)["count"]) == (0, 1)
+
+
+async def test_a_letter_with_an_excerpt_is_redriven_from_its_place(world: World) -> None:
+    bodies = [Body(17, b"first"), Body(18, b"second")]
+    await world.publish(world.webhooks, (None, encode_bundle(bodies)))
+    (record,) = await world.read(world.webhooks)
+    origin = Place(world.webhooks, record.partition() or 0, record.offset() or 0, 1)
+    whole = encode_bundle(bodies[1:])
+    for place, excerpt in ((origin, whole[:5]), (origin._replace(offset=7), whole[:5]), (origin, b"of another record")):
+        letter = DeadLetter("reconciler", "not_json", place, is_by_place=True)
+        await asyncio.to_thread(bury, world, world.webhooks, None, excerpt, letter)
+    done = await redrive(world.settings, world.connection, Filter(), 10, is_dry=False)
+    assert (done.count, done.expired) == (1, 2)
+    values = [value_of(each) for each in await world.read(world.webhooks)]
+    assert sorted(values) == sorted([encode_bundle(bodies), whole])
 
 
 async def test_one_place_shows_its_outcome(world: World, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from domain.days import UnknownTimeZone, zone
 from domain.lifecycle import CampaignStatus
+from domain.phone_numbers import COUNTRIES
 from domain.status import Status
 from schemas.reasons import ParameterRefusal, RecipientRefusal
 from schemas.subscriptions import Source
@@ -34,7 +35,21 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _known_country(code: str) -> str:
+    if code not in COUNTRIES:
+        raise ValueError("is not an ISO 3166 code of a country with phone numbers, such as DE or US")
+    return code
+
+
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_storable)]
+
+
+Country = Annotated[
+    str,
+    Field(pattern=r"^[A-Z]{2}$", description="ISO 3166 code: numbers without + and 00 are national numbers of it"),
+    AfterValidator(_known_country),
+]
+"""The country of numbers that are written without a country code."""
 
 
 class _Taken(BaseModel):
@@ -61,6 +76,7 @@ class CampaignIn(_Taken):
     daily_send_limit: Annotated[int, Field(gt=0, le=2_147_483_647, strict=True)] | None = None
     phone_number_id: Annotated[str, Field(pattern=r"^[0-9]{1,64}$")] | None = None
     time_zone: Annotated[str, Field(max_length=100), AfterValidator(_known_zone)] = "UTC"
+    country: Country | None = None
 
 
 class CampaignOut(BaseModel):
@@ -75,6 +91,7 @@ class CampaignOut(BaseModel):
     daily_send_limit: int | None
     phone_number_id: str
     time_zone: str
+    country: str | None
     status: CampaignStatus
     pause_reason: str | None
     activated_at: datetime | None
@@ -97,15 +114,23 @@ class PauseIn(_Taken):
 
 
 class RecipientsIn(_Taken):
-    """Recipients: phone numbers, or objects with `phone_number` and `template_parameters`."""
+    """Recipients: phone numbers, or objects with `phone_number` and `template_parameters`.
+
+    `country` is the country of the numbers that have neither + nor 00. Without it the campaign's country counts. If
+    that is not set either, such a number must be valid as it is.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {"phone_numbers": ["14694652751", "19453083188"]}})
 
     phone_numbers: Annotated[list[Any], Field(min_length=1, max_length=RECIPIENTS_MAX)]
+    country: Country | None = None
 
 
 class InvalidRecipient(BaseModel):
-    """A recipient that was not added; `index` is its position in the request."""
+    """A recipient that was not added; `index` is its position in the request.
+
+    `value` is what was given. A character that cannot be seen is shown by its code, as \\u202a.
+    """
 
     index: int
     field: str
@@ -117,9 +142,10 @@ class InvalidRecipient(BaseModel):
 
 
 class RecipientsAdded(BaseModel):
-    """The result of adding recipients."""
+    """The result of adding recipients. `countries`: the added ones by the country of their number."""
 
     added: int
+    countries: dict[str, int]
     duplicates: list[InvalidRecipient]
     invalid: list[InvalidRecipient]
 
@@ -148,6 +174,7 @@ class RecipientOut(BaseModel):
     attempt: int
     failure_code: int | None
     next_attempt_at: datetime | None
+    person: str
 
 
 class RecipientsOut(BaseModel):
@@ -175,7 +202,12 @@ class SubscriptionIn(_Taken):
 
 
 class SubscriptionOut(BaseModel):
-    """Whether messages to this person are allowed, and the sources that forbid them."""
+    """Whether messages to this person are allowed, and the sources that forbid them.
+
+    `doubt` is there if the text is no number that a campaign would take. The subscription then holds for `person`.
+    """
 
     subscribed: bool
     out_by: list[Source]
+    doubt: RecipientRefusal | None = None
+    person: str | None = None

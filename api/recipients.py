@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,11 +19,14 @@ from api.bodies import InvalidRecipient, RecipientOut, RecipientsAdded, Recipien
 from api.idempotency import UseOnce
 from api.problems import Problem
 from api.routes import json_router
-from api.services import Services, UseCampaignId, UseServices
+from api.services import Services, UseCampaignId, UseConnection, UseServices
+from domain.json_values import JsonNumber
 from domain.parameter_texts import InvalidTemplateParameters
 from domain.parameters import parse, stored
-from domain.phone_numbers import InvalidPhoneNumber, normalise
+from domain.people import PersonKey, person_of
+from domain.phone_numbers import PhoneNumber, country_of, normalise, person_named
 from domain.status import Status
+from domain.written_numbers import InvalidPhoneNumber, shown
 from schemas.reasons import ParameterRefusal, RecipientRefusal
 from tables import campaigns
 from tables.campaigns import NewRecipient
@@ -40,54 +45,79 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @router.post("", response_model=RecipientsAdded)
-async def add_recipients(campaign_id: UseCampaignId, body: RecipientsIn, once: UseOnce) -> JSONResponse:
+async def add_recipients(
+    campaign_id: UseCampaignId, body: RecipientsIn, connection: UseConnection, once: UseOnce
+) -> JSONResponse:
     """Add recipients. Invalid and repeated numbers are reported one by one; the others are added."""
-    people, refused, repeated = await asyncio.to_thread(_judge, body.phone_numbers)
+    country = body.country or (await campaigns.read(connection, campaign_id)).country
+    judged = await asyncio.to_thread(_judge, body.phone_numbers, country)
 
     async def add(connection: Connection) -> RecipientsAdded:
         now = await read_clock(connection)
-        added = await campaigns.add_recipients(connection, campaign_id, list(people.values()), now)
+        done = await campaigns.add_recipients(connection, campaign_id, list(judged.people.values()), now)
         known = [
-            _refused(index, person.phone_number, RecipientRefusal.ALREADY_IN_CAMPAIGN)
-            for index, person in people.items()
-            if person.phone_number not in added
+            _refused(
+                index,
+                each.phone_number,
+                RecipientRefusal.ALREADY_IN_CAMPAIGN
+                if each.phone_number in done.present
+                else RecipientRefusal.SAME_PERSON,
+            )
+            for index, each in judged.people.items()
+            if each.phone_number not in done.added
         ]
-        duplicates = sorted([*repeated, *known], key=lambda each: each.index)
-        return RecipientsAdded(added=len(added), duplicates=duplicates, invalid=refused)
+        duplicates = sorted([*judged.repeated, *known], key=lambda each: each.index)
+        return RecipientsAdded(
+            added=len(done.added),
+            countries=dict(Counter(judged.countries[each] for each in done.added).most_common()),
+            duplicates=duplicates,
+            invalid=judged.refused,
+        )
 
     return await once.do(200, add)
 
 
-def _judge(given: Sequence[Any]) -> tuple[dict[int, NewRecipient], list[InvalidRecipient], list[InvalidRecipient]]:
-    """The recipients to add by position, the invalid ones, and the number of repeated ones."""
-    people: dict[int, NewRecipient] = {}
-    refused: list[InvalidRecipient] = []
-    repeated: list[InvalidRecipient] = []
-    seen: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The recipients to add by position in the request, the invalid ones, and the repeated ones."""
+
+    people: dict[int, NewRecipient]
+    countries: dict[str, str]
+    """The country of each phone number to add."""
+    refused: list[InvalidRecipient]
+    repeated: list[InvalidRecipient]
+
+
+def _judge(given: Sequence[Any], country: str | None) -> _Judged:
+    judged = _Judged({}, {}, [], [])
+    seen: dict[PersonKey, int] = {}
     for index, item in enumerate(given):
         try:
-            person = _person(item)
+            recipient = _recipient(item, country)
         except InvalidPhoneNumber as invalid:
-            code = next(each for each in RecipientRefusal if each == invalid.reason)
-            refused.append(_refused(index, item, code))
+            judged.refused.append(_refused(index, item, invalid.reason))
             continue
         except InvalidTemplateParameters as invalid:
-            refused.append(_refused(index, item, invalid.reason, invalid.field, invalid.detail))
+            judged.refused.append(_refused(index, item, invalid.reason, invalid.field, invalid.detail))
             continue
-        if person.phone_number in seen:
-            repeated.append(_refused(index, person.phone_number, RecipientRefusal.REPEATED_IN_REQUEST))
+        number = recipient.phone_number
+        first = seen.setdefault(person_of(number), index)
+        if first == index:
+            judged.people[index] = recipient
+            judged.countries[number] = country_of(PhoneNumber(number))
             continue
-        seen.add(person.phone_number)
-        people[index] = person
-    return people, refused, repeated
+        is_same = judged.people[first].phone_number == number
+        reason = RecipientRefusal.REPEATED_IN_REQUEST if is_same else RecipientRefusal.SAME_PERSON
+        judged.repeated.append(_refused(index, number, reason))
+    return judged
 
 
-def _person(item: Any) -> NewRecipient:
+def _recipient(item: Any, country: str | None) -> NewRecipient:
     if not isinstance(item, dict):
-        return NewRecipient(normalise(item))
+        return NewRecipient(normalise(item, country))
     if not item.keys() <= {"phone_number", "template_parameters"}:
-        raise InvalidPhoneNumber(RecipientRefusal.UNKNOWN_FIELD.value)
-    number = normalise(item.get("phone_number"))
+        raise InvalidPhoneNumber(RecipientRefusal.UNKNOWN_FIELD)
+    number = normalise(item.get("phone_number"), country)
     return NewRecipient(number, stored(parse(item.get("template_parameters"))))
 
 
@@ -104,11 +134,12 @@ def _refused(
 
 
 def _echo(item: Any) -> Any:
+    """The refused value, cut to a length, with a code for each character that cannot be seen."""
     value = item.get("phone_number") if isinstance(item, dict) else item
     if value is None or isinstance(value, bool):
         return value
-    text = value if isinstance(value, str) else repr(value)
-    return text.encode("utf-8", "replace").decode()[:VALUE_CHARACTERS_MAX]
+    text = value.text if isinstance(value, JsonNumber) else value if isinstance(value, str) else repr(value)
+    return shown(text[:VALUE_CHARACTERS_MAX])
 
 
 # --------------------------------------------------------------------------------------------------------------- list
@@ -119,7 +150,7 @@ async def list_recipients(
     campaign_id: UseCampaignId,
     services: UseServices,
     status: Annotated[list[Status] | None, Query(description="only these statuses")] = None,
-    phone_number: Annotated[str | None, Query(max_length=40)] = None,
+    phone_number: Annotated[str | None, Query(max_length=200, description="in any spelling; or a user id")] = None,
     after: Annotated[UUID, Query(description="`next` of the previous page")] = FIRST_ID,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     format: Annotated[str | None, Query(pattern="^(json|csv)$")] = None,  # noqa: A002 - the name of the parameter
@@ -127,30 +158,28 @@ async def list_recipients(
 ) -> Response:
     """A page of recipients; as CSV (`?format=csv`, or by `Accept`) all of them."""
     statuses = [each.value for each in status] if status else None
-    number = None if phone_number is None else _number(phone_number)
     async with services.pool.connection() as connection:
-        await campaigns.read(connection, campaign_id)
+        campaign = await campaigns.read(connection, campaign_id)
+        person = None if phone_number is None else _person(phone_number, campaign.country)
         if format == "csv" or (format is None and accept.partition(";")[0].strip() == CSV_TYPE):
-            rows = _csv(services, campaign_id, statuses, number)
+            rows = _csv(services, campaign_id, statuses, person)
             named = {"Content-Disposition": f'attachment; filename="recipients-{campaign_id}.csv"'}
             return StreamingResponse(rows, media_type=CSV_TYPE, headers=named)
-        found = await read_page(
-            connection, campaign_id, limit=limit + 1, after=after, statuses=statuses, phone_number=number
-        )
+        found = await read_page(connection, campaign_id, limit=limit + 1, after=after, statuses=statuses, person=person)
     page = [RecipientOut.model_validate(each) for each in found[:limit]]
     body = RecipientsOut(recipients=page, next=page[-1].id if len(found) > limit else None)
     return Response(body.model_dump_json(), media_type="application/json")
 
 
-def _number(written: str) -> str:
+def _person(written: str, country: str | None) -> str:
     try:
-        return normalise(written)
+        return person_named(written, country).person
     except InvalidPhoneNumber as invalid:
         raise Problem(422, "invalid_field", f"phone_number: {invalid.reason}", field="phone_number") from None
 
 
 async def _csv(
-    services: Services, campaign_id: UUID, statuses: list[str] | None, number: str | None
+    services: Services, campaign_id: UUID, statuses: list[str] | None, person: str | None
 ) -> AsyncIterator[str]:
     """All rows, page by page. A connection is held for one page only, even if the client reads slowly."""
     yield ",".join(COLUMNS) + "\r\n"
@@ -158,7 +187,7 @@ async def _csv(
     while True:
         async with services.pool.connection() as connection:
             page = await read_page(
-                connection, campaign_id, limit=CSV_PAGE_ROWS, after=after, statuses=statuses, phone_number=number
+                connection, campaign_id, limit=CSV_PAGE_ROWS, after=after, statuses=statuses, person=person
             )
         if not page:
             return

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from api.bodies import SubscriptionIn, SubscriptionOut
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from api.bodies import Country, SubscriptionIn, SubscriptionOut
 from api.problems import Problem
 from api.routes import json_router
-from api.services import UseConnection, UseServices
-from domain.phone_numbers import InvalidPhoneNumber, normalise
-from schemas.subscriptions import Source
+from api.services import UseConnection
+from domain.phone_numbers import NamedPerson, person_named
+from domain.written_numbers import InvalidPhoneNumber
 from tables import subscriptions
+from tables.subscriptions import Subscription
 
 router = json_router("/api/marketing/subscriptions", "subscriptions")
 
 
-@router.put("/{phone}")
-async def state_subscription(
-    phone: str, body: SubscriptionIn, services: UseServices, connection: UseConnection
-) -> SubscriptionOut:
-    """Opt a person out, or revoke that. It is in force with the answer. It does not revoke a person's own STOP."""
-    found = await subscriptions.state(
-        connection,
-        _person(phone),
-        Source.OPERATOR,
-        subscribed=body.subscribed,
-        occurred_at=services.clock(),
-    )
-    return SubscriptionOut(subscribed=found.subscribed, out_by=list(found.out_by))
-
-
-@router.get("/{phone}")
-async def read_subscription(phone: str, connection: UseConnection) -> SubscriptionOut:
-    """Read whether messages to a person are allowed."""
-    found = await subscriptions.read(connection, _person(phone))
-    return SubscriptionOut(subscribed=found.subscribed, out_by=list(found.out_by))
-
-
-def _person(phone: str) -> str:
+def _person(phone: str, country: Annotated[Country | None, Query()] = None) -> NamedPerson:
     try:
-        return normalise(phone)
+        return person_named(phone, country)
     except InvalidPhoneNumber as invalid:
-        raise Problem(422, "invalid_field", f"phone: {invalid.reason}", field="phone") from None
+        detail = f"phone: {invalid.reason.meaning} Name one person by a phone number or a user id."
+        raise Problem(422, "invalid_field", detail, field="phone") from None
+
+
+UsePerson = Annotated[NamedPerson, Depends(_person)]
+"""The person of the path: a phone number in any spelling, or a user id. An odd number is a person too."""
+
+
+# The path may contain a slash: 089/123456.
+@router.put("/{phone:path}", response_model_exclude_none=True)
+async def state_subscription(person: UsePerson, body: SubscriptionIn, connection: UseConnection) -> SubscriptionOut:
+    """Opt a person out, or revoke that. It is in force with the answer. It does not revoke a person's own STOP.
+
+    It holds for every spelling of the number, and it is accepted also if the number is odd.
+    """
+    return _answer(person, await subscriptions.state_by_operator(connection, person.person, subscribed=body.subscribed))
+
+
+@router.get("/{phone:path}", response_model_exclude_none=True)
+async def read_subscription(person: UsePerson, connection: UseConnection) -> SubscriptionOut:
+    """Read whether messages to a person are allowed."""
+    return _answer(person, await subscriptions.read(connection, person.person))
+
+
+def _answer(named: NamedPerson, found: Subscription) -> SubscriptionOut:
+    person = None if named.doubt is None else named.person
+    return SubscriptionOut(subscribed=found.subscribed, out_by=list(found.out_by), doubt=named.doubt, person=person)

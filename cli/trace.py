@@ -26,22 +26,25 @@ def trace(
     query: Annotated[
         str, typer.Argument(metavar="RECIPIENT", help="A phone number, a recipient id, or a message id (wamid...)")
     ],
+    country: Annotated[
+        str | None, typer.Option(help="The ISO code of the country of a number without + and 00, such as DE")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show a recipient's rows and events, and what each event changed."""
     from cli.console import run_command
 
-    raise typer.Exit(run_command(lambda settings: asyncio.run(_trace(settings, query, as_json=json))))
+    raise typer.Exit(run_command(lambda settings: asyncio.run(_trace(settings, query, country, as_json=json))))
 
 
-async def _trace(settings: Settings, query: str, *, as_json: bool) -> int:
+async def _trace(settings: Settings, query: str, country: str | None = None, *, as_json: bool) -> int:
     import orjson
 
     from cli.console import note, reason_of
     from operations.trace import collect
     from runtime.process import EXIT_OK, EXIT_TRANSIENT
 
-    found = await collect(settings, query, reason_of, note)
+    found = await collect(settings, query, reason_of, note, country)
     if as_json:
         print(orjson.dumps(as_document(found)).decode())
     for line in [] if as_json else as_lines(found):
@@ -179,8 +182,9 @@ def _masked(row: Row) -> Row:
     from runtime.logs import mask_phone, mask_text, mask_wamid
 
     masked = dict(row)
-    if isinstance(masked.get("phone_number"), str):
-        masked["phone_number"] = mask_phone(masked["phone_number"])
+    for name in ("phone_number", "person"):
+        if isinstance(masked.get(name), str):
+            masked[name] = mask_phone(masked[name])
     if isinstance(masked.get("wamid"), str):
         masked["wamid"] = mask_wamid(masked["wamid"])
     if isinstance(masked.get("failure_reason"), str):

@@ -1,75 +1,281 @@
 """Phone numbers as the Cloud API takes them: E.164 digits without the plus. Others are refused with a reason code.
 
-A number must be possible (country code and length). It need not be assigned; Meta checks that.
+`written_numbers` reads the text. This module decides which number the digits are. It must be possible (country code and
+length); it need not be assigned, because Meta checks that. Three rules keep a number from becoming a stranger's:
+
+- A number with + or 00 keeps all its digits. It is dialled as it was given, also in an old spelling (people.py).
+- A number without them is a national number of the country that the campaign or the request names.
+- Without a country it must begin with a country code and be valid, not only possible.
+
+The rules of the countries are those of libphonenumber.
 """
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from typing import NewType
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, ValidationResult
+from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
+from phonenumbers.phonemetadata import PhoneMetadata
 from schemas.reasons import RecipientRefusal
+
+from domain.people import PersonKey, person_of, person_of_user
+from domain.written_numbers import InvalidPhoneNumber, Written, clean, read
 
 PhoneNumber = NewType("PhoneNumber", str)
 
-INPUT_CHARACTERS_MAX = 40
-_WRITTEN = re.compile(r"(?:\+|00)?[0-9][0-9 ().\-/]*", re.ASCII)
-"""Digits with the usual separators. Letters are refused: "vanity" numbers are treated as typing errors."""
-_STORED = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
-_SEPARATORS = re.compile(r"[^0-9]", re.ASCII)
+COUNTRIES: frozenset[str] = frozenset(phonenumbers.SUPPORTED_REGIONS)
+"""The ISO codes of the countries whose national numbers can be read."""
+UNKNOWN_COUNTRY = "ZZ"
+
+_DIGITS_MIN, _DIGITS_MAX = 7, 15
+"""Digits of a number that can be stored; 15 is the limit of E.164."""
+_AREA_DIGITS_MAX = 5
+"""Digits of the longest area code. After more digits a slash or a spaced hyphen begins another number."""
+_SHORT_TAIL_DIGITS = 3
+"""Digits that are an extension, if only a hyphen divides them from a number that is complete without them."""
+_SPACED_TAIL_DIGITS = 5
 
 _REASONS = {
-    ValidationResult.INVALID_COUNTRY_CODE: RecipientRefusal.UNKNOWN_COUNTRY_CODE.value,
-    ValidationResult.TOO_SHORT: RecipientRefusal.TOO_SHORT.value,
-    ValidationResult.TOO_LONG: RecipientRefusal.TOO_LONG.value,
-    ValidationResult.INVALID_LENGTH: RecipientRefusal.WRONG_LENGTH.value,
-    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: RecipientRefusal.COUNTRY_CODE_MISSING.value,
+    ValidationResult.INVALID_COUNTRY_CODE: RecipientRefusal.UNKNOWN_COUNTRY_CODE,
+    ValidationResult.TOO_SHORT: RecipientRefusal.TOO_SHORT,
+    ValidationResult.TOO_LONG: RecipientRefusal.TOO_LONG,
+    ValidationResult.INVALID_LENGTH: RecipientRefusal.WRONG_LENGTH,
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: RecipientRefusal.COUNTRY_CODE_MISSING,
 }
+_NAMES_NOBODY = frozenset(
+    {
+        RecipientRefusal.EMPTY,
+        RecipientRefusal.NOT_A_STRING,
+        RecipientRefusal.SEVERAL_NUMBERS,
+        RecipientRefusal.LOST_DIGITS,
+    }
+)
 
 
-class InvalidPhoneNumber(ValueError):
-    """The text is not a number that can be dialled; `reason` is a code."""
+@dataclass(frozen=True, slots=True)
+class NamedPerson:
+    """The person whom a text names. `doubt`: why the text is no number that a campaign would take."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    person: PersonKey
+    doubt: RecipientRefusal | None = None
 
 
-def normalise(written: object) -> PhoneNumber:
-    """The digits of an international number, written with or without plus, 00 and separators.
+def normalise(written: object, country: str | None = None) -> PhoneNumber:
+    """The digits of a number, as they are dialled. `country` is the ISO code for numbers without + and 00.
 
     Raises InvalidPhoneNumber.
     """
-    text = _text(written)
-    if not _WRITTEN.fullmatch(text):
-        raise InvalidPhoneNumber(RecipientRefusal.NOT_A_PHONE_NUMBER.value if text else RecipientRefusal.EMPTY.value)
-    digits = _SEPARATORS.sub("", text)
-    if text.startswith("00"):
-        digits = digits[2:]
+    found = read(written)
+    is_national = country is not None and not found.is_international
+    region = country if is_national else None
     try:
-        number = phonenumbers.parse(f"+{digits}", None)
-    except phonenumbers.NumberParseException as error:
-        unknown = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-        raise InvalidPhoneNumber(
-            RecipientRefusal.UNKNOWN_COUNTRY_CODE.value if unknown else RecipientRefusal.NOT_A_PHONE_NUMBER.value
-        ) from None
+        number = _national(found, country) if country is not None and is_national else _complete(found)
+    except InvalidPhoneNumber as refused:
+        if refused.reason is RecipientRefusal.TOO_LONG and _has_two(found, region):
+            raise InvalidPhoneNumber(RecipientRefusal.SEVERAL_NUMBERS) from None
+        _refuse_second(found, region)
+        raise
+    _refuse_second(found, region)
+    return number
+
+
+def person_named(text: str, country: str | None = None) -> NamedPerson:
+    """The person of a phone number or user id. An odd number is a person too: an opt-out is never refused for that.
+
+    Raises InvalidPhoneNumber for a text that names nobody or several people.
+    """
+    user = person_of_user(clean(text))
+    if user is not None:
+        return NamedPerson(user)
+    try:
+        return NamedPerson(person_of(normalise(text, country)))
+    except InvalidPhoneNumber as refused:
+        if refused.main:
+            return NamedPerson(person_named(refused.main, country).person, refused.reason)
+        if refused.reason in _NAMES_NOBODY:
+            raise
+        return NamedPerson(person_of(_nearest(read(text))), refused.reason)
+
+
+def country_of(number: PhoneNumber) -> str:
+    """The ISO code of a number's country; `001` for a number of no country."""
+    parsed = _parsed(person_of(number))
+    if parsed is None or parsed.country_code is None:
+        return UNKNOWN_COUNTRY
+    region = phonenumbers.region_code_for_number(parsed)
+    return region or phonenumbers.region_code_for_country_code(parsed.country_code)
+
+
+# ------------------------------------------------------------------------------------------------- with a country code
+
+
+def _complete(found: Written) -> PhoneNumber:
+    """The number whose digits begin with a country code."""
+    if found.is_national:
+        raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)
+    digits = _with_trunk(found) if found.has_trunk else found.digits
+    if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:
+        is_short = len(digits) < _DIGITS_MIN
+        raise InvalidPhoneNumber(RecipientRefusal.TOO_SHORT if is_short else RecipientRefusal.TOO_LONG)
+    must_be_valid = not found.is_international
+    if any(_stands(spelling, must_be_valid=must_be_valid) for spelling in (digits, person_of(digits))):
+        return PhoneNumber(digits)
+    raise InvalidPhoneNumber(_reason(digits, must_be_valid=must_be_valid))
+
+
+def _stands(digits: str, *, must_be_valid: bool) -> bool:
+    """Whether a country uses these digits as they are: libphonenumber drops and adds none, and finds them possible."""
+    number = _parsed(digits)
+    if number is None or _written_out(number) != digits or not _fits(number):
+        return False
+    return not must_be_valid or phonenumbers.is_valid_number(number)
+
+
+def _reason(digits: str, *, must_be_valid: bool) -> RecipientRefusal:
+    number = _parsed(digits)
+    if number is None:
+        return RecipientRefusal.UNKNOWN_COUNTRY_CODE
     found = phonenumbers.is_possible_number_with_reason(number)
     if found != ValidationResult.IS_POSSIBLE:
-        raise InvalidPhoneNumber(_REASONS.get(found, RecipientRefusal.NOT_A_PHONE_NUMBER.value))
-    normal = phonenumbers.format_number(number, PhoneNumberFormat.E164).removeprefix("+")
-    if not _STORED.fullmatch(normal):
-        raise InvalidPhoneNumber(RecipientRefusal.WRONG_LENGTH.value)
-    return PhoneNumber(normal)
+        return _REASONS[found]
+    return RecipientRefusal.COUNTRY_CODE_MISSING if must_be_valid else RecipientRefusal.TRUNK_PREFIX
 
 
-def _text(written: object) -> str:
-    if isinstance(written, int) and not isinstance(written, bool):
-        return str(written) if 0 < written < 10**INPUT_CHARACTERS_MAX else "-"
-    if not isinstance(written, str):
-        raise InvalidPhoneNumber(RecipientRefusal.NOT_A_STRING.value)
-    text = written.strip()
-    if len(text) > INPUT_CHARACTERS_MAX:
-        raise InvalidPhoneNumber(RecipientRefusal.TOO_LONG.value)
-    return text
+def _with_trunk(found: Written) -> str:
+    """The digits of a number with (0). A trunk prefix is left out; a 0 that belongs to the number (Italy) stays."""
+    place = len(_calling_code(found.digits))
+    with_zero = f"{found.digits[:place]}0{found.digits[place:]}"
+    if _stands(with_zero, must_be_valid=True):
+        return with_zero
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(found.digits[:place] or 0), ())
+    if not any(_trunk_prefix(each) == "0" for each in regions):
+        raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX)
+    return found.digits
+
+
+def _trunk_prefix(region: str) -> str | None:
+    metadata = PhoneMetadata.metadata_for_region(region)
+    return None if metadata is None else metadata.national_prefix
+
+
+# ---------------------------------------------------------------------------------------------- without a country code
+
+
+def _national(found: Written, country: str) -> PhoneNumber:
+    """The number of a country that is written as people write it there, with or without the trunk prefix.
+
+    Digits may have the country's own code without a plus. They are read so if they are a valid number then, and not
+    a better one without it. Digits that are valid only with another country's code are refused.
+    """
+    number = _parsed(found.digits, country)
+    is_possible = number is not None and _fits(number)
+    old = f"{phonenumbers.country_code_for_region(country)}{found.digits}"
+    if not is_possible and person_of(old) != old and _stands(person_of(old), must_be_valid=False):
+        return PhoneNumber(old)
+    complete = None if found.is_national else _parsed(found.digits)
+    if number is not None and complete is not None and _stands(found.digits, must_be_valid=True):
+        if complete.country_code == phonenumbers.country_code_for_region(country):
+            if _rank(complete) > _rank(number):
+                return PhoneNumber(found.digits)
+        elif not phonenumbers.is_valid_number(number):
+            raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)
+    if number is not None and is_possible and _keeps_digits(number, found.digits, country):
+        return PhoneNumber(_written_out(number))
+    if number is None:
+        is_long = len(found.digits) > _DIGITS_MAX
+        raise InvalidPhoneNumber(RecipientRefusal.TOO_LONG if is_long else RecipientRefusal.TOO_SHORT)
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    raise InvalidPhoneNumber(_REASONS.get(reason, RecipientRefusal.NOT_A_PHONE_NUMBER))
+
+
+def _rank(number: phonenumbers.PhoneNumber) -> int:
+    """How probable a reading is: a mobile number, another valid one, or neither."""
+    if phonenumbers.number_type(number) in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE):
+        return 2
+    return 1 if phonenumbers.is_valid_number(number) else 0
+
+
+def _keeps_digits(number: phonenumbers.PhoneNumber, digits: str, country: str) -> bool:
+    """Whether only a prefix was dropped or added: trunk, exit or country code, or the one area code of an island.
+
+    In Argentina the 15 after the area code becomes the 9 before it: both mark a mobile line.
+    """
+    national = phonenumbers.national_significant_number(number)
+    return digits.endswith(national) or national.endswith(digits) or country == "AR"
+
+
+# ---------------------------------------------------------------------------------------------------- a second number
+
+
+def _refuse_second(found: Written, region: str | None) -> None:
+    """Refuse a number that is followed by a second one or by an extension."""
+    for place, between in found.bounds:
+        head, tail = found.digits[:place], len(found.digits) - place
+        spaced = between.strip() != between and between != " "
+        if ("/" in between or spaced) and _national_digits(head, region) > _AREA_DIGITS_MAX:
+            if _is_possible(head, region):
+                is_extension = "/" not in between and tail <= _SPACED_TAIL_DIGITS
+                reason = RecipientRefusal.EXTENSION if is_extension else RecipientRefusal.SEVERAL_NUMBERS
+                raise InvalidPhoneNumber(reason, _main(found, head) if is_extension else "")
+        elif between == "-" and tail <= _SHORT_TAIL_DIGITS and _is_valid(head, region):
+            raise InvalidPhoneNumber(RecipientRefusal.EXTENSION, _main(found, head))
+
+
+def _has_two(found: Written, region: str | None) -> bool:
+    return any(
+        _is_possible(found.digits[:place], region) and _is_possible(found.digits[place:], region)
+        for place, _ in found.bounds
+    )
+
+
+def _main(found: Written, head: str) -> str:
+    return f"+{head}" if found.is_international else head
+
+
+def _national_digits(digits: str, region: str | None) -> int:
+    return len(digits.lstrip("0")) if region else len(digits) - len(_calling_code(digits))
+
+
+def _is_possible(digits: str, region: str | None) -> bool:
+    number = _parsed(digits, region)
+    return number is not None and _fits(number)
+
+
+def _is_valid(digits: str, region: str | None) -> bool:
+    number = _parsed(digits, region)
+    return number is not None and phonenumbers.is_valid_number(number)
+
+
+# ------------------------------------------------------------------------------------------------------- libphonenumber
+
+
+def _parsed(digits: str, region: str | None = None) -> phonenumbers.PhoneNumber | None:
+    """The number of these digits, which begin with a country code if there is no region; None if they do not."""
+    try:
+        return phonenumbers.parse(digits if region else f"+{digits}", region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _fits(number: phonenumbers.PhoneNumber) -> bool:
+    """Whether the number has a length that its country uses, with its area code."""
+    return phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+
+
+def _written_out(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164).removeprefix("+")
+
+
+def _calling_code(digits: str) -> str:
+    for length in (1, 2, 3):
+        if digits[:length].isdecimal() and int(digits[:length]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            return digits[:length]
+    return ""
+
+
+def _nearest(found: Written) -> str:
+    """The digits of the number that an odd one is nearest to: without a trunk prefix that libphonenumber knows."""
+    number = _parsed(found.digits) if found.is_international else None
+    return found.digits if number is None else _written_out(number)

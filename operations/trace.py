@@ -14,7 +14,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.history import RecipientHistory, TracedEvent, trace_history
-from domain.phone_numbers import InvalidPhoneNumber, normalise
+from domain.people import person_of
+from domain.phone_numbers import person_named
+from domain.written_numbers import InvalidPhoneNumber
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import decode
@@ -60,14 +62,17 @@ class Trace:
     not_read: str = ""
 
 
-async def find(connection: Connection, query: str) -> list[RecipientId]:
-    """Find recipients by recipient id, message id, or phone number (one recipient per campaign)."""
+async def find(connection: Connection, query: str, country: str | None = None) -> list[RecipientId]:
+    """Find recipients by recipient id, message id, phone number in any spelling, or user id.
+
+    `country` is the country of a number without + and 00.
+    """
     if query.startswith("wamid."):
         found = await table.find_by_wamid(connection, query)
     elif (recipient := _as_uuid(query)) is not None:
         found = await table.find_by_id(connection, recipient)
     else:
-        found = await table.find_by_phone(connection, _as_number(query))
+        found = await table.find_by_person(connection, _as_person(query, country))
     return [RecipientId(each) for each in found]
 
 
@@ -81,7 +86,7 @@ async def read_dossier(connection: Connection, recipient: RecipientId) -> Dossie
         await table.read_releases(connection, recipient),
         await table.read_ledger(connection, recipient),
         await table.read_messages(connection, recipient),
-        await table.read_subscriptions(connection, row["phone_number"]),
+        await table.read_subscriptions(connection, row["person"]),
     )
 
 
@@ -90,11 +95,12 @@ async def collect(
     query: str,
     reason_of: Callable[[BaseException], str],
     progress: Callable[[str], None] = lambda _: None,
+    country: str | None = None,
 ) -> Trace:
     """Collect everything; while Kafka does not answer, only what Postgres holds. `reason_of` renders an error."""
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-trace") as connection:
-        dossiers = [await read_dossier(connection, each) for each in await find(connection, query)]
+        dossiers = [await read_dossier(connection, each) for each in await find(connection, query, country)]
     known = [each for each in dossiers if each is not None]
     if not known and not keys_of(query):
         return Trace([], RecipientHistory())
@@ -162,12 +168,12 @@ def _traced(record: Record) -> TracedEvent:
     return TracedEvent(record.place, record.at, event, None if keyed is None else RecipientId(keyed))
 
 
-def _as_number(text: str) -> str:
-    """The number in its stored form; the digits if it is not a phone number."""
+def _as_person(text: str, country: str | None) -> str:
+    """The key of the person; the digits if the text names nobody."""
     try:
-        return normalise(text)
+        return person_named(text, country).person
     except InvalidPhoneNumber:
-        return "".join(filter(str.isdigit, text))
+        return person_of("".join(filter(str.isdigit, text)))
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -89,6 +89,7 @@ class SkipReason(ReasonCode):
 
     OPTED_OUT = "opted_out", "scheduler, sender", "The person has unsubscribed."
     CAMPAIGN_CANCELLED = "campaign_cancelled", "scheduler, sender", "The campaign was cancelled."
+    SAME_PERSON = "same_person", "scheduler", "Another recipient of the campaign is the same person."
     TEMPLATE_PARAMETERS_INVALID = (
         "template_parameters_invalid",
         "scheduler",
@@ -154,16 +155,37 @@ class RecipientRefusal(ReasonCode):
     """Why the REST API does not add a phone number to a campaign."""
 
     EMPTY = "empty", "api", "The phone number is empty."
-    NOT_A_STRING = "not_a_string", "api", "The phone number is neither a string nor a positive number."
-    NOT_A_PHONE_NUMBER = "not_a_phone_number", "api", "The text is not a phone number."
-    UNKNOWN_COUNTRY_CODE = "unknown_country_code", "api", "No country has this code."
-    COUNTRY_CODE_MISSING = "country_code_missing", "api", "The number is complete only within its country."
-    TOO_SHORT = "too_short", "api", "The number is too short for its country."
+    NOT_A_STRING = "not_a_string", "api", "The phone number is neither a string nor a number."
+    NOT_A_PHONE_NUMBER = (
+        "not_a_phone_number",
+        "api",
+        "The text is not a phone number: it has letters or other signs, or brackets and separators in unusual places.",
+    )
+    SEVERAL_NUMBERS = "several_numbers", "api", "The text has more than one phone number."
+    EXTENSION = "extension", "api", "The number is followed by an extension, which cannot be messaged."
+    LOST_DIGITS = "lost_digits", "api", "A spreadsheet has rounded the number, as in 1.4E+10: some digits are lost."
+    UNKNOWN_COUNTRY_CODE = "unknown_country_code", "api", "No country has the code that the number begins with."
+    COUNTRY_CODE_MISSING = (
+        "country_code_missing",
+        "api",
+        "The number has neither + nor 00 and is not valid as it is. Add its country code, or name the `country`.",
+    )
+    TRUNK_PREFIX = (
+        "trunk_prefix",
+        "api",
+        "The country code is followed by a trunk prefix such as 0: write the number without it, or as (0).",
+    )
+    TOO_SHORT = "too_short", "api", "The number is too short for the country whose code it begins with."
     TOO_LONG = "too_long", "api", "The number is too long."
     WRONG_LENGTH = "wrong_length", "api", "The number does not have a length that its country uses."
     UNKNOWN_FIELD = "unknown_field", "api", "The recipient has a field that the API does not know."
     REPEATED_IN_REQUEST = "repeated_in_request", "api", "The number occurs earlier in the same request."
     ALREADY_IN_CAMPAIGN = "already_in_campaign", "api", "The campaign has this recipient."
+    SAME_PERSON = (
+        "same_person",
+        "api",
+        "The number is another spelling of a number that the campaign or the request has: one person gets one message.",
+    )
 
 
 class ParameterRefusal(ReasonCode):

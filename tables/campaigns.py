@@ -28,7 +28,7 @@ PLAN_CHUNK_ROWS = 10_000
 """Recipients planned in one transaction. Far below the statement timeout; a pause waits for one transaction."""
 _LOWEST_ID = UUID(int=0)
 
-_STATUS_PLACE = 7
+_STATUS_PLACE = 8
 """Position of the status in a row of the campaign statements."""
 
 PAUSED_BY_OPERATOR = "operator"
@@ -49,6 +49,7 @@ class NewCampaign:
     daily_send_limit: int | None
     phone_number_id: str
     time_zone: str
+    country: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Campaign:
     daily_send_limit: int | None
     phone_number_id: str
     time_zone: str
+    country: str | None
     status: CampaignStatus
     pause_reason: str | None
     activated_at: datetime | None
@@ -76,6 +78,14 @@ class NewRecipient:
 
     phone_number: str = field(repr=False)
     template_parameters: list[Any] | dict[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The phone numbers that were added, and those that the campaign had. The others are of people whom it had."""
+
+    added: frozenset[str] = field(repr=False)
+    present: frozenset[str] = field(repr=False)
 
 
 async def create(connection: Connection, new: NewCampaign) -> Campaign:
@@ -126,8 +136,8 @@ async def act(
 
 async def add_recipients(
     connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient], now: datetime
-) -> set[str]:
-    """Add recipients, in a transaction; returns the phone numbers that were added.
+) -> Added:
+    """Add recipients, in a transaction. A number or a person that the campaign has already is not added again.
 
     Recipients of an activated campaign are planned at once. A completed campaign becomes active again.
     Raises UnknownCampaign, and ActionNotAllowed for a cancelled campaign.
@@ -141,7 +151,9 @@ async def add_recipients(
             await _plan(connection, campaign, [row[0] for row in rows], await _planned(connection, campaign, now), now)
         if campaign.status is CampaignStatus.COMPLETED and rows:
             await _change_status(connection, campaign_id, CampaignStatus.ACTIVE, None)
-        return {row[1] for row in rows}
+        added = {row[1] for row in rows}
+        others = [each.phone_number for each in people if each.phone_number not in added]
+        return Added(frozenset(added), await _present(connection, campaign_id, others))
 
 
 async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[tuple[UUID, str]]:
@@ -155,6 +167,14 @@ async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[Ne
     }
     cursor = await connection.execute(_SQL["add_recipients"], values)
     return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
+async def _present(connection: Connection, campaign_id: UUID, phone_numbers: Sequence[str]) -> frozenset[str]:
+    if not phone_numbers:
+        return frozenset()
+    values = {"campaign": campaign_id, "phone_numbers": list(phone_numbers)}
+    cursor = await connection.execute(_SQL["find_present"], values)
+    return frozenset(row[0] for row in await cursor.fetchall())
 
 
 # ------------------------------------------------------------------------------------------------------------ the plan

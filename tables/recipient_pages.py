@@ -41,6 +41,7 @@ class Recipient:
     attempt: int
     failure_code: int | None
     next_attempt_at: datetime | None
+    person: str = field(repr=False)
 
 
 COLUMNS = tuple(each.name for each in fields(Recipient))
@@ -53,15 +54,15 @@ async def read_page(
     limit: int,
     after: UUID = FIRST_ID,
     statuses: Sequence[str] | None = None,
-    phone_number: str | None = None,
+    person: str | None = None,
 ) -> list[Recipient]:
-    """Read the rows after an id; only those with one of these statuses, or with this phone number, where given."""
+    """Read the rows after an id; only those with one of these statuses, or of this person, where given."""
     values = {
         "campaign": campaign_id,
         "after": after,
         "limit": limit,
         "statuses": list(statuses) if statuses else None,
-        "phone_number": phone_number,
+        "person": person,
     }
     cursor = await connection.execute(_SQL["list_recipients"], values)
     return [Recipient(*row) for row in await cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""Subscriptions: the last opt-in or opt-out of a person per source.
+"""Subscriptions: the last opt-in or opt-out of a person per source. A person is named by a key (domain/people.py).
 
 A person is subscribed unless a source has unsubscribed them. Releases and claims read these rows directly. Each change
 that takes effect is also written to an outbox for `subscription.events`.
@@ -41,9 +41,15 @@ class UnpublishedSubscription:
 async def state(
     connection: Connection, person: str, source: Source, *, subscribed: bool, occurred_at: datetime
 ) -> Subscription:
-    """Store a change, and add it to the outbox. A change older than the stored one has no effect."""
+    """Store a person's own change, and add it to the outbox. A change older than the stored one has no effect."""
     values = {"person": person, "source": source.value, "subscribed": subscribed, "occurred_at": occurred_at}
     await connection.execute(_SQL["state_subscription"], values)
+    return await read(connection, person)
+
+
+async def state_by_operator(connection: Connection, person: str, *, subscribed: bool) -> Subscription:
+    """Store an operator's change, and add it to the outbox. The database orders these changes, so each takes effect."""
+    await connection.execute(_SQL["state_by_operator"], {"person": person, "subscribed": subscribed})
     return await read(connection, person)
 
 

@@ -19,9 +19,9 @@ async def find_by_id(connection: Connection, recipient: UUID) -> list[UUID]:
     return await _ids(connection, "find_by_id", {"id": recipient})
 
 
-async def find_by_phone(connection: Connection, phone: str) -> list[UUID]:
-    """The recipients with this phone number, in all campaigns."""
-    return await _ids(connection, "find_by_phone", {"phone": phone})
+async def find_by_person(connection: Connection, person: str) -> list[UUID]:
+    """The recipients who are this person, in all campaigns."""
+    return await _ids(connection, "find_by_person", {"person": person})
 
 
 async def find_by_wamid(connection: Connection, wamid: str) -> list[UUID]:
@@ -50,9 +50,9 @@ async def read_messages(connection: Connection, recipient: UUID) -> list[Row]:
     return await _rows(connection, "read_messages", {"id": recipient})
 
 
-async def read_subscriptions(connection: Connection, phone: str) -> list[Row]:
+async def read_subscriptions(connection: Connection, person: str) -> list[Row]:
     """The subscriptions of a person, by source."""
-    return await _rows(connection, "read_subscriptions", {"phone": phone})
+    return await _rows(connection, "read_subscriptions", {"person": person})
 
 
 async def _ids(connection: Connection, name: str, values: dict[str, Any]) -> list[UUID]:

@@ -2,21 +2,23 @@
 
 -- name: create_campaign
 -- Create a draft.
-INSERT INTO marketing_campaigns (name, template_name, language_code, daily_send_limit, phone_number_id, time_zone)
-VALUES (%(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s)
-RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
-          activated_at, completed_at, created_at, updated_at
+INSERT INTO marketing_campaigns (
+    name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country)
+VALUES (
+    %(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s, %(country)s)
+RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
+          pause_reason, activated_at, completed_at, created_at, updated_at
 
 -- name: read_campaign
 -- Read one campaign.
-SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
-       activated_at, completed_at, created_at, updated_at
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
+       pause_reason, activated_at, completed_at, created_at, updated_at
 FROM marketing_campaigns WHERE id = %(id)s
 
 -- name: list_campaigns
 -- Read a page of campaigns, the newest first.
-SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
-       activated_at, completed_at, created_at, updated_at
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
+       pause_reason, activated_at, completed_at, created_at, updated_at
 FROM marketing_campaigns
 WHERE %(before)s::uuid IS NULL OR id < %(before)s::uuid
 ORDER BY id DESC LIMIT %(limit)s
@@ -24,8 +26,8 @@ ORDER BY id DESC LIMIT %(limit)s
 -- name: lock_campaign
 -- Read one campaign and lock it against other writers until the end of the transaction. Claims and releases do not wait
 -- for this lock.
-SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
-       activated_at, completed_at, created_at, updated_at
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
+       pause_reason, activated_at, completed_at, created_at, updated_at
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
 -- name: change_status
@@ -36,18 +38,24 @@ UPDATE marketing_campaigns SET
     activated_at = CASE WHEN %(status)s = 'active' THEN coalesce(activated_at, clock_timestamp()) ELSE activated_at END,
     completed_at = CASE WHEN %(status)s = 'completed' THEN clock_timestamp() END
 WHERE id = %(id)s
-RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, status, pause_reason,
-          activated_at, completed_at, created_at, updated_at
+RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
+          pause_reason, activated_at, completed_at, created_at, updated_at
 
 -- name: add_recipients
--- Add recipients in the given order, and return the added ones. A recipient that exists already does not change.
+-- Add recipients in the given order, and return the added ones. A recipient whose number or person exists already does
+-- not change.
 INSERT INTO campaign_recipients (campaign_id, phone_number, template_parameters)
 SELECT %(campaign)s, u.phone_number, u.template_parameters::jsonb
 FROM unnest(%(phone_numbers)s::text[], %(template_parameters)s::text[])
     WITH ORDINALITY AS u (phone_number, template_parameters, place)
 ORDER BY u.place
-ON CONFLICT (campaign_id, phone_number) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING id, phone_number
+
+-- name: find_present
+-- Those of these phone numbers that the campaign has, spelled as here.
+SELECT phone_number FROM campaign_recipients
+WHERE campaign_id = %(campaign)s AND phone_number = ANY (%(phone_numbers)s::text[])
 
 -- name: find_unplanned
 -- Pending recipients without a planned time, in the order in which they were added.

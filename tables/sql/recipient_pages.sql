@@ -4,9 +4,9 @@
 -- Read a page of a campaign's recipients in the order of their ids. The columns of the original table come first.
 SELECT id, campaign_id, phone_number, status, whatsapp_message_id, scheduled_send_date, sent_at, delivered_at, read_at,
        failed_at, failure_reason, retry_count, max_retries, template_parameters, created_at, updated_at,
-       attempt, failure_code, next_attempt_at
+       attempt, failure_code, next_attempt_at, person
 FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND id > %(after)s
   AND (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
-  AND (%(phone_number)s::text IS NULL OR phone_number = %(phone_number)s::text)
+  AND (%(person)s::text IS NULL OR person = %(person)s::text)
 ORDER BY id LIMIT %(limit)s

@@ -84,8 +84,8 @@ WITH fresh AS MATERIALIZED (
     SELECT r.lane, r.id, r.attempt, r.next_attempt_at,
            CASE
                WHEN r.attempt >= 62 THEN NULL
-               WHEN EXISTS (SELECT FROM subscriptions AS s WHERE s.person = r.phone_number AND NOT s.subscribed)
-                   THEN 'opted_out'
+               WHEN is_unsubscribed(r.person) THEN 'opted_out'
+               WHEN r.repetition > 0 THEN 'same_person'
                WHEN jsonb_typeof(r.template_parameters) NOT IN ('array', 'object', 'null')
                     OR octet_length(r.template_parameters::text) > 262144  -- a job must fit its topic
                    THEN 'template_parameters_invalid'

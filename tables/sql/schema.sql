@@ -1,5 +1,5 @@
--- The whole schema, in reading order: ids, campaigns, recipients, messages, subscriptions, installation, releases and
--- ledger with the breakers, counters, sink offsets, operations, API. Every object is defined before it is used.
+-- The whole schema, in reading order: ids, campaigns, people, recipients, messages, subscriptions, installation, releases
+-- and ledger with the breakers, counters, sink offsets, operations, API. Every object is defined before it is used.
 --
 -- This file is for readers and for tests. `campaigns db migrate` applies the files of tables/migrations/, and a test
 -- checks that both give the same catalog. It contains no data.
@@ -35,6 +35,7 @@ CREATE TABLE marketing_campaigns (
     daily_send_limit integer CHECK (daily_send_limit > 0),
     phone_number_id  text NOT NULL CHECK (phone_number_id <> ''),
     time_zone        text NOT NULL DEFAULT 'UTC',
+    country          text CHECK (country ~ '^[A-Z]{2}$'),
     status           text NOT NULL DEFAULT 'draft'
                      CHECK (status IN ('draft', 'active', 'paused', 'completed', 'cancelled')),
     pause_reason     text,
@@ -48,6 +49,8 @@ CREATE TABLE marketing_campaigns (
         language_code ~ '^[a-z]{2,3}(_[A-Za-z0-9]{2,8})?$' AND length(template_name) <= 512
         AND length(phone_number_id) <= 64 AND time_zone ~ '^[A-Za-z][A-Za-z0-9_+/-]{0,99}$'))
 );
+COMMENT ON COLUMN marketing_campaigns.country IS
+    'ISO code: numbers without + and 00 are read as national numbers of this country; NULL: they must be complete';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
 
 -- Sets updated_at, unless the statement has set it.
@@ -58,6 +61,73 @@ BEGIN
 END $$;
 CREATE TRIGGER marketing_campaigns_touch BEFORE UPDATE ON marketing_campaigns FOR EACH ROW
     WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();
+
+-- ------------------------------------------------------------------------------------------------------------- people
+
+-- One key for each human, whichever spelling of the phone number a list, an answer or a webhook has.
+-- Both functions have parsed bodies (RETURN), which bind the names in them when they are created: a restore of a dump
+-- computes the generated column with an empty search path.
+
+-- The key of a person in another spelling of the same phone number; NULL if the digits are not in this spelling.
+CREATE FUNCTION person_respelled(digits text, spelling text, key text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN digits ~ spelling THEN regexp_replace(digits, spelling, key) END;
+
+-- The key of the person with this phone number: the table ALIASES of domain/people.py, whose comments name the changes
+-- and their sources. A text that is in none of these spellings is its own key.
+CREATE FUNCTION person_of(digits text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(CASE left(digits, 2)
+        WHEN '20' THEN coalesce(
+            person_respelled(digits, '^201([012])([0-9]{7})$', '201\1\1\2'),
+            person_respelled(digits, '^2014([0-9]{7})$', '20114\1'),
+            person_respelled(digits, '^201([69])([0-9]{7})$', '2010\1\2'),
+            person_respelled(digits, '^201([78])([0-9]{7})$', '2012\1\2'))
+        WHEN '22' THEN coalesce(
+            person_respelled(digits, '^225([04-9][0-3][0-9]{6})$', '22501\1'),
+            person_respelled(digits, '^225([04-9][4-6][0-9]{6})$', '22505\1'),
+            person_respelled(digits, '^225([04-9][7-9][0-9]{6})$', '22507\1'),
+            person_respelled(digits, '^229([2-9][0-9]{7})$', '22901\1'))
+        WHEN '23' THEN coalesce(
+            person_respelled(digits, '^230([79][0-9]{6})$', '2305\1'),
+            person_respelled(digits, '^237([5-9][0-9]{7})$', '2376\1'))
+        WHEN '24' THEN coalesce(
+            person_respelled(digits, '^2410?([256])([0-9]{6})$', '2416\1\2'),
+            person_respelled(digits, '^2410?([47])([0-9]{6})$', '2417\1\2'),
+            person_respelled(digits, '^2410([67][0-9]{7})$', '241\1'))
+        WHEN '37' THEN person_respelled(digits, '^378([89][0-9]{5})$', '3780549\1')
+        WHEN '52' THEN person_respelled(digits, '^521([0-9]{10})$', '52\1')
+        WHEN '54' THEN coalesce(
+            person_respelled(digits, '^549([0-9]{10})$', '54\1'),
+            person_respelled(digits,
+                '^54(?=9?[123][0-9]{11}$)9?('
+                '11|2(?:2(?:02?|[13]|2[13-79]|4[1-6]|5[2457]|6[124-8]|7[1-4]|8[13-6]|9[1267])|3(?:02?|1[467]'
+                '|2[03-6]|3[13-8]|[49][2-6]|5[2-8]|[67])|4(?:7[3-578]|9)|6(?:[0136]|2[24-6]|4[6-8]?|5[15-8])'
+                '|80|9(?:0[1-3]|[19]|2[0-9]|3[1-6]|4[02568]?|5[2-4]|6[2-46]|72?|8[23]?))|3(?:3(?:2[79]|6'
+                '|8[2578])|4(?:0[0-24-9]|[12]|3[5-8]?|4[24-7]|5[4-68]?|6[02-9]|7[126]|8[2379]?|9[1-36-8])'
+                '|5(?:1|2[1245]|3[237]?|4[1-46-9]|6[2-4]|7[1-6]|8[2-5]?)|6[24]|7(?:[069]|1[1568]|2[15]|3[145]'
+                '|4[13]|5[14-8]|7[2-57]|8[126])|8(?:[01]|2[15-7]|3[2578]?|4[13-6]|5[4-8]?|6[1-357-9]|7[36-8]?'
+                '|8[5-8]?|9[124]))'
+                ')15([0-9]+)$', '54\1\2'))
+        WHEN '55' THEN person_respelled(digits, '^55([1-9][1-9])([016-9][0-9]{7})$', '55\19\2')
+        WHEN '57' THEN person_respelled(digits, '^57([124-8])([0-9]{7})$', '5760\1\2')
+        WHEN '59' THEN person_respelled(digits, '^593([89][0-9]{7})$', '5939\1')
+        WHEN '68' THEN person_respelled(digits, '^689([237][0-9]{5})$', '68987\1')
+        WHEN '84' THEN coalesce(
+            person_respelled(digits, '^8416([2-9])([0-9]{7})$', '843\1\2'),
+            person_respelled(digits, '^84120([0-9]{7})$', '8470\1'),
+            person_respelled(digits, '^84121([0-9]{7})$', '8479\1'),
+            person_respelled(digits, '^84122([0-9]{7})$', '8477\1'),
+            person_respelled(digits, '^8412([68])([0-9]{7})$', '847\1\2'),
+            person_respelled(digits, '^8412([345])([0-9]{7})$', '848\1\2'),
+            person_respelled(digits, '^84127([0-9]{7})$', '8481\1'),
+            person_respelled(digits, '^84129([0-9]{7})$', '8482\1'),
+            person_respelled(digits, '^8418([68])([0-9]{7})$', '845\1\2'),
+            person_respelled(digits, '^84199([0-9]{7})$', '8459\1'))
+        WHEN '97' THEN coalesce(
+            person_respelled(digits, '^972(5[69][0-9]{7})$', '970\1'),
+            person_respelled(digits, '^974([3-7])([0-9]{6})$', '974\1\1\2'))
+        WHEN '99' THEN person_respelled(digits, '^995([5-9][0-9]{7})$', '9955\1')
+    END, digits);
 
 -- --------------------------------------------------------------------------------------------------------- recipients
 
@@ -112,6 +182,7 @@ CREATE TABLE campaign_recipients (
     id                  uuid PRIMARY KEY DEFAULT campaigns_uuid_v7(),
     campaign_id         uuid NOT NULL REFERENCES marketing_campaigns (id),
     phone_number        text NOT NULL CHECK (phone_number ~ '^[1-9][0-9]{6,14}$'),
+    repetition          smallint NOT NULL DEFAULT 0 CHECK (repetition >= 0),
     template_parameters jsonb,
     scheduled_send_date timestamptz,
     max_retries         smallint NOT NULL DEFAULT 3 CHECK (max_retries BETWEEN 0 AND 60),
@@ -144,6 +215,8 @@ CREATE TABLE campaign_recipients (
     skip_reason         text COLLATE "C",
     retry_attempt       smallint,
     held_for_quality    boolean NOT NULL DEFAULT false,
+    -- Generated from the number that is dialled: the person whom it reaches.
+    person              text NOT NULL GENERATED ALWAYS AS (person_of(phone_number)) STORED,
     -- Generated from the facts. They cannot be written; write a fact instead.
     status              text NOT NULL GENERATED ALWAYS AS (recipient_status(
                             attempt, accepted_attempts, failed_attempts, delivered_at, read_at,
@@ -162,10 +235,14 @@ CREATE TABLE campaign_recipients (
                                 deferred_attempt, expired_attempt, unknown_attempt, skipped_attempt) = 'skipped'
                             THEN skip_reason ELSE failure_text END) STORED,
     UNIQUE (campaign_id, phone_number),
+    UNIQUE (campaign_id, person, repetition),
     CHECK (sent_at <= delivered_at AND delivered_at <= read_at),
     CHECK (delivered_at IS NULL OR sent_at IS NOT NULL),
     CHECK (read_at IS NULL OR delivered_at IS NOT NULL)
 ) WITH (fillfactor = 80);
+
+COMMENT ON COLUMN campaign_recipients.repetition IS
+    '0: the first row of its person in the campaign. Above: a row that repeats the person; it is skipped, not sent';
 
 CREATE INDEX campaign_recipients_page ON campaign_recipients (campaign_id, id);
 -- The only indexes that find due rows: those without an attempt, and those with one. They must not name status: a HOT
@@ -294,6 +371,21 @@ CREATE TABLE subscriptions (
     updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (person, source)
 );
+
+-- A row has the key of its person, also if it was written by hand with another spelling of the number.
+CREATE FUNCTION key_subscription() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.person := person_of(NEW.person);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER subscriptions_key BEFORE INSERT OR UPDATE OF person ON subscriptions
+    FOR EACH ROW EXECUTE FUNCTION key_subscription();
+
+-- Whether a source has unsubscribed the person. Releases and claims decide by it. This is the one place that follows a
+-- link between two keys of one human, as soon as links are known (docs/architecture.md, People).
+CREATE FUNCTION is_unsubscribed(in_person text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM subscriptions AS s WHERE s.person = in_person AND NOT s.subscribed)
+$$;
 
 -- Changes to publish to `subscription.events`: one row per change, written in the transaction of the change.
 CREATE TABLE subscription_outbox (
@@ -731,8 +823,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
         WHEN clock_timestamp() >= in_send_before THEN 'expired'
         WHEN c.status = 'cancelled' THEN 'campaign_cancelled'
         WHEN c.status <> 'active' THEN 'paused'
-        WHEN EXISTS (SELECT FROM subscriptions AS s WHERE s.person = r.phone_number AND NOT s.subscribed)
-            THEN 'opted_out'
+        WHEN is_unsubscribed(r.person) THEN 'opted_out'
         WHEN EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) AND EXISTS (
             SELECT FROM breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s
             JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
@@ -1011,7 +1102,8 @@ $$;
 CREATE FUNCTION skip_counter_key(skip_reason text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
-        WHEN skip_reason IN ('opted_out', 'campaign_cancelled', 'template_parameters_invalid') THEN skip_reason
+        WHEN skip_reason IN ('opted_out', 'campaign_cancelled', 'same_person', 'template_parameters_invalid')
+            THEN skip_reason
         ELSE 'unknown'
     END
 $$;

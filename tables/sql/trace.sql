@@ -4,11 +4,11 @@
 -- The recipient of this id.
 SELECT id FROM campaign_recipients WHERE id = %(id)s
 
--- name: find_by_phone
--- Every recipient with this number, campaign by campaign, so that the unique index serves.
+-- name: find_by_person
+-- Every recipient who is this person, campaign by campaign, so that the unique index serves.
 SELECT r.id FROM marketing_campaigns AS c
 CROSS JOIN LATERAL (
-    SELECT id FROM campaign_recipients WHERE campaign_id = c.id AND phone_number = %(phone)s) AS r
+    SELECT id FROM campaign_recipients WHERE campaign_id = c.id AND person = %(person)s) AS r
 ORDER BY r.id
 
 -- name: find_by_wamid
@@ -19,8 +19,8 @@ UNION SELECT id FROM campaign_recipients WHERE whatsapp_message_id = %(wamid)s
 
 -- name: read_recipient
 -- The row, with its campaign.
-SELECT r.id, r.campaign_id, c.name, c.status, c.created_at, r.phone_number, r.status AS recipient_status, r.attempt, r.next_attempt_at,
-       r.failure_reason, r.retry_count, r.scheduled_send_date, r.updated_at
+SELECT r.id, r.campaign_id, c.name, c.status, c.created_at, r.phone_number, r.person, r.status AS recipient_status,
+       r.attempt, r.next_attempt_at, r.failure_reason, r.retry_count, r.scheduled_send_date, r.updated_at
 FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id
 WHERE r.id = %(id)s
 
@@ -40,4 +40,4 @@ SELECT wamid, attempt, first_seen_at FROM messages WHERE recipient_id = %(id)s O
 
 -- name: read_subscriptions
 -- What each source says about the person.
-SELECT source, subscribed, occurred_at FROM subscriptions WHERE person = %(phone)s ORDER BY source
+SELECT source, subscribed, occurred_at FROM subscriptions WHERE person = %(person)s ORDER BY source

@@ -52,7 +52,12 @@ def test_up_reports_that_the_simulator_replaces_whatsapp(running: Up) -> None:
 
 def test_a_campaign_from_creation_to_read(running: Up) -> None:
     campaign = created(running)
-    assert json.loads(running.shell(ADD.replace("{id}", campaign))) == {"added": 2, "duplicates": [], "invalid": []}
+    assert json.loads(running.shell(ADD.replace("{id}", campaign))) == {
+        "added": 2,
+        "countries": {"US": 2},
+        "duplicates": [],
+        "invalid": [],
+    }
     assert json.loads(running.shell(ACTIVATE.replace("{id}", campaign)))["status"] == "active"
     totals = json.loads(running.shell(PROCESS_DAILY))
     assert {"released", "skipped", "due_later", "already_released"} <= totals.keys()

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -32,7 +33,7 @@ async def test_the_session_of_the_readme(api: Api, kafka: str, topic_prefix: str
     assert created.json()["phone_number_id"] == "15550001"
 
     added = await api.add(campaign, "14694652751", "19453083188")
-    assert added == {"added": 2, "duplicates": [], "invalid": []}
+    assert added == {"added": 2, "countries": {"US": 2}, "duplicates": [], "invalid": []}
     assert (await api.process())["released"] == 0, "a draft sends nothing"
 
     assert await api.act(campaign, "activate") == 200
@@ -111,6 +112,105 @@ async def test_invalid_numbers_are_reported_one_by_one_and_the_others_are_added(
     assert added["invalid"][0]["value"] == "abc"
     rows = await api.rows("SELECT phone_number, template_parameters FROM campaign_recipients ORDER BY created_at")
     assert rows == [("14694652751", None), ("19453083188", None), ("14694652755", {"name": "Ana"})]
+
+
+def brief(refused: list[dict[str, object]]) -> list[tuple[object, object, object]]:
+    """Index, value and reason of each."""
+    return [(each["index"], each["value"], each["reason"]) for each in refused]
+
+
+async def test_one_person_in_two_spellings_is_added_once(api: Api) -> None:
+    campaign = await api.campaign()
+    added = await api.add(campaign, "5215500001234", "+52 55 0000 1234", "551100000001", "+54 9 11 0000-0003")
+    assert brief(added["duplicates"]) == [(1, "525500001234", "same_person")]
+    assert (added["added"], added["countries"]) == (3, {"MX": 1, "BR": 1, "AR": 1})
+    added = await api.add(campaign, "525500001234", "5511900000001", "54 11 15 0000-0003", "5491100000003")
+    assert [each["reason"] for each in added["duplicates"]] == [
+        "same_person",
+        "same_person",
+        "same_person",
+        "same_person",
+    ]
+    added = await api.add(campaign, "5491100000003")
+    assert [each["reason"] for each in added["duplicates"]] == ["already_in_campaign"]
+    rows = await api.rows("SELECT phone_number FROM campaign_recipients ORDER BY id")
+    assert rows == [("5215500001234",), ("551100000001",), ("5491100000003",)]
+
+
+async def test_the_country_of_the_campaign_or_of_the_request_completes_numbers(api: Api) -> None:
+    campaign = await api.campaign(country="DE")
+    added = await api.add(campaign, "0171 1234567", "171 1234568", "+1 469 555 0144", 1711234569)
+    assert (added["added"], added["countries"]) == (4, {"DE": 3, "US": 1})
+    path = f"{CAMPAIGNS}/{campaign}/recipients"
+    answer = await api.http.post(path, json={"phone_numbers": ["(469) 555-0145"], "country": "US"})
+    assert answer.json()["countries"] == {"US": 1}
+    found = (await api.http.get(path, params={"phone_number": "0171 1234567"})).json()["recipients"]
+    assert [each["phone_number"] for each in found] == ["491711234567"]
+    assert (await api.http.get(f"{CAMPAIGNS}/{campaign}")).json()["country"] == "DE"
+    for wrong in ("de", "XX", "Germany", ""):
+        answer = await api.http.post(path, json={"phone_numbers": ["0171 1234567"], "country": wrong})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "country")
+        assert (await api.http.post(CAMPAIGNS, json={**CAMPAIGN, "country": wrong})).status_code == 422
+
+
+async def test_a_refusal_shows_what_cannot_be_seen(api: Api) -> None:
+    campaign = await api.campaign()
+    added = await api.add(
+        campaign, "\u202aabc\u00a0", "1.46956E+10", "+49 171 0000001/02", "\u202a+1 469\u00a0555\u20110130"
+    )
+    assert brief(added["invalid"]) == [
+        (0, "\\u202aabc\\u00a0", "not_a_phone_number"),
+        (1, "1.46956E+10", "lost_digits"),
+        (2, "+49 171 0000001/02", "several_numbers"),
+    ]
+    assert added["added"] == 1
+
+
+@pytest.mark.parametrize(
+    "phone",
+    ["5215500001234", "525500001234", "+52 1 55 0000 1234", "\u202a+52 55\u00a00000 1234", "tel:+525500001234"],
+)
+async def test_an_opt_out_holds_for_every_spelling(api: Api, phone: str) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, "+52 55 0000 1234", "14694652751")
+    answer = await api.http.put(f"/api/marketing/subscriptions/{quote(phone)}", json={"subscribed": False})
+    assert (answer.status_code, answer.json()) == (200, {"subscribed": False, "out_by": ["operator"]})
+    await api.act(campaign, "activate")
+    assert await api.process() == {"released": 1, "skipped": 1, "due_later": 0, "already_released": 0}
+    assert not (await api.http.get("/api/marketing/subscriptions/5215500001234")).json()["subscribed"]
+
+
+@pytest.mark.parametrize(
+    ("phone", "person", "doubt"),
+    [
+        ("521550000123", "521550000123", "country_code_missing"),
+        ("+49 0171 1234567", "491711234567", "trunk_prefix"),
+        ("089/123456", "089123456", "country_code_missing"),
+        ("+1 469 555 0143-12", "14695550143", "extension"),
+        ("7", "7", "too_short"),
+    ],
+)
+async def test_an_opt_out_of_an_odd_number_is_stored(api: Api, phone: str, person: str, doubt: str) -> None:
+    path = f"/api/marketing/subscriptions/{quote(phone)}"
+    answer = await api.http.put(path, json={"subscribed": False})
+    expected = {"subscribed": False, "out_by": ["operator"], "person": person, "doubt": doubt}
+    assert (answer.status_code, answer.json()) == (200, expected)
+    assert (await api.http.get(path)).json() == expected
+
+
+async def test_an_opt_out_of_a_user_id_or_of_a_national_number_is_stored(api: Api) -> None:
+    subscriptions = "/api/marketing/subscriptions"
+    await api.http.put(f"{subscriptions}/US.13491208655302741918", json={"subscribed": False})
+    await api.http.put(f"{subscriptions}/0171%201234567?country=DE", json={"subscribed": False})
+    rows = await api.rows("SELECT person FROM subscriptions ORDER BY 1")
+    assert rows == [("491711234567",), ("user:US.13491208655302741918",)]
+
+
+@pytest.mark.parametrize("phone", ["abc", "1.4E10", "14694652751, 14694652752", "%20"])
+async def test_an_opt_out_that_names_nobody_or_two_people_is_refused(api: Api, phone: str) -> None:
+    answer = await api.http.put(f"/api/marketing/subscriptions/{phone}", json={"subscribed": False})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "phone")
+    assert await api.rows("SELECT 1 FROM subscriptions") == []
 
 
 async def test_template_parameters_reach_the_job(api: Api, kafka: str, topic_prefix: str) -> None:

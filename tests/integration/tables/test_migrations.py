@@ -1,4 +1,4 @@
-"""Upgrading a database that contains data: a later migration changes the schema and nothing else."""
+"""Upgrading a database that contains data: a later migration changes the schema, and of the rows only what it names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from domain.people import person_of
 from schemas.events import EventKind, RecipientEvent
 from tables import ledger, stats
 from tables.ledger import Claim, Settlement
@@ -195,3 +196,98 @@ def test_old_counter_keys_become_those_of_the_closed_set(empty_database_url: str
         )
         assert dict(counted.fetchall()) == expected
         assert connection.execute(SQL["recount"], {"id": campaign[0]}).fetchall() == []
+
+
+# ------------------------------------------------------------------------------------ from the schema of one version
+
+
+def migrate_to(version: int, url: str, folder: Path) -> None:
+    """Bring a database to the schema of an earlier version."""
+    for step in migrations():
+        if step.version <= version:
+            (folder / f"{step.name}.sql").write_text(step.text, encoding="utf-8")
+    migrate(url, folder)
+
+
+OF_THE_FIRST_RELEASE = """
+INSERT INTO marketing_campaigns (id, name, template_name, language_code, phone_number_id)
+VALUES ('00000000-0000-0000-0000-00000000000a', 'a', 't', 'en', '1'),
+       ('00000000-0000-0000-0000-00000000000b', 'b', 't', 'en', '1');
+INSERT INTO campaign_recipients (id, campaign_id, phone_number, attempt)
+SELECT ('00000000-0000-0000-0001-00000000000' || n)::uuid, ('00000000-0000-0000-0000-00000000000' || c)::uuid, p, a
+FROM (VALUES
+    (0, 'a', '525500001234', 0),
+    (1, 'a', '5215500001234', 1),
+    (2, 'a', '5491100000003', 0),
+    (3, 'a', '541100000003', 0),
+    (4, 'a', '54111500000003', 0),
+    (5, 'a', '14695550124', 0),
+    (6, 'b', '5215500001234', 0)) AS rows (n, c, p, a);
+INSERT INTO subscriptions (person, source, subscribed, occurred_at) VALUES
+    ('5215500001234', 'operator', false, '2026-01-02'),
+    ('525500001234', 'operator', true, '2026-01-01'),
+    ('551100000001', 'operator', false, '2026-01-01'),
+    ('5511900000001', 'operator', true, '2026-01-02'),
+    ('551100000001', 'keyword', false, '2026-01-01'),
+    ('14695550124', 'keyword', false, '2026-01-01');
+INSERT INTO subscription_outbox (person, source, subscribed, occurred_at, published_at) VALUES
+    ('5215500001234', 'operator', false, '2026-01-02', NULL),
+    ('551100000001', 'operator', false, '2026-01-01', '2026-01-01');
+"""
+
+
+def test_an_upgrade_gives_every_row_its_person(empty_database_url: str, tmp_path: Path) -> None:
+    migrate_to(1, empty_database_url, tmp_path)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(OF_THE_FIRST_RELEASE.encode())
+        counted = (
+            "SELECT dimension, key, sum(n) FROM campaign_counter_deltas GROUP BY 1, 2 HAVING sum(n) <> 0 ORDER BY 1, 2"
+        )
+        before = connection.execute(counted).fetchall()
+        migrate(empty_database_url)
+        rows = connection.execute(
+            "SELECT name, phone_number, person, repetition FROM campaign_recipients AS r"
+            " JOIN marketing_campaigns AS c ON c.id = r.campaign_id"
+        ).fetchall()
+        assert connection.execute(counted).fetchall() == before
+    assert {(name, number): (person, repetition) for name, number, person, repetition in rows} == {
+        ("a", "5215500001234"): ("525500001234", 0),  # It is the one that may have been sent.
+        ("a", "525500001234"): ("525500001234", 1),
+        ("a", "5491100000003"): ("541100000003", 0),
+        ("a", "541100000003"): ("541100000003", 1),
+        ("a", "54111500000003"): ("541100000003", 2),
+        ("a", "14695550124"): ("14695550124", 0),
+        ("b", "5215500001234"): ("525500001234", 0),
+    }
+    assert all(person == person_of(number) for _, number, person, _ in rows)
+
+
+def test_an_upgrade_joins_the_opt_outs_of_one_person(empty_database_url: str, tmp_path: Path) -> None:
+    migrate_to(1, empty_database_url, tmp_path)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(OF_THE_FIRST_RELEASE.encode())
+        migrate(empty_database_url)
+        kept = connection.execute("SELECT person, source, subscribed FROM subscriptions ORDER BY 1, 2").fetchall()
+        unpublished = connection.execute(
+            "SELECT DISTINCT person, source, subscribed FROM subscription_outbox"
+            " WHERE published_at IS NULL ORDER BY 1, 2"
+        ).fetchall()
+    assert kept == [
+        ("14695550124", "keyword", False),
+        ("525500001234", "operator", False),
+        ("5511900000001", "keyword", False),
+        ("5511900000001", "operator", True),
+    ]
+    assert unpublished == [("525500001234", "operator", False), ("5511900000001", "keyword", False)]
+
+
+def test_after_an_upgrade_a_second_spelling_is_refused_also_by_hand(database_url: str) -> None:
+    insert = "INSERT INTO campaign_recipients (campaign_id, phone_number) SELECT id, %s FROM marketing_campaigns"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id)"
+            " VALUES ('a', 't', 'en', '1')"
+        )
+        connection.execute(insert, ["5215500001234"])
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute(insert, ["525500001234"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from schemas.model import CampaignId
+from schemas.reasons import SkipReason
 from schemas.stats import CampaignStats
 
 KEYS_MAX = 100
@@ -36,7 +37,8 @@ def campaign_stats(
     def count(key: str) -> int:
         return counters.get(key, 0)
 
-    total, pending = count("funnel/total"), count("status/pending")
+    total, pending, queued = count("funnel/total"), count("status/pending"), count("status/queued")
+    handled = total - pending - queued - count(f"skip/{SkipReason.CAMPAIGN_CANCELLED}")
     sent, delivered, read = count("funnel/sent"), count("funnel/delivered"), count("funnel/read")
     return CampaignStats(
         producer=producer,
@@ -49,10 +51,11 @@ def campaign_stats(
         read=read,
         failed=count("status/failed"),
         pending=pending,
-        progress_percentage=percentage(total - pending, total),
+        handled=handled,
+        progress_percentage=percentage(handled, total),
         delivery_rate=percentage(delivered, sent),
         read_rate=percentage(read, sent),
-        queued=count("status/queued"),
+        queued=queued,
         skipped=count("status/skipped"),
         unknown=count("status/unknown"),
         retrying=count("funnel/retrying"),

@@ -28,8 +28,11 @@ class ControlEvent(WireModel):
     """One change of a breaker, or one pause because of a breaker."""
 
     v: int = SCHEMA_VERSION
+    """The version of this schema. It changes only if old readers would misread a record."""
     producer: str = ""
+    """The program and version that wrote the record."""
     kind: ControlKind
+    """The change."""
     scope: str = Field(max_length=32)
     """recipient, template, number, account or endpoint; more may follow."""
     key: str = Field(max_length=600)
@@ -39,9 +42,11 @@ class ControlEvent(WireModel):
     code: int | None = None
     """Meta's error code, if one opened the breaker."""
     reason: str | None = Field(default=None, max_length=400)
+    """Why, in words for an operator."""
     needs_human: bool = False
     """Whether nothing is sent before a human has acted."""
     occurred_at: UtcTime
+    """When it changed, by the clock of the database."""
 
     @property
     def record_key(self) -> bytes:

@@ -3,6 +3,8 @@
 An event states something that happened; it never commands. The set of kinds is closed, and each
 carries exactly what the merge in `domain.facts` reads. A status that Meta sent without our callback data has
 a wamid only; the sink finds the attempt it belongs to.
+
+Events are delivered at least once and in any order. Readers must not add them up: they keep facts that only grow.
 """
 
 from __future__ import annotations
@@ -61,44 +63,67 @@ class Failure(WireModel):
     """Why an attempt failed, and what may follow. `code` 0 is a real Meta code; None: our own reason."""
 
     code: int | None = None
+    """Meta's error code, or None if the reason is ours."""
     reason: str = Field(max_length=2000)
+    """Meta's text, or our reason code."""
     retry_class: RetryClass
+    """Whether the recipient becomes due again."""
     backoff_s: int = Field(ge=0, le=30 * 86_400)
+    """Seconds from the failure until the recipient is due again."""
 
 
 class Pricing(WireModel):
     """The type and category of Meta's pricing object; open enumerations."""
 
     type: str = ""
+    """Such as regular or free_customer_service."""
     category: str
+    """Such as marketing, utility or service."""
 
 
 class Origin(WireModel):
     """The record, and the item in it, from which this event was read. Operators follow it."""
 
     topic: str
+    """The topic of the record."""
     partition: int
+    """Its partition."""
     offset: int
+    """Its offset."""
     index: int = 0
+    """The position of the item in the record."""
 
 
 class RecipientEvent(WireModel):
     """One event. Either recipient and attempt are known, or a wamid identifies them.
 
+    An event may arrive more than once, and after newer ones: delivery is at least once. A webhook status without our
+    callback data has a wamid and no recipient, campaign or attempt; its key is the wamid. Such a status may also belong
+    to a message that this pipeline did not send.
+
     Raises ValidationError if fields of its kind are missing.
     """
 
     v: int = SCHEMA_VERSION
+    """The version of this schema. It changes only if old readers would misread a record."""
     producer: str = ""
+    """The program and version that wrote the record."""
     kind: EventKind
+    """What happened."""
     campaign_id: CampaignId | None = None
+    """The campaign, if it is known."""
     recipient_id: RecipientId | None = None
+    """The row of the recipient, if it is known. A wamid-only event has none."""
     attempt: int | None = Field(default=None, ge=1, le=ATTEMPT_MAX)
+    """The number of the attempt. It is known together with the recipient."""
     wamid: Wamid | None = Field(default=None, min_length=1, max_length=512)
+    """WhatsApp's id of the message, if there is a message. It contains the phone number."""
     phone_number_id: str | None = Field(default=None, max_length=64)
+    """The Cloud API's id of the number that sent."""
     occurred_at: UtcTime
     """Meta's timestamp for webhooks (whole seconds); our clock for our own kinds."""
     received_at: UtcTime
+    """When the webhook or the answer reached us, by our clock."""
     failure: Failure | None = None
     """For failed and rejected."""
     skip_reason: str | None = Field(default=None, max_length=200)
@@ -106,8 +131,11 @@ class RecipientEvent(WireModel):
     not_before: UtcTime | None = None
     """For deferred and expired: the time from which the row is due again."""
     held_for_quality: bool = False
+    """Whether the Cloud API accepted the message and holds it back until it has judged the template."""
     pricing: Pricing | None = None
+    """The price category, if the webhook has one."""
     origin: Origin | None = None
+    """The record from which this event was read."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

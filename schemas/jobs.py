@@ -19,16 +19,27 @@ class SendJob(WireModel):
     """
 
     v: int = SCHEMA_VERSION
+    """The version of this schema. It changes only if old readers would misread a record."""
     producer: str = ""
+    """The program and version that wrote the record."""
     campaign_id: CampaignId
+    """The campaign."""
     recipient_id: RecipientId
+    """The row of the recipient."""
     attempt: int = Field(ge=1, le=ATTEMPT_MAX)
+    """The number of the attempt. The ledger lets each attempt be claimed once, so a repeated job sends nothing."""
     phone_number_id: str = Field(min_length=1, max_length=64)
+    """The Cloud API's id of the number that sends."""
     phone_number: str = Field(pattern=r"^[1-9][0-9]{6,14}$", repr=False)
+    """The number of the recipient: digits only, E.164 without the plus."""
     template_name: str = Field(min_length=1, max_length=512)
+    """The name of the template."""
     language_code: str = Field(min_length=2, max_length=16)
+    """The language of the template, as en or en_US."""
     template_parameters: list[Any] | dict[str, Any] | None = Field(default=None, repr=False)
+    """Positional texts, named texts, or components. `domain/parameters.py` has parsed them."""
     send_before: UtcTime
+    """After this time the attempt expires without a send."""
 
     @property
     def key(self) -> bytes:

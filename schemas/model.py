@@ -25,6 +25,9 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 
 class WireModel(BaseModel):
-    """Base of every record: immutable, tolerant of fields that a newer producer added."""
+    """Base of every record: immutable, tolerant of fields that a newer producer added.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    The docstring of a field is its description in the published JSON Schema.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)

@@ -36,11 +36,17 @@ class SubscriptionEvent(WireModel):
     """One opt-out or opt-in of a person: the phone number in digits, or the user id if no number is known."""
 
     v: int = SCHEMA_VERSION
+    """The version of this schema. It changes only if old readers would misread a record."""
     producer: str = ""
+    """The program and version that wrote the record."""
     person: str = Field(min_length=1, max_length=128, repr=False)
+    """The canonical key of the person: the same for every spelling of the phone number."""
     kind: SubscriptionKind
+    """Whether the person opted out or in."""
     source: Source
+    """Who or what declared it. Each source has a truth of its own."""
     occurred_at: UtcTime
+    """When it was declared. The latest event of a source is true, and of two at one moment the opt-out."""
 
     @property
     def key(self) -> bytes:

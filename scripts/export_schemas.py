@@ -84,9 +84,17 @@ def _asyncapi() -> dict[str, Any]:
 
 def _channel(published: Published, spec: TopicSpec) -> dict[str, Any]:
     name = published.record.__name__
+    is_transactional = published.topic is Topic.CAMPAIGN_STATS
     return {
         "address": published.topic.value,
-        "description": f"Records that cannot be processed go to `{published.topic.dead}`. {_kept(spec)}",
+        "description": " ".join(
+            [
+                f"Records that cannot be processed go to `{published.topic.dead}`.",
+                _kept(spec),
+                "A record may arrive more than once.",
+                *(["It is written in transactions: read it with isolation.level=read_committed."] * is_transactional),
+            ]
+        ),
         "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         "bindings": {
             "kafka": {

@@ -43,6 +43,8 @@ def reported(rows: Sequence[JudgedRow]) -> dict[str, Any]:
     sent = sum(row.sent_at is not None for row in rows)
     delivered = sum(row.delivered_at is not None for row in rows)
     read = sum(row.read_at is not None for row in rows)
+    cancelled = sum(row.status == "skipped" and row.failure_reason == "campaign_cancelled" for row in rows)
+    handled = total - by_status["pending"] - by_status["queued"] - cancelled
     return {
         "total_target": total,
         "sent": sent,
@@ -50,7 +52,8 @@ def reported(rows: Sequence[JudgedRow]) -> dict[str, Any]:
         "read": read,
         **{word: by_status[word] for word in ("failed", "pending", "queued", "skipped", "unknown")},
         "retrying": sum(row.status in ("failed", "unknown") and row.due_in_s is not None for row in rows),
-        "progress_percentage": percentage(total - by_status["pending"], total),
+        "handled": handled,
+        "progress_percentage": percentage(handled, total),
         "delivery_rate": percentage(delivered, sent),
         "read_rate": percentage(read, sent),
     }

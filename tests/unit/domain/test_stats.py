@@ -30,7 +30,7 @@ def test_the_documented_example() -> None:
     documented = {
         "campaign_id": str(CAMPAIGN), "campaign_name": "Test Campaign", "status": "active", "total_target": 100,
         "sent": 50, "delivered": 45, "read": 30, "failed": 5, "pending": 50,
-        "progress_percentage": 50.0, "delivery_rate": 90.0, "read_rate": 60.0,
+        "handled": 50, "progress_percentage": 50.0, "delivery_rate": 90.0, "read_rate": 60.0,
     }  # fmt: skip
     assert documented.items() <= stats_of(counters).model_dump(mode="json").items()
 
@@ -46,6 +46,23 @@ def test_rates_are_zero_before_the_first_send() -> None:
 )
 def test_percentages_have_one_decimal_and_round_a_half_up(part: int, whole: int, expected: float) -> None:
     assert percentage(part, whole) == expected
+
+
+def test_what_is_only_released_is_no_progress() -> None:
+    stats = stats_of({"funnel/total": 10, "status/queued": 4, "status/pending": 6})
+    assert (stats.handled, stats.progress_percentage) == (0, 0.0)
+
+
+def test_a_cancelled_campaign_keeps_the_progress_that_it_had() -> None:
+    counters = {
+        "funnel/total": 10,
+        "funnel/sent": 2,
+        "status/skipped": 8,
+        "skip/campaign_cancelled": 7,
+        "skip/opted_out": 1,
+    }
+    stats = stats_of(counters)
+    assert (stats.handled, stats.progress_percentage) == (3, 30.0)
 
 
 def test_failures_and_skips_are_reported_by_code() -> None:

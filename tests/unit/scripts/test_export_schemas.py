@@ -41,6 +41,18 @@ def test_each_channel_names_its_key_and_retention() -> None:
         assert message["bindings"]["kafka"]["key"]["description"]
 
 
+def test_every_property_is_described() -> None:
+    documents = {name: json.loads(text) for name, text in export_schemas.documents().items()}
+    bare = [
+        f"{name}: {title}.{field}"
+        for name, content in documents.items()
+        for title, model in [(name, content), *content.get("$defs", {}).items()]
+        for field, schema in model.get("properties", {}).items()
+        if not schema.get("description")
+    ]
+    assert bare == []
+
+
 def test_every_reference_has_a_target() -> None:
     documents = {name: json.loads(text) for name, text in export_schemas.documents().items()}
     references = [(name, each) for name, content in documents.items() for each in _references(content)]

@@ -67,14 +67,14 @@ RETURNING used
 -- Raise the attempt of due recipients. Each is released, or skipped (which uses no budget), or failed (no attempt left).
 -- Rows that another transaction has locked are left to the next step: waiting here would keep the budget row locked.
 WITH fresh AS MATERIALIZED (
-    SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.phone_number, r.template_parameters
+    SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters
     FROM campaign_recipients AS r
     WHERE r.campaign_id = %(campaign)s AND r.attempt = 0 AND r.next_attempt_at <= now()
       AND (r.next_attempt_at, r.id) > (%(fresh_at)s, %(fresh_id)s)
     ORDER BY r.next_attempt_at, r.id LIMIT %(fresh)s
     FOR NO KEY UPDATE OF r SKIP LOCKED
 ), tried AS MATERIALIZED (
-    SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.phone_number, r.template_parameters
+    SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters
     FROM campaign_recipients AS r
     WHERE r.campaign_id = %(campaign)s AND r.attempt > 0 AND r.next_attempt_at <= now()
       AND (r.next_attempt_at, r.id) > (%(tried_at)s, %(tried_id)s)

@@ -133,7 +133,7 @@ async def test_one_person_in_two_spellings_is_added_once(api: Api) -> None:
     ]
     added = await api.add(campaign, "5491100000003")
     assert [each["reason"] for each in added["duplicates"]] == ["already_in_campaign"]
-    rows = await api.rows("SELECT phone_number FROM campaign_recipients ORDER BY id")
+    rows = await api.rows("SELECT phone_number FROM campaign_recipients ORDER BY 1")
     assert rows == [("5215500001234",), ("551100000001",), ("5491100000003",)]
 
 

@@ -71,7 +71,7 @@ class ItemOutcome(ReasonCode):
     OTHER_FIELD = "other_field", "reconciler", "Its change is about another field than messages."
     OTHER_TYPE = "other_type", "reconciler", "It is a status of something else than a message, such as a payment."
     OTHER_OBJECT = "other_object", "reconciler", "Its body is about another object than a WhatsApp account."
-    EMPTY = "empty", "reconciler", "Its value holds nothing."
+    EMPTY = "empty", "reconciler", "Its body or its value holds nothing."
 
 
 class EventOutcome(ReasonCode):

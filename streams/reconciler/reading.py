@@ -144,6 +144,8 @@ def _read_body(found: Reconciled, index: int, body: Body, ownership: Ownership, 
         found.refuse_body(index, body, _bug(error))
         return
     found.lenient_bodies += read.is_lenient
+    if not items:
+        found.outcomes[ItemOutcome.EMPTY.value] += 1
     record = found.record
     origin = Origin(topic=record.topic, partition=record.partition, offset=record.offset, index=index)
     for position, item in enumerate(items):

@@ -163,6 +163,7 @@ def _simulator_config(settings: Settings, ports: Ports) -> dict[str, object]:
         "webhook_url": f"http://{LOOPBACK}:{ports.ingress}/webhooks/whatsapp",
         "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
         "access_token": settings.whatsapp_access_token.get_secret_value(),
+        "us_marketing": True,  # the examples of the README have numbers of the United States
     }
 
 

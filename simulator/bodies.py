@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from simulator.checks.refusals import GraphRefusal
 from simulator.cloud_errors import error_of
 from simulator.config import SimulatorConfig
 from simulator.ledger import LedgerEntry, SentStatus
@@ -24,31 +25,36 @@ TRANSIENT_CODE = 2
 
 
 def accepted_body(entry: LedgerEntry, with_wamid: bool) -> bytes:
-    """The answer to an accepted send."""
+    """The answer to an accepted send. `wa_id` can differ from the input (Meta's page "Messages")."""
     send = entry.send
-    contact = {"input": send.to, "wa_id": send.number} if send.to else {"input": send.user_id, "user_id": send.user_id}
+    if send.group is not None:
+        contact = {"input": send.group, "wa_id": send.group}
+    elif send.to:
+        contact = {"input": send.to, "wa_id": entry.wa_id}
+    else:
+        contact = {"input": send.user_id or "", "user_id": send.user_id or ""}
     message: dict[str, Any] = {"id": entry.wamid} if with_wamid else {}
+    if send.group is not None:
+        message["group_id"] = send.group
     if entry.message_status is not None:
         message["message_status"] = entry.message_status
     return orjson.dumps({"messaging_product": "whatsapp", "contacts": [contact], "messages": [message]})
 
 
-def error_body(
-    code: int,
-    trace_id: str,
-    message: str | None = None,
-    details: str | None = None,
-    subcode: int | None = None,
-    kind: str = "OAuthException",
-) -> bytes:
-    """An error answer."""
+def error_body(refusal: GraphRefusal, trace_id: str) -> bytes:
+    """An error answer (Meta's page "Error codes")."""
+    code = refusal.code
     known = error_of(code)
-    error: dict[str, Any] = {"message": message or f"(#{code}) {known.title}", "type": kind, "code": code}
-    details = details or (known.details if message is None else "")
+    error: dict[str, Any] = {
+        "message": refusal.message or f"(#{code}) {known.title}",
+        "type": refusal.kind,
+        "code": code,
+    }
+    details = refusal.details or (known.details if refusal.message is None else "")
     if details:
         error["error_data"] = {"messaging_product": "whatsapp", "details": details}
-    if subcode is not None:
-        error["error_subcode"] = subcode
+    if refusal.subcode is not None:
+        error["error_subcode"] = refusal.subcode
     if code == TRANSIENT_CODE:
         error["is_transient"] = True
     error["fbtrace_id"] = trace_id
@@ -70,25 +76,50 @@ def _changes_of(config: SimulatorConfig, batch: Sequence[SentStatus]) -> list[di
     return [{"value": _value_of(config, number_id, part), "field": "messages"} for number_id, part in by_number.items()]
 
 
-def _value_of(config: SimulatorConfig, phone_number_id: str, batch: Sequence[SentStatus]) -> dict[str, Any]:
-    """The value of a change: metadata, contacts and statuses of one number. Failed statuses have no contact."""
-    value: dict[str, Any] = {
+def metadata_of(config: SimulatorConfig, phone_number_id: str) -> dict[str, Any]:
+    """What each webhook of the field `messages` says first: the product and the business's number."""
+    return {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": config.display_phone_number, "phone_number_id": phone_number_id},
     }
+
+
+def _value_of(config: SimulatorConfig, phone_number_id: str, batch: Sequence[SentStatus]) -> dict[str, Any]:
+    """The value of a change: metadata, contacts and statuses of one number."""
+    value = metadata_of(config, phone_number_id)
     if config.statuses.contacts:
-        numbers = {sent.entry.send.number for sent in batch if sent.status != "failed" and sent.entry.send.number}
-        if numbers:
-            value["contacts"] = [_contact_of(config, number) for number in sorted(numbers)]
+        contacts: dict[str, dict[str, Any]] = {}
+        for sent in batch:
+            contact = _contact_of_status(config, sent)
+            key = sent.entry.wa_id or sent.entry.send.user_id or ""
+            if contact is not None and len(contact) > len(contacts.get(key, ())):
+                contacts[key] = contact
+        if contacts:
+            value["contacts"] = [contacts[key] for key in sorted(contacts)]
     value["statuses"] = [_status_of(config, sent) for sent in batch]
     return value
 
 
-def _contact_of(config: SimulatorConfig, number: str) -> dict[str, Any]:
-    """The contact with this number."""
-    contact: dict[str, Any] = {"profile": {"name": f"Person {number[-4:]}"}, "wa_id": number}
-    if config.statuses.user_ids:
-        contact["user_id"] = user_id_of(number)
+def _contact_of_status(config: SimulatorConfig, sent: SentStatus) -> dict[str, Any] | None:
+    """The contact of the recipient of a status, or None. A failed status shows no name and no user id."""
+    entry = sent.entry
+    if sent.status != "failed":
+        return contact_of(config, entry.wa_id, entry.send.user_id)
+    if not config.statuses.contacts_of_failed:
+        return None
+    if entry.send.group is not None:
+        return {"wa_id": entry.wa_id, "user_id": user_id_of(entry.wa_id)}
+    return {"wa_id": entry.wa_id} if entry.wa_id else {"user_id": entry.send.user_id}
+
+
+def contact_of(config: SimulatorConfig, wa_id: str, user_id: str | None = None) -> dict[str, Any]:
+    """The contact with this WhatsApp id, or with this user id if the number is not shown."""
+    name = wa_id or user_id or ""
+    contact: dict[str, Any] = {"profile": {"name": f"Person {name[-4:]}"}}
+    if wa_id:
+        contact["wa_id"] = wa_id
+    if config.statuses.user_ids or not wa_id:
+        contact["user_id"] = user_id or user_id_of(wa_id)
     return contact
 
 
@@ -96,16 +127,23 @@ def _status_of(config: SimulatorConfig, sent: SentStatus) -> dict[str, Any]:
     """One status object."""
     entry, send = sent.entry, sent.entry.send
     status: dict[str, Any] = {"id": entry.wamid, "status": sent.status, "timestamp": str(sent.timestamp)}
-    if send.number:
-        status["recipient_id"] = send.number
-    if config.statuses.user_ids:
-        status["recipient_user_id"] = send.user_id or user_id_of(send.number)
+    if send.group is not None:
+        status |= {
+            "recipient_id": send.group,
+            "recipient_type": "group",
+            "recipient_participant_id": entry.wa_id,
+            "recipient_participant_user_id": user_id_of(entry.wa_id),
+        }
+    elif entry.wa_id:
+        status["recipient_id"] = entry.wa_id
+    if config.statuses.user_ids and send.group is None:
+        status["recipient_user_id"] = send.user_id or user_id_of(entry.wa_id)
     if sent.with_callback and send.callback is not None:
         status["biz_opaque_callback_data"] = send.callback
     if sent.code is not None:
-        status["errors"] = [_error_object(sent.code)]
+        status["errors"] = [error_object(sent.code)]
         return status
-    category = _category_of(config, entry)
+    category = "marketing_lite" if entry.endpoint == "marketing_messages" else entry.category
     if _major_version(config.statuses.version or entry.path_version) < VERSION_WITHOUT_CONVERSATION:
         status["conversation"] = _conversation_of(sent, category)
     if sent.status == "sent" or _is_first_delivered_or_read(sent):
@@ -119,13 +157,6 @@ def _is_first_delivered_or_read(sent: SentStatus) -> bool:
     return next((one for one in sent.entry.statuses if one.status in ("delivered", "read")), None) is sent
 
 
-def _category_of(config: SimulatorConfig, entry: LedgerEntry) -> str:
-    """The pricing category of the message."""
-    if entry.send.type != "template":
-        return "service"
-    return "marketing_lite" if entry.endpoint == "marketing_messages" else config.statuses.category
-
-
 def _conversation_of(sent: SentStatus, category: str) -> dict[str, Any]:
     """The conversation object of versions before v24.0. Each message has one. Only on `sent` it has an expiration."""
     wamid = sent.entry.wamid or ""
@@ -136,7 +167,7 @@ def _conversation_of(sent: SentStatus, category: str) -> dict[str, Any]:
     return conversation
 
 
-def _error_object(code: int) -> dict[str, Any]:
+def error_object(code: int) -> dict[str, Any]:
     """An element of `errors` in a failed status."""
     known = error_of(code)
     details = known.details or known.title

@@ -63,6 +63,16 @@ class SimulatorClient:
         """Remove the rules with this name, or all rules."""
         self._call("DELETE", "rules", parameters={} if name is None else {"name": name})
 
+    def send_event(self, kind: str, **settings: object) -> dict[str, Any]:
+        """Send the webhook of an event; `settings` are those of its model in `simulator.events.requests`.
+
+        Examples: `send_event("message", number="4915112345678", text="STOP")`,
+        `send_event("message", number=..., type="button", text="Stop", payload="STOP", reply_to=wamid)`,
+        `send_event("preference", number=..., value="stop")`, `send_event("template_status", name="promo",
+        event="PAUSED")`, `send_event("account_update", event="DISABLED_UPDATE")`.
+        """
+        return dict(self._call("POST", f"events/{kind}", settings))
+
     def start_outage(self, kind: str, seconds: float) -> None:
         """Stop the API for a time: `abort` cuts connections, `503` answers 503, `refuse` refuses connections."""
         self._call("POST", "outage", {"side": "api", "kind": kind, "seconds": seconds})

@@ -6,7 +6,7 @@ secrets. `simulator/plan.py` draws the fate of each message from these settings.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -14,6 +14,20 @@ from simulator.cloud_errors import CLOUD_ERRORS
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
+TemplateCategory = Literal["MARKETING", "UTILITY", "AUTHENTICATION"]
+TemplateStatus = Literal[
+    "APPROVED",
+    "ARCHIVED",
+    "DELETED",
+    "DISABLED",
+    "IN_APPEAL",
+    "LIMIT_EXCEEDED",
+    "LOCKED",
+    "PAUSED",
+    "PENDING",
+    "PENDING_DELETION",
+    "REJECTED",
+]
 StatusName = Literal["sent", "delivered", "read", "played", "failed"]
 PlannedOutcome = Literal[
     "accept",  # 200, statuses follow
@@ -28,6 +42,10 @@ PlannedOutcome = Literal[
     "bad_gateway",  # a 502 with a page of HTML, as from a proxy; accepted unless `lost_share` applies
     "foreign",  # an answer of a server that is not the Cloud API (`http_status`, `content_type`, `body`); not accepted
 ]
+
+
+VERSIONS = frozenset({"v21.0", "v22.0", "v23.0", "v24.0", "v25.0", "v26.0"})
+"""The versions that the Graph API serves. v20.0 ended on 24 September 2026 (Meta's page "Graph API changelog")."""
 
 
 class StrictModel(BaseModel):
@@ -90,6 +108,9 @@ class StatusConfig(StrictModel):
     resolve an attempt without an answer."""
     category: str = "marketing"
     contacts: bool = True
+    contacts_of_failed: bool = True
+    """Whether a webhook with a failed status has a contact: its WhatsApp id alone. Meta's page "Business-scoped
+    user IDs" says that it has none. The payloads that users of client libraries report have one."""
     user_ids: bool = True
     version: str | None = None
     """The version of the webhooks, e.g. v25.0. None uses the version in the path of the request. Below v24.0 each
@@ -157,6 +178,33 @@ class Rule(StrictModel):
         return self
 
 
+class TemplateConfig(StrictModel):
+    """One template of the account, in one language. `components` has the form in which templates are created."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = "en_US"
+    category: TemplateCategory = "MARKETING"
+    status: TemplateStatus = "APPROVED"
+    parameter_format: Literal["POSITIONAL", "NAMED"] = "POSITIONAL"
+    components: tuple[dict[str, Any], ...] = ()
+    takes_any_parameters: bool = False
+    """Whether sends with any parameters fit, as if the components were not known."""
+    id: str | None = None
+    """None takes the next free id."""
+
+
+HELLO_WORLD = TemplateConfig(
+    name="hello_world",
+    category="UTILITY",
+    components=(
+        {"type": "HEADER", "format": "TEXT", "text": "Hello World"},
+        {"type": "BODY", "text": "Welcome and congratulations!! This message demonstrates your ability to send."},
+        {"type": "FOOTER", "text": "WhatsApp Business Platform sample message"},
+    ),
+)
+"""The template that Meta adds to each new account."""
+
+
 class SimulatorConfig(StrictModel):
     """All settings of the simulator."""
 
@@ -177,6 +225,29 @@ class SimulatorConfig(StrictModel):
     display_phone_number: str = "15550783881"
     mps: Annotated[float, Field(gt=0.0)] | None = None
     """Limit of messages per second and number, not divided by `time_scale`. Above it the answer is 130429."""
+    pair_limit: Annotated[float, Field(gt=0.0)] | None = 6.0
+    """Seconds per message from a number to the same person, not divided by `time_scale`. Above it, after a burst of 45
+    messages, the answer is 131056. None: no limit."""
+    versions: frozenset[str] = VERSIONS
+    """The versions of the Graph API in paths. Another version is an unknown path (code 2500)."""
+    templates: tuple[TemplateConfig, ...] = (HELLO_WORLD,)
+    are_templates_known: bool = False
+    """Whether the account has only the templates above and those that are created. If not, any other name is an
+    approved marketing template that takes any parameters."""
+    template_review: TemplateStatus = "APPROVED"
+    """The result of the review of a created template. It comes at once, as a webhook."""
+    hyphenated_languages: bool = False
+    """Whether webhooks about templates write `en-US`, as the examples on Meta's pages do. Client libraries read the
+    `en_US` of the REST API there too."""
+    marketing_endpoint_only: bool = False
+    """Whether marketing templates are refused on `/messages` (131063), as with the account's setting
+    `disable_marketing_messages_on_cloud_api`."""
+    us_marketing: bool = False
+    """Whether marketing templates reach numbers of the United States. Since 1 April 2025 they fail with 131049."""
+    wa_ids: dict[str, str] = {}
+    """The WhatsApp ids of numbers (digits only) that differ from the number."""
+    other_wa_id_share: Probability = 0.0
+    """Share of the numbers of Mexico, Brazil and Argentina whose WhatsApp id has another spelling than the number."""
     answers: AnswerConfig = AnswerConfig()
     statuses: StatusConfig = StatusConfig()
     webhooks: WebhookConfig = WebhookConfig()

@@ -11,9 +11,12 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from simulator.checks.refusals import Refused
 from simulator.cloud_errors import CLOUD_ERRORS
 from simulator.config import Probability, Rule, SimulatorConfig, StrictModel
 from simulator.deliveries import Deliveries
+from simulator.events import EventWebhooks
+from simulator.events.kinds import event_senders
 from simulator.faults import Faults, OutageKind
 from simulator.ledger import Ledger, LedgerEntry, entry_as_json
 from simulator.listener import Listener
@@ -55,6 +58,7 @@ class ControlEndpoints:
         faults: Faults,
         deliveries: Deliveries,
         listener: Listener,
+        events: EventWebhooks,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -62,6 +66,7 @@ class ControlEndpoints:
         self._faults = faults
         self._deliveries = deliveries
         self._listener = listener
+        self._events = event_senders(events)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Register the handlers."""
@@ -73,6 +78,8 @@ class ControlEndpoints:
         router.add_get("/_simulator/rules", self._show_rules)
         router.add_post("/_simulator/rules", self._add_rules)
         router.add_delete("/_simulator/rules", self._remove_rules)
+        router.add_post("/_simulator/events/{kind}", self._send_event)
+        router.add_get("/_simulator/events", self._list_events)
         router.add_post("/_simulator/hold", self._hold)
         router.add_post("/_simulator/release", self._release)
         router.add_post("/_simulator/outage", self._start_outage)
@@ -154,6 +161,21 @@ class ControlEndpoints:
         """Remove the rules with the name in the query, or all rules."""
         self._rules.remove(request.query.get("name"))
         return _json_response({"in_force": len(self._rules.rules)})
+
+    async def _send_event(self, request: web.Request) -> web.Response:
+        """Send the webhook of an event. Refused media and unknown kinds get an error."""
+        kind = request.match_info["kind"]
+        if kind not in self._events:
+            raise web.HTTPNotFound(text=f"no such event: {kind!r}; the events are {', '.join(sorted(self._events))}")
+        model, send = self._events[kind]
+        try:
+            return _json_response(send(await _read_body(request, model)))
+        except Refused as refused:
+            raise web.HTTPBadRequest(text=str(refused)) from refused
+
+    async def _list_events(self, _request: web.Request) -> web.Response:
+        """The kinds of events, with the schema of the settings of each."""
+        return _json_response({kind: model.model_json_schema() for kind, (model, _) in sorted(self._events.items())})
 
     async def _hold(self, request: web.Request) -> web.Response:
         """Start to hold answers."""

@@ -70,6 +70,15 @@ class Deliveries:
         self.planned += len(statuses)
         entry.statuses = tuple(statuses)
 
+    def send(self, body: bytes) -> None:
+        """Queue one webhook without statuses, which is due now."""
+        if self._config.webhook_url is None:
+            return
+        now = asyncio.get_running_loop().time()
+        self.posts += 1
+        self.unacknowledged += 1
+        self._push(now, WebhookPost(self.posts, body, (), now))
+
     def _push(self, due: float, item: SentStatus | WebhookPost) -> None:
         """Queue one item, and wake the loop if this item is the next one."""
         self._sequence += 1

@@ -36,6 +36,10 @@ class LedgerEntry:
     phone_number_id: str
     endpoint: str
     send: Send
+    wa_id: str = ""
+    """The WhatsApp id of the recipient. It can differ from the number that was dialled."""
+    category: str = "service"
+    """The category of the template in small letters. `service` for messages without a template."""
     nth: int = 0
     """The number of this post among those of its message, from 1. 0: it was refused at once (token, body, rate,
     outage)."""
@@ -61,9 +65,20 @@ class Ledger:
         self._posts: dict[str, int] = {}
         self.accepted = 0
 
-    def open(self, received_at: float, version: str, phone_number_id: str, endpoint: str, send: Send) -> LedgerEntry:
+    def open(
+        self,
+        received_at: float,
+        version: str,
+        phone_number_id: str,
+        endpoint: str,
+        send: Send,
+        wa_id: str,
+        category: str,
+    ) -> LedgerEntry:
         """Add an entry for a POST whose body was read."""
-        entry = LedgerEntry(len(self.entries) + 1, received_at, version, phone_number_id, endpoint, send)
+        entry = LedgerEntry(
+            len(self.entries) + 1, received_at, version, phone_number_id, endpoint, send, wa_id, category
+        )
         self.entries.append(entry)
         self.unanswered[entry.id] = entry
         return entry
@@ -94,6 +109,8 @@ def entry_as_json(entry: LedgerEntry) -> dict[str, Any]:
         "received_at": entry.received_at,
         "to": send.to,
         "recipient": send.user_id,
+        "wa_id": entry.wa_id,
+        "group": send.group,
         "callback_data": send.callback,
         "phone_number_id": entry.phone_number_id,
         "version": entry.path_version,

@@ -7,49 +7,46 @@ accepted (unless the plan loses it). So the messages of a killed sender may be d
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from sys import intern
 
 from aiohttp import web
 
+from simulator.access import GraphAccess
+from simulator.account import Account
+from simulator.answers import json_answer, meta_headers, refused_answer
 from simulator.bodies import accepted_body, error_body
+from simulator.checks.fits import check_fit, find_sendable
+from simulator.checks.messages import check_mark_as_read, check_message, is_mark_as_read
+from simulator.checks.refusals import GraphRefusal, Refused, with_code
 from simulator.cloud_errors import error_of
 from simulator.config import Rule, SimulatorConfig
 from simulator.deliveries import Deliveries
 from simulator.draws import SeededDraws
 from simulator.faults import Faults
 from simulator.ledger import Ledger, LedgerEntry
+from simulator.numbers import is_of_the_us, wa_id_of
 from simulator.plan import ACCEPTED_UNLESS_LOST, THROUGHPUT_CODE, MessagePlan, plan_message
 from simulator.rules import RuleBook
-from simulator.sends import MalformedSend, Send, parse_send
+from simulator.sends import Send, parse_body, read_send
 from simulator.wamids import trace_id_of, wamid_of
 
-TOKEN_CODE = 190
+PAIR_CODE = 131056
+US_MARKETING_CODE = 131049
 ROUTE_PARTS = ("version", "phone_number_id", "endpoint")
 BAD_GATEWAY_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedSend:
-    """An error answer to a send."""
-
-    code: int
-    http_status: int
-    message: str | None = None
-    details: str | None = None
-    subcode: int | None = None
-    kind: str = "OAuthException"
-
-
 class MessagesEndpoint:
-    """Handles sends."""
+    """Handles sends, and the requests that mark a received message as read."""
 
     def __init__(
         self,
         config: SimulatorConfig,
         salt: str,
+        account: Account,
+        access: GraphAccess,
         ledger: Ledger,
         rules: RuleBook,
         faults: Faults,
@@ -57,38 +54,77 @@ class MessagesEndpoint:
     ) -> None:
         self._config = config
         self._salt = salt
+        self._account = account
+        self._access = access
         self._ledger = ledger
         self._rules = rules
         self._faults = faults
         self._deliveries = deliveries
         self._stopping = asyncio.Event()
+        self._reads = 0
         self._own_number = config.display_phone_number.lstrip("+")
-        self._token = config.access_token.get_secret_value().encode() if config.access_token else None
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Handle one POST."""
         raw = await request.read()
-        parsed = parse_send(raw)
-        send = parsed.send if isinstance(parsed, MalformedSend) else parsed
-        route = request.match_info
-        version, phone_number_id, endpoint = (intern(route[part]) for part in ROUTE_PARTS)
-        entry = self._ledger.open(time.time(), version, phone_number_id, endpoint, send)
+        body, broken = _parse(raw)
+        if is_mark_as_read(body) and self._faults.outage_now() is None:
+            return await self._mark_as_read(request, body)
+        entry = self._open(request, read_send(body))
         if (kind := self._faults.outage_now()) is not None:
             return await self._refuse_in_outage(request, entry, kind != "503")
-        refusal = self._refusal_of(request, entry, parsed)
+        refusal = self._access_refusal(request, entry.phone_number_id) or broken or self._send_refusal(body, entry)
         if refusal is not None:
             return await self._refuse(request, entry, refusal)
+        send = entry.send
         key = self._key_of(send)
         nth = self._ledger.count(entry, key)
         draws = SeededDraws(self._config.seed, key, nth)
-        rule = self._rules.rule_of(send.number, send.template, phone_number_id, nth)
-        plan = plan_message(self._config, rule, draws)
+        rule = self._rules.rule_of(send.number, send.template, entry.phone_number_id, nth)
+        plan = plan_message(self._config, rule, draws, self._certain_code(entry))
         try:
             await self._wait(entry, plan, draws)
         except asyncio.CancelledError:
             self._abandon(entry, plan)
             raise
         return await self._answer(request, entry, plan, rule)
+
+    def _open(self, request: web.Request, send: Send) -> LedgerEntry:
+        """Add the entry of a send to the ledger."""
+        version, phone_number_id, endpoint = (intern(request.match_info[part]) for part in ROUTE_PARTS)
+        group = self._account.groups.get(send.group or "")
+        if group is not None:
+            wa_id = group.participants[0]
+        else:
+            wa_id = wa_id_of(self._config, send.number) if send.number else ""
+        category = self._category_of(send) if send.type == "template" else "service"
+        return self._ledger.open(time.time(), version, phone_number_id, endpoint, send, wa_id, category)
+
+    def _category_of(self, send: Send) -> str:
+        """The category of the template of a send, in small letters."""
+        template = self._account.templates.find(send.template or "", send.language or "")
+        return template.category.lower() if template is not None else self._config.statuses.category
+
+    def _certain_code(self, entry: LedgerEntry) -> int | None:
+        """The code with which every such message fails, or None: marketing does not reach the United States."""
+        is_refused = entry.category == "marketing" and not self._config.us_marketing and is_of_the_us(entry.send.number)
+        return US_MARKETING_CODE if is_refused else None
+
+    async def _mark_as_read(self, request: web.Request, body: Mapping[str, object]) -> web.StreamResponse:
+        """Mark a received message as read. It is no send, so it is not in the ledger."""
+        phone_number_id = request.match_info["phone_number_id"]
+        self._reads += 1
+        trace_id = trace_id_of(self._salt, -self._reads)
+        headers = meta_headers(self._config.waba_id, request.match_info["version"], trace_id)
+        refusal = self._access_refusal(request, phone_number_id)
+        if refusal is None:
+            try:
+                check_mark_as_read(body)
+            except Refused as refused:
+                refusal = refused.refusal
+        if refusal is not None:
+            return refused_answer(refusal, trace_id, headers)
+        return json_answer({"success": True}, headers)
 
     def stop(self) -> None:
         """End the requests that hang."""
@@ -100,26 +136,42 @@ class MessagesEndpoint:
             return send.callback
         return send.number or send.user_id or ""
 
-    def _refusal_of(self, request: web.Request, entry: LedgerEntry, parsed: object) -> RefusedSend | None:
-        """The error of the request itself (token, number, body or rate), or None."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        is_valid = bool(token) and (self._token is None or hmac.compare_digest(token.encode(), self._token))
-        if scheme.lower() != "bearer" or not is_valid:
-            return RefusedSend(TOKEN_CODE, 401, "Invalid OAuth access token - Cannot parse access token")
-        known_ids = self._config.phone_number_ids
-        if known_ids is not None and entry.phone_number_id not in known_ids:
-            message = (
-                f"Unsupported post request. Object with ID '{entry.phone_number_id}' does not exist, "
-                "cannot be loaded due to missing permissions, or does not support this operation"
-            )
-            return RefusedSend(100, 400, message, subcode=33, kind="GraphMethodException")
-        if isinstance(parsed, MalformedSend):
-            return RefusedSend(parsed.code, error_of(parsed.code).http_status, parsed.message, parsed.details)
-        if entry.send.number == self._own_number:
-            return RefusedSend(131021, error_of(131021).http_status)
+    def _access_refusal(self, request: web.Request, phone_number_id: str) -> GraphRefusal | None:
+        """The error of the version, the token or the sending number, or None."""
+        return self._access.refusal_of(request) or self._access.unknown_number(phone_number_id, request.method)
+
+    def _send_refusal(self, body: Mapping[str, object], entry: LedgerEntry) -> GraphRefusal | None:
+        """The error of the message itself, of its template, or of a rate, or None."""
+        send = entry.send
+        try:
+            check_message(body, entry.endpoint, self._account.media)
+            if send.type == "template":
+                self._check_template(body, entry)
+        except Refused as refused:
+            return refused.refusal
+        if send.group is not None and not self._account.groups.has(send.group):
+            return with_code(131009, "Recipient is not a group of this number").refusal
+        if send.number == self._own_number:
+            return GraphRefusal(131021)
         if not self._faults.within_rate(entry.phone_number_id):
-            return RefusedSend(THROUGHPUT_CODE, error_of(THROUGHPUT_CODE).http_status)
+            return GraphRefusal(THROUGHPUT_CODE)
+        if not self._faults.within_pair_rate(entry.phone_number_id, send.group or entry.wa_id or send.user_id or ""):
+            return GraphRefusal(PAIR_CODE)
         return None
+
+    def _check_template(self, body: Mapping[str, object], entry: LedgerEntry) -> None:
+        """Raises Refused if the template does not exist, is not sendable here, or has other parameters."""
+        send = entry.send
+        template = find_sendable(self._account.templates, send.template or "", send.language or "")
+        if entry.endpoint == "messages" and self._config.marketing_endpoint_only and entry.category == "marketing":
+            raise with_code(131063, "")
+        if entry.endpoint == "marketing_messages" and template is not None and template.category != "MARKETING":
+            raise with_code(134100, "")
+        if not send.to and template is not None and template.category == "AUTHENTICATION":
+            raise with_code(131062, "Authentication templates cannot be sent to a business-scoped user ID")
+        if template is not None:
+            content = body["template"]
+            check_fit(template, (content.get("components") or ()) if isinstance(content, dict) else ())
 
     async def _wait(self, entry: LedgerEntry, plan: MessagePlan, draws: SeededDraws) -> None:
         """Wait for the time that the answer takes. A hanging request waits until the simulator stops."""
@@ -140,7 +192,7 @@ class MessagesEndpoint:
         """Accept the message now, and queue its statuses."""
         if not entry.accepted:
             self._ledger.accept(entry)
-            entry.wamid = wamid_of(entry.send.number, self._salt, entry.id)
+            entry.wamid = wamid_of(entry.wa_id or entry.send.group or "", self._salt, entry.id)
             self._deliveries.plan(entry, plan.statuses)
 
     def _abandon(self, entry: LedgerEntry, plan: MessagePlan) -> None:
@@ -156,11 +208,11 @@ class MessagesEndpoint:
         if plan.outcome == "reject" and plan.code is not None:
             http_status = (rule.http_status if rule else None) or error_of(plan.code).http_status
             return await self._refuse(
-                request, entry, RefusedSend(plan.code, http_status, details=rule.details if rule else None)
+                request, entry, GraphRefusal(plan.code, details=rule.details if rule else None, status=http_status)
             )
         if plan.outcome == "foreign" and rule is not None:
             body = rule.body.encode()
-            return await self._write(request, entry, rule.http_status or 200, body, rule.content_type)
+            return await self._write(request, entry, rule.http_status or 200, body, rule.content_type, from_meta=False)
         if plan.outcome == "cut_before":
             return self._cut(request, entry)
         if plan.outcome not in ACCEPTED_UNLESS_LOST or not plan.lost_if_unanswered:
@@ -168,7 +220,7 @@ class MessagesEndpoint:
         if plan.outcome in ("cut_after", "hang"):
             return self._cut(request, entry)
         if plan.outcome == "bad_gateway":
-            return await self._write(request, entry, 502, BAD_GATEWAY_PAGE, "text/html")
+            return await self._write(request, entry, 502, BAD_GATEWAY_PAGE, "text/html", from_meta=False)
         if entry.send.type == "template":
             entry.message_status = "held_for_quality_assessment" if plan.outcome == "held" else "accepted"
         entry.answer_has_wamid = plan.outcome != "no_wamid"
@@ -177,18 +229,17 @@ class MessagesEndpoint:
             return await self._cut_in_answer(request, entry, body)
         return await self._write(request, entry, 200, body)
 
-    async def _refuse(self, request: web.Request, entry: LedgerEntry, refusal: RefusedSend) -> web.StreamResponse:
+    async def _refuse(self, request: web.Request, entry: LedgerEntry, refusal: GraphRefusal) -> web.StreamResponse:
         """Write an error answer."""
         entry.code = refusal.code
-        trace_id = trace_id_of(self._salt, entry.id)
-        body = error_body(refusal.code, trace_id, refusal.message, refusal.details, refusal.subcode, refusal.kind)
+        body = error_body(refusal, trace_id_of(self._salt, entry.id))
         return await self._write(request, entry, refusal.http_status, body)
 
     async def _refuse_in_outage(self, request: web.Request, entry: LedgerEntry, aborts: bool) -> web.StreamResponse:
         """Fail the request, because the API is down."""
         if aborts:
             return self._cut(request, entry)
-        return await self._write(request, entry, 503, b"Service Unavailable", "text/plain")
+        return await self._write(request, entry, 503, b"Service Unavailable", "text/plain", from_meta=False)
 
     async def _write(
         self,
@@ -197,11 +248,15 @@ class MessagesEndpoint:
         http_status: int,
         body: bytes,
         content_type: str = "application/json",
+        from_meta: bool = True,
     ) -> web.StreamResponse:
         """Write the complete answer, and record whether the operating system accepted all of it."""
-        response = web.Response(body=body, status=http_status, content_type=content_type)
-        response.headers["facebook-api-version"] = entry.path_version
-        response.headers["x-fb-trace-id"] = trace_id_of(self._salt, entry.id)
+        headers = (
+            meta_headers(self._config.waba_id, entry.path_version, trace_id_of(self._salt, entry.id))
+            if from_meta
+            else {}
+        )
+        response = web.Response(body=body, status=http_status, content_type=content_type, headers=headers)
         entry.http_status = http_status
         try:
             await response.prepare(request)
@@ -231,3 +286,11 @@ class MessagesEndpoint:
         if request.transport is not None:
             request.transport.abort()
         return response
+
+
+def _parse(raw: bytes) -> tuple[Mapping[str, object], GraphRefusal | None]:
+    """The JSON object in a body, or an empty one and the error."""
+    try:
+        return parse_body(raw), None
+    except Refused as refused:
+        return {}, refused.refusal

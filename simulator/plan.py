@@ -45,9 +45,17 @@ class MessagePlan:
     statuses: tuple[PlannedStatus, ...] = ()
 
 
-def plan_message(config: SimulatorConfig, rule: Rule | None, draws: SeededDraws) -> MessagePlan:
-    """The plan of a message. A rule forces the outcome, and switches off disorder and duplicates."""
+def plan_message(
+    config: SimulatorConfig, rule: Rule | None, draws: SeededDraws, certain_code: int | None = None
+) -> MessagePlan:
+    """The plan of a message. A rule forces the outcome, and switches off disorder and duplicates.
+
+    `certain_code` is the code of a `failed` status that every such message gets if it is accepted, unless a rule forces
+    something else.
+    """
     outcome, code = (rule.outcome, rule.code) if rule else _draw_outcome(config, draws)
+    if rule is None and outcome not in NEVER_ACCEPTED:
+        code = certain_code
     latency = config.answers.latency
     latency_s = draws.seconds("latency", latency.median_s, latency.p99_s)
     if rule and rule.latency_s is not None:

@@ -6,19 +6,21 @@ import asyncio
 import secrets
 from typing import Any
 
-import orjson
 from aiohttp import web
 
-from simulator.bodies import error_body
+from simulator.access import GraphAccess
+from simulator.account import Account
 from simulator.config import SimulatorConfig
 from simulator.control import ControlEndpoints
 from simulator.deliveries import Deliveries
+from simulator.events import EventWebhooks
 from simulator.faults import Faults
+from simulator.graph.guard import Guard
+from simulator.graph.nodes import Nodes
 from simulator.ledger import Ledger
 from simulator.listener import Listener
 from simulator.messages import MessagesEndpoint
 from simulator.rules import RuleBook
-from simulator.wamids import trace_id_of
 
 STOP_GRACE_S = 0.5
 """Time for open requests when the simulator stops. Then their connections are cut."""
@@ -32,12 +34,19 @@ class Simulator:
         self._salt = config.wamid_salt or secrets.token_hex(8)
         self.ledger = Ledger()
         self._rules = RuleBook(config.rules)
-        self._faults = Faults(config.mps)
+        self._faults = Faults(config.mps, config.pair_limit)
         self._deliveries = Deliveries(config)
-        self._endpoint = MessagesEndpoint(config, self._salt, self.ledger, self._rules, self._faults, self._deliveries)
+        self.account = Account(config)
+        access = GraphAccess(config)
+        self._endpoint = MessagesEndpoint(
+            config, self._salt, self.account, access, self.ledger, self._rules, self._faults, self._deliveries
+        )
+        self._events = EventWebhooks(config, self._salt, self.account, self._deliveries)
+        guard = Guard(config.waba_id, self._salt, access, self._faults)
+        self._nodes = Nodes(config, self.account, access, guard, self._events.review)
         self._listener = Listener(config.host, config.port)
         self._control = ControlEndpoints(
-            config, self.ledger, self._rules, self._faults, self._deliveries, self._listener
+            config, self.ledger, self._rules, self._faults, self._deliveries, self._listener, self._events
         )
         self._runner: web.AppRunner | None = None
         self._delivering: asyncio.Task[None] | None = None
@@ -50,6 +59,7 @@ class Simulator:
         self._runner = runner
         await runner.setup()
         port = await self._listener.open(runner)
+        self._events.origin = f"http://{self._config.host}:{port}"
         self._delivering = asyncio.create_task(self._deliveries.run(), name="simulator deliveries")
         return port
 
@@ -81,24 +91,8 @@ class Simulator:
         """The application with all routes."""
         application = web.Application()
         self._control.add_to(application.router)
-        path = r"/{version:v\d+\.\d+}/{phone_number_id:\d+}"
-        application.router.add_post(path + "/{endpoint:messages|marketing_messages}", self._endpoint.post)
-        application.router.add_get(path, self._show_phone_number)
-        application.router.add_route("*", "/{tail:.*}", self._refuse_path)
+        path = r"/{version:v\d+\.\d+}/{phone_number_id:\d+}/{endpoint:messages|marketing_messages}"
+        for ending in ("", "/"):
+            application.router.add_post(path + ending, self._endpoint.post)
+        self._nodes.add_to(application.router)
         return application
-
-    async def _show_phone_number(self, request: web.Request) -> web.Response:
-        """The fields of a phone number that senders read."""
-        number = {
-            "id": request.match_info["phone_number_id"],
-            "display_phone_number": self._config.display_phone_number,
-            "verified_name": "Simulator",
-            "quality_rating": "GREEN",
-            "throughput": {"level": "HIGH"},
-        }
-        return web.Response(body=orjson.dumps(number), content_type="application/json")
-
-    async def _refuse_path(self, request: web.Request) -> web.Response:
-        """The answer of Meta's Graph API to an unknown path."""
-        body = error_body(2500, trace_id_of(self._salt, 0), f"Unknown path components: {request.path}")
-        return web.Response(body=body, status=400, content_type="application/json")

@@ -6,6 +6,8 @@ from base64 import b64encode
 from functools import lru_cache
 from hashlib import blake2b
 
+from simulator.numbers import country_of
+
 INTRODUCTION = b"\x1c\x18"
 SEPARATOR = b"\x15\x02\x00\x11\x18\x12"
 
@@ -23,7 +25,7 @@ def wamid_of(number: str, salt: str, entry_id: int) -> str:
 @lru_cache(maxsize=16_384)
 def user_id_of(number: str) -> str:
     """The business-scoped user id of a number: a country and digits. A number always has the same id."""
-    return f"US.{int.from_bytes(blake2b(number.encode(), digest_size=7).digest(), 'big')}"
+    return f"{country_of(number)}.{int.from_bytes(blake2b(number.encode(), digest_size=7).digest(), 'big')}"
 
 
 def trace_id_of(salt: str, entry_id: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-AREA_CODES = (202, 206, 212, 213, 303, 305, 312, 404, 415, 469, 512, 602, 617, 702, 713, 818, 917, 945)
-"""Area codes of the United States. The numbers must be valid, and only the simulator receives them."""
+AREA_CODES = (204, 236, 250, 306, 343, 403, 416, 418, 437, 506, 514, 587, 604, 613, 647, 705, 778, 902)
+"""Area codes of Canada. The numbers must be valid, and only the simulator receives them. Numbers of the United States
+get no marketing messages (131049)."""
 NAMES = ("Ada", "Björn", "Chinwe", "Đặng", "Émile", "Fatima", "Gökçe", "Hana")
 WITH_PARAMETERS_EVERY = 4
 OPTED_OUT_EVERY = 100

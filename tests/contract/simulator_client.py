@@ -32,12 +32,26 @@ def quick(**changes: object) -> SimulatorConfig:
     return SimulatorConfig.model_validate(tree | changes)
 
 
+def template_message(to: str, callback: str | None = None) -> dict[str, object]:
+    """The body of a send of a template without parameters."""
+    message: dict[str, object] = {
+        "messaging_product": "whatsapp",
+        "to": to,
+        "type": "template",
+        "template": {"name": "promo", "language": {"code": "en_US"}},
+    }
+    if callback is not None:
+        message["biz_opaque_callback_data"] = callback
+    return message
+
+
 @dataclass
 class Receiver:
     """Receives webhooks. It answers with `answers` one after another, and then with 200."""
 
     answers: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    signatures: list[str] = field(default_factory=list)
     unsigned: int = 0
 
     async def take(self, request: web.Request) -> web.Response:
@@ -45,6 +59,7 @@ class Receiver:
         expected = hmac.new(APP_SECRET.encode(), raw, hashlib.sha256).hexdigest()
         self.unsigned += request.headers.get("X-Hub-Signature-256") != f"sha256={expected}"
         self.bodies.append(raw)
+        self.signatures.append(request.headers.get("X-Hub-Signature-256", ""))
         return web.Response(status=self.answers.pop(0) if self.answers else 200)
 
     def statuses(self) -> list[dict[str, Any]]:
@@ -54,7 +69,7 @@ class Receiver:
             for body in self.bodies
             for entry in orjson.loads(body)["entry"]
             for change in entry["changes"]
-            for status in change["value"]["statuses"]
+            for status in change["value"].get("statuses", ())
         ]
 
 
@@ -69,14 +84,7 @@ class Bench:
 
     def send(self, to: str, callback: str | None = None, token: str = "token", **body: object) -> Any:
         """A send in flight; use it as `async with`."""
-        message: dict[str, object] = {
-            "messaging_product": "whatsapp",
-            "to": to,
-            "type": "template",
-            "template": {"name": "promo", "language": {"code": "en_US"}},
-        }
-        if callback is not None:
-            message["biz_opaque_callback_data"] = callback
+        message = template_message(to, callback)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.http.post(f"{self.url}/v25.0/106540352242922/messages", json=message | body, headers=headers)
 
@@ -95,6 +103,15 @@ class Bench:
         async with self.http.post(f"{self.url}/_simulator/{path}", json=body) as response:
             assert response.status == 200, await response.text()
             return await json_of(response)
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Every change that the receiver got, in order of arrival."""
+        return [
+            change
+            for body in self.receiver.bodies
+            for entry in orjson.loads(body)["entry"]
+            for change in entry["changes"]
+        ]
 
     async def ledger(self, query: str = "") -> list[dict[str, Any]]:
         """The ledger's entries."""

@@ -16,7 +16,7 @@ def troubled(**settings: object) -> SimulatorConfig:
 
 async def test_every_status_is_signed_sent_once_and_acknowledged() -> None:
     async with bench(quick()) as it:
-        await asyncio.gather(*[it.sent(f"1650555{n:04d}", str(n)) for n in range(50)])
+        await asyncio.gather(*[it.sent(f"1604555{n:04d}", str(n)) for n in range(50)])
         await it.quiet()
         assert it.receiver.unsigned == 0
         received = Counter((s["biz_opaque_callback_data"], s["status"]) for s in it.receiver.statuses())
@@ -32,7 +32,7 @@ async def test_statuses_are_sent_in_batches_or_alone() -> None:
     sizes = {}
     for most in (1, 40):
         async with bench(quick(webhooks=WebhookConfig(batch_statuses_max=most, batch_wait=0.1))) as it:
-            await asyncio.gather(*[it.sent(f"1650555{n:04d}", str(n)) for n in range(40)])
+            await asyncio.gather(*[it.sent(f"1604555{n:04d}", str(n)) for n in range(40)])
             await it.quiet()
             assert len(it.receiver.statuses()) == 120
             sizes[most] = len(it.receiver.bodies)
@@ -43,7 +43,7 @@ async def test_statuses_are_sent_in_batches_or_alone() -> None:
 async def test_a_refused_webhook_is_retried_with_the_same_bytes_until_a_200() -> None:
     config = quick(time_scale=10.0, webhooks=WebhookConfig(batch_wait=2.0))
     async with bench(config, answers=[503, 500, 302, 204]) as it:
-        await it.sent("16505551234", "1.a")
+        await it.sent("16045551234", "1.a")
         await it.quiet()
         assert len(it.receiver.bodies) == 5
         assert len(set(it.receiver.bodies)) == 1
@@ -54,7 +54,7 @@ async def test_a_refused_webhook_is_retried_with_the_same_bytes_until_a_200() ->
 async def test_retries_end_after_the_retry_window() -> None:
     config = quick(webhooks=WebhookConfig(retry_window=0.2, retry_first=0.05))
     async with bench(config, answers=[503] * 100) as it:
-        await it.sent("16505551234", "1.a")
+        await it.sent("16045551234", "1.a")
         await it.quiet()
         assert (await it.state())["webhooks_given_up"] > 0
         assert not any(one["acknowledged"] for one in (await it.ledger())[0]["statuses"])
@@ -62,7 +62,7 @@ async def test_retries_end_after_the_retry_window() -> None:
 
 async def test_duplicates_and_disorder_reach_the_receiver() -> None:
     async with bench(troubled(duplicate_share=1.0, disorder_share=1.0)) as it:
-        await asyncio.gather(*[it.sent(f"1650555{n:04d}", str(n)) for n in range(50)])
+        await asyncio.gather(*[it.sent(f"1604555{n:04d}", str(n)) for n in range(50)])
         await it.quiet()
         statuses = it.receiver.statuses()
         assert set(Counter((s["id"], s["status"]) for s in statuses).values()) == {2}
@@ -75,7 +75,7 @@ async def test_duplicates_and_disorder_reach_the_receiver() -> None:
 async def test_statuses_can_overtake_the_answer() -> None:
     config = troubled(overtaking_share=1.0, overtaken=Delay(median_s=60.0, p99_s=60.0))
     async with bench(config) as it:
-        sending = asyncio.create_task(it.sent("16505551234", "1.a"))
+        sending = asyncio.create_task(it.sent("16045551234", "1.a"))
         await until(lambda: len(it.receiver.bodies) > 0)
         assert not sending.done()
         sending.cancel()
@@ -85,7 +85,7 @@ async def test_statuses_can_overtake_the_answer() -> None:
 
 async def test_only_the_last_status_always_has_callback_data() -> None:
     async with bench(troubled(without_callback_share=1.0)) as it:
-        await it.sent("16505551234", "1.a")
+        await it.sent("16045551234", "1.a")
         await it.quiet()
         has = {s["status"]: "biz_opaque_callback_data" in s for s in it.receiver.statuses()}
         assert has == {"sent": False, "delivered": False, "read": True}
@@ -95,7 +95,7 @@ async def test_only_the_last_status_always_has_callback_data() -> None:
 
 async def test_statuses_of_a_send_without_callback_data_have_none() -> None:
     async with bench(quick()) as it:
-        await it.sent("16505551234")
+        await it.sent("16045551234")
         await it.quiet()
         assert not any("biz_opaque_callback_data" in s for s in it.receiver.statuses())
 
@@ -106,7 +106,7 @@ async def test_failed_before_and_after_delivered() -> None:
         Rule(suffix="2", outcome="fail", code=131026, statuses=("sent", "delivered", "failed")),
     )
     async with bench(quick(rules=rules, webhooks=WebhookConfig(batch_statuses_max=1, concurrency=1))) as it:
-        for number in ("16505551231", "16505551232"):
+        for number in ("16045551231", "16045551232"):
             await it.sent(number, number[-1])
         await it.quiet()
         words: dict[str, list[str]] = {}
@@ -118,7 +118,7 @@ async def test_failed_before_and_after_delivered() -> None:
 async def test_webhooks_can_be_paused() -> None:
     async with bench(quick()) as it:
         await it.control("outage", side="webhooks", seconds=3600)
-        await it.sent("16505551234", "1.a")
+        await it.sent("16045551234", "1.a")
         state = await it.state()
         assert (state["statuses_pending"], state["quiet"]) == (3, False)
         assert state["next_due_in_seconds"] > 3000
@@ -131,7 +131,7 @@ async def test_each_sending_number_has_its_own_change() -> None:
     async with bench(quick(webhooks=WebhookConfig(batch_wait=0.5))) as it:
         for phone_number_id in ("111", "222"):
             headers = {"Authorization": "Bearer token"}
-            body = {"messaging_product": "whatsapp", "to": "16505551234", "type": "text", "text": {"body": "hello"}}
+            body = {"messaging_product": "whatsapp", "to": "16045551234", "type": "text", "text": {"body": "hello"}}
             url = f"{it.url}/v23.0/{phone_number_id}/messages"
             async with it.http.post(url, json=body, headers=headers) as response:
                 assert response.status == 200
@@ -150,6 +150,6 @@ async def test_time_scale_shortens_every_delay() -> None:
         statuses=StatusConfig(sent=day, delivered=day, read=day),
     )
     async with bench(config) as it:
-        await it.sent("16505551234", "1.a")
+        await it.sent("16045551234", "1.a")
         await it.quiet()
         assert len(it.receiver.statuses()) == 3

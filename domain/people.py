@@ -22,7 +22,7 @@ USER = "user:"
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}", re.ASCII)
 """A business-scoped user id: a country, a dot, letters and digits. A parent id has `ENT.` (Meta, user ids)."""
 
-_ARGENTINE_AREA = (
+ARGENTINE_AREA = (
     "11|2(?:2(?:02?|[13]|2[13-79]|4[1-6]|5[2457]|6[124-8]|7[1-4]|8[13-6]|9[1267])|3(?:02?|1[467]|2[03-6]|3[13-8]"
     "|[49][2-6]|5[2-8]|[67])|4(?:7[3-578]|9)|6(?:[0136]|2[24-6]|4[6-8]?|5[15-8])|80|9(?:0[1-3]|[19]|2[0-9]|3[1-6]"
     "|4[02568]?|5[2-4]|6[2-46]|72?|8[23]?))|3(?:3(?:2[79]|6|8[2578])|4(?:0[0-24-9]|[12]|3[5-8]?|4[24-7]|5[4-68]?"
@@ -105,7 +105,7 @@ ALIASES: tuple[Alias, ...] = (
         "The 9 before the area code and the 15 after it mark a mobile line; the ten other digits name it"
         " (libphonenumber). WhatsApp wants the 9.",
         (r"^549([0-9]{10})$", r"54\1"),
-        (rf"^54(?=9?[123][0-9]{{11}}$)9?({_ARGENTINE_AREA})15([0-9]+)$", r"54\1\2"),
+        (rf"^54(?=9?[123][0-9]{{11}}$)9?({ARGENTINE_AREA})15([0-9]+)$", r"54\1\2"),
     ),
     *_each(
         "BR",

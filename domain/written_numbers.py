@@ -7,6 +7,8 @@ the number. Only these are left out, because they are no digits of it:
 - `(0)` after the country code, which is the trunk prefix (phone_numbers.py knows in which countries),
 - a point and zeros at the end of plain digits: a spreadsheet has written a whole number as a decimal.
 
+It also takes the digits out of the links and addresses that phones and messengers make.
+
 A text that holds a second number or an extension, or that a spreadsheet has rounded, is refused with its reason.
 """
 
@@ -35,7 +37,7 @@ _EXTENSION_DIGITS_MAX = 5
 
 _SAME: dict[int, str | int] = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},  # full-width forms of ASCII
-    **dict.fromkeys(map(ord, "\u2212\u02d7"), "-"),  # the minus sign is no dash in Unicode
+    **dict.fromkeys(map(ord, "\u2212\u02d7\u2043\u30fc"), "-"),  # they are no dashes in Unicode
     **dict.fromkeys(map(ord, "\u207a\ufe62"), "+"),
     **dict.fromkeys(map(ord, "\u2044\u2215"), "/"),
     **dict.fromkeys(map(ord, "\u00b7\u2022\u2024\u2027\u30fb"), "."),
@@ -49,10 +51,19 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
 }
 """Characters that cannot be seen, of categories that mostly can."""
 
-_SCHEME = re.compile(r"(?:tel|whatsapp) ?:(?://)? ?", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:tel(?:;[a-z0-9=,;-]*)?|whatsapp) ?:(?://)? ?", re.IGNORECASE)
+"""Of links, vCards and providers: `tel:`, `TEL;TYPE=CELL:`, `whatsapp:`."""
+_WHATSAPP = re.compile(
+    r"(?:(?:https?://)?(?:wa\.me/|(?:api|web)\.whatsapp\.com/send/?\?phone=)\+?([1-9][0-9]*)/?(?:[?&].*)?"
+    r"|([1-9][0-9]*)@(?:s\.whatsapp\.net|c\.us))",
+    re.IGNORECASE,
+)
+"""A link to a chat, or WhatsApp's own address of a person. Their digits begin with a country code."""
 _FORMULA = re.compile(r'="?([^"]*)"?')
 """`="0171..."`: an export's way to keep a spreadsheet from reading a number."""
 _DECIMAL = re.compile(r"(\+?[0-9]{7,})[.,]([0-9]+)")
+_THOUSANDS = re.compile(r"([0-9]{1,3}(?:,[0-9]{3}){2,})(?:\.0+)?|([0-9]{1,3}(?:\.[0-9]{3}){2,}),0+")
+"""A number as a spreadsheet groups it."""
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)? ?[eE] ?[+-]?[0-9]+")
 _EXTENSION = re.compile(
     r"(.*[0-9)])[ .,;/-]*"
@@ -146,6 +157,8 @@ def read(written: object) -> Written:
     text = _bare(clean(written))
     if not text:
         raise InvalidPhoneNumber(RecipientRefusal.EMPTY)
+    if thousands := _THOUSANDS.fullmatch(text):
+        text = re.sub(r"[,.]", "", thousands[1] or thousands[2])
     if decimal := _DECIMAL.fullmatch(text):
         if decimal[2].strip("0"):
             raise InvalidPhoneNumber(RecipientRefusal.NOT_A_PHONE_NUMBER)
@@ -180,6 +193,8 @@ def _bare(text: str) -> str:
         text = text[1:].lstrip()  # a telephone as a sign or an emoji
     if scheme := _SCHEME.match(text):
         text = text[scheme.end() :]
+    if address := _WHATSAPP.fullmatch(text):
+        text = f"+{address[1] or address[2]}"
     return text.strip(" \n").rstrip(",;. ")
 
 

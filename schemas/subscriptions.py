@@ -13,6 +13,8 @@ from pydantic import Field
 from schemas.model import UtcTime, WireModel
 
 SCHEMA_VERSION = 1
+PERSON_CHARACTERS_MAX = 160
+"""Most characters of a key: a user id has a country, `ENT.` and up to 128 characters."""
 
 
 class SubscriptionKind(StrEnum):
@@ -33,14 +35,14 @@ class Source(StrEnum):
 
 
 class SubscriptionEvent(WireModel):
-    """One opt-out or opt-in of a person: the phone number in digits, or the user id if no number is known."""
+    """One opt-out or opt-in of a person."""
 
     v: int = SCHEMA_VERSION
     """The version of this schema. It changes only if old readers would misread a record."""
     producer: str = ""
     """The program and version that wrote the record."""
-    person: str = Field(min_length=1, max_length=128, repr=False)
-    """The canonical key of the person: the same for every spelling of the phone number."""
+    person: str = Field(min_length=1, max_length=PERSON_CHARACTERS_MAX, repr=False)
+    """The key of the person, the same for every spelling of the phone number: digits, or `user:` and a user id."""
     kind: SubscriptionKind
     """Whether the person opted out or in."""
     source: Source

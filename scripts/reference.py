@@ -1,4 +1,4 @@
-"""The reference pages: metrics, reason codes, topics and settings, written from the code that defines them.
+"""The reference pages: metrics, people, reason codes, topics and settings, written from the code that defines them.
 
 `python -m scripts.reference` writes them to `docs/reference/`. A test holds the files equal to the code.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from inspect import cleandoc
+from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
@@ -15,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from domain.people import ALIASES, ARGENTINE_AREA, USER
 from runtime import metrics
 from runtime.settings import PREFIX, SETUP_ONLY, Settings
 from schemas.reasons import REASON_CODES, ReasonCode
@@ -31,6 +33,7 @@ def documents() -> dict[str, str]:
     """Every page by its file name."""
     return {
         "metrics.md": _page("Metrics", "`runtime/metrics.py`", _metrics()),
+        "people.md": _page("People and their numbers", "`domain/people.py`", _people()),
         "reasons.md": _page("Reason codes", "`schemas/reasons.py`", _reasons()),
         "settings.md": _page("Settings", "`runtime/settings.py`", _settings()),
         "topics.md": _page("Topics", "`schemas/topics.py`", _topics()),
@@ -72,6 +75,26 @@ def _metrics() -> Iterator[str]:
         family = next(iter(metric.describe()))
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001 - not offered otherwise
         yield from _item(f"`{name}` ({family.type}{f'; labels {labels}' if labels else ''}): {family.documentation}.")
+
+
+def _people() -> Iterator[str]:
+    yield from _paragraph(
+        "A number is dialled as it was given. Its person is the key that every spelling of the number leads to: one "
+        "person gets one message of a campaign, and an opt-out in one spelling holds for all. `campaigns trace` and "
+        "the filter `phone_number` of the API find a person by any of them."
+    )
+    yield from _paragraph(
+        f"A number that is in none of these spellings is its own key. `{USER}` and a user id is the key of a person "
+        "who is known by that id alone. The patterns are regular expressions that Python and PostgreSQL read alike."
+    )
+    for source, spellings in groupby(ALIASES, key=lambda alias: (alias.country, alias.source)):
+        country, text = source
+        yield from (f"## {country}", "")
+        yield from _paragraph(text)
+        for alias in spellings:
+            yield f"- `{alias.pattern.replace(ARGENTINE_AREA, 'area code')}`"
+            yield f"  → `{alias.key}`"
+        yield ""
 
 
 def _reasons() -> Iterator[str]:

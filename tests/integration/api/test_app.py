@@ -12,6 +12,7 @@ import structlog
 from api.access import key_id
 from schemas.jobs import SendJob
 from schemas.topics import Topic
+from tables.subscriptions import unpublished
 from tests.support.api_client import CAMPAIGN, CAMPAIGNS, Api, an_api, make_topics
 from tests.support.kafka_topics import read_all
 
@@ -134,7 +135,7 @@ async def test_one_person_in_two_spellings_is_added_once(api: Api) -> None:
     added = await api.add(campaign, "5491100000003")
     assert [each["reason"] for each in added["duplicates"]] == ["already_in_campaign"]
     rows = await api.rows("SELECT phone_number FROM campaign_recipients ORDER BY 1")
-    assert rows == [("5215500001234",), ("551100000001",), ("5491100000003",)]
+    assert rows == [("5215500001234",), ("5491100000003",), ("551100000001",)]
 
 
 async def test_the_country_of_the_campaign_or_of_the_request_completes_numbers(api: Api) -> None:
@@ -204,6 +205,12 @@ async def test_an_opt_out_of_a_user_id_or_of_a_national_number_is_stored(api: Ap
     await api.http.put(f"{subscriptions}/0171%201234567?country=DE", json={"subscribed": False})
     rows = await api.rows("SELECT person FROM subscriptions ORDER BY 1")
     assert rows == [("491711234567",), ("user:US.13491208655302741918",)]
+    longest = f"user:US.ENT.{'9' * 128}"
+    assert (await api.http.put(f"{subscriptions}/{longest}", json={"subscribed": False})).status_code == 200
+    async with api.pool.connection() as connection:
+        assert {each.event.person for each in await unpublished(connection, 10)} == {
+            "491711234567", "user:US.13491208655302741918", longest
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize("phone", ["abc", "1.4E10", "14694652751, 14694652752", "%20"])

@@ -118,6 +118,28 @@ async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_b
     assert (event.kind, event.attempt, event.skip_reason) == (EventKind.SKIPPED, 1, "opted_out")
 
 
+async def test_an_opt_out_in_another_spelling_holds(world: World) -> None:
+    campaign = await world.start_campaign(3)
+    await world.run("UPDATE campaign_recipients SET phone_number = '5215500001234' WHERE phone_number LIKE '%%0'")
+    await world.run(
+        "UPDATE campaign_recipients SET phone_number = '5511900000001' WHERE phone_number LIKE '%%50000001'"
+    )
+    for written in ("525500001234", "551100000001"):
+        await subscriptions.state_by_operator(world.connection, written, subscribed=False)
+    assert [job.phone_number for job in (await world.release()).jobs] == ["15550000002"]
+    assert await world.statuses(campaign) == {"skipped": 2, "queued": 1}
+
+
+async def test_a_row_that_repeats_a_person_is_skipped_with_the_reason(world: World) -> None:
+    campaign = await world.start_campaign(2)
+    await world.run("UPDATE campaign_recipients SET repetition = 1 WHERE phone_number = '15550000001'")
+    step = await world.release()
+    assert ([job.phone_number for job in step.jobs], step.skipped) == (["15550000000"], 1)
+    rows = await world.run("SELECT phone_number, failure_reason FROM campaign_recipients WHERE status = 'skipped'")
+    assert rows == [("15550000001", "same_person")]
+    assert await stats.recount(world.connection, campaign) == []
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.people import ALIASES
 from runtime import metrics
 from runtime.settings import SETUP_ONLY, Settings
 from schemas.reasons import REASON_CODES
@@ -32,6 +33,12 @@ def test_main_writes_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(reference, "FOLDER", tmp_path / "new")
     reference.main()
     assert {path.name for path in (tmp_path / "new").iterdir()} == set(PAGES)
+
+
+def test_every_spelling_is_listed_with_its_source() -> None:
+    page = " ".join(PAGES["people.md"].split())
+    assert all(alias.source in page and f"`{alias.key}`" in page for alias in ALIASES)
+    assert page.count(" → ") == len(ALIASES)
 
 
 def test_every_metric_that_prometheus_shows_is_listed() -> None:

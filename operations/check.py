@@ -23,11 +23,15 @@ from tables.database import connect_now
 from tables.migrate import SchemaState, read_state
 from tables.server import ServerState, read_server
 from topics.apply import REPLICAS
-from topics.cluster import ClusterState, read_cluster
+from topics.cluster import ClusterState, KafkaRefused, read_cluster
 
 TIMEOUT_S = 5.0
 """For the first response of each server."""
 POSTGRES_SUPPORTED = range(15, 19)
+ACCOUNT = (
+    "correct CAMPAIGNS_KAFKA_USER, CAMPAIGNS_KAFKA_PASSWORD, and security.protocol and sasl.mechanism in "
+    "CAMPAIGNS_KAFKA_EXTRA"
+)
 NOT_RUNNING = "start it, or correct its address in the settings; `campaigns up` starts servers of its own"
 
 
@@ -81,6 +85,9 @@ def _settings(settings: Settings) -> Iterator[CheckFinding]:
 def _kafka(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
     try:
         cluster = read_cluster(settings, TIMEOUT_S)
+    except KafkaRefused as refusal:
+        yield CheckFinding("Kafka", "wrong", f"{settings.kafka_bootstrap_servers}: {refusal}", ACCOUNT)
+        return
     except Transient as error:
         address = settings.kafka_bootstrap_servers
         step = _not_running("Kafka", "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS", address, up)
@@ -97,7 +104,8 @@ def _not_running(server: str, variable: str, address: str, up: LocalUp) -> str:
     if up.pid:
         log = f"{STATE_FOLDER}/logs/{'kafka' if server == 'Kafka' else 'postgres'}.log"
         return (
-            f"the `campaigns up` of this directory (process {up.pid}) starts it again; if that fails, {log} tells why"
+            f"the `campaigns up` of this directory (process {up.pid}) starts it again when it has ended. If it stays "
+            f"silent, end its process; {log} tells more"
         )
     return "it belongs to a `campaigns up` of this directory that was killed: start `campaigns up` here again"
 

@@ -69,7 +69,7 @@ class RepeatFilter(logging.Filter):
             known.suppressed += 1
             return False
         if known.suppressed:
-            record.msg = f"{text} ({known.suppressed} more lines in {now - known.passed_at:.0f} s)"
+            record.msg = f"{text} (held back in {now - known.passed_at:.0f} s: {known.suppressed} repeated lines)"
             record.args = None
         known.passed_at, known.suppressed = now, 0
         return True

@@ -54,7 +54,7 @@ class Settings(BaseModel):
         default="",
         max_length=100,
         pattern=r"^[a-zA-Z0-9._-]*$",
-        description="A prefix for the name of every topic and consumer group.",
+        description="A prefix for the name of every topic and consumer group, of letters, digits, dots, _ and -.",
     )
     database_url: SecretStr = Field(
         description="Address of PostgreSQL. Connect directly: a pooler in transaction mode does not work."
@@ -70,7 +70,9 @@ class Settings(BaseModel):
         default="https://graph.facebook.com", min_length=1, description="Base address of the Cloud API."
     )
     whatsapp_api_version: str = Field(
-        default="v25.0", pattern=r"^v\d+\.\d+$", description="Version of the Graph API that the sender calls."
+        default="v25.0",
+        pattern=r"^v\d+\.\d+$",
+        description="Version of the Graph API that the sender calls, such as v25.0.",
     )
     whatsapp_access_token: SecretStr = Field(default=SecretStr(""), description="Bearer token for the Cloud API.")
     whatsapp_phone_number_id: str = Field(

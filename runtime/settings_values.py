@@ -32,6 +32,8 @@ def cleaned(text: str) -> str:
     Raises ValueError for one inside it: such a character comes from a copy, nobody sees it, and no server accepts it.
     """
     clean = stripped(text)
+    if any(unicodedata.category(character) == "Cs" for character in clean):
+        raise ValueError("is no UTF-8 text")
     for place, character in enumerate(clean, 1):
         if _is_invisible(character):
             raise ValueError(

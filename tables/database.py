@@ -25,6 +25,7 @@ from psycopg.pq import Conninfo
 
 from runtime.failures import FailureKind
 from runtime.settings import InvalidSettings, Settings
+from tables.database_parameters import wrong_parameters
 
 STATEMENT_TIMEOUT_S = 30.0
 """The server cancels a statement that runs longer, unless the address or the caller has another limit."""
@@ -197,8 +198,12 @@ def parts_of(url: str) -> dict[str, str]:
 
 
 def require_database_address(settings: Settings) -> None:
-    """Build the text for a connection once. Raises InvalidSettings."""
-    connection_info(settings.database_url.get_secret_value(), "campaigns-check")
+    """Judge the address as libpq would at the first connection. Raises InvalidSettings naming each wrong parameter."""
+    url = settings.database_url.get_secret_value()
+    problems = [f"CAMPAIGNS_DATABASE_URL: {problem}" for problem in wrong_parameters(parts_of(url))]
+    if problems:
+        raise InvalidSettings("\n".join(problems))
+    connection_info(url, "campaigns-check")
 
 
 def _options(session: dict[str, str]) -> str:

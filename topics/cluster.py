@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from runtime.process import Transient
@@ -14,6 +15,17 @@ from topics.clients import client_config
 from topics.errors import as_transient
 
 TIMEOUT_S = 15.0
+
+
+_REFUSALS = frozenset({
+    KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka names its own errors so
+    KafkaError._SSL,  # noqa: SLF001 - as above
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+})  # fmt: skip
+
+
+class KafkaRefused(Transient):
+    """A broker answers, and refuses our user, our password or our encryption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +37,17 @@ class ClusterState:
 
 
 def read_cluster(settings: Settings, timeout_s: float = TIMEOUT_S) -> ClusterState:
-    """Read brokers and topics. Raises Transient if Kafka does not answer."""
+    """Read brokers and topics. Raises KafkaRefused if it refuses our account, and Transient if it does not answer."""
+    reports: list[KafkaError] = []
+    config: dict[str, Any] = {**client_config(settings), "error_cb": reports.append}
+    admin = AdminClient(config)
     try:
-        listed = AdminClient(client_config(settings)).list_topics(timeout=timeout_s)
+        listed = admin.list_topics(timeout=timeout_s)
     except KafkaException as error:
+        admin.poll(0)  # the request knows only that no broker answered; the reason comes as a report
+        for report in reports:
+            if report.code() in _REFUSALS:
+                raise KafkaRefused(f"Kafka: {report.str()}") from error
         raise as_transient(error, "Kafka") from error
     return ClusterState(len(listed.brokers), {name: len(topic.partitions) for name, topic in listed.topics.items()})
 

@@ -37,7 +37,7 @@ def test_an_outage_of_13_minutes_is_a_line_a_minute_with_a_count() -> None:
         log.now = tenth / 10
         log.line(REFUSED % (tenth % 7, tenth))
     assert len(log.passed) == OUTAGE_S / EVERY_S
-    assert log.passed[1].endswith("(599 more lines in 60 s)")
+    assert log.passed[1].endswith("(held back in 60 s: 599 repeated lines)")
 
 
 def test_each_broker_and_each_library_has_a_line_of_its_own() -> None:

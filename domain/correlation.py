@@ -14,7 +14,7 @@ from schemas.codec import PRODUCER
 from schemas.events import EventKind, Failure, Origin, Pricing, RecipientEvent
 from schemas.model import Wamid
 from schemas.reasons import DeadLetterReason, ItemOutcome
-from schemas.webhook_statuses import StatusError, StatusItem
+from schemas.webhook_statuses import StatusItem
 
 from domain.error_codes import failure
 from domain.times import AHEAD_MAX
@@ -86,14 +86,15 @@ def decide(
         phone_number_id=(item.phone_number_id or "")[:64] or None,
         occurred_at=item.occurred_at,
         received_at=received_at,
-        failure=_failure(item.error, attempt or 1, ours.time_scale) if kind is EventKind.FAILED else None,
+        failure=_failure(item, attempt or 1, ours.time_scale) if kind is EventKind.FAILED else None,
         pricing=Pricing(type=item.pricing_type, category=item.pricing_category) if item.pricing_category else None,
         origin=origin,
     )
 
 
-def _failure(error: StatusError | None, attempt: int, time_scale: float) -> Failure:
+def _failure(item: StatusItem, attempt: int, time_scale: float) -> Failure:
     """A failure without an error has an unknown code, so it is not retried automatically."""
+    error = item.error
     if error is None:
         return failure(None, "failed without an error", attempt=attempt, from_webhook=True, time_scale=time_scale)
     return failure(
@@ -103,4 +104,5 @@ def _failure(error: StatusError | None, attempt: int, time_scale: float) -> Fail
         from_webhook=True,
         time_scale=time_scale,
         transient_hint=error.is_transient,
+        phone_number=item.recipient_id or "",
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.events import Failure, RetryClass
+from schemas.events import CODE_MAX, Failure, RetryClass
 
 from domain.backoff import DAY_S, exponential, scaled_s
 from domain.breakers import Scope
@@ -58,8 +58,6 @@ class ErrorCode:
     error_class: ErrorClass
     http: int | None
     note: str
-    attempts_max: int | None = None
-    """Retried only below this attempt, regardless of the limit of the campaign."""
     base_s: float = 60.0
     """First backoff; it grows tenfold with each attempt."""
     scope: ThrottleScope = ThrottleScope.NUMBER
@@ -96,7 +94,7 @@ ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(130429, THROTTLE, 429, "throughput of the number reached"),
     ErrorCode(131056, THROTTLE, 400, "too fast for this pair of numbers", scope=ThrottleScope.RECIPIENT),
     # Problems at Meta
-    ErrorCode(1, TRANSIENT, 400, "invalid request or server error", attempts_max=3),
+    ErrorCode(1, TRANSIENT, 400, "invalid request or server error"),
     ErrorCode(2, TRANSIENT, 503, "service down or overloaded"),
     ErrorCode(131000, TRANSIENT, 500, "something went wrong"),
     ErrorCode(131016, TRANSIENT, 500, "service unavailable"),
@@ -182,8 +180,10 @@ HELD_BACK_S = DAY_S
 WEBHOOK_BACKOFF_MIN_S = 600
 """A failure that comes by webhook may still be overtaken by a delivery."""
 BACKOFF_FACTOR = 10.0
-"""Three retries of a minute and of ten outlast an outage of ten minutes at Meta."""
-BACKOFF_MAX_S = 6 * 3600
+"""The retries come after a minute, ten minutes and an hour, so that three of them outlast an outage of ten minutes."""
+BACKOFF_MAX_S = 3600
+NO_MARKETING_PREFIX = "1"
+"""The calling code +1. Meta refuses marketing messages to it with 131049 since 1 April 2025."""
 
 
 def row_of(code: int | None, subcode: int | None = None) -> ErrorCode | None:
@@ -210,23 +210,22 @@ def failure(
     from_webhook: bool,
     time_scale: float,
     transient_hint: bool = False,
+    phone_number: str = "",
 ) -> Failure:
     """What a failed attempt states about itself: why, and what may follow.
 
-    `transient_hint` is Meta's `is_transient`, which counts for unknown codes only.
+    `transient_hint` is Meta's `is_transient`, which counts for unknown codes only. `phone_number` are the digits of the
+    person, if they are known: Meta delivers no marketing to numbers that begin with 1, so a day later is no better.
     """
+    code = code if code is not None and 0 <= code <= CODE_MAX else None
     kind = error_class(code, transient_hint=transient_hint)
-    row = TABLE.get(code) if code is not None else None
-    if kind is HELD_BACK:
+    row = row_of(code)
+    if kind is HELD_BACK and not phone_number.startswith(NO_MARKETING_PREFIX):
         retry_class, wait_s = RetryClass.HELD_BACK, float(HELD_BACK_S)
-    elif kind in RETRYABLE and not _spent(row, attempt):
+    elif kind in RETRYABLE:
         retry_class = RetryClass.BACKOFF
         wait_s = exponential(attempt, base_s=row.base_s if row else 60.0, factor=BACKOFF_FACTOR, cap_s=BACKOFF_MAX_S)
         wait_s = max(wait_s, WEBHOOK_BACKOFF_MIN_S) if from_webhook else wait_s
     else:
         return Failure(code=code, reason=reason[:2000], retry_class=RetryClass.NEVER, backoff_s=0)
     return Failure(code=code, reason=reason[:2000], retry_class=retry_class, backoff_s=scaled_s(wait_s, time_scale))
-
-
-def _spent(row: ErrorCode | None, attempt: int) -> bool:
-    return row is not None and row.attempts_max is not None and attempt >= row.attempts_max

@@ -27,6 +27,10 @@ def _earlier_first(at: datetime) -> int:
     return -((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds)
 
 
+HELD_BACK_CODE = 131049
+"""Meta's cap for marketing messages to one person. It counts as no retry, also where no retry follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """The acceptance that names the message: the newest attempt, with a wamid before without, the earlier first."""
@@ -152,7 +156,8 @@ def merge(a: Facts, b: Facts) -> Facts:
 def _failed(attempt: int, at: datetime, failure: Failure) -> tuple[int, int, FailedAttempt]:
     """The two bit sets and the tuple of one failure."""
     bit = 1 << attempt
-    held_back = bit if failure.retry_class is RetryClass.HELD_BACK else 0
+    is_held_back = failure.retry_class is RetryClass.HELD_BACK or failure.code == HELD_BACK_CODE
+    held_back = bit if is_held_back else 0
     shown = FailedAttempt(attempt, at, failure.code, failure.reason, failure.retry_class, failure.backoff_s)
     return bit, held_back, shown
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
+from schemas.events import CODE_MAX
 from schemas.reasons import TransportError, UnclearAnswer
 
 from domain.error_codes import RETRYABLE, ErrorClass, ThrottleScope, row_of
 
-CODE_MAX = 2_147_483_647
-"""The largest code that the database stores. A larger one counts as no code."""
 CODE_DIGITS_MAX = 10
 REASON_CHARS_MAX = 2000
 WAMID_CHARS_MAX = 512
@@ -73,6 +72,7 @@ class NotSent:
 Outcome: TypeAlias = Accepted | Rejected | Throttled | UnknownOutcome | NotSent
 
 
+UNANSWERED = frozenset({TransportError.TIMEOUT, TransportError.DISCONNECT, TransportError.CLIENT})
 SURELY_NOT_SENT = frozenset({TransportError.CONNECT, TransportError.POOL, TransportError.UNUSABLE})
 
 
@@ -81,6 +81,13 @@ def outcome_of_error(error: TransportError) -> Outcome:
     if error in SURELY_NOT_SENT:
         return NotSent(error.value, is_endpoint=error is not TransportError.POOL)
     return UnknownOutcome(error.value, is_foreign=error is TransportError.TOO_LARGE)
+
+
+def has_answer(outcome: Outcome) -> bool:
+    """Whether the server answered at all, rightly or not."""
+    if isinstance(outcome, UnknownOutcome):
+        return outcome.reason not in UNANSWERED
+    return not isinstance(outcome, NotSent)
 
 
 def outcome_of_answer(status: int, body: bytes, retry_after: str | None = None) -> Outcome:
@@ -150,7 +157,7 @@ def _error(answer: Mapping[str, Any] | None) -> _Error | None:
 
 
 def _number(value: object) -> int | None:
-    """A code or subcode that the database can store, also where it came as text."""
+    """A code or subcode, also where it came as text. One that the database cannot store counts as none."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= CODE_DIGITS_MAX:
         value = int(value)
     is_code = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= CODE_MAX

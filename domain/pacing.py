@@ -1,4 +1,4 @@
-"""How fast a number may send: a token bucket, and a brake that throttled answers pull.
+"""How fast a number may send: a token bucket, a brake that throttled answers pull, and a hold while nobody answers.
 
 Pure: every method takes the caller's clock (seconds, monotonic). A bucket gives
 reservations instead of refusals, so that waiters keep their order and none polls.
@@ -6,7 +6,7 @@ reservations instead of refusals, so that waiters keep their order and none poll
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.backoff import exponential
 
@@ -60,3 +60,49 @@ class Brake:
     def wait_s(self, now: float) -> float:
         """Seconds until the scope may send again."""
         return max(0.0, self.until - now)
+
+
+SILENT_POSTS_MIN = 5
+"""Fewer unanswered posts are no sign."""
+SILENCE_MIN_S, SILENCE_MAX_S = 0.5, 3.0
+SILENCE_FACTOR = 8.0
+"""So many usual latencies without any answer are silence, within the two limits."""
+LATENCY_START_S = 0.1
+LATENCY_WEIGHT = 0.1
+
+
+@dataclass(slots=True)
+class Silence:
+    """Notices that a server answers nobody any more, long before the first post times out.
+
+    At 80 posts a second, a timeout of 20 s comes after 1,600 posts whose outcome is unknown. So new posts wait while
+    several are unanswered and no answer at all has come for a while. Any answer ends the wait, so slow answers among
+    others hold up nobody.
+    """
+
+    open_since: dict[int, float] = field(default_factory=dict)
+    """Start of each unanswered post, the oldest first."""
+    answered_at: float = 0.0
+    latency_s: float = LATENCY_START_S
+    posts: int = 0
+
+    def posted(self, now: float) -> int:
+        """A post leaves; returns its ticket."""
+        self.posts += 1
+        self.open_since[self.posts] = now
+        return self.posts
+
+    def ended(self, ticket: int, now: float, *, is_answer: bool) -> None:
+        """A post ended, with an answer of the server or without."""
+        started = self.open_since.pop(ticket)
+        if is_answer:
+            self.answered_at = now
+            self.latency_s += LATENCY_WEIGHT * (now - started - self.latency_s)
+
+    def holds(self, now: float) -> bool:
+        """Whether new posts must wait."""
+        if len(self.open_since) < SILENT_POSTS_MIN:
+            return False
+        oldest = next(iter(self.open_since.values()))
+        limit_s = min(SILENCE_MAX_S, max(SILENCE_MIN_S, SILENCE_FACTOR * self.latency_s))
+        return now - max(self.answered_at, oldest) > limit_s

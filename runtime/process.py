@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import NoReturn
 
 import structlog
@@ -66,19 +66,36 @@ def _log_end(failure: BaseException | None) -> int:
     """Log how the process ended, and return the exit code."""
     log = structlog.get_logger("process")
     code = EXIT_OK if failure is None else exit_code(failure)
-    if code == EXIT_OK:
+    if failure is None or code == EXIT_OK:
         log.info("stopped")
-    elif code == EXIT_BUG:
-        log.error("ended by a bug", exit_code=code, exc_info=failure)
+        return code
+    first, others = _first(failure, code)
+    more = {"followed_by": others} if others else {}
+    reason = logs.mask_text(str(first) or type(first).__name__)
+    if code == EXIT_BUG:
+        log.error("ended by a bug", exit_code=code, error=type(first).__name__, reason=reason, **more, exc_info=first)
     else:
-        log.error("ended", exit_code=code, reason=logs.mask_text(_reason(failure)))
+        log.error("ended", exit_code=code, reason=reason, **more)
     return code
 
 
-def _reason(failure: BaseException | None) -> str:
+def _first(failure: BaseException, code: int) -> tuple[BaseException, list[str]]:
+    """The exception that ended the process, and the types of those that followed it.
+
+    A task group lists its exceptions in the order in which they were raised. The first one with the exit code of the
+    group is the cause; the others mostly come from its end.
+    """
+    leaves = list(_leaves(failure))
+    first = next((each for each in leaves if exit_code(each) == code), failure)
+    return first, [type(each).__name__ for each in leaves if each is not first]
+
+
+def _leaves(failure: BaseException) -> Iterator[BaseException]:
     if isinstance(failure, BaseExceptionGroup):
-        return "; ".join(_reason(inner) for inner in failure.exceptions)
-    return str(failure) or type(failure).__name__
+        for inner in failure.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield failure
 
 
 def exit_code(error: BaseException) -> int:

@@ -17,6 +17,8 @@ from pydantic import Field, model_validator
 from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId, UtcTime, Wamid, WireModel
 
 SCHEMA_VERSION = 1
+CODE_MAX = 2_147_483_647
+"""The largest error code that Postgres stores."""
 
 
 class EventKind(StrEnum):
@@ -62,7 +64,7 @@ class RetryClass(StrEnum):
 class Failure(WireModel):
     """Why an attempt failed, and what may follow. `code` 0 is a real Meta code; None: our own reason."""
 
-    code: int | None = None
+    code: int | None = Field(default=None, ge=0, le=CODE_MAX)
     """Meta's error code, or None if the reason is ours."""
     reason: str = Field(max_length=2000)
     """Meta's text, or our reason code."""

@@ -129,6 +129,7 @@ class TransportError(ReasonCode):
     UNUSABLE = "request_not_sendable", "sender", "The HTTP client refused the request: not sent."
     TIMEOUT = "timeout", "sender", "No answer came in time: unknown."
     DISCONNECT = "disconnected", "sender", "The connection ended before the answer: unknown."
+    CLIENT = "client_failed", "sender", "The HTTP client raised an exception of its own: unknown."
     TOO_LARGE = "answer_too_large", "sender", "The answer exceeds the limit: unknown."
 
 

@@ -16,6 +16,13 @@ THROTTLES = frozenset({4, 613, 80007, 80008, 130429, 131056})
 TRANSIENTS = frozenset({1, 2, 131000, 131016, 131057, 133004, 134101, 2494100})
 HELD_BACK = 131049
 HELD_BACK_ROUNDS_MAX = 3
+NEVER_HELD_BACK = "1"
+"""Numbers of this calling code get no marketing messages at all, so a day later is no better."""
+SCOPE_WIDE = frozenset(
+    {0, 3, 10, 33, 104, 190, *range(200, 300), 368, 803, 2500, 131005, 131031, 131037, 131042, 131044, 131045, 131048}
+    | {131063, 131064, 132001, 132007, 132015, 132016, 132068, 132069, 133010, 133016, 134011, 134102, 134103}
+)
+"""Every message of the template, the number or the account is refused: surely not sent, and deferred."""
 RETRIED = THROTTLES | TRANSIENTS
 
 CLOCK_SLACK_S = 1.0
@@ -175,6 +182,8 @@ def _ending(posts: Sequence[Post], *, answers_count: bool, frozen: Sequence[Time
         return Ending(unknown=True)
     if last.http_status == 429 or last.code in THROTTLES:
         return Ending(throttled=True)
+    if last.code in SCOPE_WIDE and (last.http_status or 0) < 500:
+        return Ending(throttled=True)
     if last.code is None or ((last.http_status or 0) >= 500 and last.code not in RETRIED):
         return Ending(unknown=True)
     return Ending(failed_code=last.code, failed_at=_answered(last, frozen))
@@ -205,7 +214,10 @@ def _row(
     newest = endings[max(endings)]
     status = _status(endings, newest, has_read=bool(reads), has_delivery=bool(deliveries))
     counted = len(failed) - len(held_back)
-    waits_a_day = status == "failed" and newest.failed_code == HELD_BACK and len(held_back) < HELD_BACK_ROUNDS_MAX
+    may_wait = not any(post.number.startswith(NEVER_HELD_BACK) for each in by_attempt.values() for post in each)
+    waits_a_day = (
+        may_wait and status == "failed" and newest.failed_code == HELD_BACK and len(held_back) < HELD_BACK_ROUNDS_MAX
+    )
     return Truth(
         status=status,
         sent_at=_earliest(sends, answers),

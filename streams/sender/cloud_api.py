@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import traceback
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 import httpx
 import orjson
+import structlog
 from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
@@ -26,7 +28,9 @@ from domain.parameters import parse, request_components
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.reasons import FailureReason, TransportError
+from streams.sender.stage import STAGE
 
+_log = structlog.get_logger(STAGE)
 CONNECT_TIMEOUT_S = 1.0
 """Limit for getting a free connection, and for connecting. It lies between the last claim check and the post."""
 KEEPALIVE_S = 10.0
@@ -48,6 +52,7 @@ class CloudApi:
         self._connections = max(CONNECTIONS_MIN, connections)
         self._token = access_token
         self._client: httpx.AsyncClient | None = None
+        self._logged: set[type[Exception]] = set()
 
     async def __aenter__(self) -> Self:
         """Open the connection pool, inside the running loop."""
@@ -77,27 +82,58 @@ class CloudApi:
         if self._client is None:
             raise RuntimeError("CloudApi is used outside its context")
         try:
-            body = orjson.dumps(message(job, callback_data))
+            request = self._request(job, callback_data)
         except InvalidTemplateParameters as error:
             return Rejected(None, f"{FailureReason.INVALID_TEMPLATE_PARAMETERS}: {error}")
+        except Exception as error:  # noqa: BLE001 - nothing has left yet, so the message gives its claim back
+            self._log_bug("the request cannot be built; nothing is sent", error)
+            return outcome_of_error(TransportError.UNUSABLE)
         try:
-            url = self._url(job.phone_number_id)
-            async with asyncio.timeout(self._timeout_s), self._client.stream("POST", url, content=body) as answer:
-                content = await _content(answer)
-                retry_after = answer.headers.get("retry-after")
+            async with asyncio.timeout(self._timeout_s):
+                answer = await self._client.send(request, stream=True)
+                try:
+                    content = await _content(answer)
+                finally:
+                    await answer.aclose()
         except TimeoutError:
             return outcome_of_error(TransportError.TIMEOUT)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             return outcome_of_error(transport_error_of(error))
+        except Exception as error:  # noqa: BLE001 - it may have been sent; one message must not end all sends in flight
+            self._log_bug("the HTTP client failed; the outcome is unknown", error)
+            return outcome_of_error(TransportError.CLIENT)
         if content is None:
             return outcome_of_error(TransportError.TOO_LARGE)
-        return outcome_of_answer(answer.status_code, content, retry_after)
+        return outcome_of_answer(answer.status_code, content, answer.headers.get("retry-after"))
+
+    def _request(self, job: SendJob, callback_data: str) -> httpx.Request:
+        """The whole request. It raises wherever the HTTP client would refuse the request before the first byte.
+
+        InvalidTemplateParameters is the recipient's; any other exception concerns every message.
+        """
+        assert self._client is not None
+        body = orjson.dumps(message(job, callback_data))
+        request = self._client.build_request("POST", self._url(job.phone_number_id), content=body)
+        if any(byte < 0x20 or byte == 0x7F for _, value in request.headers.raw for byte in value):
+            raise ValueError("a header has a control character")
+        return request
+
+    def _log_bug(self, event: str, error: Exception) -> None:
+        """Log the first exception of each type: it repeats for every message. Its text may hold the token."""
+        if type(error) not in self._logged:
+            self._logged.add(type(error))
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error(event, error=type(error).__name__, file=place.filename, line=place.lineno)
 
     def _url(self, phone_number_id: str) -> httpx.URL:
         """The endpoint of a number. It is cached, because parsing it would cost a tenth of each post."""
         url = self._urls.get(phone_number_id)
         if url is None:
-            url = self._urls[phone_number_id] = httpx.URL(f"{self._root}/{quote(phone_number_id, safe='')}/messages")
+            url = httpx.URL(f"{self._root}/{quote(phone_number_id, safe='')}/messages")
+            if not url.host or url.userinfo:
+                raise ValueError("the address has no host, or has a user and a password")
+            url.host.encode("idna")  # the HTTP client resolves this name
+            self._urls[phone_number_id] = url
         return url
 
 

@@ -94,6 +94,7 @@ class Events:
             from_webhook=False,
             time_scale=self._time_scale,
             transient_hint=rejected.transient_hint,
+            phone_number=job.phone_number,
         )
 
 

@@ -113,6 +113,11 @@ class Freshness:
                 issued_at = permission.issued_at
         return Fresh(issued_at)
 
+    async def keep(self, claim: Claim, issued_at: float) -> Permission:
+        """Renew the claim if a quarter of its lease has passed: it waits, in steps shorter than that."""
+        is_old = self._clock() - issued_at > self._lease_s / RENEWALS_PER_LEASE
+        return await self.ensure(claim, issued_at) if is_old else Fresh(issued_at)
+
     async def ensure(self, claim: Claim, issued_at: float, since: float = -math.inf) -> Permission:
         """Renew the claim if it is too old to post, or was issued before `since`."""
         lease_ends_at = issued_at + self._lease_s

@@ -5,11 +5,13 @@ After a throttled answer the rate of its number drops and recovers slowly, becau
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from domain.error_codes import ThrottleScope
-from domain.pacing import Brake, TokenBucket
+from domain.outcomes import Outcome, has_answer
+from domain.pacing import Brake, Silence, TokenBucket
 
 BURST_S = 0.05
 """The token bucket holds so many seconds of the rate."""
@@ -17,6 +19,7 @@ RATE_AFTER_THROTTLE = 0.7
 RATE_MIN_SHARE = 0.02
 RATE_RECOVERY_SHARE = 0.001
 """Share of the full rate that each accepted message restores: a halved rate has recovered after 500 messages."""
+SILENCE_POLL_S = 0.1
 BRAKE_BASE_S, BRAKE_FACTOR, BRAKE_CAP_S = 1.0, 2.0, 120.0
 
 
@@ -28,6 +31,7 @@ class Gate:
         self._clock = clock
         self._buckets: dict[str, TokenBucket] = {}
         self._brakes: dict[str, Brake] = {}
+        self._silence = Silence()
 
     def reserve(self, phone_number_id: str) -> tuple[float, bool]:
         """Seconds to wait, and whether a permit was reserved; if not, only a brake ends after the wait."""
@@ -37,9 +41,24 @@ class Gate:
         return self._bucket(phone_number_id).reserve(self._clock()), True
 
     def held_s(self, phone_number_id: str) -> float:
-        """Seconds for which a brake holds this number."""
+        """Seconds for which a brake holds this number, or the interval of the checks while the server is silent."""
         now = self._clock()
-        return max(self._brake(phone_number_id).wait_s(now), self._brake(ACCOUNT).wait_s(now))
+        silent_s = SILENCE_POLL_S if self._silence.holds(now) else 0.0
+        return max(silent_s, self._brake(phone_number_id).wait_s(now), self._brake(ACCOUNT).wait_s(now))
+
+    @contextlib.contextmanager
+    def posting(self) -> Iterator[Callable[[Outcome], None]]:
+        """A post is on its way inside the block; the block passes its outcome to what it gets."""
+        ticket, is_answer = self._silence.posted(self._clock()), False
+
+        def ended(outcome: Outcome) -> None:
+            nonlocal is_answer
+            is_answer = has_answer(outcome)
+
+        try:
+            yield ended
+        finally:
+            self._silence.ended(ticket, self._clock(), is_answer=is_answer)
 
     def backlog_s(self, phone_number_id: str) -> float:
         """Seconds until a permit reserved now would be due."""

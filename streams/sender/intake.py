@@ -16,6 +16,7 @@ from schemas.dead_letters import DeadItem
 from schemas.jobs import SendJob
 from schemas.places import Record
 from streams.sender.claims import Claimed, Claims
+from streams.sender.failures import Failures
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox
 from streams.sender.sends import Sends
@@ -29,6 +30,8 @@ BACKLOG_S = 0.4
 were never posted."""
 BACKLOG_PAUSE_S = 0.02
 
+OWNED = frozenset({ClaimResult.CLAIMED, ClaimResult.PROBE})
+"""The verdicts after which this sender may post."""
 GRACE_S = 5.0
 """A batch in hand at the stop may still be claimed for so long."""
 
@@ -84,6 +87,7 @@ class JobIntake:
         sends: Sends,
         outbox: Outbox,
         window: Window,
+        failures: Failures,
         tasks: asyncio.TaskGroup,
         dead_letters: DeadLetters,
         progressed: Callable[[], None] = lambda: None,
@@ -93,6 +97,7 @@ class JobIntake:
         self._sends = sends
         self._outbox = outbox
         self._window = window
+        self._failures = failures
         self._tasks = tasks
         self._dead_letters = dead_letters
         self._progressed = progressed
@@ -124,7 +129,8 @@ class JobIntake:
             key = (job.recipient_id, job.attempt)
             answer = claimed.answers[key]
             metrics.SENDER_CLAIMS.labels(answer.verdict.value).inc()
-            if answer.verdict in (ClaimResult.CLAIMED, ClaimResult.PROBE):
+            if answer.verdict in OWNED:
+                self._failures.has_claimed = True
                 is_probe = answer.verdict is ClaimResult.PROBE
                 work = self._sends.send(job, claimed.claims[key], claimed.issued_at, is_probe=is_probe)
             elif answer.event is not None:

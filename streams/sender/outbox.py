@@ -11,11 +11,12 @@ import structlog
 
 from domain.breakers import ProbePauses
 from runtime.process import Transient
+from schemas.events import EventKind, RecipientEvent
 from schemas.places import Outgoing
 from streams.sender.rounds import Rounds
 from streams.sender.stage import STAGE
 from tables import ledger
-from tables.database import Pool
+from tables.database import Pool, is_data_error
 from tables.ledger import Key, Settlement, UnpublishedOutcome
 from tables.retrying import retrying
 from topics.publisher import Publisher
@@ -37,7 +38,9 @@ class Outbox:
         self._publisher = publisher
         self._topic = topic
         self._pauses = pauses
-        self._settling: Rounds[Settlement, bool] = Rounds(self._settle_round, linger_s=LINGER_S, round_max=ROUND_MAX)
+        self._settling: Rounds[Settlement, Settlement | None] = Rounds(
+            self._settle_round, linger_s=LINGER_S, round_max=ROUND_MAX
+        )
         self._publishing: Rounds[UnpublishedOutcome, None] = Rounds(
             self._publish_round, linger_s=LINGER_S, round_max=ROUND_MAX
         )
@@ -50,23 +53,38 @@ class Outbox:
 
     async def settle(self, settlement: Settlement) -> None:
         """Write the outcome, then publish its event. It returns when both are durable, or the sweep must publish."""
-        if await self._settling.submit(settlement):
-            await self.publish(_unpublished(settlement))
+        written = await self._settling.submit(settlement)
+        if written is not None:
+            await self.publish(_unpublished(written))
 
     async def publish(self, outcome: UnpublishedOutcome) -> None:
         """Publish the event of an outcome that is already in the ledger."""
         await self._publishing.submit(outcome)
 
-    async def _settle_round(self, settlements: list[Settlement]) -> list[bool]:
+    async def _settle_round(self, settlements: list[Settlement]) -> list[Settlement | None]:
+        written = await self._settled(settlements)
+        missing = sum(each.claim.key not in written for each in settlements)
+        if missing:  # after a lost answer these are from our own first try, and the sweep publishes their events
+            _log.warning("outcomes were settled before; the scheduler publishes their events", outcomes=missing)
+        return [written.get(each.claim.key) for each in settlements]
+
+    async def _settled(self, settlements: list[Settlement]) -> dict[Key, Settlement]:
+        """Settle a round; returns what was written. Where Postgres refuses data, halve until the bad one is alone."""
+
         async def once() -> set[Key]:
             async with self._pool.connection() as connection:
                 return await ledger.settle(connection, settlements, self._pauses)
 
-        written = await retrying(STAGE, "settle", once, give_up_after_s=SETTLE_PATIENCE_S)
-        missing = sum(each.claim.key not in written for each in settlements)
-        if missing:  # after a lost answer these are from our own first try, and the sweep publishes their events
-            _log.warning("outcomes were settled before; the scheduler publishes their events", outcomes=missing)
-        return [each.claim.key in written for each in settlements]
+        try:
+            keys = await retrying(STAGE, "settle", once, give_up_after_s=SETTLE_PATIENCE_S)
+        except Exception as error:
+            if not is_data_error(error):
+                raise
+            if len(settlements) == 1:
+                return await self._settled([_without_data(settlements[0], error)])
+            middle = len(settlements) // 2
+            return await self._settled(settlements[:middle]) | await self._settled(settlements[middle:])
+        return {each.claim.key: each for each in settlements if each.claim.key in keys}
 
     async def _publish_round(self, outcomes: list[UnpublishedOutcome]) -> list[None]:
         async def mark() -> None:
@@ -82,6 +100,29 @@ class Outbox:
                 "events are not published; the scheduler will publish them", events=len(outcomes), error=str(error)
             )
         return [None] * len(outcomes)
+
+
+def _without_data(settlement: Settlement, error: Exception) -> Settlement:
+    """The same attempt as `unknown`, without any text of the answer. Raises `error` if that was tried already."""
+    if settlement.outcome == EventKind.UNKNOWN:
+        raise error
+    _log.error(
+        "Postgres refuses the data of an outcome; it is settled as unknown",
+        outcome=settlement.outcome,
+        attempt=settlement.claim.attempt,
+        error=type(error).__name__,
+    )
+    refused = RecipientEvent.model_validate_json(settlement.event)
+    event = RecipientEvent(
+        producer=refused.producer,
+        kind=EventKind.UNKNOWN,
+        campaign_id=refused.campaign_id,
+        recipient_id=refused.recipient_id,
+        attempt=refused.attempt,
+        occurred_at=refused.occurred_at,
+        received_at=refused.received_at,
+    )
+    return Settlement(settlement.claim, event.kind.value, event.model_dump_json(exclude_none=True))
 
 
 def _unpublished(settlement: Settlement) -> UnpublishedOutcome:

@@ -21,6 +21,7 @@ from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
 from streams.sender.claims import SESSION, STATEMENT_TIMEOUT_S, Claims, boot_time
 from streams.sender.cloud_api import CloudApi
+from streams.sender.failures import Failures
 from streams.sender.gate import Gate
 from streams.sender.intake import JobIntake, Window
 from streams.sender.outbox import Outbox
@@ -112,6 +113,7 @@ async def sending(
     pauses = ProbePauses().scaled(settings.time_scale)
     outbox = Outbox(pool, publisher, settings.topic(Topic.RECIPIENT_EVENTS), pauses)
     limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
+    failures = Failures(pool)
     gate, window = Gate(settings.whatsapp_mps), Window(settings.send_window)
     sends = Sends(
         claims=claims,
@@ -120,28 +122,39 @@ async def sending(
         outbox=outbox,
         timing=SendTiming(lease_s=settings.lease_s, time_scale=settings.time_scale),
         callback_data=_callback_data(settings),
+        failures=failures,
         clock=boot_time,
         progressed=progressed,
     )
-    async with pool, api, asyncio.TaskGroup() as tasks:
-        services = [tasks.create_task(claims.run(), name="renewals"), tasks.create_task(outbox.run(), name="outbox")]
-        intake = JobIntake(
-            claims=claims,
-            gate=gate,
-            sends=sends,
-            outbox=outbox,
-            window=window,
-            tasks=tasks,
-            dead_letters=DeadLetters(publisher, STAGE, limit),
-            progressed=progressed,
-        )
-        sender = Sender(intake, sends, window)
+    async with pool, api:
+        await failures.check()
         try:
-            yield sender
-        finally:  # also when the source of jobs failed: a send in flight may still receive its answer
-            await sender.drain()
-            for service in services:
-                service.cancel()
+            async with asyncio.TaskGroup() as tasks:
+                services = [
+                    tasks.create_task(claims.run(), name="renewals"),
+                    tasks.create_task(outbox.run(), name="outbox"),
+                ]
+                intake = JobIntake(
+                    claims=claims,
+                    gate=gate,
+                    sends=sends,
+                    outbox=outbox,
+                    window=window,
+                    failures=failures,
+                    tasks=tasks,
+                    dead_letters=DeadLetters(publisher, STAGE, limit),
+                    progressed=progressed,
+                )
+                sender = Sender(intake, sends, window)
+                try:
+                    yield sender
+                finally:  # also when the source of jobs failed: a send in flight may still receive its answer
+                    await sender.drain()
+                    for service in services:
+                        service.cancel()
+        except BaseException as error:
+            await failures.record(error)
+            raise
 
 
 def _callback_data(settings: Settings) -> Callable[[SendJob], str]:

@@ -23,6 +23,7 @@ from schemas.events import EventKind
 from schemas.jobs import SendJob
 from streams.sender.claims import Claims
 from streams.sender.events import Events, FinalOutcome, settlement
+from streams.sender.failures import Failures
 from streams.sender.freshness import LATE_RENEWALS_MAX_S, Forbidden, Fresh, Freshness, Permission, TooLate
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox
@@ -73,6 +74,7 @@ class Sends:
         timing: SendTiming,
         callback_data: Callable[[SendJob], str],
         clock: Callable[[], float],
+        failures: Failures,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         progressed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -84,6 +86,7 @@ class Sends:
         self._time_scale = timing.time_scale
         self._callback_data = callback_data
         self._clock = clock
+        self._failures = failures
         self._now = now
         self._progressed = progressed
         self._trouble = Trouble(clock)
@@ -132,6 +135,8 @@ class Sends:
         while isinstance(permission, Fresh):
             wait_s, is_permit = self._gate.reserve(job.phone_number_id)
             permission = await self._freshness.wait(claim, permission.issued_at, wait_s, DRAIN_WAIT_S)
+            if isinstance(permission, Fresh) and not is_permit:
+                permission = await self._freshness.keep(claim, permission.issued_at)
             # A brake that was pulled while we waited for the permit holds this post too.
             if isinstance(permission, Fresh) and is_permit and self._gate.held_s(job.phone_number_id) <= 0:
                 return await self._informed(job, claim, permission.issued_at)
@@ -150,7 +155,9 @@ class Sends:
 
     async def _post(self, job: SendJob) -> Outcome:
         started = time.perf_counter()
-        outcome = await self._api.post(job, self._callback_data(job))
+        with self._gate.posting() as ended:
+            outcome = await self._api.post(job, self._callback_data(job))
+            ended(outcome)
         metrics.SENDER_POST_SECONDS.observe(time.perf_counter() - started)
         return outcome
 
@@ -192,6 +199,7 @@ class Sends:
         signals = signals_of(outcome)
         with self._trouble.settling(job.phone_number_id, signals):
             await self._outbox.settle(settlement(claim, event, signals))
+        self._failures.is_answered = True
 
 
 def _patience_s(job: SendJob) -> float:

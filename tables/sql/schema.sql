@@ -553,6 +553,14 @@ CREATE TABLE template_trials (
 );
 CREATE INDEX template_trials_running ON template_trials (campaign_id) WHERE NOT is_over;
 
+-- Senders that ended by a bug after a claim and before any answer. Two of a host open the breaker of the endpoint: each
+-- further run would spend the messages that it claims.
+CREATE TABLE sender_failures (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    host      text NOT NULL,
+    failed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 -- One signal of a settled attempt about one scope.
 CREATE TYPE breaker_signal AS (
     letter text, code integer, reason text, recipient_id uuid, attempt smallint

@@ -48,6 +48,7 @@ OTHER_ROWS = (
     "INSERT INTO sink_offsets VALUES ('recipient.events', 0, 'cluster', 'topic', 42)",
     "INSERT INTO breakers (scope, key, streak, recent) VALUES ('number', '15550001', 2, 3)",
     "INSERT INTO breaker_changes (change, scope, key, code) VALUES ('opened', 'account', '', 190)",
+    "INSERT INTO sender_failures (host) VALUES ('host-1')",
     "INSERT INTO template_trials (campaign_id, refused, code) SELECT id, 3, 132000 FROM marketing_campaigns",
     "INSERT INTO idempotency_keys VALUES ('key', '\\x00', 201, '{}')",
 )

@@ -16,7 +16,7 @@ def test_no_code_occurs_twice() -> None:
 
 def test_the_backoff_of_transient_failures_grows_up_to_a_cap() -> None:
     waits = [_fail(131000, attempt=n).backoff_s for n in (1, 2, 3, 62)]
-    assert waits == [60, 600, 6000, 6 * 3600]
+    assert waits == [60, 600, 3600, 3600]
 
 
 @pytest.mark.parametrize("code", [131000, 130429, 131056])
@@ -42,12 +42,18 @@ def test_only_retryable_classes_are_retried(kind: ErrorClass) -> None:
     assert failed == {expected}
 
 
-def test_a_server_error_that_we_may_have_caused_is_tried_three_times() -> None:
-    assert [_fail(1, attempt=n).retry_class for n in (1, 2, 3)] == [
-        RetryClass.BACKOFF,
-        RetryClass.BACKOFF,
-        RetryClass.NEVER,
+@pytest.mark.parametrize("webhook", [False, True])
+def test_131049_is_permanent_for_numbers_of_the_calling_code_1(webhook: bool) -> None:
+    classes = [
+        failure(131049, "", attempt=1, from_webhook=webhook, time_scale=1, phone_number=number).retry_class
+        for number in ("14155550100", "491711234567", "")
     ]
+    assert classes == [RetryClass.NEVER, RetryClass.HELD_BACK, RetryClass.HELD_BACK]
+
+
+@pytest.mark.parametrize("code", [10**10, -1])
+def test_a_code_that_the_database_cannot_store_counts_as_none(code: int) -> None:
+    assert _fail(code).code is None
 
 
 def test_unknown_codes_fail_the_row_unless_meta_calls_them_transient() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.pacing import Brake, TokenBucket
+from domain.pacing import SILENCE_MIN_S, SILENT_POSTS_MIN, Brake, Silence, TokenBucket
 
 
 @given(st.floats(1, 1000), st.lists(st.floats(0, 0.5), min_size=1, max_size=200))
@@ -43,3 +43,45 @@ def test_a_hint_may_lengthen_and_a_success_resets() -> None:
     brake.release(31.0)
     assert brake.pull(31.0) == 1
     assert brake.wait_s(100.0) == 0
+
+
+# -------------------------------------------------------------------------------------------------------------- silence
+
+
+def test_posts_wait_when_several_are_unanswered_and_no_answer_comes() -> None:
+    silence = Silence()
+    for place in range(SILENT_POSTS_MIN - 1):
+        silence.posted(place / 10)
+    assert not silence.holds(60.0), "too few to judge"
+    silence.posted(0.4)
+    assert not silence.holds(0.79)
+    assert silence.holds(0.81)
+
+
+def test_any_answer_ends_the_wait_and_a_timeout_does_not() -> None:
+    silence = Silence()
+    first, second, *_ = [silence.posted(0.0) for _ in range(SILENT_POSTS_MIN + 2)]
+    silence.ended(first, 20.0, is_answer=False)
+    assert silence.holds(20.0)
+    silence.ended(second, 20.0, is_answer=True)
+    assert not silence.holds(20.0)
+
+
+def test_an_idle_time_before_the_posts_is_no_silence() -> None:
+    silence = Silence(answered_at=5.0)
+    for _ in range(SILENT_POSTS_MIN):
+        silence.posted(1000.0)
+    assert not silence.holds(1000.4)
+    assert silence.holds(1000.9)
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.booleans()), max_size=50))
+def test_while_answers_come_every_half_second_nobody_waits(slow: list[tuple[float, bool]]) -> None:
+    """Posts without an answer, as many as there may be, hold up nobody while others are answered."""
+    silence, now = Silence(), 0.0
+    for _ in slow:
+        silence.posted(now)
+    for _ in range(200):
+        now += SILENCE_MIN_S / 2
+        silence.ended(silence.posted(now - 0.01), now, is_answer=True)
+        assert not silence.holds(now + SILENCE_MIN_S / 2)

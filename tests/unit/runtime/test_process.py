@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from runtime import process
 from runtime.logs import configure, mask_phone, mask_text, mask_wamid
 from runtime.process import Transient, exit_code, run_process
 from runtime.settings import InvalidSettings, Settings
@@ -127,3 +128,16 @@ def test_no_traceback_shows_a_number_or_a_wamid(capsys: pytest.CaptureFixture[st
     assert "process=test" in shown
     assert PHONE not in shown
     assert WAMID not in shown
+
+
+def test_the_log_names_the_first_exception_of_a_group_and_those_that_followed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = ValueError("the cause")
+    group = ExceptionGroup("tasks", [Transient("Kafka is away"), ExceptionGroup("inner", [first, KeyError("later")])])
+    assert process._log_end(group) == 70
+    logged = capsys.readouterr()
+    text = logged.out + logged.err
+    assert "error=ValueError" in text.replace("'", "") or '"error": "ValueError"' in text
+    assert "Kafka is away" not in text.partition("Traceback")[0]
+    assert "Transient" in text

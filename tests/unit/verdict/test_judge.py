@@ -241,8 +241,13 @@ class TestTruth:
         assert "posted_again_after_answer" in truth_of([READ, READ]).wrong_conduct
 
     def test_a_held_back_failure_waits_a_day_and_is_no_retry(self) -> None:
-        truth = truth_of([post(status("failed", 1, 131049))])
+        truth = truth_of([post(status("failed", 1, 131049), number="4917112345678")])
         assert (truth.status, truth.waits_a_day, truth.retry_count) == ("failed", True, 0)
+        assert not truth_of([post(status("failed", 1, 131049), number="14155550100")]).waits_a_day
+
+    def test_a_code_of_a_whole_scope_defers_and_is_no_failure(self) -> None:
+        truth = truth_of([refused(190, 401)])
+        assert (truth.status, truth.retry_count) == ("queued", 0)
 
     def test_a_server_error_without_a_known_code_is_unknown(self) -> None:
         assert truth_of([post(http_status=502, accepted=False, wamid=None)]).status == "unknown"

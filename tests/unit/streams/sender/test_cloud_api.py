@@ -287,3 +287,38 @@ def test_other_parameters_are_refused(parameters: Any) -> None:
 def test_the_token_does_not_show() -> None:
     api = CloudApi(url="http://x", version="v25.0", access_token=SecretStr("hush"), timeout_s=1)
     assert "hush" not in repr(api) + repr(vars(api))
+
+
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [
+        ("http://a..b", "token"),
+        ("http://user:pass@host", "token"),
+        ("http://", "token"),
+        ("http://127.0.0.1:9", "token\n"),
+        ("http://127.0.0.1:9", "to\rken"),
+        ("http://127.0.0.1:9", "to\x00ken"),
+    ],
+)
+async def test_a_request_that_cannot_be_built_is_surely_not_sent_and_never_logs_the_token(
+    url: str, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with CloudApi(url=url, version="v25.0", access_token=SecretStr(token), timeout_s=1) as api:
+        for _ in range(3):
+            assert await api.post(_job(), "x") == NotSent("request_not_sendable")
+    logged = capsys.readouterr()
+    assert (logged.out + logged.err).count("cannot be built") == 1
+    assert token.strip() not in (logged.out + logged.err).replace("the token", "")
+
+
+async def test_an_exception_of_the_client_after_the_start_is_unknown_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may have been raised after the request had left."""
+
+    async def broken(*_args: object, **_options: object) -> None:
+        raise ValueError("not one of its own exceptions")
+
+    async with CloudApi(url="http://x", version="v25.0", access_token=SecretStr("t"), timeout_s=1) as api:
+        monkeypatch.setattr(api._client, "send", broken)
+        assert await api.post(_job(), "x") == UnknownOutcome("client_failed")

@@ -1,0 +1,42 @@
+"""Settling on a real Postgres: one outcome that Postgres refuses harms only itself."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+from domain.signals import Signals
+from schemas.events import EventKind, RecipientEvent
+from schemas.jobs import SendJob
+from streams.sender.events import settlement
+from tables.ledger import Claim
+from tests.support.sender_bench import Bench
+
+
+async def claims_of(bench: Bench, jobs: list[SendJob]) -> list[Claim]:
+    token = uuid4()
+    await bench.world.claim(jobs, token=token)
+    return [Claim(job.recipient_id, job.attempt, token) for job in jobs]
+
+
+def accepted(job: SendJob, wamid: str) -> RecipientEvent:
+    known = RecipientEvent(
+        kind=EventKind.ACCEPTED, recipient_id=job.recipient_id, attempt=1, campaign_id=job.campaign_id,
+        occurred_at="2026-11-26T12:00:00Z", received_at="2026-11-26T12:00:00Z",
+    )  # fmt: skip
+    return known.model_copy(update={"wamid": wamid})
+
+
+async def test_an_outcome_that_postgres_refuses_is_unknown_and_its_round_is_settled(bench: Bench) -> None:
+    jobs = await bench.world.release_jobs(20)
+    outbox = bench.sender.intake._outbox
+    wamids = ["wamid.\0" if place == 7 else f"wamid.{place}" for place in range(20)]
+    settlements = [
+        settlement(claim, accepted(job, wamid), Signals("ggggg"))
+        for job, claim, wamid in zip(jobs, await claims_of(bench, jobs), wamids, strict=True)
+    ]
+    await asyncio.gather(*(outbox.settle(each) for each in settlements))
+    outcomes = await bench.world.run("SELECT outcome, count(*) FROM send_ledger GROUP BY 1 ORDER BY 1")
+    assert outcomes == [("accepted", 19), ("unknown", 1)]
+    [lost] = [event for event in bench.kafka.events() if event.kind is EventKind.UNKNOWN]
+    assert (lost.recipient_id, lost.campaign_id) == (jobs[7].recipient_id, jobs[7].campaign_id)

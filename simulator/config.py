@@ -244,6 +244,8 @@ class SimulatorConfig(StrictModel):
     `disable_marketing_messages_on_cloud_api`."""
     us_marketing: bool = False
     """Whether marketing templates reach numbers of the United States. Since 1 April 2025 they fail with 131049."""
+    service_window: bool = False
+    """Whether messages without a template fail with 131047 unless the person wrote in the last 24 hours."""
     wa_ids: dict[str, str] = {}
     """The WhatsApp ids of numbers (digits only) that differ from the number."""
     other_wa_id_share: Probability = 0.0

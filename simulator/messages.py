@@ -13,27 +13,25 @@ from sys import intern
 
 from aiohttp import web
 
-from simulator.access import GraphAccess
 from simulator.account import Account
-from simulator.answers import json_answer, meta_headers, refused_answer
+from simulator.admission import Admission
+from simulator.answers import meta_headers
 from simulator.bodies import accepted_body, error_body
-from simulator.checks.fits import check_fit, find_sendable
-from simulator.checks.messages import check_mark_as_read, check_message, is_mark_as_read
-from simulator.checks.refusals import GraphRefusal, Refused, with_code
+from simulator.checks.messages import check_mark_as_read, is_mark_as_read
+from simulator.checks.refusals import GraphRefusal, Refused
 from simulator.cloud_errors import error_of
 from simulator.config import Rule, SimulatorConfig
 from simulator.deliveries import Deliveries
 from simulator.draws import SeededDraws
 from simulator.faults import Faults
+from simulator.graph.guard import Guard
 from simulator.ledger import Ledger, LedgerEntry
-from simulator.numbers import is_of_the_us, wa_id_of
-from simulator.plan import ACCEPTED_UNLESS_LOST, THROUGHPUT_CODE, MessagePlan, plan_message
+from simulator.numbers import wa_id_of
+from simulator.plan import ACCEPTED_UNLESS_LOST, MessagePlan, plan_message
 from simulator.rules import RuleBook
 from simulator.sends import Send, parse_body, read_send
 from simulator.wamids import trace_id_of, wamid_of
 
-PAIR_CODE = 131056
-US_MARKETING_CODE = 131049
 ROUTE_PARTS = ("version", "phone_number_id", "endpoint")
 BAD_GATEWAY_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
@@ -46,7 +44,8 @@ class MessagesEndpoint:
         config: SimulatorConfig,
         salt: str,
         account: Account,
-        access: GraphAccess,
+        admission: Admission,
+        guard: Guard,
         ledger: Ledger,
         rules: RuleBook,
         faults: Faults,
@@ -55,25 +54,28 @@ class MessagesEndpoint:
         self._config = config
         self._salt = salt
         self._account = account
-        self._access = access
+        self._admission = admission
+        self._reading = guard.wrap(self._mark_as_read)
         self._ledger = ledger
         self._rules = rules
         self._faults = faults
         self._deliveries = deliveries
         self._stopping = asyncio.Event()
-        self._reads = 0
-        self._own_number = config.display_phone_number.lstrip("+")
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Handle one POST."""
         raw = await request.read()
         body, broken = _parse(raw)
-        if is_mark_as_read(body) and self._faults.outage_now() is None:
-            return await self._mark_as_read(request, body)
+        if is_mark_as_read(body):
+            return await self._reading(request)
         entry = self._open(request, read_send(body))
         if (kind := self._faults.outage_now()) is not None:
             return await self._refuse_in_outage(request, entry, kind != "503")
-        refusal = self._access_refusal(request, entry.phone_number_id) or broken or self._send_refusal(body, entry)
+        refusal = (
+            self._admission.access_refusal(request, entry.phone_number_id)
+            or broken
+            or self._admission.send_refusal(body, entry)
+        )
         if refusal is not None:
             return await self._refuse(request, entry, refusal)
         send = entry.send
@@ -81,7 +83,7 @@ class MessagesEndpoint:
         nth = self._ledger.count(entry, key)
         draws = SeededDraws(self._config.seed, key, nth)
         rule = self._rules.rule_of(send.number, send.template, entry.phone_number_id, nth)
-        plan = plan_message(self._config, rule, draws, self._certain_code(entry))
+        plan = plan_message(self._config, rule, draws, self._admission.certain_code(entry))
         try:
             await self._wait(entry, plan, draws)
         except asyncio.CancelledError:
@@ -97,34 +99,16 @@ class MessagesEndpoint:
             wa_id = group.participants[0]
         else:
             wa_id = wa_id_of(self._config, send.number) if send.number else ""
-        category = self._category_of(send) if send.type == "template" else "service"
+        category = self._admission.category_of(send)
         return self._ledger.open(time.time(), version, phone_number_id, endpoint, send, wa_id, category)
 
-    def _category_of(self, send: Send) -> str:
-        """The category of the template of a send, in small letters."""
-        template = self._account.templates.find(send.template or "", send.language or "")
-        return template.category.lower() if template is not None else self._config.statuses.category
-
-    def _certain_code(self, entry: LedgerEntry) -> int | None:
-        """The code with which every such message fails, or None: marketing does not reach the United States."""
-        is_refused = entry.category == "marketing" and not self._config.us_marketing and is_of_the_us(entry.send.number)
-        return US_MARKETING_CODE if is_refused else None
-
-    async def _mark_as_read(self, request: web.Request, body: Mapping[str, object]) -> web.StreamResponse:
+    async def _mark_as_read(self, request: web.Request) -> dict[str, bool]:
         """Mark a received message as read. It is no send, so it is not in the ledger."""
-        phone_number_id = request.match_info["phone_number_id"]
-        self._reads += 1
-        trace_id = trace_id_of(self._salt, -self._reads)
-        headers = meta_headers(self._config.waba_id, request.match_info["version"], trace_id)
-        refusal = self._access_refusal(request, phone_number_id)
-        if refusal is None:
-            try:
-                check_mark_as_read(body)
-            except Refused as refused:
-                refusal = refused.refusal
+        refusal = self._admission.access_refusal(request, request.match_info["phone_number_id"])
         if refusal is not None:
-            return refused_answer(refusal, trace_id, headers)
-        return json_answer({"success": True}, headers)
+            raise Refused(refusal)
+        check_mark_as_read(parse_body(await request.read()))
+        return {"success": True}
 
     def stop(self) -> None:
         """End the requests that hang."""
@@ -135,43 +119,6 @@ class MessagesEndpoint:
         if self._config.draws_by == "callback_data" and send.callback:
             return send.callback
         return send.number or send.user_id or ""
-
-    def _access_refusal(self, request: web.Request, phone_number_id: str) -> GraphRefusal | None:
-        """The error of the version, the token or the sending number, or None."""
-        return self._access.refusal_of(request) or self._access.unknown_number(phone_number_id, request.method)
-
-    def _send_refusal(self, body: Mapping[str, object], entry: LedgerEntry) -> GraphRefusal | None:
-        """The error of the message itself, of its template, or of a rate, or None."""
-        send = entry.send
-        try:
-            check_message(body, entry.endpoint, self._account.media)
-            if send.type == "template":
-                self._check_template(body, entry)
-        except Refused as refused:
-            return refused.refusal
-        if send.group is not None and not self._account.groups.has(send.group):
-            return with_code(131009, "Recipient is not a group of this number").refusal
-        if send.number == self._own_number:
-            return GraphRefusal(131021)
-        if not self._faults.within_rate(entry.phone_number_id):
-            return GraphRefusal(THROUGHPUT_CODE)
-        if not self._faults.within_pair_rate(entry.phone_number_id, send.group or entry.wa_id or send.user_id or ""):
-            return GraphRefusal(PAIR_CODE)
-        return None
-
-    def _check_template(self, body: Mapping[str, object], entry: LedgerEntry) -> None:
-        """Raises Refused if the template does not exist, is not sendable here, or has other parameters."""
-        send = entry.send
-        template = find_sendable(self._account.templates, send.template or "", send.language or "")
-        if entry.endpoint == "messages" and self._config.marketing_endpoint_only and entry.category == "marketing":
-            raise with_code(131063, "")
-        if entry.endpoint == "marketing_messages" and template is not None and template.category != "MARKETING":
-            raise with_code(134100, "")
-        if not send.to and template is not None and template.category == "AUTHENTICATION":
-            raise with_code(131062, "Authentication templates cannot be sent to a business-scoped user ID")
-        if template is not None:
-            content = body["template"]
-            check_fit(template, (content.get("components") or ()) if isinstance(content, dict) else ())
 
     async def _wait(self, entry: LedgerEntry, plan: MessagePlan, draws: SeededDraws) -> None:
         """Wait for the time that the answer takes. A hanging request waits until the simulator stops."""

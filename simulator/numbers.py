@@ -19,6 +19,7 @@ ISLANDS = "242 246 264 268 284 340 345 441 473 649 658 664 670 671 684 721 758 7
 """The Caribbean, Bermuda and the territories of the United States."""
 NO_AREA = "500 521 522 533 544 555 566 577 588 700 800 833 844 855 866 877 888 900"
 """Personal and toll-free numbers, and 555, which is for fiction and for WhatsApp's test numbers."""
+CANADIAN = frozenset(CANADA.split())
 NOT_US = frozenset(f"{CANADA} {ISLANDS} {NO_AREA}".split())
 """Area codes of the calling code 1 that are not those of the United States (North American Numbering Plan)."""
 COUNTRY_OF_CODE = {
@@ -49,6 +50,8 @@ def is_of_the_us(number: str) -> bool:
 
 def country_of(number: str) -> str:
     """The country in the user id of a number."""
+    if number[:1] == "1" and number[1:4] in CANADIAN:
+        return "CA"
     return next((COUNTRY_OF_CODE[number[:size]] for size in (3, 2, 1) if number[:size] in COUNTRY_OF_CODE), "US")
 
 

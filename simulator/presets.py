@@ -21,6 +21,7 @@ def realistic() -> SimulatorConfig:
     """
     return SimulatorConfig(
         draws_by="to",
+        other_wa_id_share=0.3,
         answers=AnswerConfig(
             latency=Delay(median_s=0.08, p99_s=0.6),
             errors={

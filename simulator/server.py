@@ -10,6 +10,7 @@ from aiohttp import web
 
 from simulator.access import GraphAccess
 from simulator.account import Account
+from simulator.admission import Admission
 from simulator.config import SimulatorConfig
 from simulator.control import ControlEndpoints
 from simulator.deliveries import Deliveries
@@ -38,11 +39,12 @@ class Simulator:
         self._deliveries = Deliveries(config)
         self.account = Account(config)
         access = GraphAccess(config)
+        guard = Guard(config.waba_id, self._salt, access, self._faults)
+        admission = Admission(config, self.account, access, self._faults)
         self._endpoint = MessagesEndpoint(
-            config, self._salt, self.account, access, self.ledger, self._rules, self._faults, self._deliveries
+            config, self._salt, self.account, admission, guard, self.ledger, self._rules, self._faults, self._deliveries
         )
         self._events = EventWebhooks(config, self._salt, self.account, self._deliveries)
-        guard = Guard(config.waba_id, self._salt, access, self._faults)
         self._nodes = Nodes(config, self.account, access, guard, self._events.review)
         self._listener = Listener(config.host, config.port)
         self._control = ControlEndpoints(

@@ -26,6 +26,10 @@ class Account:
         self.media = MediaStore()
         self.groups = GroupStore()
         self.quality = "GREEN"
+        self.stopped: set[str] = set()
+        """The user ids of people who stopped marketing messages."""
+        self.wrote_at: dict[str, int] = {}
+        """When people wrote last, in Unix seconds, by their user ids."""
         self.blocked: dict[str, None] = {}
         """The WhatsApp ids of blocked people, in order."""
 

@@ -20,7 +20,7 @@ from simulator.events.business import (
     template_status_value,
     usual_values,
 )
-from simulator.events.people import MEDIA_TYPES, identity_value, message_value, number_of, preference_value
+from simulator.events.people import MEDIA_TYPES, identity_value, message_value, number_of, preference_value, user_of
 from simulator.events.requests import (
     AccountUpdate,
     BusinessEvent,
@@ -59,6 +59,7 @@ class EventWebhooks:
         """A person sends a message. The result has its id."""
         wamid, now = self._next_wamid(event), _time_of(event)
         number_id = self._number_id(event)
+        self._account.wrote_at[user_of(event)] = now
         medium = None
         if event.type in MEDIA_TYPES:
             mime_type = event.mime_type or MEDIA_TYPES[event.type]
@@ -70,7 +71,11 @@ class EventWebhooks:
         return {"id": wamid}
 
     def prefer(self, event: PreferenceChange) -> EventResult:
-        """A person stops or resumes marketing messages."""
+        """A person stops or resumes marketing messages. Sends obey it."""
+        if event.value == "stop":
+            self._account.stopped.add(user_of(event))
+        else:
+            self._account.stopped.discard(user_of(event))
         value = preference_value(self._config, self._number_id(event), event, _time_of(event))
         return self._send("user_preferences", value)
 

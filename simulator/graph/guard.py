@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -60,7 +59,7 @@ def _outage_answer(request: web.Request, cuts: bool) -> web.Response:
         return web.Response(status=503, text="Service Unavailable")
     if request.transport is not None:
         request.transport.abort()
-    raise asyncio.CancelledError
+    return web.Response()
 
 
 async def read_object(request: web.Request) -> Mapping[str, Any]:

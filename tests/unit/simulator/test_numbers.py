@@ -54,6 +54,8 @@ def test_a_whatsapp_id_differs_by_number_or_by_share() -> None:
     assert [number for number in numbers if wa_id_of(half, number) != number] == differing
 
 
-@pytest.mark.parametrize(("number", "country"), [("4915112345678", "DE"), ("16505551234", "US"), ("999", "US")])
+@pytest.mark.parametrize(
+    ("number", "country"), [("4915112345678", "DE"), ("16505551234", "US"), ("16045551234", "CA"), ("999", "US")]
+)
 def test_a_user_id_has_the_country_of_the_number(number: str, country: str) -> None:
     assert country_of(number) == country

@@ -20,6 +20,11 @@ from runtime.settings import Settings
 
 _WAMID = re.compile(r"wamid\.[A-Za-z0-9+/=_-]+")
 # The digits are not part of a time, of an address with a port, or of a uuid. A colon may come before or after.
+_IN_ADDRESS = re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?=@)")
+_NAMED_SECRET = re.compile(
+    r"\b((?:password|passwd|access_token)['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&]+)", re.IGNORECASE
+)
+_BEARER = re.compile(r"\b(Bearer\s+)[\w.~+/=|-]{8,}", re.IGNORECASE)
 _PHONE = re.compile(r"(?<![\w.-])(?<!\d:)\+?[1-9]\d{9,14}(?![\w-]|:\d)")
 
 _CHATTY = ("aiokafka", "faust", "mode")
@@ -38,7 +43,9 @@ def mask_wamid(wamid: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """Mask phone numbers and wamids in a foreign text, such as an error or a traceback."""
+    """Mask phone numbers, wamids and passwords in a foreign text, such as an error or a traceback."""
+    for secret in (_IN_ADDRESS, _NAMED_SECRET, _BEARER):
+        text = secret.sub(r"\1…", text)
     text = _WAMID.sub(lambda found: mask_wamid(found.group()), text)
     return _PHONE.sub(lambda found: mask_phone(found.group()), text)
 
@@ -109,5 +116,7 @@ def _with_process(process: str) -> Any:
 def _masked(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = mask_text(value) if name in ("exception", "event", "error") else _WAMID.sub("wamid…", value)
+            event[name] = (
+                mask_text(value) if name in ("exception", "event", "error", "reason") else _WAMID.sub("wamid…", value)
+            )
     return event

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from runtime import settings_problems, settings_rules, settings_values
+from runtime import settings_problems, settings_rules, settings_setup, settings_values
 
 PREFIX = "CAMPAIGNS_"
 STATE_FOLDER = Path(".campaigns")
@@ -260,7 +260,8 @@ def shell_environment() -> dict[str, str]:
 def without_white_space(given: Mapping[str, str]) -> dict[str, str]:
     """Variables as the settings read them: without what a copy leaves around a value. Those of the set-up are paths."""
     return {
-        name: value if name in _SETUP_VARIABLES else settings_values.stripped(value) for name, value in given.items()
+        name: value if name in _SETUP_VARIABLES.values() else settings_values.stripped(value)
+        for name, value in given.items()
     }
 
 
@@ -293,9 +294,11 @@ def read_settings(environ: Mapping[str, str] | None = None, state_folder: Path =
     Raises InvalidSettings naming every variable that is missing, invalid, or unknown.
     """
     found = read_environment(environ, state_folder)
-    named = {name: value for name, value in found.items() if name not in _SETUP_VARIABLES}
+    named = {name: value for name, value in found.items() if name not in _SETUP_VARIABLES.values()}
     problems = [
-        *settings_problems.unknown(named, [*_VARIABLES.values(), *_SETUP_VARIABLES]),
+        *settings_problems.service_links(named),
+        *settings_setup.problems({field: found.get(name) for field, name in _SETUP_VARIABLES.items()}, PREFIX),
+        *settings_problems.unknown(named, [*_VARIABLES.values(), *_SETUP_VARIABLES.values()]),
         *settings_problems.empty(named, [name for field, name in _VARIABLES.items() if field not in MAY_BE_EMPTY]),
     ]
     fields = {field: named[name] for field, name in _VARIABLES.items() if name in named}
@@ -316,12 +319,5 @@ def _plain(value: object) -> object:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-SETUP_ONLY = {
-    "cache_dir": "Folder of the downloaded files.",
-    "maven_url": "A mirror of Maven Central for Kafka's jars.",
-    "embedded_postgres": "Major version of the embedded PostgreSQL: 18 or 16.",
-}
-"""Variables that only the set-up of the embedded servers reads, before there are settings, with their meanings."""
-
 _VARIABLES = {field: f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
-_SETUP_VARIABLES = frozenset(f"{PREFIX}{field.upper()}" for field in SETUP_ONLY)
+_SETUP_VARIABLES = {field: f"{PREFIX}{field.upper()}" for field in settings_setup.SETUP_ONLY}

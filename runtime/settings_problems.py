@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$")
 CLOSE = 0.8
 """How similar a name must be to be suggested, from 0 to 1."""
 
@@ -15,11 +17,17 @@ CLOSE = 0.8
 def unknown(given: Mapping[str, str], known: Collection[str]) -> Iterator[str]:
     """A problem for each variable that no setting has, with the name that was probably meant."""
     for name in sorted(given.keys() - set(known)):
-        if given[name].startswith("tcp://") or name.endswith(("_SERVICE_HOST", "_SERVICE_PORT")):
-            yield f"{name}: is set by Kubernetes for a service of this name: set enableServiceLinks: false in the pod"
+        if _SERVICE_LINK.search(name):
             continue
         close = get_close_matches(name.upper(), known, 1, CLOSE)
         yield f"{name}: no such setting" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def service_links(given: Mapping[str, str]) -> Iterator[str]:
+    """A problem for each variable that Kubernetes sets in every pod for a service whose name starts like our prefix."""
+    for name, value in sorted(given.items()):
+        if value.startswith(("tcp://", "udp://")) or _SERVICE_LINK.search(name):
+            yield f"{name}: is set by Kubernetes for a service of this name: set enableServiceLinks: false in the pod"
 
 
 def empty(given: Mapping[str, str], names: Collection[str]) -> Iterator[str]:

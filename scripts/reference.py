@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 
 from domain.people import ALIASES, ARGENTINE_AREA, USER
 from runtime import metrics
-from runtime.settings import PREFIX, SETUP_ONLY, Settings
+from runtime.settings import PREFIX, Settings
+from runtime.settings_setup import SETUP_ONLY
 from schemas.reasons import REASON_CODES, ReasonCode
 from schemas.topics import BY_NAME, DAY_MS, UNLIMITED, USES, Topic, TopicSpec
 

@@ -15,6 +15,7 @@ from typer.main import get_command_name
 from domain.history import Effect
 from operations.audit import LEDGER_CHECKS, STATE_CHECKS
 from runtime.settings import Settings
+from runtime.settings_setup import SETUP_ONLY
 from schemas.reasons import RepairRefusal
 from scripts.reference import WIDTH, metrics_by_name
 from tests.support.paths import ROOT
@@ -30,7 +31,6 @@ MODULE = re.compile(r"`python -m ([\w.]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SETTING = re.compile(r"\bCAMPAIGNS_[A-Z0-9_]*[A-Z0-9]\b")
 METRIC = re.compile(r"`(campaigns_[a-z_]+)`")
-SETUP_ONLY = {"CAMPAIGNS_CACHE_DIR", "CAMPAIGNS_MAVEN_URL", "CAMPAIGNS_EMBEDDED_POSTGRES"}
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -82,7 +82,7 @@ def test_the_operations_guide_explains_every_refusal_and_every_code_of_the_verdi
 
 
 def test_settings_in_the_documentation_exist() -> None:
-    known = {f"CAMPAIGNS_{name.upper()}" for name in Settings.model_fields} | SETUP_ONLY
+    known = {f"CAMPAIGNS_{name.upper()}" for name in (*Settings.model_fields, *SETUP_ONLY)}
     assert {name for _, text in texts() for name in SETTING.findall(text)} - known == set()
 
 

@@ -74,9 +74,34 @@ def test_a_misspelled_variable_is_refused_with_the_name_that_was_meant(
     assert str(wrong.value) == f"{name}: no such setting{suggested}"
 
 
-def test_a_variable_that_kubernetes_sets_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSettings, match=r"CAMPAIGNS_API_SERVICE_HOST.*enableServiceLinks"):
-        read_settings({**NEEDED, "CAMPAIGNS_API_SERVICE_HOST": "10.0.0.1"}, tmp_path)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CAMPAIGNS_API_SERVICE_HOST", "10.0.0.1"),
+        ("CAMPAIGNS_API_SERVICE_PORT_HTTP", "8000"),
+        ("CAMPAIGNS_API_PORT", "tcp://10.0.0.1:8000"),
+        ("CAMPAIGNS_API_PORT_8000_TCP_ADDR", "10.0.0.1"),
+    ],
+)
+def test_a_variable_that_kubernetes_sets_is_explained(tmp_path: Path, name: str, value: str) -> None:
+    """A service named campaigns-api sets them in every pod of its namespace."""
+    with pytest.raises(InvalidSettings) as wrong:
+        read_settings({**NEEDED, name: value}, tmp_path)
+    assert str(wrong.value).startswith(f"{name}: is set by Kubernetes")
+    assert str(wrong.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("EMBEDDED_POSTGRES", "17", "must be 18 or 16"),
+        ("MAVEN_URL", "repo.example.com", "expects an address that starts with https://"),
+        ("CACHE_DIR", "", "is empty"),
+    ],
+)
+def test_a_wrong_variable_of_the_set_up_is_named(tmp_path: Path, name: str, value: str, problem: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"^CAMPAIGNS_{name}: {problem}"):
+        read(tmp_path, **{name: value})
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from domain.people import ALIASES
 from runtime import metrics
-from runtime.settings import SETUP_ONLY, Settings
+from runtime.settings import Settings
+from runtime.settings_setup import SETUP_ONLY
 from schemas.reasons import REASON_CODES
 from schemas.topics import SPECS, USES, Topic
 from scripts import reference

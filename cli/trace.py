@@ -33,7 +33,10 @@ def trace(
 ) -> None:
     """Show a recipient's rows and events, and what each event changed."""
     from cli.console import run_command
+    from domain.phone_numbers import COUNTRIES
 
+    if country is not None and country not in COUNTRIES:
+        raise typer.BadParameter("it is an ISO 3166 code in capitals, such as DE or US", param_hint="--country")
     raise typer.Exit(run_command(lambda settings: asyncio.run(_trace(settings, query, country, as_json=json))))
 
 

@@ -67,7 +67,8 @@ def _each(country: str, source: str, *rules: tuple[str, str]) -> tuple[Alias, ..
 ALIASES: tuple[Alias, ...] = (
     *_each(
         "EG",
-        "October 2011: mobile numbers got a digit after the 1 (NTRA, ITU notice of Egypt).",
+        "6 October 2011: mobile numbers got a digit after the 1, by operator (NTRA). The numbers of eleven digits that"
+        " began with 015 changed too, but 015 is in use again, so they are not here.",
         (r"^201([012])([0-9]{7})$", r"201\1\1\2"),
         (r"^2014([0-9]{7})$", r"20114\1"),
         (r"^201([69])([0-9]{7})$", r"2010\1\2"),
@@ -75,16 +76,19 @@ ALIASES: tuple[Alias, ...] = (
     ),
     *_each(
         "CI",
-        "31 January 2021: 01, 05 or 07 before mobile numbers, by the operator that their second digit names (ARTCI).",
+        "31 January 2021: 01, 05 or 07 before mobile numbers (ARTCI), by the operator that their second digit names"
+        " (French Wikipedia, list of prefixes).",
         (r"^225([04-9][0-3][0-9]{6})$", r"22501\1"),
         (r"^225([04-9][4-6][0-9]{6})$", r"22505\1"),
         (r"^225([04-9][7-9][0-9]{6})$", r"22507\1"),
     ),
     *_each("BJ", "30 November 2024: 01 before every number (ARCEP Benin).", (r"^229([2-9][0-9]{7})$", r"22901\1")),
-    *_each("MU", "1 September 2013: 5 before mobile numbers (ICTA).", (r"^230([79][0-9]{6})$", r"2305\1")),
+    *_each(
+        "MU", "1 September 2013: 5 before mobile numbers (ICTA, by TeleGeography).", (r"^230([79][0-9]{6})$", r"2305\1")
+    ),
     *_each(
         "CM",
-        "21 November 2014: 6 before mobile numbers (ART, bamendaonline.net).",
+        "21 November 2014: 6 before mobile numbers (TRA, by Bamenda Online).",
         (r"^237([5-9][0-9]{7})$", r"2376\1"),
     ),
     *_each(
@@ -97,30 +101,38 @@ ALIASES: tuple[Alias, ...] = (
     *_each("SM", "0549 before landlines may be left out (libphonenumber).", (r"^378([89][0-9]{5})$", r"3780549\1")),
     *_each(
         "MX",
-        "August 2019: the 1 of mobile numbers was abolished; WhatsApp still reports it in wa_id.",
+        "August 2019: the 1 of mobile numbers was abolished. WhatsApp still reports it in wa_id (its help page on"
+        " international numbers; issues of Chatwoot).",
         (r"^521([0-9]{10})$", r"52\1"),
     ),
     *_each(
         "AR",
         "The 9 before the area code and the 15 after it mark a mobile line; the ten other digits name it"
-        " (libphonenumber). WhatsApp wants the 9.",
+        " (libphonenumber). WhatsApp wants the 9 (its help page on international numbers).",
         (r"^549([0-9]{10})$", r"54\1"),
         (rf"^54(?=9?[123][0-9]{{11}}$)9?({ARGENTINE_AREA})15([0-9]+)$", r"54\1\2"),
     ),
     *_each(
         "BR",
         "2012 to 2016: 9 before mobile numbers (Anatel); WhatsApp reports accounts from before without it. Landlines"
-        " begin with 2 to 5 and stay as they are.",
+        " begin with 2 to 5 and stay as they are (libphonenumber; WAHA has the same rule).",
         (r"^55([1-9][1-9])([016-9][0-9]{7})$", r"55\19\2"),
     ),
     *_each(
-        "CO", "September 2021: 60 before the area code of landlines (CRC).", (r"^57([124-8])([0-9]{7})$", r"5760\1\2")
+        "CO", "1 September 2021: 60 before the area code of landlines (CRC).", (r"^57([124-8])([0-9]{7})$", r"5760\1\2")
     ),
-    *_each("EC", "September 2012: 9 before mobile numbers (ARCOTEL).", (r"^593([89][0-9]{7})$", r"5939\1")),
-    *_each("PF", "23 June 2014: 87 before mobile numbers (OPT).", (r"^689([237][0-9]{5})$", r"68987\1")),
+    *_each(
+        "EC",
+        "2012: 9 before mobile numbers (no document was found; libphonenumber has the new form only).",
+        (r"^593([89][0-9]{7})$", r"5939\1"),
+    ),
+    *_each(
+        "PF", "23 June 2014: 87 before mobile numbers (OPT, by Tahiti Infos).", (r"^689([237][0-9]{5})$", r"68987\1")
+    ),
     *_each(
         "VN",
-        "15 September to 14 November 2018: mobile numbers of eleven digits became ten (Ministry of Information, 2018).",
+        "15 September to 14 November 2018: mobile numbers of eleven digits became ten, by prefix (the table of the"
+        " package phone11to10).",
         (r"^8416([2-9])([0-9]{7})$", r"843\1\2"),
         (r"^84120([0-9]{7})$", r"8470\1"),
         (r"^84121([0-9]{7})$", r"8479\1"),
@@ -134,11 +146,15 @@ ALIASES: tuple[Alias, ...] = (
     ),
     *_each(
         "PS",
-        "Palestinian mobile numbers (56, 59) are reached through 970 and through 972.",
+        "Palestinian mobile numbers (56, 59) are reached through 970 and through 972 (no document was found).",
         (r"^972(5[69][0-9]{7})$", r"970\1"),
     ),
-    *_each("QA", "28 July 2010: the first digit was doubled (ictQATAR).", (r"^974([3-7])([0-9]{6})$", r"974\1\1\2")),
-    *_each("GE", "2011: 5 before mobile numbers (GNCC).", (r"^995([5-9][0-9]{7})$", r"9955\1")),
+    *_each(
+        "QA",
+        "2010: the first digit was doubled (no document was found; libphonenumber has the new form only).",
+        (r"^974([3-7])([0-9]{6})$", r"974\1\1\2"),
+    ),
+    *_each("GE", "20 June 2011: 5 before mobile numbers (GNCC, by Wikipedia).", (r"^995([5-9][0-9]{7})$", r"9955\1")),
 )
 """Every spelling that is not the key itself. At most one row matches a number, and no row matches a key."""
 

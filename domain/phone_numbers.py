@@ -117,12 +117,18 @@ def _complete(found: Written) -> PhoneNumber:
         raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)
     digits = _with_trunk(found) if found.has_trunk else found.digits
     if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:
-        is_short = len(digits) < _DIGITS_MIN
-        raise InvalidPhoneNumber(RecipientRefusal.TOO_SHORT if is_short else RecipientRefusal.TOO_LONG)
+        raise _wrong_length(digits)
     must_be_valid = not found.is_international
+    if must_be_valid and any("/" in between for _, between in found.bounds):
+        raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)  # only national numbers are written so
     if any(_stands(spelling, must_be_valid=must_be_valid) for spelling in (digits, person_of(digits))):
         return PhoneNumber(digits)
     raise InvalidPhoneNumber(_reason(digits, must_be_valid=must_be_valid))
+
+
+def _wrong_length(digits: str) -> InvalidPhoneNumber:
+    is_long = len(digits) > _DIGITS_MAX
+    return InvalidPhoneNumber(RecipientRefusal.TOO_LONG if is_long else RecipientRefusal.TOO_SHORT)
 
 
 def _stands(digits: str, *, must_be_valid: bool) -> bool:
@@ -182,10 +188,14 @@ def _national(found: Written, country: str) -> PhoneNumber:
         elif not phonenumbers.is_valid_number(number):
             raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)
     if number is not None and is_possible and _keeps_digits(number, found.digits, country):
-        return PhoneNumber(_written_out(number))
+        whole = _written_out(number)
+        if not _DIGITS_MIN <= len(whole) <= _DIGITS_MAX:
+            raise _wrong_length(whole)
+        if not _stands(whole, must_be_valid=False):
+            raise InvalidPhoneNumber(RecipientRefusal.NOT_A_PHONE_NUMBER)
+        return PhoneNumber(whole)
     if number is None:
-        is_long = len(found.digits) > _DIGITS_MAX
-        raise InvalidPhoneNumber(RecipientRefusal.TOO_LONG if is_long else RecipientRefusal.TOO_SHORT)
+        raise _wrong_length(found.digits)
     reason = phonenumbers.is_possible_number_with_reason(number)
     raise InvalidPhoneNumber(_REASONS.get(reason, RecipientRefusal.NOT_A_PHONE_NUMBER))
 
@@ -221,6 +231,16 @@ def _refuse_second(found: Written, region: str | None) -> None:
                 raise InvalidPhoneNumber(reason, _main(found, head) if is_extension else "")
         elif between == "-" and tail <= _SHORT_TAIL_DIGITS and _is_valid(head, region):
             raise InvalidPhoneNumber(RecipientRefusal.EXTENSION, _main(found, head))
+        elif _is_second_national(head, found.digits[place:], region):
+            raise InvalidPhoneNumber(RecipientRefusal.SEVERAL_NUMBERS)
+
+
+def _is_second_national(head: str, rest: str, region: str | None) -> bool:
+    """Whether a complete number is followed by a trunk 0 and a complete national number of the same country."""
+    if not rest.startswith("0") or not _is_valid(head, region):
+        return False
+    first = _parsed(head, region)
+    return first is not None and _is_valid(rest, phonenumbers.region_code_for_number(first))
 
 
 def _has_two(found: Written, region: str | None) -> bool:

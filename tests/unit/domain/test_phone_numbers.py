@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.people import person_of
 from domain.phone_numbers import COUNTRIES, NamedPerson, PhoneNumber, country_of, normalise, person_named
-from domain.written_numbers import InvalidPhoneNumber
+from domain.written_numbers import InvalidPhoneNumber, clean
 from schemas.reasons import RecipientRefusal
 
 
@@ -64,12 +64,14 @@ def test_a_number_is_dialled_as_it_was_given(written: object, normal: str) -> No
         ("9000000142", "country_code_missing"),
         ("(469) 555-0144", "country_code_missing"),
         ("0171 1234567", "country_code_missing"),
+        ("82 12 34/82 12 34", "country_code_missing"),
         ("+49 0171 1234567", "trunk_prefix"),
         ("+90 0532 123 45 67", "trunk_prefix"),
         ("+1 (0)469 555 0144", "trunk_prefix"),
         ("+49 171 0000001/02", "several_numbers"),
         ("+49 171 0000001/0000002", "several_numbers"),
         ("14694652751 14694652752", "several_numbers"),
+        ("+49 30 123456 030 123457", "several_numbers"),
         ("+49 89 000001 - 12", "extension"),
         ("+1 469 555 0143-12", "extension"),
         ("+49 89 123456-0", "extension"),
@@ -118,6 +120,10 @@ def test_without_plus_a_number_is_one_of_the_named_country(written: object, coun
         ("919876543210", "US", "country_code_missing"),
         ("555 0142", "US", "country_code_missing"),
         ("0", "DE", "too_short"),
+        ("030 12345 030 12346", "DE", "several_numbers"),
+        ("0301234567890123456", "DE", "too_long"),
+        ("030123456789012345", "DE", "too_long"),
+        ("000171 1234567", "DE", "not_a_phone_number"),
         ("1" * 20, "DE", "too_long"),
     ],
 )
@@ -188,6 +194,17 @@ def test_any_value_is_a_number_or_is_refused(written: object, country: str | Non
     assert 7 <= len(number) <= 15
     assert normalise(f"+{number}") == number
     assert country_of(number) in COUNTRIES | {"001"}
+
+
+@given(NEAR)
+def test_every_digit_of_an_accepted_number_is_one_of_the_text_in_order(written: str) -> None:
+    """At most 00 at the start, one (0), and a decimal's zeros are left out, and none is added."""
+    try:
+        number = normalise(written)
+    except InvalidPhoneNumber:
+        return
+    digits = iter(each for each in clean(written) if each.isdecimal())
+    assert all(digit in digits for digit in number)
 
 
 @given(NEAR, COUNTRY)

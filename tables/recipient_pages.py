@@ -64,5 +64,6 @@ async def read_page(
         "statuses": list(statuses) if statuses else None,
         "person": person,
     }
-    cursor = await connection.execute(_SQL["list_recipients"], values)
+    statement = "list_recipients" if person is None else "list_person"
+    cursor = await connection.execute(_SQL[statement], values)
     return [Recipient(*row) for row in await cursor.fetchall()]

@@ -14,6 +14,8 @@ from simulator.config import SimulatorConfig
 
 TOKEN_CODE = 190
 UNKNOWN_PATH_CODE = 2500
+SCHEMES = ("bearer", "oauth")
+"""The page "Resumable Upload API" has the second one."""
 
 
 class GraphAccess:
@@ -38,9 +40,9 @@ class GraphAccess:
         return None if known is None or phone_number_id in known else unknown_object(phone_number_id, method)
 
     def _has_token(self, request: web.Request) -> bool:
-        """Whether the token is in the header, or in the query as the Graph API also takes it, and is the right one."""
+        """Whether the right token is in the header, or in the query, where the Graph API also takes it."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() not in SCHEMES:
             token = request.query.get("access_token", "") if not scheme else ""
         if not token or not all("!" <= character <= "~" for character in token):
             return False

@@ -163,15 +163,16 @@ class ControlEndpoints:
         return _json_response({"in_force": len(self._rules.rules)})
 
     async def _send_event(self, request: web.Request) -> web.Response:
-        """Send the webhook of an event. Refused media and unknown kinds get an error."""
+        """Send the webhook of an event. `is_sent` is false without a receiver of webhooks."""
         kind = request.match_info["kind"]
         if kind not in self._events:
             raise web.HTTPNotFound(text=f"no such event: {kind!r}; the events are {', '.join(sorted(self._events))}")
         model, send = self._events[kind]
         try:
-            return _json_response(send(await _read_body(request, model)))
+            result = send(await _read_body(request, model))
         except Refused as refused:
             raise web.HTTPBadRequest(text=str(refused)) from refused
+        return _json_response({**result, "is_sent": self._config.webhook_url is not None})
 
     async def _list_events(self, _request: web.Request) -> web.Response:
         """The kinds of events, with the schema of the settings of each."""

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
-from simulator.checks.refusals import list_at, missing, object_at, one_of, only_keys, param, text_at, value_invalid
+from simulator.checks.refusals import (
+    list_at,
+    missing,
+    object_at,
+    one_of,
+    only_keys,
+    optional_text_at,
+    param,
+    text_at,
+    value_invalid,
+)
 
 TEXT_MAX = 4096
 CAPTION_MAX = 1024
@@ -42,8 +52,7 @@ def check_media(kind: str, content: object, known: MediaIds, path: str | None = 
     if link is not None and not is_url(link):
         raise param(f"{path}['link']", "is not a valid URI.")
     for name in ("caption", "filename"):
-        if media.get(name) is not None:
-            text_at(f"{path}['{name}']", media[name], CAPTION_MAX)
+        optional_text_at(f"{path}['{name}']", media.get(name), CAPTION_MAX)
 
 
 def is_url(value: object) -> bool:
@@ -83,8 +92,7 @@ def _check_location(content: object, _known: MediaIds) -> None:
         if not is_inside:
             raise value_invalid(f"location['{name}'] must be a number from -{most:.0f} to {most:.0f}")
     for name in ("name", "address"):
-        if location.get(name) is not None:
-            text_at(f"location['{name}']", location[name])
+        optional_text_at(f"location['{name}']", location.get(name))
 
 
 def _check_contacts(content: object, _known: MediaIds) -> None:

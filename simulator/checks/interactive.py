@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from simulator.checks.contents import MediaIds, check_media, is_url
-from simulator.checks.refusals import list_at, missing, object_at, one_of, param, text_at, value_invalid
+from simulator.checks.refusals import (
+    list_at,
+    missing,
+    object_at,
+    one_of,
+    optional_text_at,
+    param,
+    text_at,
+    value_invalid,
+)
 
 BODY_MAX = 1024
 LIST_BODY_MAX = 4096
@@ -146,8 +155,7 @@ def _check_list(action: Mapping[str, object], _known: MediaIds) -> None:
             row = object_at(f"{path}['rows'][{at}]", row_value)
             ids.append(text_at(f"{path}['rows'][{at}]['id']", row.get("id"), ROW_ID_MAX))
             _title(row.get("title"), ROW_TITLE_MAX, "Row")
-            if row.get("description") is not None:
-                text_at(f"{path}['rows'][{at}]['description']", row["description"], ROW_DESCRIPTION_MAX)
+            optional_text_at(f"{path}['rows'][{at}]['description']", row.get("description"), ROW_DESCRIPTION_MAX)
     if not 1 <= len(ids) <= ROWS_MAX:
         raise value_invalid(f"Total row count exceed max allowed count: {ROWS_MAX}")
     if len(set(ids)) < len(ids):

@@ -105,6 +105,12 @@ def text_at(path: str, value: object, most: int | None = None) -> str:
     return value
 
 
+def optional_text_at(path: str, value: object, most: int | None = None) -> None:
+    """Raises Refused unless the value at this path is absent, or a text of limited length. It may be empty."""
+    if value is not None and value != "":
+        text_at(path, value, most)
+
+
 def only_keys(path: str, value: Mapping[str, object], allowed: Iterable[str]) -> None:
     """Raises Refused if the object has another key."""
     for key in value:

@@ -13,7 +13,7 @@ from aiohttp import web
 from simulator.access import GraphAccess
 from simulator.account import Account
 from simulator.account.groups import DESCRIPTION_MAX, SUBJECT_MAX, Group
-from simulator.checks.refusals import Refused, one_of, text_at
+from simulator.checks.refusals import Refused, one_of, optional_text_at, text_at
 from simulator.graph.guard import page_of, read_object, selected
 
 APPROVALS = ("auto_approve", "approval_required")
@@ -34,8 +34,7 @@ class GroupEndpoints:
         body = await read_object(request)
         subject = text_at("subject", body.get("subject"), SUBJECT_MAX)
         description = body.get("description")
-        if description is not None:
-            text_at("description", description, DESCRIPTION_MAX)
+        optional_text_at("description", description, DESCRIPTION_MAX)
         approval = body.get("join_approval_mode", APPROVALS[0])
         if approval not in APPROVALS:
             raise one_of("join_approval_mode", APPROVALS, approval)

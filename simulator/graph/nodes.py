@@ -21,6 +21,7 @@ from simulator.graph.groups import GroupEndpoints
 from simulator.graph.guard import Guard, page_of, read_object, selected
 from simulator.graph.media import CONTENT_PATH, MediaEndpoints
 from simulator.graph.templates import Reviewed, TemplateEndpoints
+from simulator.graph.uploads import UploadEndpoints
 from simulator.wamids import user_id_of
 
 NODE = r"/{version:v\d+\.\d+}/{id:\d+|" + GROUP_ID + "}"
@@ -67,6 +68,7 @@ class Nodes:
         self._media = MediaEndpoints(account, access)
         self._templates = TemplateEndpoints(config, account, reviewed)
         self._groups = GroupEndpoints(account, access)
+        self._uploads = UploadEndpoints()
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Register the routes."""
@@ -100,11 +102,15 @@ class Nodes:
             "register": (("POST", self._succeed),),
             "deregister": (("POST", self._succeed),),
             "groups": (("GET", self._groups.list), ("POST", self._groups.create)),
+            "uploads": (("POST", self._uploads.create),),
             "invite_link": (("GET", self._show_invite_link),),
         }
         for edge, handlers in edges.items():
             for method, handler in handlers:
                 router.add_route(method, f"{NODE}/{edge}", wrap(handler))
+        session = r"/{version:v\d+\.\d+}/{session:upload:\d+}"
+        router.add_post(session, wrap(self._uploads.take))
+        router.add_get(session, wrap(self._uploads.show))
         router.add_route("*", "/{tail:.*}", wrap(self._refuse_path, needs_token=False))
 
     def _node(self, request: web.Request) -> Node:

@@ -95,3 +95,25 @@ async def test_refused_connections_end_by_themselves() -> None:
                     refused += 1
                     await asyncio.sleep(0.01)
         assert (await it.sent("4915112345678"))[0] == 200
+
+
+async def test_the_client_calls_every_control_endpoint() -> None:
+    def act(client: SimulatorClient) -> dict[str, object]:
+        client.pause_webhooks(60)
+        sent = client.send_event("message", number="4915112345678", text="STOP")
+        assert client.state()["quiet"] is False
+        client.pause_webhooks(0)
+        client.start_outage("503", 60)
+        client.end_outage()
+        client.hold(60)
+        client.release()
+        assert (client.unanswered(), list(client.ledger())) == ([], [])
+        return sent
+
+    async with bench(quick()) as it:
+        sent = await controlled(it, act)
+        await it.quiet()
+        (change,) = it.changes()
+        assert isinstance(sent, dict)
+        assert sent == {"id": change["value"]["messages"][0]["id"], "is_sent": True}
+        assert change["value"]["messages"][0]["text"] == {"body": "STOP"}

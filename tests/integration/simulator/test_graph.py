@@ -159,6 +159,31 @@ async def test_templates_are_created_listed_sent_edited_and_deleted() -> None:
         await use_library(it.url, use_templates)
 
 
+async def test_a_template_with_a_medium_is_created_from_an_uploaded_sample() -> None:
+    def create(wa: WhatsApp) -> None:
+        session = wa.api.create_upload_session(app_id="1", file_name="a.jpg", file_length=4, file_type="image/jpeg")[
+            "id"
+        ]
+        assert wa.api.get_upload_session(session)["file_offset"] == 0
+        handle = wa.api.upload_file(session, b"jpeg")["h"]
+        assert wa.api.get_upload_session(session)["file_offset"] == 4
+        header = {"type": "HEADER", "format": "IMAGE", "example": {"header_handle": [handle]}}
+        components = [header, {"type": "BODY", "text": "New"}]
+        wa.api.create_template(
+            waba_id="102290129340398",
+            template={"name": "new", "language": "en_US", "category": "MARKETING", "components": components},
+        )
+        with pytest.raises(WhatsAppError) as mismatch:
+            wa.send_template(TO, "new", EN, [])
+        assert mismatch.value.code == 132012
+        assert wa.send_template(TO, "new", EN, [t.HeaderImage.params(image=f"{LINK}.jpg")]).id
+        with pytest.raises(WhatsAppError):
+            wa.api.upload_file(session, b"more", file_offset=4)
+
+    async with bench(quick()) as it:
+        await use_library(it.url, create)
+
+
 async def test_the_account_and_its_numbers_are_read() -> None:
     def read(wa: WhatsApp) -> None:
         assert wa.get_business_account().id == "102290129340398"

@@ -34,7 +34,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "buttons": buttons("a", "b", "c"),
     "a header and a footer": {**buttons("a"), "header": {"type": "text", "text": "H"}, "footer": {"text": "F"}},
     "a medium above": {**buttons("a"), "header": {"type": "image", "image": {"link": "https://example.com/a"}}},
-    "a list": rows({"rows": [ROW]}),
+    "a list": rows({"rows": [ROW, {"id": "2", "title": "Two", "description": ""}, {"id": "3", "title": "Three"}]}),
     "sections": rows({"title": "A", "rows": [ROW]}, {"title": "B", "rows": [{**ROW, "id": "2"}]}),
     "a link": named("cta_url", "cta_url", display_text="Go", url="https://example.com"),
     "a flow": named("flow", "flow", flow_cta="Open", flow_message_version="3", flow_id="1"),

@@ -137,6 +137,7 @@ def test_invalid_content_gets_its_code(kind: str, content: object, code: int) ->
     [
         ("text", {"body": "x" * 4096, "preview_url": False}),
         ("image", {"id": KNOWN[0], "caption": "c"}),
+        ("image", {"id": KNOWN[0], "caption": ""}),
         ("document", {"link": "https://example.com/a", "filename": "a.pdf"}),
         ("audio", {"id": KNOWN[0], "voice": True}),
         ("location", {"latitude": "52.5", "longitude": -13.4}),

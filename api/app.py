@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from api import campaigns, health, page, processing, recipients, subscriptions
+from api import campaigns, health, page, processing, recipients, retries, subscriptions
 from api.access import Access
 from api.problems import register
 from api.services import Services
@@ -17,7 +17,7 @@ def make_app(services: Services) -> FastAPI:
     app = FastAPI(title="campaign-streams", version="0.1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.services = services
     app.add_middleware(Access, keys=services.settings.api_keys)
-    for module in (health, campaigns, recipients, processing, subscriptions, page):
+    for module in (health, campaigns, recipients, retries, processing, subscriptions, page):
         app.include_router(module.router)
     register(app)
     return app

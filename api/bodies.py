@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from domain.days import UnknownTimeZone, zone
+from domain.error_codes import ErrorClass
 from domain.lifecycle import CampaignStatus
 from domain.phone_numbers import COUNTRIES
 from domain.status import Status
+from schemas.events import CODE_MAX
 from schemas.reasons import ParameterRefusal, RecipientRefusal
 from schemas.subscriptions import Source
 from tables.campaigns import PAUSED_BY_OPERATOR
@@ -111,6 +113,37 @@ class PauseIn(_Taken):
     """Why it is paused."""
 
     reason: Text = PAUSED_BY_OPERATOR
+
+
+class RetryIn(_Taken):
+    """The failures to repeat, by Meta's error code and by class. Both add up, and one of them is required."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"codes": [131042], "classes": ["request"]}})
+
+    codes: Annotated[list[Annotated[int, Field(ge=0, le=CODE_MAX, strict=True)]], Field(max_length=100)] = []
+    classes: Annotated[list[ErrorClass], Field(max_length=10)] = []
+    dry_run: Annotated[bool, Field(strict=True)] = False
+    """Count the recipients and change nothing."""
+
+    @model_validator(mode="after")
+    def _names_failures(self) -> Self:
+        if not self.codes and not self.classes:
+            raise ValueError("name the failures: give codes, classes or both")
+        return self
+
+
+class RetriedOut(BaseModel):
+    """How many failed recipients are sent to again, and how many are not, by the reason."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    retried: int
+    already_due: int
+    """They are due again anyway."""
+    too_young: int
+    """Meta reported the failure less than ten minutes ago, and a delivery may still come."""
+    exhausted: int
+    """All 62 attempts are used."""
 
 
 class RecipientsIn(_Taken):

@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 import typer
 
+from cli.breakers import breakers
 from cli.check import check
 from cli.db import db
 from cli.dead_letters import dead_letters
 from cli.demo.command import demo
+from cli.failed import failed
 from cli.options import PROCESS_PANEL, QUERY_PANEL, REPAIR_PANEL, START_PANEL
 from cli.parked import parked
 from cli.pause import pause, resume
@@ -56,6 +58,8 @@ for command in _PASSING_THROUGH:
 app.add_typer(db, name="db")
 app.add_typer(topics, name="topics")
 app.add_typer(unknown, name="unknown", rich_help_panel=QUERY_PANEL)
+app.add_typer(breakers, name="breakers", rich_help_panel=QUERY_PANEL)
+app.add_typer(failed, name="failed", rich_help_panel=REPAIR_PANEL)
 app.add_typer(parked, name="parked", rich_help_panel=QUERY_PANEL)
 app.add_typer(dead_letters, name="dead-letters", rich_help_panel=REPAIR_PANEL)
 

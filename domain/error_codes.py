@@ -8,6 +8,7 @@ was seen, for the simulator and for readers. This module must not know how an an
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -229,3 +230,8 @@ def failure(
     else:
         return Failure(code=code, reason=reason[:2000], retry_class=RetryClass.NEVER, backoff_s=0)
     return Failure(code=code, reason=reason[:2000], retry_class=retry_class, backoff_s=scaled_s(wait_s, time_scale))
+
+
+def codes_of(classes: Collection[ErrorClass]) -> frozenset[int]:
+    """The codes of these classes. An unknown code is a request's and is not listed."""
+    return frozenset(row.code for row in ROWS if row.error_class in classes)

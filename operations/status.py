@@ -20,7 +20,8 @@ from schemas.places import Watermarks
 from schemas.topics import Topic
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
-from tables import locks, status
+from tables import breakers, locks, status
+from tables.breakers import KnownBreaker
 from tables.database import Connection
 from tables.dead_letters import count_acts
 from tables.offsets import read_positions
@@ -73,6 +74,8 @@ class DatabaseStatus:
 
     backlog: Backlog
     campaigns: tuple[OpenCampaign, ...]
+    breakers: tuple[KnownBreaker, ...]
+    """The open ones."""
     sessions: Mapping[str, int]
     """Database sessions of our processes, by application name."""
     is_our_history: bool
@@ -118,6 +121,7 @@ async def read_database(connection: Connection, settings: Settings) -> DatabaseS
     return DatabaseStatus(
         backlog=Backlog(*await status.read_backlog(connection)),
         campaigns=tuple(OpenCampaign(*row) for row in await status.list_open_campaigns(connection)),
+        breakers=tuple(each for each in await breakers.known(connection) if each.opened_at is not None),
         sessions=await status.count_sessions(connection),
         is_our_history=(await read_installation(connection))[0],
         has_leader=locks.SCHEDULER in held,

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Literal
 
 from operations.status import STAGES, DatabaseStatus, KafkaStatus
+from tables.breakers import shown_key
 from topics.lag import Lag
 
 State = Literal["ok", "look", "wrong"]
@@ -25,6 +26,7 @@ UNCLAIMED = timedelta(minutes=5)
 SILENT = timedelta(minutes=10)
 """WhatsApp sends the status `sent` within seconds of its answer."""
 PAUSED_SHOWN = 10
+BREAKERS_SHOWN = 10
 PARKED = timedelta(hours=1)
 """The sink knows each message id of ours within minutes."""
 
@@ -73,6 +75,7 @@ def lines(
         found += _kafka(kafka, now)
     if database is not None:
         found += _waiting(database, now)
+        found += _breakers(database)
         found += _campaigns(database)
     return found
 
@@ -145,6 +148,21 @@ def _waiting(database: DatabaseStatus, now: datetime) -> Iterator[Line]:
     yield _line("results not yet published", n.unpublished, is_old, _since(n.unpublished_since, now), "wrong",
                 "the scheduler publishes them: check that one runs, and Kafka: campaigns check")  # fmt: skip
     yield _line("double sends", n.double_sends, n.double_sends > 0, "", "wrong", "campaigns verify --json")
+
+
+def _breakers(database: DatabaseStatus) -> Iterator[Line]:
+    if not database.breakers:
+        yield Line("breakers", "ok", "none is open")
+    for each in database.breakers[:BREAKERS_SHOWN]:
+        name = f"breaker: {each.scope} {shown_key(each.scope, each.key)}".rstrip()
+        code = "" if each.reason or each.code is None else f"code {each.code}, "
+        found = f"{each.reason or 'open'}, {code}since {each.opened_at:%Y-%m-%d %H:%M}Z"
+        if each.needs_human:
+            yield Line(name, "wrong", found, "resolve the reason, then campaigns resume the paused campaigns")
+        else:
+            yield Line(name, "look", found, "probes are sent by themselves; campaigns breakers list")
+    if (more := len(database.breakers) - BREAKERS_SHOWN) > 0:
+        yield Line("breaker: others", "look", f"{more} more", "campaigns breakers list")
 
 
 def _campaigns(database: DatabaseStatus) -> Iterator[Line]:

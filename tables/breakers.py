@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.breakers import Scope
+from runtime.logs import mask_phone
 from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
@@ -52,6 +53,14 @@ class BreakerChange:
     reason: str | None
     needs_human: bool
     changed_at: datetime
+
+
+def shown_key(scope: Scope, key: str) -> str:
+    """The key of a breaker without the phone number of a person."""
+    if scope is not Scope.RECIPIENT:
+        return key
+    number, _, phone = key.partition("/")
+    return f"{number}/{mask_phone(phone)}"
 
 
 async def known(connection: Connection, limit: int = LIST_MAX) -> list[KnownBreaker]:

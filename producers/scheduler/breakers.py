@@ -10,9 +10,8 @@ import asyncio
 
 import structlog
 
-from domain.breakers import HOLD_LIMIT_S, Scope
+from domain.breakers import HOLD_LIMIT_S
 from runtime import metrics
-from runtime.logs import mask_phone
 from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.codec import PRODUCER, encode
@@ -21,7 +20,7 @@ from schemas.model import CampaignId
 from schemas.places import Outgoing
 from schemas.topics import Topic
 from tables import breakers
-from tables.breakers import BreakerChange
+from tables.breakers import BreakerChange, shown_key
 from tables.leadership import Leader
 from topics.jobs import PUBLISH_TIMEOUT_S
 from topics.publisher import Publisher, PublishFailed
@@ -84,15 +83,10 @@ def control_event(change: BreakerChange) -> ControlEvent:
         producer=PRODUCER,
         kind=ControlKind(change.change),
         scope=change.scope.value,
-        key=_masked_pair(change.key) if change.scope is Scope.RECIPIENT else change.key,
+        key=shown_key(change.scope, change.key),
         campaign_id=None if change.campaign_id is None else CampaignId(change.campaign_id),
         code=change.code,
         reason=None if change.reason is None else change.reason[:400],
         needs_human=change.needs_human,
         occurred_at=change.changed_at,
     )
-
-
-def _masked_pair(key: str) -> str:
-    number, _, phone = key.partition("/")
-    return f"{number}/{mask_phone(phone)}"

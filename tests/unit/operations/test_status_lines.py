@@ -6,8 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from domain.breakers import Scope
 from operations.status import STAGES, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
 from operations.status_lines import PAUSED_SHOWN, IngressAnswer, Line, ingress_line, lines
+from tables.breakers import KnownBreaker
 from topics.lag import Lag
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
@@ -16,7 +18,7 @@ KAFKA = KafkaStatus(
     last_event_at=NOW, dead={"recipient.events": DeadTopic("id", {0: (5, 9)})}, missing_topics=(),
 )  # fmt: skip
 DATABASE = DatabaseStatus(
-    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), sessions={}, is_our_history=True,
+    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), breakers=(), sessions={}, is_our_history=True,
     has_leader=True, has_publisher=True, positions={},
 )  # fmt: skip
 
@@ -79,3 +81,20 @@ def test_the_ingress_is_queried_directly(status: int | None, state: str) -> None
     found = ingress_line(IngressAnswer("http://127.0.0.1:8001/ready", status))
     assert found.state == state
     assert (found.next_step == "") is (state == "ok")
+
+
+def test_an_open_breaker_is_a_line_that_names_its_reason_and_the_next_step() -> None:
+    token = KnownBreaker(Scope.ACCOUNT, "", NOW, 190, "code 190: access token expired", True, 0, 0, NOW, False, None)
+    outage = KnownBreaker(Scope.ENDPOINT, "", NOW, None, "timeout", False, 0, 0, NOW, True, None)
+    found = {each.about: each for each in lines(replace(DATABASE, breakers=(token, outage)), None, NOW, {})}
+    assert found["breaker: account"].state == "wrong"
+    assert "access token expired" in found["breaker: account"].found
+    assert "campaigns resume" in found["breaker: account"].next_step
+    assert (found["breaker: endpoint"].state, found["breaker: endpoint"].found[:7]) == ("look", "timeout")
+    assert {each.about: each.state for each in lines(DATABASE, None, NOW, {})}["breakers"] == "ok"
+
+
+def test_the_phone_number_of_a_pair_is_masked() -> None:
+    pair = KnownBreaker(Scope.RECIPIENT, "1055/4917112345678", NOW, 131056, "x", False, 0, 0, NOW, False, None)
+    found = [each.about for each in lines(replace(DATABASE, breakers=(pair,)), None, NOW, {})]
+    assert "breaker: recipient 1055/***********78" in found

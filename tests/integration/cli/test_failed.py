@@ -1,0 +1,47 @@
+"""`campaigns failed`: counts by code, and a retry that asks first."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cli.failed import list_failed, retry
+from domain.error_codes import ErrorClass
+from runtime.process import EXIT_OK, EXIT_USAGE
+from runtime.settings import Settings
+from schemas.events import EventKind, Failure, RetryClass
+from tests.support.world import World
+
+
+async def fail_all(world: World, count: int) -> None:
+    failure = Failure(code=132000, reason="x", retry_class=RetryClass.NEVER, backoff_s=0)
+    people = await world.add_recipients(count)
+    await world.apply(*(world.event(each, EventKind.REJECTED, wamid=None, failure=failure) for each in people))
+
+
+@pytest.mark.usefixtures("topics")
+async def test_failures_are_counted_and_sent_again(
+    world: World, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fail_all(world, 2)
+    capsys.readouterr()
+    assert await list_failed(settings, world.campaign, as_json=True) == EXIT_OK
+    assert json.loads(capsys.readouterr().out) == [{"code": "132000", "class": "request", "recipients": 2}]
+
+    async def run(*, is_dry: bool = False, is_sure: bool = False, codes: tuple[int, ...] = ()) -> int:
+        classes = () if codes else (ErrorClass.REQUEST,)
+        return await retry(settings, world.campaign, codes, classes, is_dry=is_dry, is_sure=is_sure, as_json=True)
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    assert await run() == EXIT_USAGE
+    assert "--yes" in capsys.readouterr().err
+    assert await run(is_dry=True) == EXIT_OK
+    assert json.loads(capsys.readouterr().out)["retried"] == 2
+    assert await run(is_sure=True) == EXIT_OK
+    async with world.running_sinks():
+        await world.wait_for_value(2, "SELECT count(*) FROM campaign_recipients WHERE next_attempt_at <= now()")
+
+
+async def test_an_order_must_name_failures(settings: Settings, world: World) -> None:
+    assert await retry(settings, world.campaign, (), (), is_dry=False, is_sure=True, as_json=False) == EXIT_USAGE

@@ -100,6 +100,8 @@ class CampaignOut(BaseModel):
     completed_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    planning: bool
+    """The recipients get their planned times in the background. A pause and a cancellation work meanwhile."""
 
 
 class CampaignsOut(BaseModel):

@@ -20,7 +20,6 @@ from schemas.stats import CampaignStats
 from tables import campaigns, stats
 from tables.campaigns import NewCampaign, UnknownCampaign
 from tables.database import Connection
-from tables.server import read_clock
 
 router = json_router("/api/marketing/campaigns", "campaigns")
 log = structlog.get_logger("api")
@@ -109,6 +108,6 @@ async def _act(
     connection: UseConnection,
     reason: str = campaigns.PAUSED_BY_OPERATOR,
 ) -> CampaignOut:
-    done = await campaigns.act(connection, campaign_id, action, await read_clock(connection), reason)
+    done = await campaigns.act(connection, campaign_id, action, reason)
     log.info(LOGGED[action], campaign=str(campaign_id), status=done.status)
     return CampaignOut.model_validate(done)

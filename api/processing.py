@@ -5,15 +5,20 @@ It takes no lock, because budgets and rows stay correct with any number of relea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from fastapi import APIRouter
 
 from api.bodies import ProcessedOut
-from api.services import UseServices
+from api.services import Services, UseServices
 from runtime import metrics
+from runtime.settings import Settings
+from schemas.jobs import SendJob
 from tables import releases
 from tables.database import connect
 from tables.release_memory import ReleaseMemory
+from tables.releases import RELEASER_SESSION, Rates
 from topics.jobs import publish_jobs
 from topics.publisher import PublishFailed
 
@@ -28,31 +33,39 @@ log = structlog.get_logger("api")
 async def process_daily(services: UseServices) -> ProcessedOut:
     """Release what is due, as far as rates and daily limits allow, without waiting for the scheduler."""
     settings = services.settings
-    rates = releases.Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
+    async with services.pool.connection() as connection:
+        already_released = await releases.count_released(connection)
+    jobs, skipped = await _release(settings)
+    await _publish(services, jobs)
+    async with services.pool.connection() as connection:
+        due_later = await releases.count_due(connection)
+    return ProcessedOut(released=len(jobs), skipped=skipped, due_later=due_later, already_released=already_released)
+
+
+async def _release(settings: Settings) -> tuple[list[SendJob], int]:
+    """Release on a connection of its own, and return the jobs and the number of skipped recipients."""
+    rates, memory = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s), ReleaseMemory()
     url = settings.database_url.get_secret_value()
-    memory = ReleaseMemory()
-    released = skipped = 0
-    connection = await connect(url, application_name="campaigns-api-release", session=releases.RELEASER_SESSION)
-    async with connection:
-        _, already_released = await releases.count_not_released(connection)
+    jobs, skipped = list[SendJob](), 0
+    async with await connect(url, application_name="campaigns-api-release", session=RELEASER_SESSION) as connection:
         for _ in range(STEPS_MAX):
             step = await releases.release_step(connection, rates, memory)
             if not step.jobs and not step.skipped:
                 break
-            released += len(step.jobs)
+            jobs += step.jobs
             skipped += step.skipped
-            metrics.SCHEDULER_RELEASED.inc(len(step.jobs))
-            try:
-                places = await publish_jobs(services.publisher, settings, step.jobs)
-            except PublishFailed as error:
-                # The releases are durable, and the scheduler publishes unpublished jobs.
-                log.warning(
-                    "jobs are released; the scheduler publishes them once Kafka answers",
-                    jobs=len(step.jobs),
-                    error=str(error),
-                )
-                break
-            async with services.pool.connection() as recording:
-                await releases.record_published(recording, step.jobs, places)
-        due_later, _ = await releases.count_not_released(connection)
-    return ProcessedOut(released=released, skipped=skipped, due_later=due_later, already_released=already_released)
+    metrics.SCHEDULER_RELEASED.inc(len(jobs))
+    return jobs, skipped
+
+
+async def _publish(services: Services, jobs: Sequence[SendJob]) -> None:
+    """Publish the jobs. The releases are durable: what Kafka does not take now, the scheduler publishes later."""
+    if not jobs:
+        return
+    try:
+        places = await publish_jobs(services.publisher, services.settings, jobs)
+    except PublishFailed as error:
+        log.warning("jobs are released; they are published once Kafka answers", jobs=len(jobs), error=str(error))
+        return
+    async with services.pool.connection() as connection:
+        await releases.record_published(connection, jobs, places)

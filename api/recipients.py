@@ -32,7 +32,6 @@ from tables import campaigns
 from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
-from tables.server import read_clock
 
 router = json_router("/api/marketing/campaigns/{campaign_id}/recipients", "recipients")
 
@@ -53,8 +52,7 @@ async def add_recipients(
     judged = await asyncio.to_thread(_judge, body.phone_numbers, country)
 
     async def add(connection: Connection) -> RecipientsAdded:
-        now = await read_clock(connection)
-        done = await campaigns.add_recipients(connection, campaign_id, list(judged.people.values()), now)
+        done = await campaigns.add_recipients(connection, campaign_id, list(judged.people.values()))
         known = [
             _refused(
                 index,
@@ -156,7 +154,10 @@ async def list_recipients(
     format: Annotated[str | None, Query(pattern="^(json|csv)$")] = None,  # noqa: A002 - the name of the parameter
     accept: Annotated[str, Header()] = "",
 ) -> Response:
-    """A page of recipients; as CSV (`?format=csv`, or by `Accept`) all of them."""
+    """A page of recipients; as CSV (`?format=csv`, or by `Accept`) all of them.
+
+    A page of a list by status may have fewer rows than `limit`. The list ends with the page whose `next` is null.
+    """
     statuses = [each.value for each in status] if status else None
     async with services.pool.connection() as connection:
         campaign = await campaigns.read(connection, campaign_id)
@@ -165,9 +166,8 @@ async def list_recipients(
             rows = _csv(services, campaign_id, statuses, person)
             named = {"Content-Disposition": f'attachment; filename="recipients-{campaign_id}.csv"'}
             return StreamingResponse(rows, media_type=CSV_TYPE, headers=named)
-        found = await read_page(connection, campaign_id, limit=limit + 1, after=after, statuses=statuses, person=person)
-    page = [RecipientOut.model_validate(each) for each in found[:limit]]
-    body = RecipientsOut(recipients=page, next=page[-1].id if len(found) > limit else None)
+        page = await read_page(connection, campaign_id, limit=limit, after=after, statuses=statuses, person=person)
+    body = RecipientsOut(recipients=[RecipientOut.model_validate(each) for each in page.rows], next=page.after)
     return Response(body.model_dump_json(), media_type="application/json")
 
 
@@ -183,16 +183,15 @@ async def _csv(
 ) -> AsyncIterator[str]:
     """All rows, page by page. A connection is held for one page only, even if the client reads slowly."""
     yield ",".join(COLUMNS) + "\r\n"
-    after = FIRST_ID
-    while True:
+    after: UUID | None = FIRST_ID
+    while after is not None:
         async with services.pool.connection() as connection:
             page = await read_page(
                 connection, campaign_id, limit=CSV_PAGE_ROWS, after=after, statuses=statuses, person=person
             )
-        if not page:
-            return
-        yield _csv_rows(page)
-        after = page[-1].id
+        if page.rows:
+            yield _csv_rows(page.rows)
+        after = page.after
 
 
 def _csv_rows(page: Sequence[Recipient]) -> str:

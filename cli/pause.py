@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -66,9 +65,9 @@ async def pause_campaigns(settings: Settings, ids: Sequence[UUID], reason: str, 
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-pause", session=pausing.SESSION) as connection:
         if ids:
-            result = await pausing.pause(connection, ids, reason, _now)
+            result = await pausing.pause(connection, ids, reason)
         else:
-            result = await pausing.pause_all(connection, reason, _now)
+            result = await pausing.pause_all(connection, reason)
     if as_json:
         print(orjson.dumps({
             "paused": result.paused, "still_active": result.still_active, "refused": _documents(result.refused),
@@ -99,7 +98,7 @@ async def resume_campaigns(settings: Settings, ids: Sequence[UUID], *, as_json: 
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-resume", session=pausing.SESSION) as connection:
         for each in ids:
-            why = await pausing.try_action(connection, each, Action.RESUME, _now())
+            why = await pausing.try_action(connection, each, Action.RESUME)
             if why is None:
                 resumed.append(each)
                 note(f"resumed {each}")
@@ -113,7 +112,3 @@ async def resume_campaigns(settings: Settings, ids: Sequence[UUID], *, as_json: 
 
 def _documents(refused: Sequence[tuple[UUID, str]]) -> list[dict[str, object]]:
     return [{"campaign_id": each, "why": why} for each, why in refused]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

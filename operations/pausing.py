@@ -7,9 +7,8 @@ another transaction has locked is retried and does not delay the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus
@@ -35,7 +34,7 @@ class PauseResult:
     """Campaigns that cannot be paused, each with the reason."""
 
 
-async def pause_all(connection: Connection, reason: str, clock: Callable[[], datetime]) -> PauseResult:
+async def pause_all(connection: Connection, reason: str) -> PauseResult:
     """Pause every active campaign, including those that become active meanwhile."""
     paused: list[UUID] = []
     active = await campaigns.active_ids(connection)
@@ -44,14 +43,12 @@ async def pause_all(connection: Connection, reason: str, clock: Callable[[], dat
             break
         if number:
             await asyncio.sleep(PAUSE_S)
-        paused += [each for each in active if await try_action(connection, each, Action.PAUSE, clock(), reason) is None]
+        paused += [each for each in active if await try_action(connection, each, Action.PAUSE, reason) is None]
         active = await campaigns.active_ids(connection)
     return PauseResult(tuple(paused), tuple(active))
 
 
-async def pause(
-    connection: Connection, ids: Collection[UUID], reason: str, clock: Callable[[], datetime]
-) -> PauseResult:
+async def pause(connection: Connection, ids: Collection[UUID], reason: str) -> PauseResult:
     """Pause these campaigns, each in a transaction of its own: one failure does not stop the others."""
     paused: list[UUID] = []
     refused: list[tuple[UUID, str]] = []
@@ -63,7 +60,7 @@ async def pause(
             await asyncio.sleep(PAUSE_S)
         locked = []
         for each in waiting:
-            why = await try_action(connection, each, Action.PAUSE, clock(), reason)
+            why = await try_action(connection, each, Action.PAUSE, reason)
             if why is None:
                 paused.append(each)
             elif why == LOCKED:
@@ -75,14 +72,14 @@ async def pause(
 
 
 async def try_action(
-    connection: Connection, campaign: UUID, action: Action, now: datetime, reason: str = campaigns.PAUSED_BY_OPERATOR
+    connection: Connection, campaign: UUID, action: Action, reason: str = campaigns.PAUSED_BY_OPERATOR
 ) -> str | None:
     """Pause or resume one campaign. Returns None on success (an already paused campaign counts), else the reason.
 
     `LOCKED` is the one reason that a retry may remove.
     """
     try:
-        await campaigns.act(connection, campaign, action, now, reason)
+        await campaigns.act(connection, campaign, action, reason)
     except campaigns.UnknownCampaign:
         return "there is no such campaign"
     except ActionNotAllowed as error:

@@ -144,9 +144,14 @@ async def _judge(connection: Connection, row: Sequence[Any]) -> _DueCampaign | N
         reason = _REASON_BY_FIELD[field]
     else:
         return due
+    await pause_broken(connection, campaign, reason)
+    return None
+
+
+async def pause_broken(connection: Connection, campaign: UUID, reason: PauseReason) -> None:
+    """Pause an active campaign of which no message can be made. A locked campaign is left to a later step."""
     await connection.execute(_SQL["pause_campaign"], {"campaign": campaign, "reason": reason.value})
     log.error("a campaign is paused, because no message can be made of it", campaign_id=str(campaign), reason=reason)
-    return None
 
 
 _REASON_BY_FIELD = {
@@ -366,8 +371,11 @@ async def forget_answered(connection: Connection, older_than_s: float, limit: in
     return await _one(connection, "forget_answered", {"older_than_s": older_than_s, "limit": limit})
 
 
-async def count_not_released(connection: Connection) -> tuple[int, int]:
-    """For active campaigns: recipients still to be released, and attempts that are released or claimed."""
-    row = await (await connection.execute(_SQL["count_not_released"])).fetchone()
-    assert row is not None
-    return int(row[0]), int(row[1])
+async def count_due(connection: Connection) -> int:
+    """The recipients of the active campaigns that are still to be released, now or later."""
+    return await _one(connection, "count_due", {})
+
+
+async def count_released(connection: Connection) -> int:
+    """The attempts of the active campaigns that are released or claimed, and have no outcome."""
+    return await _one(connection, "count_released", {})

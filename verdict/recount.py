@@ -23,6 +23,7 @@ def recount(rows: Sequence[JudgedRow]) -> dict[str, int]:
     counts["funnel/delivered"] = sum(row.delivered_at is not None for row in rows)
     counts["funnel/read"] = sum(row.read_at is not None for row in rows)
     counts["funnel/retrying"] = sum(row.status in ("failed", "unknown") and row.due_in_s is not None for row in rows)
+    counts["funnel/due"] = sum(row.due_in_s is not None for row in rows)
     for row in rows:
         if row.status == "failed":
             counts[f"failure/{_failure_key(row)}"] += 1

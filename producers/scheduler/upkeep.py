@@ -1,4 +1,4 @@
-"""Skips the waiting recipients of cancelled campaigns, completes campaigns, and reopens them.
+"""Plans recipients, skips the waiting recipients of cancelled campaigns, completes campaigns, and reopens them.
 
 It uses Postgres alone and works in small chunks, so that a cancellation takes effect while Kafka is away.
 """
@@ -14,11 +14,13 @@ from uuid import UUID
 import structlog
 
 from domain.backoff import DAY_S
+from domain.lifecycle import CampaignStatus
 from runtime.settings import Settings
 from runtime.waiting import pause
-from tables import closing, idempotency, releases
-from tables.database import LockNotAvailable
+from tables import closing, idempotency, planning, releases
+from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
+from tables.planning import FIRST_ID
 
 ROUND_S = 1.0
 FORGET_S = 5.0
@@ -27,6 +29,7 @@ KEYS_ROUND_S = 600.0
 KEYS_KEPT_S = 7.0 * DAY_S
 CHUNK_ROWS = 2000
 SHORTEST_UNKNOWN_S = 10.0
+CLOSABLE = (CampaignStatus.ACTIVE, CampaignStatus.CANCELLED, CampaignStatus.COMPLETED)
 
 log = structlog.get_logger("scheduler")
 
@@ -46,43 +49,69 @@ class Upkeep:
     def __init__(self, leader: Leader, settings: Settings) -> None:
         self._leader = leader
         self._unknown_s = max(SHORTEST_UNKNOWN_S, DAY_S / settings.time_scale)
-        self._checked_until: dict[UUID, UUID] = {}
+        self._page_after = dict.fromkeys(CLOSABLE, FIRST_ID)
+        self._skipped_until: dict[UUID, closing.SkipPlaces] = {}
+        self._planned_until: dict[UUID, UUID] = {}
         self._forget_at = self._keys_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run a round every second, or at once while a cancelled campaign has more recipients."""
+        """Run a round every second, or at once while there are more recipients to plan or to skip."""
         is_more = False
         while not await pause(stop, 0 if is_more else ROUND_S):
             is_more = False
+            with _losing_what_is_locked("plans"):
+                is_more = await self._plan()
             with _losing_what_is_locked("cancelled campaigns"):
-                is_more = await self._skip_cancelled()
+                is_more = await self._skip_cancelled() or is_more
             with _losing_what_is_locked("completed campaigns"):
                 await self._complete_and_reopen()
             with _losing_what_is_locked("answered releases and old keys"):
                 await self._forget()
 
+    async def _plan(self) -> bool:
+        async with self._leader.turn() as connection:
+            campaigns = await planning.find_planning(connection)
+        is_more = False
+        for campaign in campaigns:
+            start = self._planned_until.pop(campaign, FIRST_ID)
+            with _losing_what_is_locked(f"plan of campaign {campaign}"):
+                async with self._leader.turn() as connection:
+                    chunk = await planning.plan_chunk(connection, campaign, CHUNK_ROWS, start)
+                if chunk.next is not None:
+                    self._planned_until[campaign] = chunk.next
+                    is_more = True
+                log.info("recipients planned", campaign_id=str(campaign), count=chunk.planned)
+        return is_more
+
+    async def _page(self, connection: Connection, status: CampaignStatus) -> list[UUID]:
+        """The next campaigns in a status. All pages follow each other, so that each campaign has its turn."""
+        page = await closing.list_by_status(connection, status, self._page_after[status])
+        self._page_after[status] = page[-1] if len(page) == closing.PAGE_CAMPAIGNS else FIRST_ID
+        return page
+
     async def _skip_cancelled(self) -> bool:
         async with self._leader.turn() as connection:
-            cancelled = await closing.find_cancelled(connection)
+            page = await self._page(connection, CampaignStatus.CANCELLED)
+            cancelled = await closing.find_cancelled(connection, page)
         is_more = False
-        for each in cancelled:
-            start = self._checked_until.pop(each.campaign_id, closing.LOWEST_ID)
-            chunk = closing.Chunk(0, start, is_last=True)
-            with _losing_what_is_locked(f"cancelled campaign {each.campaign_id}"):
+        for campaign in cancelled:
+            chunk = closing.Chunk(0, is_last=True)
+            with _losing_what_is_locked(f"cancelled campaign {campaign}"):
                 async with self._leader.turn() as connection:
-                    chunk = await closing.skip_chunk(connection, each, CHUNK_ROWS, start)
+                    places = self._skipped_until.pop(campaign, None)
+                    chunk = await closing.skip_chunk(connection, campaign, CHUNK_ROWS, places)
             if not chunk.is_last:
-                self._checked_until[each.campaign_id] = chunk.after
+                self._skipped_until[campaign] = chunk.places
                 is_more = True
-                log.info(
-                    "cancelled campaign: recipients skipped", campaign_id=str(each.campaign_id), count=chunk.skipped
-                )
+                log.info("cancelled campaign: recipients skipped", campaign_id=str(campaign), count=chunk.skipped)
         return is_more
 
     async def _complete_and_reopen(self) -> None:
         async with self._leader.turn() as connection:
-            completed = await closing.complete(connection, self._unknown_s)
-            reopened = await closing.reopen(connection)
+            active = await self._page(connection, CampaignStatus.ACTIVE)
+            completed = await closing.complete(connection, active, self._unknown_s)
+            page = await self._page(connection, CampaignStatus.COMPLETED)
+            reopened = await closing.reopen(connection, page)
         for campaign_id in completed:
             log.info("campaign completed", campaign_id=str(campaign_id))
         for campaign_id in reopened:

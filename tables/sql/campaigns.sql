@@ -7,18 +7,18 @@ INSERT INTO marketing_campaigns (
 VALUES (
     %(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s, %(country)s)
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-          pause_reason, activated_at, completed_at, created_at, updated_at
+          pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: read_campaign
 -- Read one campaign.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-       pause_reason, activated_at, completed_at, created_at, updated_at
+       pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s
 
 -- name: list_campaigns
 -- Read a page of campaigns, the newest first.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-       pause_reason, activated_at, completed_at, created_at, updated_at
+       pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns
 WHERE %(before)s::uuid IS NULL OR id < %(before)s::uuid
 ORDER BY id DESC LIMIT %(limit)s
@@ -27,7 +27,7 @@ ORDER BY id DESC LIMIT %(limit)s
 -- Read one campaign and lock it against other writers until the end of the transaction. Claims and releases do not wait
 -- for this lock.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-       pause_reason, activated_at, completed_at, created_at, updated_at
+       pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
 -- name: change_status
@@ -39,7 +39,7 @@ UPDATE marketing_campaigns SET
     completed_at = CASE WHEN %(status)s = 'completed' THEN clock_timestamp() END
 WHERE id = %(id)s
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-          pause_reason, activated_at, completed_at, created_at, updated_at
+          pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: add_recipients
 -- Add recipients in the given order, and return the added ones. A recipient whose number or person exists already does
@@ -56,29 +56,6 @@ RETURNING id, phone_number
 -- Those of these phone numbers that the campaign has, spelled as here.
 SELECT phone_number FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND phone_number = ANY (%(phone_numbers)s::text[])
-
--- name: find_unplanned
--- Pending recipients without a planned time, in the order in which they were added.
-SELECT id FROM campaign_recipients
-WHERE campaign_id = %(campaign)s AND id > %(after)s AND attempt = 0 AND scheduled_send_date IS NULL
-ORDER BY id LIMIT %(limit)s
-
--- name: count_planned
--- How many pending recipients are planned for each time. There are few distinct times: all recipients of a later day
--- have the same one, and each call that plans for today adds one.
-SELECT scheduled_send_date, count(*) FROM campaign_recipients
-WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at IS NOT NULL
-GROUP BY 1
-
--- name: read_day_used
--- How many attempts of a day's limit a campaign has used.
-SELECT used FROM campaign_days WHERE campaign_id = %(campaign)s AND day = %(day)s
-
--- name: plan_recipients
--- Store the planned times of recipients.
-UPDATE campaign_recipients AS r SET scheduled_send_date = u.at
-FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS u (id, at)
-WHERE r.id = u.id AND r.attempt = 0 AND r.scheduled_send_date IS NULL
 
 -- name: list_active
 -- The ids of the active campaigns.

@@ -1,42 +1,52 @@
 -- Statements that close campaigns: they skip the recipients of cancelled ones, complete, and reopen.
 
+-- name: list_by_status
+-- A page of the campaigns in a status, in the order of their ids.
+SELECT id FROM marketing_campaigns WHERE status = %(status)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
+
 -- name: find_cancelled
--- Cancelled campaigns that still have recipients to skip: due, released and not claimed, or pending (by the counters).
-SELECT c.id, EXISTS (
-    SELECT FROM (
-        SELECT n FROM campaign_counters WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
+-- Those of these cancelled campaigns that have recipients to skip: due or pending by the counters, or released and not
+-- claimed. The index of due rows is not searched here: after a cancellation it is full of entries of skipped rows.
+SELECT c.id FROM marketing_campaigns AS c
+CROSS JOIN LATERAL (
+    SELECT sum(n) FILTER (WHERE key = 'pending') AS pending, sum(n) FILTER (WHERE key = 'due') AS due
+    FROM (
+        SELECT key, n FROM campaign_counters
+        WHERE campaign_id = c.id AND (dimension, key) IN (('status', 'pending'), ('funnel', 'due'))
         UNION ALL
-        SELECT n FROM campaign_counter_deltas WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
-    ) AS counted HAVING sum(n) > 0
-) AS has_pending
-FROM marketing_campaigns AS c
-WHERE c.status = 'cancelled' AND (
-    EXISTS (SELECT FROM campaign_recipients AS r WHERE r.campaign_id = c.id AND r.next_attempt_at IS NOT NULL)
-    OR EXISTS (SELECT FROM releases AS rel WHERE rel.campaign_id = c.id)
-    OR EXISTS (
-        SELECT FROM (
-            SELECT n FROM campaign_counters WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
-            UNION ALL
-            SELECT n FROM campaign_counter_deltas WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
-        ) AS counted HAVING sum(n) > 0
-    )
-)
+        SELECT key, n FROM campaign_counter_deltas
+        WHERE campaign_id = c.id AND (dimension, key) IN (('status', 'pending'), ('funnel', 'due'))
+    ) AS counted
+) AS counters
+WHERE c.id = ANY (%(ids)s::uuid[]) AND c.status = 'cancelled' AND (
+    counters.pending > 0 OR counters.due > 0 OR EXISTS (SELECT FROM releases AS rel WHERE rel.campaign_id = c.id))
+ORDER BY c.id
 
 -- name: lock_cancelled
--- Lock a chunk of recipients of a cancelled campaign that may have to be skipped. A recipient that another transaction
--- has locked is left to a later round.
+-- Lock a chunk of recipients of a cancelled campaign that may have to be skipped: due without and with an earlier attempt,
+-- without a planned time, or released. Each search continues where the last chunk ended. A recipient that another
+-- transaction has locked is left to a later round.
 WITH waiting AS (
-    (SELECT id FROM campaign_recipients WHERE campaign_id = %(campaign)s AND next_attempt_at IS NOT NULL
-     LIMIT %(limit)s)
-    UNION
-    (SELECT recipient_id FROM releases WHERE campaign_id = %(campaign)s LIMIT %(limit)s)
-    UNION
-    (SELECT id FROM campaign_recipients
-     WHERE %(has_pending)s AND campaign_id = %(campaign)s AND id > %(after)s AND attempt = 0
+    (SELECT id, 'fresh' AS lane, next_attempt_at FROM campaign_recipients
+     WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at IS NOT NULL
+       AND (next_attempt_at, id) > (%(fresh_at)s, %(fresh_id)s)
+     ORDER BY next_attempt_at, id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT id, 'tried', next_attempt_at FROM campaign_recipients
+     WHERE campaign_id = %(campaign)s AND attempt > 0 AND next_attempt_at IS NOT NULL
+       AND (next_attempt_at, id) > (%(tried_at)s, %(tried_id)s)
+     ORDER BY next_attempt_at, id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT id, 'unplanned', NULL FROM campaign_recipients
+     WHERE campaign_id = %(campaign)s AND attempt = 0 AND scheduled_send_date IS NULL AND id > %(unplanned_id)s
      ORDER BY id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT recipient_id, 'released', NULL FROM releases WHERE campaign_id = %(campaign)s LIMIT %(limit)s)
+), locked AS (
+    SELECT r.id FROM campaign_recipients AS r WHERE r.id IN (SELECT id FROM waiting)
+    ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED
 )
-SELECT r.id, r.attempt FROM campaign_recipients AS r JOIN waiting ON waiting.id = r.id
-ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED
+SELECT waiting.id, waiting.lane, waiting.next_attempt_at FROM waiting JOIN locked USING (id)
 
 -- name: skip_cancelled
 -- Skip locked recipients of a cancelled campaign: raise the attempt, mark it as skipped, write its event to the ledger,
@@ -99,26 +109,35 @@ WITH locked AS MATERIALIZED (
 SELECT counted.n FROM (SELECT count(*) AS n FROM changed) AS counted LEFT JOIN given ON true
 
 -- name: complete_campaigns
--- Complete active campaigns without pending, queued or retrying recipients, and without a recipient that became unknown
--- within the given time.
+-- Complete those of these active campaigns that have no pending, queued or retrying recipient, and no recipient that
+-- became unknown within the given time. A campaign is judged later if too many of its deltas are not folded, and it stays
+-- active if so many attempts became unknown that the newest ones do not prove anything about the others.
 WITH finished AS (
     SELECT c.id FROM marketing_campaigns AS c
     CROSS JOIN LATERAL (
         SELECT sum(n) FILTER (WHERE (dimension, key) IN (
                    ('status', 'pending'), ('status', 'queued'), ('funnel', 'retrying'))) AS waiting,
                sum(n) FILTER (WHERE (dimension, key) = ('status', 'unknown')) AS unknown,
-               sum(n) FILTER (WHERE (dimension, key) = ('funnel', 'total')) AS total
+               sum(n) FILTER (WHERE (dimension, key) = ('funnel', 'total')) AS total,
+               count(*) FILTER (WHERE is_delta) AS deltas
         FROM (
-            SELECT dimension, key, n FROM campaign_counters WHERE campaign_id = c.id
+            SELECT dimension, key, n, false AS is_delta FROM campaign_counters WHERE campaign_id = c.id
             UNION ALL
-            SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = c.id
+            (SELECT dimension, key, n, true FROM campaign_counter_deltas WHERE campaign_id = c.id
+             LIMIT %(deltas_max)s)
         ) AS counted
     ) AS counters
-    WHERE c.status = 'active' AND counters.total > 0 AND coalesce(counters.waiting, 0) = 0
+    WHERE c.id = ANY (%(ids)s::uuid[]) AND c.status = 'active' AND counters.deltas < %(deltas_max)s
+      AND counters.total > 0 AND coalesce(counters.waiting, 0) = 0
       AND CASE WHEN coalesce(counters.unknown, 0) = 0 THEN true ELSE NOT EXISTS (
-              SELECT FROM campaign_recipients AS r
-              WHERE r.campaign_id = c.id AND r.status = 'unknown'
-                AND r.updated_at > now() - %(unknown_s)s * interval '1 second')
+              SELECT FROM (
+                  SELECT l.recipient_id, l.attempt FROM send_ledger AS l
+                  WHERE l.campaign_id = c.id AND l.outcome = 'unknown'
+                    AND l.outcome_at > now() - %(unknown_s)s * interval '1 second'
+                  ORDER BY l.outcome_at DESC LIMIT %(unknowns_max)s
+              ) AS fresh
+              JOIN campaign_recipients AS r ON r.id = fresh.recipient_id
+              HAVING bool_or(r.status = 'unknown' AND r.attempt = fresh.attempt) OR count(*) = %(unknowns_max)s)
           END
     FOR NO KEY UPDATE OF c SKIP LOCKED
 )
@@ -127,11 +146,21 @@ FROM finished WHERE c.id = finished.id AND c.status = 'active'
 RETURNING c.id
 
 -- name: reopen_campaigns
--- Reopen completed campaigns in which a recipient is due again, or is queued and not claimed.
+-- Reopen those of these completed campaigns in which a recipient is due again, or is queued and not claimed.
 WITH open AS (
     SELECT c.id FROM marketing_campaigns AS c
-    WHERE c.status = 'completed' AND (
-        EXISTS (SELECT FROM campaign_recipients AS r WHERE r.campaign_id = c.id AND r.next_attempt_at IS NOT NULL)
+    CROSS JOIN LATERAL (
+        SELECT sum(n) FILTER (WHERE key = 'pending') AS pending, sum(n) FILTER (WHERE key = 'due') AS due
+        FROM (
+            SELECT key, n FROM campaign_counters
+            WHERE campaign_id = c.id AND (dimension, key) IN (('status', 'pending'), ('funnel', 'due'))
+            UNION ALL
+            SELECT key, n FROM campaign_counter_deltas
+            WHERE campaign_id = c.id AND (dimension, key) IN (('status', 'pending'), ('funnel', 'due'))
+        ) AS counted
+    ) AS counters
+    WHERE c.id = ANY (%(ids)s::uuid[]) AND c.status = 'completed' AND (
+        counters.due > 0
         OR EXISTS (SELECT FROM releases AS rel JOIN campaign_recipients AS r ON r.id = rel.recipient_id
                    WHERE rel.campaign_id = c.id AND r.attempt = rel.attempt AND r.status = 'queued'))
     FOR NO KEY UPDATE OF c SKIP LOCKED

@@ -21,7 +21,7 @@ expired AS (
       AND (SELECT mine FROM leader)
     ORDER BY first_seen_at LIMIT %(rows_max)s FOR UPDATE SKIP LOCKED),
 deleted AS (
-    DELETE FROM messages AS m USING expired WHERE m.wamid = expired.wamid AND m.recipient_id IS NULL
+    DELETE FROM messages AS m WHERE m.wamid = ANY (ARRAY(SELECT wamid FROM expired)) AND m.recipient_id IS NULL
     RETURNING (m.first_seen_at AT TIME ZONE 'UTC')::date AS day, coalesce(m.phone_number_id, '') AS number),
 counted AS (
     INSERT INTO foreign_statuses AS known (day, phone_number_id, n)

@@ -1,4 +1,5 @@
--- Statements that list campaign_recipients.
+-- Statements that list campaign_recipients. A filter by status examines a limited number of rows: a status that few
+-- recipients have, or none, must not make one request read the whole campaign.
 
 -- name: list_recipients
 -- Read a page of a campaign's recipients in the order of their ids. The columns of the original table come first.
@@ -7,7 +8,6 @@ SELECT id, campaign_id, phone_number, status, whatsapp_message_id, scheduled_sen
        attempt, failure_code, next_attempt_at, person
 FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND id > %(after)s
-  AND (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
 ORDER BY id LIMIT %(limit)s
 
 -- name: list_person
@@ -19,3 +19,51 @@ FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND person = %(person)s AND id > %(after)s
   AND (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
 ORDER BY id LIMIT %(limit)s
+
+-- name: read_recipients
+-- Read these recipients in the order of their ids.
+SELECT id, campaign_id, phone_number, status, whatsapp_message_id, scheduled_send_date, sent_at, delivered_at, read_at,
+       failed_at, failure_reason, retry_count, max_retries, template_parameters, created_at, updated_at,
+       attempt, failure_code, next_attempt_at, person
+FROM campaign_recipients
+WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id
+
+-- name: choose_any
+-- Of the next recipients: the ids of those with one of these statuses, how many were examined, and the last one.
+WITH examined AS MATERIALIZED (
+    SELECT id, status FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s
+    ORDER BY id LIMIT %(window)s
+)
+SELECT ARRAY(SELECT id FROM examined WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s),
+       (SELECT count(*) FROM examined), (SELECT id FROM examined ORDER BY id DESC LIMIT 1)
+
+-- name: choose_failed
+-- The same for `failed`, by the index of recipients with a failed attempt.
+WITH examined AS MATERIALIZED (
+    SELECT id, status FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s AND failed_attempts <> 0
+    ORDER BY id LIMIT %(window)s
+)
+SELECT ARRAY(SELECT id FROM examined WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s),
+       (SELECT count(*) FROM examined), (SELECT id FROM examined ORDER BY id DESC LIMIT 1)
+
+-- name: choose_skipped
+-- The same for `skipped`, by the index of recipients with a skipped attempt.
+WITH examined AS MATERIALIZED (
+    SELECT id, status FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s AND skipped_attempt IS NOT NULL
+    ORDER BY id LIMIT %(window)s
+)
+SELECT ARRAY(SELECT id FROM examined WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s),
+       (SELECT count(*) FROM examined), (SELECT id FROM examined ORDER BY id DESC LIMIT 1)
+
+-- name: choose_unknown
+-- The same for `unknown`, by the index of recipients with an unknown attempt.
+WITH examined AS MATERIALIZED (
+    SELECT id, status FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s AND unknown_attempt IS NOT NULL
+    ORDER BY id LIMIT %(window)s
+)
+SELECT ARRAY(SELECT id FROM examined WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s),
+       (SELECT count(*) FROM examined), (SELECT id FROM examined ORDER BY id DESC LIMIT 1)

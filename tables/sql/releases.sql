@@ -201,13 +201,21 @@ WITH closed AS MATERIALIZED (
 )
 SELECT count(*) FROM deleted LEFT JOIN given ON true
 
--- name: count_not_released
--- For all active campaigns: the recipients still to be released (out of budget, or planned for later), and the attempts
--- that are released or claimed.
-SELECT
-    (SELECT count(*) FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id
-     WHERE c.status = 'active' AND r.next_attempt_at IS NOT NULL),
-    (SELECT count(*) FROM releases AS rel JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
-     WHERE c.status = 'active')
-    + (SELECT count(*) FROM send_ledger AS l JOIN marketing_campaigns AS c ON c.id = l.campaign_id
-       WHERE c.status = 'active' AND l.outcome IS NULL)
+-- name: count_due
+-- The recipients of all active campaigns that are still to be released: out of budget, or planned for later. The counters
+-- know them, so that no recipient is read.
+SELECT coalesce(sum(counted.n), 0)::bigint
+FROM marketing_campaigns AS c
+CROSS JOIN LATERAL (
+    SELECT n FROM campaign_counters WHERE campaign_id = c.id AND dimension = 'funnel' AND key = 'due'
+    UNION ALL
+    SELECT n FROM campaign_counter_deltas WHERE campaign_id = c.id AND dimension = 'funnel' AND key = 'due'
+) AS counted
+WHERE c.status = 'active'
+
+-- name: count_released
+-- The attempts of all active campaigns that are released or claimed.
+SELECT (SELECT count(*) FROM releases AS rel JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
+        WHERE c.status = 'active')
+     + (SELECT count(*) FROM send_ledger AS l JOIN marketing_campaigns AS c ON c.id = l.campaign_id
+        WHERE c.status = 'active' AND l.outcome IS NULL)

@@ -43,6 +43,7 @@ CREATE TABLE marketing_campaigns (
     completed_at     timestamptz,
     created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    planning         boolean NOT NULL DEFAULT false,
     CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
     -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
     CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
@@ -51,6 +52,9 @@ CREATE TABLE marketing_campaigns (
 );
 COMMENT ON COLUMN marketing_campaigns.country IS
     'ISO code: numbers without + and 00 are read as national numbers of this country; NULL: they must be complete';
+CREATE INDEX marketing_campaigns_status ON marketing_campaigns (status, id);
+CREATE INDEX marketing_campaigns_planning ON marketing_campaigns (id) WHERE planning;
+COMMENT ON COLUMN marketing_campaigns.planning IS 'Recipients without a planned time wait for the scheduler';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
 
 -- Sets updated_at, unless the statement has set it.
@@ -245,6 +249,13 @@ COMMENT ON COLUMN campaign_recipients.repetition IS
     '0: the first row of its person in the campaign. Above: a row that repeats the person; it is skipped, not sent';
 
 CREATE INDEX campaign_recipients_page ON campaign_recipients (campaign_id, id);
+-- Recipients without a planned time: those of a draft, and those that the scheduler still has to plan.
+CREATE INDEX campaign_recipients_unplanned ON campaign_recipients (campaign_id, id)
+    WHERE attempt = 0 AND scheduled_send_date IS NULL;
+-- For lists by status. The facts in these conditions change only with the event that makes the status.
+CREATE INDEX campaign_recipients_failed ON campaign_recipients (campaign_id, id) WHERE failed_attempts <> 0;
+CREATE INDEX campaign_recipients_skipped ON campaign_recipients (campaign_id, id) WHERE skipped_attempt IS NOT NULL;
+CREATE INDEX campaign_recipients_unknown ON campaign_recipients (campaign_id, id) WHERE unknown_attempt IS NOT NULL;
 -- The only indexes that find due rows: those without an attempt, and those with one. They must not name status: a HOT
 -- update may change no indexed column, and every event changes the status. The attempt changes only with a release,
 -- which also changes when the row is due.
@@ -458,6 +469,7 @@ CREATE TABLE releases (
     PRIMARY KEY (recipient_id, attempt)
 );
 CREATE INDEX releases_campaign ON releases (campaign_id);
+CREATE INDEX releases_number ON releases (phone_number_id);
 COMMENT ON COLUMN releases.job_offset IS
     'Where the job was last published; it is published again once the sender''s group is past it';
 
@@ -483,6 +495,9 @@ CREATE TABLE send_ledger (
 ) WITH (fillfactor = 80);
 CREATE INDEX send_ledger_open ON send_ledger (lease_until) WHERE outcome IS NULL;
 CREATE INDEX send_ledger_unpublished ON send_ledger (outcome_at) WHERE outcome IS NOT NULL AND published_at IS NULL;
+-- For the completion of campaigns, and for `trace`.
+CREATE INDEX send_ledger_unknown ON send_ledger (campaign_id, outcome_at) WHERE outcome = 'unknown';
+CREATE INDEX send_ledger_wamid ON send_ledger (wamid) WHERE wamid IS NOT NULL;
 COMMENT ON COLUMN send_ledger.event IS 'The RecipientEvent as JSON, published byte for byte';
 
 -- How many attempts a campaign has released on a day of its own time zone. An attempt that was not posted is given back.
@@ -490,8 +505,10 @@ CREATE TABLE campaign_days (
     campaign_id uuid NOT NULL REFERENCES marketing_campaigns (id),
     day         date NOT NULL,
     used        integer NOT NULL DEFAULT 0 CHECK (used >= 0),
+    planned     integer NOT NULL DEFAULT 0 CHECK (planned >= 0),
     PRIMARY KEY (campaign_id, day)
 );
+COMMENT ON COLUMN campaign_days.planned IS 'Recipients that were planned for this day when it was a later day';
 
 -- The rate limit of a number: a token bucket that holds at most one second of sends.
 CREATE TABLE number_rates (
@@ -1116,7 +1133,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
 $$;
 
--- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying}, failure/<key>, skip/<key>.
+-- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying,due}, failure/<key>, skip/<key>.
 -- The three trigger functions differ only in their source rows, so one text creates them.
 DO $do$
 DECLARE
@@ -1142,11 +1159,13 @@ BEGIN
                            sum(sign) FILTER (WHERE read_at IS NOT NULL) AS read,
                            sum(sign) FILTER (WHERE replied_at IS NOT NULL) AS replied,
                            sum(sign) FILTER (WHERE status IN ('failed', 'unknown') AND next_attempt_at IS NOT NULL)
-                               AS retrying
+                               AS retrying,
+                           sum(sign) FILTER (WHERE next_attempt_at IS NOT NULL) AS due
                     FROM changed GROUP BY campaign_id) AS sums
                 CROSS JOIN LATERAL (VALUES
                     ('funnel', 'total', total), ('funnel', 'sent', sent), ('funnel', 'delivered', delivered),
-                    ('funnel', 'read', read), ('funnel', 'replied', replied), ('funnel', 'retrying', retrying)
+                    ('funnel', 'read', read), ('funnel', 'replied', replied), ('funnel', 'retrying', retrying),
+                    ('funnel', 'due', due)
                 ) AS keyed (dimension, key, n)
                 WHERE n <> 0
                 UNION ALL

@@ -74,10 +74,11 @@ counted AS (
     SELECT 'funnel' AS dimension, key, n
     FROM (SELECT count(*) AS total, count(sent_at) AS sent, count(delivered_at) AS delivered, count(read_at) AS read,
                  count(replied_at) AS replied,
-                 count(*) FILTER (WHERE status IN ('failed', 'unknown') AND next_attempt_at IS NOT NULL) AS retrying
+                 count(*) FILTER (WHERE status IN ('failed', 'unknown') AND next_attempt_at IS NOT NULL) AS retrying,
+                 count(next_attempt_at) AS due
           FROM mine) AS sums
     CROSS JOIN LATERAL (VALUES ('total', total), ('sent', sent), ('delivered', delivered), ('read', read),
-                               ('replied', replied), ('retrying', retrying)) AS keyed (key, n)
+                               ('replied', replied), ('retrying', retrying), ('due', due)) AS keyed (key, n)
     WHERE n <> 0
     UNION ALL SELECT 'status', status, count(*) FROM mine GROUP BY status
     UNION ALL SELECT 'failure', failure_counter_key(failure_code, failure_text), count(*) FROM mine

@@ -12,10 +12,10 @@ CROSS JOIN LATERAL (
 ORDER BY r.id
 
 -- name: find_by_wamid
--- Whose message this is, as messages, ledger or row say.
+-- Whose message this is, as messages or ledger say. The message id of a row is in messages too: both are written in one
+-- transaction.
 SELECT recipient_id FROM messages WHERE wamid = %(wamid)s AND recipient_id IS NOT NULL
 UNION SELECT recipient_id FROM send_ledger WHERE wamid = %(wamid)s
-UNION SELECT id FROM campaign_recipients WHERE whatsapp_message_id = %(wamid)s
 
 -- name: read_recipient
 -- The row, with its campaign.

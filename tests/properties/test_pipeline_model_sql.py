@@ -209,14 +209,14 @@ class Sql:
         return sorted((RecipientId(each.recipient_id), each.attempt) for each in declared)
 
     async def skip_cancelled(self, _now: datetime) -> int:
-        found = await closing.find_cancelled(self.connection)
+        found = await closing.find_cancelled(self.connection, [CAMPAIGN])
         return (await closing.skip_chunk(self.connection, found[0], 100)).skipped if found else 0
 
     async def complete_campaigns(self, _now: datetime, unknown_s: float) -> bool:
-        return bool(await closing.complete(self.connection, unknown_s))
+        return bool(await closing.complete(self.connection, [CAMPAIGN], unknown_s))
 
     async def reopen_campaigns(self) -> bool:
-        return bool(await closing.reopen(self.connection))
+        return bool(await closing.reopen(self.connection, [CAMPAIGN]))
 
     async def apply_events(self, events: Sequence[RecipientEvent], _now: datetime) -> None:
         async with self.connection.transaction():

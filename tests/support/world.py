@@ -127,11 +127,11 @@ class World:
     async def import_recipients(self, campaign: CampaignId, count: int) -> None:
         first = self._take_phone_numbers(count)
         new = [NewRecipient(str(first + n)) for n in range(count)]
-        await campaigns.add_recipients(self.connection, campaign, new, datetime.now(UTC))
+        await campaigns.add_recipients(self.connection, campaign, new)
 
     async def act(self, campaign: CampaignId, action: Action) -> None:
         """Do what an operator does to a campaign."""
-        await campaigns.act(self.connection, campaign, action, datetime.now(UTC))
+        await campaigns.act(self.connection, campaign, action)
 
     async def release(self, rates: Rates = FAST) -> ReleaseStep:
         """Do one step of the scheduler."""

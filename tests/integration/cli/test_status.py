@@ -247,7 +247,7 @@ async def test_a_campaign_that_is_held_does_not_keep_the_others_from_being_pause
     ):
         async with importer.transaction():
             await importer.execute("SELECT FROM marketing_campaigns WHERE id = %s FOR NO KEY UPDATE", [held])
-            outcome = await pausing.pause_all(pausing_one, "incident", lambda: datetime.now(UTC))
+            outcome = await pausing.pause_all(pausing_one, "incident")
         assert outcome == pausing.PauseResult((world.campaign,), (held,))
-        outcome = await pausing.pause_all(pausing_one, "incident", lambda: datetime.now(UTC))
+        outcome = await pausing.pause_all(pausing_one, "incident")
         assert outcome == pausing.PauseResult((held,), ())

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from domain.facts import Facts, facts_of, merge
-from domain.lifecycle import Action
+from domain.lifecycle import Action, CampaignStatus
 from schemas.codec import decode
 from schemas.events import RecipientEvent
 from schemas.model import CampaignId, RecipientId
 from tables import closing, ledger, stats
-from tables.closing import Cancelled
 from tables.recipients import read_facts
 from tables.releases import Rates
 from tests.support.world import World
@@ -35,6 +34,22 @@ async def unpublished_facts(world: World, before: dict[RecipientId, Facts]) -> d
         published[event.recipient_id] = merge(published[event.recipient_id], facts_of(event, event.attempt))
     now = await read_facts(world.connection, before)
     return {id_: (now[id_], published[id_]) for id_ in before if now[id_] != published[id_]}
+
+
+async def find_cancelled(world: World) -> list[UUID]:
+    connection = await world.releaser()
+    return await closing.find_cancelled(connection, await closing.list_by_status(connection, CampaignStatus.CANCELLED))
+
+
+async def complete(world: World, unknown_s: float) -> list[UUID]:
+    connection = await world.releaser()
+    active = await closing.list_by_status(connection, CampaignStatus.ACTIVE)
+    return await closing.complete(connection, active, unknown_s)
+
+
+async def reopen(world: World) -> list[UUID]:
+    connection = await world.releaser()
+    return await closing.reopen(connection, await closing.list_by_status(connection, CampaignStatus.COMPLETED))
 
 
 async def test_skips_and_last_failures_of_a_release_are_published(world: World) -> None:
@@ -67,7 +82,7 @@ async def test_skips_and_last_failures_of_a_cancellation_are_published(world: Wo
     await world.run(LAST_WAITS, everyone[1])
     before = await read_facts(world.connection, everyone)
     await world.act(campaign, Action.CANCEL)
-    [cancelled] = await closing.find_cancelled(world.connection)
+    [cancelled] = await find_cancelled(world)
     assert (await closing.skip_chunk(world.connection, cancelled, 100)).skipped == 3
     assert await world.statuses(campaign) == {"skipped": 2, "failed": 1}
     assert await unpublished_facts(world, before) == {}
@@ -76,7 +91,7 @@ async def test_skips_and_last_failures_of_a_cancellation_are_published(world: Wo
 async def skip_all(world: World) -> int:
     skipped = 0
     for _ in range(100):
-        found = await closing.find_cancelled(await world.releaser())
+        found = await find_cancelled(world)
         if not found:
             return skipped
         for each in found:
@@ -116,44 +131,74 @@ async def test_a_job_of_a_cancelled_campaign_cannot_be_claimed(world: World) -> 
     campaign = await world.start_campaign(1)
     jobs = (await world.release()).jobs
     await world.act(campaign, Action.CANCEL)
-    await closing.skip_chunk(await world.releaser(), Cancelled(campaign, has_pending=False), 10)
+    await closing.skip_chunk(await world.releaser(), campaign, 10)
     answers = await ledger.claim(world.connection, uuid4(), jobs, 45)
     assert [each.verdict for each in answers.values()] == [ledger.ClaimResult.STALE]
 
 
 async def test_a_campaign_completes_when_no_recipient_waits_and_reopens(world: World) -> None:
     campaign = await world.start_campaign(2)
-    assert await closing.complete(await world.releaser(), 0) == []
+    assert await complete(world, 0) == []
     await world.release()
-    assert await closing.complete(await world.releaser(), 0) == []
+    assert await complete(world, 0) == []
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
     await world.run("DELETE FROM releases")
-    assert await closing.complete(await world.releaser(), 0) == [campaign]
-    assert await closing.reopen(await world.releaser()) == []
+    assert await complete(world, 0) == [campaign]
+    assert await reopen(world) == []
     await world.run(
         "UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failed_at = now(), failure_code = 1,"
         " failure_text = 'x', failure_class = 'backoff', failure_backoff_s = 600 WHERE phone_number = '15550000000'"
     )
-    assert await closing.reopen(await world.releaser()) == [campaign]
-    assert await closing.complete(await world.releaser(), 0) == []
+    assert await reopen(world) == [campaign]
+    assert await complete(world, 0) == []
 
 
 async def test_an_unknown_is_waited_for_before_completing(world: World) -> None:
     campaign = await world.start_campaign(1)
-    await world.run("UPDATE campaign_recipients SET attempt = 1, unknown_attempt = 1")
-    assert await closing.complete(await world.releaser(), 86_400) == []
-    assert await closing.complete(await world.releaser(), 0) == [campaign]
+    (job,) = (await world.release()).jobs
+    await ledger.claim(world.connection, uuid4(), [job], 0)
+    await ledger.declare_unknown(world.connection, 10)
+    await world.run("UPDATE campaign_recipients SET unknown_attempt = 1")
+    assert await complete(world, 86_400) == []
+    await world.run("UPDATE send_ledger SET outcome_at = outcome_at - interval '2 days'")
+    assert await complete(world, 86_400) == [campaign]
+
+
+async def test_a_resolved_unknown_is_not_waited_for(world: World) -> None:
+    campaign = await world.start_campaign(2)
+    jobs = (await world.release()).jobs
+    await ledger.claim(world.connection, uuid4(), jobs, 0)
+    await ledger.declare_unknown(world.connection, 10)
+    await world.run("UPDATE campaign_recipients SET unknown_attempt = 1")
+    await world.run(
+        "UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now() WHERE id = %s", jobs[0].recipient_id
+    )
+    assert await complete(world, 86_400) == []
+    await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
+    assert await complete(world, 86_400) == [campaign]
+
+
+async def test_a_campaign_with_very_many_deltas_is_judged_when_they_are_folded(world: World) -> None:
+    campaign = await world.start_campaign(1)
+    await world.run("UPDATE campaign_recipients SET attempt = 1, accepted_attempts = 2, sent_at = now()")
+    await world.run(
+        "INSERT INTO campaign_counter_deltas SELECT %s, 'funnel', 'sent', 0 FROM generate_series(1, %s)",
+        campaign, closing.DELTAS_MAX,
+    )  # fmt: skip
+    assert await complete(world, 0) == []
+    await stats.fold(world.connection)
+    assert await complete(world, 0) == [campaign]
 
 
 async def test_a_campaign_without_anybody_stays_active(world: World) -> None:
     await world.start_campaign(0)
-    assert await closing.complete(await world.releaser(), 0) == []
+    assert await complete(world, 0) == []
 
 
 async def test_people_added_to_a_completed_campaign_open_it(world: World) -> None:
     campaign = await world.start_campaign(1)
     await world.run("UPDATE campaign_recipients SET attempt = 1, accepted_attempts = 2, sent_at = now()")
-    assert await closing.complete(await world.releaser(), 0) == [campaign]
+    assert await complete(world, 0) == [campaign]
     await world.import_recipients(campaign, 1)
     assert len((await world.release()).jobs) == 1
 
@@ -163,7 +208,7 @@ async def test_a_locked_recipient_holds_up_no_other_in_a_cancelled_campaign(worl
     await world.act(campaign, Action.CANCEL)
     async with world.another("operator") as operator, operator.transaction():
         await operator.execute("SELECT FROM campaign_recipients ORDER BY id LIMIT 1 FOR UPDATE")
-        [cancelled] = await closing.find_cancelled(await world.releaser())
+        [cancelled] = await find_cancelled(world)
         assert (await closing.skip_chunk(await world.releaser(), cancelled, 100)).skipped == 9
     assert await skip_all(world) == 1
 
@@ -173,5 +218,5 @@ async def test_a_locked_campaign_keeps_no_other_from_completing(world: World) ->
     await world.run("UPDATE campaign_recipients SET attempt = 1, accepted_attempts = 2, sent_at = now()")
     async with world.another("operator") as operator, operator.transaction():
         await operator.execute("SELECT FROM marketing_campaigns WHERE id = %s FOR UPDATE", [locked])
-        assert await closing.complete(await world.releaser(), 0) == [other]
-    assert await closing.complete(await world.releaser(), 0) == [locked]
+        assert await complete(world, 0) == [other]
+    assert await complete(world, 0) == [locked]

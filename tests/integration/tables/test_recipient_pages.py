@@ -1,12 +1,68 @@
-"""Pages of recipients: a person is found by an index, whatever the size of the campaign."""
+"""Pages of recipients: complete, in order, and each examines a limited number of rows."""
 
 from __future__ import annotations
 
-from tables.recipient_pages import read_page
+from uuid import UUID
+
+import pytest
+
+from schemas.model import RecipientId
+from tables import recipient_pages
+from tables.recipient_pages import FIRST_ID, read_page
 from tables.statements import load
 from tests.support.world import World
 
 SQL = load("recipient_pages")
+
+FACTS = {
+    "failed": "attempt = 1, failed_attempts = 2, failed_attempt = 1, failed_at = now(), failure_class = 'never'",
+    "skipped": "attempt = 1, skipped_attempt = 1, skip_reason = 'opted_out'",
+    "unknown": "attempt = 1, unknown_attempt = 1",
+    "sent": "attempt = 1, accepted_attempts = 2, sent_at = now()",
+}
+
+
+async def read_all(world: World, limit: int, statuses: list[str] | None) -> tuple[list[UUID], int]:
+    """The ids of all pages, and the number of pages."""
+    found: list[UUID] = []
+    after: UUID | None = FIRST_ID
+    pages = 0
+    while after is not None:
+        page = await read_page(world.connection, world.campaign, limit=limit, after=after, statuses=statuses)
+        found += [row.id for row in page.rows]
+        assert len(page.rows) <= limit
+        pages, after = pages + 1, page.after
+    return found, pages
+
+
+@pytest.mark.parametrize("statuses", [["failed"], ["skipped"], ["unknown"], ["sent"], ["failed", "sent"], None])
+async def test_all_pages_together_are_the_recipients_with_the_status(
+    world: World, monkeypatch: pytest.MonkeyPatch, statuses: list[str] | None
+) -> None:
+    monkeypatch.setattr(recipient_pages, "WINDOW_ROWS", 7)
+    people = await world.add_recipients(40)
+    expected: list[RecipientId] = []
+    for place, person in enumerate(people):
+        status = [*FACTS, "pending"][place % 5]
+        if status != "pending":
+            await world.run(f"UPDATE campaign_recipients SET {FACTS[status]} WHERE id = %s", person)
+        if statuses is None or status in statuses:
+            expected.append(person)
+    for limit in (1, 3, 100):
+        assert (await read_all(world, limit, statuses))[0] == expected
+
+
+async def test_a_status_that_nobody_has_costs_a_window_per_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipient_pages, "WINDOW_ROWS", 10)
+    await world.add_recipients(35)
+    assert await read_all(world, 5, ["read"]) == ([], 4)
+
+
+async def test_a_recipient_whose_retry_succeeded_is_not_listed_as_failed(world: World) -> None:
+    person, *_ = await world.add_recipients(2)
+    await world.run(f"UPDATE campaign_recipients SET {FACTS['failed']} WHERE id = %s", person)
+    await world.run("UPDATE campaign_recipients SET attempt = 2, accepted_attempts = 4 WHERE id = %s", person)
+    assert await read_all(world, 10, ["failed"]) == ([], 1)
 
 
 async def test_a_person_is_found_by_the_index_that_makes_people_unique(world: World) -> None:
@@ -17,12 +73,13 @@ async def test_a_person_is_found_by_the_index_that_makes_people_unique(world: Wo
     cursor = await world.connection.execute("EXPLAIN " + SQL["list_person"], values)
     plan = " ".join(str(row[0]) for row in await cursor.fetchall())
     assert "campaign_recipients_campaign_id_person_repetition_key" in plan, plan
-    (row,) = await read_page(world.connection, campaign, limit=100, person="15550000007")
+    (row,) = (await read_page(world.connection, campaign, limit=100, person="15550000007")).rows
     assert (row.phone_number, row.person) == ("15550000007", "15550000007")
 
 
 async def test_a_person_may_be_filtered_by_status_too(world: World) -> None:
     campaign = await world.start_campaign(3)
     found = await read_page(world.connection, campaign, limit=9, person="15550000001", statuses=["sent"])
-    assert found == []
-    assert len(await read_page(world.connection, campaign, limit=9, person="15550000001", statuses=["pending"])) == 1
+    assert found.rows == []
+    found = await read_page(world.connection, campaign, limit=9, person="15550000001", statuses=["pending"])
+    assert len(found.rows) == 1

@@ -102,6 +102,7 @@ def counters(known: Iterable[Facts]) -> dict[str, int]:
         found["funnel/read"] += facts.read_at is not None
         found["funnel/replied"] += facts.replied_at is not None
         found["funnel/retrying"] += word in (Status.FAILED, Status.UNKNOWN) and due is not None
+        found["funnel/due"] += due is not None
         if word is Status.FAILED and facts.failure is not None:
             code = facts.failure.code
             found[f"failure/{'unknown' if code is None else code}"] += 1

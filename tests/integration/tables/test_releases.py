@@ -66,7 +66,7 @@ async def test_a_day_takes_its_limit_and_what_it_could_not_take_moves_on(world: 
     assert len((await world.release()).jobs) == 4
     assert (await world.release()).jobs == ()
     assert await world.statuses(campaign) == {"queued": 4, "pending": 6}
-    await world.run("UPDATE campaign_days SET day = day - 1")
+    await world.run("UPDATE campaign_days SET day = day - 30")
     assert len((await world.release()).jobs) == 4, "the next day"
 
 

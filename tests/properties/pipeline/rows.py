@@ -131,6 +131,7 @@ def counted(row: Row) -> Counter[str]:
     keys: Iterable[tuple[str, object]] = (
         (f"status/{row.status}", True), ("funnel/total", True), ("funnel/sent", facts.sent_at),
         ("funnel/delivered", facts.delivered_at), ("funnel/read", facts.read_at), ("funnel/retrying", is_retrying),
+        ("funnel/due", row.due_at),
     )  # fmt: skip
     return Counter(key for key, holds in keys if holds)
 

@@ -1,0 +1,59 @@
+-- Statements that plan when recipients are sent to.
+
+-- name: request_plan
+-- Record that a campaign has recipients without a planned time. Run it after they were added, in the same transaction.
+UPDATE marketing_campaigns SET planning = true WHERE id = %(campaign)s AND NOT planning
+
+-- name: find_planning
+-- Campaigns with recipients without a planned time.
+SELECT id FROM marketing_campaigns WHERE planning AND status NOT IN ('draft', 'cancelled') ORDER BY id LIMIT %(limit)s
+
+-- name: try_plan_lock
+-- Become the only planner of this campaign until the end of the transaction. No operator's act needs this lock.
+SELECT pg_try_advisory_xact_lock(hashtextextended('plan ' || %(campaign)s::uuid::text, 0))
+
+-- name: read_limit
+-- The daily limit and the time zone of a campaign that is to be planned, and the time.
+SELECT daily_send_limit, time_zone, now() FROM marketing_campaigns
+WHERE id = %(campaign)s AND planning AND status NOT IN ('draft', 'cancelled')
+
+-- name: lock_unplanned
+-- Lock pending recipients without a planned time, in the order in which they were added.
+SELECT id FROM campaign_recipients
+WHERE campaign_id = %(campaign)s AND id > %(after)s AND attempt = 0 AND scheduled_send_date IS NULL
+ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: count_today
+-- What today has taken of the limit: the used attempts, and the recipients that are due. It counts up to the limit.
+SELECT coalesce((SELECT used FROM campaign_days WHERE campaign_id = %(campaign)s AND day = %(today)s), 0)
+     + (SELECT count(*) FROM (
+            SELECT FROM campaign_recipients
+            WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at < %(ends_at)s
+            ORDER BY next_attempt_at, id LIMIT %(limit)s) AS due)
+
+-- name: read_days
+-- How many recipients are planned for each later day.
+SELECT day, planned FROM campaign_days WHERE campaign_id = %(campaign)s AND day > %(today)s AND planned > 0
+
+-- name: plan_recipients
+-- Store the planned times of recipients.
+UPDATE campaign_recipients AS r SET scheduled_send_date = u.at
+FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS u (id, at)
+WHERE r.id = u.id AND r.attempt = 0 AND r.scheduled_send_date IS NULL
+
+-- name: add_to_days
+-- Count recipients for later days. Releases lock only the row of today.
+INSERT INTO campaign_days AS d (campaign_id, day, planned)
+SELECT %(campaign)s, u.day, u.n FROM unnest(%(days)s::date[], %(counts)s::integer[]) AS u (day, n) ORDER BY u.day
+ON CONFLICT (campaign_id, day) DO UPDATE SET planned = d.planned + excluded.planned
+
+-- name: lock_planned
+-- Lock a campaign before `end_plan`, so that recipients that are being added now are visible to it.
+SELECT FROM marketing_campaigns WHERE id = %(campaign)s FOR NO KEY UPDATE
+
+-- name: end_plan
+-- Record that no recipient of a campaign lacks a planned time, if that is so.
+UPDATE marketing_campaigns SET planning = false
+WHERE id = %(campaign)s AND planning AND NOT EXISTS (
+    SELECT FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND attempt = 0 AND scheduled_send_date IS NULL)

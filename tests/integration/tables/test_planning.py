@@ -1,0 +1,115 @@
+"""Planning in chunks: over days, in the background, without a lock that a pause needs, and without losing anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from domain.lifecycle import Action
+from schemas.model import CampaignId
+from tables import campaigns, planning
+from tables.database import Connection
+from tables.planning import FIRST_ID, PlannedChunk
+from tests.support.world import World
+
+
+async def activate_unplanned(world: World, recipients: int, limit: int | None = None, zone: str = "UTC") -> CampaignId:
+    """An active campaign whose recipients wait for the scheduler: its activation was part of a longer transaction."""
+    campaign = await world.create_campaign(recipients, limit, zone=zone)
+    async with world.connection.transaction():
+        await world.act(campaign, Action.ACTIVATE)
+    return campaign
+
+
+async def plan_all(connection: Connection, campaign: CampaignId, rows: int) -> int:
+    """Plan until nothing is left, as the scheduler does; returns the number of chunks."""
+    chunks, after = 1, (await planning.plan_chunk(connection, campaign, rows)).next
+    while after is not None:
+        chunks, after = chunks + 1, (await planning.plan_chunk(connection, campaign, rows, after)).next
+    return chunks
+
+
+DAYS = """
+    SELECT scheduled_send_date::date - current_date, count(*) FROM campaign_recipients
+    WHERE campaign_id = %s GROUP BY 1 ORDER BY 1
+"""
+
+
+async def test_chunks_fill_each_day_up_to_the_limit(world: World) -> None:
+    campaign = await activate_unplanned(world, 45, limit=10)
+    assert await planning.find_planning(world.connection) == [campaign]
+    assert await plan_all(world.connection, campaign, 7) == 7
+    assert await world.run(DAYS, campaign) == [(0, 10), (1, 10), (2, 10), (3, 10), (4, 5)]
+    days = "SELECT day - current_date, planned FROM campaign_days WHERE campaign_id = %s ORDER BY 1"
+    assert await world.run(days, campaign) == [(1, 10), (2, 10), (3, 10), (4, 5)]
+    assert await planning.find_planning(world.connection) == []
+
+
+async def test_added_recipients_join_the_plan_behind_the_others(world: World) -> None:
+    campaign = await world.start_campaign(15, limit=10)
+    await world.import_recipients(campaign, 10)
+    assert await world.run(DAYS, campaign) == [(0, 10), (1, 10), (2, 5)]
+
+
+async def test_overdue_recipients_and_used_attempts_take_the_room_of_today(world: World) -> None:
+    campaign = await world.start_campaign(6, limit=10)
+    await world.release()
+    await world.import_recipients(campaign, 10)
+    assert await world.run(DAYS, campaign) == [(0, 10), (1, 6)]
+
+
+async def test_days_are_days_in_the_zone_of_the_campaign(world: World) -> None:
+    campaign = await world.start_campaign(3, limit=1, zone="Pacific/Kiritimati")
+    rows = await world.run("SELECT scheduled_send_date FROM campaign_recipients WHERE campaign_id = %s", campaign)
+    now = datetime.now(UTC)
+    later = sorted(at for (at,) in rows)[1:]
+    assert [at.hour for at in later] == [10, 10], "midnight there"
+    assert later[0] - now <= timedelta(days=1) < later[1] - now + timedelta(seconds=1)
+
+
+async def test_a_pause_and_a_release_do_not_wait_for_a_planner(world: World) -> None:
+    campaign = await activate_unplanned(world, 20)
+    await planning.plan_chunk(world.connection, campaign, 10)
+    async with world.another("planner") as planner, planner.transaction():
+        await planning.plan_chunk(planner, campaign, 5)  # not committed, so all of its locks are held
+        assert len((await asyncio.wait_for(world.release(), 5)).jobs) == 10
+        await asyncio.wait_for(world.act(campaign, Action.PAUSE), 5)
+    assert await plan_all(world.connection, campaign, 100) == 1, "a paused campaign is planned too"
+    assert await planning.find_planning(world.connection) == []
+
+
+async def test_one_planner_at_a_time_plans_a_campaign(world: World) -> None:
+    campaign = await activate_unplanned(world, 20, limit=5)
+    async with world.another("planner") as planner, planner.transaction():
+        await planning.plan_chunk(planner, campaign, 10)
+        assert await planning.plan_chunk(world.connection, CampaignId(FIRST_ID), 10) == PlannedChunk(0, None)
+        other = asyncio.create_task(planning.plan_chunk(world.connection, campaign, 20))
+    assert (await other).planned in (0, 10), "it found the lock taken, or came after"
+    await plan_all(world.connection, campaign, 100)
+    assert await world.run(DAYS, campaign) == [(0, 5), (1, 5), (2, 5), (3, 5)]
+
+
+async def test_recipients_that_are_added_while_a_plan_ends_are_not_lost(world: World) -> None:
+    campaign = await activate_unplanned(world, 3)
+    async with world.another("import") as importer, importer.transaction():
+        await campaigns.add_recipients(importer, campaign, [campaigns.NewRecipient("14690000001")])
+        ending = asyncio.create_task(plan_all(world.connection, campaign, 100))
+        await world.wait_for_blocked("test")
+    await ending
+    assert await planning.find_planning(world.connection) == [campaign]
+    await plan_all(world.connection, campaign, 100)
+    assert await world.value("SELECT count(*) FROM campaign_recipients WHERE scheduled_send_date IS NULL") == 0
+
+
+async def test_a_campaign_with_an_unknown_zone_is_paused(world: World) -> None:
+    campaign = await world.start_campaign(3, zone="Mars/Olympus")
+    assert await world.run("SELECT status, pause_reason FROM marketing_campaigns WHERE id = %s", campaign) == [
+        ("paused", "invalid_time_zone")
+    ]
+
+
+async def test_a_cancelled_campaign_is_not_planned(world: World) -> None:
+    campaign = await activate_unplanned(world, 3)
+    await world.act(campaign, Action.CANCEL)
+    assert await planning.find_planning(world.connection) == []
+    assert await planning.plan_chunk(world.connection, campaign) == PlannedChunk(0, None)

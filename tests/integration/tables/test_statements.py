@@ -1,0 +1,329 @@
+"""Every statement on a hot path uses an index and reads a limited number of rows, however large a campaign is.
+
+`CASES` is the list of the hot statements. A new statement in one of `HOT_GROUPS` fails a test until it is in `CASES`,
+or in `EXEMPT` with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tables.database import Connection
+from tables.recipient_pages import WINDOW_ROWS
+from tables.releases import RELEASER_SESSION
+from tables.statements import load
+from tests.support.histories import START
+from tests.support.world import World
+
+BIG, OVER, GONE, DRAFT = (UUID(int=number, version=4) for number in range(1, 5))
+"""An active campaign, one that is finished but for an unknown recipient, a cancelled one, and one that is planned."""
+NUMBER = "15550001"
+SMALL_ROWS, LARGE_ROWS = 20_000, 1_000_000
+ROWS_MAX = 2 * WINDOW_ROWS + 10_000
+"""Rows that a statement may read in all scans together. Most read a few."""
+PAGES_MAX = 60_000
+"""Pages that a statement may touch, those of its functions and triggers included."""
+SCANNED = frozenset({
+    "campaign_recipients", "send_ledger", "messages", "campaign_counter_deltas", "subscriptions"
+})  # fmt: skip
+"""Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
+
+HOT_GROUPS = (
+    "campaigns", "closing", "ledger", "messages", "parked", "planning", "recipient_pages", "recipients", "releases",
+    "stats", "subscriptions", "trace",
+)  # fmt: skip
+EXEMPT = {
+    ("campaigns", "create_campaign"): "it inserts one row",
+    ("campaigns", "list_active"): "it lists the active campaigns for `pause --all`",
+    ("campaigns", "list_campaigns"): "it reads a page of campaigns by the primary key",
+    ("parked", "find_parked"): "a command of an operator",
+    ("parked", "read_foreign"): "a command of an operator; the table has a row per day and number",
+    ("planning", "try_plan_lock"): "it reads no table",
+    ("releases", "pause_campaign"): "it changes one row by the primary key",
+    ("stats", "recount"): "`campaigns verify` counts a campaign again, on purpose",
+    ("stats", "mark_refused"): "as mark_published",
+    ("subscriptions", "state_subscription"): "it inserts one row by the primary key",
+    ("subscriptions", "state_by_operator"): "it inserts one row by the primary key",
+}
+NONE: dict[str, Any] = {}
+PLACES = {
+    "fresh_at": START, "fresh_id": UUID(int=0), "tried_at": START, "tried_id": UUID(int=0), "unplanned_id": UUID(int=0)
+}  # fmt: skip
+NO_PLACES: dict[str, Any] = {"campaigns": [], "fresh_at": [], "fresh_id": [], "tried_at": [], "tried_id": []}
+
+MESSAGE_COLUMNS = (
+    "recipient_id", "attempt", "accepted_at", "sent_at", "read_at", "replied_at", "failed_at", "failure_code",
+    "failure_text", "failure_class", "failure_backoff_s", "pricing_at", "pricing_type", "pricing_category",
+    "phone_number_id",
+)  # fmt: skip
+FACT_COLUMNS = (
+    "sent_at", "delivered_at", "read_at", "replied_at", "accepted_attempt", "accepted_at", "whatsapp_message_id",
+    "failed_attempt", "failed_at", "failure_code", "failure_text", "failure_class", "failure_backoff_s",
+    "deferred_attempt", "deferred_until", "expired_attempt", "expired_until", "unknown_attempt", "skipped_attempt",
+    "skip_reason", "retry_attempt",
+)  # fmt: skip
+CASES: dict[tuple[str, str], dict[str, Any]] = {
+    ("campaigns", "read_campaign"): {"id": BIG},
+    ("campaigns", "lock_campaign"): {"id": BIG},
+    ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},
+    ("campaigns", "add_recipients"): {"campaign": BIG, "phone_numbers": ["14690000001"], "template_parameters": [None]},
+    ("campaigns", "find_present"): {"campaign": BIG, "phone_numbers": ["15550000001"]},
+    ("closing", "list_by_status"): {"status": "active", "after": UUID(int=0), "limit": 500},
+    ("closing", "find_cancelled"): {"ids": [GONE]},
+    ("closing", "lock_cancelled"): {"campaign": GONE, "limit": 2000, **PLACES},
+    ("closing", "skip_cancelled"): {"campaign": GONE, "ids": "some", "producer": "test"},
+    ("closing", "complete_campaigns"): {
+        "ids": [BIG, OVER], "unknown_s": 86_400, "deltas_max": 10_000, "unknowns_max": 1000
+    },
+    ("closing", "reopen_campaigns"): {"ids": [OVER]},
+    ("ledger", "claim_attempts"): {
+        "token": uuid4(), "recipients": "some", "attempts": "ones", "deadlines": "times", "lease_s": 45, "producer": ""
+    },
+    ("ledger", "renew_claims"): {
+        "recipients": "some", "attempts": "ones", "tokens": "some", "lease_s": 45, "producer": ""
+    },
+    ("ledger", "settle_attempts"): {
+        "recipients": "some", "attempts": "ones", "tokens": "some", "outcomes": "words", "wamids": "nulls",
+        "events": "words", "letters": "words", "codes": "nulls", "reasons": "nulls", "first_s": 5, "max_s": 300,
+    },
+    ("ledger", "mark_published"): {"recipients": "some", "attempts": "ones", "outcomes": "words"},
+    ("ledger", "read_unpublished"): {"older_than_s": 2, "limit": 1000},
+    ("ledger", "declare_unknown"): {"limit": 1000, "producer": ""},
+    ("messages", "merge_messages"): {
+        **dict.fromkeys(MESSAGE_COLUMNS, "nulls"), "wamid": "wamids", "delivered_at": "times", "held_back": "falses"
+    },
+    ("messages", "find_double_sends"): {"recipient_id": "some", "attempt": "ones"},
+    ("parked", "find_our_numbers"): {"numbers": [NUMBER]},
+    ("parked", "count_foreign"): {"numbers": [NUMBER], "counts": [1]},
+    ("parked", "forget_parked"): {"age_s": 86_400, "rows_max": 5000, "lock": 1},
+    ("planning", "request_plan"): {"campaign": BIG},
+    ("planning", "find_planning"): {"limit": 100},
+    ("planning", "read_limit"): {"campaign": DRAFT},
+    ("planning", "lock_unplanned"): {"campaign": DRAFT, "after": UUID(int=0), "limit": 2000},
+    ("planning", "count_today"): {"campaign": BIG, "today": START.date(), "ends_at": START, "limit": 250},
+    ("planning", "read_days"): {"campaign": BIG, "today": START.date()},
+    ("planning", "plan_recipients"): {"ids": "some", "times": "times"},
+    ("planning", "add_to_days"): {"campaign": BIG, "days": [START.date()], "counts": [1]},
+    ("planning", "lock_planned"): {"campaign": DRAFT},
+    ("planning", "end_plan"): {"campaign": DRAFT},
+    ("recipient_pages", "list_recipients"): {"campaign": BIG, "after": UUID(int=0), "limit": 100},
+    ("recipient_pages", "list_person"): {
+        "campaign": BIG, "after": UUID(int=0), "limit": 100, "person": "15550000001", "statuses": None
+    },
+    ("recipient_pages", "read_recipients"): {"ids": "some"},
+    **{
+        ("recipient_pages", f"choose_{name}"): {
+            "campaign": BIG, "after": UUID(int=0), "limit": 100, "statuses": [name], "window": WINDOW_ROWS
+        } for name in ("any", "failed", "skipped", "unknown")
+    },
+    ("recipients", "merge_recipients"): {
+        **dict.fromkeys(FACT_COLUMNS, "nulls"), "id": "some", "attempt": "ones", "accepted_attempts": "ones",
+        "failed_attempts": "ones", "held_back_attempts": "ones", "held_for_quality": "falses",
+    },
+    ("recipients", "find_recipients"): {"ids": "some"},
+    ("recipients", "read_facts"): {"ids": "some"},
+    ("releases", "find_due_campaigns"): {"count_max": 80, **NO_PLACES},
+    ("releases", "read_days_used"): {"campaigns": [BIG], "days": [START.date()]},
+    ("releases", "refill_number"): {"number": NUMBER, "mps": 80.0},
+    ("releases", "count_unclaimed"): {"number": NUMBER},
+    ("releases", "lock_day"): {"campaign": BIG, "day": START.date()},
+    ("releases", "release_due"): {
+        "campaign": BIG, "day": START.date(), "fresh": 80, "tried": 20, "number": NUMBER, "send_before": START,
+        "producer": "", **PLACES,
+    },
+    ("releases", "spend_tokens"): {"number": NUMBER, "spent": 1},
+    ("releases", "record_published"): {
+        "recipients": "some", "attempts": "ones", "partitions": "ones", "offsets": "ones"
+    },
+    ("releases", "find_unclaimed"): {
+        "partitions": [0], "committed": [0], "grace_s": 2, "delay_s": 5, "delay_max_s": 300, "lost_s": 3600,
+        "limit": 1000,
+    },
+    ("releases", "find_partitions_awaited"): NONE,
+    ("releases", "forget_answered"): {"older_than_s": 5, "limit": 2000},
+    ("releases", "count_due"): NONE,
+    ("releases", "count_released"): NONE,
+    ("stats", "fold_deltas"): {"after": "(0,0)", "rows_max": 20_000},
+    ("stats", "read_stats"): {"ids": [BIG]},
+    ("stats", "read_unpublished"): {"rows_max": 500},
+    ("stats", "mark_published"): {"ids": [BIG], "versions": [1]},
+    ("subscriptions", "find_out_by"): {"person": "15550000001"},
+    ("subscriptions", "read_unpublished"): {"limit": 1000},
+    ("subscriptions", "mark_published"): {"ids": [1]},
+    ("trace", "find_by_id"): {"id": "one"},
+    ("trace", "find_by_person"): {"person": "15550000001"},
+    ("trace", "find_by_wamid"): {"wamid": "wamid.1"},
+    ("trace", "read_recipient"): {"id": "one"},
+    ("trace", "read_releases"): {"id": "one"},
+    ("trace", "read_ledger"): {"id": "one"},
+    ("trace", "read_messages"): {"id": "one"},
+    ("trace", "read_subscriptions"): {"person": "15550000001"},
+}  # fmt: skip
+"""Each hot statement by file and name, with parameters. A word stands for values of `some` recipients."""
+
+CAMPAIGN_ROWS = """
+    INSERT INTO marketing_campaigns (id, name, template_name, language_code, phone_number_id, status, planning,
+                                     daily_send_limit)
+    SELECT id, 'c', 't', 'en', '15550001', status, status = 'active', 1000
+    FROM unnest(%s::uuid[], %s::text[]) AS u (id, status)
+"""
+RECIPIENTS = """
+    INSERT INTO campaign_recipients (
+        campaign_id, phone_number, scheduled_send_date, attempt, sent_at, delivered_at, accepted_attempts,
+        accepted_attempt, accepted_at, whatsapp_message_id, failed_attempts, failed_attempt, failed_at, failure_code,
+        failure_text, failure_class, failure_backoff_s, unknown_attempt, skipped_attempt, skip_reason)
+    SELECT %(campaign)s, (15550000000 + n)::text,
+           CASE WHEN kind <> 'unplanned' THEN now() + CASE kind WHEN 'later' THEN 1 ELSE -1 END * interval '1 day' END,
+           (kind NOT IN ('due', 'later', 'unplanned'))::int,
+           CASE WHEN kind = 'delivered' THEN now() END, CASE WHEN kind = 'delivered' THEN now() END,
+           CASE WHEN kind = 'delivered' THEN 2 ELSE 0 END, CASE WHEN kind = 'delivered' THEN 1 END,
+           CASE WHEN kind = 'delivered' THEN now() END, CASE WHEN kind = 'delivered' THEN 'wamid.' || n END,
+           CASE WHEN kind IN ('failed', 'retry') THEN 2 ELSE 0 END,
+           CASE WHEN kind IN ('failed', 'retry') THEN 1 END,
+           CASE WHEN kind IN ('failed', 'retry') THEN now() - interval '1 hour' END,
+           CASE WHEN kind IN ('failed', 'retry') THEN 131000 END, CASE WHEN kind IN ('failed', 'retry') THEN 'x' END,
+           CASE kind WHEN 'failed' THEN 'never' WHEN 'retry' THEN 'backoff' END,
+           CASE WHEN kind IN ('failed', 'retry') THEN 60 END,
+           CASE WHEN kind = 'unknown' THEN 1 END, CASE WHEN kind = 'skipped' THEN 1 END,
+           CASE WHEN kind = 'skipped' THEN 'opted_out' END
+    FROM (SELECT n, (%(kinds)s::text[])[1 + n %% cardinality(%(kinds)s::text[])] AS kind
+          FROM generate_series(0, %(rows)s - 1) AS n) AS numbered
+"""
+OTHER_ROWS = (
+    """INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
+                                outcome, outcome_at, wamid, event, published_at)
+       SELECT id, 1, campaign_id, current_date, now(), id, now(),
+              CASE status WHEN 'delivered' THEN 'accepted' WHEN 'unknown' THEN 'unknown' ELSE 'rejected' END,
+              now() - interval '1 hour', whatsapp_message_id, '{}', now()
+       FROM campaign_recipients WHERE attempt = 1""",
+    """INSERT INTO messages (wamid, recipient_id, attempt) SELECT whatsapp_message_id, id, 1 FROM campaign_recipients
+       WHERE whatsapp_message_id IS NOT NULL ON CONFLICT DO NOTHING""",
+    """INSERT INTO messages (wamid, phone_number_id, first_seen_at)
+       SELECT 'parked.' || n, '15550001', now() - interval '2 days' FROM generate_series(1, 20000) AS n""",
+    """INSERT INTO campaign_counters
+       SELECT campaign_id, 'status', status, count(*) FROM campaign_recipients GROUP BY 1, 3
+       UNION ALL SELECT campaign_id, 'funnel', 'total', count(*) FROM campaign_recipients GROUP BY 1
+       UNION ALL SELECT campaign_id, 'funnel', 'due', count(next_attempt_at) FROM campaign_recipients GROUP BY 1""",
+    """INSERT INTO campaign_counter_deltas
+       SELECT id, 'funnel', 'sent', 1 FROM marketing_campaigns, generate_series(1, 9000)""",
+    """INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
+       SELECT id, 1, campaign_id, '15550001', now() + interval '1 day', current_date FROM campaign_recipients
+       WHERE attempt = 1 ORDER BY id LIMIT 800""",
+    """INSERT INTO subscriptions SELECT (15550000000 + n)::text, 'operator', n %% 2 = 0, now()
+       FROM generate_series(1, 20000) AS n""",
+    """INSERT INTO subscription_outbox (person, source, subscribed, occurred_at, published_at)
+       SELECT n::text, 'operator', false, now(), now() FROM generate_series(1, 20000) AS n""",
+)
+KINDS = {
+    BIG: ["delivered"] * 12 + ["due", "later", "retry", "failed", "unknown", "skipped", "unplanned", "delivered"],
+    OVER: ["delivered"] * 19 + ["unknown"],
+    GONE: ["delivered"] * 16 + ["due", "retry", "skipped", "unplanned"],
+    DRAFT: ["unplanned"],
+}
+SHARES = {BIG: 0.7, OVER: 0.1, GONE: 0.1, DRAFT: 0.1}
+
+
+async def fill(world: World, rows: int) -> None:
+    """The campaigns, without triggers: they are not what is measured here."""
+    await world.run("SET session_replication_role = replica")
+    await world.run(CAMPAIGN_ROWS, list(KINDS), ["active", "active", "cancelled", "active"])
+    for campaign, kinds in KINDS.items():
+        await world.connection.execute(
+            RECIPIENTS.encode(), {"campaign": campaign, "kinds": kinds, "rows": int(rows * SHARES[campaign])}
+        )
+    for statement in OTHER_ROWS:
+        await world.run(statement)
+    await world.run("SET session_replication_role = origin")
+    await world.run("SET maintenance_work_mem = '256MB'")
+    await world.run("VACUUM ANALYZE")
+
+
+async def parameters(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a case, with values of real recipients for its words."""
+    cursor = await connection.execute(
+        "SELECT id, whatsapp_message_id FROM campaign_recipients WHERE campaign_id = %s ORDER BY id LIMIT 50", [BIG]
+    )
+    rows = await cursor.fetchall()
+    count = len(rows)
+    words: dict[str, Any] = {
+        "some": [row[0] for row in rows], "one": rows[0][0], "ones": [1] * count, "nulls": [None] * count,
+        "falses": [False] * count, "times": [START] * count, "words": ["accepted"] * count,
+        "wamids": [f"wamid.new.{place}" for place in range(count)],
+    }  # fmt: skip
+    return {
+        name: words[value] if isinstance(value, str) and value in words else value for name, value in values.items()
+    }
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The node and all nodes under it."""
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from nodes(each)
+
+
+def rows_read(node: dict[str, Any]) -> int:
+    """Rows that a scan of a table read, in all of its loops. A node that writes is no scan."""
+    if node["Node Type"] == "ModifyTable":
+        return 0
+    removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+    return int((node["Actual Rows"] + removed) * node["Actual Loops"]) if "Relation Name" in node else 0
+
+
+async def explain(connection: Connection, group: str, name: str) -> dict[str, Any]:
+    """The plan of a statement that was run and rolled back."""
+    values = await parameters(connection, CASES[group, name])
+    async with connection.transaction(force_rollback=True):
+        cursor = await connection.execute(
+            f"EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT json) {load(group)[name]}".encode(), values
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    plan = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return dict(plan[0]["Plan"])
+
+
+@asynccontextmanager
+async def session_of(world: World, group: str) -> AsyncIterator[Connection]:
+    """A connection as the process has it that runs these statements."""
+    session = RELEASER_SESSION if group in ("closing", "planning", "releases", "ledger") else {"jit": "off"}
+    async with world.another(**session) as connection:
+        yield connection
+
+
+async def check_every_statement(world: World) -> None:
+    """All findings at once: the scans of a whole table, and the statements that read too much."""
+    findings: dict[str, list[Any]] = {}
+    for group, name in CASES:
+        async with session_of(world, group) as connection:
+            plan = await explain(connection, group, name)
+        scans = [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+        read = sum(rows_read(node) for node in nodes(plan))
+        pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        found = [table for table in scans if table in SCANNED]
+        if found or read > ROWS_MAX or pages > PAGES_MAX:
+            findings[f"{group}.{name}"] = [found, read, pages]
+    assert findings == {}
+
+
+def test_every_hot_statement_is_in_the_list() -> None:
+    hot = {(group, name) for group in HOT_GROUPS for name in load(group)}
+    assert hot == CASES.keys() | EXEMPT.keys()
+    assert not CASES.keys() & EXEMPT.keys()
+
+
+async def test_each_hot_statement_uses_an_index(world: World) -> None:
+    await fill(world, SMALL_ROWS)
+    await check_every_statement(world)
+
+
+@pytest.mark.slow
+async def test_each_hot_statement_reads_a_limited_number_of_a_million_rows(world: World) -> None:
+    await fill(world, LARGE_ROWS)
+    await check_every_statement(world)

@@ -308,7 +308,7 @@ async def test_a_broken_campaign_is_paused_and_the_others_continue(
     ]
 
 
-@pytest.mark.parametrize("column", set(BROKEN) - {"time_zone"})
+@pytest.mark.parametrize("column", sorted(set(BROKEN) - {"time_zone"}))
 async def test_the_database_refuses_what_no_message_can_be_made_of(world: World, column: str) -> None:
     campaign = await world.start_campaign(1)
     with pytest.raises(psycopg.errors.CheckViolation):

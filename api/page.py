@@ -12,6 +12,7 @@ from api.services import UseConnection
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from tables import campaigns, stats
+from tables.campaign_names import short_id
 
 CAMPAIGNS_MAX = 100
 REFRESH_S = 5
@@ -26,6 +27,7 @@ HEADERS = {
 }
 
 _COLUMNS = (
+    ("Id", lambda s: short_id(s.campaign_id)),
     ("Campaign", lambda s: s.campaign_name),
     ("Status", lambda s: s.status),
     ("Total", lambda s: s.total_target),
@@ -46,7 +48,8 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }
 table { border-collapse: collapse }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid #8884; text-align: right }
-th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
+th:nth-child(-n+3), td:nth-child(-n+3) { text-align: left }
+td:first-child { font-family: ui-monospace, monospace }
 """
 
 router = APIRouter(include_in_schema=False)

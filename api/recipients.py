@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,28 +13,21 @@ import orjson
 from fastapi import Header, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from api.bodies import InvalidRecipient, RecipientOut, RecipientsAdded, RecipientsIn, RecipientsOut
+from api.additions import add, judge
+from api.bodies import RecipientOut, RecipientsAdded, RecipientsIn, RecipientsOut
 from api.idempotency import UseOnce
 from api.problems import Problem
 from api.routes import json_router
 from api.services import Services, UseCampaignId, UseConnection, UseServices
-from domain.json_values import JsonNumber
-from domain.parameter_texts import InvalidTemplateParameters
-from domain.parameters import parse, stored
-from domain.people import PersonKey, person_of
-from domain.phone_numbers import PhoneNumber, country_of, normalise, person_named
+from domain.phone_numbers import person_named
 from domain.status import Status
-from domain.written_numbers import InvalidPhoneNumber, shown
-from schemas.reasons import ParameterRefusal, RecipientRefusal
+from domain.written_numbers import InvalidPhoneNumber
 from tables import campaigns
-from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
 
 router = json_router("/api/marketing/campaigns/{campaign_id}/recipients", "recipients")
 
-VALUE_CHARACTERS_MAX = 100
-"""Most characters of a refused value in the answer."""
 CSV_PAGE_ROWS = 1000
 CSV_TYPE = "text/csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -49,95 +40,12 @@ async def add_recipients(
 ) -> JSONResponse:
     """Add recipients. Invalid and repeated numbers are reported one by one; the others are added."""
     country = body.country or (await campaigns.read(connection, campaign_id)).country
-    judged = await asyncio.to_thread(_judge, body.phone_numbers, country)
+    judged = await asyncio.to_thread(judge, body.phone_numbers, country)
 
-    async def add(connection: Connection) -> RecipientsAdded:
-        done = await campaigns.add_recipients(connection, campaign_id, list(judged.people.values()))
-        known = [
-            _refused(
-                index,
-                each.phone_number,
-                RecipientRefusal.ALREADY_IN_CAMPAIGN
-                if each.phone_number in done.present
-                else RecipientRefusal.SAME_PERSON,
-            )
-            for index, each in judged.people.items()
-            if each.phone_number not in done.added
-        ]
-        duplicates = sorted([*judged.repeated, *known], key=lambda each: each.index)
-        return RecipientsAdded(
-            added=len(done.added),
-            countries=dict(Counter(judged.countries[each] for each in done.added).most_common()),
-            duplicates=duplicates,
-            invalid=judged.refused,
-        )
+    async def add_judged(connection: Connection) -> RecipientsAdded:
+        return await add(connection, campaign_id, judged)
 
-    return await once.do(200, add)
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """The recipients to add by position in the request, the invalid ones, and the repeated ones."""
-
-    people: dict[int, NewRecipient]
-    countries: dict[str, str]
-    """The country of each phone number to add."""
-    refused: list[InvalidRecipient]
-    repeated: list[InvalidRecipient]
-
-
-def _judge(given: Sequence[Any], country: str | None) -> _Judged:
-    judged = _Judged({}, {}, [], [])
-    seen: dict[PersonKey, int] = {}
-    for index, item in enumerate(given):
-        try:
-            recipient = _recipient(item, country)
-        except InvalidPhoneNumber as invalid:
-            judged.refused.append(_refused(index, item, invalid.reason))
-            continue
-        except InvalidTemplateParameters as invalid:
-            judged.refused.append(_refused(index, item, invalid.reason, invalid.field, invalid.detail))
-            continue
-        number = recipient.phone_number
-        first = seen.setdefault(person_of(number), index)
-        if first == index:
-            judged.people[index] = recipient
-            judged.countries[number] = country_of(PhoneNumber(number))
-            continue
-        is_same = judged.people[first].phone_number == number
-        reason = RecipientRefusal.REPEATED_IN_REQUEST if is_same else RecipientRefusal.SAME_PERSON
-        judged.repeated.append(_refused(index, number, reason))
-    return judged
-
-
-def _recipient(item: Any, country: str | None) -> NewRecipient:
-    if not isinstance(item, dict):
-        return NewRecipient(normalise(item, country))
-    if not item.keys() <= {"phone_number", "template_parameters"}:
-        raise InvalidPhoneNumber(RecipientRefusal.UNKNOWN_FIELD)
-    number = normalise(item.get("phone_number"), country)
-    return NewRecipient(number, stored(parse(item.get("template_parameters"))))
-
-
-def _refused(
-    index: int,
-    item: Any,
-    reason: RecipientRefusal | ParameterRefusal,
-    field: str = "phone_number",
-    message: str | None = None,
-) -> InvalidRecipient:
-    return InvalidRecipient(
-        index=index, field=field, value=_echo(item), reason=reason, message=message or reason.meaning
-    )
-
-
-def _echo(item: Any) -> Any:
-    """The refused value, cut to a length, with a code for each character that cannot be seen."""
-    value = item.get("phone_number") if isinstance(item, dict) else item
-    if value is None or isinstance(value, bool):
-        return value
-    text = value.text if isinstance(value, JsonNumber) else value if isinstance(value, str) else repr(value)
-    return shown(text[:VALUE_CHARACTERS_MAX])
+    return await once.do(200, add_judged)
 
 
 # --------------------------------------------------------------------------------------------------------------- list

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Json, Yes
+from cli.options import DryRun, Json, Yes
 from domain.breakers import Scope
 
 if TYPE_CHECKING:
+    from cli.confirmation import Consent
     from runtime.settings import Settings
 
 breakers = typer.Typer(help="List the breakers that stop sending; open or close one.", no_args_is_help=True)
@@ -33,19 +34,25 @@ def breakers_open(
     scope: ScopeArgument,
     key: KeyArgument = "",
     reason: Annotated[str, typer.Option(help="Why; shown with the paused campaigns")] = "an operator opened it",
+    yes: Yes = False,  # noqa: ARG001 - a stop acts at once, and `--yes` is accepted everywhere
+    dry_run: DryRun = False,
 ) -> None:
     """Stop sending to a scope at once. Its campaigns are paused; `campaigns resume` sends a probe."""
+    from cli.confirmation import Consent
     from cli.console import run_command
 
-    raise typer.Exit(run_command(lambda settings: asyncio.run(open_breaker(settings, scope, key, reason))))
+    consent = Consent(is_given=True, is_dry=dry_run)
+    raise typer.Exit(run_command(lambda settings: asyncio.run(open_breaker(settings, scope, key, reason, consent))))
 
 
 @breakers.command("close")
-def breakers_close(scope: ScopeArgument, key: KeyArgument = "", yes: Yes = False) -> None:
+def breakers_close(scope: ScopeArgument, key: KeyArgument = "", yes: Yes = False, dry_run: DryRun = False) -> None:
     """Close a breaker without a probe. Campaigns that it paused stay paused."""
+    from cli.confirmation import Consent
     from cli.console import run_command
 
-    raise typer.Exit(run_command(lambda settings: asyncio.run(close_breaker(settings, scope, key, is_sure=yes))))
+    consent = Consent(yes, dry_run)
+    raise typer.Exit(run_command(lambda settings: asyncio.run(close_breaker(settings, scope, key, consent))))
 
 
 async def list_breakers(settings: Settings, *, as_json: bool) -> int:
@@ -85,8 +92,9 @@ async def list_breakers(settings: Settings, *, as_json: bool) -> int:
     return EXIT_OK
 
 
-async def open_breaker(settings: Settings, scope: Scope, key: str, reason: str) -> int:
+async def open_breaker(settings: Settings, scope: Scope, key: str, reason: str, consent: Consent) -> int:
     """Open one breaker. It is a stop, so it acts at once."""
+    from cli.confirmation import decline
     from cli.console import note
     from operations.breakers import key_problem
     from runtime.process import EXIT_OK, EXIT_USAGE
@@ -96,6 +104,8 @@ async def open_breaker(settings: Settings, scope: Scope, key: str, reason: str) 
     if (problem := key_problem(scope, key)) is not None:
         note(problem)
         return EXIT_USAGE
+    if (ending := decline(consent, f"stop sending to {scope} {key}".rstrip())) is not None:
+        return ending
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-breakers") as connection:
         await open_by_operator(connection, scope, key, reason)
@@ -103,9 +113,9 @@ async def open_breaker(settings: Settings, scope: Scope, key: str, reason: str) 
     return EXIT_OK
 
 
-async def close_breaker(settings: Settings, scope: Scope, key: str, *, is_sure: bool) -> int:
+async def close_breaker(settings: Settings, scope: Scope, key: str, consent: Consent) -> int:
     """Close one breaker."""
-    from cli.confirmation import confirmed
+    from cli.confirmation import decline
     from cli.console import note
     from operations.breakers import key_problem
     from runtime.process import EXIT_OK, EXIT_USAGE
@@ -115,10 +125,9 @@ async def close_breaker(settings: Settings, scope: Scope, key: str, *, is_sure: 
     if (problem := key_problem(scope, key)) is not None:
         note(problem)
         return EXIT_USAGE
-    question = f"Close the breaker {scope} {key}".rstrip() + " and send again, without a probe?"
-    is_confirmed = confirmed(question, is_sure=is_sure)
-    if not is_confirmed:
-        return EXIT_USAGE if is_confirmed is None else EXIT_OK
+    change = f"close the breaker {scope} {key}".rstrip() + " and send again, without a probe"
+    if (ending := decline(consent, change)) is not None:
+        return ending
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-breakers") as connection:
         was_open = await close(connection, scope, key)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from operations.options import InvalidOptions
 from operations.startup import usable_settings
 from runtime import logs
 from runtime.logs import mask_text
@@ -27,8 +28,8 @@ _LINE_BREAKS = frozenset("\n\t")
 def run_command(command: Callable[[Settings], int]) -> int:
     """Run the command with its settings and return its exit code.
 
-    That is the command's own code; 64 for invalid settings or another schema, 75 if Kafka or PostgreSQL does not
-    answer, 70 for a bug.
+    That is the command's own code; 64 for invalid settings, invalid options or another schema, 75 if Kafka or
+    PostgreSQL does not answer, 70 for a bug.
     """
     try:
         return command(command_settings())
@@ -36,6 +37,9 @@ def run_command(command: Callable[[Settings], int]) -> int:
         return report_invalid_settings(invalid)
     except BrokenPipeError:
         raise  # the reader of our output closed it (`| head`): Typer ends the command quietly
+    except InvalidOptions as invalid:
+        note(printable_lines(str(invalid)))
+        return EXIT_USAGE
     except OTHER_SCHEMA as error:
         note(f"not done: {NO_SCHEMA} ({reason_of(error)})")
         return EXIT_USAGE

@@ -23,6 +23,13 @@ _DIGITS = re.compile(r"\d{8,15}")
 _DONE = {LetterAct.REDRIVE: "published to their origin topic", LetterAct.DROP: "dropped"}
 
 
+def change_of(act: LetterAct, count: int) -> str:
+    """What an act does, for the question "This will ..."."""
+    if act is LetterAct.REDRIVE:
+        return f"publish {count:,} dead letter(s) to the stage that refused them"
+    return f"drop {count:,} dead letter(s): nobody processes them any more"
+
+
 class ActPrinter:
     """Prints the letters that an act has done, and its result."""
 

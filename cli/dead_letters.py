@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import DryRun, Json, Limit
+from cli.options import DryRun, Json, Limit, Yes
 
 if TYPE_CHECKING:
+    from cli.confirmation import Consent
     from operations.dead_letters import DeadLetterOptions
     from operations.redrive import LetterAct
     from runtime.settings import Settings
@@ -88,17 +89,22 @@ def _acting_command(act_name: str) -> Callable[..., None]:
         limit: Limit = 1_000_000,
         everything: Annotated[bool, typer.Option("--all", help="Every dead letter that waits")] = False,
         quarantined: Quarantined = False,
+        *,
+        yes: Yes = False,
         dry_run: DryRun = False,
         json: Json = False,
     ) -> None:
+        from cli.confirmation import Consent
         from operations.dead_letters import DeadLetterOptions
         from operations.redrive import LetterAct
 
         act = LetterAct[act_name]
-        options = DeadLetterOptions(topic, stage, reason, since, place, limit, everything, dry_run, quarantined)
+        options = DeadLetterOptions(topic, stage, reason, since, place, limit, everything, is_quarantined=quarantined)
         _run(
             options,
-            lambda settings, connection: act_on_dead_letters(settings, connection, act, options, as_json=json),
+            lambda settings, connection: act_on_dead_letters(
+                settings, connection, act, options, Consent(yes, dry_run), as_json=json
+            ),
         )
 
     return command
@@ -169,26 +175,50 @@ async def show_dead_letter(
 
 
 async def act_on_dead_letters(
-    settings: Settings, connection: Connection, act: LetterAct, options: DeadLetterOptions, *, as_json: bool
+    settings: Settings,
+    connection: Connection,
+    act: LetterAct,
+    options: DeadLetterOptions,
+    consent: Consent,
+    *,
+    as_json: bool,
 ) -> int:
-    """Redrive or drop dead letters. Each is printed as soon as it is done."""
+    """Show the selected dead letters and ask, unless that is not needed; then redrive or drop them."""
+    from dataclasses import replace
+
+    from cli.confirmation import decline
     from cli.console import note
-    from cli.dead_letter_report import NO_SUCH_LETTER, ActPrinter
-    from operations.redrive import Busy, NoSuchLetter, act_on_letters
+    from cli.dead_letter_report import NO_SUCH_LETTER, ActPrinter, change_of
+    from operations.redrive import Acted, Busy, NoSuchLetter, act_on_letters
     from runtime.process import EXIT_OK
     from schemas.reasons import RepairRefusal
 
-    printer = ActPrinter(act, is_dry=options.is_dry, as_json=as_json)
+    async def perform(*, is_dry: bool) -> tuple[ActPrinter, Acted]:
+        """Act, or only select. Each letter is printed as soon as it is done."""
+        printer = ActPrinter(act, is_dry=is_dry, as_json=as_json)
+        wanted = replace(options, is_dry=is_dry)
+        try:
+            return printer, await act_on_letters(settings, connection, act, wanted, printer.add)
+        except (Busy, NoSuchLetter):
+            raise
+        except BaseException:
+            printer.print_interrupted()
+            raise
+
     try:
-        result = await act_on_letters(settings, connection, act, options, printer.add)
+        if not consent.may_act_at_once:
+            printer, found = await perform(is_dry=True)
+            if consent.is_dry or not found.count:
+                printer.print_result(found)
+                return EXIT_OK
+            if (ending := decline(consent, change_of(act, found.count))) is not None:
+                return ending
+        printer, done = await perform(is_dry=False)
+        printer.print_result(done)
     except Busy as busy:
         note(f"refused, {RepairRefusal.BUSY}: {busy}")
         return EXIT_REFUSED
     except NoSuchLetter:
         note(NO_SUCH_LETTER)
         return EXIT_REFUSED
-    except BaseException:
-        printer.print_interrupted()
-        raise
-    printer.print_result(result)
     return EXIT_OK

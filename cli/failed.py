@@ -7,23 +7,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
-from cli.options import DryRun, Json, Yes
+from cli.options import CampaignName, DryRun, Json, Yes
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from api.failed import RetryOrder, RetryResult
+    from cli.confirmation import Consent
     from domain.error_codes import ErrorClass
     from runtime.settings import Settings
 
 failed = typer.Typer(help="Count failed recipients by code, and send to them again.", no_args_is_help=True)
-CampaignArgument = Annotated[UUID, typer.Argument(help="Campaign id")]
 
 
 @failed.command("list")
-def failed_list(campaign: CampaignArgument, json: Json = False) -> None:
+def failed_list(campaign: CampaignName, json: Json = False) -> None:
     """Count the failed recipients of a campaign by error code."""
     from cli.console import run_command
 
@@ -32,7 +33,7 @@ def failed_list(campaign: CampaignArgument, json: Json = False) -> None:
 
 @failed.command("retry")
 def failed_retry(
-    campaign: CampaignArgument,
+    campaign: CampaignName,
     code: Annotated[list[int] | None, typer.Option(help="Error code of Meta; may be repeated")] = None,
     kind: Annotated[list[str] | None, typer.Option("--class", help="Class of codes; may be repeated")] = None,
     dry_run: DryRun = False,
@@ -40,6 +41,7 @@ def failed_retry(
     json: Json = False,
 ) -> None:
     """Send failed messages again, by code or class, also beyond their max_retries."""
+    from cli.confirmation import Consent
     from cli.console import note, run_command
     from domain.error_codes import ErrorClass
     from runtime.process import EXIT_USAGE
@@ -51,24 +53,25 @@ def failed_retry(
     classes = [ErrorClass(each) for each in kind or ()]
     raise typer.Exit(run_command(
         lambda settings: asyncio.run(
-            retry(settings, campaign, code or (), classes, is_dry=dry_run, is_sure=yes, as_json=json)
+            retry(settings, campaign, code or (), classes, Consent(yes, dry_run), as_json=json)
         )
     ))  # fmt: skip
 
 
-async def list_failed(settings: Settings, campaign: UUID, *, as_json: bool) -> int:
+async def list_failed(settings: Settings, name: str, *, as_json: bool) -> int:
     """Print the counts, the largest first."""
     import orjson
 
     from cli.console import note
     from domain.error_codes import ErrorClass, error_class
+    from operations.campaign_names import find_campaign
     from runtime.process import EXIT_OK
     from tables.database import connect
     from tables.failed import count_by_code
 
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-failed") as connection:
-        counts = await count_by_code(connection, campaign)
+        counts = await count_by_code(connection, (await find_campaign(connection, name)).id)
     lines = [(key, error_class(int(key)) if key.isdecimal() else ErrorClass.REQUEST, n) for key, n in counts]
     if as_json:
         print(orjson.dumps([{"code": key, "class": kind, "recipients": n} for key, kind, n in lines]).decode())
@@ -81,31 +84,30 @@ async def list_failed(settings: Settings, campaign: UUID, *, as_json: bool) -> i
 
 
 async def retry(
-    settings: Settings, campaign: UUID, codes: Collection[int], classes: Collection[ErrorClass], *,
-    is_dry: bool, is_sure: bool, as_json: bool,
+    settings: Settings, name: str, codes: Collection[int], classes: Collection[ErrorClass], consent: Consent, *,
+    as_json: bool,
 ) -> int:  # fmt: skip
     """Show how many recipients it concerns, ask, and send to them again."""
     import orjson
 
     from api.failed import RetryOrder
-    from cli.confirmation import confirmed
+    from cli.confirmation import decline
     from cli.console import note
     from domain.lifecycle import ActionNotAllowed
+    from operations.campaign_names import campaign_id_of
     from runtime.process import EXIT_OK, EXIT_USAGE
     from tables.campaigns import UnknownCampaign
 
     if not codes and not classes:
         note("Name the failures: --code 131042, --class request, or both. `campaigns failed list` counts them.")
         return EXIT_USAGE
+    campaign = await campaign_id_of(settings, name)
+    assert campaign is not None, "the argument is required"
     try:
         result = await _retry(settings, campaign, RetryOrder(codes, classes, is_dry=True))
-        if result.retried and not is_dry:
-            is_confirmed = confirmed(f"Send to {result.retried} failed recipients again?", is_sure=is_sure)
-            if is_confirmed is None:
-                return EXIT_USAGE
-            if not is_confirmed:
-                note("nothing was changed")
-                return EXIT_OK
+        if result.retried and not consent.is_dry:
+            if (ending := decline(consent, f"send to {result.retried} failed recipients again")) is not None:
+                return ending
             result = await _retry(settings, campaign, RetryOrder(codes, classes))
     except UnknownCampaign:
         note("there is no such campaign")
@@ -115,11 +117,11 @@ async def retry(
         return EXIT_USAGE
     if as_json:
         print(orjson.dumps({
-            "dry_run": is_dry, "retried": result.retried, "already_due": result.already_due,
+            "dry_run": consent.is_dry, "retried": result.retried, "already_due": result.already_due,
             "too_young": result.too_young, "exhausted": result.exhausted,
         }).decode())  # fmt: skip
         return EXIT_OK
-    word = "would be sent to" if is_dry else "are sent to"
+    word = "would be sent to" if consent.is_dry else "are sent to"
     note(f"{result.retried} failed recipients {word} again")
     for count, why in (
         (result.already_due, "are due again anyway"),

@@ -16,6 +16,7 @@ from cli.child_events import tail
 from cli.processes import MODULES
 from operations.startup import usable_settings
 from runtime.settings import PREFIX, shell_environment
+from stack.supervised_child import kind_of
 from stack.supervisor import Child, ChildEvent, Supervisor
 
 KAFKA = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
@@ -28,7 +29,7 @@ PROBE_TIMEOUT_S = 2.0
 PROBE_EVERY_S = 0.1
 LOG_TAIL_LINES = 12
 
-STARTED_IN_ORDER = ("sink", "stats", "reconciler", "ingress", "sender", "scheduler", "api")
+STARTED_IN_ORDER = ("sink", "stats-publisher", "reconciler", "ingress", "sender", "scheduler", "api")
 """Readers start before writers, and end after them."""
 
 
@@ -100,7 +101,7 @@ def stop_on_signals() -> None:
 
 def process_child(name: str, environment: Mapping[str, str], folder: Path) -> Child:
     """One of our processes; `sender-2` is a sender. It runs in `folder` and reads its `.campaigns/env`, if any."""
-    kind = name.partition("-")[0]
+    kind = kind_of(name)
     assert kind in MODULES, f"there is no process {kind}"
     named = {**environment, f"{PREFIX}INSTANCE": name}
     return Child(name, [sys.executable, "-m", "cli", kind], named, folder)

@@ -5,9 +5,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cli.options import DryRun, Yes
+
+if TYPE_CHECKING:
+    from cli.confirmation import Consent
 
 MODULES = {
     "ingress": "producers.ingress.process",
@@ -16,7 +21,7 @@ MODULES = {
     "sender": "streams.sender.process",
     "reconciler": "streams.reconciler.process",
     "sink": "sinks.sink",
-    "stats": "sinks.stats_publisher",
+    "stats-publisher": "sinks.stats_publisher",
 }
 """Process to module; each has `async def run(settings, stop)`."""
 
@@ -46,9 +51,9 @@ def reconciler() -> None:
     raise typer.Exit(run_named("reconciler"))
 
 
-def stats() -> None:
-    """Publish the counters of each campaign."""
-    raise typer.Exit(run_named("stats"))
+def stats_publisher() -> None:
+    """Publish the counters of each campaign to Kafka."""
+    raise typer.Exit(run_named("stats-publisher"))
 
 
 def sink(
@@ -58,9 +63,15 @@ def sink(
             help="Accept a topic that was deleted and recreated: start reading it from its beginning, then exit."
         ),
     ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Merge events into Postgres."""
-    raise typer.Exit(run_accept_topic() if accept_topic else run_named("sink"))
+    """Merge events into Postgres. With --accept-topic it asks, changes the stored offsets, and exits."""
+    if not accept_topic:
+        raise typer.Exit(run_named("sink"))
+    from cli.confirmation import Consent
+
+    raise typer.Exit(run_accept_topic(Consent(yes, dry_run)))
 
 
 def simulator(context: typer.Context) -> None:
@@ -86,12 +97,13 @@ def run_named(name: str) -> int:
     return leave(run_process(name, import_module(MODULES[name]).run, settings))
 
 
-def run_accept_topic() -> int:
+def run_accept_topic(consent: Consent) -> int:
     """`campaigns sink --accept-topic`: the remedy of a sink that found its topic deleted and recreated."""
     import asyncio
 
     import psycopg
 
+    from cli.confirmation import decline
     from cli.console import note, report_invalid_settings
     from operations.startup import usable_settings
     from runtime.process import EXIT_BUG, EXIT_OK, EXIT_TRANSIENT, Transient
@@ -100,7 +112,10 @@ def run_accept_topic() -> int:
     from tables.database import is_transient
 
     try:
-        asyncio.run(accept_topic(usable_settings()))
+        settings = usable_settings()
+        if (ending := decline(consent, "let the sinks read their topic from its beginning")) is not None:
+            return ending
+        asyncio.run(accept_topic(settings))
     except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     except Transient as error:

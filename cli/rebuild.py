@@ -8,13 +8,13 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
-from cli.options import AllowRetries, Json
+from cli.options import AllowRetries, DryRun, Json, Yes
 
 if TYPE_CHECKING:
+    from cli.confirmation import Consent
     from operations.rebuild import RebuildOptions, Rebuilt
     from operations.row_changes import Change
     from runtime.settings import Settings
@@ -27,32 +27,68 @@ LINES_MAX = 50
 
 def rebuild(
     campaign: Annotated[
-        UUID, typer.Option("--campaign", help="The campaign; it must be paused, completed or cancelled to apply")
+        str,
+        typer.Option(
+            "--campaign",
+            help="Its id, the end of its id, or its name. To restore, it must be paused, completed or cancelled",
+        ),
     ],
-    apply: Annotated[bool, typer.Option("--apply", help="Restore the rows; else only show those that differ")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     allow_retries: AllowRetries = False,
     json: Json = False,
 ) -> None:
     """Restore the rows of a campaign from the kept events, after a bad release wrote incorrect facts."""
+    from cli.confirmation import Consent
     from cli.console import run_command
+    from operations.campaign_names import campaign_id_of
     from operations.rebuild import RebuildOptions
 
-    options = RebuildOptions(campaign, apply, allow_retries)
-    raise typer.Exit(run_command(lambda settings: asyncio.run(run_rebuild(settings, options, as_json=json))))
+    async def work(settings: Settings) -> int:
+        only = await campaign_id_of(settings, campaign)
+        assert only is not None, "the option is required"
+        options = RebuildOptions(only, allow_retries=allow_retries)
+        return await run_rebuild(settings, options, Consent(yes, dry_run), as_json=json)
+
+    raise typer.Exit(run_command(lambda settings: asyncio.run(work(settings))))
 
 
-async def run_rebuild(settings: Settings, options: RebuildOptions, *, as_json: bool) -> int:
-    """Rebuild, and print the result. 0: nothing differs or all was restored. 1: rows differ, or it was refused."""
+async def run_rebuild(settings: Settings, options: RebuildOptions, consent: Consent, *, as_json: bool) -> int:
+    """Show the rows that differ and ask, unless that is not needed; then restore them. 1: it was refused."""
+    from dataclasses import replace
+
+    from cli.confirmation import decline
+    from runtime.process import EXIT_OK
+
+    if not consent.may_act_at_once:
+        found = await _rebuild(settings, options, as_json=as_json)
+        if isinstance(found, int):
+            return found
+        if consent.is_dry or not found.differs or not as_json:
+            _print(options, found, as_json=as_json)
+        if consent.is_dry or not found.differs:
+            return EXIT_DIFFERENT if found.differs else EXIT_OK
+        if (ending := decline(consent, f"restore {found.differs:,} row(s)")) is not None:
+            return ending
+    options = replace(options, is_applied=True)
+    found = await _rebuild(settings, options, as_json=as_json)
+    if isinstance(found, int):
+        return found
+    _print(options, found, as_json=as_json)
+    return EXIT_OK if found.differs == found.rows_swapped else EXIT_DIFFERENT
+
+
+async def _rebuild(settings: Settings, options: RebuildOptions, *, as_json: bool) -> Rebuilt | int:
+    """The rows that differ or were restored, or the exit code of a refusal, which is then printed."""
     from cli.progress import ProgressLine
     from operations.rebuild import RebuildRefused, rebuild
     from operations.replay_apply import MakesDue
-    from runtime.process import EXIT_OK
     from schemas.places import OffsetMismatch
     from schemas.reasons import RepairRefusal
 
     progress = ProgressLine(sys.stderr)
     try:
-        found = await rebuild(settings, options, progress.show)
+        return await rebuild(settings, options, progress.show)
     except RebuildRefused as refused:
         return _refused(refused.reason, str(refused), as_json=as_json)
     except OffsetMismatch as refused:
@@ -65,8 +101,6 @@ async def run_rebuild(settings: Settings, options: RebuildOptions, *, as_json: b
         return _refused(RepairRefusal.MAKES_DUE, message, refused.changes, as_json=as_json)
     finally:
         progress.end()
-    _print(options, found, as_json=as_json)
-    return EXIT_OK if found.differs == found.rows_swapped else EXIT_DIFFERENT
 
 
 def _refused(reason: RepairRefusal, message: str, made_due: Sequence[Change] = (), *, as_json: bool) -> int:
@@ -110,7 +144,7 @@ def _print(options: RebuildOptions, found: Rebuilt, *, as_json: bool) -> None:
 
 
 def _summary(options: RebuildOptions, found: Rebuilt) -> str:
-    done = f"{found.rows_swapped} restored" if options.is_applied else "to restore them, add --apply"
+    done = f"{found.rows_swapped} restored" if options.is_applied else "nothing is restored yet"
     parts = [f"{found.records} records", f"{found.differs} row(s) differ from the topic, {done}"]
     if found.outside_retention:
         parts.append(f"{found.outside_retention} unchanged, because their events may be deleted")

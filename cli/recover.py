@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Json
+from cli.options import DryRun, Json, Yes
 
 if TYPE_CHECKING:
+    from cli.confirmation import Consent
+    from operations.recovery import NotNeeded
     from runtime.settings import Settings
 
 EXIT_MISPLACED = 1
+CHANGE = (
+    "apply the kept events again, declare each attempt without a known outcome unknown, "
+    "and then enable sending from this database"
+)
 
 
 def recover(
@@ -26,25 +32,38 @@ def recover(
             "e.g. after restoring a snapshot in place",
         ),
     ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Apply the kept events again after a restored database or a failover, then enable sending."""
+    from cli.confirmation import Consent
     from cli.console import run_command
 
-    raise typer.Exit(run_command(lambda settings: asyncio.run(run_recovery(settings, is_forced=force, as_json=json))))
+    consent = Consent(yes, dry_run)
+    raise typer.Exit(
+        run_command(lambda settings: asyncio.run(run_recovery(settings, consent, is_forced=force, as_json=json)))
+    )
 
 
-async def run_recovery(settings: Settings, *, is_forced: bool, as_json: bool) -> int:
-    """Recover, and print the result."""
+async def run_recovery(settings: Settings, consent: Consent, *, is_forced: bool, as_json: bool) -> int:
+    """Recover if that is needed and the operator consents, and print the result."""
     from dataclasses import asdict
 
     import orjson
 
+    from cli.confirmation import decline
     from cli.console import note, note_details
     from operations import recovery
     from runtime.process import EXIT_OK
     from schemas.places import OffsetMismatch
 
+    unneeded = None if is_forced else await recovery.find_unneeded(settings)
+    if unneeded is not None:
+        _print_unneeded(unneeded, as_json=as_json)
+        return EXIT_OK
+    if (ending := decline(consent, CHANGE)) is not None:
+        return ending
     try:
         result = await recovery.run(settings, is_forced=is_forced, progress=note)
     except OffsetMismatch as error:
@@ -55,10 +74,7 @@ async def run_recovery(settings: Settings, *, is_forced: bool, as_json: bool) ->
         note_details(error)
         raise
     if isinstance(result, recovery.NotNeeded):
-        if as_json:
-            print(orjson.dumps({"needed": False, "epoch": result.epoch}).decode())
-        note(f"nothing to do: the data belongs to this database server and timeline (epoch {result.epoch})")
-        note("If a backup was restored on the same server, run campaigns recover --force.")
+        _print_unneeded(result, as_json=as_json)
         return EXIT_OK
     if as_json:
         print(orjson.dumps({"needed": True, **asdict(result)}).decode())
@@ -67,3 +83,14 @@ async def run_recovery(settings: Settings, *, is_forced: bool, as_json: bool) ->
         f"{result.unknown} released attempts declared unknown. Sending is enabled again."
     )
     return EXIT_OK
+
+
+def _print_unneeded(result: NotNeeded, *, as_json: bool) -> None:
+    import orjson
+
+    from cli.console import note
+
+    if as_json:
+        print(orjson.dumps({"needed": False, "epoch": result.epoch}).decode())
+    note(f"nothing to do: the data belongs to this database server and timeline (epoch {result.epoch})")
+    note("If a backup was restored on the same server, run campaigns recover --force.")

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cli.options import DryRun, Yes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from topics.apply import Report
+    from cli.confirmation import Consent
+    from topics.apply import Report, TopicReport
 
 topics = typer.Typer(help="Manage the Kafka topics.", no_args_is_help=True)
 
@@ -22,21 +25,35 @@ def _topics() -> None:
 
 
 @topics.command("apply")
-def apply() -> None:
+def apply(yes: Yes = False, dry_run: DryRun = False) -> None:
     """Create the topics, or alter them to what this version expects."""
-    raise typer.Exit(run_topics_apply())
+    from cli.confirmation import Consent
+
+    raise typer.Exit(run_topics_apply(Consent(yes, dry_run)))
 
 
-def run_topics_apply() -> int:
+def run_topics_apply(consent: Consent) -> int:
     """`campaigns topics apply`; returns the exit code."""
+    from cli.confirmation import decline
     from cli.console import note, report_invalid_settings
     from cli.preparations import apply_topics
     from operations.startup import usable_settings
     from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
     from runtime.settings import InvalidSettings
+    from topics.apply import compare
 
     try:
-        report = apply_topics(usable_settings())
+        settings = usable_settings()
+        if consent.may_act_at_once:
+            report = apply_topics(settings)
+        else:
+            report = compare(settings)
+            changed = [topic for topic in report.topics if topic.is_changed]
+            if changed:
+                change = "\n  ".join([f"create or alter {len(changed)} topic(s):", *map(_planned, changed)])
+                if (ending := decline(consent, change)) is not None:
+                    return ending
+                report = apply_topics(settings)
     except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     except Transient as error:
@@ -47,6 +64,17 @@ def run_topics_apply() -> int:
     return EXIT_OK
 
 
+def _planned(topic: TopicReport) -> str:
+    if topic.created:
+        return f"create {topic.name}"
+    return f"alter {topic.name}: {_changes(topic)}"
+
+
+def _changes(topic: TopicReport) -> str:
+    added = [f"{topic.partitions_added} partitions added"] if topic.partitions_added else []
+    return ", ".join([*added, *topic.settings_changed])
+
+
 def _lines(report: Report) -> Iterator[str]:
     from topics.apply import REPLICAS
 
@@ -54,8 +82,7 @@ def _lines(report: Report) -> Iterator[str]:
         if topic.created:
             yield f"created {topic.name}"
         elif topic.is_changed:
-            changes = [f"{topic.partitions_added} partitions added"] if topic.partitions_added else []
-            yield f"altered {topic.name}: {', '.join([*changes, *topic.settings_changed])}"
+            yield f"altered {topic.name}: {_changes(topic)}"
         if topic.partitions_kept:
             yield f"{topic.name} keeps its {topic.partitions_kept} partitions, more than needed"
     if not any(topic.is_changed for topic in report.topics):

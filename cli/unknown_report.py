@@ -70,17 +70,22 @@ def print_selection(selection: UnknownSelection) -> None:
 def print_result(result: ActResult, kind: EventKind, *, as_json: bool) -> None:
     """Print the result of an act: JSON to stdout, text to stderr."""
     if as_json:
-        print(orjson.dumps(_result_document(result, kind)).decode())
+        print_document(result, kind)
     match result:
         case ActPublished(selection):
             _note_published(kind, selection)
-        case Unconfirmed(recipients):
-            note(_warning(kind, recipients))
+        case Unconfirmed():
+            pass  # `decline` has printed the reason
         case UnknownRefusal():
             override = ". --force overrides this" if result.can_be_forced else ""
             note(f"refused, {result.reason}: {result.message}{override}")
         case _:
             assert_never(result)
+
+
+def print_document(result: ActResult, kind: EventKind) -> None:
+    """Print the result of an act as JSON to stdout."""
+    print(orjson.dumps(_result_document(result, kind)).decode())
 
 
 def _note_published(kind: EventKind, selection: UnknownSelection) -> None:
@@ -97,13 +102,14 @@ def _note_published(kind: EventKind, selection: UnknownSelection) -> None:
         note(f"{selection.left} more are unknown. To process them, run the command again")
 
 
-def _warning(kind: EventKind, count: int) -> str:
+def change_of(kind: EventKind, count: int) -> str:
+    """What an act does, for the question "This will ...": with its risk."""
     if kind is EventKind.RETRY:
         return (
-            f"Nothing was done. A retry would send to {count} recipient(s) again. Their last attempt MAY have reached "
-            "them, and they would get the message twice. To confirm, add --yes."
+            f"send to {count} recipient(s) again. Their last attempt MAY have reached them, and they would then get "
+            "the message twice"
         )
-    return f"Nothing was done. {count} recipient(s) would count as sent permanently. To confirm, add --yes."
+    return f"count {count} recipient(s) as sent permanently"
 
 
 def _result_document(result: ActResult, kind: EventKind) -> dict[str, Any]:

@@ -15,6 +15,11 @@ from runtime.logs import mask_text
 from runtime.process import EXIT_OK, EXIT_TRANSIENT
 
 EXIT_DIFFERENT = 1
+VERDICT_LINES = {
+    "exact": "verdict: exact. Everything that was checked agrees",
+    "differs": "verdict: DIFFERS. The lines above name each difference, and the command after the arrow",
+    "incomplete": "verdict: incomplete. A check could not be made (unjudged); the others agree. Run this again later",
+}
 
 
 def exit_code(report: VerifyReport) -> int:
@@ -24,11 +29,16 @@ def exit_code(report: VerifyReport) -> int:
     return EXIT_OK if report.is_complete else EXIT_TRANSIENT
 
 
+def verdict_of(report: VerifyReport) -> str:
+    """`exact`, `differs`, or `incomplete` if a check could not be made."""
+    return {EXIT_DIFFERENT: "differs", EXIT_OK: "exact"}.get(exit_code(report), "incomplete")
+
+
 def document_of(report: VerifyReport) -> dict[str, Any]:
     """The report for `--json`."""
     found = report.found
     return {
-        "verdict": {EXIT_DIFFERENT: "differs", EXIT_OK: "exact"}.get(exit_code(report), "incomplete"),
+        "verdict": verdict_of(report),
         "as_of": found.as_of,
         "campaigns": found.campaigns,
         "counters": [_counter(each) for each in found.counters],
@@ -66,7 +76,9 @@ def lines_of(report: VerifyReport) -> list[str]:
     if not found.counters:
         lines.append(f"ok        counters equal rows, in {found.campaigns} campaign(s)")
     lines += [line for check in found.checks for line in _check_lines(check)]
-    return lines if report.topic is None else [*lines, *comparison_lines(report.topic)]
+    if report.topic is not None:
+        lines += comparison_lines(report.topic)
+    return [*lines, VERDICT_LINES[verdict_of(report)]]
 
 
 def comparison_lines(found: Comparison | str) -> list[str]:

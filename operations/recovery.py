@@ -77,6 +77,15 @@ async def run(
             raise
 
 
+async def find_unneeded(settings: Settings) -> NotNeeded | None:
+    """None if a recovery is needed, because the data belongs to another server or timeline. It changes nothing."""
+    async with await connect(
+        settings.database_url.get_secret_value(), application_name="campaigns-recover"
+    ) as connection:
+        is_known, epoch = await read_installation(connection)
+    return NotNeeded(epoch) if is_known else None
+
+
 @asynccontextmanager
 async def alone(connection: Connection, progress: Callable[[str], None] = lambda _: None) -> AsyncIterator[None]:
     """Allow one recovery at a time. A second one waits and then checks whether anything is left to do."""

@@ -86,7 +86,7 @@ def _database_processes(database: DatabaseStatus) -> Iterator[Line]:
     sessions = database.sessions
     for name, is_led, word in (
         ("scheduler", database.has_leader, "leads"),
-        ("stats", database.has_publisher, "publishes"),
+        ("stats-publisher", database.has_publisher, "publishes"),
     ):
         if is_led:
             yield Line(name, "ok", f"{sessions.get(f'campaigns-{name}', 1)} running, one {word}")

@@ -33,7 +33,7 @@ FORGET_EVERY_S = 60.0
 """Pause between two deletions of old parked statuses, once all old ones are deleted. Before, one chunk per round."""
 ELECTION = Election(
     component=__name__,
-    application_name="campaigns-stats",
+    application_name="campaigns-stats-publisher",
     lock=locks.STATS_PUBLISHER,
     session={"idle_session_timeout": "10s"},
 )

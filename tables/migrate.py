@@ -102,6 +102,15 @@ def migrate(url: str, folder: Traversable = FOLDER) -> list[str]:
         return [step.name for step in missing]
 
 
+def find_missing(url: str, folder: Traversable = FOLDER) -> list[str]:
+    """The names of the migrations that the database does not have yet. It changes nothing. Raises SchemaMismatch."""
+    with connect_now(url, application_name="campaigns-migrate") as connection:
+        exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+        steps = migrations(folder)
+        missing = _missing(connection, steps) if exists and exists[0] else steps
+        return [step.name for step in missing]
+
+
 def read_state(connection: psycopg.Connection) -> SchemaState:
     """Compare the migrations of a database with those of this version. It changes nothing."""
     exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()

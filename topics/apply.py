@@ -68,8 +68,8 @@ def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
     try:
         listed = admin.list_topics(timeout=TIMEOUT_S)
         brokers = len(listed.brokers)
-        replicas = min(REPLICAS, brokers)
-        in_sync = {"min.insync.replicas": str(max(1, min(IN_SYNC_MIN, replicas - 1)))}
+        replicas, in_sync_min = _durability(brokers)
+        in_sync = {"min.insync.replicas": str(in_sync_min)}
         missing = {name: spec for name, spec in wanted.items() if name not in listed.topics}
         created = _create(admin, missing, replicas, in_sync)
         _wait_for(admin, wanted)
@@ -79,7 +79,42 @@ def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
         ]
     except KafkaException as error:
         raise as_transient(error, "topics") from None
-    return Report(brokers, replicas, int(in_sync["min.insync.replicas"]), tuple(reports))
+    return Report(brokers, replicas, in_sync_min, tuple(reports))
+
+
+def compare(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
+    """What `apply` would change. It changes nothing. Raises Transient without a broker."""
+    admin = AdminClient(client_config(settings))
+    try:
+        listed = admin.list_topics(timeout=TIMEOUT_S)
+        brokers = len(listed.brokers)
+        replicas, in_sync_min = _durability(brokers)
+        reports = []
+        for spec in specs:
+            name = settings.topic(spec.name)
+            found = listed.topics.get(name)
+            if found is None:
+                reports.append(TopicReport(name, created=True))
+                continue
+            partitions = len(found.partitions)
+            wanted = {**spec.config(), "min.insync.replicas": str(in_sync_min)}
+            reports.append(
+                TopicReport(
+                    name,
+                    partitions_added=max(0, spec.partitions - partitions),
+                    settings_changed=_changed(admin, name, wanted),
+                    partitions_kept=partitions if partitions > spec.partitions else 0,
+                )
+            )
+    except KafkaException as error:
+        raise as_transient(error, "topics") from None
+    return Report(brokers, replicas, in_sync_min, tuple(reports))
+
+
+def _durability(brokers: int) -> tuple[int, int]:
+    """How many replicas so many brokers allow, and how many of them must acknowledge a record."""
+    replicas = min(REPLICAS, brokers)
+    return replicas, max(1, min(IN_SYNC_MIN, replicas - 1))
 
 
 def require_topic(settings: Settings, name: str) -> None:

@@ -54,7 +54,11 @@ def test_verify_finds_and_repairs_a_falsified_counter(campaigns: Run, database_u
     found = campaigns("verify", "--json")
     document = json.loads(found.stdout)
     assert (found.returncode, document["verdict"], len(document["counters"])) == (1, "differs", 2)
-    assert campaigns("verify", "--repair-counters").returncode == 0
+    asked = campaigns("verify", "--repair-counters")
+    assert (asked.returncode, "This would correct 2 counter(s)" in asked.stderr) == (64, True)
+    assert campaigns("verify", "--repair-counters", "--dry-run").returncode == 1, "they differ"
+    assert json.loads(campaigns("verify", "--json").stdout)["verdict"] == "differs"
+    assert campaigns("verify", "--repair-counters", "--yes").returncode == 0
     assert json.loads(campaigns("verify", "--json").stdout)["verdict"] == "exact"
 
 
@@ -62,7 +66,9 @@ def test_an_unknown_campaign_is_a_usage_error(campaigns: Run) -> None:
     nobodys = "00000000-0000-0000-0000-000000000001"
     assert campaigns("verify", "--campaign", nobodys).returncode == 64
     assert campaigns("replay", "--from-topic", "recipient.events", "--campaign", nobodys).returncode == 64
-    assert campaigns("rebuild", "--campaign", nobodys).returncode == 1
+    assert campaigns("rebuild", "--campaign", nobodys).returncode == 64
+    unknown = campaigns("show", nobodys)
+    assert (unknown.returncode, "campaigns list" in unknown.stderr) == (64, True)
 
 
 def test_each_command_answers_in_json(campaigns: Run) -> None:

@@ -38,7 +38,7 @@ def wait_for_work_in_flight(world: World, campaign: RunningCampaign, kind: str) 
         "ingress": lambda: int(world.simulator.state()["webhooks_unacknowledged"]),
         "api": lambda: int(campaign.load.has_open_request.is_set()),
         "scheduler": lambda: world.count("SELECT count(*) FROM releases"),
-        "stats": lambda: world.count("SELECT count(*) FROM campaign_counter_deltas"),
+        "stats-publisher": lambda: world.count("SELECT count(*) FROM campaign_counter_deltas"),
     }
     count_of_kind = counts.get(kind, campaign.accepted_unfinished)
     least = LEAST_HELD if kind == "sender" else 1

@@ -34,13 +34,13 @@ from verdict.rows import JudgeConnection
 
 NUMBER_ID = "106540352242922"
 NAMES = (
-    *("sink-1", "sink-2", "stats-1", "reconciler-1", "reconciler-2", "ingress-1"),
+    *("sink-1", "sink-2", "stats-publisher-1", "reconciler-1", "reconciler-2", "ingress-1"),
     *("sender-1", "sender-2", "scheduler-1", "scheduler-2", "api-1"),
 )
 """The processes in the order of their start: consumers first. Ingress and API have one process each."""
 VERSIONS = {"sender-1": "v25.0", "sender-2": "v24.0"}
 """Each sender uses a different version of the API, so the ledger of the simulator shows the sender of a request."""
-KINDS = tuple(dict.fromkeys(name.partition("-")[0] for name in NAMES))
+KINDS = tuple(dict.fromkeys(name.rpartition("-")[0] for name in NAMES))
 SEND_WINDOW = 32
 SEND_TIMEOUT_S = 3.0
 LEASE_S = 5.0
@@ -101,7 +101,7 @@ class World:
 
     def names(self, kind: str) -> list[str]:
         """The names of the processes of a kind."""
-        return [name for name in NAMES if name.partition("-")[0] == kind]
+        return [name for name in NAMES if name.rpartition("-")[0] == kind]
 
     def connect(self) -> JudgeConnection:
         """A connection of the test, not through the proxy."""
@@ -209,7 +209,7 @@ def _child(name: str, environment: Mapping[str, str], folder: Path, double: str 
     child = process_child(name, environment, folder)
     if double is None:
         return child
-    argv = [sys.executable, "-m", "tests.faults.doubles", double, name.partition("-")[0]]
+    argv = [sys.executable, "-m", "tests.faults.doubles", double, name.rpartition("-")[0]]
     return Child(name, argv, {**child.env, "PYTHONPATH": str(ROOT)}, folder)
 
 

@@ -453,6 +453,8 @@ async def test_probes_and_openapi_and_the_page(api: Api) -> None:
     await api.campaign(name="<script>alert(1)</script>")
     page = await api.http.get("/")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    [listed] = (await api.http.get("/api/marketing/campaigns")).json()["campaigns"]
+    assert f"<td>{listed['id'][-8:]}</td>" in page.text, "commands take the end of an id"
     assert "<script" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
 

@@ -127,9 +127,9 @@ async def test_a_redrive_applies_once_and_keeps_the_bytes(world: World, tmp_path
     assert (code, json.loads(out)["count"]) == (0, 1)
     assert len(await world.read(world.events)) == 2
 
-    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments)
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments, "--yes")
     assert (code, json.loads(out)["count"]) == (0, 1)
-    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments)
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", *arguments, "--yes")
     assert (code, json.loads(out)["count"]) == (0, 0), "a second redrive finds nothing to do"
     records = await world.read(world.events)
     [again] = [record for record in records if record.headers()]
@@ -150,7 +150,12 @@ async def test_a_drop_marks_as_done_and_nothing_is_meant_by_accident(world: Worl
     await refuse_two_events(world)
     code, _, printed = await asyncio.to_thread(run, world, tmp_path, "drop")
     assert (code, "--all" in printed) == (64, True)
-    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--all", "--limit", "1", "--json")
+    code, _, printed = await asyncio.to_thread(run, world, tmp_path, "drop", "--all")
+    assert (code, "This would drop 2 dead letter(s)" in printed) == (64, True)
+    code, _, printed = await asyncio.to_thread(run, world, tmp_path, "drop", "--all", "--yes", "--dry-run")
+    assert (code, "2 dead letter(s) would be dropped" in printed) == (0, True)
+    assert await world.run("SELECT act FROM dead_letter_acts") == []
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--all", "--limit", "1", "--yes", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
     place: Any = json.loads(out)["letters"][0]["place"]
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", place, "--json")
@@ -168,7 +173,7 @@ async def test_a_letter_of_each_stage_goes_back_to_its_topic(world: World, tmp_p
         value = f"\x00\xff of {stage}".encode("latin-1")
         await asyncio.to_thread(bury, world, topic, b"key", value, DeadLetter(stage, "malformed", Place(topic, 0, 1)))
     for stage, topic in letters:
-        code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--stage", stage, "--json")
+        code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--stage", stage, "--yes", "--json")
         assert (code, json.loads(out)["count"]) == (0, 1)
         (record,) = await world.read(topic)
         assert (record.key(), record.value()) == (b"key", f"\x00\xff of {stage}".encode("latin-1"))
@@ -185,7 +190,7 @@ async def test_a_letter_without_headers_is_found_by_its_listed_values(world: Wor
     await asyncio.to_thread(bury, world, world.events, None, b"of another system", None)
     for options in (DeadLetterOptions(reason="no_headers"), DeadLetterOptions(stage="?")):
         assert await counted(world, options) == 1
-    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--json")
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "drop", "--reason", "no_headers", "--yes", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
 
 
@@ -201,11 +206,11 @@ async def test_a_letter_that_came_back_three_times_is_quarantined(world: World, 
         {"topic": topic, "reason": "malformed", "redriven": times, "count": 1} for times in (0, 2)
     ]
     assert f"{topic}: 1 malformed, redriven 2 time(s) before" in printed
-    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--all")
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--all", "--yes")
     assert (code, len(await world.read(world.events))) == (0, 2)
     code, out, _ = await asyncio.to_thread(run, world, tmp_path, "list")
     assert b"[quarantined]" in out
-    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--quarantined", "--json")
+    code, out, _ = await asyncio.to_thread(run, world, tmp_path, "redrive", "--quarantined", "--yes", "--json")
     assert (code, json.loads(out)["count"]) == (0, 1)
 
 
@@ -228,7 +233,8 @@ async def test_one_place_shows_its_outcome(world: World, tmp_path: Path) -> None
     await asyncio.to_thread(bury, world, world.events, None, b"x", None)
     place = f"{world.events}.dead/0@0"
     for arguments, code, words in (
-        (("redrive", place), 0, "1 dead letter(s) were published to their origin topic"),
+        (("redrive", place), 64, "add --yes"),
+        (("redrive", place, "--yes"), 0, "1 dead letter(s) were published to their origin topic"),
         (("redrive", place), 0, "was already redriven"),
         (("drop", place), 0, "was already redriven"),
         (("redrive", f"{world.events}.dead/0@7"), 1, "no such dead letter"),

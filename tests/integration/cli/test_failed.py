@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cli.confirmation import Consent
 from cli.failed import list_failed, retry
 from domain.error_codes import ErrorClass
 from runtime.process import EXIT_OK, EXIT_USAGE
@@ -26,22 +27,21 @@ async def test_failures_are_counted_and_sent_again(
 ) -> None:
     await fail_all(world, 2)
     capsys.readouterr()
-    assert await list_failed(settings, world.campaign, as_json=True) == EXIT_OK
+    assert await list_failed(settings, str(world.campaign), as_json=True) == EXIT_OK
     assert json.loads(capsys.readouterr().out) == [{"code": "132000", "class": "request", "recipients": 2}]
 
-    async def run(*, is_dry: bool = False, is_sure: bool = False, codes: tuple[int, ...] = ()) -> int:
-        classes = () if codes else (ErrorClass.REQUEST,)
-        return await retry(settings, world.campaign, codes, classes, is_dry=is_dry, is_sure=is_sure, as_json=True)
+    async def run(consent: Consent) -> int:
+        return await retry(settings, str(world.campaign), (), (ErrorClass.REQUEST,), consent, as_json=True)
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
-    assert await run() == EXIT_USAGE
+    assert await run(Consent()) == EXIT_USAGE
     assert "--yes" in capsys.readouterr().err
-    assert await run(is_dry=True) == EXIT_OK
+    assert await run(Consent(is_dry=True)) == EXIT_OK
     assert json.loads(capsys.readouterr().out)["retried"] == 2
-    assert await run(is_sure=True) == EXIT_OK
+    assert await run(Consent(is_given=True)) == EXIT_OK
     async with world.running_sinks():
         await world.wait_for_value(2, "SELECT count(*) FROM campaign_recipients WHERE next_attempt_at <= now()")
 
 
 async def test_an_order_must_name_failures(settings: Settings, world: World) -> None:
-    assert await retry(settings, world.campaign, (), (), is_dry=False, is_sure=True, as_json=False) == EXIT_USAGE
+    assert await retry(settings, str(world.campaign), (), (), Consent(is_given=True), as_json=False) == EXIT_USAGE

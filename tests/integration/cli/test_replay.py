@@ -35,7 +35,7 @@ async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: Worl
     await world.publish_events(
         *(world.event(person, kind, 1) for person in people for kind in (EventKind.SENT, EventKind.READ))
     )
-    killed = command(world, tmp_path, "--from-topic", EVENTS, "--rate", "100")
+    killed = command(world, tmp_path, "--from-topic", EVENTS, "--rate", "100", "--yes")
 
     async def has_begun() -> bool:
         return bool(await world.value("SELECT sum(records_done) FROM replay_runs"))
@@ -47,7 +47,7 @@ async def test_a_killed_command_is_resumed_and_leaves_nothing_behind(world: Worl
     assert 0 < done < 600, "the kill fell in the middle"
     assert await world.value("SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'campaigns_side')") == 1
 
-    code, out, printed = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--resume", "--json"))
+    code, out, printed = await ended(command(world, tmp_path, "--from-topic", EVENTS, "--resume", "--yes", "--json"))
     assert code == 0, printed
     document = json.loads(out)
     assert (document["verdict"], document["records"]) == ("applied", 600 - done)

@@ -11,8 +11,10 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
+from cli.confirmation import Consent
 from cli.console import reason_of
-from cli.pause import pause_campaigns, resume_campaigns, run_pause
+from cli.pause import pause_all, pause_named, run_pause
+from cli.resume import resume_campaigns
 from operations import pausing, status_report
 from operations import status as status_source
 from operations.dead_letters import dead_topics
@@ -67,7 +69,8 @@ async def test_every_line_that_is_not_well_has_a_next_step(world: World, setting
     found = by_name(await collect(settings, reason_of))
     states = {name: line.state for name, line in found.items()}
     assert states == {
-        "scheduler": "wrong", "stats": "wrong", "api": "look", "reconciler": "wrong", "sender": "wrong",
+        "breakers": "ok",
+        "scheduler": "wrong", "stats-publisher": "wrong", "api": "look", "reconciler": "wrong", "sender": "wrong",
         "sink": "wrong", "ingress": "look", "last webhook": "ok", "dead letters of send.jobs": "look",
         "parked statuses": "look",
         "unknown sends": "look",
@@ -96,7 +99,7 @@ async def test_processes_are_seen_by_their_groups_sessions_and_locks(world: Worl
         found = by_name(await collect(settings, reason_of))
     stop.set()
     await running
-    assert (found["scheduler"].state, found["stats"].state) == ("ok", "ok")
+    assert (found["scheduler"].state, found["stats-publisher"].state) == ("ok", "ok")
     assert f"{now:%H:%M}" in found["last webhook"].found
     assert found["reconciler"].state == "wrong"
     assert "1 record(s) with 0 status(es) wait" in found["reconciler"].found
@@ -193,42 +196,48 @@ async def test_a_database_that_went_back_is_not_well(world: World, settings: Set
     assert by_name(await collect(settings, reason_of))["database"].next_step == "campaigns recover"
 
 
-async def test_all_campaigns_are_paused_while_kafka_is_away(
-    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    away = settings.model_copy(update={"kafka_bootstrap_servers": NOWHERE})
+async def test_all_campaigns_are_paused_while_kafka_is_away(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     await world.run(
         "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
         " VALUES ('a', 't', 'en', '1', 'active'), ('b', 't', 'en', '1', 'draft')"
     )
     jobs = await world.release_jobs(1)
-    assert await pause_campaigns(away, (), "incident", as_json=True) == 0
+    assert await pause_all(world.connection, "incident", Consent(), as_json=False) == 64, "there is no terminal"
+    assert "This would pause all 2 active campaign(s)" in capsys.readouterr().err
+    assert await pause_all(world.connection, "incident", Consent(is_given=True), as_json=True) == 0
     assert len(json.loads(capsys.readouterr().out)["paused"]) == 2
     states = "SELECT status, pause_reason FROM marketing_campaigns ORDER BY status"
     assert await world.run(states) == [("draft", None), ("paused", "incident"), ("paused", "incident")]
     assert await world.claim(jobs) == ["paused"]
-    assert await resume_campaigns(away, [world.campaign], as_json=False) == 0
+    name = [str(world.campaign)]
+    assert await resume_campaigns(world.connection, name, Consent(), as_json=False) == 64
+    assert "which was paused: incident" in capsys.readouterr().err
+    assert await resume_campaigns(world.connection, name, Consent(is_given=True), as_json=False) == 0
     assert await world.claim(jobs) == ["claimed"]
-    assert await resume_campaigns(away, [world.campaign], as_json=False) == 1, "it is not paused any more"
-    assert await pause_campaigns(away, [uuid4()], "x", as_json=False) == 1, "there is no such campaign"
-    assert run_pause([], "x", is_all=False, as_json=False) == 64, "which?"
+    assert await resume_campaigns(world.connection, name, Consent(is_given=True), as_json=False) == 1, "it is active"
+    assert run_pause([], "x", Consent(), is_all=False, as_json=False) == 64, "which?"
 
 
 async def test_one_that_cannot_be_paused_keeps_no_other_from_it(
-    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = await world.run(
         "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
         " VALUES ('a', 't', 'en', '1', 'draft'), ('b', 't', 'en', '1', 'active') RETURNING id"
     )
     draft, active = (row[0] for row in made)
-    nobody = uuid4()
-    assert await pause_campaigns(settings, [draft, nobody, world.campaign, active], "incident", as_json=True) == 1
+    names = ["a", str(uuid4()), str(world.campaign), active.hex[-8:]]
+    assert await pause_named(world.connection, names, "incident", is_dry=True, as_json=True) == 1
+    assert await world.value("SELECT count(*) FROM marketing_campaigns WHERE status = 'paused'") == 0
+    capsys.readouterr()
+    assert await pause_named(world.connection, names, "incident", is_dry=False, as_json=True) == 1
     document = json.loads(capsys.readouterr().out)
     assert document["paused"] == [str(world.campaign), str(active)]
-    assert [each["campaign_id"] for each in document["refused"]] == [str(draft), str(nobody)]
-    assert await pause_campaigns(settings, [active], "again", as_json=False) == 0, "it is paused already"
-    assert await resume_campaigns(settings, [draft, active, world.campaign], as_json=True) == 1
+    assert [each["campaign_id"] for each in document["refused"]] == [str(draft)]
+    assert await pause_named(world.connection, ["b"], "again", is_dry=False, as_json=False) == 0, "it is paused already"
+    assert await pause_named(world.connection, ["nobody"], "again", is_dry=False, as_json=False) == 64
+    everyone = ["a", "b", str(world.campaign)]
+    assert await resume_campaigns(world.connection, everyone, Consent(is_given=True), as_json=True) == 1
     assert json.loads(capsys.readouterr().out)["resumed"] == [str(active), str(world.campaign)]
 
 

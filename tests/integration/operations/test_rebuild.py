@@ -100,12 +100,12 @@ async def test_only_a_bad_release_is_undone(world: World, tmp_path: Path) -> Non
     with pytest.raises(RebuildRefused):
         await rebuild(world.settings, RebuildOptions(uuid4()))
     command = ("rebuild", "--campaign", str(world.campaign))
-    code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command)
+    code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command, "--dry-run")
     assert (code, shown["differs"], shown["rows_swapped"]) == (1, 1100, 0)
     for change in shown["changes"][:2]:
         assert set(change["columns"]) == {"sent_at", "replied_at"}, "an attempt is never lowered"
     await world.set_campaign_status("paused")
-    code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command, "--apply")
+    code, shown = await asyncio.to_thread(campaigns, world, tmp_path, *command, "--yes")
     assert (code, shown["rows_swapped"], shown["verdict"]) == (0, 1100, "rebuilt")
     assert await world.value("SELECT attempt FROM campaign_recipients WHERE id = %s", people[0]) == 4
     await world.run("UPDATE campaign_recipients SET attempt = 1 WHERE id = %s", people[0])

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from cli.confirmation import Consent
 from cli.recover import run_recovery
 from operations import audit, recovery
 from runtime.process import Transient
@@ -26,6 +27,7 @@ from tests.support.kafka_topics import create_all_topics, put
 from tests.support.world import NUMBER_ID, World
 
 NOW = datetime.now(UTC)
+SURE = Consent(is_given=True)
 RATES = Rates(mps=80, cap_s=10)
 
 
@@ -75,7 +77,7 @@ async def test_no_recipient_gets_two_messages_after_a_restore(world: World, sett
     assert await world.claim([queued, sent]) == ["paused", "paused"], "nothing is claimed or permanently refused"
     assert await world.count("send_ledger") == 0
 
-    assert await run_recovery(settings, is_forced=False, as_json=True) == 0
+    assert await run_recovery(settings, SURE, is_forced=False, as_json=True) == 0
     assert await statuses(world, sent, released, queued, waiting) == [
         ("sent", 1), ("unknown", 1), ("unknown", 1), ("pending", 0),
     ]  # fmt: skip
@@ -124,7 +126,7 @@ async def test_a_record_that_raises_does_not_prevent_recovery(world: World, sett
     await asyncio.to_thread(put, bootstrap, events, [*records, (sound.key, encode(sound))])
     await asyncio.to_thread(put, bootstrap, settings.topic("send.jobs"), [(job.key, records[0][1])])
     await went_back(world)
-    assert await run_recovery(settings, is_forced=False, as_json=False) == 0
+    assert await run_recovery(settings, SURE, is_forced=False, as_json=False) == 0
     assert await statuses(world, job) == [("sent", 1)]
 
 
@@ -140,7 +142,7 @@ async def test_two_at_once_recover_once(
         return await declare(*arguments)
 
     monkeypatch.setattr(recovery, "_declare_released", slowly)
-    both = [asyncio.create_task(run_recovery(settings, is_forced=False, as_json=True)) for _ in range(2)]
+    both = [asyncio.create_task(run_recovery(settings, SURE, is_forced=False, as_json=True)) for _ in range(2)]
     await world.wait_for_blocked("campaigns-recover")
     second_waits.set()
     assert await asyncio.gather(*both) == [0, 0]
@@ -163,15 +165,15 @@ async def test_an_interrupted_recovery_leaves_sending_disabled_and_reports_it(
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "_declare_released", die)
         with pytest.raises(Transient):
-            await run_recovery(settings, is_forced=True, as_json=False)
+            await run_recovery(settings, SURE, is_forced=True, as_json=False)
     assert recovery.UNFINISHED in capsys.readouterr().err
     assert await world.claim([job]) == ["paused"]
-    assert await run_recovery(settings, is_forced=False, as_json=True) == 0, "it continues without --force"
+    assert await run_recovery(settings, SURE, is_forced=False, as_json=True) == 0, "it continues without --force"
     assert json.loads(capsys.readouterr().out) == {
         "needed": True, "events": 0, "rows_changed": 0, "unknown": 1, "epoch": 2,
     }  # fmt: skip
     assert await statuses(world, job) == [("unknown", 1)]
-    assert await run_recovery(settings, is_forced=False, as_json=True) == 0
+    assert await run_recovery(settings, SURE, is_forced=False, as_json=True) == 0
     assert json.loads(capsys.readouterr().out) == {"needed": False, "epoch": 2}
 
 
@@ -189,7 +191,7 @@ async def test_where_the_history_is_ours_there_is_nothing_to_do(
     world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (job,) = await world.release_jobs(1)
-    assert await run_recovery(settings, is_forced=False, as_json=False) == 0
+    assert await run_recovery(settings, SURE, is_forced=False, as_json=False) == 0
     assert "nothing to do" in capsys.readouterr().err
     assert await world.claim([job]) == ["claimed"]
     assert await read_installation(world.connection) == (True, 1)

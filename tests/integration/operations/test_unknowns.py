@@ -10,9 +10,11 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from cli.confirmation import Consent
 from cli.unknown import act_on_unknown
 from cli.unknown_report import EXIT_REFUSED
 from operations import unknowns
+from operations.options import InvalidOptions
 from operations.unknown_acts import UnknownOptions
 from runtime.settings import Settings
 from schemas.events import EventKind
@@ -56,8 +58,8 @@ async def wait_for_status(world: World, job: SendJob, word: str, *, is_due: bool
 
 async def act(world: World, kind: EventKind, *jobs: SendJob, sure: bool = True, force: bool = False) -> int:
     """The exit code of the command for these recipients."""
-    options = UnknownOptions(kind, tuple(job.recipient_id for job in jobs), is_sure=sure, is_forced=force)
-    return await act_on_unknown(world.settings, options, as_json=True)
+    options = UnknownOptions(kind, tuple(job.recipient_id for job in jobs), is_forced=force)
+    return await act_on_unknown(world.settings, options, Consent(is_given=sure), as_json=True)
 
 
 async def test_a_retry_is_an_event_that_makes_the_row_due(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,9 +112,10 @@ async def test_a_recipient_that_is_not_unknown_is_not_retried(world: World) -> N
     (job,) = await unknown_sends(world, 1)
     await world.run("UPDATE campaign_recipients SET accepted_attempts = 2, sent_at = now()")
     assert await act(world, EventKind.RETRY, job, force=True) == EXIT_REFUSED
-    stranger = UnknownOptions(EventKind.RETRY, (uuid4(),), is_sure=True, is_forced=True)
-    assert await act_on_unknown(world.settings, stranger, as_json=True) == EXIT_REFUSED
-    assert await act(world, EventKind.RETRY) == EXIT_USAGE, "no recipient was given"
+    stranger = UnknownOptions(EventKind.RETRY, (uuid4(),), is_forced=True)
+    assert await act_on_unknown(world.settings, stranger, Consent(is_given=True), as_json=True) == EXIT_REFUSED
+    with pytest.raises(InvalidOptions, match="--campaign"):
+        await act(world, EventKind.RETRY)
 
 
 async def test_it_reports_the_unchanged_recipients_and_the_reasons(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.examples import commands_of
 from cli.pipeline import STARTED_IN_ORDER, child_environment, process_child, write_private
 from cli.processes import MODULES
 from tests.support.paths import ROOT
@@ -42,7 +43,7 @@ def test_each_process_has_its_coroutine_and_its_command(name: str) -> None:
     run = import_module(MODULES[name]).run
     assert iscoroutinefunction(run)
     assert list(signature(run).parameters)[:2] == ["settings", "stop"]
-    assert name in {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert name in {known for known, _ in commands_of(app)}
     assert name in STARTED_IN_ORDER
 
 

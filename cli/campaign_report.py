@@ -1,0 +1,64 @@
+"""Renders a campaign and its progress as text, for `show`, `stats` and `watch`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import datetime
+
+from domain.lifecycle import ACTIONS
+from operations.campaign_progress import progress_text
+from schemas.stats import CampaignStats
+from tables.campaign_names import short_id
+from tables.campaigns import Campaign
+
+_HEADED = frozenset({"name", "status", "pause_reason"})
+_REASONS_MAX = 10
+
+
+def campaign_lines(campaign: Campaign, progress: CampaignStats) -> Iterator[str]:
+    """The campaign: its values, its progress, and the possible commands."""
+    why = f": {campaign.pause_reason}" if campaign.pause_reason else ""
+    yield f"{campaign.name}  ({campaign.status}{why})"
+    for each in fields(campaign):
+        value = getattr(campaign, each.name)
+        if each.name not in _HEADED and value is not None:
+            yield f"  {each.name.replace('_', ' '):<20} {_text(value)}"
+    yield f"  {'progress':<20} {progress_text(progress)}"
+    possible = [action.value for action, (states, _) in ACTIONS.items() if campaign.status in states]
+    commands = [f"campaigns {action} {short_id(campaign.id)}" for action in possible]
+    yield f"  {'possible':<20} {', '.join(commands) if commands else 'nothing: it has ended'}"
+
+
+def stats_lines(progress: CampaignStats) -> Iterator[str]:
+    """The funnel, and the reasons of failures and skips."""
+    yield f"{progress.campaign_name}  ({progress.status})  {progress_text(progress)}"
+    for name in ("total_target", "pending", "queued", "sent", "delivered", "read", "replied", "failed", "retrying",
+                 "skipped", "unknown"):  # fmt: skip
+        yield f"  {name.replace('_', ' '):<20} {getattr(progress, name):>9,}"
+    yield f"  {'delivery rate':<20} {progress.delivery_rate:>9} %"
+    yield f"  {'read rate':<20} {progress.read_rate:>9} %"
+    for title, counts in (("failed", progress.failures), ("skipped", progress.skips)):
+        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        yield from (f"  {f'{title}: {reason}':<20} {n:>9,}" for reason, n in ranked[:_REASONS_MAX])
+        if len(ranked) > _REASONS_MAX:
+            yield f"  {title}: {len(ranked) - _REASONS_MAX} more reasons (--json shows them)"
+
+
+def watch_line(progress: CampaignStats, per_s: float | None) -> str:
+    """The progress on one line. `per_s`: recipients handled per second, if it is known."""
+    speed = "" if per_s is None else f", {per_s:,.1f}/s"
+    return (
+        f"{progress.as_of:%H:%M:%S}Z  {progress.status}: {progress_text(progress)}{speed}; sent {progress.sent:,}, "
+        f"delivered {progress.delivered:,}, read {progress.read:,}, unknown {progress.unknown:,}"
+    )
+
+
+def handled_per_second(before: CampaignStats, now: CampaignStats) -> float | None:
+    """Recipients handled per second between two snapshots, or None without time between them."""
+    seconds = (now.as_of - before.as_of).total_seconds()
+    return max(0, now.handled - before.handled) / seconds if seconds > 0 else None
+
+
+def _text(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else str(value)

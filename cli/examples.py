@@ -1,0 +1,106 @@
+"""The examples in the help of each command. A contract test parses each of them with the real command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import typer
+from typer.main import get_command_name
+from typer.models import CommandInfo
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "demo": ("campaigns demo", "campaigns demo --recipients 300 --json"),
+    "up": ("campaigns up", "campaigns up --api-port 0 --ingress-port 0 --simulator-port 0"),
+    "check": ("campaigns check", "campaigns check --json"),
+    "list": ("campaigns list", "campaigns list --status active --json"),
+    "show": ("campaigns show 'Spring sale'", "campaigns show 3f9a1c2e"),
+    "create": (
+        "campaigns create 'Spring sale' --template spring_offer --language en_US",
+        "campaigns create 'Spring sale' --template spring_offer --daily-limit 250 --time-zone America/Sao_Paulo --yes",
+    ),
+    "add": (
+        "campaigns add 'Spring sale' +14694652751 '+1 945 308 3188'",
+        "campaigns add 'Spring sale' numbers.txt --yes",
+        "campaigns add 3f9a1c2e - --country US --yes < numbers.txt",
+    ),
+    "activate": ("campaigns activate 'Spring sale'", "campaigns activate 3f9a1c2e --dry-run"),
+    "pause": (
+        "campaigns pause 'Spring sale' --reason 'wrong picture'",
+        "campaigns pause --all --yes --reason incident",
+    ),
+    "resume": ("campaigns resume 'Spring sale'", "campaigns resume 3f9a1c2e 77b0d4e1 --yes"),
+    "cancel": ("campaigns cancel 'Spring sale'", "campaigns cancel 3f9a1c2e --dry-run"),
+    "stats": ("campaigns stats 'Spring sale'", "campaigns stats 3f9a1c2e --json"),
+    "watch": ("campaigns watch 'Spring sale'", "campaigns watch 3f9a1c2e --every 10 --json"),
+    "status": ("campaigns status", "campaigns status --json"),
+    "trace": ("campaigns trace '+1 469 465 2751'", "campaigns trace 0190b7f2-6a3c-7d41-8e55-3f9a1c2e77b0 --json"),
+    "verify": (
+        "campaigns verify",
+        "campaigns verify --campaign 'Spring sale' --from-topic",
+        "campaigns verify --repair-counters --dry-run",
+    ),
+    "psql": ("campaigns psql", "campaigns psql -c 'SELECT status, count(*) FROM campaign_recipients GROUP BY 1'"),
+    "simulator": ("campaigns simulator --help",),
+    "unknown list": ("campaigns unknown list", "campaigns unknown list --campaign 'Spring sale' --json"),
+    "unknown retry": (
+        "campaigns unknown retry --campaign 'Spring sale' --dry-run",
+        "campaigns unknown retry 0190b7f2-6a3c-7d41-8e55-3f9a1c2e77b0 --yes",
+    ),
+    "unknown assume-sent": ("campaigns unknown assume-sent --campaign 'Spring sale' --yes",),
+    "parked list": ("campaigns parked list", "campaigns parked list --limit 10 --json"),
+    "dead-letters list": ("campaigns dead-letters list", "campaigns dead-letters list --stage sink --all --json"),
+    "dead-letters show": (
+        "campaigns dead-letters show webhooks.raw.dead/0@17",
+        "campaigns dead-letters show webhooks.raw.dead/0@17 --raw > letter.bin",
+    ),
+    "dead-letters redrive": (
+        "campaigns dead-letters redrive webhooks.raw.dead/0@17",
+        "campaigns dead-letters redrive --stage reconciler --since 2026-03-01T12:00Z --yes",
+    ),
+    "dead-letters drop": (
+        "campaigns dead-letters drop --reason malformed --dry-run",
+        "campaigns dead-letters drop webhooks.raw.dead/0@17 --yes",
+    ),
+    "breakers list": ("campaigns breakers list", "campaigns breakers list --json"),
+    "breakers open": ("campaigns breakers open template spring_offer/en_US --reason 'wrong picture'",),
+    "breakers close": ("campaigns breakers close template spring_offer/en_US --yes",),
+    "failed list": ("campaigns failed list 'Spring sale'", "campaigns failed list 3f9a1c2e --json"),
+    "failed retry": (
+        "campaigns failed retry 'Spring sale' --code 131042 --dry-run",
+        "campaigns failed retry 3f9a1c2e --class request --yes",
+    ),
+    "replay": (
+        "campaigns replay --from-topic webhooks.raw --from 2026-03-01T12:00Z --dry-run",
+        "campaigns replay --from-topic recipient.events --from 0:1500,3:90 --rate 500 --yes",
+        "campaigns replay --from-topic webhooks.raw --resume --yes",
+    ),
+    "rebuild": ("campaigns rebuild --campaign 'Spring sale' --dry-run", "campaigns rebuild --campaign 3f9a1c2e --yes"),
+    "recover": ("campaigns recover", "campaigns recover --force --yes"),
+    "db migrate": ("campaigns db migrate --dry-run", "campaigns db migrate --yes"),
+    "topics apply": ("campaigns topics apply --dry-run", "campaigns topics apply --yes"),
+    "ingress": ("campaigns ingress",),
+    "api": ("campaigns api",),
+    "scheduler": ("campaigns scheduler",),
+    "sender": ("campaigns sender",),
+    "reconciler": ("campaigns reconciler",),
+    "sink": ("campaigns sink", "campaigns sink --accept-topic --yes"),
+    "stats-publisher": ("campaigns stats-publisher",),
+}
+"""Command, with its group, to its examples as they are typed in a shell."""
+
+
+def add_examples(app: typer.Typer) -> None:
+    """Write the examples into the help of each command."""
+    for name, command in commands_of(app):
+        lines = EXAMPLES.get(name, ())
+        command.epilog = "\n\n".join(["Examples:", *lines]) if lines else None
+
+
+def commands_of(app: typer.Typer, prefix: str = "") -> Iterator[tuple[str, CommandInfo]]:
+    """Each command by its name, with the name of its group."""
+    for command in app.registered_commands:
+        assert command.callback is not None
+        yield prefix + (command.name or get_command_name(command.callback.__name__)), command
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from commands_of(group.typer_instance, f"{prefix}{group.name} ")

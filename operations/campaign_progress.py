@@ -1,0 +1,29 @@
+"""The progress of campaigns in words, for `list`, `show`, `stats`, `watch` and `status`. Pure."""
+
+from __future__ import annotations
+
+from domain.stats import percentage
+from schemas.stats import CampaignStats
+
+FAILS_MIN = 20
+"""From so many handled recipients on, a campaign in which everything fails is a problem and not chance."""
+
+
+def progress_text(stats: CampaignStats) -> str:
+    """How many recipients are handled, and how many of those failed: `120 of 5,000 handled (2.4 %), 3 failed`."""
+    done = stats.handled
+    share = percentage(done, stats.total_target)
+    failed = f"{stats.failed:,} failed"
+    if stats.failed:
+        failed += f" ({percentage(stats.failed, done)} %)"
+    return f"{done:,} of {stats.total_target:,} handled ({share} %), {failed}"
+
+
+def everything_fails(stats: CampaignStats) -> bool:
+    """Whether every handled recipient failed, and there are enough of them to be sure."""
+    return stats.failed >= FAILS_MIN and stats.sent == 0 and stats.failed >= stats.handled - stats.skipped
+
+
+def most_frequent_failure(stats: CampaignStats) -> str | None:
+    """The code of the most frequent failure, or None without one."""
+    return max(stats.failures, key=lambda code: (stats.failures[code], code), default=None)

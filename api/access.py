@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problem_codes import ProblemCode
 from api.problems import answer
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -51,34 +52,36 @@ class Access:
         key = self._key(headers)
         refusal = None if scope["path"] in OPEN_PATHS else self._refusal(headers, key)
         if refusal is not None:
-            status, code, detail = refusal
-            await answer(status, code, detail, headers=_CHALLENGE if status == 401 else None)(scope, receive, send)
+            code, detail = refusal
+            challenge = _CHALLENGE if code is ProblemCode.KEY_REQUIRED else None
+            await answer(code, detail, headers=challenge)(scope, receive, send)
             return
         try:
             body = await asyncio.wait_for(_read(headers, receive, self._body_bytes_max), BODY_TIMEOUT_S)
         except TooLarge:
             detail = f"The body is larger than {self._body_bytes_max} bytes."
-            await answer(413, "body_too_large", detail, headers={"Connection": "close"})(scope, receive, send)
+            await answer(ProblemCode.BODY_TOO_LARGE, detail, headers={"Connection": "close"})(scope, receive, send)
         except TimeoutError:
-            await answer(408, "body_too_slow", "The body did not arrive in time.")(scope, receive, send)
+            await answer(ProblemCode.BODY_TOO_SLOW)(scope, receive, send)
         else:
             with structlog.contextvars.bound_contextvars(api_key="none" if key is None else key_id(key)):
                 await self._app(scope, _replay(body, receive), send)
 
-    def _refusal(self, headers: Headers, key: bytes | None) -> tuple[int, str, str] | None:
+    def _refusal(self, headers: Headers, key: bytes | None) -> tuple[ProblemCode, str] | None:
         if self._keys:
             return (
                 None
                 if key is not None
-                else (401, "key_required", "Send a valid key in the header X-API-Key or Authorization: Bearer.")
+                else (ProblemCode.KEY_REQUIRED, "Send a valid key in the header X-API-Key or Authorization: Bearer.")
             )
         if not is_loopback_authority(headers.get("host", "")):
-            return 403, "foreign_host", "This API accepts only requests to localhost."
+            return ProblemCode.FOREIGN_HOST, "This API accepts only requests to localhost."
         if is_forwarded(headers):
-            return 403, "forwarded_request", "A proxy forwarded this request. Set CAMPAIGNS_API_KEYS to allow that."
+            detail = "A proxy forwarded this request. Set CAMPAIGNS_API_KEYS to allow that."
+            return ProblemCode.FORWARDED_REQUEST, detail
         origin = headers.get("origin")
         if origin is not None and not is_loopback_origin(origin):
-            return 403, "foreign_origin", "This API does not accept requests from other web pages."
+            return ProblemCode.FOREIGN_ORIGIN, "This API does not accept requests from other web pages."
         return None
 
     def _key(self, headers: Headers) -> bytes | None:

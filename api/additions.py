@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from api.bodies import InvalidRecipient, RecipientsAdded
+from api.answers import InvalidRecipient, RecipientsAdded
+from api.bodies import RecipientIn
+from api.validation import did_you_mean, known_fields
 from domain.json_values import JsonNumber
 from domain.parameter_texts import InvalidTemplateParameters
 from domain.parameters import parse, stored
@@ -22,6 +24,15 @@ from tables.database import Connection
 
 VALUE_CHARACTERS_MAX = 100
 """Most characters of a refused value in the answer."""
+KNOWN_FIELDS = known_fields(RecipientIn)
+
+
+class UnknownField(ValueError):
+    """A recipient has a field of this name, which the API does not know."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,11 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
             recipient = _recipient(item, country)
         except InvalidPhoneNumber as invalid:
             judged.refused.append(_refused(index, item, invalid.reason))
+            continue
+        except UnknownField as unknown:
+            message = f"There is no field of this name.{did_you_mean(unknown.name, KNOWN_FIELDS)}"
+            field = shown(unknown.name[:VALUE_CHARACTERS_MAX])
+            judged.refused.append(_refused(index, item, RecipientRefusal.UNKNOWN_FIELD, field, message))
             continue
         except InvalidTemplateParameters as invalid:
             judged.refused.append(_refused(index, item, invalid.reason, invalid.field, invalid.detail))
@@ -83,8 +99,9 @@ async def add(connection: Connection, campaign_id: UUID, judged: Judged) -> Reci
 def _recipient(item: Any, country: str | None) -> NewRecipient:
     if not isinstance(item, dict):
         return NewRecipient(normalise(item, country))
-    if not item.keys() <= {"phone_number", "template_parameters"}:
-        raise InvalidPhoneNumber(RecipientRefusal.UNKNOWN_FIELD)
+    for name in item:
+        if name not in KNOWN_FIELDS:
+            raise UnknownField(name)
     number = normalise(item.get("phone_number"), country)
     return NewRecipient(number, stored(parse(item.get("template_parameters"))))
 

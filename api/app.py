@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from fastapi import FastAPI
 
 from api import campaigns, health, page, processing, recipients, retries, subscriptions
 from api.access import Access
+from api.openapi import document
 from api.problems import register
 from api.services import Services
-
-DESCRIPTION = "WhatsApp campaigns: create them, add people, send within every limit, and see their exact progress."
+from schemas.codec import PRODUCER
 
 
 def make_app(services: Services) -> FastAPI:
     """Create the app for these services. The caller opens and closes them."""
-    app = FastAPI(title="campaign-streams", version="0.1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    name, _, version = PRODUCER.partition("/")
+    app = FastAPI(
+        title=name, version=version, docs_url=None, redoc_url=None, generate_unique_id_function=lambda route: route.name
+    )
     app.state.services = services
     app.add_middleware(Access, keys=services.settings.api_keys)
     for module in (health, campaigns, recipients, retries, processing, subscriptions, page):
         app.include_router(module.router)
     register(app)
+    described = partial(document, app, needs_key=bool(services.settings.api_keys))
+    app.openapi = cache(described)  # type: ignore[method-assign] # FastAPI documents this way of replacing it
     return app

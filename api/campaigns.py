@@ -9,10 +9,12 @@ import structlog
 from fastapi import Query
 from fastapi.responses import JSONResponse
 
-from api.bodies import CampaignIn, CampaignOut, CampaignsOut, PauseIn
+from api.answers import CampaignOut, CampaignsOut
+from api.bodies import CampaignIn, PauseIn
 from api.idempotency import UseOnce
+from api.problem_codes import ProblemCode
 from api.problems import Problem
-from api.routes import json_router
+from api.routes import conflicts, json_router
 from api.services import UseCampaignId, UseConnection, UseServices
 from domain.lifecycle import Action
 from schemas.model import CampaignId
@@ -31,13 +33,13 @@ LOGGED = {
 }
 
 
-@router.post("", status_code=201, response_model=CampaignOut)
+@router.post("", status_code=201, response_model=CampaignOut, responses=conflicts())
 async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce) -> JSONResponse:
     """Create a draft. Nothing is sent before it is activated."""
     number = body.phone_number_id or services.settings.whatsapp_phone_number_id
     if not number:
         detail = "phone_number_id is required, because no default number is set."
-        raise Problem(422, "invalid_field", detail, field="phone_number_id")
+        raise Problem(ProblemCode.INVALID_FIELD, detail, field="phone_number_id")
     new = NewCampaign(**{**body.model_dump(), "phone_number_id": number})
 
     created: list[CampaignOut] = []
@@ -54,7 +56,9 @@ async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce
 
 @router.get("")
 async def list_campaigns(
-    connection: UseConnection, limit: Annotated[int, Query(ge=1, le=500)] = 50, before: UUID | None = None
+    connection: UseConnection,
+    limit: Annotated[int, Query(ge=1, le=500, description="Most campaigns of the page")] = 50,
+    before: Annotated[UUID | None, Query(description="`next` of the previous page")] = None,
 ) -> CampaignsOut:
     """List campaigns, the newest first."""
     found = await campaigns.newest(connection, limit + 1, before)
@@ -68,27 +72,29 @@ async def read_campaign(campaign_id: UseCampaignId, connection: UseConnection) -
     return CampaignOut.model_validate(await campaigns.read(connection, campaign_id))
 
 
-@router.post("/{campaign_id}/activate")
-async def activate(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
+@router.post("/{campaign_id}/activate", responses=conflicts())
+async def activate_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
     """Plan all recipients over the days, and start sending."""
     return await _act(campaign_id, Action.ACTIVATE, connection)
 
 
-@router.post("/{campaign_id}/pause")
-async def pause(campaign_id: UseCampaignId, connection: UseConnection, body: PauseIn | None = None) -> CampaignOut:
+@router.post("/{campaign_id}/pause", responses=conflicts())
+async def pause_campaign(
+    campaign_id: UseCampaignId, connection: UseConnection, body: PauseIn | None = None
+) -> CampaignOut:
     """Stop sending within two seconds. Messages that were not sent wait for the resume."""
     reason = (body or PauseIn()).reason
     return await _act(campaign_id, Action.PAUSE, connection, reason)
 
 
-@router.post("/{campaign_id}/resume")
-async def resume(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
+@router.post("/{campaign_id}/resume", responses=conflicts())
+async def resume_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
     """Continue after a pause."""
     return await _act(campaign_id, Action.RESUME, connection)
 
 
-@router.post("/{campaign_id}/cancel")
-async def cancel(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
+@router.post("/{campaign_id}/cancel", responses=conflicts())
+async def cancel_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
     """Stop forever. Waiting recipients are skipped; sent messages keep their statuses."""
     return await _act(campaign_id, Action.CANCEL, connection)
 

@@ -7,6 +7,7 @@ import psycopg_pool
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from api.answers import HealthOut, ReadyOut
 from api.services import UseServices
 from schemas.topics import Topic
 from tables import server
@@ -15,20 +16,21 @@ router = APIRouter(tags=["probes"])
 
 
 @router.get("/health")
-async def health() -> dict[str, str]:
+async def read_health() -> HealthOut:
     """Answer while the process runs."""
-    return {"status": "ok"}
+    return HealthOut()
 
 
-@router.get("/ready")
-async def ready(services: UseServices) -> JSONResponse:
+@router.get("/ready", response_model=ReadyOut, responses={503: {"model": ReadyOut}})
+async def read_readiness(services: UseServices) -> JSONResponse:
     """Answer 200 while Postgres and Kafka answer."""
     checks = {
         "postgres": await _is_postgres_there(services),
         "kafka": await services.publisher.is_reachable(services.settings.topic(Topic.SEND_JOBS)),
     }
     is_ready = all(checks.values())
-    return JSONResponse({"status": "ready" if is_ready else "not_ready", "checks": checks}, 200 if is_ready else 503)
+    found = ReadyOut(status="ready" if is_ready else "not_ready", checks=checks)
+    return JSONResponse(found.model_dump(), 200 if is_ready else 503)
 
 
 async def _is_postgres_there(services: UseServices) -> bool:

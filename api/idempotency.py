@@ -10,12 +10,14 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.services import UseConnection
 from tables import idempotency
 from tables.database import Connection
 
 HEADER = "Idempotency-Key"
+DESCRIPTION = "A key of your choice. A repeated request with it gets the stored answer and changes nothing."
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 Work = Callable[[Connection], Awaitable[BaseModel]]
@@ -38,7 +40,7 @@ class Once:
             return JSONResponse((await work(self._connection)).model_dump(mode="json"), status)
         async with self._connection.transaction():
             if not await idempotency.is_held(self._connection, self._key):
-                raise Problem(409, "request_in_progress", "The first request with this key is still running.")
+                raise Problem(ProblemCode.REQUEST_IN_PROGRESS)
             stored = await idempotency.find(self._connection, self._key)
             if stored is None:
                 body = (await work(self._connection)).model_dump(mode="json")
@@ -46,14 +48,16 @@ class Once:
                 await idempotency.store(self._connection, self._key, answered)
                 return JSONResponse(body, status)
         if stored.request_hash != self._request_hash:
-            raise Problem(422, "idempotency_key_reused", "This key belongs to another request.", field=HEADER)
+            raise Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, field=HEADER)
         return JSONResponse(stored.body, stored.status, REPLAYED)
 
 
 async def _once(
     request: Request,
     connection: UseConnection,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description=DESCRIPTION)
+    ] = None,
 ) -> Once:
     fingerprint = b"\0".join([request.method.encode(), request.url.path.encode(), await request.body()])
     return Once(connection, idempotency_key, hashlib.sha256(fingerprint).digest())

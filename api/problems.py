@@ -5,7 +5,9 @@ The text of an error never contains SQL, an address, or a value of the request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -15,7 +17,10 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import compile_path
 
+from api.problem_codes import PROBLEMS, ProblemCode
+from api.validation import field_errors
 from domain.lifecycle import ActionNotAllowed
 from runtime.logs import mask_text
 from tables.campaigns import UnknownCampaign
@@ -23,6 +28,8 @@ from tables.database import is_transient
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
+DETAILS_MAX = 5
+"""Most wrong fields in the sentence of a problem. `errors` has all of them."""
 
 log = structlog.get_logger("api")
 
@@ -31,26 +38,48 @@ class Problem(HTTPException):
     """An error that becomes the answer. `errors` name fields."""
 
     def __init__(
-        self, status: int, code: str, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        code: ProblemCode,
+        detail: str | None = None,
+        *,
+        field: str | None = None,
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(status, detail, dict(headers) if headers else None)
+        status, meaning = PROBLEMS[code]
+        super().__init__(status, detail or meaning, dict(headers) if headers else None)
         self.code = code
-        self.errors = [{"field": field, "message": detail}] if field else []
+        self.errors = [{"field": field, "message": self.detail}] if field else list(errors)
 
 
 def answer(
-    status: int,
-    code: str,
-    detail: str,
+    code: ProblemCode,
+    detail: str | None = None,
     errors: Sequence[Mapping[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """A problem as a response."""
+    status, meaning = PROBLEMS[code]
     body: dict[str, Any] = {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code}
-    body["detail"] = detail
+    body["detail"] = detail or meaning
     if errors:
         body["errors"] = list(errors)
-    return JSONResponse(body, status, headers, MEDIA_TYPE)
+    return _Answer(body, status, headers, MEDIA_TYPE)
+
+
+class _Answer(JSONResponse):
+    """JSON in which half of a character of the request cannot break the encoding."""
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of the answer."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def invalid_fields(found: Sequence[Mapping[str, Any]], known: Collection[str] = ()) -> Problem:
+    """The problem for the errors of pydantic. `known` are the fields of the body."""
+    errors = field_errors(found, known)
+    named = "; ".join(dict.fromkeys(f"{each['field']}: {each['message']}" for each in errors[:DETAILS_MAX]))
+    return Problem(ProblemCode.INVALID_FIELD, named, errors=errors)
 
 
 def register(app: FastAPI) -> None:
@@ -64,50 +93,49 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
-_CODES = {404: "not_found", 405: "method_not_allowed"}
-
-
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
     if isinstance(error, Problem):
-        return answer(error.status_code, error.code, str(error.detail), error.errors, error.headers)
-    code = _CODES.get(error.status_code, "bad_request")
-    return answer(error.status_code, code, str(error.detail), headers=error.headers)
+        return answer(error.code, str(error.detail), error.errors, error.headers)
+    match error.status_code:
+        case 404:
+            return answer(ProblemCode.NOT_FOUND)
+        case 405:
+            return answer(ProblemCode.METHOD_NOT_ALLOWED, headers=_allowed(request, error.headers))
+        case _:
+            return answer(ProblemCode.BAD_REQUEST, str(error.detail))
 
 
-async def _validation(_request: Request, error: Exception) -> JSONResponse:
+def _allowed(request: Request, known: Mapping[str, str] | None) -> dict[str, str]:
+    """The header Allow with the methods of every route of the path. The router names those of one route only."""
+    methods: set[str] = set(re.findall(r"[A-Z]+", (known or {}).get("allow", (known or {}).get("Allow", ""))))
+    for path, operations in request.app.openapi()["paths"].items():
+        pattern, _, _ = compile_path(path)
+        if pattern.match(request.url.path):
+            methods |= {method.upper() for method in operations}
+    return {"Allow": ", ".join(sorted(methods))}
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    if any(item["type"] == "json_invalid" for item in found):
-        return answer(
-            400, "malformed_json", "The body must be a JSON object; send the header Content-Type: application/json."
-        )
-    errors = [{"field": _field(item["loc"]), "message": item["msg"], "type": item["type"]} for item in found[:50]]
-    named = ", ".join(dict.fromkeys(item["field"] for item in errors))
-    return answer(422, "invalid_field", f"Invalid or missing: {named}", errors)
-
-
-def _field(location: Sequence[Any]) -> str:
-    """The name of a field as the client wrote it: `body.phone_numbers` is `phone_numbers`."""
-    parts = [str(part) for part in location]
-    return ".".join(parts[1:]) if len(parts) > 1 else "".join(parts)
+    return await _http(request, invalid_fields(error.errors()))
 
 
 async def _unknown_campaign(_request: Request, _error: Exception) -> JSONResponse:
-    return answer(404, "unknown_campaign", "There is no such campaign.")
+    return answer(ProblemCode.UNKNOWN_CAMPAIGN)
 
 
 async def _not_allowed(_request: Request, error: Exception) -> JSONResponse:
-    return answer(409, "wrong_state", str(error))
+    return answer(ProblemCode.WRONG_STATE, str(error))
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
     if not is_transient(error):
         return await _bug(request, error)
     log.warning("Postgres is away; a request got 503", error=mask_text(str(error)).strip())
-    return answer(503, "unavailable", "Try again soon.", headers={"Retry-After": str(RETRY_AFTER_S)})
+    return answer(ProblemCode.UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _bug(_request: Request, error: Exception) -> JSONResponse:
     log.error("unhandled exception in a request", exc_info=error)
-    return answer(500, "internal_error", "The server failed; its log has the reason.")
+    return answer(ProblemCode.INTERNAL_ERROR)

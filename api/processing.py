@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import structlog
 from fastapi import APIRouter
 
-from api.bodies import ProcessedOut
+from api.answers import ProcessedOut
 from api.services import Services, UseServices
 from runtime import metrics
 from runtime.settings import Settings
@@ -30,7 +30,7 @@ log = structlog.get_logger("api")
 
 
 @router.post("/process-daily")
-async def process_daily(services: UseServices) -> ProcessedOut:
+async def release_recipients(services: UseServices) -> ProcessedOut:
     """Release what is due, as far as rates and daily limits allow, without waiting for the scheduler."""
     settings = services.settings
     async with services.pool.connection() as connection:

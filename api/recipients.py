@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
@@ -14,10 +14,12 @@ from fastapi import Header, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from api.additions import add, judge
-from api.bodies import RecipientOut, RecipientsAdded, RecipientsIn, RecipientsOut
+from api.answers import RecipientOut, RecipientsAdded, RecipientsOut
+from api.bodies import RecipientsIn
 from api.idempotency import UseOnce
+from api.problem_codes import ProblemCode
 from api.problems import Problem
-from api.routes import json_router
+from api.routes import conflicts, json_router
 from api.services import Services, UseCampaignId, UseConnection, UseServices
 from domain.phone_numbers import person_named
 from domain.status import Status
@@ -34,7 +36,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet would execute a cell that begins with one of these."""
 
 
-@router.post("", response_model=RecipientsAdded)
+@router.post("", response_model=RecipientsAdded, responses=conflicts())
 async def add_recipients(
     campaign_id: UseCampaignId, body: RecipientsIn, connection: UseConnection, once: UseOnce
 ) -> JSONResponse:
@@ -51,16 +53,18 @@ async def add_recipients(
 # --------------------------------------------------------------------------------------------------------------- list
 
 
-@router.get("", response_model=RecipientsOut, responses={200: {"content": {CSV_TYPE: {}}}})
+@router.get("", response_model=RecipientsOut, responses={200: {"content": {CSV_TYPE: {"schema": {"type": "string"}}}}})
 async def list_recipients(
     campaign_id: UseCampaignId,
     services: UseServices,
-    status: Annotated[list[Status] | None, Query(description="only these statuses")] = None,
-    phone_number: Annotated[str | None, Query(max_length=200, description="in any spelling; or a user id")] = None,
+    status: Annotated[list[Status] | None, Query(description="Only these statuses")] = None,
+    phone_number: Annotated[
+        str | None, Query(max_length=200, description="A number in any spelling, or a user id")
+    ] = None,
     after: Annotated[UUID, Query(description="`next` of the previous page")] = FIRST_ID,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    format: Annotated[str | None, Query(pattern="^(json|csv)$")] = None,  # noqa: A002 - the name of the parameter
-    accept: Annotated[str, Header()] = "",
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most recipients of the page")] = 100,
+    format: Annotated[Literal["json", "csv"] | None, Query(description="csv: all rows as CSV")] = None,  # noqa: A002 - the name of the parameter
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """A page of recipients; as CSV (`?format=csv`, or by `Accept`) all of them.
 
@@ -83,7 +87,7 @@ def _person(written: str, country: str | None) -> str:
     try:
         return person_named(written, country).person
     except InvalidPhoneNumber as invalid:
-        raise Problem(422, "invalid_field", f"phone_number: {invalid.reason}", field="phone_number") from None
+        raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning, field="phone_number") from None
 
 
 async def _csv(

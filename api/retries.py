@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import structlog
 
-from api.bodies import RetriedOut, RetryIn
+from api.answers import RetriedOut
+from api.bodies import RetryIn
 from api.failed import RetryOrder, retry_failed
+from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
 from api.services import UseCampaignId, UseServices
@@ -27,7 +29,7 @@ async def retry_campaign(campaign_id: UseCampaignId, body: RetryIn, services: Us
         result = await retry_failed(services.pool, services.publisher, services.settings, campaign_id, order)
     except PublishFailed:
         detail = "Kafka did not acknowledge every retry. Repeat the call: it changes nothing twice."
-        raise Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
+        raise Problem(ProblemCode.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
     if not body.dry_run:
         log.info("failed messages are sent again", campaign=str(campaign_id), recipients=result.retried)
     return RetriedOut.model_validate(result)

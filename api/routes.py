@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from email.message import Message
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
-from api.problems import Problem
+from api.problem_codes import ProblemCode
+from api.problems import Problem, invalid_fields
+from api.validation import known_fields
 from domain.json_values import MalformedJson, read_json
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -23,7 +27,7 @@ class JsonRequest(Request):
         try:
             return read_json(await self.body())
         except MalformedJson as error:
-            raise Problem(400, "malformed_json", f"The body is not valid JSON: {error}.") from None
+            raise Problem(ProblemCode.MALFORMED_JSON, f"The body is not valid JSON: {error}.") from None
 
 
 class JsonRoute(APIRoute):
@@ -33,13 +37,17 @@ class JsonRoute(APIRoute):
         """The handler of the route, with a request that reads JSON."""
         handle = super().get_route_handler()
         has_body = self.body_field is not None
+        known = known_fields(_model(self.body_field.field_info.annotation)) if self.body_field else ()
 
         async def handle_json(request: Request) -> Response:
             read = JsonRequest(request.scope, request.receive)
             if has_body and await read.body() and not is_json(read.headers.get("content-type", "")):
                 detail = "The body must be JSON. Send the header Content-Type: application/json."
-                raise Problem(415, "unsupported_media_type", detail)
-            return await handle(read)
+                raise Problem(ProblemCode.UNSUPPORTED_MEDIA_TYPE, detail)
+            try:
+                return await handle(read)
+            except RequestValidationError as error:
+                raise invalid_fields(error.errors(), known) from None
 
         return handle_json
 
@@ -47,6 +55,17 @@ class JsonRoute(APIRoute):
 def json_router(prefix: str, tag: str) -> APIRouter:
     """A router of routes that read JSON."""
     return APIRouter(prefix=prefix, tags=[tag], route_class=JsonRoute)
+
+
+def conflicts() -> dict[int | str, dict[str, Any]]:
+    """The declaration that a route may answer 409. `openapi.py` completes it."""
+    return {409: {}}
+
+
+def _model(annotation: Any) -> type[BaseModel]:
+    """The model of a body, which may be optional."""
+    candidates = (annotation, *get_args(annotation))
+    return next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
 
 
 def is_json(content_type: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 
-from api.bodies import Country, SubscriptionIn, SubscriptionOut
+from api.answers import SubscriptionOut
+from api.bodies import Country, SubscriptionIn
+from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
 from api.services import UseConnection
@@ -18,12 +20,15 @@ from tables.subscriptions import Subscription
 router = json_router("/api/marketing/subscriptions", "subscriptions")
 
 
-def _person(phone: str, country: Annotated[Country | None, Query()] = None) -> NamedPerson:
+def _person(
+    phone: Annotated[str, Path(description="A phone number in any spelling, or a user id")],
+    country: Annotated[Country | None, Query(description="Country of a number without + and 00")] = None,
+) -> NamedPerson:
     try:
         return person_named(phone, country)
     except InvalidPhoneNumber as invalid:
         detail = f"phone: {invalid.reason.meaning} Name one person by a phone number or a user id."
-        raise Problem(422, "invalid_field", detail, field="phone") from None
+        raise Problem(ProblemCode.INVALID_FIELD, detail, field="phone") from None
 
 
 UsePerson = Annotated[NamedPerson, Depends(_person)]
@@ -32,7 +37,7 @@ UsePerson = Annotated[NamedPerson, Depends(_person)]
 
 # The path may contain a slash: 089/123456.
 @router.put("/{phone:path}", response_model_exclude_none=True)
-async def state_subscription(person: UsePerson, body: SubscriptionIn, connection: UseConnection) -> SubscriptionOut:
+async def set_subscription(person: UsePerson, body: SubscriptionIn, connection: UseConnection) -> SubscriptionOut:
     """Opt a person out, or revoke that. It is in force with the answer. It does not revoke a person's own STOP.
 
     It holds for every spelling of the number, and it is accepted also if the number is odd.

@@ -66,7 +66,7 @@ async def create_campaign(
     settings: Settings, connection: Connection, given: dict[str, Any], consent: Consent, *, as_json: bool
 ) -> int:
     """Create the draft, if the operator consents, and print its id. Raises InvalidOptions."""
-    from api.bodies import CampaignOut
+    from api.answers import CampaignOut
     from cli.confirmation import decline
     from cli.console import note, printable
     from runtime.process import EXIT_OK

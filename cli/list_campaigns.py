@@ -45,7 +45,7 @@ async def print_campaigns(connection: Connection, status: CampaignStatus | None,
     """Print campaigns, page by page."""
     import orjson
 
-    from api.bodies import CampaignOut
+    from api.answers import CampaignOut
     from cli.console import note, printable
     from operations.campaign_progress import progress_text
     from runtime.process import EXIT_OK

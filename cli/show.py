@@ -25,7 +25,7 @@ async def show_campaign(connection: Connection, name: str, *, as_json: bool) -> 
     """Print the named campaign. Raises NotOneCampaign."""
     import orjson
 
-    from api.bodies import CampaignOut
+    from api.answers import CampaignOut
     from cli.campaign_report import campaign_lines
     from cli.console import printable
     from operations.campaign_names import find_campaign

@@ -268,6 +268,26 @@ async def test_what_is_no_json_number_is_400(api: Api, number: bytes) -> None:
     assert await api.rows("SELECT count(*) FROM campaign_recipients") == [(0,)]
 
 
+async def test_a_method_that_a_path_does_not_take_names_all_others(api: Api) -> None:
+    answer = await api.http.patch(CAMPAIGNS, json={})
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, POST"
+    assert (await api.http.get("/api/nothing")).json()["code"] == "not_found"
+
+
+async def test_half_a_character_in_a_wrong_field_is_shown_by_its_code(api: Api) -> None:
+    answer = await api.http.post(CAMPAIGNS, content=b'{"\\ud83d": 1}', headers=JSON)
+    assert answer.status_code == 422
+    assert any("\\ud83d" in each["message"] for each in answer.json()["errors"])
+
+
+async def test_an_unknown_field_of_a_recipient_gets_the_closest_name(api: Api) -> None:
+    added = await api.add(await api.campaign(), {"phone": "14694652751"})
+    (refused,) = added["invalid"]
+    assert (refused["field"], refused["reason"]) == ("phone", "unknown_field")
+    assert refused["message"].endswith("Did you mean phone_number?")
+
+
 async def test_a_body_without_the_content_type_is_415(api: Api) -> None:
     answer = await api.http.post(CAMPAIGNS, content=b"{}")
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")

@@ -1,0 +1,199 @@
+"""The bodies of answers as pydantic models. The OpenAPI document is generated from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.lifecycle import CampaignStatus
+from domain.status import Status
+from schemas.reasons import ParameterRefusal, RecipientRefusal
+from schemas.subscriptions import Source
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+class CampaignOut(_Given):
+    """A campaign in its current state."""
+
+    id: UUID
+    """The id. Ids of later campaigns are greater."""
+    name: str
+    """The name for people."""
+    template_name: str
+    """The name of the template."""
+    language_code: str
+    """The language of the template."""
+    daily_send_limit: int | None
+    """Most messages a day."""
+    phone_number_id: str
+    """The Cloud API's id of the number that sends."""
+    time_zone: str
+    """The time zone of the campaign's days."""
+    country: str | None
+    """The country of numbers without a country code."""
+    status: CampaignStatus
+    """The state of the campaign."""
+    pause_reason: str | None
+    """Why it is paused."""
+    activated_at: datetime | None
+    """When it was first activated."""
+    completed_at: datetime | None
+    """When the last recipient was handled. A recipient who becomes due again makes the campaign active again."""
+    created_at: datetime
+    """When it was created."""
+    updated_at: datetime
+    """When this row last changed."""
+    planning: bool
+    """The recipients get their planned times in the background. A pause and a cancellation work meanwhile."""
+
+
+class CampaignsOut(_Given):
+    """A page of campaigns, the newest first."""
+
+    campaigns: list[CampaignOut]
+    """The campaigns of the page."""
+    next: UUID | None = None
+    """`before` of the next page, or null on the last page."""
+
+
+class InvalidRecipient(_Given):
+    """A recipient who was not added."""
+
+    index: int
+    """The position in the request, from 0."""
+    field: str
+    """The path of the wrong value in the recipient, such as `phone_number` or `template_parameters.2`."""
+    value: str | bool | None
+    """The number as it was given. A character that cannot be seen is shown by its code, as \\u202a."""
+    reason: RecipientRefusal | ParameterRefusal
+    """The code of the fault."""
+    message: str
+    """What is wrong, in a sentence."""
+
+
+class RecipientsAdded(_Given):
+    """The result of adding recipients."""
+
+    added: int
+    """How many were added."""
+    countries: dict[str, int]
+    """The added ones by the country of their number."""
+    duplicates: list[InvalidRecipient]
+    """Recipients who are in the campaign or earlier in the request, also in another spelling."""
+    invalid: list[InvalidRecipient]
+    """Recipients who cannot be added."""
+
+
+class RecipientOut(_Given):
+    """One recipient of a campaign."""
+
+    id: UUID
+    """The id of the row."""
+    campaign_id: UUID
+    """The campaign."""
+    phone_number: str
+    """The number that is dialled: digits only."""
+    status: Status
+    """The status, computed from the facts."""
+    whatsapp_message_id: str | None
+    """WhatsApp's id of the message (wamid)."""
+    scheduled_send_date: datetime | None
+    """The planned time of the first attempt."""
+    sent_at: datetime | None
+    """When the message was sent."""
+    delivered_at: datetime | None
+    """When it was delivered."""
+    read_at: datetime | None
+    """When it was read."""
+    failed_at: datetime | None
+    """When the last failure happened."""
+    failure_reason: str | None
+    """Why the last attempt failed, or why the recipient was skipped."""
+    retry_count: int
+    """Failed attempts that count."""
+    max_retries: int
+    """Failures after which no further attempt is made."""
+    template_parameters: list[Any] | dict[str, Any] | None
+    """The parameters in their stored form. Numbers are texts."""
+    created_at: datetime
+    """When the recipient was added."""
+    updated_at: datetime
+    """When the row last changed."""
+    attempt: int
+    """The number of the latest released attempt, or 0."""
+    failure_code: int | None
+    """Meta's code of the last failure."""
+    next_attempt_at: datetime | None
+    """When the recipient is due, or null if nothing is due."""
+    person: str
+    """The canonical key of the person. All spellings of a number have the same."""
+
+
+class RecipientsOut(_Given):
+    """A page of recipients, in the order in which they were added."""
+
+    recipients: list[RecipientOut]
+    """The recipients of the page."""
+    next: UUID | None = None
+    """`after` of the next page, or null on the last page."""
+
+
+class ProcessedOut(_Given):
+    """The result of a manual release over all active campaigns."""
+
+    released: int
+    """Attempts that this call released."""
+    skipped: int
+    """Recipients that this call skipped."""
+    due_later: int
+    """Recipients to be sent later: planned for later, waiting for a retry, or beyond today's budget."""
+    already_released: int
+    """Recipients released earlier and not answered yet."""
+
+
+class SubscriptionOut(_Given):
+    """Whether messages to this person are allowed, and the sources that forbid them."""
+
+    subscribed: bool
+    """Whether messages are allowed: no source has opted out."""
+    out_by: list[Source]
+    """The sources that have opted out."""
+    doubt: RecipientRefusal | None = None
+    """Why the text is no number that a campaign would take. The subscription holds all the same, for `person`."""
+    person: str | None = None
+    """The person, if there is a doubt."""
+
+
+class HealthOut(_Given):
+    """The process runs."""
+
+    status: Literal["ok"] = "ok"
+    """Always ok."""
+
+
+class ReadyOut(_Given):
+    """Whether the dependencies answer."""
+
+    status: Literal["ready", "not_ready"]
+    """ready if all dependencies answer."""
+    checks: dict[str, bool]
+    """Each dependency, and whether it answers."""
+
+
+class RetriedOut(_Given):
+    """How many failed recipients are sent to again, and how many are not, by the reason."""
+
+    retried: int
+    """They get another attempt."""
+    already_due: int
+    """They are due again anyway."""
+    too_young: int
+    """Meta reported the failure less than ten minutes ago, and a delivery may still come."""
+    exhausted: int
+    """All 62 attempts are used."""

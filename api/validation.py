@@ -1,0 +1,119 @@
+"""Says in words which fields of a request are wrong, what their limits are, and which name may have been meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+FIELDS_NAMED_MAX = 50
+NAME_CHARACTERS_MAX = 100
+_CLOSENESS = 0.5
+"""Lowest similarity of a name that may have been meant: `phone` is this close to `phone_number`."""
+
+HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "template_name": "Write the name of the template: letters, digits and underscores, up to 512 characters.",
+        "language_code": "Write the code of the template's language, such as en or en_US.",
+        "phone_number_id": "Write the Cloud API's id of the sending number: up to 64 digits. It is no phone number.",
+        "daily_send_limit": "Write a whole number from 1 to 2,147,483,647, or null for no limit.",
+        "time_zone": "Write a time zone of the IANA list, such as UTC or America/Sao_Paulo.",
+        "country": "Write the ISO 3166 code of a country in capital letters, such as DE or US.",
+        "subscribed": "Write true or false, without quotes.",
+        "name": "Write a name with 1 to 200 characters that is not only white space.",
+        "reason": "Write a reason with 1 to 200 characters that is not only white space.",
+        "limit": "Write a whole number in the documented range.",
+        "status": "Write one of the statuses: pending, queued, sent, delivered, read, failed, skipped, unknown.",
+        "format": "Write json or csv.",
+        "Idempotency-Key": "Write 1 to 255 visible ASCII characters.",
+    }
+)
+"""What belongs into a field, for faults whose rule alone does not say it."""
+
+
+def field_errors(found: Sequence[Mapping[str, Any]], known: Collection[str]) -> list[dict[str, str]]:
+    """One error per wrong field, from the errors of pydantic. `known` are the fields of the body."""
+    return [
+        {"field": field_path(each["loc"]), "message": _message(each, known), "type": str(each["type"])}
+        for each in found[:FIELDS_NAMED_MAX]
+    ]
+
+
+def field_path(location: Sequence[Any]) -> str:
+    """The path of a field as the client wrote it: `body.phone_numbers.3` is `phone_numbers.3`."""
+    parts = [str(part)[:NAME_CHARACTERS_MAX] for part in location]
+    if parts[:1] == ["header"]:
+        return "-".join(word.capitalize() for word in parts[-1].split("-"))
+    return ".".join(parts[1:]) if len(parts) > 1 else "".join(parts)
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """A sentence with the known name that is closest to an unknown one; empty if none is close."""
+    close = get_close_matches(name.lower()[:NAME_CHARACTERS_MAX], sorted(known), n=1, cutoff=_CLOSENESS)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def known_fields(model: type[BaseModel]) -> Collection[str]:
+    """The names of the fields of a body."""
+    return model.model_fields.keys()
+
+
+def _message(error: Mapping[str, Any], known: Collection[str]) -> str:
+    field = field_path(error["loc"])
+    words = _WORDS.get(error["type"])
+    if words is not None:
+        return words(error, known)
+    hint = HINTS.get(field.partition(".")[0])
+    return hint or f"{str(error['msg']).removeprefix('Value error, ').rstrip('.')}."
+
+
+def _unknown(error: Mapping[str, Any], known: Collection[str]) -> str:
+    name = str(error["loc"][-1])
+    return f"There is no field of this name.{did_you_mean(name, known)} Known fields: {', '.join(sorted(known))}."
+
+
+def _missing(error: Mapping[str, Any], _known: Collection[str]) -> str:
+    if len(error["loc"]) == 1:
+        return "The request needs a JSON object as its body, with the header Content-Type: application/json."
+    hint = HINTS.get(str(error["loc"][-1]), "")
+    return f"This field is required. {hint}".strip()
+
+
+def _too_long(error: Mapping[str, Any], _known: Collection[str]) -> str:
+    given, most = len(error["input"]), error["ctx"]["max_length"]
+    return (
+        f"The list has {given:,} items. At most {most:,} are possible in one request: send the others in further ones."
+    )
+
+
+def _no_object(_error: Mapping[str, Any], _known: Collection[str]) -> str:
+    return 'The body must be a JSON object, such as {"name": "..."}.'
+
+
+def _no_list(_error: Mapping[str, Any], _known: Collection[str]) -> str:
+    return 'Write a list here, such as ["14694652751"].'
+
+
+def _half_character(error: Mapping[str, Any], _known: Collection[str]) -> str:
+    shown = str(error["input"])[:NAME_CHARACTERS_MAX].encode("ascii", "backslashreplace").decode()
+    return f"A name or a text contains half a character: {shown}. Encode the text as UTF-8 again."
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any], Collection[str]], str]] = MappingProxyType(
+    {
+        "extra_forbidden": _unknown,
+        "missing": _missing,
+        "too_long": _too_long,
+        "too_short": lambda _error, _known: "The list is empty. Write at least one item.",
+        "list_type": _no_list,
+        "model_attributes_type": _no_object,
+        "model_type": _no_object,
+        "dict_type": _no_object,
+        "string_unicode": _half_character,
+        "uuid_parsing": lambda _error, _known: "Write an id (UUID) as the API gave it.",
+    }
+)
+"""The words for the types of pydantic's errors that need more than a hint."""

@@ -1,0 +1,93 @@
+"""The OpenAPI document describes every route with every answer, as a generated client needs it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api.problem_codes import PROBLEMS, ProblemCode
+from tests.support.openapi import described_api
+
+DOCUMENT = described_api()
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_every_operation_has_an_id_of_a_verb_and_a_noun_and_a_description() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)+", each) for each in ids), ids
+    assert all(operation.get("description") for _, _, operation in operations())
+
+
+def test_every_error_is_a_problem_with_its_codes_and_an_example() -> None:
+    for path, method, operation in operations():
+        for status, response in operation["responses"].items():
+            if int(status) < 400 or path == "/ready":
+                continue
+            content = response["content"]
+            assert list(content) == ["application/problem+json"], (method, path, status)
+            assert content["application/problem+json"]["schema"] == PROBLEM
+            assert content["application/problem+json"]["example"]["status"] == int(status)
+            assert response["description"].startswith("`"), (method, path, status)
+
+
+def test_every_code_is_declared_somewhere() -> None:
+    text = str(DOCUMENT["paths"])
+    assert {code for code in ProblemCode if f"`{code}`" not in text} == {ProblemCode.NOT_FOUND, ProblemCode.BAD_REQUEST}
+    assert set(PROBLEMS) == set(ProblemCode)
+
+
+@pytest.mark.parametrize("status", ["400", "415", "422"])
+def test_every_operation_with_a_body_may_refuse_it(status: str) -> None:
+    assert all(status in each["responses"] for _, _, each in operations() if "requestBody" in each)
+
+
+def test_every_operation_on_a_campaign_may_answer_404() -> None:
+    assert all("404" in each["responses"] for path, _, each in operations() if "{campaign_id}" in path)
+
+
+def test_the_key_is_required_only_if_keys_are_set() -> None:
+    assert DOCUMENT["security"] == [{"ApiKey": []}, {"Bearer": []}, {}]
+    assert described_api("a-key")["security"] == [{"ApiKey": []}, {"Bearer": []}]
+    assert DOCUMENT["components"]["securitySchemes"]["ApiKey"]["name"] == "X-API-Key"
+    assert DOCUMENT["paths"]["/health"]["get"]["security"] == []
+
+
+def test_reasons_and_codes_are_enumerations() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert "parameter_gap" in schemas["ParameterRefusal"]["enum"]
+    assert "several_numbers" in schemas["RecipientRefusal"]["enum"]
+    assert "unknown_campaign" in schemas["ProblemCode"]["enum"]
+    assert schemas["RecipientsIn"]["properties"]["phone_numbers"]["items"]["anyOf"] == [
+        {"type": "string"}, {"type": "number"}, {"$ref": "#/components/schemas/RecipientIn"},
+    ]  # fmt: skip
+
+
+def test_every_field_and_parameter_is_described() -> None:
+    bare = [
+        f"{name}.{field}"
+        for name, schema in DOCUMENT["components"]["schemas"].items()
+        for field, found in schema.get("properties", {}).items()
+        if not found.get("description")
+    ]
+    bare += [
+        f"{operation['operationId']}: {parameter['name']}"
+        for _, _, operation in operations()
+        for parameter in operation.get("parameters", ())
+        if not parameter.get("description")
+    ]
+    assert bare == []
+
+
+def test_every_reference_has_a_target() -> None:
+    targets = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    assert set(re.findall(r"#/components/schemas/\w+", str(DOCUMENT))) <= targets

@@ -1,0 +1,67 @@
+"""The words for wrong fields say what is wrong, what the limit is, and which name may have been meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from api.bodies import CampaignIn, RecipientsIn
+from api.validation import did_you_mean, field_errors, field_path, known_fields
+
+CAMPAIGN: dict[str, Any] = {"name": "x", "template_name": "y", "language_code": "en"}
+
+
+def messages(model: type[BaseModel], value: object) -> dict[str, str]:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(value)
+    found = [{**each, "loc": ("body", *each["loc"])} for each in refused.value.errors()]
+    return {each["field"]: each["message"] for each in field_errors(found, known_fields(model))}
+
+
+def test_an_unknown_field_gets_the_closest_name() -> None:
+    assert messages(CampaignIn, CAMPAIGN | {"daily_limit": 3}) == {
+        "daily_limit": "There is no field of this name. Did you mean daily_send_limit? Known fields: country, "
+        "daily_send_limit, language_code, name, phone_number_id, template_name, time_zone."
+    }
+    assert did_you_mean("phone", ["phone_number", "template_parameters"]) == " Did you mean phone_number?"
+    assert did_you_mean("zzz", ["phone_number"]) == ""
+
+
+def test_a_missing_field_is_named_with_what_belongs_there() -> None:
+    found = messages(CampaignIn, {"name": "x", "language_code": "en"})
+    assert found == {
+        "template_name": "This field is required. "
+        "Write the name of the template: letters, digits and underscores, up to 512 characters."
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("daily_send_limit", "250", "a whole number from 1"),
+        ("daily_send_limit", 0, "a whole number from 1"),
+        ("language_code", "english", "such as en or en_US"),
+        ("time_zone", "Mars/Olympus", "IANA"),
+        ("country", "Germany", "ISO 3166"),
+        ("phone_number_id", "+1 555", "up to 64 digits"),
+        ("name", " ", "not only white space"),
+    ],
+)
+def test_a_wrong_value_gets_a_sentence_about_what_to_write(field: str, value: object, words: str) -> None:
+    assert words in messages(CampaignIn, CAMPAIGN | {field: value})[field]
+
+
+def test_a_list_that_is_too_long_names_both_numbers() -> None:
+    found = messages(RecipientsIn, {"phone_numbers": ["1"] * 10_001})
+    assert found["phone_numbers"].startswith("The list has 10,001 items. At most 10,000 are possible in one request")
+    assert messages(RecipientsIn, {"phone_numbers": []})["phone_numbers"].startswith("The list is empty.")
+    assert messages(RecipientsIn, {"phone_numbers": "1"})["phone_numbers"].startswith("Write a list here")
+
+
+def test_a_path_is_written_as_the_client_knows_it() -> None:
+    assert field_path(("body", "phone_numbers", 3)) == "phone_numbers.3"
+    assert field_path(("query", "limit")) == "limit"
+    assert field_path(("header", "idempotency-key")) == "Idempotency-Key"
+    assert field_path(("body",)) == "body"

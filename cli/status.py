@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 EXIT_PROBLEM = 1
+JSON_VERSION = 1
+"""Of the document that `--json` prints. It rises if a field changes its meaning or goes."""
 MARKS = {"ok": "ok   ", "look": "look ", "wrong": "WRONG"}
 
 
@@ -35,13 +37,16 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
     from runtime.process import EXIT_OK
 
     found = await collect(settings, reason_of)
+    problems, warnings = (sum(line.state == state for line in found) for state in ("wrong", "look"))
     if as_json:
-        print(orjson.dumps([asdict(line) for line in found]).decode())
+        print(orjson.dumps({
+            "version": JSON_VERSION, "verdict": "wrong" if problems else "look" if warnings else "ok",
+            "problems": problems, "warnings": warnings, "lines": [asdict(line) for line in found],
+        }).decode())  # fmt: skip
     else:
         for line in found:
             step = f"  → {line.next_step}" if line.next_step else ""
             print(printable(f"{MARKS[line.state]}  {line.about}: {line.found}{step}"))
-    problems, warnings = (sum(line.state == state for line in found) for state in ("wrong", "look"))
     note(_summary(problems, warnings))
     return EXIT_PROBLEM if problems else EXIT_OK
 

@@ -16,11 +16,13 @@ from operations.dead_letters import dead_topics
 from runtime.settings import Settings
 from schemas.bundles import decode_bundle
 from schemas.codec import Malformed
+from schemas.model import CampaignId
 from schemas.places import Watermarks
+from schemas.stats import CampaignStats
 from schemas.topics import Topic
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
-from tables import breakers, locks, status
+from tables import breakers, locks, stats, status
 from tables.breakers import KnownBreaker
 from tables.database import Connection
 from tables.dead_letters import count_acts
@@ -30,6 +32,9 @@ from topics.lag import KafkaQueries, Lag
 
 SAMPLE_BYTES = 8 * 1024 * 1024
 """Most that is read of waiting bundles to count their statuses; above it the count is an estimate."""
+
+ACTIVE_SHOWN = 20
+"""Most active campaigns whose progress is read."""
 
 STAGES: Mapping[str, Topic] = {
     "reconciler": Topic.WEBHOOKS_RAW,
@@ -74,6 +79,8 @@ class DatabaseStatus:
 
     backlog: Backlog
     campaigns: tuple[OpenCampaign, ...]
+    progress: Mapping[CampaignId, CampaignStats]
+    """Of the active campaigns, up to a number that fits on a screen."""
     breakers: tuple[KnownBreaker, ...]
     """The open ones."""
     sessions: Mapping[str, int]
@@ -118,9 +125,12 @@ class KafkaStatus:
 async def read_database(connection: Connection, settings: Settings) -> DatabaseStatus:
     """Query Postgres."""
     held = await status.list_locks(connection)
+    campaigns = tuple(OpenCampaign(*row) for row in await status.list_open_campaigns(connection))
+    active = [CampaignId(each.id) for each in campaigns if each.status == "active"]
     return DatabaseStatus(
         backlog=Backlog(*await status.read_backlog(connection)),
-        campaigns=tuple(OpenCampaign(*row) for row in await status.list_open_campaigns(connection)),
+        campaigns=campaigns,
+        progress=await stats.read(connection, active[:ACTIVE_SHOWN]),
         breakers=tuple(each for each in await breakers.known(connection) if each.opened_at is not None),
         sessions=await status.count_sessions(connection),
         is_our_history=(await read_installation(connection))[0],

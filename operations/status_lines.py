@@ -11,8 +11,12 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
-from operations.status import STAGES, DatabaseStatus, KafkaStatus
+from operations.campaign_progress import everything_fails, most_frequent_failure, progress_text
+from operations.status import ACTIVE_SHOWN, STAGES, DatabaseStatus, KafkaStatus
+from schemas.model import CampaignId
+from schemas.stats import CampaignStats
 from tables.breakers import shown_key
+from tables.campaign_names import short_id
 from topics.lag import Lag
 
 State = Literal["ok", "look", "wrong"]
@@ -168,13 +172,28 @@ def _breakers(database: DatabaseStatus) -> Iterator[Line]:
 def _campaigns(database: DatabaseStatus) -> Iterator[Line]:
     active = [each for each in database.campaigns if each.status == "active"]
     yield Line("active campaigns", "ok", f"{len(active)}")
+    for each in active[:ACTIVE_SHOWN]:
+        if (progress := database.progress.get(CampaignId(each.id))) is not None:
+            yield _progress(progress)
+    if (more := len(active) - ACTIVE_SHOWN) > 0:
+        yield Line("active: others", "ok", f"{more} more: campaigns list --status active")
     paused = [each for each in database.campaigns if each.status == "paused"]
     for each in paused[:PAUSED_SHOWN]:
         found = f"{each.pause_reason}, since {each.updated_at:%Y-%m-%d %H:%M}Z"
-        yield Line(f"paused: {each.name}", "look", found, f"when the reason is resolved: campaigns resume {each.id}")
+        step = f"when the reason is resolved: campaigns resume {short_id(each.id)}"
+        yield Line(f"paused: {each.name}", "look", found, step)
     if (more := len(paused) - PAUSED_SHOWN) > 0:
-        query = "SELECT id, name, pause_reason FROM marketing_campaigns WHERE status = 'paused'"
-        yield Line("paused: others", "look", f"{more} more", f'campaigns psql -c "{query}"')
+        yield Line("paused: others", "look", f"{more} more", "campaigns list --status paused")
+
+
+def _progress(progress: CampaignStats) -> Line:
+    """The progress of an active campaign. One in which everything fails is a problem."""
+    about, name = f"active: {progress.campaign_name}", short_id(progress.campaign_id)
+    if not everything_fails(progress):
+        return Line(about, "ok", f"{progress_text(progress)}; id ...{name}")
+    code = most_frequent_failure(progress)
+    found = f"everything fails: {progress_text(progress)}" + (f", most often with {code}" if code else "")
+    return Line(about, "wrong", found, f"campaigns failed list {name}; to stop it: campaigns pause {name}")
 
 
 def _line(about: str, count: int, is_bad: bool, more: str, state: State, step: str) -> Line:

@@ -78,6 +78,19 @@ def test_a_campaign_from_creation_to_read(running: Up) -> None:
     assert (stats["progress_percentage"], stats["delivery_rate"], stats["read_rate"]) == (100.0, 100.0, 100.0)
 
 
+def test_the_first_hour_by_the_command_line(running: Up) -> None:
+    """The commands of the README, by name, until the campaign is completed; the page shows the end of its id."""
+    created = running.shell("campaigns create 'First hour' --template your_template --daily-limit 250 --yes").strip()
+    running.shell("campaigns add 'First hour' +14694652752 '+1 (945) 308-3189' --yes")
+    running.shell("campaigns activate 'First hour' --yes")
+    assert "completed: 2 of 2 handled (100.0 %), 0 failed" in running.shell("campaigns watch 'First hour'")
+    short = created[-8:]
+    assert f"{short}  completed  First hour  2 of 2 handled" in running.shell("campaigns list")
+    assert f"<td>{short}</td>" in running.shell("curl -s $API/")
+    wait_for("both read", lambda: json.loads(running.shell(f"campaigns stats {short} --json"))["read"] == 2, 60)
+    assert "verdict: exact" in running.shell("campaigns verify")
+
+
 def test_the_stats_are_those_of_the_documented_example(running: Up) -> None:
     """The test writes the facts of 100 recipients: 50 sent, 45 delivered, 30 read, 5 failed. The stats count them."""
     campaign = created(running)

@@ -74,7 +74,9 @@ def test_an_unknown_campaign_is_a_usage_error(campaigns: Run) -> None:
 def test_each_command_answers_in_json(campaigns: Run) -> None:
     status = campaigns("status", "--json")
     assert status.returncode == 1, "no process runs"
-    assert {"scheduler", "sender", "double sends"} <= {line["about"] for line in json.loads(status.stdout)}
+    document = json.loads(status.stdout)
+    assert (document["version"], document["verdict"]) == (1, "wrong")
+    assert {"scheduler", "sender", "double sends"} <= {line["about"] for line in document["lines"]}
     assert json.loads(campaigns("unknown", "list", "--json").stdout) == {"total": 0, "unknown": []}
     assert json.loads(campaigns("parked", "list", "--json").stdout) == {"total": 0, "parked": [], "foreign": []}
     assert json.loads(campaigns("pause", "--all", "--json").stdout) == {

@@ -9,6 +9,8 @@ import pytest
 from domain.breakers import Scope
 from operations.status import STAGES, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
 from operations.status_lines import PAUSED_SHOWN, IngressAnswer, Line, ingress_line, lines
+from schemas.model import CampaignId
+from schemas.stats import CampaignStats
 from tables.breakers import KnownBreaker
 from topics.lag import Lag
 
@@ -18,8 +20,8 @@ KAFKA = KafkaStatus(
     last_event_at=NOW, dead={"recipient.events": DeadTopic("id", {0: (5, 9)})}, missing_topics=(),
 )  # fmt: skip
 DATABASE = DatabaseStatus(
-    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), breakers=(), sessions={}, is_our_history=True,
-    has_leader=True, has_publisher=True, positions={},
+    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), progress={}, breakers=(), sessions={},
+    is_our_history=True, has_leader=True, has_publisher=True, positions={},
 )  # fmt: skip
 
 
@@ -98,3 +100,17 @@ def test_the_phone_number_of_a_pair_is_masked() -> None:
     pair = KnownBreaker(Scope.RECIPIENT, "1055/4917112345678", NOW, 131056, "x", False, 0, 0, NOW, False, None)
     found = [each.about for each in lines(replace(DATABASE, breakers=(pair,)), None, NOW, {})]
     assert "breaker: recipient 1055/***********78" in found
+
+
+def test_an_active_campaign_shows_its_progress_and_one_that_only_fails_is_a_problem() -> None:
+    campaign = OpenCampaign(uuid4(), "spring", "active", None, NOW)
+    good = CampaignStats(
+        campaign_id=CampaignId(campaign.id), campaign_name="spring", status="active", as_of=NOW,
+        total_target=100, handled=50, sent=45, failed=5,
+    )  # fmt: skip
+    bad = good.model_copy(update={"sent": 0, "failed": 50, "failures": {"132001": 49, "131026": 1}})
+    shown = line("active: spring", None, replace(DATABASE, campaigns=(campaign,), progress={good.campaign_id: good}))
+    assert (shown.state, "50 of 100 handled (50.0 %), 5 failed (10.0 %)" in shown.found) == ("ok", True)
+    shown = line("active: spring", None, replace(DATABASE, campaigns=(campaign,), progress={good.campaign_id: bad}))
+    assert (shown.state, "everything fails" in shown.found, "132001" in shown.found) == ("wrong", True, True)
+    assert f"campaigns pause {campaign.id.hex[-8:]}" in shown.next_step

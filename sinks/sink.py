@@ -24,15 +24,18 @@ from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.dead_letters import DeadItem
 from schemas.events import RecipientEvent
-from schemas.places import REMEDY, OffsetMismatch, Record, TopicIdentity, Watermarks
+from schemas.places import REMEDY, OffsetMismatch, Place, Record, TopicIdentity, Watermarks
+from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, find_refused, is_caused_by_events
+from sinks.batch import decode_batch, moves_of
 from tables import offsets
 from tables.database import Connection, answering, connect, is_transient
 from tables.recipients import MERGE_SESSION
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
 from topics.dead_letters import DeadLetters
-from topics.decoding import dead_item, decoded
+from topics.decoding import dead_item
+from topics.exits import ENDS_PROCESSES, ExitGuard, KafkaExitMarks
 from topics.identity import identify
 from topics.intake import RecordIntake
 from topics.publisher import AsyncPublisher, PublishFailed
@@ -86,6 +89,10 @@ async def accept_topic(settings: Settings) -> None:
         await offsets.accept_topic(connection, identity, available)
 
 
+class OwnedByAnother(Transient):
+    """Another sink has advanced one of these partitions."""
+
+
 class Sink:
     """One member of the consumer group, with its Postgres connection."""
 
@@ -98,13 +105,16 @@ class Sink:
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._dead_letters = DeadLetters(publisher, STAGE, limit, timeout_s=DEAD_LETTER_TIMEOUT_S)
         self._numbers = KnownPhoneNumbers()
+        marks = KafkaExitMarks(settings, STAGE, identity.topic)
+        self._guard = ExitGuard(marks, self._store_part, self._condemn)
+        self._condemned: Place | None = None
         self._connection: Connection | None = None
         self._beats = Heartbeats()
         self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def consume(self) -> None:
         """Consume until `stop`, or until another sink has advanced one of our partitions."""
-        intake = RecordIntake(self._settings, STAGE, self._identity.topic, self._positions_of)
+        intake = self._intake = RecordIntake(self._settings, STAGE, self._identity.topic, self._positions_of)
         watchdog = Watchdog(
             self._settings,
             STAGE,
@@ -119,8 +129,10 @@ class Sink:
             while not self._stop.is_set():
                 records = await intake.take()
                 await self._require_same_topic()
-                if records and not await self._store(intake, records):
-                    return
+                if records:
+                    await self._store(records)
+        except OwnedByAnother as moved:
+            log.warning("another sink already advanced this partition; rejoining the group", partitions=str(moved))
         finally:
             watchdog.stop()
             await intake.close()
@@ -147,44 +159,41 @@ class Sink:
             await self._connection.close()
             self._connection = None
 
-    async def _store(self, intake: RecordIntake, records: Sequence[Record]) -> bool:
+    async def _store(self, records: Sequence[Record]) -> None:
         """Store a batch. With too many dead letters, store as much of it as the limit allows, then halt until the stop.
 
-        Returns False if another sink owns a partition, so that this one must rejoin the group.
+        Raises OwnedByAnother.
         """
         start, size = 0, len(records)
         while start < len(records) and not self._stop.is_set():
             part = records[start : start + size]
             try:
-                if not await self._store_part(intake, part):
-                    return False
+                await self._guard.handle(part)
             except TooManyDeadLetters as error:
                 if len(part) > 1:
                     size = (len(part) + 1) // 2
                     continue
                 await halt_until_stopped(error, STAGE, self._stop, self._beats.beat)
             start += len(part)
-        return True
 
-    async def _store_part(self, intake: RecordIntake, records: Sequence[Record]) -> bool:
-        """Store records in one transaction, and retry without limit. Raises TooManyDeadLetters.
+    async def _condemn(self, record: Record) -> None:
+        """Dead-letter a record that ends processes, without reading it."""
+        self._condemned = record.place
+        await self._store_part([record])
 
-        Returns False if another sink owns a partition.
-        """
+    async def _store_part(self, records: Sequence[Record]) -> None:
+        """Store records in one transaction, and retry without limit. Raises TooManyDeadLetters, OwnedByAnother."""
         tries = 0
         while not self._stop.is_set():
             started = time.monotonic()
-            moves = _moves(records, intake.positions)
+            moves = moves_of(records, self._intake.positions)
             try:
                 await self._write(records, moves)
             except TooManyDeadLetters:
                 raise
             except Exception as error:
                 if offsets.has_moved(error):
-                    log.warning(
-                        "another sink already advanced this partition; rejoining the group", partitions=sorted(moves)
-                    )
-                    return False
+                    raise OwnedByAnother(str(sorted(moves))) from error
                 if not (is_transient(error) or isinstance(error, PublishFailed)):
                     raise
                 tries += 1
@@ -192,13 +201,15 @@ class Sink:
                 await self._wait(error, tries)
             else:
                 self._beats.beat()
-                intake.advance({partition: following for partition, (_, following) in moves.items()})
+                self._intake.advance({partition: following for partition, (_, following) in moves.items()})
                 metrics.SINK_BATCH_SECONDS.observe(time.monotonic() - started)
-                return True
-        return True
+                return
 
     async def _write(self, records: Sequence[Record], moves: Mapping[int, tuple[int, int]]) -> None:
-        events, sources, letters = _decoded(records)
+        is_condemned = [record.place for record in records] == [self._condemned]
+        events, sources, letters = decode_batch([] if is_condemned else records)
+        if is_condemned:
+            letters = [dead_item(records[0], DeadLetterReason.BUG, ENDS_PROCESSES)]
         written_at = max(record.at for record in records)
         connection = await self._connected()
         try:
@@ -287,28 +298,3 @@ class Sink:
         log.warning("retrying", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
         await self.close()
         await pause(self._stop, delay_s)
-
-
-def _moves(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:
-    """Per partition: the offset that we expect to be stored, and the one after the last record of the batch."""
-    last: dict[int, int] = {}
-    for record in records:
-        last[record.partition] = record.offset
-    return {partition: (positions[partition], offset + 1) for partition, offset in last.items()}
-
-
-def _decoded(
-    records: Sequence[Record],
-) -> tuple[list[RecipientEvent], list[Record], list[DeadItem]]:
-    """The events, the record of each event, and the dead items of the records that are not events."""
-    events: list[RecipientEvent] = []
-    sources: list[Record] = []
-    malformed: list[DeadItem] = []
-    for record in records:
-        event = decoded(RecipientEvent, record)
-        if isinstance(event, DeadItem):
-            malformed.append(event)
-        else:
-            events.append(event)
-            sources.append(record)
-    return events, sources, malformed

@@ -17,11 +17,14 @@ from runtime import metrics
 from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.places import Outgoing, Record
+from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
 from streams.reconciler.reading import STAGE, Reconciled, reconcile
 from topics.dead_letter_limit import DeadLetterLimit
 from topics.dead_letters import DeadLetters
+from topics.decoding import dead_item
+from topics.exits import ENDS_PROCESSES, ExitGuard, KafkaExitMarks
 from topics.publisher import AsyncPublisher, Publisher, RecordTooLarge
 
 BATCH_RECORDS_MAX = 50
@@ -37,9 +40,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     publisher = AsyncPublisher(settings)
     stage = Reconciler(settings, publisher)
     source = settings.topic(Topic.WEBHOOKS_RAW)
+    guard = ExitGuard(KafkaExitMarks(settings, STAGE, source), stage.handle, stage.condemn)
     try:
         await consume(
-            settings, stop, Consumption(STAGE, source, BATCH_RECORDS_MAX, WITHIN_S, BUFFER_RECORDS_MAX), stage.handle
+            settings, stop, Consumption(STAGE, source, BATCH_RECORDS_MAX, WITHIN_S, BUFFER_RECORDS_MAX), guard.handle
         )
     finally:
         await publisher.close()
@@ -87,6 +91,11 @@ class Reconciler:
             metrics.RECONCILER_ITEMS.labels(outcome).inc(count)
         for kind, count in Counter(event.kind.value for each in found for event in each.events).items():
             metrics.RECONCILER_EVENTS.labels(kind).inc(count)
+
+    async def condemn(self, record: Record) -> None:
+        """Dead-letter a record that ends processes, without reading it. Raises Transient, or TooManyDeadLetters."""
+        dead = dead_item(record, DeadLetterReason.BUG, ENDS_PROCESSES)
+        await self._dead_letters.publish([dead], 1, is_divisible=False)
 
     async def _publish_events(self, found: Sequence[Reconciled]) -> None:
         """Publish all events. The body of an event that is too large for its topic is refused."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,16 +16,18 @@ from runtime import metrics
 from schemas.codec import encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind, Failure, RetryClass
-from schemas.model import RecipientId
+from schemas.model import RecipientId, Wamid
 from schemas.places import OffsetMismatch
 from sinks import sink
 from tables import recipients, stats
 from tables.recipients import SQL, merge_parameters
 from tests.support.histories import START
 from tests.support.kafka_topics import recreate_topic
+from tests.support.processes import process
 from tests.support.world import World
 from topics import dead_letter_limit
 from topics.dead_letter_limit import TooManyDeadLetters
+from topics.exits import EXITS_MAX
 
 pytestmark = pytest.mark.usefixtures("topics")
 
@@ -196,6 +200,25 @@ async def test_people_who_were_deleted_never_stop_the_sink(world: World) -> None
     reasons = [read_headers(letter.headers()).reason for letter in await world.read(world.events + ".dead")]
     assert reasons == ["unknown_recipient"] * 10
     assert await world.value("SELECT status FROM campaign_recipients WHERE id = %s", kept) == "delivered"
+
+
+async def test_an_event_that_kills_each_sink_is_dead_lettered_and_the_others_are_applied(
+    world: World, tmp_path: Path
+) -> None:
+    people = await world.add_recipients(6)
+    published = [world.event(person, EventKind.DELIVERED) for person in people]
+    killer = world.event(people[0], EventKind.READ, wamid=Wamid("wamid.killer"))
+    values = [encode(event) for event in (*published[:3], killer, *published[3:])]
+    await world.publish(world.events, *((b"together", value) for value in values))
+    environment = {**world.environment, "CAMPAIGNS_INSTANCE": "one"}
+    for _ in range(EXITS_MAX + 1):
+        with process("tests.support.programs.killed_sink", environment, tmp_path) as running:
+            assert await asyncio.to_thread(running.wait) == -signal.SIGKILL
+    with process("tests.support.programs.killed_sink", environment, tmp_path) as running:
+        await world.wait_for_applied(7)
+        assert await asyncio.to_thread(running.stop) == 0
+    assert await dead_letters(world) == {"bug": encode(killer)}
+    await wait_for_status(world, "delivered", 6)
 
 
 async def test_rows_are_locked_in_the_order_of_their_ids(world: World) -> None:

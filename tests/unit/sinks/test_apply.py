@@ -7,15 +7,12 @@ from typing import cast
 import psycopg
 import pytest
 
-from schemas.codec import decode, encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import Wamid
-from schemas.places import Record
-from sinks import apply, sink
+from sinks import apply
 from sinks.apply import CodeRaised, KnownPhoneNumbers, apply_events, is_caused_by_events
 from tables.database import Connection
 from tests.support.histories import START
-from topics import decoding
 
 SOUND = RecipientEvent(kind=EventKind.SENT, wamid=Wamid("wamid.one"), occurred_at=START, received_at=START)
 NO_CONNECTION = cast("Connection", object())
@@ -57,20 +54,3 @@ async def test_an_error_caused_by_events_is_recognised(error: Exception, monkeyp
     with pytest.raises((CodeRaised, psycopg.errors.CheckViolation)) as raised:
         await apply_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers())
     assert is_caused_by_events(raised.value)
-
-
-def test_a_record_that_crashes_the_decoder_is_dead_lettered_and_its_neighbours_are_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def raising(model: type[RecipientEvent], value: bytes | None) -> RecipientEvent:
-        if value == b"crash":
-            raise ZeroDivisionError
-        return decode(model, value)
-
-    monkeypatch.setattr(decoding, "decode", raising)
-    values = [encode(SOUND), b"crash", b"poison", encode(SOUND)]
-    records = [Record("t", 0, offset, None, value) for offset, value in enumerate(values)]
-    events, sources, refused = sink._decoded(records)
-    assert events == [SOUND, SOUND]
-    assert [source.offset for source in sources] == [0, 3]
-    assert [(item.origin.offset, item.reason) for item in refused] == [(1, "bug"), (2, "malformed")]

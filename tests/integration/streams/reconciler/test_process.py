@@ -23,6 +23,7 @@ from tests.support.processes import environment, process
 from tests.support.waiting import eventually
 from tests.support.webhooks import bundle, publish
 from topics.apply import apply
+from topics.exits import EXITS_MAX
 
 MODULE = "streams.reconciler.process"
 CAMPAIGN, RECIPIENT = uuid.uuid4(), uuid.uuid4()
@@ -160,3 +161,22 @@ def test_a_thousand_bad_items_of_one_body_are_one_letter_and_stop_nothing(settin
         assert len(dead_letters(settings, 3)) == 3
         eventually(lambda: is_committed(settings), "offsets committed")
         assert running.stop() == 0
+
+
+def test_a_record_that_kills_each_process_is_dead_lettered_and_the_others_become_events(
+    settings: Settings, tmp_path: Path
+) -> None:
+    wamids = [f"wamid.{number}" for number in range(40)]
+    publish(settings, [bundle(body(status(wamid))) for wamid in wamids[:20]])
+    publish(settings, [bundle(b"killer")])
+    publish(settings, [bundle(body(status(wamid))) for wamid in wamids[20:]])
+    for _ in range(EXITS_MAX + 1):
+        with process("tests.support.programs.killed_reconciler", environment_of(settings), tmp_path) as running:
+            assert running.wait() == -signal.SIGKILL
+    with process("tests.support.programs.killed_reconciler", environment_of(settings), tmp_path) as running:
+        eventually(lambda: is_committed(settings), "the stage gets further")
+        assert running.stop() == 0
+    [letter] = read_all(settings.kafka_bootstrap_servers, settings.topic(Topic.WEBHOOKS_RAW.dead))
+    assert (read_headers(letter.headers()).reason, letter.value()) == ("bug", bundle(b"killer"))
+    records = read_all(settings.kafka_bootstrap_servers, settings.topic(Topic.RECIPIENT_EVENTS))
+    assert {str(decode(RecipientEvent, value_of(record)).wamid) for record in records} == set(wamids)

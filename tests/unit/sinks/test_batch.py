@@ -1,0 +1,37 @@
+"""A batch is decoded record by record, and its partitions move to the offsets after their last records."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.codec import decode, encode
+from schemas.events import EventKind, RecipientEvent
+from schemas.model import Wamid
+from schemas.places import Record
+from sinks.batch import decode_batch, moves_of
+from tests.support.histories import START
+from topics import decoding
+
+SOUND = RecipientEvent(kind=EventKind.SENT, wamid=Wamid("wamid.one"), occurred_at=START, received_at=START)
+
+
+def test_a_record_that_crashes_the_decoder_is_dead_lettered_and_its_neighbours_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def raising(model: type[RecipientEvent], value: bytes | None) -> RecipientEvent:
+        if value == b"crash":
+            raise ZeroDivisionError
+        return decode(model, value)
+
+    monkeypatch.setattr(decoding, "decode", raising)
+    values = [encode(SOUND), b"crash", b"poison", encode(SOUND)]
+    records = [Record("t", 0, offset, None, value) for offset, value in enumerate(values)]
+    events, sources, refused = decode_batch(records)
+    assert events == [SOUND, SOUND]
+    assert [source.offset for source in sources] == [0, 3]
+    assert [(item.origin.offset, item.reason) for item in refused] == [(1, "bug"), (2, "malformed")]
+
+
+def test_each_partition_moves_behind_its_last_record() -> None:
+    records = [Record("t", partition, offset, None, b"") for partition, offset in ((0, 4), (1, 9), (0, 7))]
+    assert moves_of(records, {0: 4, 1: 9, 2: 0}) == {0: (4, 8), 1: (9, 10)}

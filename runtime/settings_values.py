@@ -10,7 +10,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 PORTS = range(1, 65536)
 DEFAULT_KAFKA_PORT = 9092
@@ -22,6 +22,7 @@ _VERSIONED = re.compile(r"/v\d+(\.\d+)?(/|$)")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _KEYWORDS = re.compile(r"\s*[a-z_]+\s*=")
+_NAMED_PASSWORD = re.compile(r"\bpassword\s*=\s*(?:'(?P<quoted>[^']*)'|(?P<plain>\S*))")
 _CATEGORIES_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SPACE = " "
 
@@ -212,12 +213,14 @@ def _postgres_host(text: str) -> None:
 
 
 def postgres_password(address: str) -> str:
-    """The password in an address that `postgres_address` has accepted; empty if the address form holds none."""
+    """The password in an address that `postgres_address` has accepted; empty if it holds none."""
     scheme = _SCHEME.match(address)
     if scheme is None:
-        return ""
+        named = _NAMED_PASSWORD.search(address)
+        return (named["quoted"] or named["plain"] or "") if named else ""
     user_info, at, _ = re.split(r"[/?#]", address[scheme.end() :], maxsplit=1)[0].rpartition("@")
-    return unquote(user_info.partition(":")[2]) if at else ""
+    parameters = parse_qs(address.partition("?")[2])
+    return parameters.get("password", [unquote(user_info.partition(":")[2]) if at else ""])[-1]
 
 
 def options(text: str) -> dict[str, str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import time
 from urllib.parse import quote
 
+import psutil
 import psycopg
 import pytest
 
@@ -76,3 +80,18 @@ async def test_a_standby_is_no_server_to_work_on(database_url: str) -> None:
     with pytest.raises(psycopg.OperationalError, match="read-only") as refused:
         await connect(read_only, application_name="campaigns-test")
     assert is_transient(refused.value)
+
+
+async def test_a_pool_replaces_a_connection_whose_server_process_is_frozen(database_url: str) -> None:
+    """The empty statement with which a pool checks a connection had no limit: every request waited for ever."""
+    async with database.pool(database_url, application_name="campaigns-pool", size=1, timeout_s=10) as pool:
+        async with pool.connection() as connection:
+            frozen = connection.info.backend_pid
+        if not psutil.pid_exists(frozen) or "postgres" not in psutil.Process(frozen).name():
+            pytest.skip("the server runs on another machine")
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(DEADLINE_S), pool.connection() as connection:
+                assert connection.info.backend_pid != frozen
+        finally:
+            os.kill(frozen, signal.SIGCONT)

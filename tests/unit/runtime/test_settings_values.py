@@ -133,9 +133,30 @@ def test_wrong_addresses_of_postgres_are_refused_without_being_shown(text: str) 
     assert SECRET not in str(refusal.value)
 
 
-def test_the_password_of_an_address_is_found_to_judge_it() -> None:
-    assert values.postgres_password("postgresql://u:ch%61nge@h/d") == "change"
-    assert values.postgres_password("postgresql://h/d") == ""
+@pytest.mark.parametrize(
+    ("address", "password"),
+    [
+        ("postgresql://u:ch%61nge@h/d", "change"),
+        ("postgresql://u@h/d?password=ch%61nge&sslmode=require", "change"),
+        ("host=h password=change dbname=d", "change"),
+        ("host=h password = 'ch ange'", "ch ange"),
+        ("postgresql://h/d", ""),
+        ("host=h", ""),
+    ],
+)
+def test_the_password_of_an_address_is_found_to_judge_it(address: str, password: str) -> None:
+    assert values.postgres_password(address) == password
+
+
+@given(st.text(st.characters(max_codepoint=0x2100), max_size=20))
+def test_a_credential_that_is_accepted_can_be_sent(text: str) -> None:
+    try:
+        token = values.credential(values.cleaned(text))
+    except ValueError:
+        return
+    headers = httpx.Headers({"Authorization": f"Bearer {token}"})
+    assert headers["authorization"].encode("ascii") == b"Bearer " + token.encode()
+    assert not set("\r\n\0 ") & set(token)
 
 
 AZURE = "Endpoint=sb://n.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=ab+c/d="

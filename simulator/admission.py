@@ -24,6 +24,7 @@ PAIR_CODE = 131056
 OWN_NUMBER_CODE = 131021
 US_MARKETING_CODE = 131049
 STOPPED_CODE = 131050
+MEDIA_CODE = 131053
 WINDOW_CODE = 131047
 WINDOW_S = 86_400
 """The customer service window: so long after a person's last message the business may write freely."""
@@ -74,9 +75,11 @@ class Admission:
 
         Marketing does not reach people who stopped it (131050, Meta's page "user_preferences"), or the United States
         (131049, its page "Per-user marketing template message limits"). Free-form messages need an open window
-        (131047), if the settings say so.
+        (131047), if the settings require it. A medium must have a type of its kind of message (131053).
         """
         send = entry.send
+        if send.media_id is not None and not self._account.media.fits(send.type, send.media_id):
+            return MEDIA_CODE
         if send.group is not None:
             return None
         user_id = send.user_id or user_id_of(entry.wa_id)

@@ -27,6 +27,8 @@ class Send:
     language: str | None = None
     body_parameters: tuple[str, ...] = ()
     group: str | None = None
+    media_id: str | None = None
+    """The id of the medium of a media message."""
 
 
 def parse_body(raw: bytes) -> Mapping[str, object]:
@@ -58,7 +60,15 @@ def read_send(body: Mapping[str, object]) -> Send:
         language=_text_or_none(language.get("code")) if isinstance(language, dict) else None,
         body_parameters=_body_parameters(template.get("components")),
         group=to if is_group else None,
+        media_id=_media_id(body),
     )
+
+
+def _media_id(body: Mapping[str, object]) -> str | None:
+    """The id of the medium of a media message."""
+    content = body.get(str(body.get("type")))
+    identity = content.get("id") if isinstance(content, dict) else None
+    return str(identity) if isinstance(identity, (str, int)) else None
 
 
 def _text_or_none(value: object) -> str | None:

@@ -33,6 +33,13 @@ SIZE_MAX_BY_TYPE = {
     "image/webp": MEGABYTE // 2,
 }
 """The types that can be uploaded, and the most bytes of each."""
+TYPES_OF_KIND = {
+    "audio": ("audio/",),
+    "image": ("image/jpeg", "image/png"),
+    "sticker": ("image/webp",),
+    "video": ("video/",),
+}
+"""How the types of each kind of message start. A document has any type."""
 UPLOAD_MAX = 100 * MEGABYTE
 STORED_MAX = 256 * MEGABYTE
 """Above it the oldest media are forgotten. Meta forgets them after 30 days."""
@@ -92,6 +99,11 @@ class MediaStore(Collection[str]):
     def get(self, media_id: str) -> Medium | None:
         """The medium with this id."""
         return self._by_id.get(media_id)
+
+    def fits(self, kind: str, media_id: str) -> bool:
+        """Whether the medium, if there is one, can be in a message of this kind."""
+        medium = self._by_id.get(media_id)
+        return medium is None or medium.mime_type.lower().startswith(TYPES_OF_KIND.get(kind, ("",)))
 
     def remove(self, media_id: str) -> None:
         """Forget a medium."""

@@ -259,6 +259,18 @@ async def test_a_failed_status_and_a_played_one_are_parsed() -> None:
         assert [update.error.code for update in updates if update.error] == [131026]
 
 
+async def test_a_medium_of_another_kind_fails_after_it_was_accepted() -> None:
+    async with bench(quick(webhooks=UNBATCHED)) as it:
+
+        def send(library: WhatsApp) -> None:
+            media = library.upload_media(b"text", mime_type="text/plain", filename="a.txt")
+            library.send_image(PERSON, media)
+
+        await use_library(it.url, send)
+        await it.quiet()
+        assert [update.error.code for update in parsed(it) if update.error] == [131053]
+
+
 async def test_statuses_of_a_group_are_parsed() -> None:
     async with bench(quick(webhooks=UNBATCHED)) as it:
 

@@ -19,6 +19,23 @@ def test_a_type_or_a_size_that_the_api_does_not_take_is_refused(mime_type: str, 
     assert refused.value.refusal.code == 100
 
 
+@pytest.mark.parametrize(
+    ("mime_type", "kind", "fits"),
+    [
+        ("image/jpeg", "image", True),
+        ("image/webp", "image", False),
+        ("image/webp", "sticker", True),
+        ("audio/ogg; codecs=opus", "audio", True),
+        ("audio/ogg", "video", False),
+        ("text/plain", "document", True),
+        ("text/plain", "image", False),
+    ],
+)
+def test_a_medium_fits_messages_of_its_kind(mime_type: str, kind: str, fits: bool) -> None:
+    store = MediaStore()
+    assert store.fits(kind, store.add("1", mime_type, b"x").id) is fits
+
+
 def test_a_medium_is_found_until_it_is_removed() -> None:
     store = MediaStore()
     medium = store.add("1", "audio/ogg; codecs=opus", b"x")

@@ -296,6 +296,44 @@ def test_generated_columns_agree_with_the_domain(
     database.runner.run(scenario())
 
 
+def failures(retry_class: RetryClass, count: int, retry: int = 0) -> Facts:
+    """Facts of a row whose newest attempts have failed. `retry`: the attempt that an operator requests again."""
+    attempts = range(1, count + 1) if count <= 4 else [count]
+    code = 131049 if retry_class is RetryClass.HELD_BACK else 131000
+    why = Failure(code=code, reason="x", retry_class=retry_class, backoff_s=60)
+    known: dict[str, Any] = {"recipient_id": RECIPIENT, "occurred_at": START, "received_at": START}
+    stated = [RecipientEvent(kind=EventKind.FAILED, attempt=attempt, failure=why, **known) for attempt in attempts]
+    if retry:
+        stated.append(RecipientEvent(kind=EventKind.RETRY, attempt=retry, **known))
+    return reduce(merge, (facts_of(each, each.attempt or 0) for each in stated))
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_due"),
+    [
+        (failures(RetryClass.HELD_BACK, 2), True),
+        (failures(RetryClass.HELD_BACK, 3), False),
+        (failures(RetryClass.BACKOFF, 2), True),
+        (failures(RetryClass.BACKOFF, 3), False),
+        (failures(RetryClass.NEVER, 61, retry=61), True),
+        (failures(RetryClass.NEVER, 62, retry=62), False),
+    ],
+    ids=["two-rounds", "three-rounds", "two-retries", "three-retries", "attempt-61", "attempt-62"],
+)
+def test_the_boundaries_of_the_due_time_are_the_same_in_both_languages(
+    database: Database, facts: Facts, is_due: bool
+) -> None:
+    async def scenario() -> None:
+        (person,) = await database.world.add_recipients(1, await database.world.add_campaign())
+        await merge_facts(database.first, {person: facts})
+        query = "SELECT next_attempt_at IS NOT NULL FROM campaign_recipients WHERE id = %s"
+        assert await database.world.value(query, person) == is_due
+
+    database.runner.run(scenario())
+    due_at = next_attempt_at(facts, planned_at=None, created_at=START, max_retries=MAX_RETRIES)
+    assert (due_at is not None) == is_due
+
+
 def test_facts_survive_the_way_through_a_row() -> None:
     assert facts_of_row(dict.fromkeys(COLUMNS, None) | {
         "attempt": 0, "accepted_attempts": 0, "failed_attempts": 0, "held_back_attempts": 0, "held_for_quality": False,

@@ -93,6 +93,13 @@ def test_an_attempt_beyond_the_bits_of_a_bigint_is_refused(attempt: int) -> None
         event("sent", attempt)
 
 
+def test_a_failed_webhook_states_the_acceptance_of_its_message_and_no_time_of_sending() -> None:
+    facts = facts_of(event("failed", 2), 2)
+    assert facts.acceptance is not None
+    assert (facts.acceptance.wamid, facts.accepted_attempts, facts.sent_at) == ("wamid.2", 1 << 2, None)
+    assert facts_of(event("rejected", 2), 2).acceptance is None
+
+
 def test_a_held_back_failure_is_due_a_day_later_at_most_three_times_and_is_no_retry() -> None:
     rounds = [event("failed", attempt, failure=HELD) for attempt in (1, 2, 3)]
     assert due(after(*rounds[:2])) == START + timedelta(days=1)

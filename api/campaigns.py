@@ -15,7 +15,7 @@ from api.idempotency import UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import conflicts, json_router
-from api.services import UseCampaignId, UseConnection, UseServices
+from api.services import UseCampaignId, UseConnection, UseListConnection, UseServices, UseStopConnection
 from domain.lifecycle import Action
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
@@ -56,7 +56,7 @@ async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce
 
 @router.get("")
 async def list_campaigns(
-    connection: UseConnection,
+    connection: UseListConnection,
     limit: Annotated[int, Query(ge=1, le=500, description="Most campaigns of the page")] = 50,
     before: Annotated[UUID | None, Query(description="`next` of the previous page")] = None,
 ) -> CampaignsOut:
@@ -67,7 +67,7 @@ async def list_campaigns(
 
 
 @router.get("/{campaign_id}")
-async def read_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
+async def read_campaign(campaign_id: UseCampaignId, connection: UseListConnection) -> CampaignOut:
     """Read one campaign."""
     return CampaignOut.model_validate(await campaigns.read(connection, campaign_id))
 
@@ -80,7 +80,7 @@ async def activate_campaign(campaign_id: UseCampaignId, connection: UseConnectio
 
 @router.post("/{campaign_id}/pause", responses=conflicts())
 async def pause_campaign(
-    campaign_id: UseCampaignId, connection: UseConnection, body: PauseIn | None = None
+    campaign_id: UseCampaignId, connection: UseStopConnection, body: PauseIn | None = None
 ) -> CampaignOut:
     """Stop sending within two seconds. Messages that were not sent wait for the resume."""
     reason = (body or PauseIn()).reason
@@ -94,13 +94,13 @@ async def resume_campaign(campaign_id: UseCampaignId, connection: UseConnection)
 
 
 @router.post("/{campaign_id}/cancel", responses=conflicts())
-async def cancel_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
+async def cancel_campaign(campaign_id: UseCampaignId, connection: UseStopConnection) -> CampaignOut:
     """Stop forever. Waiting recipients are skipped; sent messages keep their statuses."""
     return await _act(campaign_id, Action.CANCEL, connection)
 
 
 @router.get("/{campaign_id}/stats", tags=["stats"])
-async def read_stats(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignStats:
+async def read_stats(campaign_id: UseCampaignId, connection: UseListConnection) -> CampaignStats:
     """Read the exact funnel at this moment."""
     found = (await stats.read(connection, [CampaignId(campaign_id)])).get(CampaignId(campaign_id))
     if found is None:
@@ -111,7 +111,7 @@ async def read_stats(campaign_id: UseCampaignId, connection: UseConnection) -> C
 async def _act(
     campaign_id: UUID,
     action: Action,
-    connection: UseConnection,
+    connection: Connection,
     reason: str = campaigns.PAUSED_BY_OPERATOR,
 ) -> CampaignOut:
     done = await campaigns.act(connection, campaign_id, action, reason)

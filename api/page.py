@@ -8,7 +8,7 @@ from html import escape
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from api.services import UseConnection
+from api.services import UseListConnection
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from tables import campaigns, stats
@@ -56,7 +56,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def page(connection: UseConnection) -> HTMLResponse:
+async def page(connection: UseListConnection) -> HTMLResponse:
     """Show the newest campaigns."""
     found = await campaigns.newest(connection, CAMPAIGNS_MAX)
     ids = [CampaignId(each.id) for each in found]

@@ -71,7 +71,7 @@ async def list_recipients(
     A page of a list by status may have fewer rows than `limit`. The list ends with the page whose `next` is null.
     """
     statuses = [each.value for each in status] if status else None
-    async with services.pool.connection() as connection:
+    async with services.lists.connection() as connection:
         campaign = await campaigns.read(connection, campaign_id)
         person = None if phone_number is None else _person(phone_number, campaign.country)
         if format == "csv" or (format is None and accept.partition(";")[0].strip() == CSV_TYPE):
@@ -97,7 +97,7 @@ async def _csv(
     yield ",".join(COLUMNS) + "\r\n"
     after: UUID | None = FIRST_ID
     while after is not None:
-        async with services.pool.connection() as connection:
+        async with services.lists.connection() as connection:
             page = await read_page(
                 connection, campaign_id, limit=CSV_PAGE_ROWS, after=after, statuses=statuses, person=person
             )

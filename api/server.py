@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 
 from api.access import LOOPBACK_NAMES
 from api.app import make_app
@@ -11,9 +14,14 @@ from runtime.http import serve
 from runtime.pulse import watched_loop
 from runtime.settings import InvalidSettings, Settings
 from tables import database
+from tables.database import Pool
 from topics.publisher import AsyncPublisher
 
-POOL_SIZE = 8
+POOL_SIZE = 6
+LISTS_SIZE = 4
+STOPS_SIZE = 2
+LIST_TIMEOUT_S = 5.0
+"""A list or a read of stats takes milliseconds. A slower one is ended, so that it holds no connection for long."""
 SESSION = {"idle_in_transaction_session_timeout": "10s", "jit": "off"}
 """A frozen transaction releases its rows after this time."""
 
@@ -24,12 +32,24 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     url = settings.database_url.get_secret_value()
     publisher = AsyncPublisher(settings)
     try:
-        async with database.pool(url, application_name="campaigns-api", size=POOL_SIZE, session=SESSION) as pool:
-            app = make_app(Services(settings, pool, publisher))
+        async with open_pools(url) as (pool, lists, stops):
+            app = make_app(Services(settings, pool, lists, stops, publisher))
             async with watched_loop(settings, "api"):
                 await serve(app, settings.api_host, settings.api_port, stop)
     finally:
         await publisher.close()
+
+
+@asynccontextmanager
+async def open_pools(url: str, timeout_s: float = 5.0) -> AsyncIterator[tuple[Pool, Pool, Pool]]:
+    """The pools of writes, lists and stops. A request waits `timeout_s` for a connection, and then gets 503."""
+    make = partial(database.pool, url, timeout_s=timeout_s, session=SESSION)
+    async with (
+        make(application_name="campaigns-api", size=POOL_SIZE) as pool,
+        make(application_name="campaigns-api-lists", size=LISTS_SIZE, statement_timeout_s=LIST_TIMEOUT_S) as lists,
+        make(application_name="campaigns-api-stops", size=STOPS_SIZE) as stops,
+    ):
+        yield pool, lists, stops
 
 
 def require_keys(settings: Settings) -> None:

@@ -26,6 +26,11 @@ class Services:
 
     settings: Settings
     pool: Pool
+    """For requests that create, add, activate and resume."""
+    lists: Pool
+    """For requests that only read, with a short statement timeout."""
+    stops: Pool
+    """For pauses, cancellations and opt-outs alone: no other request can use up their connections."""
     publisher: AsyncPublisher
     clock: Callable[[], datetime] = _utc_now
 
@@ -46,6 +51,22 @@ async def _connection(services: UseServices) -> AsyncIterator[Connection]:
 
 UseConnection = Annotated[Connection, Depends(_connection, scope="function")]
 """A connection until the route returns. A client that reads the answer slowly does not hold it."""
+
+
+async def _list_connection(services: UseServices) -> AsyncIterator[Connection]:
+    async with services.lists.connection() as connection:
+        yield connection
+
+
+async def _stop_connection(services: UseServices) -> AsyncIterator[Connection]:
+    async with services.stops.connection() as connection:
+        yield connection
+
+
+UseListConnection = Annotated[Connection, Depends(_list_connection, scope="function")]
+"""The same, for a request that only reads."""
+UseStopConnection = Annotated[Connection, Depends(_stop_connection, scope="function")]
+"""The same, for a request that stops sending."""
 
 
 def _campaign_id(campaign_id: Annotated[str, Path(description="The campaign's id (UUID)")]) -> UUID:

@@ -11,7 +11,7 @@ from api.bodies import Country, SubscriptionIn
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
-from api.services import UseConnection
+from api.services import UseListConnection, UseStopConnection
 from domain.phone_numbers import NamedPerson, person_named
 from domain.written_numbers import InvalidPhoneNumber
 from tables import subscriptions
@@ -37,7 +37,7 @@ UsePerson = Annotated[NamedPerson, Depends(_person)]
 
 # The path may contain a slash: 089/123456.
 @router.put("/{phone:path}", response_model_exclude_none=True)
-async def set_subscription(person: UsePerson, body: SubscriptionIn, connection: UseConnection) -> SubscriptionOut:
+async def set_subscription(person: UsePerson, body: SubscriptionIn, connection: UseStopConnection) -> SubscriptionOut:
     """Opt a person out, or revoke that. It is in force with the answer. It does not revoke a person's own STOP.
 
     It holds for every spelling of the number, and it is accepted also if the number is odd.
@@ -46,7 +46,7 @@ async def set_subscription(person: UsePerson, body: SubscriptionIn, connection: 
 
 
 @router.get("/{phone:path}", response_model_exclude_none=True)
-async def read_subscription(person: UsePerson, connection: UseConnection) -> SubscriptionOut:
+async def read_subscription(person: UsePerson, connection: UseListConnection) -> SubscriptionOut:
     """Read whether messages to a person are allowed."""
     return _answer(person, await subscriptions.read(connection, person.person))
 

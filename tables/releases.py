@@ -313,8 +313,10 @@ class Patience:
     """After this delay the sender's offset is ignored: the topic may have been recreated."""
 
 
-async def record_published(connection: Connection, jobs: Sequence[SendJob], places: Sequence[tuple[int, int]]) -> None:
-    """Record where these jobs were published: (partition, offset) of each."""
+async def record_published(
+    connection: Connection, jobs: Sequence[SendJob], places: Sequence[tuple[int, int]], topic_id: str | None = None
+) -> None:
+    """Record where these jobs were published: (partition, offset) of each, and the topic's id if it is known."""
     await connection.execute(
         _SQL["record_published"],
         {
@@ -322,6 +324,7 @@ async def record_published(connection: Connection, jobs: Sequence[SendJob], plac
             "attempts": [job.attempt for job in jobs],
             "partitions": [partition for partition, _ in places],
             "offsets": [offset for _, offset in places],
+            "topic_id": topic_id,
         },
     )
 
@@ -332,9 +335,16 @@ async def partitions_awaited(connection: Connection) -> list[int]:
 
 
 async def find_unclaimed(
-    connection: Connection, committed: Mapping[int, int], patience: Patience, limit: int
+    connection: Connection,
+    committed: Mapping[int, int],
+    patience: Patience,
+    limit: int,
+    topic_id: str | None = None,
 ) -> list[SendJob]:
-    """Jobs to publish again. `committed` is the offset that the sender's group has committed, by partition."""
+    """Jobs to publish again.
+
+    `committed` is the offset that the sender's group has committed, by partition, in the topic of `topic_id`.
+    """
     cursor = await connection.execute(
         _SQL["find_unclaimed"],
         {
@@ -345,6 +355,7 @@ async def find_unclaimed(
             "delay_max_s": patience.delay_max_s,
             "lost_s": patience.lost_s,
             "limit": limit,
+            "topic_id": topic_id,
         },
     )
     return [_job_again(row) for row in await cursor.fetchall()]

@@ -6,10 +6,14 @@ a job can be claimed only once, and merging an event twice changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
+import structlog
+
+from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.jobs import SendJob
@@ -17,22 +21,48 @@ from schemas.places import Outgoing
 from schemas.topics import Topic
 from tables import ledger, releases, subscriptions
 from tables.database import Connection
+from topics.identity import identify
 from topics.jobs import PUBLISH_TIMEOUT_S, publish_jobs
 from topics.publisher import Publisher
+
+IDENTIFY_EVERY_S = 10.0
+IDENTIFY_TIMEOUT_S = 3.0
+
+log = structlog.get_logger("scheduler")
 
 Turn: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 """Lends a connection for one statement, so that no connection is held while Kafka is slow."""
 
 
+class JobsTopic:
+    """The id of `send.jobs`. It changes when the topic is recreated, and the places of jobs then mean nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._read_at = 0.0
+        self.id: str | None = None
+        """None until Kafka has answered."""
+
+    async def refresh(self) -> None:
+        """Read the id, if the last reading is some seconds old. While Kafka is away the last known id stays."""
+        if time.monotonic() < self._read_at:
+            return
+        try:
+            self.id = (await identify(self._settings, Topic.SEND_JOBS, IDENTIFY_TIMEOUT_S)).topic_id
+        except Transient as error:
+            log.info("Kafka did not name the topic of jobs; it is asked again", error=str(error))
+        self._read_at = time.monotonic() + IDENTIFY_EVERY_S
+
+
 async def publish_and_record_jobs(
-    turn: Turn, publisher: Publisher, settings: Settings, jobs: Sequence[SendJob]
+    turn: Turn, publisher: Publisher, settings: Settings, jobs: Sequence[SendJob], topic_id: str | None
 ) -> None:
     """Publish released jobs and record where they are. Raises PublishFailed; the next round finds them again."""
     if not jobs:
         return
     places = await publish_jobs(publisher, settings, jobs)
     async with turn() as connection:
-        await releases.record_published(connection, jobs, places)
+        await releases.record_published(connection, jobs, places, topic_id)
 
 
 async def publish_outcomes(

@@ -12,7 +12,7 @@ import time
 import structlog
 
 from producers.scheduler.breakers import watch_breakers
-from producers.scheduler.outbox import publish_and_record_jobs
+from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs
 from producers.scheduler.redelivery import Redelivery
 from producers.scheduler.subscriptions import sweep_subscriptions
 from producers.scheduler.upkeep import Upkeep
@@ -77,10 +77,11 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
     async with leadership(settings, ELECTION, stop, beats) as leader:
         if leader is None:
             return
+        jobs_topic = JobsTopic(settings)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(leader.keep(stop))
-            tasks.create_task(_release(leader, publisher, settings, stop, beats))
-            tasks.create_task(Redelivery(leader, publisher, settings).run(stop))
+            tasks.create_task(_release(leader, publisher, jobs_topic, settings, stop, beats))
+            tasks.create_task(Redelivery(leader, publisher, settings, jobs_topic).run(stop))
             tasks.create_task(Upkeep(leader, settings).run(stop))
             tasks.create_task(watch_breakers(leader, publisher, settings, stop))
             tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
@@ -95,7 +96,12 @@ async def _end_with(publisher: AsyncPublisher, stop: asyncio.Event) -> None:
 
 
 async def _release(
-    leader: Leader, publisher: AsyncPublisher, settings: Settings, stop: asyncio.Event, beats: Heartbeats
+    leader: Leader,
+    publisher: AsyncPublisher,
+    jobs_topic: JobsTopic,
+    settings: Settings,
+    stop: asyncio.Event,
+    beats: Heartbeats,
 ) -> None:
     rates, memory = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s), ReleaseMemory()
     while True:
@@ -103,18 +109,20 @@ async def _release(
         started = time.monotonic()
         async with leader.turn() as connection:
             step = await release_step(connection, rates, memory)
-        await _publish(leader, publisher, settings, step)
+        await _publish(leader, publisher, jobs_topic, settings, step)
         interval_s = BUSY_S if step.is_more else IDLE_S
         if await pause(stop, max(0.0, interval_s - (time.monotonic() - started))):
             return
 
 
-async def _publish(leader: Leader, publisher: AsyncPublisher, settings: Settings, step: ReleaseStep) -> None:
+async def _publish(
+    leader: Leader, publisher: AsyncPublisher, jobs_topic: JobsTopic, settings: Settings, step: ReleaseStep
+) -> None:
     metrics.SCHEDULER_RELEASED.inc(len(step.jobs))
     if step.skipped or step.exhausted:
         log.info("recipients skipped instead of released", skipped=step.skipped, exhausted=step.exhausted)
     try:
-        await publish_and_record_jobs(leader.turn, publisher, settings, step.jobs)
+        await publish_and_record_jobs(leader.turn, publisher, settings, step.jobs, jobs_topic.id)
     except PublishFailed as error:
         # The cap stops further releases, and the redelivery publishes these jobs once Kafka answers.
         log.warning("jobs are released; they are published once Kafka answers", jobs=len(step.jobs), error=str(error))

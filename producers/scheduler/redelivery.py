@@ -10,7 +10,7 @@ import asyncio
 
 import structlog
 
-from producers.scheduler.outbox import publish_and_record_jobs, publish_outcomes
+from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs, publish_outcomes
 from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.topics import Topic
@@ -31,8 +31,9 @@ log = structlog.get_logger("scheduler")
 class Redelivery:
     """Publishes unclaimed jobs and unpublished outcomes again. It is one loop of the leader."""
 
-    def __init__(self, leader: Leader, publisher: AsyncPublisher, settings: Settings) -> None:
+    def __init__(self, leader: Leader, publisher: AsyncPublisher, settings: Settings, jobs_topic: JobsTopic) -> None:
         self._leader = leader
+        self._jobs_topic = jobs_topic
         self._publisher = publisher
         self._settings = settings
         self._committed = CommittedOffsets(settings, SENDER_GROUP)
@@ -71,13 +72,14 @@ class Redelivery:
     async def _publish_unclaimed(self) -> int:
         async with self._leader.turn() as connection:
             partitions = await releases.partitions_awaited(connection)
+        await self._jobs_topic.refresh()
         # A partition without a committed offset was not passed yet.
         committed = await self._committed.read(self._settings.topic(Topic.SEND_JOBS), partitions)
         async with self._leader.turn() as connection:
-            jobs = await releases.find_unclaimed(connection, committed, self._patience, CHUNK_ROWS)
+            jobs = await releases.find_unclaimed(connection, committed, self._patience, CHUNK_ROWS, self._jobs_topic.id)
         if jobs:
             log.info(
                 "republished jobs that no sender had claimed (harmless: an attempt is claimed once)", jobs=len(jobs)
             )
-        await publish_and_record_jobs(self._leader.turn, self._publisher, self._settings, jobs)
+        await publish_and_record_jobs(self._leader.turn, self._publisher, self._settings, jobs, self._jobs_topic.id)
         return len(jobs)

@@ -44,11 +44,12 @@ SELECT campaign_id, used FROM campaign_days
 JOIN unnest(%(campaigns)s::uuid[], %(days)s::date[]) AS wanted (campaign_id, day) USING (campaign_id, day)
 
 -- name: refill_number
--- Refill a number's bucket, to one second of sends at most, and lock it until the end of the transaction.
+-- Refill a number's bucket, to one second of sends at most, and lock it until the end of the transaction. If the clock was
+-- set back, the bucket is refilled from now on: it does not wait until the clock has reached the old time again.
 INSERT INTO number_rates AS n (phone_number_id, tokens) VALUES (%(number)s, %(mps)s)
 ON CONFLICT (phone_number_id) DO UPDATE SET
     tokens = least(%(mps)s, n.tokens + %(mps)s * extract(epoch FROM greatest(interval '0', clock_timestamp() - n.refilled_at))),
-    refilled_at = greatest(n.refilled_at, clock_timestamp())
+    refilled_at = clock_timestamp()
 RETURNING floor(tokens)::integer
 
 -- name: count_unclaimed
@@ -150,12 +151,13 @@ WITH job AS MATERIALIZED (
 )
 UPDATE releases AS rel SET
     published_at = clock_timestamp(), publish_count = rel.publish_count + 1,
-    job_partition = job.job_partition, job_offset = job.job_offset
+    job_partition = job.job_partition, job_offset = job.job_offset, job_topic_id = %(topic_id)s
 FROM job WHERE rel.recipient_id = job.recipient_id AND rel.attempt = job.attempt
 
 -- name: find_unclaimed
 -- Releases whose job must be published (again): it was never published, because the leader died in between; or the
--- sender's group has passed it and it was not claimed; or it was published so long ago that the topic may be lost.
+-- sender's group has passed it and it was not claimed; or the topic was recreated since; or it was published so long ago
+-- that the topic may be lost.
 SELECT rel.recipient_id, rel.attempt, r.phone_number, r.template_parameters, rel.send_before, rel.phone_number_id,
        c.id, c.template_name, c.language_code
 FROM releases AS rel
@@ -170,6 +172,7 @@ WHERE c.status = 'active'
       (rel.published_at IS NULL AND rel.released_at < now() - %(grace_s)s * interval '1 second')
       OR (sender.next_offset > rel.job_offset AND rel.published_at < now() - least(
             %(delay_max_s)s, %(delay_s)s * power(2, least(rel.publish_count - 1, 20))) * interval '1 second')
+      OR (rel.job_topic_id <> %(topic_id)s::text AND rel.published_at < now() - %(delay_s)s * interval '1 second')
       OR rel.published_at < now() - %(lost_s)s * interval '1 second'
   )
 ORDER BY rel.released_at LIMIT %(limit)s

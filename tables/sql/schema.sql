@@ -406,7 +406,7 @@ CREATE TABLE subscription_outbox (
     subscribed   boolean NOT NULL,
     occurred_at  timestamptz NOT NULL,
     published_at timestamptz
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX subscription_outbox_unpublished ON subscription_outbox (id) WHERE published_at IS NULL;
 
 -- ------------------------------------------------------------------------------------------------------- installation
@@ -423,9 +423,10 @@ CREATE TABLE installation (
     recovered_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- The timeline of the WAL that is being written. The control file shows a new timeline only after the next checkpoint.
+-- The timeline of the WAL that is being written; NULL on a standby, which writes none, so that nothing is released there.
+-- The control file shows a new timeline only after the next checkpoint.
 CREATE FUNCTION current_timeline() RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT substring(pg_walfile_name(pg_current_wal_lsn()) FOR 8)
+    SELECT CASE WHEN NOT pg_is_in_recovery() THEN substring(pg_walfile_name(pg_current_wal_lsn()) FOR 8) END
 $$;
 
 CREATE FUNCTION installation_is_known() RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -466,8 +467,10 @@ CREATE TABLE releases (
     published_at      timestamptz,
     job_partition     integer,
     job_offset        bigint,
+    job_topic_id      text,
     PRIMARY KEY (recipient_id, attempt)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON COLUMN releases.job_topic_id IS 'The id of the topic: in a recreated one the offset means nothing';
 CREATE INDEX releases_campaign ON releases (campaign_id);
 CREATE INDEX releases_number ON releases (phone_number_id);
 COMMENT ON COLUMN releases.job_offset IS
@@ -507,7 +510,7 @@ CREATE TABLE campaign_days (
     used        integer NOT NULL DEFAULT 0 CHECK (used >= 0),
     planned     integer NOT NULL DEFAULT 0 CHECK (planned >= 0),
     PRIMARY KEY (campaign_id, day)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON COLUMN campaign_days.planned IS 'Recipients that were planned for this day when it was a later day';
 
 -- The rate limit of a number: a token bucket that holds at most one second of sends.
@@ -515,7 +518,7 @@ CREATE TABLE number_rates (
     phone_number_id text PRIMARY KEY,
     tokens          double precision NOT NULL DEFAULT 0,
     refilled_at     timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- ----------------------------------------------------------------------------------------------------------- breakers
 
@@ -1075,7 +1078,7 @@ CREATE TABLE campaign_counter_deltas (
     dimension   text NOT NULL,
     key         text NOT NULL,
     n           bigint NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX campaign_counter_deltas_campaign ON campaign_counter_deltas (campaign_id);
 
 CREATE TABLE campaign_counters (
@@ -1084,7 +1087,7 @@ CREATE TABLE campaign_counters (
     key         text NOT NULL,
     n           bigint NOT NULL,
     PRIMARY KEY (campaign_id, dimension, key)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE campaign_stats (
     campaign_id       uuid PRIMARY KEY,
@@ -1094,7 +1097,7 @@ CREATE TABLE campaign_stats (
     folded_at         timestamptz,
     published_at      timestamptz,
     refused_version   bigint NOT NULL DEFAULT 0
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX campaign_stats_unpublished ON campaign_stats (folded_at)
     WHERE version > greatest(published_version, refused_version);
 COMMENT ON COLUMN campaign_stats.campaign_status IS

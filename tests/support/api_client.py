@@ -12,6 +12,7 @@ import httpx
 from pydantic import SecretStr
 
 from api.app import make_app
+from api.server import open_pools
 from api.services import Services
 from runtime.settings import Settings
 from schemas.topics import Topic
@@ -35,6 +36,7 @@ class Api:
     http: httpx.AsyncClient
     settings: Settings
     pool: database.Pool
+    lists: database.Pool
 
     async def campaign(self, **changed: Any) -> str:
         created = await self.http.post(CAMPAIGNS, json={**CAMPAIGN, **changed})
@@ -74,11 +76,11 @@ async def an_api(
     )
     publisher = AsyncPublisher(settings)
     try:
-        async with database.pool(database_url, application_name="test-api", size=4, timeout_s=1.5) as pool:
-            app = make_app(Services(settings, pool, publisher, clock=lambda: datetime.now(UTC)))
+        async with open_pools(database_url, timeout_s=1.5) as (pool, lists, stops):
+            app = make_app(Services(settings, pool, lists, stops, publisher, clock=lambda: datetime.now(UTC)))
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-                yield Api(client, settings, pool)
+                yield Api(client, settings, pool, lists)
     finally:
         await publisher.close()
 

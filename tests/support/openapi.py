@@ -21,4 +21,5 @@ def described_api(*keys: str) -> dict[str, Any]:
         database_url=SecretStr("postgresql://127.0.0.1/none"),
         api_keys=tuple(SecretStr(key) for key in keys),
     )
-    return make_app(Services(settings, create_autospec(Pool), create_autospec(AsyncPublisher))).openapi()
+    pool = create_autospec(Pool)
+    return make_app(Services(settings, pool, pool, pool, create_autospec(AsyncPublisher))).openapi()

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -517,3 +518,24 @@ async def test_each_change_of_a_campaign_is_a_log_line_with_its_key(
     ]  # fmt: skip
     assert {line["api_key"] for line in lines} == {key_id(key.encode())}
     assert key not in str(lines)
+
+
+async def test_requests_that_hold_every_other_connection_keep_nobody_from_stopping(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, "14690000001")
+    assert await api.act(campaign, "activate") == 200
+    async with AsyncExitStack() as held:
+        for pool in (api.pool, api.lists):
+            for _ in range(pool.max_size):
+                await held.enter_async_context(pool.connection())
+        assert (await api.http.get(f"/api/marketing/campaigns/{campaign}")).status_code == 503
+        assert await api.act(campaign, "pause") == 200
+        stopped = await api.http.put("/api/marketing/subscriptions/14690000001", json={"subscribed": False})
+        assert stopped.status_code == 200
+        assert await api.act(campaign, "cancel") == 200
+
+
+async def test_a_list_that_takes_long_is_ended(api: Api) -> None:
+    async with api.lists.connection() as connection:
+        row = await (await connection.execute("SHOW statement_timeout")).fetchone()
+    assert row == ("5s",)

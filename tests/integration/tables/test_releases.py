@@ -342,3 +342,24 @@ async def test_deleted_recipients_do_not_fill_the_cap(world: World) -> None:
     await world.run("DELETE FROM campaign_recipients WHERE status = 'queued'")
     assert await releases.forget_answered(await world.releaser(), 0, 100) == 10
     assert len((await world.release(rates)).jobs) == 10
+
+
+async def test_jobs_of_a_recreated_topic_are_published_again(world: World) -> None:
+    await world.start_campaign(2)
+    jobs, releaser = (await world.release()).jobs, await world.releaser()
+    await releases.record_published(releaser, jobs, [(0, 5), (0, 6)], "old")
+    assert await releases.find_unclaimed(releaser, {0: 0}, SOON, 10, "old") == []
+    assert await releases.find_unclaimed(releaser, {0: 0}, SOON, 10, None) == [], "Kafka has not named the topic"
+    assert len(await releases.find_unclaimed(releaser, {0: 0}, SOON, 10, "new")) == 2
+    await releases.record_published(releaser, jobs, [(0, 0), (0, 1)], "new")
+    assert await releases.find_unclaimed(releaser, {0: 0}, SOON, 10, "new") == []
+
+
+async def test_a_clock_that_was_set_back_stops_no_number(world: World) -> None:
+    await world.start_campaign(100)
+    rates = Rates(mps=20, cap_s=100)
+    assert len((await world.release(rates)).jobs) == 20
+    await world.run("UPDATE number_rates SET refilled_at = clock_timestamp() + interval '1 hour'")
+    await world.release(rates)  # the first step takes over the new time
+    await world.run("UPDATE number_rates SET refilled_at = refilled_at - interval '1 second'")
+    assert len((await world.release(rates)).jobs) == 20

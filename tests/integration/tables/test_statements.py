@@ -139,11 +139,11 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("releases", "spend_tokens"): {"number": NUMBER, "spent": 1},
     ("releases", "record_published"): {
-        "recipients": "some", "attempts": "ones", "partitions": "ones", "offsets": "ones"
+        "recipients": "some", "attempts": "ones", "partitions": "ones", "offsets": "ones", "topic_id": "id"
     },
     ("releases", "find_unclaimed"): {
         "partitions": [0], "committed": [0], "grace_s": 2, "delay_s": 5, "delay_max_s": 300, "lost_s": 3600,
-        "limit": 1000,
+        "limit": 1000, "topic_id": "id",
     },
     ("releases", "find_partitions_awaited"): NONE,
     ("releases", "forget_answered"): {"older_than_s": 5, "limit": 2000},

@@ -76,18 +76,24 @@ async def consume(
     handle: Handle,
     beats: Heartbeats | None = None,
     answers: IsReachable = always,
+    shared: Callable[[float], None] = lambda _share: None,
 ) -> None:
     """Consume until `stop`. `beats`: a stage reports progress there that no commit shows.
 
     `answers`: whether the dependencies of the handler are reachable. While they are not, idleness is not a stall.
+    `shared`: gets, before each batch, the share of the topic's partitions that this process has.
     """
     app = _app(settings, consumption)
     beats = Heartbeats() if beats is None else beats
     batches = Batches(handle, stop, consumption.stage, beat=beats.beat)
 
+    partitions = await asyncio.to_thread(require_topic, settings, consumption.topic)
+
     async def agent(stream: Any) -> None:
         async for events in stream.take_events(consumption.batch_max, within=consumption.within_s):
             try:
+                if partitions and (assigned := _assigned(app)):
+                    shared(len(assigned) / partitions)
                 await batches.settle([_record(event) for event in events], partial(_acknowledge, events))
             except Transient as error:
                 _end(EXIT_TRANSIENT, "the process ends with a batch unfinished; Kafka will deliver it again", error)
@@ -101,7 +107,7 @@ async def consume(
     watchdog = Watchdog(
         settings, consumption.stage, consumption.topic, lambda: _assigned(app), beats=beats, answers=answers
     )
-    if not await _started(app, settings, consumption.topic, stop):
+    if not await _started(app, stop):
         return
     logs.quiet_libraries()
     watchdog.start()
@@ -181,13 +187,12 @@ class Batches:
             pause_s = min(pause_s * 2, RETRY_MAX_S)
 
 
-async def _started(app: Any, settings: Settings, topic: str, stop: asyncio.Event) -> bool:
-    """Start the app once its topic exists, because Faust would wait silently for a missing topic.
+async def _started(app: Any, stop: asyncio.Event) -> bool:
+    """Start the app. Its topic exists, because Faust would wait silently for a missing topic.
 
     Faust also waits without limit for a broker that goes away during the start, so a stop or a limit ends the wait.
     Returns False if the stop came before the start was complete; then no batch is in hand.
     """
-    await asyncio.to_thread(require_topic, settings, topic)
     starting = asyncio.ensure_future(app.start())
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({starting, stopping}, timeout=START_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)

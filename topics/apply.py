@@ -117,8 +117,11 @@ def _durability(brokers: int) -> tuple[int, int]:
     return replicas, max(1, min(IN_SYNC_MIN, replicas - 1))
 
 
-def require_topic(settings: Settings, name: str) -> None:
-    """Raise Transient unless a broker answers and knows the topic of that real name."""
+def require_topic(settings: Settings, name: str) -> int:
+    """The number of partitions of the topic of that real name.
+
+    Raises Transient unless a broker answers and knows the topic.
+    """
     admin = AdminClient(client_config(settings))
     try:
         found = admin.list_topics(name, timeout=REQUIRE_TIMEOUT_S).topics.get(name)
@@ -126,6 +129,7 @@ def require_topic(settings: Settings, name: str) -> None:
         raise as_transient(error, "Kafka") from None
     if found is None or found.error is not None:
         raise Transient(f"topic {name} does not exist; create it with `campaigns topics apply`")
+    return len(found.partitions)
 
 
 def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int, more: dict[str, str]) -> set[str]:

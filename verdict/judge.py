@@ -60,6 +60,8 @@ class Evidence:
     """Reasons that make a verdict impossible: the run was not at rest, or webhooks were given up."""
     frozen: tuple[TimeSpan, ...] = ()
     """When senders were frozen and could not read answers."""
+    deferred: frozenset[Held] = frozenset()
+    """Attempts that the sender deferred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,15 @@ def judge(evidence: Evidence) -> Verdict:
     held: dict[str, set[int]] = {}
     for recipient_id, attempt in evidence.held_by_killed:
         held.setdefault(recipient_id, set()).add(attempt)
+    deferred: dict[str, set[int]] = {}
+    for recipient_id, attempt in evidence.deferred:
+        deferred.setdefault(recipient_id, set()).add(attempt)
     wrong, waiting = [], 0
     for row in evidence.rows:
         truth = truth_of(
             posts.get(row.number, []),
             held_by_killed=frozenset(held.get(row.id, ())),
+            deferred=frozenset(deferred.get(row.id, ())),
             opted_out=row.number in evidence.opted_out,
             frozen=evidence.frozen,
         )

@@ -141,6 +141,7 @@ def truth_of(
     posts: Sequence[Post],
     *,
     held_by_killed: Set[int] = frozenset(),
+    deferred: Set[int] = frozenset(),
     opted_out: bool = False,
     retries_max: int = 3,
     frozen: Sequence[TimeSpan] = (),
@@ -148,6 +149,7 @@ def truth_of(
     """The expected row of a recipient with these posts, in order of receipt.
 
     `held_by_killed`: attempts that a killed process had claimed without storing an answer.
+    `deferred`: attempts that the sender deferred. That is right for a probe that was refused for a transient reason.
     `frozen`: when senders were stopped, so that an answer could be read only after it.
     """
     if opted_out:
@@ -158,12 +160,13 @@ def truth_of(
     if not by_attempt:
         return NEVER_POSTED
     endings = {
-        n: _ending(by_attempt[n], answers_count=n not in held_by_killed, frozen=frozen) for n in sorted(by_attempt)
+        n: _ending(by_attempt[n], answers_count=n not in held_by_killed, is_deferred=n in deferred, frozen=frozen)
+        for n in sorted(by_attempt)
     }
     return _row(endings, [status for post in posts for status in post.statuses], by_attempt, retries_max)
 
 
-def _ending(posts: Sequence[Post], *, answers_count: bool, frozen: Sequence[TimeSpan]) -> Ending:
+def _ending(posts: Sequence[Post], *, answers_count: bool, is_deferred: bool, frozen: Sequence[TimeSpan]) -> Ending:
     """The ending of one attempt. Answers that the killed process did not store do not count; statuses always do."""
     sent = [status for post in posts for status in post.statuses]
     failure = next((status for status in sent if status.word == "failed"), None)
@@ -186,6 +189,8 @@ def _ending(posts: Sequence[Post], *, answers_count: bool, frozen: Sequence[Time
         return Ending(throttled=True)
     if last.code is None or ((last.http_status or 0) >= 500 and last.code not in RETRIED):
         return Ending(unknown=True)
+    if is_deferred and last.code in TRANSIENTS:
+        return Ending(throttled=True)
     return Ending(failed_code=last.code, failed_at=_answered(last, frozen))
 
 

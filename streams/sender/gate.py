@@ -9,9 +9,12 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+import structlog
+
 from domain.error_codes import ThrottleScope
 from domain.outcomes import Outcome, has_answer
 from domain.pacing import Brake, Silence, TokenBucket
+from streams.sender.stage import STAGE
 
 BURST_S = 0.05
 """The token bucket holds so many seconds of the rate."""
@@ -20,6 +23,7 @@ RATE_MIN_SHARE = 0.02
 RATE_RECOVERY_SHARE = 0.001
 """Share of the full rate that each accepted message restores: a halved rate has recovered after 500 messages."""
 SILENCE_POLL_S = 0.1
+_log = structlog.get_logger(STAGE)
 BRAKE_BASE_S, BRAKE_FACTOR, BRAKE_CAP_S = 1.0, 2.0, 120.0
 
 
@@ -27,11 +31,25 @@ class Gate:
     """Permits for every number of one account, in the order of their reservation."""
 
     def __init__(self, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._whole_rate = rate
         self._full_rate = rate
         self._clock = clock
         self._buckets: dict[str, TokenBucket] = {}
         self._brakes: dict[str, Brake] = {}
         self._silence = Silence()
+
+    def share(self, share: float) -> None:
+        """Use this share of each number's rate, because other senders use the rest.
+
+        Jobs are spread evenly over the partitions of `send.jobs`, so a sender's share of the partitions is its share of
+        the jobs, and the shares of all senders add up to the rate.
+        """
+        rate = self._whole_rate * min(1.0, share)
+        if rate == self._full_rate:
+            return
+        for bucket in self._buckets.values():
+            bucket.rate *= rate / self._full_rate
+        self._full_rate = rate
 
     def reserve(self, phone_number_id: str) -> tuple[float, bool]:
         """Seconds to wait, and whether a permit was reserved; if not, only a brake ends after the wait."""
@@ -42,9 +60,8 @@ class Gate:
 
     def held_s(self, phone_number_id: str) -> float:
         """Seconds for which a brake holds this number, or the interval of the checks while the server is silent."""
-        now = self._clock()
-        silent_s = SILENCE_POLL_S if self._silence.holds(now) else 0.0
-        return max(silent_s, self._brake(phone_number_id).wait_s(now), self._brake(ACCOUNT).wait_s(now))
+        silent_s = SILENCE_POLL_S if self._silence.holds(self._clock()) else 0.0
+        return max(silent_s, self.braked_s(phone_number_id))
 
     @contextlib.contextmanager
     def posting(self) -> Iterator[Callable[[Outcome], None]]:
@@ -59,6 +76,11 @@ class Gate:
             yield ended
         finally:
             self._silence.ended(ticket, self._clock(), is_answer=is_answer)
+
+    def braked_s(self, phone_number_id: str) -> float:
+        """Seconds for which a brake holds this number, without the checks for a silent server."""
+        now = self._clock()
+        return max(self._brake(phone_number_id).wait_s(now), self._brake(ACCOUNT).wait_s(now))
 
     def backlog_s(self, phone_number_id: str) -> float:
         """Seconds until a permit reserved now would be due."""
@@ -79,6 +101,13 @@ class Gate:
         if brake.strikes > strikes:
             bucket = self._bucket(phone_number_id)
             bucket.rate = max(self._full_rate * RATE_MIN_SHARE, bucket.rate * RATE_AFTER_THROTTLE)
+            _log.warning(
+                "Meta throttles; messages wait, and the rate drops",
+                scope=scope.value,
+                phone_number_id=phone_number_id,
+                wait_s=round(wait_s, 1),
+                rate=round(bucket.rate, 1),
+            )
         return wait_s
 
     def answered(self, phone_number_id: str) -> None:

@@ -32,6 +32,8 @@ BACKLOG_PAUSE_S = 0.02
 
 OWNED = frozenset({ClaimResult.CLAIMED, ClaimResult.PROBE})
 """The verdicts after which this sender may post."""
+THROTTLE_PATIENCE_S = 1.0
+"""A number that is throttled for longer leaves its jobs, if there are other numbers."""
 GRACE_S = 5.0
 """A batch in hand at the stop may still be claimed for so long."""
 
@@ -102,6 +104,8 @@ class JobIntake:
         self._dead_letters = dead_letters
         self._progressed = progressed
         self._closes_at: float | None = None
+        self._numbers: set[str] = set()
+        """The numbers of all jobs so far."""
 
     def close(self, grace_s: float = GRACE_S) -> None:
         """The process stops: finish the batch in hand within the grace, or leave it unacknowledged."""
@@ -109,10 +113,25 @@ class JobIntake:
 
     async def take(self, records: Sequence[Record]) -> None:
         """Claim or refuse every job of a batch; returns when that is durable, so that the batch may be acknowledged."""
-        jobs = await self._decoded(records)
+        numbers: dict[str, list[SendJob]] = {}
+        for job in await self._decoded(records):
+            numbers.setdefault(job.phone_number_id, []).append(job)
+        self._numbers |= numbers.keys()
+        ends = await asyncio.gather(
+            *(self._take_number(number, jobs) for number, jobs in numbers.items()), return_exceptions=True
+        )
+        for end in ends:
+            if end is not None:
+                raise end
+
+    async def _take_number(self, number: str, jobs: list[SendJob]) -> None:
+        """Claim or refuse the jobs of one number. A number that must wait holds up no other."""
         while jobs:
             await self._unless_closed()
-            room = await self._rate_allows(jobs[0].phone_number_id)
+            room = await self._rate_allows(number)
+            if room is None:
+                metrics.SENDER_CLAIMS.labels("left").inc(len(jobs))
+                return
             slots = await self._window.take(min(len(jobs), room))
             try:
                 chunk, jobs = jobs[:slots], jobs[slots:]
@@ -146,9 +165,15 @@ class JobIntake:
         self._window.give_back()
         metrics.SENDER_IN_FLIGHT.set(self._window.in_flight)
 
-    async def _rate_allows(self, phone_number_id: str) -> int:
-        """Wait until the rate has room for a claim, and return for how many."""
+    async def _rate_allows(self, phone_number_id: str) -> int | None:
+        """Wait until the rate has room for a claim, and return for how many. None: leave the jobs to redelivery.
+
+        A throttled number would hold up the batches of the others behind it. Its jobs are not claimed, so the scheduler
+        publishes them again, and nothing is lost or sent twice. A sender that knows one number only just waits.
+        """
         while (room := self._gate.room(phone_number_id, BACKLOG_S)) < 1:
+            if len(self._numbers) > 1 and self._gate.braked_s(phone_number_id) > THROTTLE_PATIENCE_S:
+                return None
             await self._unless_closed()
             self._progressed()  # an intended wait is not a stall
             await asyncio.sleep(BACKLOG_PAUSE_S)

@@ -53,6 +53,8 @@ class Sender:
     intake: JobIntake
     sends: Sends
     window: Window
+    share: Callable[[float], None]
+    """Sets the share of each number's rate that this process may use."""
 
     def stop(self) -> None:
         """Finish the batch in hand if that is quick, and defer what waits for a throttle."""
@@ -78,7 +80,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         async with sending(settings, publisher, beats.beat) as sender:
             stopping = asyncio.create_task(_stop_when(stop, sender))
             try:
-                await consume(settings, stop, jobs, sender.intake.take, beats, database.answering(settings))
+                await consume(
+                    settings, stop, jobs, sender.intake.take, beats, database.answering(settings), sender.share
+                )
             finally:
                 stopping.cancel()
     finally:
@@ -145,7 +149,7 @@ async def sending(
                     dead_letters=DeadLetters(publisher, STAGE, limit),
                     progressed=progressed,
                 )
-                sender = Sender(intake, sends, window)
+                sender = Sender(intake, sends, window, gate.share)
                 try:
                     yield sender
                 finally:  # also when the source of jobs failed: a send in flight may still receive its answer

@@ -75,6 +75,7 @@ class RunningCampaign:
         self.world = world
         world.wait_until_ready()
         self._ledger_from = int(world.simulator.state()["received"])
+        self._accepted_from = int(world.simulator.state()["accepted"])
         self._webhooks_from = int(world.simulator.state()["webhooks_posted"])
         self._events_from = len(world.events)
         self.frozen: list[TimeSpan] = []
@@ -98,7 +99,7 @@ class RunningCampaign:
 
     def accepted_unfinished(self) -> int:
         """The number of messages that the simulator has accepted, and whose rows have no final status yet."""
-        accepted = int(self.world.simulator.state()["accepted"]) - self._ledger_from
+        accepted = int(self.world.simulator.state()["accepted"]) - self._accepted_from
         # The difference counts a retried message once per acceptance, so the open rows limit it.
         return min(accepted - self.world.count(IN_ROWS, self.id), self.world.count(UNFINISHED, self.id))
 

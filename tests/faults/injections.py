@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.faults.campaign import InjectedFault, RunningCampaign
 from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World
@@ -21,6 +21,9 @@ FROZEN_S = LEASE_S + 3.0
 LEADER_FROZEN_S = 14.0
 """Postgres ends the session of a silent leader after 10 s, and that releases the lock."""
 BOTH = 2 * SEND_WINDOW
+PAUSED = "SELECT count(*) FROM marketing_campaigns WHERE id = %s AND status = 'paused'"
+UNNOTICED_MAX = BOTH + 30
+"""The sends that were in flight when the Cloud API went wrong, and the probes of the breaker until the end."""
 ANSWERS_LATE_BY_S = 0.4
 LATE_DEADLINE_S = 60.0
 ACCEPTED_SINCE = """
@@ -199,6 +202,28 @@ def delay(world: World, campaign: RunningCampaign, dependency: str, seconds: flo
     finally:
         proxy.restore()
     return InjectedFault(time.time(), in_flight, unknown_max=_unknown_of(dependency, seconds))
+
+
+def answer_wrongly(
+    world: World, campaign: RunningCampaign, outcome: str, settings: Mapping[str, object], seconds: float
+) -> InjectedFault:
+    """Let the Cloud API refuse, hang or be another server for this time.
+
+    A breaker must notice: at most a few messages become unknown. Where Meta asks for a human, the campaign is paused,
+    and it is resumed here once the cause is gone.
+    """
+    in_flight = wait_for_work_in_flight(world, campaign, "sink")
+    world.simulator.add_rule(outcome, name="wrong answers", **settings)
+    try:
+        wait_seconds(seconds)
+        is_paused = world.count(
+            "SELECT count(*) FROM marketing_campaigns WHERE id = %s AND status = 'paused'", campaign.id
+        )
+    finally:
+        world.simulator.remove_rules("wrong answers")
+    if is_paused:
+        world.api.client.post(f"/api/marketing/campaigns/{campaign.id}/resume").raise_for_status()
+    return InjectedFault(time.time(), in_flight, unknown_max=UNNOTICED_MAX)
 
 
 def wait_seconds(seconds: float) -> None:

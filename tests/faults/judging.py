@@ -22,6 +22,10 @@ UNANSWERED = """
     SELECT recipient_id::text, attempt FROM send_ledger WHERE campaign_id = %s AND outcome = 'unknown'
 """
 """Attempts whose answer no sender recorded. For these, only webhooks can report the result."""
+DEFERRED = """
+    SELECT recipient_id::text, attempt FROM send_ledger WHERE campaign_id = %s AND outcome = 'deferred'
+"""
+"""Attempts that a breaker held, and probes that were refused for a transient reason."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def judge_campaign(
     posts, strangers = posts_of(settings, campaign, entries)
     rows = read_rows(connection, campaign)
     unknown = frozenset((found[0], found[1]) for found in connection.execute(UNANSWERED, [campaign]).fetchall())
+    deferred = frozenset((found[0], found[1]) for found in connection.execute(DEFERRED, [campaign]).fetchall())
     evidence = Evidence(
         rows=rows,
         posts=posts,
@@ -78,5 +83,6 @@ def judge_campaign(
         recount_reported=reported(rows),
         trouble=trouble + ((f"{strangers} posts without callback data of this deployment",) if strangers else ()),
         frozen=frozen,
+        deferred=deferred,
     )
     return Judged(judge(evidence), len(unknown), sum(row.status == "unknown" for row in rows))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 
 from runtime.process import Transient
-from runtime.settings import Settings
 from schemas.places import Record
 from streams import faust_app
 from streams.faust_app import Batches
@@ -114,15 +113,12 @@ def test_idle_reset_and_lost_partitions_restart_the_clock() -> None:
 
 
 async def test_a_start_that_hangs_ends_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings.model_validate({"kafka_bootstrap_servers": "127.0.0.1:1", "database_url": "postgresql://x"})
-
     class Hanging:
         async def start(self) -> None:
             await asyncio.Event().wait()
 
     monkeypatch.setattr(faust_app, "START_LIMIT_S", 0.05)
     monkeypatch.setattr(faust_app, "START_PATIENCE_S", 0.05)
-    monkeypatch.setattr(faust_app, "require_topic", lambda *_: None)
     async with asyncio.timeout(20.0):
         with pytest.raises(Transient, match="could not start"):
-            await faust_app._started(Hanging(), settings, "t", asyncio.Event())
+            await faust_app._started(Hanging(), asyncio.Event())

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from aiohttp import web
 
+from domain.error_codes import ThrottleScope
 from schemas.codec import decode, encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind
@@ -170,3 +171,17 @@ async def test_a_batch_that_cannot_be_finished_at_the_stop_is_not_acknowledged(b
     with pytest.raises(Unfinished):
         await late
     assert await bench.ledger_rows() == [("accepted", True)]
+
+
+async def test_a_throttled_number_holds_up_no_other(database_url: str) -> None:
+    """Its jobs stay unclaimed for the redelivery, and the jobs of the other number are sent at once."""
+    async with open_bench(database_url) as bench:
+        jobs = await bench.world.release_jobs(20)
+        throttled = [job.model_copy(update={"phone_number_id": "2"}) for job in jobs[:10]]
+        bench.sender.sends._gate.throttled("2", ThrottleScope.NUMBER, 60.0)
+        async with asyncio.timeout(5):
+            await bench.take([*throttled, *jobs[10:]])
+        await bench.finish()
+        assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs[10:])
+        assert await bench.world.count("send_ledger") == 10
+        assert await bench.world.count("releases") == 10, "the scheduler publishes these again"

@@ -77,3 +77,37 @@ def test_an_idle_number_has_room_for_one_at_any_rate() -> None:
         gate.reserve("1")
         rooms.append(gate.room("1", 0.4))
     assert rooms == [1, 1, 0]
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.floats(1, 1000))
+def test_senders_that_share_the_partitions_share_the_rate(weights: list[float], rate: float) -> None:
+    """Over ten seconds all senders together use the rate of the number, and their bursts."""
+    clock = Clock()
+    gates = [Gate(rate, clock=clock) for _ in weights]
+    for gate, weight in zip(gates, weights, strict=True):
+        gate.share(weight / sum(weights))
+    permits, clock.now = 0, 10.0
+    for gate in gates:
+        while gate.reserve("1")[0] <= 0:
+            permits += 1
+    assert permits <= sum(max(1.0, rate * weight / sum(weights) * 0.05) for weight in weights) + len(weights)
+    rates = [gate._bucket("1").rate for gate in gates]
+    assert sum(rates) == pytest.approx(rate)
+
+
+def test_a_new_share_keeps_the_drop_of_a_throttle() -> None:
+    gate = Gate(100.0, clock=Clock())
+    gate.throttled("1", ThrottleScope.NUMBER, None)
+    gate.share(0.5)
+    assert gate._bucket("1").rate == pytest.approx(35)
+    gate.share(1.0)
+    assert gate._bucket("1").rate == pytest.approx(70)
+    gate.share(2.0)
+    assert gate._bucket("1").rate == pytest.approx(70), "never more than the whole rate"
+
+
+def test_a_brake_is_logged_once_for_each_strike(capsys: pytest.CaptureFixture[str]) -> None:
+    gate = Gate(100.0, clock=Clock())
+    for _ in range(5):
+        gate.throttled("1", ThrottleScope.NUMBER, None)
+    assert capsys.readouterr().out.count("Meta throttles") == 1

@@ -61,8 +61,6 @@ WITH held AS MATERIALIZED (
     ) AS why
     WHERE c.status = 'active' AND EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL)
     ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED
-), noticed AS (
-    INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n) SELECT id, 'funnel', 'total', 0 FROM held
 ), noted AS (
     INSERT INTO breaker_changes (change, scope, key, campaign_id, code, reason, needs_human)
     SELECT 'campaign_paused', scope, key, id, code, reason, needs_human FROM held

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from tests.faults.campaign import InjectedFault, RunningCampaign
+from tests.faults.proxy import Proxy
 from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World
 from tests.support.waiting import eventually
 from verdict.judge import Held
@@ -168,35 +169,26 @@ def kill_postgres_and_restart_slowly(world: World, campaign: RunningCampaign) ->
 
 def cut_off(world: World, campaign: RunningCampaign, dependency: str, seconds: float) -> InjectedFault:
     """Cut the connections to a dependency for this time."""
-    in_flight = wait_for_work_in_flight(world, campaign, "sink")
-    proxy = world.dependencies[dependency]
-    assert proxy.connections > 0
-    proxy.cut()
-    try:
-        wait_seconds(seconds)
-    finally:
-        proxy.restore()
-    return InjectedFault(time.time(), in_flight, unknown_max=_unknown_of(dependency, seconds))
+    return _disturb(world, campaign, dependency, seconds, Proxy.cut)
 
 
 def hang(world: World, campaign: RunningCampaign, dependency: str, seconds: float) -> InjectedFault:
     """Keep the connections to a dependency open and pass no byte for this time."""
-    in_flight = wait_for_work_in_flight(world, campaign, "sink")
-    proxy = world.dependencies[dependency]
-    assert proxy.connections > 0
-    proxy.hang()
-    try:
-        wait_seconds(seconds)
-    finally:
-        proxy.restore()
-    return InjectedFault(time.time(), in_flight, unknown_max=_unknown_of(dependency, seconds))
+    return _disturb(world, campaign, dependency, seconds, Proxy.hang)
 
 
 def delay(world: World, campaign: RunningCampaign, dependency: str, seconds: float, by_s: float) -> InjectedFault:
     """Delay all bytes to and from a dependency for this time."""
+    return _disturb(world, campaign, dependency, seconds, lambda proxy: proxy.delay(by_s))
+
+
+def _disturb(
+    world: World, campaign: RunningCampaign, dependency: str, seconds: float, disturb: Callable[[Proxy], None]
+) -> InjectedFault:
     in_flight = wait_for_work_in_flight(world, campaign, "sink")
     proxy = world.dependencies[dependency]
-    proxy.delay(by_s)
+    assert proxy.connections > 0
+    disturb(proxy)
     try:
         wait_seconds(seconds)
     finally:
@@ -216,9 +208,7 @@ def answer_wrongly(
     world.simulator.add_rule(outcome, name="wrong answers", **settings)
     try:
         wait_seconds(seconds)
-        is_paused = world.count(
-            "SELECT count(*) FROM marketing_campaigns WHERE id = %s AND status = 'paused'", campaign.id
-        )
+        is_paused = world.count(PAUSED, campaign.id)
     finally:
         world.simulator.remove_rules("wrong answers")
     if is_paused:

@@ -66,10 +66,10 @@ async def add_recipients(
 ) -> int:
     """Judge all recipients, add those that are valid if the operator consents, and report the others."""
     import orjson
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     from api.additions import add, judge
-    from api.bodies import RECIPIENTS_MAX, RecipientsIn
+    from api.bodies import RECIPIENTS_MAX, Country
     from cli.confirmation import decline
     from cli.console import note, printable
     from cli.lifecycle import label
@@ -81,10 +81,10 @@ async def add_recipients(
 
     found = await find_campaign(connection, name)
     try:
-        body = RecipientsIn.model_validate({"phone_numbers": ["1"], "country": country})
+        country = TypeAdapter(Country | None).validate_python(country)
     except ValidationError as error:
         raise InvalidOptions("; ".join(f"--country: {item['msg']}" for item in error.errors())) from None
-    country = body.country or (await campaigns.read(connection, found.id)).country
+    country = country or (await campaigns.read(connection, found.id)).country
     chunks = [given[start : start + RECIPIENTS_MAX] for start in range(0, len(given), RECIPIENTS_MAX)]
     judged = [judge([each.item for each in chunk], country) for chunk in chunks]
     invalid = [(chunk[each.index], each) for chunk, done in zip(chunks, judged, strict=True) for each in done.refused]

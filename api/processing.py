@@ -15,7 +15,7 @@ from api.services import Services, UseServices
 from runtime import metrics
 from runtime.settings import Settings
 from schemas.jobs import SendJob
-from tables import releases
+from tables import publications, releases
 from tables.database import connect
 from tables.release_memory import ReleaseMemory
 from tables.releases import RELEASER_SESSION, Rates
@@ -68,4 +68,4 @@ async def _publish(services: Services, jobs: Sequence[SendJob]) -> None:
         log.warning("jobs are released; they are published once Kafka answers", jobs=len(jobs), error=str(error))
         return
     async with services.pool.connection() as connection:
-        await releases.record_published(connection, jobs, places)
+        await publications.record_published(connection, jobs, places)

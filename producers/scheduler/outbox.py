@@ -19,7 +19,7 @@ from schemas.codec import encode
 from schemas.jobs import SendJob
 from schemas.places import Outgoing
 from schemas.topics import Topic
-from tables import ledger, releases, subscriptions
+from tables import ledger, publications, subscriptions
 from tables.database import Connection
 from topics.identity import identify
 from topics.jobs import PUBLISH_TIMEOUT_S, publish_jobs
@@ -62,7 +62,7 @@ async def publish_and_record_jobs(
         return
     places = await publish_jobs(publisher, settings, jobs)
     async with turn() as connection:
-        await releases.record_published(connection, jobs, places, topic_id)
+        await publications.record_published(connection, jobs, places, topic_id)
 
 
 async def publish_outcomes(

@@ -14,7 +14,7 @@ from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs, publi
 from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.topics import Topic
-from tables import ledger, releases
+from tables import ledger, publications
 from tables.database import LockNotAvailable
 from tables.leadership import Leader
 from topics.lag import CommittedOffsets, KafkaAway
@@ -37,8 +37,8 @@ class Redelivery:
         self._publisher = publisher
         self._settings = settings
         self._committed = CommittedOffsets(settings, SENDER_GROUP)
-        delay_s = max(SHORTEST_DELAY_S, releases.Patience().delay_s / settings.time_scale)
-        self._patience = releases.Patience(delay_s=delay_s)
+        delay_s = max(SHORTEST_DELAY_S, publications.Patience().delay_s / settings.time_scale)
+        self._patience = publications.Patience(delay_s=delay_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run a round every second, or at once after a full chunk. A round is repeated while Kafka is away."""
@@ -71,12 +71,14 @@ class Redelivery:
 
     async def _publish_unclaimed(self) -> int:
         async with self._leader.turn() as connection:
-            partitions = await releases.partitions_awaited(connection)
+            partitions = await publications.partitions_awaited(connection)
         await self._jobs_topic.refresh()
         # A partition without a committed offset was not passed yet.
         committed = await self._committed.read(self._settings.topic(Topic.SEND_JOBS), partitions)
         async with self._leader.turn() as connection:
-            jobs = await releases.find_unclaimed(connection, committed, self._patience, CHUNK_ROWS, self._jobs_topic.id)
+            jobs = await publications.find_unclaimed(
+                connection, committed, self._patience, CHUNK_ROWS, self._jobs_topic.id
+            )
         if jobs:
             log.info(
                 "republished jobs that no sender had claimed (harmless: an attempt is claimed once)", jobs=len(jobs)

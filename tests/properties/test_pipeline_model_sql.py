@@ -22,7 +22,7 @@ from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import RecipientId
 from sinks import apply
-from tables import closing, ledger, recipients, releases
+from tables import closing, ledger, publications, recipients, releases
 from tables.database import Connection, connect
 from tables.ledger import Claim, Settlement, UnpublishedOutcome
 from tables.release_memory import ReleaseMemory
@@ -180,7 +180,7 @@ class Sql:
         return sorted(released)
 
     async def record_published(self, key: Key, offset: int, _now: datetime) -> None:
-        await releases.record_published(self.connection, [_job(key, START)], [(0, offset)])
+        await publications.record_published(self.connection, [_job(key, START)], [(0, offset)])
 
     async def forget_answered(self, _now: datetime, older_than_s: float) -> None:
         await releases.forget_answered(self.connection, older_than_s, 100)
@@ -227,7 +227,7 @@ class Sql:
         """The content of the tables."""
         facts = await recipients.read_facts(self.connection, people)
         derived = "SELECT id, status, next_attempt_at, retry_count FROM campaign_recipients ORDER BY id"
-        unclaimed = await releases.find_unclaimed(self.connection, {0: FAR_OFFSET}, releases.Patience(), 100)
+        unclaimed = await publications.find_unclaimed(self.connection, {0: FAR_OFFSET}, publications.Patience(), 100)
         return {
             "facts": {person: facts.get(person, NOTHING) for person in people},
             "derived": await self.rows(derived),

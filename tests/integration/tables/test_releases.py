@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,10 +13,8 @@ from schemas.subscriptions import Source
 from tables import ledger, releases, stats, subscriptions
 from tables.database import Connection
 from tables.release_memory import ReleaseMemory
-from tables.releases import Patience, Rates
+from tables.releases import Rates
 from tests.support.world import FAST, NUMBER_ID, World
-
-SOON = Patience(grace_s=0, delay_s=0, delay_max_s=0)
 
 
 async def test_a_released_job_is_complete(world: World) -> None:
@@ -195,37 +192,6 @@ async def test_parameters_that_no_job_can_carry_harm_their_row_only(world: World
     assert await world.statuses(campaign) == {"queued": 1, "skipped": 2}
 
 
-async def test_a_release_whose_leader_died_is_published(world: World) -> None:
-    await world.start_campaign(3)
-    released = (await world.release()).jobs
-    assert await releases.find_unclaimed(await world.releaser(), {}, Patience(grace_s=60), 10) == []
-    assert set(await releases.find_unclaimed(await world.releaser(), {}, SOON, 10)) == set(released)
-
-
-async def test_a_job_is_published_again_once_the_sender_is_past_it(world: World) -> None:
-    await world.start_campaign(2)
-    jobs = (await world.release()).jobs
-    await releases.record_published(await world.releaser(), jobs, [(0, 5), (1, 7)])
-    assert await releases.partitions_awaited(await world.releaser()) in ([0, 1], [1, 0])
-    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == []
-    assert await releases.find_unclaimed(await world.releaser(), {0: 5, 1: 7}, SOON, 10) == [], "not past, but at it"
-    assert await releases.find_unclaimed(await world.releaser(), {0: 6, 1: 7}, SOON, 10) == [jobs[0]]
-    waiting = Patience(grace_s=0, delay_s=60)
-    assert await releases.find_unclaimed(await world.releaser(), {0: 6, 1: 8}, waiting, 10) == []
-    assert len(await releases.find_unclaimed(await world.releaser(), {}, Patience(lost_s=0), 10)) == 2
-
-
-async def test_paused_and_claimed_ones_are_not_published_again(world: World) -> None:
-    campaign = await world.start_campaign(2)
-    jobs = (await world.release()).jobs
-    await ledger.claim(world.connection, uuid4(), jobs[:1], 45)
-    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == [jobs[1]]
-    await world.act(campaign, Action.PAUSE)
-    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == []
-    await world.act(campaign, Action.RESUME)
-    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == [jobs[1]]
-
-
 async def test_a_resolved_release_is_deleted_and_its_budget_returned(world: World) -> None:
     campaign = await world.start_campaign(2)
     await world.release()
@@ -236,17 +202,6 @@ async def test_a_resolved_release_is_deleted_and_its_budget_returned(world: Worl
     assert await releases.forget_answered(await world.releaser(), 0, 10) == 1
     assert await world.budget_used(campaign) == 1
     assert await releases.forget_answered(await world.releaser(), 0, 10) == 0
-
-
-async def test_an_old_acceptance_that_fails_later_leaves_the_release_to_be_published(world: World) -> None:
-    await world.start_campaign(1)
-    await world.release()
-    await world.run("UPDATE campaign_recipients SET attempt = 2, accepted_attempts = 2, sent_at = now()")
-    await world.run("UPDATE releases SET attempt = 2")
-    assert await releases.forget_answered(await world.releaser(), 0, 10) == 0
-    assert await releases.find_unclaimed(await world.releaser(), {}, SOON, 10) == []
-    await world.run("UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failure_text = 'x'")
-    assert len(await releases.find_unclaimed(await world.releaser(), {}, SOON, 10)) == 1
 
 
 async def test_no_campaign_of_twenty_starves_in_small_steps(world: World) -> None:
@@ -342,17 +297,6 @@ async def test_deleted_recipients_do_not_fill_the_cap(world: World) -> None:
     await world.run("DELETE FROM campaign_recipients WHERE status = 'queued'")
     assert await releases.forget_answered(await world.releaser(), 0, 100) == 10
     assert len((await world.release(rates)).jobs) == 10
-
-
-async def test_jobs_of_a_recreated_topic_are_published_again(world: World) -> None:
-    await world.start_campaign(2)
-    jobs, releaser = (await world.release()).jobs, await world.releaser()
-    await releases.record_published(releaser, jobs, [(0, 5), (0, 6)], "old")
-    assert await releases.find_unclaimed(releaser, {0: 0}, SOON, 10, "old") == []
-    assert await releases.find_unclaimed(releaser, {0: 0}, SOON, 10, None) == [], "Kafka has not named the topic"
-    assert len(await releases.find_unclaimed(releaser, {0: 0}, SOON, 10, "new")) == 2
-    await releases.record_published(releaser, jobs, [(0, 0), (0, 1)], "new")
-    assert await releases.find_unclaimed(releaser, {0: 0}, SOON, 10, "new") == []
 
 
 async def test_a_clock_that_was_set_back_stops_no_number(world: World) -> None:

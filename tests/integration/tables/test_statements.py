@@ -35,8 +35,8 @@ SCANNED = frozenset({
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
-    "campaigns", "closing", "ledger", "messages", "parked", "planning", "recipient_pages", "recipients", "releases",
-    "stats", "subscriptions", "trace",
+    "campaigns", "closing", "ledger", "messages", "parked", "planning", "publications", "recipient_pages", "recipients",
+    "releases", "stats", "subscriptions", "trace",
 )  # fmt: skip
 EXEMPT = {
     ("campaigns", "create_campaign"): "it inserts one row",
@@ -138,14 +138,14 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
         "producer": "", **PLACES,
     },
     ("releases", "spend_tokens"): {"number": NUMBER, "spent": 1},
-    ("releases", "record_published"): {
+    ("publications", "record_published"): {
         "recipients": "some", "attempts": "ones", "partitions": "ones", "offsets": "ones", "topic_id": "id"
     },
-    ("releases", "find_unclaimed"): {
+    ("publications", "find_unclaimed"): {
         "partitions": [0], "committed": [0], "grace_s": 2, "delay_s": 5, "delay_max_s": 300, "lost_s": 3600,
         "limit": 1000, "topic_id": "id",
     },
-    ("releases", "find_partitions_awaited"): NONE,
+    ("publications", "find_partitions_awaited"): NONE,
     ("releases", "forget_answered"): {"older_than_s": 5, "limit": 2000},
     ("releases", "count_due"): NONE,
     ("releases", "count_released"): NONE,

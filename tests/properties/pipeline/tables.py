@@ -53,7 +53,7 @@ class Tables(Ledger):
             release.publish_count += 1
 
     def find_unclaimed(self, now: datetime, committed: int) -> list[Key]:
-        """Releases that must be published (again), after the delays of `releases.Patience`."""
+        """Releases that must be published (again), after the delays of `publications.Patience`."""
         if self.campaign != "active":
             return []
         return [key for key, release in self.releases.items() if self._is_unclaimed(key, release, now, committed)]

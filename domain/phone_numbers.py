@@ -56,7 +56,7 @@ _NAMES_NOBODY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class NamedPerson:
-    """The person whom a text names. `doubt`: why the text is no number that a campaign would take."""
+    """The person of a text. `doubt`: the reason for which a campaign would refuse the text."""
 
     person: PersonKey
     doubt: RecipientRefusal | None = None

@@ -37,7 +37,7 @@ class CampaignStats(WireModel):
     total_target: int = 0
     """All recipients of the campaign."""
     sent: int = 0
-    """Recipients whose message the Cloud API accepted, or of whom WhatsApp reported a status. Some failed later."""
+    """Recipients with an accepted message or a status from WhatsApp. Some of them failed later."""
     delivered: int = 0
     """Recipients whose device has received the message."""
     read: int = 0
@@ -45,7 +45,7 @@ class CampaignStats(WireModel):
     failed: int = 0
     """Recipients whose status is failed, including those that will be retried, and those that failed after `sent`."""
     pending: int = 0
-    """Recipients of whom no attempt has been released yet."""
+    """Recipients without a released attempt."""
     handled: int = 0
     """Recipients with an outcome: all but the pending, the queued, and those that were skipped by a cancellation."""
     progress_percentage: float = 0.0
@@ -57,9 +57,9 @@ class CampaignStats(WireModel):
     queued: int = 0
     """Recipients whose attempt is released or deferred, and has no outcome yet."""
     skipped: int = 0
-    """Recipients to whom nothing is sent, for a reason in `skips`."""
+    """Recipients that get no message, for a reason in `skips`."""
     unknown: int = 0
-    """Recipients of whom nobody knows whether the message was sent. It is not sent again automatically."""
+    """Recipients whose last message has no known outcome. It is not sent again automatically."""
     retrying: int = 0
     """Failed or unknown ones that are due again. They count in `failed` or `unknown` too."""
     replied: int = 0

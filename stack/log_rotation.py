@@ -1,6 +1,6 @@
 """Keeps the log files of a folder small: a file above the limit is copied aside and emptied.
 
-A child writes to its log by a descriptor in append mode, which the guard has opened. It cannot be told to open another
+A child writes to its log by a descriptor in append mode, which the guard has opened. It has no way to open another
 file, so the file stays and its content moves to `NAME.log.1`, an older one to `NAME.log.2`.
 """
 

@@ -77,7 +77,7 @@ class NewRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The phone numbers that were added, and those that the campaign had. The others are of people whom it had."""
+    """The phone numbers that were added, and those that the campaign had. The others name people that it had."""
 
     added: frozenset[str] = field(repr=False)
     present: frozenset[str] = field(repr=False)

@@ -219,7 +219,7 @@ CREATE TABLE campaign_recipients (
     skip_reason         text COLLATE "C",
     retry_attempt       smallint,
     held_for_quality    boolean NOT NULL DEFAULT false,
-    -- Generated from the number that is dialled: the person whom it reaches.
+    -- The key of the person, generated from the dialled number.
     person              text NOT NULL GENERATED ALWAYS AS (person_of(phone_number)) STORED,
     -- Generated from the facts. They cannot be written; write a fact instead.
     status              text NOT NULL GENERATED ALWAYS AS (recipient_status(

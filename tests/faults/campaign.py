@@ -94,7 +94,7 @@ class RunningCampaign:
 
     @property
     def people(self) -> Sequence[Person]:
-        """The people whom the test has added."""
+        """The people that the test has added."""
         return [*self._first, *self.load.added]
 
     def accepted_unfinished(self) -> int:

@@ -24,11 +24,11 @@ def test_the_options_of_the_address_hold(database_url: str, tmp_path: Path, inst
     if installed and shutil.which("psql") is None:
         pytest.skip("psql is not installed")
     url = f"{database_url}?options={quote('-c search_path=pg_catalog -c statement_timeout=7s')}"
-    told = environment("127.0.0.1:1", "", CAMPAIGNS_DATABASE_URL=url)
+    variables = environment("127.0.0.1:1", "", CAMPAIGNS_DATABASE_URL=url)
     if not installed:
-        told["PATH"] = str(tmp_path)
+        variables["PATH"] = str(tmp_path)
     for setting, value in (("search_path", b"pg_catalog"), ("statement_timeout", b"7s"), ("timezone", b"UTC")):
-        code, out, error = run_command(told, tmp_path, "psql", "-c", f"SHOW {setting}")
+        code, out, error = run_command(variables, tmp_path, "psql", "-c", f"SHOW {setting}")
         assert code == 0, error
         assert value in out
 
@@ -45,10 +45,10 @@ def test_a_silent_server_ends_the_command(tmp_path: Path, installed: bool) -> No
     if installed and shutil.which("psql") is None:
         pytest.skip("psql is not installed")
     with silent_server() as url:
-        told = environment("127.0.0.1:1", "", CAMPAIGNS_DATABASE_URL=url)
+        variables = environment("127.0.0.1:1", "", CAMPAIGNS_DATABASE_URL=url)
         if not installed:
-            told["PATH"] = str(tmp_path)
-        code, _, error = run_command(told, tmp_path, "psql", "-c", "SELECT 1")
+            variables["PATH"] = str(tmp_path)
+        code, _, error = run_command(variables, tmp_path, "psql", "-c", "SELECT 1")
     assert code == 75
     assert "hunter2" not in error
 

@@ -21,6 +21,7 @@ class ProblemCode(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_SLOW = "body_too_slow"
     WRONG_STATE = "wrong_state"
+    EMPTY_CAMPAIGN = "empty_campaign"
     REQUEST_IN_PROGRESS = "request_in_progress"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -43,6 +44,7 @@ PROBLEMS: Mapping[ProblemCode, tuple[int, str]] = MappingProxyType(
         ProblemCode.METHOD_NOT_ALLOWED: (405, "The path does not take this method. The header Allow has the others."),
         ProblemCode.BODY_TOO_SLOW: (408, "The body did not arrive in time."),
         ProblemCode.WRONG_STATE: (409, "The state of the campaign does not allow this. Nothing was changed."),
+        ProblemCode.EMPTY_CAMPAIGN: (409, "The campaign has no recipients. Add at least one, and then activate it."),
         ProblemCode.REQUEST_IN_PROGRESS: (409, "The first request with this Idempotency-Key is still running."),
         ProblemCode.BODY_TOO_LARGE: (413, "The body has too many bytes."),
         ProblemCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body is not declared as JSON by its Content-Type."),

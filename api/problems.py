@@ -21,7 +21,7 @@ from starlette.routing import compile_path
 
 from api.problem_codes import PROBLEMS, ProblemCode
 from api.validation import field_errors
-from domain.lifecycle import ActionNotAllowed
+from domain.lifecycle import ActionNotAllowed, EmptyCampaign
 from runtime.logs import mask_text
 from tables.campaigns import UnknownCampaign
 from tables.database import is_transient
@@ -88,6 +88,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(UnknownCampaign, _unknown_campaign)
     app.add_exception_handler(ActionNotAllowed, _not_allowed)
+    app.add_exception_handler(EmptyCampaign, _empty_campaign)
     app.add_exception_handler(psycopg.Error, _database)
     app.add_exception_handler(psycopg_pool.PoolTimeout, _database)
     app.add_exception_handler(Exception, _bug)
@@ -127,6 +128,10 @@ async def _unknown_campaign(_request: Request, _error: Exception) -> JSONRespons
 
 async def _not_allowed(_request: Request, error: Exception) -> JSONResponse:
     return answer(ProblemCode.WRONG_STATE, str(error))
+
+
+async def _empty_campaign(_request: Request, _error: Exception) -> JSONResponse:
+    return answer(ProblemCode.EMPTY_CAMPAIGN)
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:

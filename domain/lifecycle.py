@@ -35,6 +35,13 @@ class ActionNotAllowed(Exception):
         self.status = status
 
 
+class EmptyCampaign(ActionNotAllowed):
+    """A campaign without recipients cannot be activated; nothing was changed."""
+
+    def __init__(self, status: CampaignStatus) -> None:
+        super().__init__("the campaign has no recipients: add at least one, and then activate it", status)
+
+
 _D, _A, _P = CampaignStatus.DRAFT, CampaignStatus.ACTIVE, CampaignStatus.PAUSED
 
 ACTIONS: Mapping[Action, tuple[frozenset[CampaignStatus], CampaignStatus]] = MappingProxyType(
@@ -48,11 +55,13 @@ ACTIONS: Mapping[Action, tuple[frozenset[CampaignStatus], CampaignStatus]] = Map
 """Action to the states in which it is allowed, and the state that follows."""
 
 
-def after(action: Action, status: CampaignStatus) -> CampaignStatus:
-    """The state that follows. Raises ActionNotAllowed."""
+def after(action: Action, status: CampaignStatus, *, is_empty: bool = False) -> CampaignStatus:
+    """The state that follows. Raises ActionNotAllowed, and EmptyCampaign for the activation of an empty campaign."""
     allowed, target = ACTIONS[action]
     if status not in allowed:
         already = status is target
         message = f"the campaign is already {status}" if already else f"the campaign is {status}: cannot {action} it"
         raise ActionNotAllowed(message, status)
+    if action is Action.ACTIVATE and is_empty:
+        raise EmptyCampaign(status)
     return target

@@ -110,11 +110,13 @@ async def act(connection: Connection, campaign_id: UUID, action: Action, reason:
 
     A resume also lets the open breakers of the campaign's scopes send a probe at once.
 
-    Raises UnknownCampaign, and ActionNotAllowed where the action is not allowed.
+    Raises UnknownCampaign, ActionNotAllowed where the action is not allowed, and EmptyCampaign for an activation
+    without recipients.
     """
     async with connection.transaction():
         campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
-        status = after(action, campaign.status)
+        is_empty = action is Action.ACTIVATE and await _is_empty(connection, campaign_id)
+        status = after(action, campaign.status, is_empty=is_empty)
         pause_reason = reason if status is CampaignStatus.PAUSED else None
         changed = await _change_status(connection, campaign_id, status, pause_reason)
         if action is Action.ACTIVATE:
@@ -150,6 +152,11 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
     if campaign.status is not CampaignStatus.DRAFT and rows:
         await planning.plan_now(connection, campaign_id)
     return Added(added, present)
+
+
+async def _is_empty(connection: Connection, campaign_id: UUID) -> bool:
+    row = await (await connection.execute(_SQL["is_empty"], {"campaign": campaign_id})).fetchone()
+    return row is not None and bool(row[0])
 
 
 async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[tuple[UUID, str]]:

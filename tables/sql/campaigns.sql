@@ -57,6 +57,10 @@ RETURNING id, phone_number
 SELECT phone_number FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND phone_number = ANY (%(phone_numbers)s::text[])
 
+-- name: is_empty
+-- Whether a campaign has no recipient.
+SELECT NOT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = %(campaign)s)
+
 -- name: list_active
 -- The ids of the active campaigns.
 SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id

@@ -348,6 +348,7 @@ async def test_actions_in_an_invalid_state_are_409_and_change_nothing(api: Api) 
     campaign = await api.campaign()
     assert await api.act(campaign, "pause") == 409
     assert await api.act(campaign, "resume") == 409
+    await api.add(campaign, "14694652751")
     assert await api.act(campaign, "activate") == 200
     assert await api.act(campaign, "activate") == 409
     assert await api.act(campaign, "pause") == 200
@@ -358,6 +359,16 @@ async def test_actions_in_an_invalid_state_are_409_and_change_nothing(api: Api) 
     assert await api.act(campaign, "activate") == 409
     refused = await api.http.post(f"{CAMPAIGNS}/{campaign}/recipients", json={"phone_numbers": ["14694652751"]})
     assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
+
+
+async def test_a_campaign_without_recipients_cannot_be_activated(api: Api) -> None:
+    campaign = await api.campaign()
+    answer = await api.http.post(f"{CAMPAIGNS}/{campaign}/activate")
+    assert (answer.status_code, answer.json()["code"]) == (409, "empty_campaign")
+    assert "Add at least one" in answer.json()["detail"]
+    assert (await api.http.get(f"{CAMPAIGNS}/{campaign}")).json()["status"] == "draft"
+    await api.add(campaign, "14694652751")
+    assert await api.act(campaign, "activate") == 200
 
 
 async def test_a_paused_campaign_releases_nothing(api: Api) -> None:
@@ -522,7 +533,7 @@ async def test_each_change_of_a_campaign_is_a_log_line_with_its_key(
 
 async def test_requests_that_hold_every_other_connection_keep_nobody_from_stopping(api: Api) -> None:
     campaign = await api.campaign()
-    await api.add(campaign, "14690000001")
+    await api.add(campaign, "14694652751")
     assert await api.act(campaign, "activate") == 200
     async with AsyncExitStack() as held:
         for pool in (api.pool, api.lists):
@@ -530,7 +541,7 @@ async def test_requests_that_hold_every_other_connection_keep_nobody_from_stoppi
                 await held.enter_async_context(pool.connection())
         assert (await api.http.get(f"/api/marketing/campaigns/{campaign}")).status_code == 503
         assert await api.act(campaign, "pause") == 200
-        stopped = await api.http.put("/api/marketing/subscriptions/14690000001", json={"subscribed": False})
+        stopped = await api.http.put("/api/marketing/subscriptions/14694652751", json={"subscribed": False})
         assert stopped.status_code == 200
         assert await api.act(campaign, "cancel") == 200
 

@@ -191,7 +191,7 @@ async def test_a_campaign_with_very_many_deltas_is_judged_when_they_are_folded(w
 
 
 async def test_a_campaign_without_anybody_stays_active(world: World) -> None:
-    await world.start_campaign(0)
+    assert await closing.list_by_status(world.connection, CampaignStatus.ACTIVE) == [world.campaign]
     assert await complete(world, 0) == []
 
 

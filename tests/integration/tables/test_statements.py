@@ -73,6 +73,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("campaigns", "lock_campaign"): {"id": BIG},
     ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},
     ("campaigns", "add_recipients"): {"campaign": BIG, "phone_numbers": ["14690000001"], "template_parameters": [None]},
+    ("campaigns", "is_empty"): {"campaign": BIG},
     ("campaigns", "find_present"): {"campaign": BIG, "phone_numbers": ["15550000001"]},
     ("closing", "list_by_status"): {"status": "active", "after": UUID(int=0), "limit": 500},
     ("closing", "find_cancelled"): {"ids": [GONE]},

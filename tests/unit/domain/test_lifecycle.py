@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from domain.lifecycle import ACTIONS, Action, ActionNotAllowed, CampaignStatus, after
+from domain.lifecycle import ACTIONS, Action, ActionNotAllowed, CampaignStatus, EmptyCampaign, after
 
 
 @pytest.mark.parametrize(("action", "status"), list(itertools.product(Action, CampaignStatus)))
@@ -16,6 +16,21 @@ def test_every_action_in_every_state_is_decided(action: Action, status: Campaign
         with pytest.raises(ActionNotAllowed) as refused:
             after(action, status)
         assert refused.value.status is status
+
+
+def test_only_the_activation_needs_recipients() -> None:
+    for action, (allowed, target) in ACTIONS.items():
+        for status in allowed:
+            if action is Action.ACTIVATE:
+                with pytest.raises(EmptyCampaign, match="add at least one"):
+                    after(action, status, is_empty=True)
+            else:
+                assert after(action, status, is_empty=True) is target
+
+
+def test_the_state_is_judged_before_the_recipients() -> None:
+    with pytest.raises(ActionNotAllowed, match="already active"):
+        after(Action.ACTIVATE, CampaignStatus.ACTIVE, is_empty=True)
 
 
 def test_a_cancelled_campaign_stays_cancelled() -> None:

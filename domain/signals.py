@@ -79,6 +79,22 @@ def signals_of(outcome: Outcome) -> Signals:
             assert_never(outcome)
 
 
+def signals_of_status(code: int | None) -> Signals:
+    """The signals of a webhook's `failed`: a code of a whole scope holds that scope. It proves nothing else.
+
+    Meta reports some of these codes, such as a payment block, only after it has accepted the message.
+    """
+    row = row_of(code)
+    scope = _SCOPE_WIDE.get(row.error_class) if row is not None else None
+    if row is None or scope is None:
+        return NO_SIGNALS
+    signal = Signal.HUMAN if row.needs_human else Signal.OPEN
+    return Signals(letters({scope: signal}), code, _reason(code, row.note))
+
+
+_SCOPE_WIDE = {ErrorClass.TEMPLATE: _T, ErrorClass.NUMBER: _N, ErrorClass.ACCOUNT: _A}
+
+
 def _of_error(code: int | None, subcode: int | None, *, is_transient: bool) -> Signals:
     row = row_of(code, subcode)
     kind = row.error_class if row else ErrorClass.TRANSIENT if is_transient else ErrorClass.REQUEST

@@ -29,6 +29,7 @@ from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, find_refused, is_caused_by_events
 from sinks.batch import decode_batch, moves_of
+from sinks.reported_failures import feed_breakers
 from tables import offsets
 from tables.database import Connection, answering, connect, is_transient
 from tables.recipients import MERGE_SESSION
@@ -224,6 +225,7 @@ class Sink:
         metrics.SINK_ROWS.inc(applied.rows_changed)
         metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
         metrics.SINK_ERASED.inc(applied.erased)
+        await feed_breakers(connection, events, self._settings.time_scale)
 
     async def _write_without_refused(
         self,

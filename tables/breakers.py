@@ -6,12 +6,13 @@ statements of everyone else.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.breakers import Scope
+from domain.breakers import ProbePauses, Scope
+from domain.signals import Signals
 from runtime.logs import mask_phone
 from tables.arrays import plain
 from tables.database import Connection
@@ -19,6 +20,8 @@ from tables.statements import load
 
 _SQL = load("breakers")
 LIST_MAX = 1000
+STATUS_FRESH_S = 60.0
+"""Meta's webhooks come within seconds. A replay, or a sink with a backlog, must not stop the sending of today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,34 @@ class BreakerChange:
     reason: str | None
     needs_human: bool
     changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFailure:
+    """A webhook's `failed` with a code of a whole scope."""
+
+    recipient_id: UUID
+    attempt: int
+    signals: Signals
+    at: datetime
+
+
+async def feed_statuses(connection: Connection, failures: Sequence[ReportedFailure], pauses: ProbePauses) -> None:
+    """Feed the breakers with failures that webhooks have reported within the last minute; older ones say nothing."""
+    await connection.execute(
+        _SQL["feed_statuses"],
+        {
+            "recipients": [each.recipient_id for each in failures],
+            "attempts": [each.attempt for each in failures],
+            "letters": [each.signals.letters for each in failures],
+            "codes": [each.signals.code for each in failures],
+            "reasons": [each.signals.reason for each in failures],
+            "times": [each.at for each in failures],
+            "fresh_s": STATUS_FRESH_S,
+            "first_s": pauses.first_s,
+            "max_s": pauses.max_s,
+        },
+    )
 
 
 def shown_key(scope: Scope, key: str) -> str:

@@ -1,5 +1,23 @@
 -- Statements of breakers, and of the changes that they cause. The functions and the rules are in schema.sql.
 
+-- name: feed_statuses
+-- Feed failures that webhooks reported a moment ago. A failure from before the last opening, reset or closing of its
+-- breaker says nothing about the time since.
+SELECT feed_breakers(
+    array_agg(u.id ORDER BY u.line), array_agg(u.n ORDER BY u.line), array_agg(u.letters ORDER BY u.line),
+    array_agg(u.code ORDER BY u.line), array_agg(u.reason ORDER BY u.line), %(first_s)s, %(max_s)s)
+FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[], %(letters)s::text[], %(codes)s::integer[],
+            %(reasons)s::text[], %(times)s::timestamptz[])
+    WITH ORDINALITY AS u (id, n, letters, code, reason, at, line)
+JOIN campaign_recipients AS r ON r.id = u.id
+JOIN marketing_campaigns AS c ON c.id = r.campaign_id
+WHERE u.at > clock_timestamp() - %(fresh_s)s * interval '1 second'
+  AND NOT EXISTS (
+      SELECT FROM breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s
+      JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
+      WHERE substr(u.letters, s.place, 1) <> 'n' AND greatest(b.opened_at, b.closed_at) >= u.at)
+HAVING count(*) > 0
+
 -- name: list_breakers
 -- The breakers that are open, those that count, and those whose scope recovers: the open ones first.
 SELECT scope, key, opened_at, code, reason, needs_human, streak, bit_count(recent::bit(32))::integer, probe_at,

@@ -24,9 +24,14 @@ PLAIN: dict[str, Injection] = {
     "twin sinks": disturbances.twin,
     "storm of duplicates": disturbances.storm,
     "poison": disturbances.poison,
+    "wrong token": lambda world, campaign: injections.answer_wrongly(
+        world, campaign, "reject", {"code": 190}, SHORTEST_S
+    ),
+    "another server": lambda world, campaign: injections.answer_wrongly(world, campaign, "foreign", {}, SHORTEST_S),
+    "no answers": lambda world, campaign: injections.answer_wrongly(world, campaign, "hang", {}, SHORTEST_S),
 }
 """Faults without random parameters."""
-WEIGHTS = (4, 3, 3, 2, 2, 1, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
+WEIGHTS = (4, 3, 3, 2, 2, 1, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
 PAUSE_S = (1.0, 6.0)
 """The limits of the random pause between a recovery and the next fault."""
 

@@ -23,6 +23,7 @@ LEADER_FROZEN_S = 14.0
 """Postgres ends the session of a silent leader after 10 s, and that releases the lock."""
 BOTH = 2 * SEND_WINDOW
 PAUSED = "SELECT count(*) FROM marketing_campaigns WHERE id = %s AND status = 'paused'"
+NEEDS_HUMAN = "SELECT count(*) FROM breakers WHERE needs_human"
 UNNOTICED_MAX = BOTH + 30
 """The sends that were in flight when the Cloud API went wrong, and the probes of the breaker until the end."""
 ANSWERS_LATE_BY_S = 0.4

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from domain.breakers import Signal
 from domain.error_codes import ROWS, ErrorClass
 from domain.outcomes import NotSent, UnknownOutcome, outcome_of_answer, outcome_of_error
-from domain.signals import NO_SIGNALS, Signals, signals_of
+from domain.signals import NO_SIGNALS, Signals, signals_of, signals_of_status
 from schemas.reasons import TransportError
 
 
@@ -114,3 +114,12 @@ def test_a_code_of_one_scope_troubles_that_scope_only(row: object) -> None:
 def test_outcomes_before_the_first_byte_are_not_unknown() -> None:
     assert isinstance(outcome_of_error(TransportError.UNUSABLE), NotSent)
     assert isinstance(outcome_of_error(TransportError.DISCONNECT), UnknownOutcome)
+
+
+@pytest.mark.parametrize(
+    ("code", "letters"),
+    [(131042, "nnnhn"), (132015, "nhnnn"), (131048, "nnhnn"), (132069, "nonnn"), (131026, "nnnnn"), (131049, "nnnnn"),
+     (131000, "nnnnn"), (100, "nnnnn"), (999_999, "nnnnn"), (None, "nnnnn")],
+)  # fmt: skip
+def test_a_failed_status_concerns_a_scope_or_nothing(code: int | None, letters: str) -> None:
+    assert signals_of_status(code).letters == letters

@@ -17,17 +17,19 @@ from uuid import UUID
 
 import pytest
 
+from domain.breakers import Breaker, Scope, Signal, letters
 from domain.facts import NOTHING
+from domain.signals import Signals
 from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import RecipientId
 from sinks import apply
-from tables import closing, ledger, publications, recipients, releases
+from tables import breakers, closing, ledger, publications, recipients, releases
 from tables.database import Connection, connect
 from tables.ledger import Claim, Settlement, UnpublishedOutcome
 from tables.release_memory import ReleaseMemory
 from tables.statements import load
-from tests.properties.pipeline.ledger import LedgerRow
+from tests.properties.pipeline.ledger import CODE, REASON, LedgerRow
 from tests.properties.pipeline.rows import CAMPAIGN, START, Key, counted
 from tests.properties.pipeline.tables import Tables
 from tests.properties.pipeline.walks import PRELUDES, Pipeline
@@ -42,6 +44,7 @@ CREATE FUNCTION the_model.{}() RETURNS timestamptz LANGUAGE sql VOLATILE
 EMPTY = """
 DELETE FROM releases; DELETE FROM send_ledger; DELETE FROM messages; DELETE FROM subscriptions;
 DELETE FROM campaign_recipients; DELETE FROM campaign_days; DELETE FROM double_sends;
+DELETE FROM breakers; DELETE FROM breaker_changes; DELETE FROM template_trials;
 DELETE FROM campaign_counters; DELETE FROM campaign_counter_deltas; DELETE FROM marketing_campaigns
 """
 
@@ -62,6 +65,7 @@ class Call:
 RECORDED = frozenset({
     "release_due", "record_published", "forget_answered", "claim_attempts", "renew_claims", "settle_attempts",
     "mark_published", "declare_unknown", "skip_cancelled", "complete_campaigns", "reopen_campaigns", "apply_events",
+    "reset_breaker",
 })  # fmt: skip
 
 
@@ -99,6 +103,19 @@ SCRIPTS: tuple[tuple[str, ...], ...] = (
     (*PRELUDES[1], "webhook delivered", "apply the next", "cancel", "skip cancelled"),
     (*PRELUDES[5], "claim", "receive claim", "permit", "renew", "settle"),
     (*PRELUDES[5], "3 s pass", "sweep publishes", "claim", "receive claim", "permit", "renew", "settle"),
+    (
+        *PRELUDES[6],
+        "11 s pass",
+        "apply the next",
+        "leader releases",
+        "leader publishes",
+        "take",
+        "claim",
+        "receive claim",
+        "permit",
+        "post: accepted",
+        "settle",
+    ),
 )
 """Rare situations, and situations that once were handled incorrectly."""
 
@@ -197,12 +214,18 @@ class Sql:
         answers = await ledger.renew(self.connection, [Claim(*key, token)], lease_s)
         return answers[key].verdict.value, _event(answers[key].event)
 
-    async def settle_attempts(self, key: Key, token: UUID, event: RecipientEvent, _now: datetime) -> bool:
-        settlement = Settlement(Claim(*key, token), event.kind.value, event.model_dump_json(), event.wamid)
+    async def settle_attempts(
+        self, key: Key, token: UUID, event: RecipientEvent, _now: datetime, signal: Signal = Signal.NEUTRAL
+    ) -> bool:
+        signals = Signals(letters({Scope.ACCOUNT: signal}), CODE, REASON)
+        settlement = Settlement(Claim(*key, token), event.kind.value, event.model_dump_json(), event.wamid, signals)
         return bool(await ledger.settle(self.connection, [settlement]))
 
     async def mark_published(self, key: Key, outcome: str) -> None:
         await ledger.mark_published(self.connection, [UnpublishedOutcome(*key, outcome, "")])
+
+    async def reset_breaker(self, _now: datetime) -> None:
+        await breakers.reset(self.connection, CAMPAIGN)
 
     async def declare_unknown(self, _now: datetime) -> list[Key]:
         declared = await ledger.declare_unknown(self.connection, 100)
@@ -238,6 +261,10 @@ class Sql:
             "releases": await self.rows(
                 "SELECT recipient_id, attempt, send_before, publish_count FROM releases ORDER BY 1, 2"
             ),
+            "breaker": await self.rows(
+                "SELECT opened_at, code, reason, needs_human, pause_s, probe_at, probe_recipient, probe_attempt,"
+                " probe_until FROM breakers WHERE opened_at IS NOT NULL"
+            ),
             "used": await self.rows("SELECT sum(used)::integer FROM campaign_days"),
             "campaign": await self.rows("SELECT status FROM marketing_campaigns"),
             "unclaimed": sorted((job.recipient_id, job.attempt) for job in unclaimed),
@@ -256,6 +283,7 @@ def modelled(tables: Tables, now: datetime) -> dict[str, Any]:
         "derived": [(p, r.status.value, r.due_at, _retries(r.facts)) for p, r in sorted(tables.rows.items())],
         "ledger": [(*key, *_ledger_row(held)) for key, held in sorted(tables.ledger.items())],
         "releases": [(*k, r.send_before, r.publish_count) for k, r in sorted(tables.releases.items())],
+        "breaker": _breaker_row(tables.breaker),
         "used": [(tables.used,)],
         "campaign": [(tables.campaign,)],
         "unclaimed": sorted(tables.find_unclaimed(now, FAR_OFFSET)),
@@ -269,6 +297,14 @@ def _retries(facts: Any) -> int:
 
 def _ledger_row(held: LedgerRow) -> tuple[Any, ...]:
     return (held.send_before, held.lease_until, held.outcome, held.is_published)
+
+
+def _breaker_row(b: Breaker) -> list[tuple[Any, ...]]:
+    """The row of an open breaker. A closed one may have a row or none."""
+    if not b.is_open:
+        return []
+    probe = (b.probe.recipient_id, b.probe.attempt, b.probe.until) if b.probe else (None, None, None)
+    return [(b.opened_at, b.code, b.reason, b.needs_human, b.pause_s, b.probe_at, *probe)]
 
 
 def _phone(person: RecipientId) -> str:

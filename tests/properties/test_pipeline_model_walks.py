@@ -36,6 +36,8 @@ BROKEN_BY: dict[str, str] = {
     "outbox": "an outcome is never published|stuck in queued",
     "forget": "budget: returned|stuck in queued",
     "hidden": "budget: returned twice|stuck in queued",
+    "held": "G10",
+    "probe": "G10",
     "lost": "unknown, although",
 }
 """For each rule, the start of the violations that its absence causes."""

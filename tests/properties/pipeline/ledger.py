@@ -6,18 +6,35 @@ tests/properties/test_pipeline_model_sql.py compares the methods with the SQL.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.breakers import (
+    CLOSED,
+    Breaker,
+    Probe,
+    ProbePauses,
+    ScopeSignal,
+    Signal,
+    holds,
+    permits_probe,
+    reset,
+    step,
+)
 from domain.status import Status
 from schemas.events import EventKind, RecipientEvent
 from tests.properties.pipeline.rows import CAMPAIGN, Key, Row, Rows
 
 NOT_SENT = ("deferred", "expired", "skipped")
-STOPPED = {"paused": "deferred", "campaign_cancelled": "skipped", "opted_out": "skipped"}
+STOPPED = {"paused": "deferred", "breaker_open": "deferred", "campaign_cancelled": "skipped", "opted_out": "skipped"}
 """The outcome of a refused renewal, by reason. For every other reason it is expired."""
+
+
+SKIPPED = {"campaign_cancelled": "skipped", "opted_out": "skipped"}
+CODE, REASON = 190, "code 190"
+PAUSES = ProbePauses()
 
 
 @dataclass(slots=True)
@@ -53,6 +70,8 @@ class Ledger(Rows):
     used: int = 0
     charged: set[Key] = field(default_factory=set)
     returned: Counter[Key] = field(default_factory=Counter)
+    breaker: Breaker = CLOSED
+    """The breaker of the account."""
 
     def claim_attempts(
         self, key: Key, token: UUID, deadline: datetime, lease_s: float, now: datetime
@@ -60,6 +79,8 @@ class Ledger(Rows):
         """The verdict on one job, and the event of a final refusal."""
         release, held = self.releases.get(key), self.ledger.get(key)
         send_before = min(deadline, release.send_before) if release else deadline
+        if held is None and self.claim_refusal(key, send_before, now) == "breaker_open":
+            self._take_probe(key, now, lease_s)
         refusal = self.claim_refusal(key, send_before, now)
         verdict, event = self._verdict(held, token, refusal)
         if not self.rules.refuse and refusal in ("expired", "campaign_cancelled", "opted_out"):
@@ -67,7 +88,7 @@ class Ledger(Rows):
             return kind, ledger_event(kind, key, now, refusal)
         if not self.rules.pk and refusal is None:
             held, verdict = None, "claimed"
-        if held is None and verdict in ("claimed", "expired", "skipped"):
+        if held is None and verdict in ("claimed", "expired", "skipped", "deferred"):
             event = None if verdict == "claimed" else ledger_event(verdict, key, now, refusal)
             self.ledger[key] = LedgerRow(
                 token, send_before, now + timedelta(seconds=lease_s),
@@ -75,10 +96,22 @@ class Ledger(Rows):
             )  # fmt: skip
             if event is not None:
                 self.give_budget_back(key)
-        is_over = verdict in ("claimed", "expired", "skipped", "held") or key[1] < self.rows[key[0]].facts.attempt
+        is_over = (
+            verdict in ("claimed", "expired", "skipped", "deferred", "held") or key[1] < self.rows[key[0]].facts.attempt
+        )
         if release is not None and is_over:
             del self.releases[key]
-        return verdict, event
+        is_probe = verdict == "claimed" and not holds(replace(self.breaker, opened_at=now), *key)
+        return ("probe" if is_probe else verdict), event
+
+    def _take_probe(self, key: Key, now: datetime, lease_s: float) -> None:
+        breaker = self.breaker if self.rules.probe else replace(self.breaker, needs_human=False, probe=None)
+        if permits_probe(breaker, now):
+            self.breaker = replace(self.breaker, probe=Probe(*key, now + timedelta(seconds=lease_s)))
+
+    def reset_breaker(self, now: datetime) -> None:
+        """An operator resumes the campaign."""
+        self.breaker = reset(self.breaker, now)
 
     def _verdict(self, held: LedgerRow | None, token: UUID, refusal: str | None) -> tuple[str, RecipientEvent | None]:
         if held is not None:
@@ -90,7 +123,7 @@ class Ledger(Rows):
             return "held", None
         if refusal is None:
             return "claimed", None
-        return ("skipped" if refusal in ("campaign_cancelled", "opted_out") else refusal), None
+        return ({"breaker_open": "deferred"} | SKIPPED).get(refusal, refusal), None
 
     def claim_refusal(self, key: Key, send_before: datetime, now: datetime) -> str | None:
         """The reason why this attempt must not be posted now, or None."""
@@ -103,7 +136,9 @@ class Ledger(Rows):
             return "campaign_cancelled"
         if self.campaign != "active":
             return "paused"
-        return "opted_out" if key[0] in self.opted_out else None
+        if key[0] in self.opted_out:
+            return "opted_out"
+        return "breaker_open" if self.rules.held and holds(self.breaker, *key) else None
 
     def _is_open(self, row: Row, attempt: int) -> bool:
         if not self.rules.accbits:
@@ -115,6 +150,9 @@ class Ledger(Rows):
         held = self.ledger[key]
         if held.token != token or held.outcome is not None:
             return "lost", None
+        probe = self.breaker.probe
+        if probe is not None and (probe.recipient_id, probe.attempt) == key:
+            self.breaker = replace(self.breaker, probe=replace(probe, until=now + timedelta(seconds=lease_s)))
         refusal = self.claim_refusal(key, held.send_before, now)
         if refusal is None:
             held.lease_until = now + timedelta(seconds=lease_s)
@@ -126,12 +164,17 @@ class Ledger(Rows):
         self._write(key, held, outcome, event, now)
         return outcome, event
 
-    def settle_attempts(self, key: Key, token: UUID, event: RecipientEvent, now: datetime) -> bool:
+    def settle_attempts(
+        self, key: Key, token: UUID, event: RecipientEvent, now: datetime, signal: Signal = Signal.NEUTRAL
+    ) -> bool:
         """Write the outcome of the owner of a claim, if there is none yet, or only the `unknown` of the sweep."""
         held, outcome = self.ledger[key], event.kind.value
         is_late = held.outcome == "unknown" and outcome != "unknown" and self.rules.late
         if held.token != token or not (held.outcome is None or is_late):
             return False
+        probe = self.breaker.probe
+        is_probe = probe is not None and (probe.recipient_id, probe.attempt) == key
+        self.breaker = step(self.breaker, ScopeSignal(signal, CODE, REASON, is_probe), now, PAUSES)
         self._write(key, held, outcome, event, now)
         return True
 

@@ -47,6 +47,10 @@ class Rules:
     """A release of a row that an older attempt made `sent` is kept: that attempt may still fail."""
     hidden: bool = True
     """Cancelling also skips an unclaimed attempt of a row that an older attempt made `sent`."""
+    held: bool = True
+    """Claims and renewals obey an open breaker."""
+    probe: bool = True
+    """An open breaker lets one message through at a time, and only where no human is needed."""
     lost: bool = True
     """A sender that loses an unposted claim to the sweep reports that the message was not sent."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 
+from domain.breakers import permits_probe
 from domain.status import Status
 from tests.properties.pipeline.rows import Key
 from tests.properties.pipeline.world import ATTEMPTS_MAX, UNKNOWN_S, WINDOW_S, Job, Move, World
@@ -38,6 +39,9 @@ class Leader:
 
     def _is_due(self) -> bool:
         world = self._world
+        breaker = world.tables.breaker
+        if breaker.is_open and not permits_probe(breaker, world.now) and world.rules.held:
+            return False
         return world.tables.campaign == "active" and any(
             row.due_at is not None and row.due_at <= world.now and row.facts.attempt < ATTEMPTS_MAX
             for row in world.tables.rows.values()
@@ -77,6 +81,8 @@ class Upkeep:
         unclaimed = tables.find_unclaimed(world.now, world.committed)
         if unclaimed and len(world.jobs) < JOBS_MAX:
             yield Move("jobs published again", 2, partial(publish, world, unclaimed))
+        if self._is_held():
+            yield Move("pause by the breaker", 2, self.pause_held)
         if world.jobs and len(world.jobs) < JOBS_MAX:
             yield Move("a job is duplicated", 0.15, partial(world.jobs.append, world.jobs[-1]))
         if any(held.outcome is None and held.lease_until < world.now for held in tables.ledger.values()):
@@ -96,6 +102,8 @@ class Upkeep:
     def live(self) -> None:
         """One round of all periodic work."""
         world, tables = self._world, self._world.tables
+        if self._is_held():
+            self.pause_held()
         tables.declare_unknown(world.now)
         if world.rules.outbox:
             self.publish_outcomes()
@@ -104,6 +112,15 @@ class Upkeep:
         tables.complete_campaigns(world.now, UNKNOWN_S)
         tables.reopen_campaigns()
         tables.forget_answered(world.now, 5)
+
+    def _is_held(self) -> bool:
+        tables = self._world.tables
+        return tables.campaign == "active" and tables.breaker.is_open and tables.breaker.needs_human
+
+    def pause_held(self) -> None:
+        """Pause the campaign, because its breaker needs a human."""
+        self._world.tables.campaign = "paused"
+        self._world.stopped_at = self._world.seconds
 
     def publish_outcomes(self, *, is_marked: bool = True) -> None:
         """Publish the outcomes that their senders did not publish."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from domain.breakers import Signal
 from schemas.events import EventKind, Failure, RecipientEvent
 from schemas.model import Wamid
 from tests.properties.pipeline.world import FRESH_S, HELD_BACK, LEASE_S, PERMANENT, TRANSIENT, Job, Move, World
@@ -23,7 +24,7 @@ THROTTLES_MAX = 2
 """The limit of throttled answers for one job."""
 
 ANSWERS = ("accepted", "accepted without id", "accepted, answer lost", "never received", "rejected for now",
-           "rejected for good", "held back", "throttled")  # fmt: skip
+           "rejected for good", "held back", "token refused", "throttled")  # fmt: skip
 FAILURES: dict[str, Failure] = {
     "rejected for now": TRANSIENT, "rejected for good": PERMANENT, "held back": HELD_BACK
 }  # fmt: skip
@@ -46,6 +47,8 @@ class Task:
     throttles: int = 0
     verdict: tuple[str, RecipientEvent | None] | None = None
     event: RecipientEvent | None = None
+    signal: Signal = Signal.NEUTRAL
+    """What the answer says about the account."""
 
 
 class Sender:
@@ -141,7 +144,7 @@ class Sender:
         if not world.rules.issue:
             task.issued_at = world.seconds
         task.lease_ends_at = task.issued_at + LEASE_S
-        self._follow_verdict(task, "permit" if task.verdict and task.verdict[0] == "claimed" else None)
+        self._follow_verdict(task, "permit" if task.verdict and task.verdict[0] in ("claimed", "probe") else None)
 
     def _follow_verdict(self, task: Task, next_stage: str | None) -> None:
         """Continue with the next stage, publish the event of the refusal, or drop the job."""
@@ -188,7 +191,7 @@ class Sender:
     def post(self, task: Task, answer: str) -> None:
         """Send one request. Its answer decides the next stage."""
         world, key = self._world, task.job.key
-        world.post(key, is_received=answer not in ("never received", "throttled"))
+        world.post(key, is_received=answer not in ("never received", "token refused", "throttled"))
         wamid = Wamid(f"wamid.{key[0].int}.{key[1]}")
         if answer.startswith("accepted"):
             world.accepted[key] = wamid
@@ -197,9 +200,13 @@ class Sender:
         elif answer in ("accepted, answer lost", "never received"):
             world.excused.add(key)
             self._answered(task, EventKind.UNKNOWN)
+        elif answer == "token refused":
+            task.signal = Signal.HUMAN
+            self._answered(task, EventKind.DEFERRED, not_before=world.now + timedelta(seconds=THROTTLE_WAIT_S))
         elif answer in FAILURES:
             self._answered(task, EventKind.REJECTED, failure=FAILURES[answer])
         else:
+            task.signal = Signal.GOOD
             self._answered(task, EventKind.ACCEPTED, wamid=wamid if answer == "accepted" else None)
 
     def _throttled(self, task: Task) -> None:
@@ -224,7 +231,9 @@ class Sender:
     def settle(self, task: Task, *, is_answered: bool = True) -> None:
         """Write the answer to the ledger. Without an answer of the database, the sender tries again."""
         assert task.event is not None, "there is an answer"
-        is_written = self._world.tables.settle_attempts(task.job.key, task.token, task.event, self._world.now)
+        is_written = self._world.tables.settle_attempts(
+            task.job.key, task.token, task.event, self._world.now, task.signal
+        )
         if not is_answered:
             return
         task.stage = "publish"

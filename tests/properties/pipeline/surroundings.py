@@ -127,6 +127,7 @@ class Operator:
         if self._world.tables.campaign == "paused":
             self._world.tables.campaign = "active"
             self._world.stopped_at = None
+            self._world.tables.reset_breaker(self._world.now)
 
     def _stop(self, state: str) -> None:
         world = self._world

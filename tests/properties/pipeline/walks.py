@@ -26,6 +26,7 @@ PRELUDES: tuple[tuple[str, ...], ...] = (
     (*_POSTED, "post: accepted", "settle", "publish", "mark"),
     (*_POSTED, "3 s pass", "renew"),
     (*_POSTED[:4], "lose the answer to the claim", "50 s pass", "sweep declares unknown"),
+    (*_POSTED, "post: token refused", "settle", "publish", "mark", "pause by the breaker", "resume"),
 )  # fmt: skip
 """The starts of walks, in turn. They lead to situations that a random walk reaches only after many steps."""
 
@@ -65,10 +66,10 @@ class Pipeline:
     def finish(self) -> None:
         """The fair end: no process dies, no answer is lost, and time passes. Raises Violation."""
         self.trace.append("|")
-        self.operator.resume()
         quiet, known = 0, None
         for _ in range(FAIR_ROUNDS):
             self.world.pass_time(FAIR_STEP_S)
+            self.operator.resume()
             for actor in (*self.senders, *self.schedulers, *self.senders, *self.event_processes):
                 actor.live()
             self.world.require_consistent()

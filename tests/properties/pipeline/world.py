@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from domain.breakers import holds
 from domain.facts import NOTHING, Facts, merge
 from domain.status import Status
 from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
@@ -128,12 +129,22 @@ class World:
             raise Violation("G6: a post past send_before")
         if self.stopped_at is not None and self.seconds - self.stopped_at > STOP_S:
             raise Violation(f"G6: a post too long after the campaign was {self.tables.campaign}")
+        self._require_not_held(key)
         out_at = self.out_at.get(key[0])
         if out_at is not None and self.seconds - out_at > STOP_S:
             raise Violation("G6: a post too long after the opt-out")
         if is_received:
             self._require_first(key)
             self.received.add(key)
+
+    def _require_not_held(self, key: Key) -> None:
+        breaker = self.tables.breaker
+        if breaker.opened_at is None or self.now <= breaker.opened_at + timedelta(seconds=STOP_S):
+            return
+        if holds(breaker, *key):
+            raise Violation("G10: a post that an open breaker holds")
+        if breaker.needs_human:
+            raise Violation("G10: a probe although a human is needed")
 
     def _require_first(self, key: Key) -> None:
         if key in self.received:

@@ -20,8 +20,10 @@ from tables.statements import load
 
 _SQL = load("breakers")
 LIST_MAX = 1000
-STATUS_FRESH_S = 60.0
-"""Meta's webhooks come within seconds. A replay, or a sink with a backlog, must not stop the sending of today."""
+REPORTED_FRESH_S = 60.0
+"""Meta's webhooks come within seconds. An old report, or a sink with a backlog, must not stop the sending of today."""
+REPORTED_LOCK_MS = 50
+"""The sink gives up a report rather than wait for a breaker. Settlements hold these locks for some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +70,26 @@ class ReportedFailure:
     at: datetime
 
 
-async def feed_statuses(connection: Connection, failures: Sequence[ReportedFailure], pauses: ProbePauses) -> None:
-    """Feed the breakers with failures that webhooks have reported within the last minute; older ones say nothing."""
-    await connection.execute(
-        _SQL["feed_statuses"],
-        {
-            "recipients": [each.recipient_id for each in failures],
-            "attempts": [each.attempt for each in failures],
-            "letters": [each.signals.letters for each in failures],
-            "codes": [each.signals.code for each in failures],
-            "reasons": [each.signals.reason for each in failures],
-            "times": [each.at for each in failures],
-            "fresh_s": STATUS_FRESH_S,
-            "first_s": pauses.first_s,
-            "max_s": pauses.max_s,
-        },
-    )
+async def feed_reported(connection: Connection, failures: Sequence[ReportedFailure], pauses: ProbePauses) -> None:
+    """Feed the breakers with fresh failures of attempts that are newer than the last act on campaign and breaker.
+
+    It waits for locks for `REPORTED_LOCK_MS` at most. Raises psycopg.Error.
+    """
+    values = {
+        "recipients": [each.recipient_id for each in failures],
+        "attempts": [each.attempt for each in failures],
+        "letters": [each.signals.letters for each in failures],
+        "codes": [each.signals.code for each in failures],
+        "reasons": [each.signals.reason for each in failures],
+        "times": [each.at for each in failures],
+        "fresh_s": REPORTED_FRESH_S,
+        "first_s": pauses.first_s,
+        "max_s": pauses.max_s,
+    }
+    async with connection.transaction():
+        await connection.execute(_SQL["limit_lock_wait"], {"limit": f"{REPORTED_LOCK_MS}ms"})
+        await connection.execute(_SQL["lock_reported"], values)
+        await connection.execute(_SQL["feed_reported"], values)
 
 
 def shown_key(scope: Scope, key: str) -> str:

@@ -96,6 +96,8 @@ def _hang_up(number: int) -> None:
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 """What functions on a connection need; `connect` and `pool` make bounded ones."""
 Pool = psycopg_pool.AsyncConnectionPool[BoundedConnection]
+DatabaseError = psycopg.Error
+"""Every refusal of Postgres and every loss of its connection."""
 LockNotAvailable = psycopg.errors.LockNotAvailable
 """A lock was not free within `lock_timeout`. A process that serves all campaigns loses only that piece of work."""
 

@@ -1,21 +1,42 @@
 -- Statements of breakers, and of the changes that they cause. The functions and the rules are in schema.sql.
 
--- name: feed_statuses
--- Feed failures that webhooks reported a moment ago. A failure from before the last opening, reset or closing of its
--- breaker says nothing about the time since.
+-- name: limit_lock_wait
+-- Until the end of the transaction, fail instead of waiting longer for a lock.
+SELECT set_config('lock_timeout', %(limit)s, true)
+
+-- name: lock_reported
+-- Lock the breakers of these recipients' scopes, in the order of every other writer. The next statement then sees each
+-- reset that was committed before it.
+SELECT FROM breakers AS b
+WHERE (b.scope, b.key) IN (
+    SELECT s.scope, s.key
+    FROM unnest(%(recipients)s::uuid[]) AS u (id)
+    JOIN campaign_recipients AS r ON r.id = u.id
+    JOIN marketing_campaigns AS c ON c.id = r.campaign_id
+    CROSS JOIN LATERAL breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s)
+ORDER BY b.scope, b.key FOR UPDATE OF b
+
+-- name: feed_reported
+-- Feed failures that webhooks reported a moment ago, one for each campaign and code. An attempt that was claimed before
+-- its campaign was started, or before the last opening, reset or closing of the breaker, says nothing about the time since.
 SELECT feed_breakers(
-    array_agg(u.id ORDER BY u.line), array_agg(u.n ORDER BY u.line), array_agg(u.letters ORDER BY u.line),
-    array_agg(u.code ORDER BY u.line), array_agg(u.reason ORDER BY u.line), %(first_s)s, %(max_s)s)
-FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[], %(letters)s::text[], %(codes)s::integer[],
-            %(reasons)s::text[], %(times)s::timestamptz[])
-    WITH ORDINALITY AS u (id, n, letters, code, reason, at, line)
-JOIN campaign_recipients AS r ON r.id = u.id
-JOIN marketing_campaigns AS c ON c.id = r.campaign_id
-WHERE u.at > clock_timestamp() - %(fresh_s)s * interval '1 second'
-  AND NOT EXISTS (
-      SELECT FROM breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s
-      JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
-      WHERE substr(u.letters, s.place, 1) <> 'n' AND greatest(b.opened_at, b.closed_at) >= u.at)
+    array_agg(f.id ORDER BY f.id), array_agg(f.n ORDER BY f.id), array_agg(f.letters ORDER BY f.id),
+    array_agg(f.code ORDER BY f.id), array_agg(f.reason ORDER BY f.id), %(first_s)s, %(max_s)s)
+FROM (
+    SELECT DISTINCT ON (c.id, u.code) u.id, u.n, u.letters, u.code, u.reason
+    FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[], %(letters)s::text[], %(codes)s::integer[],
+                %(reasons)s::text[], %(times)s::timestamptz[]) AS u (id, n, letters, code, reason, at)
+    JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n
+    JOIN campaign_recipients AS r ON r.id = u.id
+    JOIN marketing_campaigns AS c ON c.id = r.campaign_id
+    WHERE u.at > clock_timestamp() - %(fresh_s)s * interval '1 second'
+      AND (c.started_at IS NULL OR l.claimed_at > c.started_at)
+      AND NOT EXISTS (
+          SELECT FROM breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s
+          JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
+          WHERE substr(u.letters, s.place, 1) <> 'n' AND greatest(b.opened_at, b.closed_at) >= l.claimed_at)
+    ORDER BY c.id, u.code, l.claimed_at DESC
+) AS f
 HAVING count(*) > 0
 
 -- name: list_breakers

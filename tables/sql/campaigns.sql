@@ -36,6 +36,7 @@ UPDATE marketing_campaigns SET
     status = %(status)s,
     pause_reason = %(pause_reason)s,
     activated_at = CASE WHEN %(status)s = 'active' THEN coalesce(activated_at, clock_timestamp()) ELSE activated_at END,
+    started_at = CASE WHEN %(status)s = 'active' AND status IN ('draft', 'paused') THEN clock_timestamp() ELSE started_at END,
     completed_at = CASE WHEN %(status)s = 'completed' THEN clock_timestamp() END
 WHERE id = %(id)s
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,

@@ -24,6 +24,8 @@ LEADER_FROZEN_S = 14.0
 BOTH = 2 * SEND_WINDOW
 PAUSED = "SELECT count(*) FROM marketing_campaigns WHERE id = %s AND status = 'paused'"
 NEEDS_HUMAN = "SELECT count(*) FROM breakers WHERE needs_human"
+PAUSE_DEADLINE_S = 30.0
+"""A leader that has just started pauses the campaigns of a breaker within this time."""
 UNNOTICED_MAX = BOTH + 30
 """The sends that were in flight when the Cloud API went wrong, and the probes of the breaker until the end."""
 ANSWERS_LATE_BY_S = 0.4
@@ -202,17 +204,17 @@ def answer_wrongly(
 ) -> InjectedFault:
     """Let the Cloud API refuse, hang or be another server for this time.
 
-    A breaker must notice: at most a few messages become unknown. Where Meta asks for a human, the campaign is paused,
-    and it is resumed here once the cause is gone.
+    A breaker must notice: at most a few messages become unknown. Where Meta asks for a human, the leader pauses the
+    campaign, and it is resumed here once the cause is gone.
     """
     in_flight = wait_for_work_in_flight(world, campaign, "sink")
     world.simulator.add_rule(outcome, name="wrong answers", **settings)
     try:
         wait_seconds(seconds)
-        is_paused = world.count(PAUSED, campaign.id)
     finally:
         world.simulator.remove_rules("wrong answers")
-    if is_paused:
+    if world.count(NEEDS_HUMAN):
+        eventually(lambda: world.count(PAUSED, campaign.id) == 1, "the campaign is paused", PAUSE_DEADLINE_S)
         world.api.client.post(f"/api/marketing/campaigns/{campaign.id}/resume").raise_for_status()
     return InjectedFault(time.time(), in_flight, unknown_max=UNNOTICED_MAX)
 

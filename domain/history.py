@@ -85,8 +85,8 @@ class _Tracer:
     def __init__(self, created_at: Mapping[RecipientId, datetime]) -> None:
         self._created_at = created_at
         self._history = RecipientHistory()
-        self._owners: dict[str, Owner] = {}
-        self._parked: dict[str, Facts] = {}
+        self._owners: dict[str | None, Owner] = {}
+        self._parked: dict[str | None, Facts] = {}
         self._seen: dict[str, TracedEvent] = {}
 
     def trace_history(self, records: Iterable[TracedEvent]) -> RecipientHistory:
@@ -120,8 +120,8 @@ class _Tracer:
         first = self._seen.setdefault(statement, traced)
         owner = self._owner(event)
         if owner is None:
-            wamid = event.wamid or ""
-            self._parked[wamid] = merge(self._parked.get(wamid, NOTHING), facts_of(event, PARKED_ATTEMPT))
+            parked = self._parked.get(event.wamid, NOTHING)
+            self._parked[event.wamid] = merge(parked, facts_of(event, PARKED_ATTEMPT))
             return HistoryStep(traced, Effect.PARKED, reason="no event has linked its message id to a recipient yet")
         step = self._merge(traced, event, owner)
         if first is not traced and step.effect is Effect.KNOWN:
@@ -133,7 +133,7 @@ class _Tracer:
     def _owner(self, event: RecipientEvent) -> Owner | None:
         if event.recipient_id is not None and event.attempt is not None:
             return (event.recipient_id, event.attempt)
-        return self._owners.get(event.wamid or "")
+        return self._owners.get(event.wamid)
 
     def _merge(self, traced: TracedEvent, event: RecipientEvent, owner: Owner) -> HistoryStep:
         recipient, attempt = owner

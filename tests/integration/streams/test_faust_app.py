@@ -25,7 +25,14 @@ def settings(kafka: str, topic_prefix: str) -> Settings:
     return made
 
 
-@pytest.mark.parametrize(("stage", "code", "log"), [("stalling", 75, "stalled"), ("failing", 70, "ZeroDivisionError")])
+@pytest.mark.parametrize(
+    ("stage", "code", "log"),
+    [
+        ("stalling", 75, "stalled"),
+        ("failing", 70, "ZeroDivisionError"),
+        ("cancelled", 75, "cancelled in the middle of a batch"),
+    ],
+)
 def test_the_process_ends_with_the_batch_unacknowledged(
     settings: Settings, tmp_path: Path, stage: str, code: int, log: str
 ) -> None:

@@ -167,6 +167,14 @@ async def test_an_answered_row_is_stale_but_its_release_stays(world: World) -> N
     assert await world.claim(jobs) == [ClaimResult.CLAIMED]
 
 
+async def test_a_deferred_row_without_a_ledger_row_is_stale(world: World) -> None:
+    """A restore may lose the ledger row of a deferral that the topic knows. Its old job must not be sent early."""
+    jobs = await world.release_jobs(1)
+    await world.run("UPDATE campaign_recipients SET deferred_attempt = 1, deferred_until = now() + interval '1 hour'")
+    assert await world.claim(jobs) == [ClaimResult.STALE]
+    assert await world.count("send_ledger") == 0
+
+
 async def test_an_unknown_recipient_is_stale(world: World) -> None:
     job = (await world.release_jobs(1))[0].model_copy(update={"recipient_id": RecipientId(uuid4())})
     assert await world.claim([job]) == [ClaimResult.STALE]
@@ -227,6 +235,29 @@ async def test_a_renewal_prolongs_the_lease(world: World) -> None:
     answers = await ledger.renew(world.connection, claims, 45)
     assert answers[claims[0].key].verdict is ClaimResult.RENEWED
     assert await ledger.declare_unknown(world.connection, 10) == []
+
+
+async def test_a_renewal_that_waits_behind_a_settlement_leaves_the_outcome(world: World) -> None:
+    """Judged before the wait, the claim would be open, and the renewal would erase the outcome and its event."""
+    claims = await _claimed(world)
+    async with sender_connection(world) as other:
+        async with world.connection.transaction():
+            await ledger.settle(world.connection, [Settlement(claims[0], "accepted", '{"is": "kept"}', "wamid.X")])
+            renewing = asyncio.create_task(ledger.renew(other, claims, 45))
+            await world.wait_for_blocked("test-sender")
+        assert (await renewing)[claims[0].key] == ClaimAnswer(ClaimResult.LOST)
+    assert await world.run("SELECT outcome, event FROM send_ledger") == [("accepted", '{"is": "kept"}')]
+
+
+async def test_a_renewal_that_waits_behind_the_sweep_permits_no_post(world: World) -> None:
+    claims = await _claimed(world, lease_s=0)
+    async with sender_connection(world) as other:
+        async with world.connection.transaction():
+            declared = await ledger.declare_unknown(world.connection, 10)
+            renewing = asyncio.create_task(ledger.renew(other, claims, 45))
+            await world.wait_for_blocked("test-sender")
+        assert (await renewing)[claims[0].key] == ClaimAnswer(ClaimResult.LOST)
+    assert await world.run("SELECT outcome, event FROM send_ledger") == [("unknown", declared[0].event)]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
+from domain.error_codes import ThrottleScope
 from runtime.waiting import pause
 from schemas.events import EventKind
 from streams.sender import freshness
@@ -153,3 +154,50 @@ async def test_a_sender_that_slept_between_claim_and_post_checks_its_claim_again
         await bench.finish()
         assert len(bench.api.posts) == posts
         assert bench.kafka.kinds() == [kind]
+
+
+async def test_a_claim_that_the_sweep_took_while_it_waited_is_settled_as_not_sent(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep does not know that nothing was posted. Otherwise an operator would have to resolve the attempt."""
+    async with open_bench(database_url) as bench:
+
+        async def sweep_instead(stop: asyncio.Event, _seconds: float) -> bool:
+            await bench.world.run("UPDATE send_ledger SET lease_until = now()")
+            assert await ledger.declare_unknown(bench.world.connection, 10)
+            return await pause(stop, 0.001)
+
+        monkeypatch.setattr(freshness, "pause", sweep_instead)
+        monkeypatch.setattr(freshness, "CLAIM_MAX_AGE_S", -1.0)
+        monkeypatch.setattr(bench.sender.sends._gate, "reserve", lambda _: (5.0, True))
+        await bench.take(await bench.world.release_jobs(1))
+        await bench.finish()
+        assert bench.api.posts == []
+        assert bench.kafka.kinds() == [EventKind.EXPIRED]
+        assert await bench.ledger_rows() == [("expired", True)]
+        assert await bench.world.budget_used() == 99
+
+
+async def test_a_brake_that_is_pulled_while_a_send_waits_for_its_permit_holds_the_post(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_bench(database_url) as bench:
+        gate = bench.sender.sends._gate
+        held: list[float] = []
+
+        async def pulled_meanwhile(stop: asyncio.Event, _seconds: float) -> bool:
+            gate.throttled(NUMBER_ID, ThrottleScope.NUMBER, None)
+            return await pause(stop, 0.001)
+
+        async def answer(number: int) -> web.Response:
+            held.append(gate.braked_s(NUMBER_ID))
+            return await bench.api.accept(number)
+
+        bench.api.answer = answer
+        monkeypatch.setattr(freshness, "pause", pulled_meanwhile)
+        permits = iter([(5.0, True)])
+        reserve = gate.reserve
+        monkeypatch.setattr(gate, "reserve", lambda number: next(permits, None) or reserve(number))
+        await bench.take(await bench.world.release_jobs(1))
+        await bench.finish()
+        assert held == [0.0], "the post waited for the end of the brake"

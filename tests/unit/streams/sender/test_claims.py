@@ -33,10 +33,11 @@ async def test_the_wait_for_a_connection_does_not_age_a_claim_and_a_lost_answer_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The result that is read back was decided by the first try that reached the server."""
-    pool, answers_lost = Waiting(), 1
+    pool, answers_lost, tokens = Waiting(), 1, []
 
-    async def claim(*_: object) -> dict[object, object]:
+    async def claim(_connection: object, token: object, *_: object) -> dict[object, object]:
         nonlocal answers_lost
+        tokens.append(token)
         pool.now_s += 0.5
         if answers_lost:
             answers_lost -= 1
@@ -52,6 +53,7 @@ async def test_the_wait_for_a_connection_does_not_age_a_claim_and_a_lost_answer_
     claims = Claims(cast("Any", pool), lease_s=45.0, clock=lambda: pool.now_s)
     assert (await claims.claim([])).issued_at == 2.0
     assert pool.now_s == 5.0
+    assert tokens[0] == tokens[1], "another token would not get the claims of the first try"
     [renewed] = await claims._renew_round([CLAIM])
     assert renewed.issued_at == 7.0
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 breakers = typer.Typer(help="List the breakers that stop sending; open or close one.", no_args_is_help=True)
 ScopeArgument = Annotated[Scope, typer.Argument(help="What the breaker stops")]
-KeyArgument = Annotated[str, typer.Argument(help="TEMPLATE/LANGUAGE or the id of the number; none for the others")]
+KeyArgument = Annotated[
+    str, typer.Argument(help="TEMPLATE/LANGUAGE, the id of a number, or ID/PHONE; none for account and endpoint")
+]
 
 
 @breakers.command("list")
@@ -96,19 +98,21 @@ async def open_breaker(settings: Settings, scope: Scope, key: str, reason: str, 
     """Open one breaker. It is a stop, so it acts at once."""
     from cli.confirmation import decline
     from cli.console import note
-    from operations.breakers import key_problem
+    from operations.breakers import InvalidKey, named_key
     from runtime.process import EXIT_OK, EXIT_USAGE
     from tables.breakers import open_by_operator
     from tables.database import connect
 
-    if (problem := key_problem(scope, key)) is not None:
-        note(problem)
+    try:
+        named = named_key(scope, key)
+    except InvalidKey as problem:
+        note(str(problem))
         return EXIT_USAGE
     if (ending := decline(consent, f"stop sending to {scope} {key}".rstrip())) is not None:
         return ending
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-breakers") as connection:
-        await open_by_operator(connection, scope, key, reason)
+        await open_by_operator(connection, scope, named, reason)
     note(f"opened: nothing is sent to {scope} {key}".rstrip() + " before campaigns resume or breakers close")
     return EXIT_OK
 
@@ -117,19 +121,21 @@ async def close_breaker(settings: Settings, scope: Scope, key: str, consent: Con
     """Close one breaker."""
     from cli.confirmation import decline
     from cli.console import note
-    from operations.breakers import key_problem
+    from operations.breakers import InvalidKey, named_key
     from runtime.process import EXIT_OK, EXIT_USAGE
     from tables.breakers import close
     from tables.database import connect
 
-    if (problem := key_problem(scope, key)) is not None:
-        note(problem)
+    try:
+        named = named_key(scope, key)
+    except InvalidKey as problem:
+        note(str(problem))
         return EXIT_USAGE
     change = f"close the breaker {scope} {key}".rstrip() + " and send again, without a probe"
     if (ending := decline(consent, change)) is not None:
         return ending
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-breakers") as connection:
-        was_open = await close(connection, scope, key)
+        was_open = await close(connection, scope, named)
     note("closed; the rate recovers within a minute" if was_open else "nothing to do: this breaker is not open")
     return EXIT_OK

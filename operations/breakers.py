@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from domain.breakers import Scope
+from domain.phone_numbers import person_named
+from domain.written_numbers import InvalidPhoneNumber
 
 
-def key_problem(scope: Scope, key: str) -> str | None:
-    """What is wrong with a key that an operator gave; None if it may name a breaker."""
+class InvalidKey(ValueError):
+    """The text names no breaker of this scope. The message says what is wrong."""
+
+
+def named_key(scope: Scope, text: str) -> str:
+    """The key of the breaker that an operator named. A person may be written in any spelling. Raises InvalidKey."""
     match scope:
         case Scope.ACCOUNT | Scope.ENDPOINT:
-            return f"{scope} has no key: there is one of it" if key else None
+            if text:
+                raise InvalidKey(f"{scope} has no key: there is one of it")
         case Scope.NUMBER:
-            return None if key else "give the id of the number, as in phone_number_id of a campaign"
+            if not text:
+                raise InvalidKey("give the id of the number, as in phone_number_id of a campaign")
         case Scope.TEMPLATE:
-            template, _, language = key.partition("/")
-            return None if template and language else "give the template and its language, such as my_template/en_US"
+            template, _, language = text.partition("/")
+            if not (template and language):
+                raise InvalidKey("give the template and its language, such as my_template/en_US")
         case Scope.RECIPIENT:
-            number, _, phone = key.partition("/")
-            return None if number and phone else "give the id of the number and the phone number, as ID/PHONE"
+            return _pair(text)
+    return text
+
+
+def _pair(text: str) -> str:
+    number, _, phone = text.partition("/")
+    if not (number and phone):
+        raise InvalidKey("give the id of the number and the phone number, as ID/PHONE")
+    try:
+        return f"{number}/{person_named(phone).person}"
+    except InvalidPhoneNumber as refused:
+        raise InvalidKey(f"the text after the slash is no phone number: {refused.reason}") from refused

@@ -39,6 +39,8 @@ class ClaimResult(StrEnum):
     SKIPPED = "skipped"
     PAUSED = "paused"
     """Nothing was written. The job is published again after the campaign is resumed."""
+    BUSY = "busy"
+    """Another transaction has locked the recipient. Nothing was written, and the job is published again."""
     STALE = "stale"
     """Not the newest attempt, or it has an outcome, or the recipient does not exist."""
     HELD = "held"

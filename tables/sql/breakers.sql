@@ -13,7 +13,7 @@ WHERE (b.scope, b.key) IN (
     FROM unnest(%(recipients)s::uuid[]) AS u (id)
     JOIN campaign_recipients AS r ON r.id = u.id
     JOIN marketing_campaigns AS c ON c.id = r.campaign_id
-    CROSS JOIN LATERAL breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s)
+    CROSS JOIN LATERAL breaker_scopes(c.phone_number_id, r.person, c.template_name, c.language_code) AS s)
 ORDER BY b.scope, b.key FOR UPDATE OF b
 
 -- name: feed_reported
@@ -32,7 +32,7 @@ FROM (
     WHERE u.at > clock_timestamp() - %(fresh_s)s * interval '1 second'
       AND (c.started_at IS NULL OR l.claimed_at > c.started_at)
       AND NOT EXISTS (
-          SELECT FROM breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s
+          SELECT FROM breaker_scopes(c.phone_number_id, r.person, c.template_name, c.language_code) AS s
           JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
           WHERE substr(u.letters, s.place, 1) <> 'n' AND greatest(b.opened_at, b.closed_at) >= l.claimed_at)
     ORDER BY c.id, u.code, l.claimed_at DESC

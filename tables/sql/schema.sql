@@ -588,10 +588,11 @@ CREATE TYPE breaker_signal AS (
     letter text, code integer, reason text, recipient_id uuid, attempt smallint
 );
 
--- The breakers that concern a message. `place` is the position of the scope's letter in a row of signals.
-CREATE FUNCTION breaker_scopes(number text, phone text, template text, language text)
+-- The breakers that concern a message. A pair is our number and a person, in whichever spelling the person is dialled.
+-- `place` is the position of the scope's letter in a row of signals.
+CREATE FUNCTION breaker_scopes(number text, person text, template text, language text)
 RETURNS TABLE (place integer, scope text, key text) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    VALUES (1, 'recipient', number || '/' || phone), (2, 'template', template || '/' || language),
+    VALUES (1, 'recipient', number || '/' || person), (2, 'template', template || '/' || language),
            (3, 'number', number), (4, 'account', ''), (5, 'endpoint', '')
 $$;
 
@@ -762,7 +763,7 @@ BEGIN
             WITH ORDINALITY AS e (id, n, letters, code, reason, line)
         JOIN campaign_recipients AS r ON r.id = e.id
         JOIN marketing_campaigns AS c ON c.id = r.campaign_id
-        CROSS JOIN LATERAL breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s
+        CROSS JOIN LATERAL breaker_scopes(c.phone_number_id, r.person, c.template_name, c.language_code) AS s
         LEFT JOIN breakers AS known ON known.scope = s.scope AND known.key = s.key
         WHERE substr(e.letters, s.place, 1) IN ('b', 'f', 'o', 'h') OR known.scope IS NOT NULL
             OR s.scope = 'template' AND s.key = ANY (tripped)
@@ -798,7 +799,7 @@ DECLARE
     permits boolean;
 BEGIN
     FOR job IN
-        SELECT j.id, j.n, c.phone_number_id, r.phone_number, c.template_name, c.language_code
+        SELECT j.id, j.n, c.phone_number_id, r.person, c.template_name, c.language_code
         FROM unnest(recipients, attempts, deadlines) AS j (id, n, deadline)
         JOIN campaign_recipients AS r ON r.id = j.id
         JOIN marketing_campaigns AS c ON c.id = r.campaign_id
@@ -812,7 +813,7 @@ BEGIN
         INTO permits
         FROM (
             SELECT b.* FROM breakers AS b
-            JOIN breaker_scopes(job.phone_number_id, job.phone_number, job.template_name, job.language_code) AS s
+            JOIN breaker_scopes(job.phone_number_id, job.person, job.template_name, job.language_code) AS s
                 ON s.scope = b.scope AND s.key = b.key
             WHERE b.opened_at IS NOT NULL
             ORDER BY b.scope, b.key FOR UPDATE OF b
@@ -821,7 +822,7 @@ BEGIN
             UPDATE breakers AS b SET
                 probe_recipient = job.id, probe_attempt = job.n,
                 probe_until = clock_timestamp() + lease_s * interval '1 second'
-            FROM breaker_scopes(job.phone_number_id, job.phone_number, job.template_name, job.language_code) AS s
+            FROM breaker_scopes(job.phone_number_id, job.person, job.template_name, job.language_code) AS s
             WHERE s.scope = b.scope AND s.key = b.key AND b.opened_at IS NOT NULL;
         END IF;
     END LOOP;
@@ -855,7 +856,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
         WHEN c.status <> 'active' THEN 'paused'
         WHEN is_unsubscribed(r.person) THEN 'opted_out'
         WHEN EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) AND EXISTS (
-            SELECT FROM breaker_scopes(c.phone_number_id, r.phone_number, c.template_name, c.language_code) AS s
+            SELECT FROM breaker_scopes(c.phone_number_id, r.person, c.template_name, c.language_code) AS s
             JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
             WHERE b.opened_at IS NOT NULL
               AND (b.probe_recipient, b.probe_attempt) IS DISTINCT FROM (in_recipient, in_attempt))
@@ -886,13 +887,14 @@ $$;
 --   expired, skipped, deferred
 --                     refused: the outcome and its event are in the ledger, and the budget is given back
 --   paused            not now; nothing is written, and the job may come again
+--   busy              another transaction has locked the recipient; nothing is written, and the job comes again
 --   stale             not the newest attempt, or it has an outcome: nothing to do
 --   held              another token has claimed or refused it
--- The rule it guards: one attempt is claimed or refused once, by one token. Locking the recipients' rows first, in id
--- order, makes concurrent claims of one recipient take turns and prevents deadlocks. ON CONFLICT DO NOTHING is the last
--- guard: the loser of a race gets no row.
--- A repeated call with the same token returns the result of the first, so a sender reads back a claim whose answer was
--- lost. That also holds after the sweep has declared the attempt unknown: the owner has not posted, finds its lease
+-- The rule it guards: one attempt is claimed or refused once, by one token. It judges only recipients that it could lock,
+-- so nothing about them changes meanwhile, and a row that somebody else has locked holds up no other job. ON CONFLICT DO
+-- NOTHING is the last guard: the loser of a race gets no row.
+-- A repeated call with the same token waits for the first and returns its result, so a sender reads back a claim whose
+-- answer was lost. That also holds after the sweep has declared the attempt unknown: the owner has not posted, finds its lease
 -- over, and settles the attempt as not sent.
 CREATE FUNCTION claim_attempts(
     in_token uuid, recipients uuid[], attempts smallint[], deadlines timestamptz[], lease_s double precision,
@@ -901,15 +903,22 @@ CREATE FUNCTION claim_attempts(
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
+DECLARE
+    free uuid[];
 BEGIN
-    PERFORM FROM campaign_recipients AS r WHERE r.id = ANY (recipients) ORDER BY r.id FOR NO KEY UPDATE;
+    PERFORM pg_advisory_xact_lock(hashtextextended(in_token::text, 0));
+    SELECT coalesce(array_agg(f.id), '{}') INTO free FROM (
+        SELECT r.id FROM campaign_recipients AS r WHERE r.id = ANY (recipients) ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
+    ) AS f;
     IF EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) THEN
-        PERFORM take_probes(recipients, attempts, deadlines, lease_s);
+        PERFORM take_probes(array_agg(j.id), array_agg(j.n), array_agg(j.deadline), lease_s)
+        FROM unnest(recipients, attempts, deadlines) AS j (id, n, deadline)
+        WHERE j.id = ANY (free) HAVING count(*) > 0;
     END IF;
     RETURN QUERY
     WITH jobs AS (
         SELECT DISTINCT ON (j.id, j.n)
-            j.id, j.n, r.campaign_id, r.phone_number, r.attempt AS newest, least(j.deadline, rel.send_before) AS send_before,
+            j.id, j.n, r.campaign_id, r.person, r.attempt AS newest, least(j.deadline, rel.send_before) AS send_before,
             coalesce(rel.budget_day, (clock_timestamp() AT TIME ZONE 'UTC')::date) AS budget_day
         FROM unnest(recipients, attempts, deadlines) AS j (id, n, deadline)
         JOIN campaign_recipients AS r ON r.id = j.id
@@ -924,6 +933,7 @@ BEGIN
             WHEN judged.token = in_token AND coalesce(judged.outcome, 'unknown') = 'unknown' THEN 'claimed'
             WHEN judged.token = in_token AND judged.published_at IS NULL THEN judged.outcome
             WHEN judged.token IS NOT NULL THEN 'held'
+            WHEN judged.id <> ALL (free) THEN 'busy'
             WHEN judged.refusal IS NULL THEN 'claimed'
             WHEN judged.refusal IN ('campaign_cancelled', 'opted_out') THEN 'skipped'
             WHEN judged.refusal = 'breaker_open' THEN 'deferred'
@@ -931,7 +941,7 @@ BEGIN
             -- A pair is not known to the release, so its message must not be due before the breaker's next probe.
             CASE WHEN judged.refusal = 'breaker_open' THEN (
                 SELECT max(b.probe_at) FROM breakers AS b JOIN marketing_campaigns AS c ON c.id = judged.campaign_id
-                WHERE b.scope = 'recipient' AND b.key = c.phone_number_id || '/' || judged.phone_number
+                WHERE b.scope = 'recipient' AND b.key = c.phone_number_id || '/' || judged.person
                   AND b.opened_at IS NOT NULL) END AS due_at
         FROM judged
     ), inserted AS (
@@ -954,9 +964,14 @@ BEGIN
     ), forgotten AS (
         -- Not where this IS the newest attempt but has another status: an old attempt's late failure can make it
         -- queued again, and then it must be published again.
-        DELETE FROM releases AS rel USING decided AS d
-        WHERE rel.recipient_id = d.id AND rel.attempt = d.n
-          AND (d.verdict IN ('claimed', 'expired', 'skipped', 'deferred', 'held') OR d.n < d.newest)
+        -- One that somebody else has locked is left to the leader (forget_answered).
+        DELETE FROM releases AS rel USING (
+            SELECT over.recipient_id, over.attempt FROM decided AS d
+            JOIN releases AS over ON over.recipient_id = d.id AND over.attempt = d.n
+            WHERE d.verdict IN ('claimed', 'expired', 'skipped', 'deferred', 'held') OR d.n < d.newest
+            FOR UPDATE OF over SKIP LOCKED
+        ) AS gone
+        WHERE rel.recipient_id = gone.recipient_id AND rel.attempt = gone.attempt
     )
     SELECT d.id, d.n,
            CASE WHEN d.verdict = 'claimed' AND EXISTS (

@@ -18,6 +18,7 @@ from domain.signals import NEUTRAL, Signals
 from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.jobs import SendJob
 from tables import breakers, campaigns, ledger
+from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.ledger import Claim, ClaimResult, Settlement
 from tests.support.world import FAST, NUMBER_ID, World
@@ -343,6 +344,31 @@ async def test_a_pair_holds_one_person_of_one_number_until_the_next_probe(world:
     event = RecipientEvent.model_validate_json(held.event or "")
     assert event.not_before is not None
     assert 8 < (event.not_before - event.occurred_at).total_seconds() <= 9
+
+
+async def test_two_spellings_of_a_person_share_the_breaker_of_the_pair(world: World) -> None:
+    """Mexico: WhatsApp writes 521 where lists write 52."""
+    for number in ("5215512345678", "525512345678"):
+        campaign = await world.add_campaign()
+        await campaigns.add_recipients(world.connection, campaign, [NewRecipient(number)])
+    first, second = (await world.release()).jobs
+    assert {first.phone_number, second.phone_number} == {"5215512345678", "525512345678"}
+    await spend(world, [first], Signals("onnng", 131056, "code 131056"), EventKind.DEFERRED)
+    assert await open_scopes(world) == [(Scope.RECIPIENT, f"{NUMBER_ID}/525512345678", False)]
+    [(verdict, _)] = (await claimed(world, [second])).values()
+    assert verdict is ClaimResult.DEFERRED
+
+
+async def test_a_locked_recipient_does_not_become_the_probe(world: World) -> None:
+    """A probe that is not claimed would keep all others back for the time of a lease."""
+    await world.start_campaign(2)
+    jobs = list((await world.release()).jobs)
+    await breakers.open_by_operator(world.connection, Scope.ENDPOINT, "", "test")
+    await world.run("UPDATE breakers SET needs_human = false, probe_at = now()")
+    first, second = sorted(jobs, key=lambda job: job.recipient_id)
+    async with world.another() as other, other.transaction(), asyncio.timeout(5):
+        await other.execute("SELECT FROM campaign_recipients WHERE id = %s FOR UPDATE", [first.recipient_id])
+        assert await world.claim([first, second]) == [ClaimResult.BUSY, ClaimResult.PROBE]
 
 
 async def test_a_deferral_says_nothing_and_frees_the_probe(world: World) -> None:

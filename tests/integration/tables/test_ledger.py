@@ -6,13 +6,12 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import psycopg
 import pytest
 
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
-from tables import ledger
+from tables import ledger, releases
 from tables.database import Connection
 from tables.ledger import Claim, ClaimAnswer, ClaimResult, Settlement
 from tests.support.world import World
@@ -180,25 +179,57 @@ async def test_an_unknown_recipient_is_stale(world: World) -> None:
     assert await world.claim([job]) == [ClaimResult.STALE]
 
 
-async def test_a_pause_while_the_claim_waits_for_a_lock_is_seen(world: World) -> None:
-    jobs = await world.release_jobs(2)
+LOCK_RECIPIENT = "SELECT FROM campaign_recipients WHERE id = %s FOR UPDATE"
+
+
+async def test_a_locked_row_delays_its_job_and_no_other(world: World) -> None:
+    jobs = await world.release_jobs(3)
+    async with world.another() as operator, operator.transaction(), asyncio.timeout(5):
+        await operator.execute(LOCK_RECIPIENT, [jobs[1].recipient_id])
+        assert await world.claim(jobs) == [ClaimResult.CLAIMED, ClaimResult.BUSY, ClaimResult.CLAIMED]
+    assert await world.run("SELECT recipient_id FROM releases") == [(jobs[1].recipient_id,)], "its job comes again"
+    assert await world.claim(jobs[1:2]) == [ClaimResult.CLAIMED]
+    assert await world.count("send_ledger") == 3
+
+
+async def test_a_refusal_of_a_locked_row_waits_too(world: World) -> None:
+    jobs = await world.release_jobs(2, send_before=PAST)
+    async with world.another() as operator, operator.transaction(), asyncio.timeout(5):
+        await operator.execute(LOCK_RECIPIENT, [jobs[0].recipient_id])
+        assert await world.claim(jobs) == [ClaimResult.BUSY, ClaimResult.EXPIRED]
+    assert await world.budget_used() == 99
+
+
+async def test_a_claim_is_read_back_although_its_row_is_locked(world: World) -> None:
+    jobs, token = await world.release_jobs(1), uuid4()
+    first = await ledger.claim(world.connection, token, jobs, 45)
+    async with world.another() as operator, operator.transaction(), asyncio.timeout(5):
+        await operator.execute(LOCK_RECIPIENT, [jobs[0].recipient_id])
+        assert await ledger.claim(world.connection, token, jobs, 45) == first
+        assert await world.claim(jobs) == [ClaimResult.HELD]
+
+
+async def test_a_repeated_claim_waits_for_the_first(world: World) -> None:
+    """Its connection was lost while the server worked. An answer `busy` would leave claims that nobody knows."""
+    jobs, token = await world.release_jobs(2), uuid4()
     async with sender_connection(world) as other:
         async with world.connection.transaction():
-            await world.run("SELECT FROM campaign_recipients WHERE id = %s FOR UPDATE", jobs[0].recipient_id)
-            waiting = asyncio.create_task(ledger.claim(other, uuid4(), jobs, 45))
+            first = await ledger.claim(world.connection, token, jobs, 45)
+            again = asyncio.create_task(ledger.claim(other, token, jobs, 45))
             await world.wait_for_blocked("test-sender")
-            await world.set_campaign_status("paused")
-        answers = await waiting
-    assert {answer.verdict for answer in answers.values()} == {ClaimResult.PAUSED}
-    assert await world.count("send_ledger") == 0
+        assert await again == first
 
 
-async def test_a_claim_never_waits_longer_than_its_timeout(world: World) -> None:
-    jobs = await world.release_jobs(1)
-    async with sender_connection(world) as other, world.connection.transaction():
-        await world.run("SELECT FROM campaign_recipients FOR UPDATE")
-        with pytest.raises((psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)):
-            await ledger.claim(other, uuid4(), jobs, 45)
+async def test_a_locked_release_is_left_to_the_leader(world: World) -> None:
+    jobs = await world.release_jobs(2)
+    async with world.another() as operator, operator.transaction(), asyncio.timeout(5):
+        await operator.execute("SELECT FROM releases WHERE recipient_id = %s FOR UPDATE", [jobs[0].recipient_id])
+        assert await world.claim(jobs) == [ClaimResult.CLAIMED] * 2
+    assert await world.run("SELECT recipient_id FROM releases") == [(jobs[0].recipient_id,)]
+    used = await world.budget_used()
+    await releases.forget_answered(world.connection, 0, 10)
+    assert await world.count("releases") == 0
+    assert await world.budget_used() == used, "a claimed attempt keeps its budget"
 
 
 async def test_claimers_do_not_hold_a_pause_off(world: World) -> None:

@@ -3,23 +3,38 @@
 import pytest
 
 from domain.breakers import Scope
-from operations.breakers import key_problem
+from operations.breakers import InvalidKey, named_key
 
 
 @pytest.mark.parametrize(
-    ("scope", "key", "is_right"),
+    ("scope", "text", "key"),
     [
-        (Scope.ACCOUNT, "", True),
-        (Scope.ACCOUNT, "1", False),
-        (Scope.ENDPOINT, "", True),
-        (Scope.NUMBER, "1055", True),
-        (Scope.NUMBER, "", False),
-        (Scope.TEMPLATE, "promo/en_US", True),
-        (Scope.TEMPLATE, "promo", False),
-        (Scope.TEMPLATE, "/en", False),
-        (Scope.RECIPIENT, "1055/4917112345678", True),
-        (Scope.RECIPIENT, "4917112345678", False),
+        (Scope.ACCOUNT, "", ""),
+        (Scope.ENDPOINT, "", ""),
+        (Scope.NUMBER, "1055", "1055"),
+        (Scope.TEMPLATE, "promo/en_US", "promo/en_US"),
+        (Scope.RECIPIENT, "1055/4917112345678", "1055/4917112345678"),
+        (Scope.RECIPIENT, "1055/+52 1 55 1234 5678", "1055/525512345678"),
+        (Scope.RECIPIENT, "1055/DE.abcdef123456", "1055/user:DE.abcdef123456"),
     ],
 )
-def test_a_key_must_name_a_breaker(scope: Scope, key: str, is_right: bool) -> None:
-    assert (key_problem(scope, key) is None) == is_right
+def test_an_operator_names_a_breaker(scope: Scope, text: str, key: str) -> None:
+    assert named_key(scope, text) == key
+
+
+@pytest.mark.parametrize(
+    ("scope", "text"),
+    [
+        (Scope.ACCOUNT, "1"),
+        (Scope.ENDPOINT, "1"),
+        (Scope.NUMBER, ""),
+        (Scope.TEMPLATE, "promo"),
+        (Scope.TEMPLATE, "/en"),
+        (Scope.RECIPIENT, "4917112345678"),
+        (Scope.RECIPIENT, "1055/"),
+        (Scope.RECIPIENT, "1055/nobody"),
+    ],
+)
+def test_a_text_that_names_no_breaker_is_refused(scope: Scope, text: str) -> None:
+    with pytest.raises(InvalidKey):
+        named_key(scope, text)

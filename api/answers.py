@@ -53,6 +53,26 @@ class CampaignOut(_Given):
     """The recipients get their planned times in the background. A pause and a cancellation work meanwhile."""
 
 
+class RetriedOut(_Given):
+    """How many failed recipients are sent to again, and how many are not, by the reason."""
+
+    retried: int
+    """They get another attempt."""
+    already_due: int
+    """They are due again anyway."""
+    too_young: int
+    """Meta reported the failure less than ten minutes ago, and a delivery may still come."""
+    exhausted: int
+    """All 62 attempts are used."""
+
+
+class ResumedOut(CampaignOut):
+    """The resumed campaign."""
+
+    retried: RetriedOut | None = None
+    """The failed recipients that are sent to again, if the request said so."""
+
+
 class CampaignsOut(_Given):
     """A page of campaigns, the newest first."""
 
@@ -184,16 +204,3 @@ class ReadyOut(_Given):
     """ready if all dependencies answer."""
     checks: dict[str, bool]
     """Each dependency, and whether it answers."""
-
-
-class RetriedOut(_Given):
-    """How many failed recipients are sent to again, and how many are not, by the reason."""
-
-    retried: int
-    """They get another attempt."""
-    already_due: int
-    """They are due again anyway."""
-    too_young: int
-    """Meta reported the failure less than ten minutes ago, and a delivery may still come."""
-    exhausted: int
-    """All 62 attempts are used."""

@@ -105,6 +105,15 @@ _ITEMS = {"anyOf": [{"type": "string"}, {"type": "number"}, {"$ref": "#/componen
 _PHONE_NUMBERS = {"type": "array", "items": _ITEMS, "minItems": 1, "maxItems": RECIPIENTS_MAX}
 
 
+class ResumeIn(_Taken):
+    """What else a resume does."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"retry_failed": True}})
+
+    retry_failed: Annotated[bool, Field(strict=True)] = False
+    """Also send again what surely was not delivered, for a reason that is not the person's."""
+
+
 class RetryIn(_Taken):
     """The failures to repeat, by Meta's error code and by class. Both add up, and one of them is required."""
 

@@ -9,8 +9,9 @@ import structlog
 from fastapi import Query
 from fastapi.responses import JSONResponse
 
-from api.answers import CampaignOut, CampaignsOut
-from api.bodies import CampaignIn, PauseIn
+from api.answers import CampaignOut, CampaignsOut, ResumedOut, RetriedOut
+from api.bodies import CampaignIn, PauseIn, ResumeIn
+from api.failed import retry_before_resume
 from api.idempotency import UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
@@ -22,9 +23,11 @@ from schemas.stats import CampaignStats
 from tables import campaigns, stats
 from tables.campaigns import NewCampaign, UnknownCampaign
 from tables.database import Connection
+from topics.publisher import PublishFailed
 
 router = json_router("/api/marketing/campaigns", "campaigns")
 log = structlog.get_logger("api")
+RETRY_AFTER_S = 5
 LOGGED = {
     Action.ACTIVATE: "campaign activated",
     Action.PAUSE: "campaign paused",
@@ -88,9 +91,24 @@ async def pause_campaign(
 
 
 @router.post("/{campaign_id}/resume", responses=conflicts())
-async def resume_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
-    """Continue after a pause."""
-    return await _act(campaign_id, Action.RESUME, connection)
+async def resume_campaign(
+    campaign_id: UseCampaignId, connection: UseConnection, services: UseServices, body: ResumeIn | None = None
+) -> ResumedOut:
+    """Continue after a pause.
+
+    With `retry_failed`, messages that surely were not delivered are sent again, unless the reason is the person's. If
+    that fails, the campaign stays paused, and the call may be repeated.
+    """
+    retried = None
+    if body is not None and body.retry_failed:
+        try:
+            result = await retry_before_resume(connection, services.publisher, services.settings, campaign_id)
+        except PublishFailed:
+            detail = "Kafka did not acknowledge every retry, so the campaign stays paused. Repeat the call."
+            raise Problem(ProblemCode.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
+        retried = RetriedOut.model_validate(result)
+    resumed = await _act(campaign_id, Action.RESUME, connection)
+    return ResumedOut(**resumed.model_dump(), retried=retried)
 
 
 @router.post("/{campaign_id}/cancel", responses=conflicts())

@@ -8,15 +8,16 @@ event twice changes nothing, so a call that was interrupted may be repeated.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.error_codes import TABLE, ErrorClass, codes_of
-from domain.lifecycle import ActionNotAllowed, CampaignStatus
+from domain.error_codes import NOT_OF_THE_PERSON, TABLE, ErrorClass, codes_of
+from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus
+from domain.lifecycle import after as status_after
 from runtime.settings import Settings
 from schemas.codec import PRODUCER, encode
 from schemas.events import EventKind, RecipientEvent
@@ -40,6 +41,18 @@ class Connections(Protocol):
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """A connection of a pool."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneConnection:
+    """Lends a connection that the caller holds anyway."""
+
+    held: Connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """The connection of the caller."""
+        yield self.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,20 @@ async def retry_failed(
         if page.after is None:
             return RetryResult(fates[RETRIED], fates["already_due"], fates["too_young"], fates["exhausted"])
         after = page.after
+
+
+async def retry_before_resume(
+    connection: Connection, publisher: Publisher, settings: Settings, campaign_id: UUID, *, is_dry: bool = False
+) -> RetryResult:
+    """Publish `retry` for the failures that are not of the person; the caller then resumes the campaign.
+
+    Nothing is sent before the resume, so an interrupted call leaves a paused campaign and may be repeated.
+    Raises UnknownCampaign, ActionNotAllowed where the campaign cannot be resumed, and PublishFailed.
+    """
+    campaign = await campaigns.read(connection, campaign_id)
+    status_after(Action.RESUME, campaign.status)
+    order = RetryOrder(classes=NOT_OF_THE_PERSON, is_dry=is_dry)
+    return await retry_failed(OneConnection(connection), publisher, settings, campaign_id, order)
 
 
 async def _publish(publisher: Publisher, settings: Settings, events: list[RecipientEvent]) -> None:

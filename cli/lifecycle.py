@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
@@ -26,14 +26,19 @@ async def act_on(
     change: str,
     *,
     as_json: bool,
+    before: Callable[[NamedCampaign], Awaitable[str | None]] | None = None,
 ) -> int:
-    """Act on each campaign, if the operator consents to the change. One that is refused does not stop the others."""
+    """Act on each campaign, if the operator consents to the change. One that is refused does not stop the others.
+
+    `before` is run before the act on each; a reason that it returns refuses that campaign.
+    """
     if (ending := decline(consent, change)) is not None:
         return ending
     done: list[NamedCampaign] = []
     refused: list[tuple[NamedCampaign, str]] = []
     for each in found:
-        why = await pausing.try_action(connection, each.id, action)
+        why = await before(each) if before is not None else None
+        why = why or await pausing.try_action(connection, each.id, action)
         if why is None:
             done.append(each)
             note(printable(f"{DONE[action]} {label(each)}"))

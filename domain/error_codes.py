@@ -48,6 +48,8 @@ class ThrottleScope(StrEnum):
 
 
 RETRYABLE = frozenset({ErrorClass.THROTTLE, ErrorClass.TRANSIENT})
+NOT_OF_THE_PERSON = frozenset(ErrorClass) - {ErrorClass.PERMANENT, ErrorClass.HELD_BACK}
+"""Classes of failures whose cause can be removed, so that a message may be sent again once it is gone."""
 SCOPE_WIDE = frozenset({ErrorClass.TEMPLATE, ErrorClass.NUMBER, ErrorClass.ACCOUNT})
 
 

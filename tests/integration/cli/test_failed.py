@@ -8,6 +8,8 @@ import pytest
 
 from cli.confirmation import Consent
 from cli.failed import list_failed, retry
+from cli.lifecycle import EXIT_NOT_ALL
+from cli.resume import resume_campaigns
 from domain.error_codes import ErrorClass
 from runtime.process import EXIT_OK, EXIT_USAGE
 from runtime.settings import Settings
@@ -45,3 +47,28 @@ async def test_failures_are_counted_and_sent_again(
 
 async def test_an_order_must_name_failures(settings: Settings, world: World) -> None:
     assert await retry(settings, str(world.campaign), (), (), Consent(is_given=True), as_json=False) == EXIT_USAGE
+
+
+@pytest.mark.usefixtures("topics")
+async def test_a_resume_sends_to_the_failed_again_in_one_act(
+    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await fail_all(world, 2)
+    await world.set_campaign_status("paused")
+    capsys.readouterr()
+
+    async def resume(consent: Consent) -> int:
+        return await resume_campaigns(
+            world.connection, [str(world.campaign)], consent, as_json=False, retrying=settings
+        )
+
+    assert await resume(Consent(is_dry=True)) == EXIT_OK
+    assert "2 failed recipients are sent to again" in capsys.readouterr().err
+    assert await world.value("SELECT status FROM marketing_campaigns") == "paused"
+    assert await resume(Consent(is_given=True)) == EXIT_OK
+    assert await world.value("SELECT status FROM marketing_campaigns") == "active"
+    async with world.running_sinks():
+        await world.wait_for_value(2, "SELECT count(*) FROM campaign_recipients WHERE next_attempt_at <= now()")
+    capsys.readouterr()
+    assert await resume(Consent(is_given=True)) == EXIT_NOT_ALL, "it is active"
+    assert "sent to again" not in capsys.readouterr().err

@@ -77,7 +77,9 @@ def normalise(written: object, country: str | None = None) -> PhoneNumber:
             raise InvalidPhoneNumber(RecipientRefusal.SEVERAL_NUMBERS) from None
         _refuse_second(found, region)
         raise
-    _refuse_second(found, region)
+    is_valid = _stands_or_stood(number, must_be_valid=True)
+    _refuse_second(found, region, is_whole_valid=is_valid)
+    _refuse_prefix(number, is_valid=is_valid)
     return number
 
 
@@ -96,7 +98,7 @@ def person_named(text: str, country: str | None = None) -> NamedPerson:
             return NamedPerson(person_named(refused.main, country).person, refused.reason)
         if refused.reason in _NAMES_NOBODY:
             raise
-        return NamedPerson(person_of(_nearest(read(text))), refused.reason)
+        return NamedPerson(person_of(_nearest(read(text), country)), refused.reason)
 
 
 def country_of(number: PhoneNumber) -> str:
@@ -118,10 +120,10 @@ def _complete(found: Written) -> PhoneNumber:
     digits = _with_trunk(found) if found.has_trunk else found.digits
     if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:
         raise _wrong_length(digits)
-    must_be_valid = not found.is_international
-    if must_be_valid and any("/" in between for _, between in found.bounds):
+    must_be_valid = not found.is_international or found.has_sign_last
+    if not found.is_international and any("/" in between for _, between in found.bounds):
         raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)  # only national numbers are written so
-    if any(_stands(spelling, must_be_valid=must_be_valid) for spelling in (digits, person_of(digits))):
+    if _stands_or_stood(digits, must_be_valid=must_be_valid):
         return PhoneNumber(digits)
     raise InvalidPhoneNumber(_reason(digits, must_be_valid=must_be_valid))
 
@@ -139,6 +141,11 @@ def _stands(digits: str, *, must_be_valid: bool) -> bool:
     return not must_be_valid or phonenumbers.is_valid_number(number)
 
 
+def _stands_or_stood(digits: str, *, must_be_valid: bool) -> bool:
+    """Whether the digits are a number, or an old spelling of one."""
+    return any(_stands(spelling, must_be_valid=must_be_valid) for spelling in (digits, person_of(digits)))
+
+
 def _reason(digits: str, *, must_be_valid: bool) -> RecipientRefusal:
     number = _parsed(digits)
     if number is None:
@@ -150,10 +157,15 @@ def _reason(digits: str, *, must_be_valid: bool) -> RecipientRefusal:
 
 
 def _with_trunk(found: Written) -> str:
-    """The digits of a number with (0). A trunk prefix is left out; a 0 that belongs to the number (Italy) stays."""
+    """The digits of a number with (0). A trunk prefix is left out; a 0 that belongs to the number (Italy) stays.
+
+    In Italy some digits are a landline with the 0 and a mobile number without it. Nobody knows which one was meant.
+    """
     place = len(_calling_code(found.digits))
     with_zero = f"{found.digits[:place]}0{found.digits[place:]}"
     if _stands(with_zero, must_be_valid=True):
+        if _stands(found.digits, must_be_valid=True):
+            raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX)
         return with_zero
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(found.digits[:place] or 0), ())
     if not any(_trunk_prefix(each) == "0" for each in regions):
@@ -176,23 +188,33 @@ def _national(found: Written, country: str) -> PhoneNumber:
     a better one without it. Digits that are valid only with another country's code are refused.
     """
     number = _parsed(found.digits, country)
+    code = str(phonenumbers.country_code_for_region(country))
     is_possible = number is not None and _fits(number)
-    old = f"{phonenumbers.country_code_for_region(country)}{found.digits}"
+    old = f"{code}{found.digits}"
     if not is_possible and person_of(old) != old and _stands(person_of(old), must_be_valid=False):
         return PhoneNumber(old)
     complete = None if found.is_national else _parsed(found.digits)
     if number is not None and complete is not None and _stands(found.digits, must_be_valid=True):
-        if complete.country_code == phonenumbers.country_code_for_region(country):
+        if str(complete.country_code) == code:
             if _rank(complete) > _rank(number):
                 return PhoneNumber(found.digits)
         elif not phonenumbers.is_valid_number(number):
             raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)
     if number is not None and is_possible and _keeps_digits(number, found.digits, country):
         whole = _written_out(number)
+        exit_digits = len(found.digits) - len(whole) if not whole.startswith(code) else 0
+        if any(0 < place < exit_digits for place, _ in found.bounds):
+            raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX)  # `0 01512`: two trunk prefixes are no exit code
         if not _DIGITS_MIN <= len(whole) <= _DIGITS_MAX:
             raise _wrong_length(whole)
         if not _stands(whole, must_be_valid=False):
             raise InvalidPhoneNumber(RecipientRefusal.NOT_A_PHONE_NUMBER)
+        dropped = found.digits.removesuffix(phonenumbers.national_significant_number(number))
+        if dropped not in ("", found.digits, _trunk_prefix(country), code) and not _stands(whole, must_be_valid=True):
+            raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX)  # the code of a carrier, or digits of the number
+        is_doubtful = found.digits.startswith(code) and whole == f"{code}{found.digits}"
+        if is_doubtful and not _stands_or_stood(whole, must_be_valid=True):
+            raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)  # cut, or with a digit too many
         return PhoneNumber(whole)
     if number is None:
         raise _wrong_length(found.digits)
@@ -219,8 +241,11 @@ def _keeps_digits(number: phonenumbers.PhoneNumber, digits: str, country: str) -
 # ---------------------------------------------------------------------------------------------------- a second number
 
 
-def _refuse_second(found: Written, region: str | None) -> None:
-    """Refuse a number that is followed by a second one or by an extension."""
+def _refuse_second(found: Written, region: str | None, *, is_whole_valid: bool = True) -> None:
+    """Refuse a number that is followed by a second one or by an extension.
+
+    A few digits after a valid number are an extension, if the number is not valid with them.
+    """
     for place, between in found.bounds:
         head, tail = found.digits[:place], len(found.digits) - place
         spaced = between.strip() != between and between != " "
@@ -229,10 +254,14 @@ def _refuse_second(found: Written, region: str | None) -> None:
                 is_extension = "/" not in between and tail <= _SPACED_TAIL_DIGITS
                 reason = RecipientRefusal.EXTENSION if is_extension else RecipientRefusal.SEVERAL_NUMBERS
                 raise InvalidPhoneNumber(reason, _main(found, head) if is_extension else "")
-        elif between == "-" and tail <= _SHORT_TAIL_DIGITS and _is_valid(head, region):
+        elif _is_tail(between, tail, is_whole_valid=is_whole_valid) and _is_valid(head, region):
             raise InvalidPhoneNumber(RecipientRefusal.EXTENSION, _main(found, head))
         elif _is_second_national(head, found.digits[place:], region):
             raise InvalidPhoneNumber(RecipientRefusal.SEVERAL_NUMBERS)
+
+
+def _is_tail(between: str, digits: int, *, is_whole_valid: bool) -> bool:
+    return (between == "-" and digits <= _SHORT_TAIL_DIGITS) or (not is_whole_valid and digits <= _SPACED_TAIL_DIGITS)
 
 
 def _is_second_national(head: str, rest: str, region: str | None) -> bool:
@@ -241,6 +270,21 @@ def _is_second_national(head: str, rest: str, region: str | None) -> bool:
         return False
     first = _parsed(head, region)
     return first is not None and _is_valid(rest, phonenumbers.region_code_for_number(first))
+
+
+def _refuse_prefix(number: str, *, is_valid: bool) -> None:
+    """Refuse a number that has a trunk prefix or its country code once more after the country code.
+
+    Without that prefix it is valid, and with it, it is not, or it is only another kind of line.
+    """
+    code = _calling_code(number)
+    bare = number[len(code) :].lstrip("0")
+    if not is_valid and _stands(f"{code}{bare}", must_be_valid=True):
+        raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX, f"+{code}{bare}")
+    once = _parsed(bare) if bare.startswith(code) else None
+    whole = _parsed(number)
+    if once is not None and whole is not None and _stands(bare, must_be_valid=True) and _rank(once) > _rank(whole):
+        raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_TWICE, f"+{bare}")
 
 
 def _has_two(found: Written, region: str | None) -> bool:
@@ -295,7 +339,12 @@ def _calling_code(digits: str) -> str:
     return ""
 
 
-def _nearest(found: Written) -> str:
-    """The digits of the number that an odd one is nearest to: without a trunk prefix that libphonenumber knows."""
-    number = _parsed(found.digits) if found.is_international else None
-    return found.digits if number is None else _written_out(number)
+def _nearest(found: Written, country: str | None) -> str:
+    """The digits of the number that an odd one is nearest to: without trunk prefixes, with the country's code."""
+    if found.is_international:
+        number = _parsed(found.digits)
+        return found.digits if number is None else _written_out(number)
+    if country is None:
+        return found.digits
+    complete = f"{phonenumbers.country_code_for_region(country)}{found.digits.lstrip('0')}"
+    return complete if _stands_or_stood(complete, must_be_valid=True) else found.digits

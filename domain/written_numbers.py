@@ -75,9 +75,13 @@ _PAUSE = re.compile(rf"(.*[0-9)]) ?[,;pwPW]+ ?[0-9]{{1,{_EXTENSION_DIGITS_MAX}}}
 _COPY = re.compile(rf"(.*[0-9)]) ?\([0-9]{{1,{_EXTENSION_DIGITS_MAX}}}\)")
 _BETWEEN = re.compile(r"[0-9)] ?(?:[,;|&\n][,;|&\n ]*|\b(?:or|and|und|oder|et|ou|y|o|e)\b ?)[+(0-9]", re.IGNORECASE)
 """What people write between two numbers."""
+_ENUMERATED = re.compile(r"[0-9]{1,3}\. .*")
+"""`1. 469 555 0143`: the first number is the place in a list."""
 _SECOND_PLUS = re.compile(r"[0-9].*\+.*[0-9]", re.DOTALL)
 _UNCLEAR_ZEROS = re.compile(r"[^.]*[0-9][ \-/()][^.]*\.0{1,3}")
 """Groups, and at the end the only point with zeros after it: a decimal, or a last group."""
+_SIGN_LAST = re.compile(r"[0-9]+ ?\+")
+"""A number as a text from right to left shows it. Groups would stand there in the reverse order."""
 _PREFIX = re.compile(r"\((?P<inside>(?:\+|00) ?[1-9][0-9]{0,2})\)|(?P<sign>\+|00(?=[ .-]?[1-9]))[ .-]?")
 _GROUP = re.compile(r"(?P<between> ?[.\-/] ?| )?(?:\((?P<bracket>[0-9]{1,6}(?:[ -][0-9]{1,4})?)\)|(?P<plain>[0-9]+))")
 
@@ -85,7 +89,7 @@ _GROUP = re.compile(r"(?P<between> ?[.\-/] ?| )?(?:\((?P<bracket>[0-9]{1,6}(?:[ 
 class InvalidPhoneNumber(ValueError):
     """The text is not a number that can be dialled. `reason` is a code.
 
-    `main` is the part that is one number, where the rest of the text is only an extension.
+    `main` is the number that was meant, where the rest of the text is only an extension or a prefix.
     """
 
     def __init__(self, reason: RecipientRefusal, main: str = "") -> None:
@@ -103,6 +107,8 @@ class Written:
     """It began with + or 00, so the digits begin with a country code."""
     is_national: bool = False
     """It began with an area code in brackets or with a trunk 0, so a country code is missing."""
+    has_sign_last: bool = False
+    """The + stood after the digits."""
     has_trunk: bool = False
     """A `(0)` was left out after the country code."""
     bounds: tuple[tuple[int, str], ...] = ()
@@ -212,9 +218,10 @@ def _refuse_other_texts(text: str) -> None:
 
 def _taken_apart(text: str) -> Written:
     """Read the groups one after another. The text is a number only if they cover all of it."""
-    if text.endswith("+") and not text.startswith("+"):
-        text = "+" + text[:-1].rstrip()  # as a text from right to left shows it
-    if _UNCLEAR_ZEROS.fullmatch(text):
+    has_sign_last = _SIGN_LAST.fullmatch(text) is not None
+    if has_sign_last:
+        text = "+" + text[:-1].rstrip()
+    if _UNCLEAR_ZEROS.fullmatch(text) or _ENUMERATED.fullmatch(text):
         raise InvalidPhoneNumber(RecipientRefusal.NOT_A_PHONE_NUMBER)
     prefix = _PREFIX.match(text)
     digits = re.sub(r"^\+|^00|[^0-9]", "", prefix["inside"]) if prefix and prefix["inside"] else ""
@@ -237,4 +244,11 @@ def _taken_apart(text: str) -> Written:
     if not digits:
         raise InvalidPhoneNumber(RecipientRefusal.NOT_A_PHONE_NUMBER)
     is_national = prefix is None and text.startswith(("(", "0"))
-    return Written(digits, prefix is not None, is_national, has_trunk, tuple(each for each in bounds if each[0]))
+    return Written(
+        digits,
+        is_international=prefix is not None,
+        is_national=is_national,
+        has_sign_last=has_sign_last,
+        has_trunk=has_trunk,
+        bounds=tuple(each for each in bounds if each[0]),
+    )

@@ -176,6 +176,11 @@ class RecipientRefusal(ReasonCode):
         "api",
         "The country code is followed by a trunk prefix such as 0: write the number without it, or as (0).",
     )
+    COUNTRY_CODE_TWICE = (
+        "country_code_twice",
+        "api",
+        "The country code is there twice, as in +49 49 171: write the number with one.",
+    )
     TOO_SHORT = "too_short", "api", "The number is too short for the country whose code it begins with."
     TOO_LONG = "too_long", "api", "The number is too long."
     WRONG_LENGTH = "wrong_length", "api", "The number does not have a length that its country uses."

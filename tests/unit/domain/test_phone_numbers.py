@@ -75,6 +75,18 @@ def test_a_number_is_dialled_as_it_was_given(written: object, normal: str) -> No
         ("+49 89 000001 - 12", "extension"),
         ("+1 469 555 0143-12", "extension"),
         ("+49 89 123456-0", "extension"),
+        ("+57 321 1234567 12", "too_long"),
+        ("+57 321 1234567 00", "too_long"),
+        ("+57 321 1234567.1", "extension"),
+        ("+57 0 321 1234567", "trunk_prefix"),
+        ("+56(00)221233662", "trunk_prefix"),
+        ("+39 (0) 312 345 8386", "trunk_prefix"),  # a landline with the 0, a mobile number without it
+        ("+49 49 1512 3456789", "country_code_twice"),
+        ("494915123456789", "country_code_twice"),
+        ("+66 0066 882251996", "country_code_twice"),
+        ("3788 583 201 1+", "not_a_phone_number"),  # +1 201 583 3788, in the order in which a screen shows it
+        ("1. 4746614192", "not_a_phone_number"),
+        ("4695550142+", "country_code_missing"),
     ],
 )
 def test_an_invalid_number_is_refused_with_a_reason(written: object, reason: str) -> None:
@@ -125,6 +137,11 @@ def test_without_plus_a_number_is_one_of_the_named_country(written: object, coun
         ("030123456789012345", "DE", "too_long"),
         ("000171 1234567", "DE", "not_a_phone_number"),
         ("1" * 20, "DE", "too_long"),
+        ("(0)01512 3456789", "DE", "trunk_prefix"),  # 00 and 1 would be a number of the United States
+        ("0 06 10 34 82 88", "FR", "trunk_prefix"),
+        ("0 4915123456789", "DE", "country_code_twice"),
+        ("1201914177", "US", "country_code_missing"),  # 12019141777 without its last digit
+        ("0321 123 4567 12", "CO", "trunk_prefix"),
     ],
 )
 def test_a_number_that_is_not_one_of_the_named_country_is_refused(written: object, country: str, reason: str) -> None:
@@ -162,6 +179,20 @@ def test_a_number_has_a_country(number: str, country: str) -> None:
 )
 def test_an_odd_number_names_a_person_too(text: str, named: NamedPerson) -> None:
     assert person_named(text) == named
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "named"),
+    [
+        ("(0)01512 3456789", "DE", NamedPerson(person_of("4915123456789"), RecipientRefusal.TRUNK_PREFIX)),
+        ("0 4915123456789", "DE", NamedPerson(person_of("4915123456789"), RecipientRefusal.COUNTRY_CODE_TWICE)),
+        ("+49 49 1512 3456789", None, NamedPerson(person_of("4915123456789"), RecipientRefusal.COUNTRY_CODE_TWICE)),
+        ("+57 0 321 1234567", None, NamedPerson(person_of("573211234567"), RecipientRefusal.TRUNK_PREFIX)),
+        ("555 0142", "US", NamedPerson(person_of("5550142"), RecipientRefusal.COUNTRY_CODE_MISSING)),
+    ],
+)
+def test_a_damaged_number_names_the_person_who_was_meant(text: str, country: str | None, named: NamedPerson) -> None:
+    assert person_named(text, country) == named
 
 
 @pytest.mark.parametrize("text", ["", "abc", "1.4E+10", "14694652751, 14694652752", "+49 171 0000001/02", "1" * 41])
@@ -228,6 +259,32 @@ def test_a_valid_number_is_read_with_and_without_plus_and_in_its_own_country(num
     region = phonenumbers.region_code_for_number(parsed)
     national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
     assert person_of(normalise(national, region)) == person_of(number)
+
+
+DAMAGES = [
+    "+{0} 12", "+{0}.1", "+{0} 00", "+{0} - 12", "{0} 0", "00{0} 1", "+{0}-1", "1. {0}", "0 {1}", "(0){1}", "(0)0{1}",
+    "0 0{1}", "+{2}{0}", "+{2} 0{1}", "+{2}(00){1}", "+{2} 00{0}", "0{0}", "{2}{0}", "000{0}", "{1}+", "{0}.5",
+    "{0}\u00b2", "{0} 1/2",
+]  # fmt: skip
+
+
+@given(st.sampled_from(EXAMPLES), st.sampled_from(DAMAGES), st.booleans())
+def test_a_damaged_number_is_refused_unless_the_damage_made_a_valid_one(
+    number: str, damage: str, is_country_named: bool
+) -> None:
+    """A text of which no valid number can be made is refused. Nobody can see that a valid one was meant otherwise."""
+    parsed = phonenumbers.parse(f"+{number}")
+    national = phonenumbers.national_significant_number(parsed)
+    written = damage.format(number, national, parsed.country_code)
+    region = phonenumbers.region_code_for_number(parsed) if is_country_named else None
+    try:
+        dialled = normalise(written, region)
+    except InvalidPhoneNumber:
+        return
+    same = person_of(dialled) == person_of(number)
+    assert same or any(
+        phonenumbers.is_valid_number(phonenumbers.parse(f"+{each}")) for each in (dialled, person_of(dialled))
+    )
 
 
 @given(

@@ -119,6 +119,7 @@ class FailureReason(ReasonCode):
         "sender",
         "No message can be made of the job's template parameters.",
     )
+    ENDED_SENDERS = "ended_senders", "sender", "Each sender that took the job ended, so it was not sent."
 
 
 class TransportError(ReasonCode):

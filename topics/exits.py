@@ -125,11 +125,19 @@ class ExitGuard:
     """Counts the starts at the first offset of each partition, and finds the record that ends processes.
 
     `handle`: makes the effect of records durable. `condemn`: dead-letters one record as `bug` without handling it.
+    `handle_alone`: handles one record, and also waits for what follows from it, if that may end the process too.
     """
 
-    def __init__(self, marks: ExitMarks, handle: HandleRecords, condemn: Callable[[Record], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        marks: ExitMarks,
+        handle: HandleRecords,
+        condemn: Callable[[Record], Awaitable[None]],
+        handle_alone: HandleRecords | None = None,
+    ) -> None:
         self._marks = marks
         self._handle = handle
+        self._handle_alone = handle_alone or handle
         self._condemn = condemn
         self._known: dict[int, ExitMark] = {}
         self._careful_left: dict[int, int] = {}
@@ -172,7 +180,7 @@ class ExitGuard:
             return
         await self._marks.write({record.partition: replace(mark, alone=record.offset)})
         try:
-            await self._handle([record])
+            await self._handle_alone([record])
         except (Transient, TooManyDeadLetters):
             await self._marks.write({record.partition: replace(mark, alone=NOT_ALONE)})  # it is not the reason
             raise

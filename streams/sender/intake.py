@@ -7,23 +7,29 @@ of slots, and a slow answer occupies only its own slot. Nothing here posts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
+
+import structlog
 
 from runtime import metrics
 from runtime.process import Transient
 from schemas.dead_letters import DeadItem
 from schemas.jobs import SendJob
 from schemas.places import Record
+from schemas.reasons import DeadLetterReason
 from streams.sender.claims import Claimed, Claims
 from streams.sender.failures import Failures
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox
 from streams.sender.sends import Sends
+from streams.sender.stage import STAGE
 from tables.ledger import ClaimResult, UnpublishedOutcome
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.dead_letters import DeadLetters
-from topics.decoding import decoded
+from topics.decoding import dead_item, decoded
+from topics.exits import ENDS_PROCESSES
 
 BACKLOG_S = 0.4
 """Claims run ahead of the rate by this much at most. Most posts then need no renewal, and a kill leaves few claims that
@@ -34,8 +40,13 @@ OWNED = frozenset({ClaimResult.CLAIMED, ClaimResult.PROBE})
 """The verdicts after which this sender may post."""
 THROTTLE_PATIENCE_S = 1.0
 """A number that is throttled for longer leaves its jobs, if there are other numbers."""
+ANSWERS_S = 30.0
+"""How long the answer to a message that is sent alone is awaited: the timeouts of a post, and its settlement."""
 GRACE_S = 5.0
 """A batch in hand at the stop may still be claimed for so long."""
+
+
+_log = structlog.get_logger(STAGE)
 
 
 class Unfinished(Transient):
@@ -123,6 +134,40 @@ class JobIntake:
         for end in ends:
             if end is not None:
                 raise end
+
+    async def take_alone(self, records: Sequence[Record]) -> None:
+        """As `take`, and wait for the answers too, so that an end of the process names the job that caused it."""
+        await self.take(records)
+        with contextlib.suppress(TimeoutError):  # a message that is throttled for longer ends no process
+            await asyncio.wait_for(self._window.empty(), ANSWERS_S)
+
+    async def condemn(self, record: Record) -> None:
+        """Dead-letter the job of a record that ends processes, and fail its attempt without a post.
+
+        Otherwise the scheduler would publish the unclaimed job again. Only an attempt that nobody has claimed is
+        failed. A claim of a process that ended may have been posted, so it becomes `unknown` after its lease.
+        """
+        job = decoded(SendJob, record)
+        if isinstance(job, SendJob):
+            await self._fail_unclaimed(job)
+        dead = dead_item(record, DeadLetterReason.BUG, ENDS_PROCESSES)
+        await self._dead_letters.publish([dead], 1, is_divisible=False)
+
+    async def _fail_unclaimed(self, job: SendJob) -> None:
+        try:
+            claimed = await self._claims.claim([job])
+        except Transient:
+            raise
+        except Exception as error:  # noqa: BLE001 - the claim is what ends the processes
+            _log.exception("a job that ends senders cannot be claimed; it stays unclaimed", exc_info=error)
+            return
+        key = (job.recipient_id, job.attempt)
+        answer = claimed.answers[key]
+        if answer.verdict in OWNED:
+            await self._sends.give_up(job, claimed.claims[key])
+        elif answer.event is not None:
+            refused = UnpublishedOutcome(job.recipient_id, job.attempt, answer.verdict.value, answer.event)
+            await self._outbox.publish(refused)
 
     async def _take_number(self, number: str, jobs: list[SendJob]) -> None:
         """Claim or refuse the jobs of one number. A number that must wait holds up no other."""

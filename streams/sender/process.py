@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from domain.breakers import ProbePauses
@@ -17,8 +17,9 @@ from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from schemas import callback
 from schemas.jobs import SendJob
+from schemas.places import Record
 from schemas.topics import Topic
-from streams.faust_app import Consumption, consume
+from streams.faust_app import Consumption, Handle, consume
 from streams.sender.claims import SESSION, STATEMENT_TIMEOUT_S, Claims, boot_time
 from streams.sender.cloud_api import CloudApi
 from streams.sender.failures import Failures
@@ -28,8 +29,9 @@ from streams.sender.outbox import Outbox
 from streams.sender.sends import Sends, SendTiming
 from streams.sender.stage import STAGE
 from tables import database
-from topics.dead_letter_limit import DeadLetterLimit
+from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from topics.dead_letters import DeadLetters
+from topics.exits import ExitGuard, ExitMarks, KafkaExitMarks
 from topics.publisher import AsyncPublisher, Publisher
 
 DRAIN_S = 40.0
@@ -79,14 +81,33 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         async with sending(settings, publisher, beats.beat) as sender:
             stopping = asyncio.create_task(_stop_when(stop, sender))
+            handle = _handler(sender, guarded(sender, KafkaExitMarks(settings, STAGE, jobs.topic)))
             try:
-                await consume(
-                    settings, stop, jobs, sender.intake.take, beats, database.answering(settings), sender.share
-                )
+                await consume(settings, stop, jobs, handle, beats, database.answering(settings), sender.share)
             finally:
                 stopping.cancel()
     finally:
         await publisher.close()
+
+
+def guarded(sender: Sender, marks: ExitMarks) -> ExitGuard:
+    """The intake of a sender, with the last net for a job that ends processes."""
+    intake = sender.intake
+    return ExitGuard(marks, intake.take, intake.condemn, intake.take_alone)
+
+
+def _handler(sender: Sender, guard: ExitGuard) -> Handle:
+    async def handle(records: Sequence[Record]) -> None:
+        try:
+            await guard.handle(records)
+        except (Transient, TooManyDeadLetters):
+            raise
+        except Exception:  # the process ends now; without their answers the sends in flight would become `unknown`
+            with contextlib.suppress(DrainTooLong):
+                await sender.drain()
+            raise
+
+    return handle
 
 
 async def _stop_when(stop: asyncio.Event, sender: Sender) -> None:

@@ -16,11 +16,12 @@ from typing import Protocol, assert_never
 
 from domain.backoff import exponential, scaled_s
 from domain.error_codes import ThrottleScope
-from domain.outcomes import Outcome, Throttled
+from domain.outcomes import Outcome, Rejected, Throttled
 from domain.signals import NO_SIGNALS, Signals, signals_of
 from runtime import metrics
 from schemas.events import EventKind
 from schemas.jobs import SendJob
+from schemas.reasons import FailureReason
 from streams.sender.claims import Claims
 from streams.sender.events import Events, FinalOutcome, settlement
 from streams.sender.failures import Failures
@@ -128,6 +129,12 @@ class Sends:
                 await self._defer(job, claim, max(wait_s, _patience_s(job)), signals_of(outcome))
                 return
             pair_s = wait_s if outcome.scope is ThrottleScope.RECIPIENT else 0.0  # the others wait for their brake
+
+    async def give_up(self, job: SendJob, claim: Claim) -> None:
+        """End a claimed attempt without a post, because each process that took its job ended."""
+        event = self._events.of_outcome(job, Rejected(None, FailureReason.ENDED_SENDERS))
+        metrics.SENDER_OUTCOMES.labels(event.kind.value).inc()
+        await self._outbox.settle(settlement(claim, event))
 
     async def _permission(self, job: SendJob, claim: Claim, issued_at: float, pair_s: float) -> Permission:
         """Wait for the throttled pair, then for the rate permit, then ensure that the claim is fresh."""

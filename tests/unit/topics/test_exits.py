@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from runtime.process import Transient
 from schemas.places import Record
+from tests.support.exit_marks import KeptMarks
 from topics.exits import EXITS_MAX, ExitGuard, ExitMark, begun
 
 
 class Killed(BaseException):
     """The process ends here: no code of it runs any more."""
-
-
-class KeptMarks:
-    """Marks that survive a process, as in Kafka."""
-
-    def __init__(self) -> None:
-        self.marks: dict[int, ExitMark] = {}
-        self.writes = 0
-
-    async def read(self, partitions: Iterable[int]) -> Mapping[int, ExitMark]:
-        return {partition: self.marks[partition] for partition in partitions if partition in self.marks}
-
-    async def write(self, marks: Mapping[int, ExitMark]) -> None:
-        self.writes += 1
-        self.marks |= marks
 
 
 def records(partition: int, count: int, start: int = 0) -> list[Record]:
@@ -134,3 +120,22 @@ async def test_a_healthy_process_writes_one_mark_for_a_partition() -> None:
     for start in range(0, 100, 10):
         await guard.handle(records(0, 10, start))
     assert (kept.writes, len(handled)) == (1, 100)
+
+
+async def test_a_record_alone_is_handled_with_what_follows_from_it() -> None:
+    """The sender handles a job when it is claimed. Its post comes later, and may end the process too."""
+    kept, together, alone = KeptMarks(), list[int](), list[int]()
+    kept.marks[0] = ExitMark(0, EXITS_MAX)
+
+    async def handle(batch: Sequence[Record]) -> None:
+        together.extend(record.offset for record in batch)
+
+    async def handle_alone(batch: Sequence[Record]) -> None:
+        alone.extend(record.offset for record in batch)
+
+    async def condemn(_record: Record) -> None:
+        raise AssertionError
+
+    await ExitGuard(kept, handle, condemn, handle_alone).handle([*records(0, 2), *records(1, 2)])
+    assert (together, alone) == ([0, 1], [0, 1])
+    assert kept.marks[0].alone == -1

@@ -13,10 +13,14 @@ from schemas.codec import decode, encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind
 from schemas.jobs import SendJob
+from schemas.places import Record
 from streams.sender.intake import Unfinished
+from streams.sender.process import guarded
+from tests.support.exit_marks import KeptMarks
 from tests.support.sender_bench import Bench, job_record, open_bench
 from topics import decoding
 from topics.dead_letter_limit import TooManyDeadLetters
+from topics.exits import EXITS_MAX, ExitMark
 
 
 async def test_each_job_is_posted_once_settled_published_and_marked(bench: Bench) -> None:
@@ -185,3 +189,64 @@ async def test_a_throttled_number_holds_up_no_other(database_url: str) -> None:
         assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs[10:])
         assert await bench.world.count("send_ledger") == 10
         assert await bench.world.count("releases") == 10, "the scheduler publishes these again"
+
+
+async def test_a_job_that_ends_each_sender_fails_without_a_post_and_the_others_are_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unclaimed, it would be published again and again. Each guard here is a process of its own."""
+    jobs = await bench.world.release_jobs(3)
+    bad = jobs[1].model_copy(update={"phone_number_id": "2"})
+    room = bench.sender.sends._gate.room
+
+    def raising(number: str, ahead_s: float) -> int:
+        if number == "2":
+            raise ZeroDivisionError
+        return room(number, ahead_s)
+
+    monkeypatch.setattr(bench.sender.sends._gate, "room", raising)
+    batch = [Record("p.send.jobs", 0, offset, None, encode(job)) for offset, job in enumerate([jobs[0], bad, jobs[2]])]
+    marks = KeptMarks()
+    for _ in range(EXITS_MAX):
+        with pytest.raises(ZeroDivisionError):
+            await guarded(bench.sender, marks).handle(batch)
+    await guarded(bench.sender, marks).handle(batch)
+    await bench.finish()
+    assert sorted(bench.api.posts) == sorted([jobs[0].phone_number, jobs[2].phone_number])
+    assert sorted(await bench.ledger_rows()) == [("accepted", True), ("accepted", True), ("rejected", True)]
+    [failed] = [event for event in bench.kafka.events() if event.kind is EventKind.REJECTED]
+    assert failed.recipient_id == bad.recipient_id
+    assert failed.failure is not None
+    assert failed.failure.reason == "ended_senders"
+    [dead] = bench.kafka.of_topic("p.send.jobs.dead")
+    assert (dead.value, read_headers(dead.headers).reason) == (encode(bad), "bug")
+    assert await bench.world.count("releases") == 0, "nothing is published again"
+
+
+async def test_a_job_that_was_claimed_when_its_sender_ended_is_left_to_its_lease(bench: Bench) -> None:
+    """It may have been posted, so only its lease may end it: as `unknown`."""
+    job, _, _ = await bench.add_claim()
+    marks = KeptMarks()
+    marks.marks[0] = ExitMark(7, EXITS_MAX, alone=7)
+    await guarded(bench.sender, marks).handle([Record("p.send.jobs", 0, 7, None, encode(job))])
+    await bench.finish()
+    assert await bench.ledger_rows() == [(None, False)]
+    assert bench.api.posts == []
+    assert [record.topic for record in bench.kafka.records] == ["p.send.jobs.dead"]
+
+
+async def test_a_job_alone_is_done_when_its_answer_has_come(bench: Bench) -> None:
+    release = asyncio.Event()
+
+    async def slowly(number: int) -> web.Response:
+        await release.wait()
+        return await bench.api.accept(number)
+
+    bench.api.answer = slowly
+    [job] = await bench.world.release_jobs(1)
+    taking = asyncio.create_task(bench.sender.intake.take_alone([job_record(encode(job))]))
+    await bench.api.arrived.wait()
+    assert not taking.done()
+    release.set()
+    await taking
+    assert await bench.ledger_rows() == [("accepted", True)]

@@ -66,7 +66,7 @@ class StatusItem:
 def is_of_another_type(status: Any) -> bool:
     """Whether the status is not about a message, such as one of a payment or of a call. `type` may be missing."""
     kind = status.get("type") if isinstance(status, dict) else None
-    return isinstance(kind, str) and kind.lower() != MESSAGE_TYPE
+    return isinstance(kind, str) and kind.strip().lower() not in ("", MESSAGE_TYPE)
 
 
 def read_status(status: Any, metadata: Any) -> StatusItem:
@@ -83,7 +83,7 @@ def read_status(status: Any, metadata: Any) -> StatusItem:
         pricing = {}
     return StatusItem(
         wamid=wamid,
-        status=word.lower(),
+        status=word.strip().lower(),
         occurred_at=_time(status.get("timestamp")),
         phone_number_id=_identifier(metadata.get("phone_number_id"), WORD_CHARS_MAX)
         if isinstance(metadata, dict)

@@ -62,7 +62,7 @@ def items_of(body: Any) -> list[WebhookItem]:
 def _items(body: Any) -> Iterator[WebhookItem]:
     if not isinstance(body, dict):
         raise NotAnObject("webhook: not a JSON object")
-    if body.get("object", WHATSAPP_OBJECT) != WHATSAPP_OBJECT:
+    if not _is_named(body.get("object"), WHATSAPP_OBJECT):
         yield OtherItem(ItemOutcome.OTHER_OBJECT.value)
     elif isinstance(body.get("entry"), list):
         for entry in body["entry"]:
@@ -101,14 +101,19 @@ def _entry(entry: Any) -> Iterator[WebhookItem]:
 
 
 def _change(change: Any) -> Iterator[WebhookItem]:
-    if not isinstance(change, dict):
+    if not isinstance(change, dict) or not isinstance(change.get("field", ""), str | None):
         yield BadItem(DeadLetterReason.MALFORMED_CHANGE.value)
-    elif change.get("field", MESSAGES_FIELD) != MESSAGES_FIELD:
+    elif not _is_named(change.get("field"), MESSAGES_FIELD):
         yield OtherItem(ItemOutcome.OTHER_FIELD.value)
     elif not isinstance(change.get("value"), dict):
         yield BadItem(DeadLetterReason.MALFORMED_VALUE.value)
     else:
         yield from _value(change["value"])
+
+
+def _is_named(name: Any, wanted: str) -> bool:
+    """Whether a name is the wanted one, in any case, or is missing."""
+    return name is None or (isinstance(name, str) and name.strip().lower() == wanted)
 
 
 def _value(value: dict[str, Any]) -> Iterator[WebhookItem]:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import unquote_to_bytes
 
 import orjson
 import structlog
@@ -28,6 +28,10 @@ from topics.publisher import PublishFailed, RecordTooLarge
 WEBHOOK_PATH = "/webhooks/whatsapp"
 RETRY_AFTER_S = 5
 CHALLENGE_LENGTH_MAX = 1024
+PARAMETERS_MAX = 20
+"""Meta sends three. More are not read."""
+LENGTH_DIGITS_MAX = 18
+"""A Content-Length with more digits is above every limit. Python refuses to read one with thousands of digits."""
 CHECKED_IN_LOOP_BYTES_MAX = 64 * 1024
 """A larger body is verified in a thread: a full-size one takes some 20 ms, and other requests must not wait for it."""
 
@@ -121,10 +125,11 @@ class IngressApp:
 
     def _verify(self, query: bytes) -> Reply:
         """Answer Meta's verification of the callback address with its challenge."""
-        parameters = {name: values[0] for name, values in parse_qs(query).items()}
+        parameters = _parameters(query)
         token, challenge = parameters.get(b"hub.verify_token", b""), parameters.get(b"hub.challenge", b"")
         is_ours = hmac.compare_digest(token, self._options.verify_token) and bool(self._options.verify_token)
-        if not is_ours or parameters.get(b"hub.mode") != b"subscribe" or len(challenge) > CHALLENGE_LENGTH_MAX:
+        is_complete = parameters.get(b"hub.mode") == b"subscribe" and 0 < len(challenge) <= CHALLENGE_LENGTH_MAX
+        if not is_ours or not is_complete:
             return NOT_VERIFIED
         return Reply(200, "verified", challenge)
 
@@ -151,7 +156,7 @@ class IngressApp:
 
     async def _read(self, length: bytes, receive: AsgiReceive, take: Callable[[int], bool]) -> bytes | Reply:
         """The whole body, or the reply that refuses it. Bytes are counted on arrival: a false length is harmless."""
-        if length.isdigit() and int(length) > self._options.body_bytes_max:
+        if length.isdigit() and (len(length) > LENGTH_DIGITS_MAX or int(length) > self._options.body_bytes_max):
             return TOO_LARGE
         chunks: list[bytes] = []
         size = 0
@@ -189,6 +194,15 @@ class IngressApp:
         if now - self._logged_at.get(answer.outcome, -1.0) >= 1.0:
             self._logged_at[answer.outcome] = now
             self._log.warning("webhook refused", status=answer.status, outcome=answer.outcome, **more)
+
+
+def _parameters(query: bytes) -> dict[bytes, bytes]:
+    """The parameters of a query as bytes, whatever its bytes are. The first of several with one name counts."""
+    found: dict[bytes, bytes] = {}
+    for part in query.replace(b"+", b" ").split(b"&", PARAMETERS_MAX)[:PARAMETERS_MAX]:
+        name, _, value = part.partition(b"=")
+        found.setdefault(unquote_to_bytes(name), unquote_to_bytes(value))
+    return found
 
 
 def _json(status: int, content: dict[str, str]) -> Reply:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,22 @@ def test_a_valid_status_is_read_among_any_other_fields(before: list[Any], after:
     items = parse_body(dumped({"statuses": [*before, GOOD, *after]}))
     assert [item for item in items if isinstance(item, StatusItem) and item.wamid == "wamid.GOOD"]
     assert len([item for item in items if isinstance(item, StatusItem | BadItem)]) >= 1 + len(before) + len(after)
+
+
+@pytest.mark.parametrize("name", ["messages", "Messages", " MESSAGES ", None])
+@pytest.mark.parametrize("account", ["whatsapp_business_account", "WhatsApp_Business_Account", None])
+def test_a_status_is_read_whatever_the_case_of_the_names_around_it(name: str | None, account: str | None) -> None:
+    good = {**GOOD, "status": " Read ", "type": ""}
+    change = {"field": name, "value": {"statuses": [good]}}
+    [item] = parse_body(dumped({"object": account, "entry": [{"changes": [change]}]}))
+    assert isinstance(item, StatusItem)
+    assert item.status == "read"
+
+
+@pytest.mark.parametrize("name", [0, True, [], {}, 1.5])
+def test_a_change_whose_field_is_no_name_is_bad(name: object) -> None:
+    change = {"field": name, "value": {"statuses": [GOOD]}}
+    assert parse_body(dumped({"entry": [{"changes": [change]}]})) == [BadItem("malformed_change")]
 
 
 @settings(deadline=None)

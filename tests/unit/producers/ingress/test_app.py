@@ -57,6 +57,7 @@ async def request(
     *chunks: bytes,
     method: str = "POST",
     path: str = "/webhooks/whatsapp",
+    query: bytes = b"",
     headers: dict[bytes, bytes] | None = None,
     receive: Callable[[], Awaitable[dict[str, Any]]] | None = None,
 ) -> tuple[int, dict[bytes, bytes], bytes]:
@@ -70,7 +71,7 @@ async def request(
         sent.append(message)
 
     given = headers if headers is not None else {b"x-hub-signature-256": sign(SECRET, b"".join(chunks))}
-    scope = {"type": "http", "path": path, "method": method, "query_string": b"", "headers": list(given.items())}
+    scope = {"type": "http", "path": path, "method": method, "query_string": query, "headers": list(given.items())}
     await app(scope, receive or from_chunks, send)
     return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
@@ -175,6 +176,33 @@ async def test_a_body_that_kafka_did_not_store_is_not_acknowledged() -> None:
 async def test_a_bug_while_publishing_is_not_acknowledged() -> None:
     with pytest.raises(ZeroDivisionError):
         await request(IngressApp(options(Committed(ZeroDivisionError()))), b"{}")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "answer"),
+    [
+        (b"hub.mode=subscribe&hub.verify_token=token&hub.challenge=1158201444", 200, b"1158201444"),
+        (b"hub.challenge=a%26b+c&hub.mode=subscribe&hub.verify_token=%74oken", 200, b"a&b c"),
+        (b"hub.mode=subscribe&hub.verify_token=token&hub.challenge=%C3%A9", 200, b"\xc3\xa9"),
+        (b"hub.mode=subscribe&hub.verify_token=token", 403, b"not verified"),
+        (b"hub.mode=subscribe&hub.verify_token=tok%C3%A9n&hub.challenge=1", 403, b"not verified"),
+        (b"hub.mode=subscribe&hub.verify_token=other&hub.verify_token=token&hub.challenge=1", 403, b"not verified"),
+        (b"hub.mode=unsubscribe&hub.verify_token=token&hub.challenge=1", 403, b"not verified"),
+        (b"\xff%=&&&=%zz", 403, b"not verified"),
+        (b"a&" * 100_000, 403, b"not verified"),
+    ],
+)
+async def test_a_verification_is_answered_whatever_the_bytes_of_its_query_are(
+    query: bytes, status: int, answer: bytes
+) -> None:
+    found, _, body = await request(IngressApp(options()), method="GET", query=query, headers={})
+    assert (found, body) == (status, answer)
+
+
+async def test_a_content_length_of_thousands_of_digits_is_too_large() -> None:
+    headers = {b"x-hub-signature-256": sign(SECRET, b"{}"), b"content-length": b"9" * 5000}
+    status, _, _ = await request(IngressApp(options()), b"{}", headers=headers)
+    assert status == 413
 
 
 async def test_without_a_verify_token_no_caller_is_verified() -> None:

@@ -6,8 +6,9 @@ the contrary, the outcome is unknown, and an unknown attempt is never repeated a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
@@ -15,10 +16,12 @@ from schemas.events import CODE_MAX
 from schemas.reasons import TransportError, UnclearAnswer
 
 from domain.error_codes import RETRYABLE, ErrorClass, ThrottleScope, row_of
+from domain.people import PersonKey, person_of, person_of_user
 
 CODE_DIGITS_MAX = 10
 REASON_CHARS_MAX = 2000
 WAMID_CHARS_MAX = 512
+_PHONE_NUMBER = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 RETRY_AFTER_MAX_S = 3600.0
 """A longer hint comes from an incorrect clock; the row is deferred long before."""
 
@@ -29,6 +32,8 @@ class Accepted:
 
     wamid: str | None
     held: bool = False
+    names: tuple[PersonKey, ...] = field(default=(), repr=False)
+    """The keys of the person that the answer names: `wa_id` and user ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,21 @@ def _accepted(answer: Mapping[str, Any] | None) -> Outcome:
     wamid = first.get("id")
     wamid = wamid.replace("\0", "") if isinstance(wamid, str) else ""
     held = first.get("message_status") in ("held_for_quality_assessment", "paused")
-    return Accepted(wamid if 0 < len(wamid) <= WAMID_CHARS_MAX else None, held)
+    return Accepted(wamid if 0 < len(wamid) <= WAMID_CHARS_MAX else None, held, _names(answer))
+
+
+def _names(answer: Mapping[str, Any]) -> tuple[PersonKey, ...]:
+    """The keys of the one person to whom the message went. An answer without usable names has none."""
+    contacts = answer.get("contacts")
+    contact = contacts[0] if isinstance(contacts, list) and len(contacts) == 1 else None
+    if not isinstance(contact, dict):
+        return ()
+    wa_id = contact.get("wa_id")
+    found = [person_of(wa_id)] if isinstance(wa_id, str) and _PHONE_NUMBER.fullmatch(wa_id) else []
+    for name in ("user_id", "parent_user_id"):
+        user = person_of_user(contact[name]) if isinstance(contact.get(name), str) else None
+        found += [user] if user is not None else []
+    return tuple(dict.fromkeys(found))
 
 
 def _error(answer: Mapping[str, Any] | None) -> _Error | None:

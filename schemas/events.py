@@ -10,7 +10,7 @@ Events are delivered at least once and in any order. Readers must not add them u
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -96,6 +96,10 @@ class Origin(WireModel):
     """The position of the item in the record."""
 
 
+PersonName = Annotated[str, Field(pattern=r"^([0-9]{7,17}|user:[A-Za-z0-9.]{4,140})$")]
+"""A key of a person, as `domain/people.py` makes them."""
+
+
 class RecipientEvent(WireModel):
     """One event. Either recipient and attempt are known, or a wamid identifies them.
 
@@ -136,6 +140,9 @@ class RecipientEvent(WireModel):
     """Whether the Cloud API accepted the message and holds it back until it has judged the template."""
     pricing: Pricing | None = None
     """The price category, if the webhook has one."""
+    also_known_as: list[PersonName] | None = Field(default=None, max_length=4, repr=False)
+    """For accepted: keys of the person that the answer named, besides that of the number dialled. A key is a phone
+    number in digits, or `user:` and a user id. They are personal data."""
     origin: Origin | None = None
     """The record from which this event was read."""
 

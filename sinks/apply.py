@@ -20,7 +20,7 @@ from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from schemas.places import EPOCH
 from schemas.reasons import DeadLetterReason
-from tables import messages, parked
+from tables import messages, parked, person_links
 from tables.database import Connection, is_data_error, is_transient
 from tables.recipients import find_recipients, merge_facts
 
@@ -101,6 +101,14 @@ async def _apply(
     lost = await _merge_parked(connection, folded, changed)
     rows = await merge_facts(connection, folded.facts)
     doubles = await messages.record_double_sends(connection, changed)
+    linked = [
+        (event.recipient_id, key)
+        for at, event in enumerate(events)
+        if event.recipient_id is not None and at not in folded.refused
+        for key in event.also_known_as or ()
+    ]
+    if linked:
+        await person_links.link_people(connection, linked)
     if folded.foreign:
         await parked.count_foreign(connection, folded.foreign)
     _alarm(doubles, lost)

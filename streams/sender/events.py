@@ -12,6 +12,7 @@ from domain import error_codes
 from domain.backoff import exponential, scaled_s
 from domain.error_codes import SCOPE_WIDE, ErrorClass
 from domain.outcomes import Accepted, NotSent, Rejected, UnknownOutcome
+from domain.people import person_of
 from domain.signals import NO_SIGNALS, Signals
 from runtime.logs import mask_phone
 from schemas.codec import PRODUCER
@@ -45,9 +46,10 @@ class Events:
     def of_outcome(self, job: SendJob, outcome: FinalOutcome, *, is_probe: bool = False) -> RecipientEvent:
         """The event of a final outcome. `is_probe`: the message was the probe of an open breaker."""
         match outcome:
-            case Accepted(wamid=wamid, held=held):
+            case Accepted(wamid=wamid, held=held, names=names):
                 wamid = Wamid(wamid) if wamid else None
-                return self.event(job, EventKind.ACCEPTED, wamid=wamid, held_for_quality=held)
+                others = [name for name in names if name != person_of(job.phone_number)] or None
+                return self.event(job, EventKind.ACCEPTED, wamid=wamid, held_for_quality=held, also_known_as=others)
             case Rejected() if is_held(outcome, is_probe=is_probe):
                 self._log_held(outcome)
                 return self._held(job)

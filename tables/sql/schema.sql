@@ -394,10 +394,24 @@ END $$;
 CREATE TRIGGER subscriptions_key BEFORE INSERT OR UPDATE OF person ON subscriptions
     FOR EACH ROW EXECUTE FUNCTION key_subscription();
 
--- Whether a source has unsubscribed the person. Releases and claims decide by it. This is the one place that follows a
--- link between two keys of one human, as soon as links are known (docs/architecture.md, People).
+-- Two keys of one human, as an answer of the Cloud API stated them: the number dialled, and its `wa_id` or a user id. Each
+-- link has a row for both directions.
+CREATE TABLE person_links (
+    person    text NOT NULL,
+    linked_to text NOT NULL,
+    PRIMARY KEY (person, linked_to)
+);
+
+-- The keys of a person: the one given, and those that are linked with it. A link of a link is not followed, so that one
+-- wrong `wa_id` cannot join many people.
+CREATE FUNCTION keys_of(in_person text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+    SELECT in_person UNION ALL SELECT l.linked_to FROM person_links AS l WHERE l.person = in_person
+$$;
+
+-- Whether a source has unsubscribed the person under one of their keys. Releases and claims decide by it.
 CREATE FUNCTION is_unsubscribed(in_person text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM subscriptions AS s WHERE s.person = in_person AND NOT s.subscribed)
+    SELECT EXISTS (SELECT FROM keys_of(in_person) AS k (person) JOIN subscriptions AS s USING (person)
+                   WHERE NOT s.subscribed)
 $$;
 
 -- Changes to publish to `subscription.events`: one row per change, written in the transaction of the change.

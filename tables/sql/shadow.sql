@@ -12,6 +12,7 @@ CREATE UNLOGGED TABLE {shadow}.messages (
 CREATE INDEX ON {shadow}.messages (recipient_id, attempt) WHERE recipient_id IS NOT NULL;
 CREATE UNLOGGED TABLE {shadow}.double_sends (
     LIKE {live}.double_sends INCLUDING DEFAULTS, PRIMARY KEY (recipient_id, attempt, wamid));
+CREATE UNLOGGED TABLE {shadow}.person_links (LIKE {live}.person_links, PRIMARY KEY (person, linked_to));
 CREATE UNLOGGED TABLE {shadow}.foreign_statuses (LIKE {live}.foreign_statuses, PRIMARY KEY (day, phone_number_id));
 CREATE UNLOGGED TABLE {shadow}.rows_changed (
     recipient_id uuid PRIMARY KEY, status_before text NOT NULL, status_after text NOT NULL, columns text[] NOT NULL);

@@ -5,10 +5,11 @@
 SELECT id FROM campaign_recipients WHERE id = %(id)s
 
 -- name: find_by_person
--- Every recipient who is this person, campaign by campaign, so that the unique index serves.
+-- Every recipient who is this person, under any of their keys, campaign by campaign, so that the unique index serves.
 SELECT r.id FROM marketing_campaigns AS c
 CROSS JOIN LATERAL (
-    SELECT id FROM campaign_recipients WHERE campaign_id = c.id AND person = %(person)s) AS r
+    SELECT id FROM campaign_recipients
+    WHERE campaign_id = c.id AND person = ANY (ARRAY(SELECT keys_of(%(person)s)))) AS r
 ORDER BY r.id
 
 -- name: find_by_wamid
@@ -39,5 +40,6 @@ FROM send_ledger WHERE recipient_id = %(id)s ORDER BY attempt
 SELECT wamid, attempt, first_seen_at FROM messages WHERE recipient_id = %(id)s ORDER BY attempt, wamid
 
 -- name: read_subscriptions
--- What each source says about the person.
-SELECT source, subscribed, occurred_at FROM subscriptions WHERE person = %(person)s ORDER BY source
+-- What each source says about the person, under any of their keys.
+SELECT s.source, s.subscribed, s.occurred_at FROM keys_of(%(person)s) AS k (person) JOIN subscriptions AS s USING (person)
+ORDER BY s.source, s.person

@@ -172,3 +172,17 @@ async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(
 async def _progress_of(world: World) -> tuple[int, str]:
     offsets = await world.value("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
     return offsets, await world.value("SELECT status FROM campaign_recipients")
+
+
+async def test_the_keys_that_an_answer_names_are_linked_in_the_transaction_of_its_event(world: World) -> None:
+    (person,) = await world.add_recipients(1)
+    accepted = event(person).model_copy(update={"also_known_as": ["15559990001", "user:US.1"]})
+    refused = event(RecipientId(UUID(int=1))).model_copy(update={"also_known_as": ["15559990002"]})
+    async with world.connection.transaction():
+        applied = await apply_events(world.connection, [accepted, refused], KnownPhoneNumbers())
+    assert list(applied.refused) == [1]
+    linked = await world.run(
+        "SELECT linked_to FROM person_links JOIN campaign_recipients USING (person) WHERE id = %s", person
+    )
+    assert sorted(linked) == [("15559990001",), ("user:US.1",)]
+    assert await world.count("person_links") == 4

@@ -44,6 +44,7 @@ OTHER_ROWS = (
     "INSERT INTO foreign_statuses VALUES (current_date, '15550001', 3)",
     "INSERT INTO double_sends SELECT id, 1, 'wamid.second' FROM campaign_recipients LIMIT 1",
     "INSERT INTO subscriptions VALUES ('15559999999', 'operator', false, now())",
+    "INSERT INTO person_links VALUES ('15559999999', 'user:US.1'), ('user:US.1', '15559999999')",
     "INSERT INTO subscription_outbox (person, source, subscribed, occurred_at) SELECT '1', 'operator', true, now()",
     "INSERT INTO sink_offsets VALUES ('recipient.events', 0, 'cluster', 'topic', 42)",
     "INSERT INTO breakers (scope, key, streak, recent) VALUES ('number', '15550001', 2, 3)",

@@ -17,6 +17,7 @@ from domain.outcomes import (
     outcome_of_answer,
     outcome_of_error,
 )
+from domain.people import PersonKey
 from schemas.reasons import TransportError
 
 
@@ -27,6 +28,28 @@ def _error(code: Any, **more: Any) -> bytes:
 def test_200_is_accepted_with_its_wamid() -> None:
     body = orjson.dumps({"messages": [{"id": "wamid.A", "message_status": "accepted"}]})
     assert outcome_of_answer(200, body) == Accepted("wamid.A")
+
+
+@pytest.mark.parametrize(
+    ("contacts", "names"),
+    [
+        ([{"input": "+525500001234", "wa_id": "5215500001234"}], ("525500001234",)),
+        ([{"input": "1", "wa_id": "15550001234", "user_id": "US.1"}], ("15550001234", "user:US.1")),
+        ([{"user_id": "US.1", "parent_user_id": "US.ENT.2"}], ("user:US.1", "user:US.ENT.2")),
+        ([{"wa_id": "15550001234"}, {"wa_id": "15550001235"}], ()),
+        ([{"wa_id": "120363\u0000"}], ()),
+        ([{"wa_id": 15550001234, "user_id": ["US.1"]}], ()),
+        ([{"wa_id": "+1 555", "user_id": "nobody"}], ()),
+        ([None], ()),
+        ({"wa_id": "15550001234"}, ()),
+        (None, ()),
+    ],
+)
+def test_the_keys_of_the_person_are_read_from_the_one_contact_of_an_answer(
+    contacts: object, names: tuple[str, ...]
+) -> None:
+    body = orjson.dumps({"messages": [{"id": "wamid.A"}], "contacts": contacts})
+    assert outcome_of_answer(200, body) == Accepted("wamid.A", names=tuple(map(PersonKey, names)))
 
 
 def test_a_held_message_is_accepted_and_flagged() -> None:

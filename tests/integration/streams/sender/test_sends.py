@@ -219,3 +219,25 @@ async def test_a_server_that_answers_nobody_costs_a_few_messages_and_not_a_timeo
         kinds = bench.kafka.kinds()
         assert len(bench.api.posts) == kinds.count(EventKind.UNKNOWN) <= 100
         assert kinds.count(EventKind.DEFERRED) == 300 - len(bench.api.posts)
+
+
+async def test_an_answer_under_another_wa_id_names_the_person_in_the_event(bench: Bench) -> None:
+    """Another spelling of the number dialled is no news."""
+
+    async def named(_number: int) -> web.Response:
+        contact = {
+            "input": "x",
+            "wa_id": "15559990001" if bench.api.posts[-1] == other.phone_number else one.phone_number,
+        }
+        return web.json_response({"messages": [{"id": f"wamid.{bench.api.posts[-1]}"}], "contacts": [contact]})
+
+    one, other = await bench.world.release_jobs(2)
+    bench.api.answer = named
+    await bench.take([one])
+    await bench.finish()
+    await bench.take([other])
+    await bench.finish()
+    assert {each.recipient_id: each.also_known_as for each in bench.kafka.events()} == {
+        one.recipient_id: None,
+        other.recipient_id: ["15559990001"],
+    }

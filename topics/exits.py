@@ -181,7 +181,7 @@ class ExitGuard:
         await self._marks.write({record.partition: replace(mark, alone=record.offset)})
         try:
             await self._handle_alone([record])
-        except (Transient, TooManyDeadLetters):
+        except (Transient, TooManyDeadLetters, asyncio.CancelledError):
             await self._marks.write({record.partition: replace(mark, alone=NOT_ALONE)})  # it is not the reason
             raise
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -80,6 +81,16 @@ async def test_a_dependency_that_is_away_condemns_nothing() -> None:
     stage = Stage(Transient("away"), (0, 0))
     for _ in range(12):
         assert not await stage.start(records(0, 2))
+    assert stage.condemned == []
+    assert stage.kept.marks[0].alone == -1
+
+
+async def test_a_consumer_that_ends_while_a_record_is_handled_alone_condemns_nothing() -> None:
+    """A rebalance or a stop cancels the handling. The record is not the reason."""
+    stage = Stage(asyncio.CancelledError(), (0, 0))
+    for _ in range(EXITS_MAX + 2):
+        with pytest.raises(asyncio.CancelledError):
+            await stage.start(records(0, 2))
     assert stage.condemned == []
     assert stage.kept.marks[0].alone == -1
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import NewType
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
-from phonenumbers.phonemetadata import PhoneMetadata
+from phonenumbers import ValidationResult
 from schemas.reasons import RecipientRefusal
 
 from domain.people import PersonKey, person_of, person_of_user
+from domain.phone_plans import calling_code, fits, parsed, rank, stands, stands_or_stood, trunk_prefix, written_out
 from domain.written_numbers import InvalidPhoneNumber, Written, clean, read
 
 PhoneNumber = NewType("PhoneNumber", str)
@@ -77,7 +77,7 @@ def normalise(written: object, country: str | None = None) -> PhoneNumber:
             raise InvalidPhoneNumber(RecipientRefusal.SEVERAL_NUMBERS) from None
         _refuse_second(found, region)
         raise
-    is_valid = _stands_or_stood(number, must_be_valid=True)
+    is_valid = stands_or_stood(number, must_be_valid=True)
     _refuse_second(found, region, is_whole_valid=is_valid)
     _refuse_prefix(number, is_valid=is_valid)
     return number
@@ -103,11 +103,11 @@ def person_named(text: str, country: str | None = None) -> NamedPerson:
 
 def country_of(number: PhoneNumber) -> str:
     """The ISO code of a number's country; `001` for a number of no country."""
-    parsed = _parsed(person_of(number))
-    if parsed is None or parsed.country_code is None:
+    found = parsed(person_of(number))
+    if found is None or found.country_code is None:
         return UNKNOWN_COUNTRY
-    region = phonenumbers.region_code_for_number(parsed)
-    return region or phonenumbers.region_code_for_country_code(parsed.country_code)
+    region = phonenumbers.region_code_for_number(found)
+    return region or phonenumbers.region_code_for_country_code(found.country_code)
 
 
 # ------------------------------------------------------------------------------------------------- with a country code
@@ -123,7 +123,7 @@ def _complete(found: Written) -> PhoneNumber:
     must_be_valid = not found.is_international or found.has_sign_last
     if not found.is_international and any("/" in between for _, between in found.bounds):
         raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)  # only national numbers are written so
-    if _stands_or_stood(digits, must_be_valid=must_be_valid):
+    if stands_or_stood(digits, must_be_valid=must_be_valid):
         return PhoneNumber(digits)
     raise InvalidPhoneNumber(_reason(digits, must_be_valid=must_be_valid))
 
@@ -133,21 +133,8 @@ def _wrong_length(digits: str) -> InvalidPhoneNumber:
     return InvalidPhoneNumber(RecipientRefusal.TOO_LONG if is_long else RecipientRefusal.TOO_SHORT)
 
 
-def _stands(digits: str, *, must_be_valid: bool) -> bool:
-    """Whether a country uses these digits as they are: libphonenumber drops and adds none, and finds them possible."""
-    number = _parsed(digits)
-    if number is None or _written_out(number) != digits or not _fits(number):
-        return False
-    return not must_be_valid or phonenumbers.is_valid_number(number)
-
-
-def _stands_or_stood(digits: str, *, must_be_valid: bool) -> bool:
-    """Whether the digits are a number, or an old spelling of one."""
-    return any(_stands(spelling, must_be_valid=must_be_valid) for spelling in (digits, person_of(digits)))
-
-
 def _reason(digits: str, *, must_be_valid: bool) -> RecipientRefusal:
-    number = _parsed(digits)
+    number = parsed(digits)
     if number is None:
         return RecipientRefusal.UNKNOWN_COUNTRY_CODE
     found = phonenumbers.is_possible_number_with_reason(number)
@@ -161,21 +148,16 @@ def _with_trunk(found: Written) -> str:
 
     In Italy some digits are a landline with the 0 and a mobile number without it. Nobody knows which one was meant.
     """
-    place = len(_calling_code(found.digits))
+    place = len(calling_code(found.digits))
     with_zero = f"{found.digits[:place]}0{found.digits[place:]}"
-    if _stands(with_zero, must_be_valid=True):
-        if _stands(found.digits, must_be_valid=True):
+    if stands(with_zero, must_be_valid=True):
+        if stands(found.digits, must_be_valid=True):
             raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX)
         return with_zero
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(found.digits[:place] or 0), ())
-    if not any(_trunk_prefix(each) == "0" for each in regions):
+    if not any(trunk_prefix(each) == "0" for each in regions):
         raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX)
     return found.digits
-
-
-def _trunk_prefix(region: str) -> str | None:
-    metadata = PhoneMetadata.metadata_for_region(region)
-    return None if metadata is None else metadata.national_prefix
 
 
 # ---------------------------------------------------------------------------------------------- without a country code
@@ -187,46 +169,39 @@ def _national(found: Written, country: str) -> PhoneNumber:
     Digits may have the country's own code without a plus. They are read so if they are a valid number then, and not
     a better one without it. Digits that are valid only with another country's code are refused.
     """
-    number = _parsed(found.digits, country)
+    number = parsed(found.digits, country)
     code = str(phonenumbers.country_code_for_region(country))
-    is_possible = number is not None and _fits(number)
+    is_possible = number is not None and fits(number)
     old = f"{code}{found.digits}"
-    if not is_possible and person_of(old) != old and _stands(person_of(old), must_be_valid=False):
+    if not is_possible and person_of(old) != old and stands(person_of(old), must_be_valid=False):
         return PhoneNumber(old)
-    complete = None if found.is_national else _parsed(found.digits)
-    if number is not None and complete is not None and _stands(found.digits, must_be_valid=True):
+    complete = None if found.is_national else parsed(found.digits)
+    if number is not None and complete is not None and stands(found.digits, must_be_valid=True):
         if str(complete.country_code) == code:
-            if _rank(complete) > _rank(number):
+            if rank(complete) > rank(number):
                 return PhoneNumber(found.digits)
         elif not phonenumbers.is_valid_number(number):
             raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)
     if number is not None and is_possible and _keeps_digits(number, found.digits, country):
-        whole = _written_out(number)
+        whole = written_out(number)
         exit_digits = len(found.digits) - len(whole) if not whole.startswith(code) else 0
         if any(0 < place < exit_digits for place, _ in found.bounds):
             raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX)  # `0 01512`: two trunk prefixes are no exit code
         if not _DIGITS_MIN <= len(whole) <= _DIGITS_MAX:
             raise _wrong_length(whole)
-        if not _stands(whole, must_be_valid=False):
+        if not stands(whole, must_be_valid=False):
             raise InvalidPhoneNumber(RecipientRefusal.NOT_A_PHONE_NUMBER)
         dropped = found.digits.removesuffix(phonenumbers.national_significant_number(number))
-        if dropped not in ("", found.digits, _trunk_prefix(country), code) and not _stands(whole, must_be_valid=True):
+        if dropped not in ("", found.digits, trunk_prefix(country), code) and not stands(whole, must_be_valid=True):
             raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX)  # the code of a carrier, or digits of the number
         is_doubtful = found.digits.startswith(code) and whole == f"{code}{found.digits}"
-        if is_doubtful and not _stands_or_stood(whole, must_be_valid=True):
+        if is_doubtful and not stands_or_stood(whole, must_be_valid=True):
             raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_MISSING)  # cut, or with a digit too many
         return PhoneNumber(whole)
     if number is None:
         raise _wrong_length(found.digits)
     reason = phonenumbers.is_possible_number_with_reason(number)
     raise InvalidPhoneNumber(_REASONS.get(reason, RecipientRefusal.NOT_A_PHONE_NUMBER))
-
-
-def _rank(number: phonenumbers.PhoneNumber) -> int:
-    """How probable a reading is: a mobile number, another valid one, or neither."""
-    if phonenumbers.number_type(number) in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE):
-        return 2
-    return 1 if phonenumbers.is_valid_number(number) else 0
 
 
 def _keeps_digits(number: phonenumbers.PhoneNumber, digits: str, country: str) -> bool:
@@ -268,7 +243,7 @@ def _is_second_national(head: str, rest: str, region: str | None) -> bool:
     """Whether a complete number is followed by a trunk 0 and a complete national number of the same country."""
     if not rest.startswith("0") or not _is_valid(head, region):
         return False
-    first = _parsed(head, region)
+    first = parsed(head, region)
     return first is not None and _is_valid(rest, phonenumbers.region_code_for_number(first))
 
 
@@ -277,13 +252,13 @@ def _refuse_prefix(number: str, *, is_valid: bool) -> None:
 
     Without that prefix it is valid, and with it, it is not, or it is only another kind of line.
     """
-    code = _calling_code(number)
+    code = calling_code(number)
     bare = number[len(code) :].lstrip("0")
-    if not is_valid and _stands(f"{code}{bare}", must_be_valid=True):
+    if not is_valid and stands(f"{code}{bare}", must_be_valid=True):
         raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX, f"+{code}{bare}")
-    once = _parsed(bare) if bare.startswith(code) else None
-    whole = _parsed(number)
-    if once is not None and whole is not None and _stands(bare, must_be_valid=True) and _rank(once) > _rank(whole):
+    once = parsed(bare) if bare.startswith(code) else None
+    whole = parsed(number)
+    if once is not None and whole is not None and stands(bare, must_be_valid=True) and rank(once) > rank(whole):
         raise InvalidPhoneNumber(RecipientRefusal.COUNTRY_CODE_TWICE, f"+{bare}")
 
 
@@ -299,52 +274,25 @@ def _main(found: Written, head: str) -> str:
 
 
 def _national_digits(digits: str, region: str | None) -> int:
-    return len(digits.lstrip("0")) if region else len(digits) - len(_calling_code(digits))
+    return len(digits.lstrip("0")) if region else len(digits) - len(calling_code(digits))
 
 
 def _is_possible(digits: str, region: str | None) -> bool:
-    number = _parsed(digits, region)
-    return number is not None and _fits(number)
+    number = parsed(digits, region)
+    return number is not None and fits(number)
 
 
 def _is_valid(digits: str, region: str | None) -> bool:
-    number = _parsed(digits, region)
+    number = parsed(digits, region)
     return number is not None and phonenumbers.is_valid_number(number)
-
-
-# ------------------------------------------------------------------------------------------------------- libphonenumber
-
-
-def _parsed(digits: str, region: str | None = None) -> phonenumbers.PhoneNumber | None:
-    """The number of these digits, which begin with a country code if there is no region; None if they do not."""
-    try:
-        return phonenumbers.parse(digits if region else f"+{digits}", region)
-    except phonenumbers.NumberParseException:
-        return None
-
-
-def _fits(number: phonenumbers.PhoneNumber) -> bool:
-    """Whether the number has a length that its country uses, with its area code."""
-    return phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
-
-
-def _written_out(number: phonenumbers.PhoneNumber) -> str:
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164).removeprefix("+")
-
-
-def _calling_code(digits: str) -> str:
-    for length in (1, 2, 3):
-        if digits[:length].isdecimal() and int(digits[:length]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            return digits[:length]
-    return ""
 
 
 def _nearest(found: Written, country: str | None) -> str:
     """The digits of the number that an odd one is nearest to: without trunk prefixes, with the country's code."""
     if found.is_international:
-        number = _parsed(found.digits)
-        return found.digits if number is None else _written_out(number)
+        number = parsed(found.digits)
+        return found.digits if number is None else written_out(number)
     if country is None:
         return found.digits
     complete = f"{phonenumbers.country_code_for_region(country)}{found.digits.lstrip('0')}"
-    return complete if _stands_or_stood(complete, must_be_valid=True) else found.digits
+    return complete if stands_or_stood(complete, must_be_valid=True) else found.digits

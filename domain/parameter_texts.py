@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from schemas.reasons import ParameterRefusal
 
 from domain.json_values import JsonNumber
+from domain.written_numbers import INVISIBLE
 
 NAME_CHARACTERS_MAX = 128
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -95,4 +96,7 @@ def _not_finite(field: str) -> InvalidTemplateParameters:
 
 def _is_blank(text: str) -> bool:
     """Whether a person would see nothing: the text has only spaces and invisible characters."""
-    return all(character.isspace() or unicodedata.category(character) in ("Zs", "Cf") for character in text)
+    return all(
+        character.isspace() or character in INVISIBLE or unicodedata.category(character) in ("Zs", "Cf")
+        for character in text
+    )

@@ -46,7 +46,7 @@ _SAME: dict[int, str | int] = {
 }
 """Characters that look like one of ASCII, besides the whole categories that `clean` folds."""
 
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     chr(code) for code in range(0xFE00, 0xFE10)
 }
 """Characters that cannot be seen, of categories that mostly can."""
@@ -143,7 +143,7 @@ def shown(text: str) -> str:
 
 def _shown(character: str) -> str:
     category = unicodedata.category(character)
-    if character == " " or (category[0] not in "CZ" and character not in _INVISIBLE):
+    if character == " " or (category[0] not in "CZ" and character not in INVISIBLE):
         return character
     code = ord(character)
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

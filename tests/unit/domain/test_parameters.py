@@ -76,6 +76,7 @@ WRONG: list[tuple[object, Reason, str]] = [
     (["", "x"], Reason.EMPTY, "template_parameters.0"),
     (["  "], Reason.EMPTY, "template_parameters.0"),
     (["\u200b\u2060"], Reason.EMPTY, "template_parameters.0"),
+    (["\u3164\u2800 \ufe0f"], Reason.EMPTY, "template_parameters.0"),
     (["two\nlines"], Reason.FORBIDDEN_WHITESPACE, "template_parameters.0"),
     (["two\u2028lines"], Reason.FORBIDDEN_WHITESPACE, "template_parameters.0"),
     (["a\tb"], Reason.FORBIDDEN_WHITESPACE, "template_parameters.0"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from api.formats import COUNTRY_FORMAT, ZONE_FORMAT
 from domain.days import UnknownTimeZone, zone
 from domain.error_codes import ErrorClass
 from domain.phone_numbers import COUNTRIES
@@ -37,13 +38,27 @@ def _known_country(code: str) -> str:
     return code
 
 
+def _whole(given: Any) -> Any:
+    """In JSON, 250.0 is the whole number 250, and some clients write it so."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_storable)]
 TemplateName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_]+$")]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2,4})?$", examples=["en_US"])]
-DailyLimit = Annotated[int, Field(gt=0, le=2_147_483_647, strict=True)]
+DailyLimit = Annotated[int, Field(gt=0, le=2_147_483_647, strict=True), BeforeValidator(_whole)]
+MetaCode = Annotated[int, Field(ge=0, le=CODE_MAX, strict=True), BeforeValidator(_whole)]
 PhoneNumberId = Annotated[str, Field(pattern=r"^[0-9]{1,64}$")]
-ZoneName = Annotated[str, Field(max_length=100, examples=["America/Sao_Paulo"]), AfterValidator(_known_zone)]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["DE"]), AfterValidator(_known_country)]
+ZoneName = Annotated[
+    str,
+    Field(max_length=100, examples=["America/Sao_Paulo"], json_schema_extra={"format": ZONE_FORMAT}),
+    AfterValidator(_known_zone),
+]
+Country = Annotated[
+    str,
+    Field(pattern=r"^[A-Z]{2}$", examples=["DE"], json_schema_extra={"format": COUNTRY_FORMAT}),
+    AfterValidator(_known_country),
+]
 """The country of numbers that are written without a country code."""
 
 
@@ -117,9 +132,14 @@ class ResumeIn(_Taken):
 class RetryIn(_Taken):
     """The failures to repeat, by Meta's error code and by class. Both add up, and one of them is required."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"codes": [131042], "classes": ["request"]}})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"codes": [131042], "classes": ["request"]},
+            "not": {"properties": {"codes": {"maxItems": 0}, "classes": {"maxItems": 0}}},  # both empty or missing
+        }
+    )
 
-    codes: Annotated[list[Annotated[int, Field(ge=0, le=CODE_MAX, strict=True)]], Field(max_length=100)] = []
+    codes: Annotated[list[MetaCode], Field(max_length=100)] = []
     """Error codes of Meta."""
     classes: Annotated[list[ErrorClass], Field(max_length=10)] = []
     """Classes of error codes, as the reference of error codes names them."""

@@ -15,7 +15,7 @@ from api.failed import retry_before_resume
 from api.idempotency import UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
-from api.routes import conflicts, json_router
+from api.routes import json_router
 from api.services import UseCampaignId, UseConnection, UseListConnection, UseServices, UseStopConnection
 from domain.lifecycle import Action
 from schemas.model import CampaignId
@@ -36,7 +36,7 @@ LOGGED = {
 }
 
 
-@router.post("", status_code=201, response_model=CampaignOut, responses=conflicts())
+@router.post("", status_code=201, response_model=CampaignOut)
 async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce) -> JSONResponse:
     """Create a draft. Nothing is sent before it is activated."""
     number = body.phone_number_id or services.settings.whatsapp_phone_number_id
@@ -75,13 +75,13 @@ async def read_campaign(campaign_id: UseCampaignId, connection: UseListConnectio
     return CampaignOut.model_validate(await campaigns.read(connection, campaign_id))
 
 
-@router.post("/{campaign_id}/activate", responses=conflicts())
+@router.post("/{campaign_id}/activate")
 async def activate_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
     """Plan all recipients over the days, and start sending."""
     return await _act(campaign_id, Action.ACTIVATE, connection)
 
 
-@router.post("/{campaign_id}/pause", responses=conflicts())
+@router.post("/{campaign_id}/pause")
 async def pause_campaign(
     campaign_id: UseCampaignId, connection: UseStopConnection, body: PauseIn | None = None
 ) -> CampaignOut:
@@ -90,7 +90,7 @@ async def pause_campaign(
     return await _act(campaign_id, Action.PAUSE, connection, reason)
 
 
-@router.post("/{campaign_id}/resume", responses=conflicts())
+@router.post("/{campaign_id}/resume")
 async def resume_campaign(
     campaign_id: UseCampaignId, connection: UseConnection, services: UseServices, body: ResumeIn | None = None
 ) -> ResumedOut:
@@ -111,7 +111,7 @@ async def resume_campaign(
     return ResumedOut(**resumed.model_dump(), retried=retried)
 
 
-@router.post("/{campaign_id}/cancel", responses=conflicts())
+@router.post("/{campaign_id}/cancel")
 async def cancel_campaign(campaign_id: UseCampaignId, connection: UseStopConnection) -> CampaignOut:
     """Stop forever. Waiting recipients are skipped; sent messages keep their statuses."""
     return await _act(campaign_id, Action.CANCEL, connection)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import BODY_BYTES_MAX, OPEN_PATHS
 from api.bodies import RecipientIn
+from api.idempotency import HEADER
 from api.problem_codes import PROBLEMS, ProblemCode
 from api.problems import MEDIA_TYPE
 
@@ -93,12 +94,12 @@ def document(app: FastAPI, *, needs_key: bool) -> dict[str, Any]:
     # Without keys the API listens on loopback only, and a request needs none.
     found["security"] = [{"ApiKey": []}, {"Bearer": []}, *([] if needs_key else [{}])]
     for path, operations in found["paths"].items():
-        for operation in operations.values():
-            _complete(path, operation)
+        for method, operation in operations.items():
+            _complete(path, method, operation)
     return found
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Declare every error that the operation may answer."""
     responses = operation["responses"]
     if path in OPEN_PATHS:
@@ -113,6 +114,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         statuses.add(422)
     if "campaign_id" in parameters:
         statuses.add(404)
+    if HEADER.lower() in {name.lower() for name in parameters} or ("campaign_id" in parameters and method != "get"):
+        statuses.add(409)
     for status in sorted(statuses):
         responses[str(status)] = _response(status)
     operation["responses"] = dict(sorted(responses.items()))

@@ -16,10 +16,11 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from api.additions import add, judge
 from api.answers import RecipientOut, RecipientsAdded, RecipientsOut
 from api.bodies import RecipientsIn
+from api.formats import PERSON_FORMAT
 from api.idempotency import UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
-from api.routes import conflicts, json_router
+from api.routes import json_router
 from api.services import Services, UseCampaignId, UseConnection, UseServices
 from domain.phone_numbers import person_named
 from domain.status import Status
@@ -36,7 +37,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet would execute a cell that begins with one of these."""
 
 
-@router.post("", response_model=RecipientsAdded, responses=conflicts())
+@router.post("", response_model=RecipientsAdded)
 async def add_recipients(
     campaign_id: UseCampaignId, body: RecipientsIn, connection: UseConnection, once: UseOnce
 ) -> JSONResponse:
@@ -59,7 +60,12 @@ async def list_recipients(
     services: UseServices,
     status: Annotated[list[Status] | None, Query(description="Only these statuses")] = None,
     phone_number: Annotated[
-        str | None, Query(max_length=200, description="A number in any spelling, or a user id")
+        str | None,
+        Query(
+            max_length=200,
+            description="A number in any spelling, or a user id",
+            json_schema_extra={"format": PERSON_FORMAT},
+        ),
     ] = None,
     after: Annotated[UUID, Query(description="`next` of the previous page")] = FIRST_ID,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most recipients of the page")] = 100,

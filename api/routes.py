@@ -57,11 +57,6 @@ def json_router(prefix: str, tag: str) -> APIRouter:
     return APIRouter(prefix=prefix, tags=[tag], route_class=JsonRoute)
 
 
-def conflicts() -> dict[int | str, dict[str, Any]]:
-    """The declaration that a route may answer 409. `openapi.py` completes it."""
-    return {409: {}}
-
-
 def _model(annotation: Any) -> type[BaseModel]:
     """The model of a body, which may be optional."""
     candidates = (annotation, *get_args(annotation))

@@ -8,6 +8,7 @@ from fastapi import Depends, Path, Query
 
 from api.answers import SubscriptionOut
 from api.bodies import Country, SubscriptionIn
+from api.formats import PERSON_FORMAT
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
@@ -21,7 +22,10 @@ router = json_router("/api/marketing/subscriptions", "subscriptions")
 
 
 def _person(
-    phone: Annotated[str, Path(description="A phone number in any spelling, or a user id")],
+    phone: Annotated[
+        str,
+        Path(description="A phone number in any spelling, or a user id", json_schema_extra={"format": PERSON_FORMAT}),
+    ],
     country: Annotated[Country | None, Query(description="Country of a number without + and 00")] = None,
 ) -> NamedPerson:
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.formats import COUNTRY_FORMAT, PERSON_FORMAT, ZONE_FORMAT
 from api.problem_codes import PROBLEMS, ProblemCode
 from tests.support.openapi import described_api
 
@@ -53,6 +54,25 @@ def test_every_operation_with_a_body_may_refuse_it(status: str) -> None:
 
 def test_every_operation_on_a_campaign_may_answer_404() -> None:
     assert all("404" in each["responses"] for path, _, each in operations() if "{campaign_id}" in path)
+
+
+def test_every_change_of_a_campaign_may_answer_409() -> None:
+    changes = {
+        operation["operationId"]: operation["responses"]
+        for path, method, operation in operations()
+        if "{campaign_id}" in path and method != "get"
+    }
+    assert "retry_campaign" in changes
+    assert all("409" in responses for responses in changes.values())
+
+
+def test_values_that_json_schema_cannot_describe_have_a_format() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["CampaignIn"]["properties"]["time_zone"]["format"] == ZONE_FORMAT
+    assert COUNTRY_FORMAT in str(schemas["RecipientsIn"]["properties"]["country"])
+    assert schemas["RetryIn"]["not"] == {"properties": {"codes": {"maxItems": 0}, "classes": {"maxItems": 0}}}
+    paths = DOCUMENT["paths"]
+    assert paths["/api/marketing/subscriptions/{phone}"]["get"]["parameters"][0]["schema"]["format"] == PERSON_FORMAT
 
 
 def test_the_key_is_required_only_if_keys_are_set() -> None:

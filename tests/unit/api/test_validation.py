@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from api.bodies import CampaignIn, RecipientsIn
-from api.validation import did_you_mean, field_errors, field_path, known_fields
+from api.bodies import CampaignIn, RecipientsIn, RetryIn
+from api.validation import HINTS, did_you_mean, field_errors, field_path, known_fields
+from domain.json_values import JsonNumber
 
 CAMPAIGN: dict[str, Any] = {"name": "x", "template_name": "y", "language_code": "en"}
 
@@ -44,6 +45,9 @@ def test_a_missing_field_is_named_with_what_belongs_there() -> None:
         ("daily_send_limit", 0, "a whole number from 1"),
         ("language_code", "english", "such as en or en_US"),
         ("time_zone", "Mars/Olympus", "IANA"),
+        ("daily_send_limit", 250.5, "a whole number from 1"),
+        ("daily_send_limit", float("inf"), "a whole number from 1"),
+        ("daily_send_limit", True, "a whole number from 1"),
         ("country", "Germany", "ISO 3166"),
         ("phone_number_id", "+1 555", "up to 64 digits"),
         ("name", " ", "not only white space"),
@@ -51,6 +55,14 @@ def test_a_missing_field_is_named_with_what_belongs_there() -> None:
 )
 def test_a_wrong_value_gets_a_sentence_about_what_to_write(field: str, value: object, words: str) -> None:
     assert words in messages(CampaignIn, CAMPAIGN | {field: value})[field]
+
+
+def test_a_whole_number_may_have_a_fraction_of_zero_as_json_allows() -> None:
+    assert CampaignIn.model_validate(CAMPAIGN | {"daily_send_limit": 250.0}).daily_send_limit == 250
+    retry = RetryIn.model_validate({"codes": [JsonNumber("131042.0"), 131026]})
+    assert retry.codes == [131042, 131026]
+    assert all(type(code) is int for code in retry.codes)
+    assert messages(RetryIn, {"codes": [131042.5]}) == {"codes.0": HINTS["codes"]}
 
 
 def test_a_list_that_is_too_long_names_both_numbers() -> None:

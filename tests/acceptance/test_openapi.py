@@ -1,0 +1,36 @@
+"""The API answers as its OpenAPI document says, to right and to wrong requests: `schemathesis` invents thousands."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.served_api import ServedApi, served_api
+
+CONFIGURATION = ROOT / "tests" / "support" / "schemathesis.toml"
+EXAMPLES = 25
+"""Generated requests of each kind and operation."""
+
+
+@pytest.mark.slow
+def test_every_answer_is_documented_and_every_documented_request_is_accepted(
+    database_url: str, kafka: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    with served_api(database_url, kafka, topic_prefix, tmp_path, with_key=True) as api:
+        done = subprocess.run(
+            [
+                Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIGURATION,
+                "run", f"{api.url}/openapi.json", "--checks", "all", "--seed", "1", "--max-examples", str(EXAMPLES),
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "API_KEY": ServedApi.key, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "No issues found" in done.stdout
+        assert "unhandled exception" not in api.process.log

@@ -44,6 +44,7 @@ def document_of(report: VerifyReport) -> dict[str, Any]:
         "counters": [_counter(each) for each in found.counters],
         "counters_repaired": [_counter(each) for each in report.repaired],
         "checks": [_check_document(check) for check in found.checks],
+        "pruned": [asdict(each) for each in found.pruned],
         **({} if report.topic is None else {"from_topic": comparison_document(report.topic)}),
     }
 
@@ -76,6 +77,10 @@ def lines_of(report: VerifyReport) -> list[str]:
     if not found.counters:
         lines.append(f"ok        counters equal rows, in {found.campaigns} campaign(s)")
     lines += [line for check in found.checks for line in _check_lines(check)]
+    lines += [
+        f"pruned    {each.table}: {each.n} rows, the youngest of {each.newest_at:%Y-%m-%d %H:%M} (retention)"
+        for each in found.pruned
+    ]
     if report.topic is not None:
         lines += comparison_lines(report.topic)
     return [*lines, VERDICT_LINES[verdict_of(report)]]

@@ -17,7 +17,15 @@ from runtime.settings import Settings
 from schemas.model import CampaignId
 from schemas.topics import Topic
 from tables import locks, stats
-from tables.audit import correct_counters, list_campaigns, read_time, run_check, snapshot
+from tables.audit import (
+    PrunedRows,
+    correct_counters,
+    list_campaigns,
+    read_pruned,
+    read_time,
+    run_check,
+    snapshot,
+)
 from tables.database import Connection
 from tables.offsets import read_positions
 from topics.lag import KafkaQueries, Lag
@@ -32,7 +40,7 @@ SKEW_S = 10.0
 STATE_CHECKS = ("wrong_state", "audience_is_not_the_sum")
 LEDGER_CHECKS = (
     "double_send", "claim_without_outcome", "answer_unpublished", "parked_though_known", "parked_not_told",
-    "released_unseen", "row_missing", "attempt_behind", "outcome_not_applied",
+    "message_missing", "pruned_not_recorded", "released_unseen", "row_missing", "attempt_behind", "outcome_not_applied",
 )  # fmt: skip
 NEED_THE_SINK = frozenset({"parked_though_known", "outcome_not_applied"})
 """These checks need the position of the sink."""
@@ -76,6 +84,8 @@ class Audit:
     campaigns: int
     counters: tuple[CounterDifference, ...]
     checks: tuple[CheckResult, ...]
+    pruned: tuple[PrunedRows, ...] = ()
+    """What retention has deleted so far. The checks do not need these rows."""
 
     @property
     def is_clean(self) -> bool:
@@ -119,8 +129,9 @@ async def audit(
         for check in (*STATE_CHECKS, *LEDGER_CHECKS):
             progress(f"checking: {check}")
             checks.append(await _check(connection, check, campaign_id, until))
+        pruned = await read_pruned(connection)
         as_of = await read_time(connection)
-    return Audit(as_of, len(campaigns), tuple(counters), tuple(checks))
+    return Audit(as_of, len(campaigns), tuple(counters), tuple(checks), tuple(pruned))
 
 
 async def repair_counters(connection: Connection, campaign_id: CampaignId | None) -> list[CounterDifference]:

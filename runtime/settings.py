@@ -171,6 +171,38 @@ class Settings(BaseModel):
         le=1,
         description="Share of dead letters in the last 1,000 items above which the stage halts. 1 turns it off.",
     )
+    # Retention
+    keep_ledger_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that attempts stay in the ledger after their outcome is published. Without it: forever.",
+    )
+    keep_messages_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that message ids and prices stay. A key of each message id stays. Without it: forever.",
+    )
+    keep_outbox_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that published changes of subscriptions stay in the outbox. Without it: forever.",
+    )
+    keep_budgets_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that the budgets of past days stay. Without it: forever.",
+    )
+    keep_dead_letter_acts_days: int | None = Field(
+        default=None,
+        ge=31,
+        le=36_500,
+        description="Days that redrives and drops of dead letters are remembered. The dead letters themselves stay in "
+        "their topics for 30 days. Without it: forever.",
+    )
     stall_limit_s: float = Field(
         default=60.0,
         gt=1,

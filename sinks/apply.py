@@ -97,7 +97,7 @@ async def _apply(
     ids = {event.recipient_id for event in events if event.recipient_id is not None}
     created_at = await find_recipients(connection, ids) if ids else {}
     folded = fold(events, created_at, foreign, max(written_at, datetime.now(UTC)))
-    changed = await messages.merge_messages(connection, folded.messages)
+    changed = await messages.address_known(connection, await messages.merge_messages(connection, folded.messages))
     lost = await _merge_parked(connection, folded, changed)
     rows = await merge_facts(connection, folded.facts)
     doubles = await messages.record_double_sends(connection, changed)

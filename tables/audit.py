@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,20 @@ async def read_time(connection: Connection) -> datetime:
     assert row is not None
     now: datetime = row[0]
     return now
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedRows:
+    """The rows that retention has deleted from a table, and the time of the youngest one."""
+
+    table: str
+    n: int
+    newest_at: datetime
+
+
+async def read_pruned(connection: Connection) -> list[PrunedRows]:
+    """What retention has deleted so far."""
+    return [PrunedRows(*row) for row in await (await connection.execute(_SQL["read_pruned"])).fetchall()]
 
 
 async def list_campaigns(connection: Connection, campaign: UUID | None) -> list[CampaignId]:

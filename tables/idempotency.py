@@ -47,8 +47,3 @@ async def store(connection: Connection, key: str, answer: StoredAnswer) -> None:
         "response_body": Jsonb(answer.body),
     }
     await connection.execute(_SQL["store_answer"], values)
-
-
-async def forget(connection: Connection, older_than_s: float) -> None:
-    """Delete responses older than this."""
-    await connection.execute(_SQL["forget_keys"], {"older_than_s": older_than_s})

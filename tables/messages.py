@@ -31,6 +31,19 @@ async def merge_messages(connection: Connection, learned: Mapping[str, Learned])
     return [_message(row) for row in await cursor.fetchall()]
 
 
+async def address_known(connection: Connection, changed: Sequence[Message]) -> list[Message]:
+    """The changed messages; those that retention had deleted with their recipient, and their facts as facts of it.
+
+    Call it after `merge_messages`, in its transaction.
+    """
+    parked = [message.wamid for message in changed if message.recipient_id is None]
+    if not parked:
+        return list(changed)
+    cursor = await connection.execute(_SQL["address_known"], {"wamids": parked}, prepare=True, binary=True)
+    known = {message.wamid: message for message in map(_message, await cursor.fetchall())}
+    return [known.get(message.wamid, message) for message in changed]
+
+
 async def record_double_sends(
     connection: Connection, messages: Sequence[Message]
 ) -> list[tuple[RecipientId, int, str]]:

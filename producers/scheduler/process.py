@@ -14,6 +14,7 @@ import structlog
 from producers.scheduler.breakers import watch_breakers
 from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs
 from producers.scheduler.redelivery import Redelivery
+from producers.scheduler.retention import Retention
 from producers.scheduler.subscriptions import sweep_subscriptions
 from producers.scheduler.upkeep import Upkeep
 from runtime import metrics
@@ -83,6 +84,7 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
             tasks.create_task(_release(leader, publisher, jobs_topic, settings, stop, beats))
             tasks.create_task(Redelivery(leader, publisher, settings, jobs_topic).run(stop))
             tasks.create_task(Upkeep(leader, settings).run(stop))
+            tasks.create_task(Retention(leader, settings).run(stop))
             tasks.create_task(watch_breakers(leader, publisher, settings, stop))
             tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
             tasks.create_task(_end_with(publisher, stop))

@@ -17,7 +17,7 @@ from domain.backoff import DAY_S
 from domain.lifecycle import CampaignStatus
 from runtime.settings import Settings
 from runtime.waiting import pause
-from tables import closing, idempotency, planning, releases
+from tables import closing, planning, releases
 from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
 from tables.planning import FIRST_ID
@@ -25,8 +25,6 @@ from tables.planning import FIRST_ID
 ROUND_S = 1.0
 FORGET_S = 5.0
 """Interval and minimum age, in seconds, for deleting releases that were answered without a claim."""
-KEYS_ROUND_S = 600.0
-KEYS_KEPT_S = 7.0 * DAY_S
 CHUNK_ROWS = 2000
 SHORTEST_UNKNOWN_S = 10.0
 CLOSABLE = (CampaignStatus.ACTIVE, CampaignStatus.CANCELLED, CampaignStatus.COMPLETED)
@@ -35,7 +33,7 @@ log = structlog.get_logger("scheduler")
 
 
 @contextmanager
-def _losing_what_is_locked(work: str) -> Iterator[None]:
+def losing_what_is_locked(work: str) -> Iterator[None]:
     """Lose this piece of work if a lock is not free within the session's lock timeout. The next round repeats it."""
     try:
         yield
@@ -52,20 +50,20 @@ class Upkeep:
         self._page_after = dict.fromkeys(CLOSABLE, FIRST_ID)
         self._skipped_until: dict[UUID, closing.SkipPlaces] = {}
         self._planned_until: dict[UUID, UUID] = {}
-        self._forget_at = self._keys_at = 0.0
+        self._forget_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run a round every second, or at once while there are more recipients to plan or to skip."""
         is_more = False
         while not await pause(stop, 0 if is_more else ROUND_S):
             is_more = False
-            with _losing_what_is_locked("plans"):
+            with losing_what_is_locked("plans"):
                 is_more = await self._plan()
-            with _losing_what_is_locked("cancelled campaigns"):
+            with losing_what_is_locked("cancelled campaigns"):
                 is_more = await self._skip_cancelled() or is_more
-            with _losing_what_is_locked("completed campaigns"):
+            with losing_what_is_locked("completed campaigns"):
                 await self._complete_and_reopen()
-            with _losing_what_is_locked("answered releases and old keys"):
+            with losing_what_is_locked("answered releases"):
                 await self._forget()
 
     async def _plan(self) -> bool:
@@ -74,7 +72,7 @@ class Upkeep:
         is_more = False
         for campaign in campaigns:
             start = self._planned_until.pop(campaign, FIRST_ID)
-            with _losing_what_is_locked(f"plan of campaign {campaign}"):
+            with losing_what_is_locked(f"plan of campaign {campaign}"):
                 async with self._leader.turn() as connection:
                     chunk = await planning.plan_chunk(connection, campaign, CHUNK_ROWS, start)
                 if chunk.next is not None:
@@ -96,7 +94,7 @@ class Upkeep:
         is_more = False
         for campaign in cancelled:
             chunk = closing.Chunk(0, is_last=True)
-            with _losing_what_is_locked(f"cancelled campaign {campaign}"):
+            with losing_what_is_locked(f"cancelled campaign {campaign}"):
                 async with self._leader.turn() as connection:
                     places = self._skipped_until.pop(campaign, None)
                     chunk = await closing.skip_chunk(connection, campaign, CHUNK_ROWS, places)
@@ -123,7 +121,3 @@ class Upkeep:
             self._forget_at = now + FORGET_S
             async with self._leader.turn() as connection:
                 await releases.forget_answered(connection, FORGET_S, CHUNK_ROWS)
-        if now >= self._keys_at:
-            self._keys_at = now + KEYS_ROUND_S
-            async with self._leader.turn() as connection:
-                await idempotency.forget(connection, KEYS_KEPT_S)

@@ -44,9 +44,10 @@ LIMIT %(samples)s
 -- name: double_send
 -- Attempts with more than one wamid in any table: each proves that a message was sent twice.
 WITH known AS (
-    SELECT recipient_id, attempt, wamid FROM double_sends
-    UNION SELECT recipient_id, attempt, wamid FROM messages WHERE recipient_id IS NOT NULL
-    UNION SELECT recipient_id, attempt, wamid FROM send_ledger WHERE wamid IS NOT NULL),
+    SELECT recipient_id, attempt, wamid_key(wamid) FROM double_sends
+    UNION SELECT recipient_id, attempt, wamid_key(wamid) FROM messages WHERE recipient_id IS NOT NULL
+    UNION SELECT recipient_id, attempt, wamid_key(wamid) FROM send_ledger WHERE wamid IS NOT NULL
+    UNION SELECT recipient_id, attempt, wamid_key FROM old_messages),
 twice AS (SELECT recipient_id, attempt, count(*) AS n FROM known GROUP BY 1, 2 HAVING count(*) > 1)
 SELECT r.campaign_id, t.recipient_id, t.attempt, format('%%s message ids for one attempt', t.n), count(*) OVER ()
 FROM twice AS t LEFT JOIN campaign_recipients AS r ON r.id = t.recipient_id
@@ -96,6 +97,28 @@ WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s)
        OR (m.failed_at IS NOT NULL AND r.failed_attempts & (1::bigint << m.attempt::integer) = 0)
        OR (m.accepted_at IS NOT NULL AND r.accepted_attempts & (1::bigint << m.attempt::integer) = 0))
 LIMIT %(samples)s
+
+-- name: message_missing
+-- Message ids in rows that neither messages nor the keys of deleted messages know: a status without our callback data would
+-- not find its row.
+SELECT r.campaign_id, r.id, r.accepted_attempt, 'no message has the message id of the row', count(*) OVER ()
+FROM campaign_recipients AS r
+WHERE r.whatsapp_message_id IS NOT NULL
+  AND NOT EXISTS (SELECT FROM messages AS m WHERE m.wamid = r.whatsapp_message_id)
+  AND NOT EXISTS (SELECT FROM old_messages AS old WHERE old.wamid_key = wamid_key(r.whatsapp_message_id))
+  AND (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s)
+LIMIT %(samples)s
+
+-- name: pruned_not_recorded
+-- The keys of deleted messages are as many as retention has recorded.
+SELECT NULL::uuid, NULL::uuid, NULL::smallint, format('%%s keys, but %%s messages were deleted', kept.n, deleted.n), 1
+FROM (SELECT count(*) AS n FROM old_messages) AS kept,
+     (SELECT coalesce(sum(n), 0) AS n FROM pruned_rows WHERE table_name = 'messages') AS deleted
+WHERE kept.n <> deleted.n
+
+-- name: read_pruned
+-- What retention has deleted, by table.
+SELECT table_name, n, newest_at FROM pruned_rows ORDER BY table_name
 
 -- name: released_unseen
 -- Queued recipients that will never be sent: they have no release, no ledger row, and no due time.

@@ -12,7 +12,3 @@ SELECT pg_try_advisory_xact_lock(hashtextextended(%(lock)s, 0))
 -- Store the response of a key, in the transaction of its request.
 INSERT INTO idempotency_keys (key, request_hash, response_status, response_body)
 VALUES (%(key)s, %(request_hash)s, %(response_status)s, %(response_body)s)
-
--- name: forget_keys
--- Delete old keys.
-DELETE FROM idempotency_keys WHERE created_at < now() - %(older_than_s)s * interval '1 second'

@@ -46,6 +46,15 @@ WHERE m.recipient_id IS NULL AND excluded.recipient_id IS NOT NULL
 RETURNING m.wamid, m.recipient_id, m.attempt, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.replied_at,
     m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back
 
+-- name: address_known
+-- Address parked statuses whose message retention has deleted: the key of its wamid has kept the recipient. Run it after
+-- the merge, whose lock on the row lets it see a deletion that ended in between.
+UPDATE messages AS m SET recipient_id = old.recipient_id, attempt = old.attempt
+FROM old_messages AS old
+WHERE m.wamid = ANY(%(wamids)s::text[]) AND m.recipient_id IS NULL AND old.wamid_key = wamid_key(m.wamid)
+RETURNING m.wamid, m.recipient_id, m.attempt, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.replied_at,
+    m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back
+
 -- name: find_double_sends
 -- Record the wamids of these attempts that have more than one, and return the new ones. Run it after the merge of the
 -- recipients: two sinks that learn the two wamids at the same time meet at the recipient's row, and the later sees both.
@@ -55,5 +64,7 @@ FROM unnest(%(recipient_id)s::uuid[], %(attempt)s::smallint[]) AS learned (recip
 JOIN messages AS m ON m.recipient_id = learned.recipient_id AND m.attempt = learned.attempt
 WHERE EXISTS (SELECT FROM messages AS other WHERE other.recipient_id = m.recipient_id
                   AND other.attempt = m.attempt AND other.wamid <> m.wamid)
+   OR EXISTS (SELECT FROM old_messages AS old WHERE old.recipient_id = m.recipient_id
+                  AND old.attempt = m.attempt AND old.wamid_key <> wamid_key(m.wamid))
 ON CONFLICT DO NOTHING
 RETURNING recipient_id, attempt, wamid

@@ -18,9 +18,14 @@ WHERE %(campaign)s::uuid IS NULL OR l.campaign_id = %(campaign)s
 
 -- name: find_differences
 -- Rows that differ from the topic: the time of the first claim, the live row, the row from the topic (with the live
--- attempt where it may be ahead), and the ledger's events that the topic does not contain yet.
+-- attempt where it may be ahead), and the ledger's events that the topic does not contain yet. If retention may have
+-- deleted the first claim, it is the creation of the row: no event is older.
 SELECT l.id, l.campaign_id, c.status, c.created_at,
-       (SELECT min(s.claimed_at) FROM send_ledger AS s WHERE s.recipient_id = l.id), {live_shown}, {r_raised},
+       CASE WHEN l.created_at < (SELECT newest_at FROM pruned_rows WHERE table_name = 'send_ledger')
+                 AND NOT EXISTS (SELECT FROM send_ledger AS s WHERE s.recipient_id = l.id AND s.attempt = 1)
+            THEN l.created_at
+            ELSE (SELECT min(s.claimed_at) FROM send_ledger AS s WHERE s.recipient_id = l.id) END,
+       {live_shown}, {r_raised},
        ARRAY(SELECT s.event FROM send_ledger AS s WHERE s.recipient_id = l.id AND s.event IS NOT NULL
              AND (s.published_at IS NULL OR s.published_at > %(until)s))
 FROM {live}.campaign_recipients AS l JOIN campaign_recipients AS r USING (id)

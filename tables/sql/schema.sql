@@ -371,6 +371,20 @@ CREATE TABLE double_sends (
     PRIMARY KEY (recipient_id, attempt, wamid)
 );
 
+-- Retention (tables/retention.py) deletes old messages. Each leaves the key of its wamid here, with its recipient, so that a
+-- status that comes later or is replayed still finds its row, and a second wamid of the attempt still shows a double send.
+
+-- A fixed-size key of a wamid.
+CREATE FUNCTION wamid_key(wamid text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN encode(substring(sha256(convert_to(wamid, 'UTF8')) FROM 1 FOR 16), 'hex')::uuid;
+
+CREATE TABLE old_messages (
+    wamid_key    uuid PRIMARY KEY,
+    recipient_id uuid NOT NULL,
+    attempt      smallint NOT NULL CHECK (attempt BETWEEN 1 AND 62)
+);
+CREATE INDEX old_messages_recipient ON old_messages (recipient_id, attempt);
+
 -- ---------------------------------------------------------------------------------------------- subscriptions, outbox
 
 -- Opt-outs and opt-ins by person, valid for every campaign. A claim is refused while any source has unsubscribed the
@@ -1304,6 +1318,15 @@ CREATE TABLE dead_letter_acts (
     acted_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (topic_id, topic_partition, topic_offset)
 );
+
+-- How many rows retention has deleted, per table. `campaigns verify` shows it and checks it.
+CREATE TABLE pruned_rows (
+    table_name text PRIMARY KEY,
+    n          bigint NOT NULL,
+    newest_at  timestamptz NOT NULL,
+    pruned_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON COLUMN pruned_rows.newest_at IS 'The time of the youngest row that was deleted';
 
 -- ---------------------------------------------------------------------------------------------------------------- API
 

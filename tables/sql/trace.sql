@@ -17,6 +17,7 @@ ORDER BY r.id
 -- transaction.
 SELECT recipient_id FROM messages WHERE wamid = %(wamid)s AND recipient_id IS NOT NULL
 UNION SELECT recipient_id FROM send_ledger WHERE wamid = %(wamid)s
+UNION SELECT recipient_id FROM old_messages WHERE wamid_key = wamid_key(%(wamid)s)
 
 -- name: read_recipient
 -- The row, with its campaign.

@@ -117,8 +117,12 @@ async def test_what_the_topic_has_deleted_is_outside_retention(world: World) -> 
     assert await world.run("SELECT DISTINCT sent_at FROM campaign_recipients") == [(START,)]
 
 
-async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: World) -> None:
-    """The row has the times of its newest attempt only, which are younger than the deleted records."""
+@pytest.mark.parametrize("is_pruned", [False, True])
+async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: World, is_pruned: bool) -> None:
+    """The row has the times of its newest attempt only, which are younger than the deleted records.
+
+    That also holds after retention has deleted the first claim from the ledger, and the second one is still there.
+    """
     [person] = await world.add_recipients(1)
     now = datetime.now(UTC)
     await world.run(
@@ -132,6 +136,9 @@ async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: 
     await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
     soon: dict[str, Any] = {"occurred_at": now + timedelta(minutes=5), "received_at": now + timedelta(minutes=5)}
     await world.apply(world.retryable_failure(person, attempt=2, wamid=Wamid("wamid.2"), **soon))
+    if is_pruned:
+        await world.run("UPDATE send_ledger SET attempt = 2, claimed_at = %s", soon["occurred_at"])
+        await world.run("INSERT INTO pruned_rows (table_name, n, newest_at) VALUES ('send_ledger', 1, now())")
     found = await compare(world)
     assert (found.outside_retention, found.differs) == (1, 0)
     await world.set_campaign_status("paused")

@@ -30,13 +30,14 @@ ROWS_MAX = 2 * WINDOW_ROWS + 10_000
 PAGES_MAX = 60_000
 """Pages that a statement may touch, those of its functions and triggers included."""
 SCANNED = frozenset({
-    "campaign_recipients", "send_ledger", "messages", "campaign_counter_deltas", "subscriptions"
+    "campaign_recipients", "send_ledger", "messages", "old_messages", "campaign_counter_deltas", "subscriptions",
+    "subscription_outbox",
 })  # fmt: skip
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
     "campaigns", "closing", "ledger", "messages", "parked", "person_links", "planning", "publications",
-    "recipient_pages", "recipients", "releases", "stats", "subscriptions", "trace",
+    "recipient_pages", "recipients", "releases", "retention", "stats", "subscriptions", "trace",
 )  # fmt: skip
 EXEMPT = {
     ("campaigns", "create_campaign"): "it inserts one row",
@@ -99,6 +100,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("messages", "merge_messages"): {
         **dict.fromkeys(MESSAGE_COLUMNS, "nulls"), "wamid": "wamids", "delivered_at": "times", "held_back": "falses"
     },
+    ("messages", "address_known"): {"wamids": "wamids"},
     ("messages", "find_double_sends"): {"recipient_id": "some", "attempt": "ones"},
     ("parked", "find_our_numbers"): {"numbers": [NUMBER]},
     ("parked", "count_foreign"): {"numbers": [NUMBER], "counts": [1]},
@@ -151,6 +153,16 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("releases", "forget_answered"): {"older_than_s": 5, "limit": 2000},
     ("releases", "count_due"): NONE,
     ("releases", "count_released"): NONE,
+    ("retention", "prune_ledger"): {"days": 0, "limit": 2000, "after_recipient": UUID(int=0), "after_attempt": 0},
+    ("retention", "prune_messages"): {"days": -1, "limit": 2000, "after_recipient": UUID(int=0), "after_attempt": 0},
+    ("retention", "prune_subscription_outbox"): {"days": 0, "limit": 2000, "after_id": 0},
+    ("retention", "prune_budgets"): {
+        "days": 1, "limit": 2000, "after_campaign": UUID(int=0), "after_day": START.date()
+    },
+    ("retention", "prune_dead_letter_acts"): {
+        "days": 31, "limit": 2000, "after_topic": "", "after_partition": 0, "after_offset": 0, "unlimited": []
+    },
+    ("retention", "prune_idempotency_keys"): {"days": 7, "limit": 2000, "after_key": ""},
     ("stats", "fold_deltas"): {"after": "(0,0)", "rows_max": 20_000},
     ("stats", "read_stats"): {"ids": [BIG]},
     ("stats", "read_unpublished"): {"rows_max": 500},
@@ -206,6 +218,7 @@ OTHER_ROWS = (
        FROM campaign_recipients WHERE attempt = 1""",
     """INSERT INTO messages (wamid, recipient_id, attempt) SELECT whatsapp_message_id, id, 1 FROM campaign_recipients
        WHERE whatsapp_message_id IS NOT NULL ON CONFLICT DO NOTHING""",
+    """INSERT INTO old_messages SELECT wamid_key('old.' || id), id, 1 FROM campaign_recipients WHERE attempt = 1""",
     """INSERT INTO messages (wamid, phone_number_id, first_seen_at)
        SELECT 'parked.' || n, '15550001', now() - interval '2 days' FROM generate_series(1, 20000) AS n""",
     """INSERT INTO campaign_counters
@@ -295,7 +308,9 @@ async def explain(connection: Connection, group: str, name: str) -> dict[str, An
 @asynccontextmanager
 async def session_of(world: World, group: str) -> AsyncIterator[Connection]:
     """A connection as the process has it that runs these statements."""
-    session = RELEASER_SESSION if group in ("closing", "planning", "releases", "ledger") else {"jit": "off"}
+    session = (
+        RELEASER_SESSION if group in ("closing", "planning", "releases", "ledger", "retention") else {"jit": "off"}
+    )
     async with world.another(**session) as connection:
         yield connection
 

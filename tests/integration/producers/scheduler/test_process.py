@@ -155,6 +155,17 @@ async def test_a_campaign_is_completed_and_opened_by_the_leader(world: World, se
         await world.wait_for_value("active", status)
 
 
+async def test_the_leader_deletes_old_rows(world: World, settings: Settings) -> None:
+    recipients = await world.add_recipients(5)
+    await world.run(
+        "INSERT INTO messages (wamid, recipient_id, attempt, first_seen_at)"
+        " SELECT 'wamid.' || id, id, 1, now() - interval '3 days' FROM campaign_recipients"
+    )
+    async with scheduling(settings.model_copy(update={"keep_messages_days": 1})):
+        await world.wait_for_value(len(recipients), "SELECT count(*) FROM old_messages")
+    assert await world.count("messages") == 0
+
+
 async def test_a_frozen_leader_loses_the_lock(world: World, settings: Settings) -> None:
     """Its session is idle, so the server ends the session and its lock."""
     stop = asyncio.Event()

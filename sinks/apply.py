@@ -6,7 +6,8 @@ deadlock. The caller owns connection and transaction, and moves the offsets in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -75,44 +76,70 @@ def is_caused_by_events(error: BaseException) -> bool:
     return is_data_error(error) or isinstance(error, CodeRaised)
 
 
-async def apply_events(
-    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, written_at: datetime = EPOCH
-) -> Applied:
-    """Apply events inside the caller's transaction. `written_at`: the time of their newest record.
-
-    Raises psycopg.Error, and CodeRaised for every error that neither Postgres nor the network caused.
-    """
+@contextmanager
+def _naming_our_own_errors(count: int) -> Iterator[None]:
+    """Raise CodeRaised for every error that neither Postgres nor the network caused."""
     try:
-        return await _apply(connection, events, numbers, written_at) if events else Applied()
+        yield
     except Exception as error:
         if isinstance(error, psycopg.Error) or is_transient(error) or is_data_error(error):
             raise
-        raise CodeRaised(f"{len(events)} events: {type(error).__name__}") from error
+        raise CodeRaised(f"{count} events: {type(error).__name__}") from error
 
 
-async def _apply(
-    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, written_at: datetime
-) -> Applied:
-    foreign = await numbers.foreign_among(connection, events)
-    ids = {event.recipient_id for event in events if event.recipient_id is not None}
-    created_at = await find_recipients(connection, ids) if ids else {}
-    folded = fold(events, created_at, foreign, max(written_at, datetime.now(UTC)))
-    changed = await messages.address_known(connection, await messages.merge_messages(connection, folded.messages))
-    lost = await _merge_parked(connection, folded, changed)
-    rows = await merge_facts(connection, folded.facts)
-    doubles = await messages.record_double_sends(connection, changed)
-    linked = [
-        (event.recipient_id, key)
-        for at, event in enumerate(events)
-        if event.recipient_id is not None and at not in folded.refused
-        for key in event.also_known_as or ()
-    ]
-    if linked:
-        await person_links.link_people(connection, linked)
-    if folded.foreign:
-        await parked.count_foreign(connection, folded.foreign)
-    _alarm(doubles, lost)
+@dataclass(frozen=True, slots=True)
+class FoldedEvents:
+    """A batch that is folded and not written yet."""
+
+    folded: Fold = field(default_factory=Fold)
+    links: Sequence[tuple[RecipientId, str]] = ()
+    """Recipients and the further keys that their answers name."""
+
+
+async def fold_events(
+    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, written_at: datetime = EPOCH
+) -> FoldedEvents:
+    """Fold a batch in memory. It reads and locks nothing, so the caller needs no transaction.
+
+    `written_at`: the time of their newest record. Raises psycopg.Error and CodeRaised.
+    """
+    if not events:
+        return FoldedEvents()
+    with _naming_our_own_errors(len(events)):
+        foreign = await numbers.foreign_among(connection, events)
+        ids = {event.recipient_id for event in events if event.recipient_id is not None}
+        created_at = await find_recipients(connection, ids) if ids else {}
+        folded = fold(events, created_at, foreign, max(written_at, datetime.now(UTC)))
+        links = [
+            (event.recipient_id, key)
+            for at, event in enumerate(events)
+            if event.recipient_id is not None and at not in folded.refused
+            for key in event.also_known_as or ()
+        ]
+        return FoldedEvents(folded, links)
+
+
+async def write_folded(connection: Connection, batch: FoldedEvents) -> Applied:
+    """Write folded events inside the caller's transaction. Raises psycopg.Error and CodeRaised."""
+    folded = batch.folded
+    with _naming_our_own_errors(len(folded.facts)):
+        changed = await messages.address_known(connection, await messages.merge_messages(connection, folded.messages))
+        lost = await _merge_parked(connection, folded, changed)
+        rows = await merge_facts(connection, folded.facts)
+        doubles = await messages.record_double_sends(connection, changed)
+        if batch.links:
+            await person_links.link_people(connection, batch.links)
+        if folded.foreign:
+            await parked.count_foreign(connection, folded.foreign)
+        _alarm(doubles, lost)
     return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), folded.erased, len(lost))
+
+
+async def apply_events(
+    connection: Connection, events: Sequence[RecipientEvent], numbers: KnownPhoneNumbers, written_at: datetime = EPOCH
+) -> Applied:
+    """Fold and write events inside the caller's transaction. Raises psycopg.Error and CodeRaised."""
+    return await write_folded(connection, await fold_events(connection, events, numbers, written_at))
 
 
 async def find_refused(

@@ -1,13 +1,39 @@
-"""One batch of records: the events in it, and the offsets to which it moves its partitions."""
+"""One batch of records: the events in it, its dead items, and the offsets to which it moves its partitions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from schemas.dead_letters import DeadItem
 from schemas.events import RecipientEvent
 from schemas.places import Record
-from topics.decoding import decoded
+from schemas.reasons import DeadLetterReason
+from topics.decoding import dead_item, decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records, and what they contain."""
+
+    records: Sequence[Record]
+    events: Sequence[RecipientEvent]
+    sources: Sequence[Record]
+    """The record of each event."""
+    malformed: Sequence[DeadItem]
+    """The dead items of the records that are not events."""
+    moves: Mapping[int, tuple[int, int]]
+    """Per partition: the stored offset that is expected, and the next one."""
+
+    @property
+    def written_at(self) -> datetime:
+        """The time of the newest record."""
+        return max(record.at for record in self.records)
+
+    def dead(self, refused: Mapping[int, DeadLetterReason]) -> list[DeadItem]:
+        """The malformed items, and those of refused events, by the position of the event."""
+        return [*self.malformed, *(dead_item(self.sources[at], reason) for at, reason in refused.items())]
 
 
 def moves_of(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:

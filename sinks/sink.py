@@ -1,6 +1,6 @@
 """The sink: writes `recipient.events` to Postgres. Any number of sink processes may run.
 
-One batch is one transaction of messages, rows, counters (by triggers) and offsets. It commits only after Kafka has
+One batch is one transaction of messages, rows, counters (by triggers) and offsets. It begins only after Kafka has
 acknowledged the dead letters of the batch. While Postgres or Kafka is unavailable the sink retries the same batch. It
 drops nothing, and it reads no further.
 """
@@ -12,7 +12,6 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 
 import structlog
 
@@ -22,13 +21,20 @@ from runtime.process import Transient
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from runtime.waiting import pause
-from schemas.dead_letters import DeadItem
-from schemas.events import RecipientEvent
 from schemas.places import REMEDY, OffsetMismatch, Place, Record, TopicIdentity, Watermarks
 from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
-from sinks.apply import Applied, KnownPhoneNumbers, apply_by_halves, apply_events, find_refused, is_caused_by_events
-from sinks.batch import decode_batch, moves_of
+from sinks.apply import (
+    Applied,
+    KnownPhoneNumbers,
+    apply_by_halves,
+    find_refused,
+    fold_events,
+    is_caused_by_events,
+    write_folded,
+)
+from sinks.batch import Batch, decode_batch, moves_of
+from sinks.letters import BatchLetters
 from sinks.reported_failures import feed_breakers
 from tables import offsets
 from tables.database import Connection, answering, connect, is_transient
@@ -49,7 +55,7 @@ IDENTIFY_EVERY_S = 10.0
 the topic's beginning, after an operator has accepted the topic."""
 IDENTIFY_TIMEOUT_S = 3.0
 DEAD_LETTER_TIMEOUT_S = 5.0
-"""How long Kafka may take to acknowledge dead letters. The transaction of the batch holds its rows meanwhile."""
+"""How long Kafka may take to acknowledge dead letters. No row is locked meanwhile."""
 
 GC_THRESHOLDS = (200_000, 50, 100)
 """A batch creates many objects and no reference cycle. With Python's thresholds, collecting took half the time."""
@@ -104,7 +110,7 @@ class Sink:
         self._stop = stop
         self._identity = identity
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
-        self._dead_letters = DeadLetters(publisher, STAGE, limit, timeout_s=DEAD_LETTER_TIMEOUT_S)
+        self._letters = BatchLetters(DeadLetters(publisher, STAGE, limit, timeout_s=DEAD_LETTER_TIMEOUT_S))
         self._numbers = KnownPhoneNumbers()
         marks = KafkaExitMarks(settings, STAGE, identity.topic)
         self._guard = ExitGuard(marks, self._store_part, self._condemn)
@@ -194,6 +200,7 @@ class Sink:
                 raise
             except Exception as error:
                 if offsets.has_moved(error):
+                    self._letters.forget_all()
                     raise OwnedByAnother(str(sorted(moves))) from error
                 if not (is_transient(error) or isinstance(error, PublishFailed)):
                     raise
@@ -211,66 +218,58 @@ class Sink:
         events, sources, letters = decode_batch([] if is_condemned else records)
         if is_condemned:
             letters = [dead_item(records[0], DeadLetterReason.BUG, ENDS_PROCESSES)]
-        written_at = max(record.at for record in records)
+        batch = Batch(records, events, sources, letters, moves)
         connection = await self._connected()
         try:
-            async with connection.transaction():
-                applied = await apply_events(connection, events, self._numbers, written_at)
-                await self._finish(connection, applied, sources, letters, moves)
+            applied = await self._write_others(connection, batch, {})
         except Exception as error:
             if not is_caused_by_events(error):
                 raise
-            applied = await self._write_without_refused(connection, events, sources, letters, moves, written_at)
+            applied = await self._write_without_refused(connection, batch)
+        self._letters.forget(records)
         metrics.SINK_EVENTS.inc(len(events) - len(applied.refused))
         metrics.SINK_ROWS.inc(applied.rows_changed)
         metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
         metrics.SINK_ERASED.inc(applied.erased)
         await feed_breakers(connection, events, self._settings.time_scale)
 
-    async def _write_without_refused(
-        self,
-        connection: Connection,
-        events: Sequence[RecipientEvent],
-        sources: Sequence[Record],
-        malformed: Sequence[DeadItem],
-        moves: Mapping[int, tuple[int, int]],
-        written_at: datetime,
+    async def _write_others(
+        self, connection: Connection, batch: Batch, refused: Mapping[int, DeadLetterReason]
     ) -> Applied:
+        """Write all events but the refused ones, in one transaction with the offsets.
+
+        The dead letters are published before: no row is locked while Kafka acknowledges them, and no offset moves
+        before.
+        """
+        positions = [at for at in range(len(batch.events)) if at not in refused]
+        others = [batch.events[at] for at in positions]
+        folding = await fold_events(connection, others, self._numbers, batch.written_at)
+        result = Applied(refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}})
+        await self._letters.publish(batch.dead(result.refused), batch.records)
+        async with connection.transaction():
+            applied = await write_folded(connection, folding)
+            await offsets.advance_offsets(connection, self._identity, batch.moves)
+        result.add(applied, positions)
+        return result
+
+    async def _write_without_refused(self, connection: Connection, batch: Batch) -> Applied:
         """Find the events that cannot be applied, and apply the others in the transaction that moves the offsets.
 
         Rows must not contain events beyond the stored offsets: an audit would report them as differences, and a
         rebuild would remove them.
         """
-        refused = await find_refused(connection, events, self._numbers, written_at)
-        applicable = [at for at in range(len(events)) if at not in refused]
-        result = Applied(refused=dict(refused))
+        refused = await find_refused(connection, batch.events, self._numbers, batch.written_at)
         try:
-            async with connection.transaction():
-                accepted = [events[at] for at in applicable]
-                applied = await apply_events(connection, accepted, self._numbers, written_at)
-                result.add(applied, applicable)
-                await self._finish(connection, result, sources, malformed, moves)
+            return await self._write_others(connection, batch, refused)
         except Exception as error:
             if not is_caused_by_events(error):
                 raise
-            # Each half could be applied on its own, but not all of them together.
-            result = await apply_by_halves(connection, events, self._numbers, written_at)
-            async with connection.transaction():
-                await self._finish(connection, result, sources, malformed, moves)
+        # Each half could be applied on its own, but not all of them together.
+        result = await apply_by_halves(connection, batch.events, self._numbers, batch.written_at)
+        await self._letters.publish(batch.dead(result.refused), batch.records)
+        async with connection.transaction():
+            await offsets.advance_offsets(connection, self._identity, batch.moves)
         return result
-
-    async def _finish(
-        self,
-        connection: Connection,
-        applied: Applied,
-        sources: Sequence[Record],
-        malformed: Sequence[DeadItem],
-        moves: Mapping[int, tuple[int, int]],
-    ) -> None:
-        refused = [dead_item(sources[position], reason) for position, reason in applied.refused.items()]
-        records = len(sources) + len(malformed)
-        await self._dead_letters.publish([*malformed, *refused], records, is_divisible=records > 1)
-        await offsets.advance_offsets(connection, self._identity, moves)
 
     async def _positions_of(self, available: Watermarks) -> Mapping[int, int]:
         """The offsets at which to start in assigned partitions. It waits while Postgres is unavailable."""

@@ -14,7 +14,8 @@ import pytest
 from domain import fold
 from domain.facts import Facts, facts_of
 from domain.parked import Learned
-from schemas.events import EventKind, RecipientEvent
+from schemas.codec import encode
+from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import RecipientId, Wamid
 from schemas.places import Outgoing, TopicIdentity
 from schemas.reasons import DeadLetterReason
@@ -167,6 +168,70 @@ async def test_nothing_is_committed_before_its_dead_letters_are_acknowledged(
     assert await _progress_of(world) == (2, "delivered")
     dead: list[Any] = await world.read(world.events + ".dead")
     assert [message.value() for message in dead] == [b"poison"]
+
+
+async def locked_rows(world: World) -> int:
+    """The number of rows of recipients and messages that a transaction has locked."""
+    async with world.another() as other, other.transaction(force_rollback=True):
+        locked = 0
+        for table in ("campaign_recipients", "messages"):
+            free = await (await other.execute(f"SELECT FROM {table} FOR UPDATE SKIP LOCKED".encode())).fetchall()
+            locked += await world.count(table) - len(free)
+    return locked
+
+
+@pytest.mark.usefixtures("topics")
+async def test_no_row_is_locked_while_kafka_acknowledges_dead_letters(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every kind: not an event, refused by its time, by the database. Another sink would wait for the locks."""
+    good, early, bad = await world.add_recipients(3)
+    await world.run("INSERT INTO messages (wamid, recipient_id, attempt) VALUES ('wamid.1', %s, 1)", good)
+    broken = Failure(code=1, reason="a\x00b", retry_class=RetryClass.NEVER, backoff_s=0)
+    publish, locked = AsyncPublisher.publish_batch, []
+
+    async def publish_batch(self: AsyncPublisher, *arguments: Any) -> list[tuple[int, int]]:
+        locked.append(await locked_rows(world))
+        return await publish(self, *arguments)
+
+    monkeypatch.setattr(AsyncPublisher, "publish_batch", publish_batch)
+    events = [
+        world.event(good, EventKind.DELIVERED, wamid=Wamid("wamid.1")),
+        world.event(early, EventKind.SENT, -60 * 48),
+        world.event(bad, EventKind.FAILED, failure=broken),
+    ]
+    await world.publish(world.events, *((b"together", value) for value in (b"{}", *map(encode, events))))
+    async with world.running_sinks():
+        await world.wait_for_applied(4)
+    assert locked
+    assert set(locked) == {0}
+    assert await world.value("SELECT status FROM campaign_recipients WHERE id = %s", good) == "delivered"
+    assert len(await world.read(world.events + ".dead")) == 3
+
+
+@pytest.mark.usefixtures("topics")
+async def test_dead_letters_are_published_once_while_postgres_refuses_the_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise an outage would fill the topic of dead letters, and halt the sink at its limit."""
+    (person,) = await world.add_recipients(1)
+    tries = 0
+
+    async def refuse_twice(*arguments: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= 2:
+            raise psycopg.OperationalError("the disk is full")
+        await advance_offsets(*arguments)
+
+    monkeypatch.setattr("tables.offsets.advance_offsets", refuse_twice)
+    world.settings = world.settings.model_copy(update={"dead_letter_rate_max": 1})
+    await world.publish(world.events, (b"x", b"poison"), (b"x", encode(world.event(person, EventKind.DELIVERED))))
+    async with world.running_sinks():
+        await world.wait_for_applied(2)
+    assert tries == 3
+    assert await _progress_of(world) == (2, "delivered")
+    assert len(await world.read(world.events + ".dead")) == 1
 
 
 async def _progress_of(world: World) -> tuple[int, str]:

@@ -28,6 +28,7 @@ from tests.support.world import World
 from topics import dead_letter_limit
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.exits import EXITS_MAX
+from topics.publisher import AsyncPublisher
 
 pytestmark = pytest.mark.usefixtures("topics")
 
@@ -92,13 +93,13 @@ async def test_rows_are_never_ahead_of_the_offsets(world: World, monkeypatch: py
     good, bad = await world.add_recipients(2)
     broken = Failure(code=1, reason="a\x00b", retry_class=RetryClass.NEVER, backoff_s=0)
     seen = []
-    finish = sink.Sink._finish
+    publish = AsyncPublisher.publish_batch
 
-    async def query_and_finish(self: sink.Sink, *arguments: Any) -> None:
+    async def query_and_publish(self: AsyncPublisher, *arguments: Any) -> Any:
         seen.append(await world.value("SELECT count(*) FROM campaign_recipients WHERE attempt > 0"))
-        await finish(self, *arguments)
+        return await publish(self, *arguments)
 
-    monkeypatch.setattr(sink.Sink, "_finish", query_and_finish)
+    monkeypatch.setattr(AsyncPublisher, "publish_batch", query_and_publish)
     published = [world.event(good, EventKind.SENT), world.event(bad, EventKind.FAILED, failure=broken)]
     await world.publish(world.events, *((b"together", encode(each)) for each in published))
     async with world.running_sinks():

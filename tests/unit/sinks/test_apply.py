@@ -10,7 +10,7 @@ import pytest
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import Wamid
 from sinks import apply
-from sinks.apply import CodeRaised, KnownPhoneNumbers, apply_events, is_caused_by_events
+from sinks.apply import CodeRaised, FoldedEvents, KnownPhoneNumbers, fold_events, is_caused_by_events, write_folded
 from tables.database import Connection
 from tests.support.histories import START
 
@@ -39,9 +39,12 @@ async def test_an_error_that_is_not_caused_by_events_does_not_split_the_batch(
     async def raising(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(apply, "_apply", raising)
+    monkeypatch.setattr(KnownPhoneNumbers, "foreign_among", raising)
+    monkeypatch.setattr(apply, "merge_facts", raising)
+    with pytest.raises(type(error)):
+        await fold_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers())
     with pytest.raises(type(error)) as raised:
-        await apply_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers())
+        await write_folded(NO_CONNECTION, FoldedEvents())
     assert not is_caused_by_events(raised.value)
 
 
@@ -50,7 +53,9 @@ async def test_an_error_caused_by_events_is_recognised(error: Exception, monkeyp
     async def raising(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(apply, "_apply", raising)
-    with pytest.raises((CodeRaised, psycopg.errors.CheckViolation)) as raised:
-        await apply_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers())
-    assert is_caused_by_events(raised.value)
+    monkeypatch.setattr(KnownPhoneNumbers, "foreign_among", raising)
+    monkeypatch.setattr(apply, "merge_facts", raising)
+    for applying in (fold_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers()), write_folded(NO_CONNECTION, FoldedEvents())):
+        with pytest.raises((CodeRaised, psycopg.errors.CheckViolation)) as raised:
+            await applying
+        assert is_caused_by_events(raised.value)

@@ -19,7 +19,7 @@ from tables.statements import load
 
 _SQL = load("retention")
 
-Place = Mapping[str, Any]
+ChunkPlace = Mapping[str, Any]
 """The key after which a chunk begins, by the parameters of its statement."""
 
 
@@ -34,7 +34,7 @@ class Prunable(StrEnum):
     IDEMPOTENCY_KEYS = "idempotency_keys"
 
 
-START: Mapping[Prunable, Place] = {
+START: Mapping[Prunable, ChunkPlace] = {
     Prunable.LEDGER: {"after_recipient": UUID(int=0), "after_attempt": 0},
     Prunable.MESSAGES: {"after_recipient": UUID(int=0), "after_attempt": 0},
     Prunable.SUBSCRIPTION_OUTBOX: {"after_id": 0},
@@ -50,11 +50,11 @@ class PrunedChunk:
     """The number of deleted rows, and where the next chunk begins; None at the end of the table."""
 
     deleted: int
-    next: Place | None
+    next: ChunkPlace | None
 
 
 async def prune(
-    connection: Connection, table: Prunable, days: int, place: Place, limit: int, unlimited: Sequence[str] = ()
+    connection: Connection, table: Prunable, days: int, place: ChunkPlace, limit: int, unlimited: Sequence[str] = ()
 ) -> PrunedChunk:
     """Delete the rows of one chunk that are older than `days`.
 

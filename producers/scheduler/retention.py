@@ -12,7 +12,7 @@ from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.topics import SPECS, UNLIMITED
 from tables.leadership import Leader
-from tables.retention import START, Place, Prunable, prune
+from tables.retention import START, ChunkPlace, Prunable, prune
 
 ROUND_S = 1.0
 """Pause between two chunks of a table: 1,000 rows a second are 86 million a day. A chunk takes some 50 ms at most."""
@@ -30,7 +30,7 @@ class Retention:
     def __init__(self, leader: Leader, settings: Settings) -> None:
         self._leader = leader
         self._days = days_by_table(settings)
-        self._places: dict[Prunable, Place] = dict(START)
+        self._places: dict[Prunable, ChunkPlace] = dict(START)
         self._pass_at = dict.fromkeys(self._days, 0.0)
         self._deleted = dict.fromkeys(self._days, 0)
         self._unlimited = [settings.topic(spec.name) for spec in SPECS if spec.retention_ms == UNLIMITED]

@@ -13,7 +13,7 @@ from schemas.model import RecipientId, Wamid
 from sinks.apply import Applied, KnownPhoneNumbers, apply_events
 from tables import stats, trace
 from tables.database import Connection
-from tables.retention import START, Place, Prunable, prune
+from tables.retention import START, ChunkPlace, Prunable, prune
 from tests.support.world import World
 
 DAYS = 2
@@ -303,7 +303,7 @@ async def test_a_pass_reads_each_row_once(world: World) -> None:
     """Also those that stay, so that dead entries of the index are read once in a pass."""
     for person in await world.add_recipients(5):
         await add_attempt(world, person, age="1 hour")
-    places: list[Place] = [START[Prunable.LEDGER]]
+    places: list[ChunkPlace] = [START[Prunable.LEDGER]]
     while (chunk := await prune(world.connection, Prunable.LEDGER, DAYS, places[-1], 2)).next is not None:
         places.append(chunk.next)
     assert len(places) == 3

@@ -244,7 +244,9 @@ class Sink:
         positions = [at for at in range(len(batch.events)) if at not in refused]
         others = [batch.events[at] for at in positions]
         folding = await fold_events(connection, others, self._numbers, batch.written_at)
-        result = Applied(refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}})
+        result = Applied(
+            refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}}
+        )
         await self._letters.publish(batch.dead(result.refused), batch.records)
         async with connection.transaction():
             applied = await write_folded(connection, folding)

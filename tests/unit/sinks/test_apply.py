@@ -55,7 +55,10 @@ async def test_an_error_caused_by_events_is_recognised(error: Exception, monkeyp
 
     monkeypatch.setattr(KnownPhoneNumbers, "foreign_among", raising)
     monkeypatch.setattr(apply, "merge_facts", raising)
-    for applying in (fold_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers()), write_folded(NO_CONNECTION, FoldedEvents())):
+    for applying in (
+        fold_events(NO_CONNECTION, [SOUND], KnownPhoneNumbers()),
+        write_folded(NO_CONNECTION, FoldedEvents()),
+    ):
         with pytest.raises((CodeRaised, psycopg.errors.CheckViolation)) as raised:
             await applying
         assert is_caused_by_events(raised.value)

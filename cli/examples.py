@@ -9,8 +9,13 @@ from typer.main import get_command_name
 from typer.models import CommandInfo
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "demo": ("campaigns demo", "campaigns demo --recipients 300 --json"),
+    "demo": (
+        "campaigns demo",
+        "campaigns demo --recipients 300 --json",
+        "campaigns demo --running http://127.0.0.1:8000 --simulator http://127.0.0.1:8002",
+    ),
     "up": ("campaigns up", "campaigns up --api-port 0 --ingress-port 0 --simulator-port 0"),
+    "secrets": ("campaigns secrets --dry-run", "campaigns secrets --yes"),
     "check": ("campaigns check", "campaigns check --json"),
     "list": ("campaigns list", "campaigns list --status active --json"),
     "show": ("campaigns show 'Spring sale'", "campaigns show 3f9a1c2e"),

@@ -33,6 +33,7 @@ from cli.rebuild import rebuild
 from cli.recover import recover
 from cli.replay import replay
 from cli.resume import resume
+from cli.secrets import secrets
 from cli.show import show
 from cli.stats import stats
 from cli.status import status
@@ -54,7 +55,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
-    (START_PANEL, (demo, up, check)),
+    (START_PANEL, (demo, up, check, secrets)),
     (CAMPAIGN_PANEL, (list_campaigns, show, create, add, activate, pause, resume, cancel, stats, watch)),
     (QUERY_PANEL, (status, trace, verify)),
     (REPAIR_PANEL, (replay, rebuild, recover)),

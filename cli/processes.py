@@ -92,8 +92,10 @@ def run_named(name: str) -> int:
         from cli.console import report_invalid_settings
 
         return report_invalid_settings(invalid)
+    from operations.readiness import depend_on_servers
     from runtime.process import leave, run_process
 
+    depend_on_servers(name, settings)
     return leave(run_process(name, import_module(MODULES[name]).run, settings))
 
 

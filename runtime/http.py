@@ -13,6 +13,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from runtime.health import HEALTH
 from runtime.process import Transient
 
 HEADER_TIMEOUT_MS = 10_000
@@ -41,6 +42,7 @@ async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: 
     )
     serving = asyncio.ensure_future(server.serve())
     stopping = asyncio.ensure_future(stop.wait())
+    HEALTH.started()
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():

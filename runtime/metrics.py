@@ -6,9 +6,7 @@ The labels have few values (outcomes, reason codes, topics). A campaign or a per
 
 from __future__ import annotations
 
-import threading
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REGISTRY = CollectorRegistry(auto_describe=True)
@@ -82,11 +80,3 @@ STATS_REFUSED = _counter("stats_refused_total", "Snapshots that Kafka cannot tak
 def exposition() -> bytes:
     """All metrics in the text format of Prometheus."""
     return generate_latest(REGISTRY)
-
-
-def serve(port: int) -> threading.Thread | None:
-    """Serve the metrics on loopback. 0 turns them off. Raises OSError if the port is taken."""
-    if port == 0:
-        return None
-    _, thread = start_http_server(port, addr="127.0.0.1", registry=REGISTRY)
-    return thread

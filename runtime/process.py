@@ -17,7 +17,8 @@ from typing import NoReturn
 
 import structlog
 
-from runtime import logs, metrics
+from runtime import logs, probes
+from runtime.health import HEALTH
 from runtime.settings import InvalidSettings, Settings
 
 EXIT_OK = 0
@@ -32,6 +33,9 @@ drain (sends in flight) fits into it, and it is below the 60 s of an orchestrato
 LEFTOVERS_S = 5.0
 """Time for tasks that libraries leave in the loop after our code has ended. Some of them swallow their cancellation."""
 
+BEAT_S = 1.0
+"""How often the event loop shows that it runs."""
+
 RunProcess = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
@@ -44,7 +48,7 @@ def run_process(name: str, run: RunProcess, settings: Settings) -> int:
     logs.configure(settings, process=name)
     deadline = _Deadline()
     try:
-        metrics.serve(settings.metrics_port)
+        probes.serve(settings)
         asyncio.run(_until_stopped(run, settings, deadline))
         failure: BaseException | None = None
     except BaseException as error:  # noqa: BLE001 - the one place where every failure becomes an exit code
@@ -105,7 +109,7 @@ def exit_code(error: BaseException) -> int:
             return max((exit_code(inner) for inner in error.exceptions), key=_SEVERITY.index)
         case SystemExit():
             return error.code if isinstance(error.code, int) else EXIT_BUG if error.code else EXIT_OK
-        case Transient() | KeyboardInterrupt():
+        case Transient() | KeyboardInterrupt() | probes.PortTaken():
             return EXIT_TRANSIENT
         case InvalidSettings():
             return EXIT_USAGE
@@ -123,18 +127,28 @@ async def _until_stopped(run: RunProcess, settings: Settings, deadline: _Deadlin
     def on_signal() -> None:
         if not stop.is_set():
             structlog.get_logger("process").info("stopping")
+            HEALTH.stopping()
             deadline.start()
             stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     structlog.get_logger("process").info("started", pid=os.getpid())
+    beating = asyncio.create_task(_beat())
     try:
         await run(settings, stop)
     except BaseException as failure:
         deadline.only_leftovers(failure)
         raise
+    finally:
+        beating.cancel()
     deadline.only_leftovers(None)
+
+
+async def _beat() -> None:
+    while True:
+        HEALTH.beat()
+        await asyncio.sleep(BEAT_S)
 
 
 class _Deadline:

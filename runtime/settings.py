@@ -147,8 +147,12 @@ class Settings(BaseModel):
     )
     # Operation
     metrics_port: int = Field(
-        default=0, ge=0, le=65535, description="Port of the Prometheus metrics, on loopback. 0 turns them off."
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port of /health, /ready and /metrics of this process. 0 turns them off.",
     )
+    metrics_host: str = Field(default="127.0.0.1", description="Address on which /health, /ready and /metrics listen.")
     log_level: str = Field(
         default="info",
         pattern=r"^(debug|info|warning|error)$",
@@ -240,7 +244,7 @@ class Settings(BaseModel):
     def _base(cls, value: str) -> str:
         return settings_values.http_base(value)
 
-    @field_validator("ingress_host", "api_host")
+    @field_validator("ingress_host", "api_host", "metrics_host")
     @classmethod
     def _host(cls, value: str) -> str:
         return settings_values.host(value)

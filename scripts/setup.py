@@ -28,7 +28,7 @@ def main():
     dev = "--dev" in sys.argv[1:]
     check_python()
     os.chdir(ROOT)
-    requirements = "requirements-dev.txt" if dev else "requirements.txt"
+    requirements = "requirements-dev.txt" if dev else "requirements-embedded.txt"
     wanted = fingerprint(requirements)
     # The development environment includes everything for running, so its stamp serves for both.
     stamps = {"requirements-dev.txt": fingerprint("requirements-dev.txt"), requirements: wanted}

@@ -17,6 +17,7 @@ import structlog
 
 from domain.backoff import exponential
 from runtime import metrics
+from runtime.health import HEALTH
 from runtime.process import Transient
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
@@ -132,6 +133,7 @@ class Sink:
         )
         await intake.open()
         watchdog.start()
+        HEALTH.started()
         try:
             while not self._stop.is_set():
                 records = await intake.take()

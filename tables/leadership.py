@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from runtime.health import HEALTH
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from runtime.waiting import pause
@@ -80,6 +81,7 @@ async def leadership(
         application_name=election.application_name,
         session=election.session,
     )
+    HEALTH.started()  # a standby is ready as well: it leads as soon as the lock is free
     try:
         if await _is_locked(connection, election.lock, stop, beats or Heartbeats()):
             structlog.get_logger(election.component).info("leading")

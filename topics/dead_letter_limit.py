@@ -16,6 +16,7 @@ from typing import NamedTuple
 import structlog
 
 from runtime import metrics
+from runtime.health import HEALTH
 from runtime.waiting import pause
 
 WINDOW_S = 60.0
@@ -97,6 +98,7 @@ async def halt_until_stopped(
 ) -> None:
     """Do nothing until `stop`, and log the reason every minute. `beat` shows the watchdog that this is intended."""
     metrics.STAGE_HALTED.labels(stage).set(1)
+    HEALTH.halted()
     logged_at = -LOG_EVERY_S
     while not stop.is_set():
         if time.monotonic() - logged_at >= LOG_EVERY_S:

@@ -17,8 +17,9 @@ TIMEOUT_S = 30.0
 class Conversation:
     """A client of one base URL; an unsuccessful answer raises httpx.HTTPStatusError."""
 
-    def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+    def __init__(self, url: str, key: str = "") -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.client = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False, headers=headers)
 
     def __enter__(self) -> Self:
         """Return itself."""

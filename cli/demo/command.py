@@ -16,9 +16,21 @@ def demo(
     time_scale: Annotated[
         float, typer.Option(min=1, max=10_000, help="Divides backoffs, which take hours", show_default=True)
     ] = 100.0,
+    running: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Address of a running API: start nothing, kill nothing, and use it"),
+    ] = None,
+    simulator: Annotated[
+        str, typer.Option(metavar="URL", help="Address of the simulator that the running sender uses")
+    ] = "http://127.0.0.1:8002",
     json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON on stdout")] = False,
 ) -> None:
-    """Run a campaign against a simulated WhatsApp, kill a sender meanwhile, and prove the result."""
+    """Run a campaign against a simulated WhatsApp, kill a sender meanwhile, and prove the result.
+
+    With --running the processes and servers of an installation run the campaign. Its settings decide the rate and the
+    time scale, and no sender is killed.
+    """
     from cli.demo.run import DemoOptions, run_demo
 
-    raise typer.Exit(run_demo(DemoOptions(recipients, mps, seed, time_scale), as_json=json))
+    site = None if running is None else (running, simulator)
+    raise typer.Exit(run_demo(DemoOptions(recipients, mps, seed, time_scale, site), as_json=json))

@@ -15,7 +15,8 @@ class DemoResult:
     """The verdict and the figures of a run."""
 
     verdict: Verdict
-    killing: Killing
+    killing: Killing | None
+    """None if no sender was killed."""
     stats: Mapping[str, Any]
     """The stats as the REST API returns them."""
     failures: Mapping[str, int]
@@ -45,16 +46,21 @@ class DemoResult:
             "seconds": round(self.seconds, 1),
             "funnel": {**funnel, **{word: self.stats[word] for word in ("skipped", "unknown", "pending", "queued")}},
             "failures": dict(self.failures),
-            "killed": {
-                "process": self.killing.victim,
-                "in_flight": self.killing.in_flight,
-                "left": [asdict(left) for left in verdict.left_by_killed],
-            },
+            "killed": self._killed(),
             "waits_a_day": verdict.waits_a_day,
             "restarts": {name: count for name, count in self.restarts.items() if count},
             "trouble": list(verdict.trouble),
             "wrong": [asdict(wrong) for wrong in verdict.wrong_rows[:100]] + list(verdict.wrong_counters[:100]),
             "seed": self.seed,
+        }
+
+    def _killed(self) -> dict[str, Any] | None:
+        if self.killing is None:
+            return None
+        return {
+            "process": self.killing.victim,
+            "in_flight": self.killing.in_flight,
+            "left": [asdict(left) for left in self.verdict.left_by_killed],
         }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from cli.demo.completion import CompletionWatcher, Snapshot
 from cli.demo.killing import Killing, NothingHeld, held_by, kill_while_held, note_claims
 from cli.demo.people import Person, people
 from cli.demo.result import DemoResult, rate_of
+from cli.demo.running import running_site
 from cli.demo.show import Screen
 from cli.demo.stage import KEEP, Stage, StageOptions, staged
 from cli.pipeline import NotReady, Stopped, stop_on_signals
@@ -50,6 +52,8 @@ class DemoOptions:
     mps: int
     seed: int
     time_scale: float
+    site: tuple[str, str] | None = None
+    """Addresses of the API and of the simulator of a running installation; None starts everything."""
 
 
 def run_demo(options: DemoOptions, *, as_json: bool) -> int:
@@ -57,14 +61,15 @@ def run_demo(options: DemoOptions, *, as_json: bool) -> int:
     screen = Screen()
     stop_on_signals()
     try:
-        with staged(StageOptions(options.mps, options.seed, options.time_scale), screen.note) as stage:
-            outcome = _play(stage, options, screen)
+        with _stage(options, screen) as stage:
+            outcome = _play(stage, _as_staged(options, stage), screen)
             screen.report(outcome)
             if as_json:
                 print(orjson.dumps(outcome.as_json()).decode(), flush=True)
             if outcome.verdict.word == "exact":
                 return EXIT_EXACT
-            (stage.folder / KEEP).touch()
+            if stage.folder is not None:
+                (stage.folder / KEEP).touch()
             return EXIT_DIFFERS
     except InvalidSettings as wrong:
         return report_invalid_settings(wrong)
@@ -76,10 +81,23 @@ def run_demo(options: DemoOptions, *, as_json: bool) -> int:
         return EXIT_INTERRUPTED
 
 
+def _stage(options: DemoOptions, screen: Screen) -> AbstractContextManager[Stage]:
+    if options.site is not None:
+        return nullcontext(running_site(*options.site, screen.note))
+    return staged(StageOptions(options.mps, options.seed, options.time_scale), screen.note)
+
+
+def _as_staged(options: DemoOptions, stage: Stage) -> DemoOptions:
+    """The options that hold: the processes of a running installation have a rate and a time scale of their own."""
+    if stage.supervisor is not None:
+        return options
+    return replace(options, mps=stage.settings.whatsapp_mps, time_scale=stage.settings.time_scale)
+
+
 def _play(stage: Stage, options: DemoOptions, screen: Screen) -> DemoResult:
     everyone = people(options.recipients, options.seed)
     with (
-        CampaignApi(stage.api_url) as api,
+        CampaignApi(stage.api_url, _key(stage)) as api,
         SimulatorClient(stage.simulator_url) as simulator,
         connect(stage.settings.database_url.get_secret_value()) as connection,
     ):
@@ -89,9 +107,7 @@ def _play(stage: Stage, options: DemoOptions, screen: Screen) -> DemoResult:
         screen.note(
             f"activated: {options.recipients} recipients at {options.mps} messages a second, seed {options.seed}"
         )
-        _wait_for_the_middle(simulator, options, started)
-        killing = kill_while_held(simulator, stage.supervisor, _held_target(options), screen.note)
-        killing = note_claims(killing, connection)
+        killing = _killing(stage, options, simulator, connection, screen, started)
         watch = CompletionWatcher(stage.settings, simulator, connection, campaign)
         deadline = started + options.recipients / options.mps + PATIENCE_S + _longest_retries_s(options)
         with screen.progress(options.recipients) as update:
@@ -110,8 +126,28 @@ def _play(stage: Stage, options: DemoOptions, screen: Screen) -> DemoResult:
             seconds=seconds,
             rate=rate_of([post.received_at for post in evidence.posts]),
             seed=options.seed,
-            restarts={name: stage.supervisor.restarts_of(name) for name in stage.supervisor.names()},
+            restarts=stage.restarts(),
         )
+
+
+def _key(stage: Stage) -> str:
+    return stage.settings.api_keys[0].get_secret_value() if stage.settings.api_keys else ""
+
+
+def _killing(
+    stage: Stage,
+    options: DemoOptions,
+    simulator: SimulatorClient,
+    connection: JudgeConnection,
+    screen: Screen,
+    started: float,
+) -> Killing | None:
+    """Kill a sender in the middle of the run. None if the processes are not ours."""
+    if stage.supervisor is None:
+        return None
+    _wait_for_the_middle(simulator, options, started)
+    killing = kill_while_held(simulator, stage.supervisor, _held_target(options), screen.note)
+    return note_claims(killing, connection)
 
 
 def _watch_until(deadline: float, watch: CompletionWatcher, show: Callable[[Snapshot], None]) -> tuple[Snapshot, bool]:
@@ -159,7 +195,7 @@ def _trouble(stage: Stage, simulator: SimulatorClient, snapshot: Snapshot, *, is
         found.append(f"not at rest in time: {snapshot.describe()}")
     if given_up := simulator.state()["webhooks_given_up"]:
         found.append(f"the simulator gave up {given_up} webhooks that were never acknowledged")
-    if stage.supervisor.restarts_of("simulator"):
+    if stage.restarts().get("simulator"):
         found.append("the simulator itself ended, and its ledger with it")
     return tuple(found)
 
@@ -171,14 +207,14 @@ def _evidence(
     connection: JudgeConnection,
     campaign: str,
     everyone: list[Person],
-    killing: Killing,
+    killing: Killing | None,
     trouble: tuple[str, ...],
 ) -> Evidence:
     """Collect the evidence for the verdict."""
     entries = list(simulator.ledger())
-    posts, versions, strangers = _posts(stage, entries)
+    posts, versions, strangers = _posts(stage, entries, campaign)
     rows = read_rows(connection, campaign)
-    held = held_by(killing, read_tokens(connection), versions)
+    held = frozenset[Held]() if killing is None else held_by(killing, read_tokens(connection), versions)
     return Evidence(
         rows=rows,
         posts=posts,
@@ -194,8 +230,10 @@ def _evidence(
     )
 
 
-def _posts(stage: Stage, entries: list[dict[str, Any]]) -> tuple[list[Post], Mapping[Held, Collection[str]], int]:
-    """The entries of the simulator as posts of our attempts, the process of each, and how many are not ours."""
+def _posts(
+    stage: Stage, entries: list[dict[str, Any]], campaign: str
+) -> tuple[list[Post], Mapping[Held, Collection[str]], int]:
+    """The posts of the campaign that the simulator received, the process of each, and how many are not ours at all."""
     secret = stage.settings.callback_secret.get_secret_value().encode()
     posts, versions, strangers = [], dict[Held, set[str]](), 0
     for entry in entries:
@@ -203,6 +241,8 @@ def _posts(stage: Stage, entries: list[dict[str, Any]]) -> tuple[list[Post], Map
         if isinstance(text, callback.NotOurs):
             strangers += 1
             continue
+        if str(text.campaign_id) != campaign:
+            continue  # a running installation may have sent other campaigns
         post = post_of(entry, str(text.recipient_id), text.attempt)
         posts.append(post)
         versions.setdefault((post.recipient_id, post.attempt), set()).add(entry["version"])

@@ -85,7 +85,8 @@ class Screen:
         )
         if outcome.verdict.waits_a_day:
             self.note(f"{outcome.verdict.waits_a_day} held back by Meta (131049) and due again after a day")
-        self._left(outcome.verdict)
+        if outcome.killing is not None:
+            self._left(outcome.verdict)
         self._verdict(outcome.verdict)
 
     def _left(self, verdict: Verdict) -> None:

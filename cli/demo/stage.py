@@ -62,11 +62,17 @@ class Stage:
     """Everything that a run uses."""
 
     settings: Settings
-    supervisor: Supervisor
     api_url: str
     simulator_url: str
-    folder: Path
-    """Folder of the logs."""
+    supervisor: Supervisor | None = None
+    """It can kill a sender. None: the processes are not ours, and none is killed."""
+    folder: Path | None = None
+    """Folder of the logs; None if the processes are not ours."""
+
+    def restarts(self) -> dict[str, int]:
+        """How often each process was started again, as far as it is known."""
+        found = self.supervisor
+        return {} if found is None else {name: found.restarts_of(name) for name in found.names()}
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def staged(options: StageOptions, note: Callable[[str], None]) -> Iterator[Stage
             wait_until_ready(supervisor, urls, lambda _: None)
             note(f"{len(supervisor.names())} processes are running (logs: {folder})")
             api_url, simulator_url = f"http://{LOOPBACK}:{api_port}", f"http://{LOOPBACK}:{simulator_port}"
-            yield Stage(settings, supervisor, api_url, simulator_url, folder)
+            yield Stage(settings, api_url, simulator_url, supervisor, folder)
 
 
 def _start(supervisor: Supervisor, kind: str, environment: Mapping[str, str], folder: Path) -> None:

@@ -65,7 +65,6 @@ class IngressOptions:
     body_timeout_s: float
     commit: Callable[[Body], Awaitable[None]]
     is_ready: Callable[[], Awaitable[bool]]
-    shows_metrics: bool
 
 
 RETRY_LATER = ((b"retry-after", str(RETRY_AFTER_S).encode()),)
@@ -116,8 +115,6 @@ class IngressApp:
             case "/ready", "GET" | "HEAD":
                 ready = await self._options.is_ready()
                 return _json(200 if ready else 503, {"status": "ready" if ready else "kafka_unreachable"})
-            case "/metrics", "GET" if self._options.shows_metrics:
-                return Reply(200, "metrics", metrics.exposition(), metrics.CONTENT_TYPE.encode())
             case (("/webhooks/whatsapp" | "/health" | "/ready"), _):
                 return Reply(405, "wrong_method", b"method not allowed", headers=((b"allow", b"GET, POST"),))
             case _:

@@ -55,7 +55,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         body_timeout_s=BODY_TIMEOUT_S,
         commit=Bundler(publish).commit,
         is_ready=readiness.is_ready,
-        shows_metrics=settings.metrics_port != 0,
     )
     ending = asyncio.Event()
     waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]

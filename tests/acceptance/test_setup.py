@@ -160,7 +160,7 @@ def test_a_full_disk_is_reported_before_the_first_write(
 
 
 def test_the_pinned_requirements_name_no_host() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "stack/kafka.lock"):
+    for name in ("requirements.txt", "requirements-embedded.txt", "requirements-dev.txt", "stack/kafka.lock"):
         text = (ROOT / name).read_text()
         assert "://" not in text
         assert "--index-url" not in text

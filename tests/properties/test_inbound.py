@@ -127,7 +127,7 @@ class Inbound:
                 (SECRET,), b"", BODY_BYTES_MAX,
                 PendingBytes(10**9, metrics.INGRESS_UNVERIFIED_BYTES),
                 PendingBytes(10**9, metrics.INGRESS_PENDING_BYTES),
-                5.0, Bundler(publish).commit, is_ready, shows_metrics=False,
+                5.0, Bundler(publish).commit, is_ready,
             ),
             now_us=lambda: RECEIVED_US,
         )  # fmt: skip

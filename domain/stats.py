@@ -73,5 +73,5 @@ def _under(prefix: str, counters: Mapping[str, int]) -> dict[str, int]:
     if len(found) > KEYS_MAX:
         ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
         found = dict(ranked[: KEYS_MAX - 1])
-        found[OTHER] = sum(n for _, n in ranked[KEYS_MAX - 1 :])
+        found[OTHER] = found.get(OTHER, 0) + sum(n for _, n in ranked[KEYS_MAX - 1 :])
     return dict(sorted(found.items()))

@@ -18,7 +18,6 @@ LEFT = ("domain", PACKAGES)
 """Folders that mutmut does not copy: it mutates the first and imports from the second."""
 SELECTED = (
     "tests/unit/domain",
-    "tests/unit/streams/reconciler/test_reading.py",
     "tests/properties/test_facts.py",
     "tests/properties/test_fairness.py",
     "tests/properties/test_spreading.py",

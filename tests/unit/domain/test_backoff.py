@@ -1,5 +1,6 @@
 """Backoffs grow and are limited."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,3 +19,14 @@ def test_the_backoff_never_exceeds_the_cap_and_never_decreases(
 @given(st.floats(0, 1e6), st.floats(0.001, 1e5))
 def test_a_scaled_backoff_is_at_least_a_second(seconds: float, scale: float) -> None:
     assert scaled_s(seconds, scale) >= 1
+
+
+def test_the_first_wait_is_the_base_and_each_further_one_grows_by_the_factor() -> None:
+    waits = [exponential(tries, base_s=2, factor=3, cap_s=1000) for tries in (0, 1, 2, 3, 4)]
+    assert waits == [2, 2, 6, 18, 54]
+    assert exponential(4, base_s=1, cap_s=1000) == 8, "a wait doubles by default"
+
+
+@pytest.mark.parametrize(("seconds", "scale", "expected"), [(60, 1, 60), (60, 100, 1), (86_400, 100, 864), (5, 2, 2)])
+def test_a_wait_is_divided_by_the_time_scale(seconds: float, scale: float, expected: int) -> None:
+    assert scaled_s(seconds, scale) == expected

@@ -24,6 +24,11 @@ def test_a_day_is_as_long_as_daylight_saving_makes_it(day: date, hours: int) -> 
     assert found.ends_at - found.starts_at == timedelta(hours=hours)
 
 
+def test_the_bounds_of_a_day_are_in_utc() -> None:
+    day = day_at(date(2026, 6, 1), "Europe/Berlin")
+    assert (day.starts_at.tzinfo, day.ends_at.tzinfo) == (UTC, UTC)
+
+
 def test_the_end_of_a_day_is_the_start_of_the_next() -> None:
     day = day_of(datetime(2026, 5, 5, 12, tzinfo=UTC), "Asia/Kolkata")
     assert day_of(day.ends_at, "Asia/Kolkata").starts_at == day.ends_at

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.error_codes import ROWS, TABLE, ErrorClass, error_class, failure
+from domain.error_codes import ROWS, TABLE, ErrorClass, codes_of, error_class, failure
 from schemas.events import Failure, RetryClass
 
 
@@ -51,6 +51,43 @@ def test_131049_is_permanent_for_numbers_of_the_calling_code_1(webhook: bool) ->
     assert classes == [RetryClass.NEVER, RetryClass.HELD_BACK, RetryClass.HELD_BACK]
 
 
+def test_a_failure_states_its_code_its_reason_and_its_consequence() -> None:
+    never, backoff = Failure(code=131026, reason="why", retry_class=RetryClass.NEVER, backoff_s=0), RetryClass.BACKOFF
+    assert _fail(131026) == never
+    assert _fail(131000) == Failure(code=131000, reason="why", retry_class=backoff, backoff_s=60)
+    assert _fail(131049) == Failure(code=131049, reason="why", retry_class=RetryClass.HELD_BACK, backoff_s=86_400)
+
+
+@pytest.mark.parametrize(
+    ("code", "waits"),
+    [(131057, [120, 1200, 3600]), (134101, [600, 3600, 3600]), (2494100, [300, 3000, 3600]), (130429, [60, 600, 3600])],
+)
+def test_each_problem_has_its_own_first_backoff(code: int, waits: list[int]) -> None:
+    assert [_fail(code, attempt=n).backoff_s for n in (1, 2, 3)] == waits
+
+
+@pytest.mark.parametrize("code", [0, 2_147_483_647])
+def test_a_code_at_the_limits_of_the_database_is_kept(code: int) -> None:
+    assert _fail(code).code == code
+
+
+def test_a_subcode_that_the_table_knows_decides() -> None:
+    assert (error_class(100), error_class(100, 33)) == (ErrorClass.REQUEST, ErrorClass.NUMBER)
+    assert (error_class(100, 34), error_class(131026, 33)) == (ErrorClass.REQUEST, ErrorClass.PERMANENT)
+    assert error_class(None, 33) is ErrorClass.REQUEST
+
+
+def test_an_unknown_code_is_one_of_the_request_unless_meta_calls_it_transient() -> None:
+    assert error_class(999_999) is error_class(None) is ErrorClass.REQUEST
+    assert error_class(999_999, transient_hint=True) is ErrorClass.TRANSIENT
+
+
+def test_the_codes_of_some_classes() -> None:
+    assert codes_of([ErrorClass.HELD_BACK]) == {131049}
+    assert codes_of([ErrorClass.HELD_BACK, ErrorClass.THROTTLE]) == {131049, 4, 613, 80007, 80008, 130429, 131056}
+    assert codes_of([]) == frozenset()
+
+
 @pytest.mark.parametrize("code", [10**10, -1])
 def test_a_code_that_the_database_cannot_store_counts_as_none(code: int) -> None:
     assert _fail(code).code is None
@@ -60,7 +97,7 @@ def test_unknown_codes_fail_the_row_unless_meta_calls_them_transient() -> None:
     assert _fail(999_999).retry_class is RetryClass.NEVER
     assert _fail(None).retry_class is RetryClass.NEVER
     hinted = failure(999_999, "", attempt=1, from_webhook=False, time_scale=1, transient_hint=True)
-    assert hinted.retry_class is RetryClass.BACKOFF
+    assert (hinted.retry_class, hinted.backoff_s) == (RetryClass.BACKOFF, 60)
     assert error_class(131026, transient_hint=True) is ErrorClass.PERMANENT
 
 

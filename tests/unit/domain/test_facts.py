@@ -125,3 +125,17 @@ def test_the_failure_reason_is_that_of_the_skip_while_skipped() -> None:
     facts = after(event("failed", failure=HICCUP), event("skipped", 2))
     assert failure_reason(facts) == "opted_out"
     assert failure_reason(merge(facts, Facts(attempt=3))) == "something went wrong"
+
+
+def test_no_attempt_follows_the_last_one() -> None:
+    last = 62
+    assert due(after(event("failed", last, failure=HICCUP))) is None
+    assert due(after(event("failed", last, failure=HICCUP), event("retry", last))) is None
+    assert due(after(event("unknown", last), event("retry", last))) is None
+    before = after(event("unknown", last - 1), event("retry", last - 1))
+    assert due(before) == START
+
+
+def test_a_row_that_failed_without_a_stated_failure_is_never_due_and_shows_no_reason() -> None:
+    facts = Facts(attempt=1, failed_attempts=1 << 1)
+    assert (status(facts), due(facts), failure_reason(facts)) == (Status.FAILED, None, None)

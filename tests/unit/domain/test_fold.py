@@ -8,14 +8,16 @@ from uuid import UUID
 
 import pytest
 
-from domain.fold import fold
+from domain.facts import NOTHING, facts_of, merge
+from domain.fold import Fold, fold, merge_parked
+from domain.parked import Message
 from schemas.events import EventKind, Pricing, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.reasons import DeadLetterReason
 from tests.support.histories import START
 
-KNOWN, UNKNOWN = RecipientId(UUID(int=1)), RecipientId(UUID(int=2))
-CREATED = {KNOWN: START}
+KNOWN, UNKNOWN, OTHER = RecipientId(UUID(int=1)), RecipientId(UUID(int=2)), RecipientId(UUID(int=3))
+CREATED = {KNOWN: START, OTHER: START}
 
 
 def event(**fields: Any) -> RecipientEvent:
@@ -48,14 +50,60 @@ def test_invalid_events_are_refused(fields: dict[str, Any], refusal: DeadLetterR
     assert folded.refused == ({} if refusal is None else {1: refusal})
 
 
+def test_the_facts_of_a_recipient_are_those_of_all_its_events() -> None:
+    sent, read = event(), event(kind=EventKind.READ, attempt=2, occurred_at=START + timedelta(seconds=1))
+    elsewhere = event(recipient_id=OTHER, kind=EventKind.UNKNOWN, wamid=None)
+    folded = fold([sent, read, elsewhere], CREATED, set())
+    assert folded.facts == {KNOWN: merge(facts_of(sent, 1), facts_of(read, 2)), OTHER: facts_of(elsewhere, 1)}
+    assert list(folded.messages) == ["w"]
+
+
+def test_an_event_after_a_refused_a_foreign_or_an_erased_one_counts() -> None:
+    apart = [
+        event(occurred_at=START - timedelta(days=2)),
+        event(**ANONYMOUS, phone_number_id="9"),
+        event(recipient_id=UNKNOWN),
+        event(kind=EventKind.READ),
+    ]
+    folded = fold(apart, CREATED, {"9"})
+    assert folded.facts == {KNOWN: facts_of(apart[3], 1)}
+    assert (list(folded.refused), folded.erased, folded.foreign) == ([0], 1, {"9": 1})
+
+
+def test_the_statuses_of_a_message_without_a_recipient_are_parked_together() -> None:
+    sent, read = (event(**ANONYMOUS, kind=kind) for kind in (EventKind.SENT, EventKind.READ))
+    elsewhere = event(**ANONYMOUS, wamid=Wamid("v"))
+    folded = fold([sent, read, elsewhere], CREATED, set())
+    assert folded.facts == {}
+    assert folded.messages["w"].parked == merge(facts_of(sent, 1), facts_of(read, 1))
+    assert folded.messages["v"].parked == facts_of(elsewhere, 1)
+    assert (folded.messages["w"].recipient_id, folded.messages["w"].attempt) == (None, None)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_message_belongs_to_the_recipient_that_an_event_names(order: int) -> None:
+    pair = [event(attempt=3, kind=EventKind.ACCEPTED), event(**ANONYMOUS, phone_number_id=None)]
+    learned = fold(pair[::order], CREATED, set()).messages["w"]
+    assert (learned.recipient_id, learned.attempt, learned.phone_number_id) == (KNOWN, 3, "1")
+    assert learned.parked == facts_of(pair[1], 1)
+
+
+def test_the_first_event_with_a_recipient_decides_about_the_message() -> None:
+    pair = [event(attempt=2), event(recipient_id=OTHER, attempt=1, phone_number_id="2")]
+    learned = fold(pair, CREATED, set()).messages["w"]
+    assert (learned.recipient_id, learned.attempt, learned.phone_number_id) == (KNOWN, 2, "1")
+    assert learned.parked == NOTHING
+
+
 def test_a_refused_event_changes_nothing() -> None:
     folded = fold([event(recipient_id=UNKNOWN, kind=EventKind.ACCEPTED)], CREATED, set())
     assert (folded.facts, folded.messages) == ({}, {})
 
 
 def test_statuses_of_foreign_numbers_are_only_counted() -> None:
-    folded = fold([event(**ANONYMOUS, phone_number_id="9"), event(**ANONYMOUS)], CREATED, {"9"})
-    assert folded.foreign == {"9": 1}
+    foreign = event(**ANONYMOUS, phone_number_id="9")
+    folded = fold([foreign, event(**ANONYMOUS), foreign], CREATED, {"9"})
+    assert folded.foreign == {"9": 2}
     assert list(folded.messages) == ["w"]
 
 
@@ -78,3 +126,58 @@ def test_the_earliest_price_holds_in_either_order(order: int) -> None:
     priced_at = fold(priced[::order], CREATED, set()).messages["w"].priced
     assert priced_at is not None
     assert priced_at.pricing == cheap
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Pricing(type="regular", category="marketing"), Pricing(type="regular", category="utility")),
+        (Pricing(type="free", category="utility"), Pricing(type="regular", category="marketing")),
+    ],
+)
+def test_of_two_prices_at_one_time_the_first_by_type_and_category_holds(
+    one: Pricing, other: Pricing, order: int
+) -> None:
+    pair = [event(pricing=one), event(pricing=other)]
+    priced_at = fold(pair[::order], CREATED, set()).messages["w"].priced
+    assert priced_at is not None
+    assert priced_at.pricing == one
+
+
+def test_a_fold_knows_the_recipients_that_have_a_row() -> None:
+    assert fold([], CREATED, set()).created_at == CREATED
+
+
+# ------------------------------------------------------------------------------------------------------- parked facts
+
+
+READ = facts_of(event(kind=EventKind.READ), 1)
+OLD = facts_of(event(kind=EventKind.READ, occurred_at=START - timedelta(days=1, seconds=1)), 1)
+LIMIT = facts_of(event(kind=EventKind.READ, occurred_at=START - timedelta(days=1)), 1)
+
+
+def test_parked_facts_are_merged_into_those_of_their_recipient() -> None:
+    folded = fold([event(kind=EventKind.ACCEPTED)], CREATED, set())
+    assert merge_parked(folded, [Message("w", KNOWN, 1, READ), Message("v", OTHER, 1, READ)], CREATED) == []
+    assert folded.facts == {KNOWN: merge(facts_of(event(kind=EventKind.ACCEPTED), 1), READ), OTHER: READ}
+
+
+def test_a_message_without_parked_facts_or_without_a_recipient_is_passed_over() -> None:
+    folded = Fold()
+    messages = [Message("a", KNOWN, 1, None), Message("b", None, None, READ), Message("c", KNOWN, 1, READ)]
+    assert merge_parked(folded, messages, CREATED) == []
+    assert folded.facts == {KNOWN: READ}
+
+
+def test_parked_facts_without_a_row_or_from_before_the_campaign_are_lost_and_the_others_are_merged() -> None:
+    folded = Fold()
+    erased, old = Message("a", UNKNOWN, 1, READ), Message("b", KNOWN, 1, OLD)
+    assert merge_parked(folded, [erased, old, Message("c", KNOWN, 1, LIMIT)], CREATED) == [erased, old]
+    assert folded.facts == {KNOWN: LIMIT}
+
+
+def test_parked_facts_without_a_time_are_merged() -> None:
+    folded = Fold()
+    assert merge_parked(folded, [Message("a", KNOWN, 1, NOTHING)], CREATED) == []
+    assert folded.facts == {KNOWN: NOTHING}

@@ -33,6 +33,27 @@ def test_the_state_is_judged_before_the_recipients() -> None:
         after(Action.ACTIVATE, CampaignStatus.ACTIVE, is_empty=True)
 
 
+def test_a_refusal_names_the_state() -> None:
+    with pytest.raises(ActionNotAllowed, match=r"^the campaign is already paused$"):
+        after(Action.PAUSE, CampaignStatus.PAUSED)
+    with pytest.raises(ActionNotAllowed, match=r"^the campaign is draft: cannot pause it$"):
+        after(Action.PAUSE, CampaignStatus.DRAFT)
+
+
+@pytest.mark.parametrize(
+    ("action", "moves"),
+    [
+        (Action.ACTIVATE, {"draft": "active"}),
+        (Action.PAUSE, {"active": "paused"}),
+        (Action.RESUME, {"paused": "active"}),
+        (Action.CANCEL, {"draft": "cancelled", "active": "cancelled", "paused": "cancelled"}),
+    ],
+)
+def test_the_states_that_an_action_leads_from_and_to(action: Action, moves: dict[str, str]) -> None:
+    allowed, target = ACTIONS[action]
+    assert {status.value: target.value for status in allowed} == moves
+
+
 def test_a_cancelled_campaign_stays_cancelled() -> None:
     assert all(CampaignStatus.CANCELLED not in allowed for allowed, _ in ACTIONS.values())
 

@@ -11,9 +11,11 @@ from domain.error_codes import RETRYABLE, ROWS, ErrorClass, ThrottleScope
 from domain.outcomes import (
     Accepted,
     NotSent,
+    Outcome,
     Rejected,
     Throttled,
     UnknownOutcome,
+    has_answer,
     outcome_of_answer,
     outcome_of_error,
 )
@@ -23,6 +25,32 @@ from schemas.reasons import TransportError
 
 def _error(code: Any, **more: Any) -> bytes:
     return orjson.dumps({"error": {"message": "no", "code": code, **more}})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, b"<html>", UnknownOutcome("unparsable", is_foreign=True)),
+        (200, b"[]", UnknownOutcome("unparsable", is_foreign=True)),
+        (200, b"{}", UnknownOutcome("no_messages", is_foreign=True)),
+        (200, b'{"messages":[{"id":"wamid.A"}],"error":7}', UnknownOutcome("error_in_200", is_foreign=True)),
+        (200, _error(100, error_subcode=33), UnknownOutcome("error_in_200", 100, 33)),
+        (200, _error(None), UnknownOutcome("error_in_200")),
+        (502, b"Bad Gateway", UnknownOutcome("http_502", is_foreign=True)),
+        (302, b"", UnknownOutcome("http_302", is_foreign=True)),
+        (500, _error(None), UnknownOutcome("http_500")),
+        (503, _error(100, error_subcode=33), UnknownOutcome("http_503_code_100", 100, 33)),
+        (399, _error(131026), UnknownOutcome("http_399_code_131026", 131026)),
+        (400, _error(131026), Rejected(131026, "no")),
+        (499, _error(131026), Rejected(131026, "no")),
+        (500, _error(131000), Rejected(131000, "no")),
+        (400, b'{"error":{}}', Rejected(None, "no reason given")),
+        (400, b'{"error":{"message":7,"error_data":{"details":[]}}}', Rejected(None, "no reason given")),
+        (400, b'{"error":{"message":"","error_data":"why"}}', Rejected(None, "why")),
+    ],
+)
+def test_each_form_of_answer_has_its_outcome(status: int, body: bytes, expected: Outcome) -> None:
+    assert outcome_of_answer(status, body) == expected
 
 
 def test_200_is_accepted_with_its_wamid() -> None:
@@ -52,9 +80,18 @@ def test_the_keys_of_the_person_are_read_from_the_one_contact_of_an_answer(
     assert outcome_of_answer(200, body) == Accepted("wamid.A", names=tuple(map(PersonKey, names)))
 
 
-def test_a_held_message_is_accepted_and_flagged() -> None:
-    body = orjson.dumps({"messages": [{"id": "wamid.A", "message_status": "held_for_quality_assessment"}]})
-    assert outcome_of_answer(200, body) == Accepted("wamid.A", held=True)
+@pytest.mark.parametrize(
+    ("word", "held"), [("held_for_quality_assessment", True), ("paused", True), ("accepted", False), (None, False)]
+)
+def test_a_held_message_is_accepted_and_flagged(word: str | None, held: bool) -> None:
+    body = orjson.dumps({"messages": [{"id": "wamid.A", "message_status": word}]})
+    assert outcome_of_answer(200, body) == Accepted("wamid.A", held=held)
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(1, True), (512, True), (513, False)])
+def test_a_wamid_is_kept_up_to_the_length_that_an_event_may_have(length: int, is_kept: bool) -> None:
+    body = orjson.dumps({"messages": [{"id": "w" * length}]})
+    assert outcome_of_answer(200, body) == Accepted("w" * length if is_kept else None)
 
 
 @pytest.mark.parametrize("body", [b'{"messages":[{"id":7}]}', b'{"messages":[{}]}', b'{"messages":[{"id":""}]}'])
@@ -86,6 +123,16 @@ def test_a_code_that_no_column_can_hold_counts_as_none(code: object) -> None:
     assert said.code is None
 
 
+@pytest.mark.parametrize("code", [0, 2_147_483_647, "2147483647", "0000000100"])
+def test_a_code_that_a_column_can_hold_is_kept(code: int | str) -> None:
+    assert outcome_of_answer(400, _error(code)) == Rejected(int(code), "no")
+
+
+def test_a_long_reason_is_cut() -> None:
+    said = outcome_of_answer(400, orjson.dumps({"error": {"message": "x" * 2001}}))
+    assert said == Rejected(None, "x" * 2000)
+
+
 def test_the_subcode_33_is_kept() -> None:
     assert outcome_of_answer(400, _error(100, error_subcode=33)) == Rejected(100, "no", subcode=33)
     assert outcome_of_answer(400, _error(100, error_subcode="33")) == Rejected(100, "no", subcode=33)
@@ -113,7 +160,10 @@ def test_429_is_always_a_throttle(body: bytes) -> None:
     assert outcome.retry_after_s == 7
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("1.5", 1.5), ("-1", None), ("Wed, 21 Oct", None), ("9e9", 3600.0)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1.5", 1.5), ("0", 0.0), ("0.5", 0.5), ("-1", None), ("nan", None), ("Wed, 21 Oct", None), ("9e9", 3600.0)],
+)
 def test_retry_after_is_limited_and_an_invalid_one_is_ignored(text: str, seconds: float | None) -> None:
     assert outcome_of_answer(429, b"", text) == Throttled(ThrottleScope.NUMBER, None, seconds)
 
@@ -153,7 +203,30 @@ def test_every_code_at_400_proves_that_nothing_was_sent(row: Any) -> None:
 @pytest.mark.parametrize("trouble", list(TransportError))
 def test_only_failures_before_the_first_byte_are_certainly_not_sent(trouble: TransportError) -> None:
     before = trouble in (TransportError.CONNECT, TransportError.POOL, TransportError.UNUSABLE)
-    assert isinstance(outcome_of_error(trouble), NotSent if before else UnknownOutcome)
+    outcome = outcome_of_error(trouble)
+    assert isinstance(outcome, NotSent | UnknownOutcome)
+    assert (isinstance(outcome, NotSent), outcome.reason) == (before, trouble.value)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "answered"),
+    [
+        (outcome_of_answer(200, b'{"messages":[{"id":"wamid.A"}]}'), True),
+        (outcome_of_answer(200, b"<html>"), True),
+        (outcome_of_answer(400, _error(131026)), True),
+        (outcome_of_answer(429, b""), True),
+        (outcome_of_answer(502, b"Bad Gateway"), True),
+        (outcome_of_error(TransportError.TOO_LARGE), True),
+        (outcome_of_error(TransportError.CONNECT), False),
+        (outcome_of_error(TransportError.POOL), False),
+        (outcome_of_error(TransportError.UNUSABLE), False),
+        (outcome_of_error(TransportError.TIMEOUT), False),
+        (outcome_of_error(TransportError.DISCONNECT), False),
+        (outcome_of_error(TransportError.CLIENT), False),
+    ],
+)
+def test_whether_the_server_answered(outcome: Outcome, answered: bool) -> None:
+    assert has_answer(outcome) == answered
 
 
 @given(st.integers(100, 599), st.binary(max_size=200), st.none() | st.text(max_size=20))

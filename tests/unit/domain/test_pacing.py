@@ -1,5 +1,6 @@
 """The bucket never grants more than its rate. Each further throttle lengthens the pause of the brake."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,11 +29,31 @@ def test_a_stopped_or_reversed_clock_grants_no_permits() -> None:
     assert [bucket.reserve(5.0), bucket.reserve(4.0) > 0] == [0, True]
 
 
+def test_a_bucket_fills_by_its_rate() -> None:
+    bucket = TokenBucket(rate=4, burst=10)
+    assert [bucket.reserve(0.5), bucket.reserve(0.5), bucket.reserve(0.5)] == [0, 0, 0.25]
+
+
 def test_answers_that_arrive_together_count_as_one_throttle() -> None:
     brake = Brake(base_s=1, factor=2, cap_s=60)
     assert [brake.pull(0.0), brake.pull(0.1), brake.pull(0.2)] == [1, 0.9, 0.8]
     assert brake.pull(1.0) == 2
     assert brake.wait_s(2.0) == 1
+
+
+def test_each_further_throttle_holds_longer_by_the_factor_up_to_the_cap() -> None:
+    brake, now, waits = Brake(base_s=1, factor=3, cap_s=20), 0.0, []
+    for _ in range(5):
+        waits.append(brake.pull(now))
+        now = brake.until
+    assert waits == [1, 3, 9, 20, 20]
+
+
+def test_a_success_counts_from_the_end_of_the_hold() -> None:
+    brake = Brake(base_s=1, factor=2, cap_s=60)
+    brake.pull(0.0)
+    brake.release(1.0)
+    assert brake.strikes == 0
 
 
 def test_a_hint_may_lengthen_and_a_success_resets() -> None:
@@ -54,8 +75,26 @@ def test_posts_wait_when_several_are_unanswered_and_no_answer_comes() -> None:
         silence.posted(place / 10)
     assert not silence.holds(60.0), "too few to judge"
     silence.posted(0.4)
-    assert not silence.holds(0.79)
+    assert not silence.holds(0.8)
     assert silence.holds(0.81)
+
+
+def test_the_wait_begins_after_eight_usual_latencies() -> None:
+    silence = Silence()
+    silence.ended(silence.posted(10.0), 11.1, is_answer=True)
+    assert silence.latency_s == pytest.approx(0.2)
+    silence.ended(silence.posted(20.0), 20.7, is_answer=True)
+    assert silence.latency_s == pytest.approx(0.25)
+    silence.ended(silence.posted(30.0), 39.0, is_answer=False)
+    assert silence.latency_s == pytest.approx(0.25), "a timeout states no latency"
+    for _ in range(SILENT_POSTS_MIN):
+        silence.posted(40.0)
+    assert [silence.holds(41.99), silence.holds(42.01)] == [False, True]
+
+
+def test_each_post_has_its_own_ticket() -> None:
+    silence = Silence()
+    assert [silence.posted(0.0) for _ in range(3)] == [1, 2, 3]
 
 
 def test_any_answer_ends_the_wait_and_a_timeout_does_not() -> None:

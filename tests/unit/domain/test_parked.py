@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from domain.facts import Acceptance, Facts, FailedAttempt
@@ -9,6 +12,7 @@ from domain.parked import PARKED_ATTEMPT, as_attempt, earliest
 from schemas.events import RetryClass
 from tests.support.histories import START
 
+LATER = START + timedelta(hours=1)
 FAILURE = FailedAttempt(PARKED_ATTEMPT, START, 131049, "held back", RetryClass.HELD_BACK, 86_400)
 PARKED = Facts(
     attempt=PARKED_ATTEMPT,
@@ -39,3 +43,17 @@ def test_a_fact_that_is_not_parked_stays_absent() -> None:
 def test_the_earliest_time_is_that_of_any_fact() -> None:
     assert earliest(PARKED) == START
     assert earliest(Facts(attempt=PARKED_ATTEMPT)) is None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        Facts(acceptance=Acceptance(1, START, "wamid.1"), replied_at=LATER, failure=replace(FAILURE, at=LATER)),
+        Facts(acceptance=Acceptance(1, LATER, "wamid.1"), replied_at=START, failure=replace(FAILURE, at=LATER)),
+        Facts(acceptance=Acceptance(1, LATER, "wamid.1"), replied_at=LATER, failure=FAILURE),
+        Facts(replied_at=START),
+        Facts(failure=FAILURE),
+    ],
+)
+def test_the_earliest_of_several_times_counts(facts: Facts) -> None:
+    assert earliest(facts) == START

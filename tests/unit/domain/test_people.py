@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.people import ALIASES, person_of, person_of_user
+from domain.people import ALIASES, Alias, person_of, person_of_user
 
 DIGITS = st.from_regex(r"\A[1-9][0-9]{6,14}\Z")
 SPELLINGS = st.one_of([st.from_regex(rf"\A{alias.pattern.strip('^$')}\Z") for alias in ALIASES])
@@ -46,6 +46,16 @@ SPELLINGS = st.one_of([st.from_regex(rf"\A{alias.pattern.strip('^$')}\Z") for al
 )
 def test_every_spelling_of_a_number_is_the_same_person(key: str, spellings: list[str]) -> None:
     assert {person_of(each) for each in [key, *spellings]} == {key}
+
+
+def test_an_alias_is_a_whole_number_and_its_groups_stand_in_the_key() -> None:
+    alias = Alias("XX", "", r"^9([0-9])([0-9]{2})$", r"9\10\2")
+    assert [alias.apply(digits) for digits in ("9123", "91234", "8123", "9\u0661\u0662\u0663")] == [
+        "91023",
+        None,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.breakers import Signal
+from domain.breakers import Scope, Signal
 from domain.error_codes import ROWS, ErrorClass
 from domain.outcomes import NotSent, UnknownOutcome, outcome_of_answer, outcome_of_error
 from domain.signals import NO_SIGNALS, Signals, signals_of, signals_of_status
@@ -38,6 +38,13 @@ def answered(status: int, code: int | None = None, **more: object) -> Signals:
         (400, 999_999, {"is_transient": True}, "nnbng"),
         (400, 131056, {}, "onnng"),
         (429, 130429, {}, "nnnng"),
+        (400, 132069, {"error_subcode": 7}, "noggg"),
+        (400, 134103, {}, "noggg"),
+        (400, 613, {}, "nnnng"),
+        (500, 100, {"error_subcode": 33}, "nnhng"),
+        (500, 100, {}, "nnbng"),
+        (500, None, {}, "nnnnb"),
+        (500, 134102, {}, "noggg"),
         (500, 3, {}, "nnnhg"),
         (500, 131045, {}, "nnhng"),
         (500, 999_999, {}, "nnbng"),
@@ -45,6 +52,50 @@ def answered(status: int, code: int | None = None, **more: object) -> Signals:
 )
 def test_errors_of_meta(status: int, code: int | None, more: dict[str, object], letters: str) -> None:
     assert answered(status, code, **more).letters == letters
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "more", "shown"),
+    [
+        (400, 132015, {}, (132015, "code 132015: template paused")),
+        (400, 100, {"error_subcode": 33}, (100, "code 100: the number does not exist, or the token may not use it")),
+        (500, 100, {"error_subcode": 33}, (100, "code 100: the number does not exist, or the token may not use it")),
+        (500, 3, {}, (3, "code 3: capability or permission missing")),
+        (500, 999_999, {}, (999_999, "http_500_code_999999")),
+        (500, None, {}, (None, "http_500")),
+        (400, 999_999, {}, (999_999, "code 999999")),
+        (400, None, {}, (None, "an error without a code")),
+        (400, 131056, {}, (131056, "code 131056")),
+        (429, 130429, {}, (130429, None)),
+    ],
+)
+def test_an_opened_breaker_shows_the_code_and_our_note(
+    status: int, code: int | None, more: dict[str, object], shown: tuple[int | None, str | None]
+) -> None:
+    said = answered(status, code, **more)
+    assert (said.code, said.reason) == shown
+
+
+def test_an_opened_breaker_shows_how_a_post_ended_without_a_code() -> None:
+    outcomes = (
+        outcome_of_answer(502, b"Bad Gateway"),
+        outcome_of_error(TransportError.TIMEOUT),
+        outcome_of_error(TransportError.CONNECT),
+    )
+    shown = [(said.code, said.reason) for said in map(signals_of, outcomes)]
+    assert shown == [(None, "http_502"), (None, "timeout"), (None, "connect_failed")]
+
+
+@pytest.mark.parametrize(
+    ("letter", "is_trouble"),
+    [("g", False), ("n", False), ("b", True), ("f", True), ("r", True), ("o", True), ("h", True)],
+)
+@pytest.mark.parametrize("place", range(5))
+def test_a_signal_is_trouble_for_its_own_scope(letter: str, is_trouble: bool, place: int) -> None:
+    said = Signals("n" * place + letter + "n" * (4 - place))
+    assert said.is_trouble == is_trouble
+    assert [said.concerns(scope) for scope in Scope] == [is_trouble and at == place for at in range(5)]
+    assert not said.concerns()
 
 
 @pytest.mark.parametrize(

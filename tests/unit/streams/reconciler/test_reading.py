@@ -1,19 +1,16 @@
 """Bundles become events and dead letters; a bug affects one item only."""
 
 import json
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from domain import correlation as rules
-from domain.correlation import IgnoredStatus, Ownership, decide
+from domain.correlation import Ownership, decide
 from schemas import webhooks
 from schemas.bundles import Body, decode_bundle, encode_bundle
-from schemas.callback import encode
 from schemas.dead_letters import ITEMS_LISTED_MAX
-from schemas.events import Origin, RecipientEvent
+from schemas.events import Origin
 from schemas.places import Place, Record
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import ITEMS_MAX
@@ -22,7 +19,6 @@ from streams.reconciler.reading import Reconciled, reconcile
 
 OURS = Ownership(b"secret", "default", "111")
 RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
-ORIGIN = Origin(topic="t", partition=0, offset=0)
 
 
 RECEIVED_US = 1_767_225_600_000_000
@@ -123,34 +119,3 @@ def test_a_status_is_in_the_future_only_by_the_latest_of_receipt_record_and_pres
     assert reasons(RECEIVED_AT, RECEIVED_AT) == ["timestamp_in_future"]
     assert reasons(RECEIVED_AT, later) == []
     assert reasons(later, RECEIVED_AT) == []
-
-
-def test_our_callback_data_counts_on_every_phone_number() -> None:
-    campaign, recipient = uuid.uuid4(), uuid.uuid4()
-    data = encode(b"secret", "default", campaign, recipient, 3)
-    item = StatusItem("wamid.A", "sent", RECEIVED_AT, phone_number_id="222", callback_data=data)
-    decided = decide(item, RECEIVED_AT, OURS, ORIGIN)
-    assert isinstance(decided, RecipientEvent)
-    assert (decided.campaign_id, decided.recipient_id, decided.attempt) == (campaign, recipient, 3)
-
-
-@pytest.mark.parametrize(("number", "counts"), [("111", True), (None, True), ("222", False)])
-def test_a_status_without_our_data_counts_only_for_our_number(number: str | None, counts: bool) -> None:
-    item = StatusItem("wamid.A", "sent", RECEIVED_AT, phone_number_id=number)
-    decided = decide(item, RECEIVED_AT, OURS, ORIGIN)
-    assert isinstance(decided, RecipientEvent) if counts else decided == IgnoredStatus("foreign_number")
-
-
-def test_without_configured_numbers_every_number_is_ours() -> None:
-    item = StatusItem("wamid.A", "sent", RECEIVED_AT, phone_number_id="222")
-    decided = decide(item, RECEIVED_AT, Ownership(b"secret", "default"), ORIGIN)
-    assert isinstance(decided, RecipientEvent)
-
-
-@pytest.mark.parametrize(
-    ("ahead_s", "word"), [(600, "event"), (601, "timestamp_in_future"), (-RECEIVED_AT.timestamp(), "timestamp_too_old")]
-)
-def test_the_limits_of_time(ahead_s: float, word: str) -> None:
-    occurred_at = datetime.fromtimestamp(RECEIVED_AT.timestamp() + ahead_s, UTC)
-    decided = decide(StatusItem("wamid.A", "sent", occurred_at), RECEIVED_AT, OURS, ORIGIN)
-    assert (decided.reason if isinstance(decided, rules.RefusedStatus | IgnoredStatus) else "event") == word

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,23 +79,20 @@ def _integer(value: object, field: str) -> int:
     return value
 
 
-def _media(allowed: frozenset[str]) -> Callable[[object, str], dict[str, str]]:
-    def read(value: object, field: str) -> dict[str, str]:
-        media = object_of(value, field)
-        known_keys(media, field, allowed)
-        if (media.get("id") is None) == (media.get("link") is None):
-            raise invalid(field, "A medium has either an `id` or a `link`.")
-        found: dict[str, str] = {}
-        if media.get("id") is not None:
-            found["id"] = _media_id(media["id"], f"{field}.id")
-        else:
-            found["link"] = _url(media["link"], f"{field}.link")
-        for name in ("caption", "filename"):
-            if media.get(name) is not None:
-                found[name] = _text(media[name], f"{field}.{name}")
-        return found
-
-    return read
+def _media(value: object, field: str, allowed: frozenset[str]) -> dict[str, str]:
+    media = object_of(value, field)
+    known_keys(media, field, allowed)
+    if (media.get("id") is None) == (media.get("link") is None):
+        raise invalid(field, "A medium has either an `id` or a `link`.")
+    found: dict[str, str] = {}
+    if media.get("id") is not None:
+        found["id"] = _media_id(media["id"], f"{field}.id")
+    else:
+        found["link"] = _url(media["link"], f"{field}.link")
+    for name in ("caption", "filename"):
+        if media.get(name) is not None:
+            found[name] = _text(media[name], f"{field}.{name}")
+    return found
 
 
 def _media_id(value: object, field: str) -> str:
@@ -227,16 +225,16 @@ VALUES: Mapping[str, Callable[[object, str], Any]] = MappingProxyType(
         "action": _action,
         "currency": _currency,
         "date_time": _date_time,
-        "document": _media(_PICTURE | {"filename"}),
-        "gif": _media(_PICTURE),
-        "image": _media(_PICTURE),
+        "document": partial(_media, allowed=_PICTURE | {"filename"}),
+        "gif": partial(_media, allowed=_PICTURE),
+        "image": partial(_media, allowed=_PICTURE),
         "limited_time_offer": _offer,
         "location": _location,
         "order_status": _action,
         "product": _product,
         "tap_target_configuration": _targets,
         "ttl_minutes": _integer,
-        "video": _media(_PICTURE),
+        "video": partial(_media, allowed=_PICTURE),
     }
 )
 """The reader of each type of parameter that is no text. Each returns the value, or raises InvalidTemplateParameters."""

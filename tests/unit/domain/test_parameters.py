@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 
@@ -41,12 +42,32 @@ def test_numbers_keep_their_text() -> None:
     ]  # fmt: skip
 
 
+def test_positions_are_texts_of_the_body_in_the_form_of_the_api() -> None:
+    assert request_components(parse(["Ana"])) == [{"type": "body", "parameters": [{"type": "text", "text": "Ana"}]}]
+
+
+def test_components_are_taken_in_the_form_of_the_api() -> None:
+    given = {"components": [{"type": "BODY", "parameters": [{"type": "text", "text": 7}]}]}
+    components = [{"type": "body", "parameters": [{"type": "text", "text": "7"}]}]
+    assert request_components(parse(given)) == components
+    assert stored(parse(given)) == {"components": components}
+
+
 @pytest.mark.parametrize("nothing", [None, [], {}, {"components": []}])
 def test_a_template_may_have_no_parameters(nothing: object) -> None:
     assert parse(nothing) is None
     assert request_components(None) == []
     assert stored(None) is None
 
+
+def button(size: int) -> dict[str, Any]:
+    """A component whose JSON text has `size` bytes more than an empty one."""
+    action = {"type": "action", "action": {"n": "x" * size}}
+    return {"type": "button", "sub_type": "flow", "index": "0", "parameters": [action]}
+
+
+LARGEST = 128 * 1024 - len(orjson.dumps([button(0)]))
+LARGE_BUTTON = button(LARGEST + 1)
 
 WRONG: list[tuple[object, Reason, str]] = [
     ("text", Reason.NOT_PARAMETERS, "template_parameters"),
@@ -86,7 +107,14 @@ WRONG: list[tuple[object, Reason, str]] = [
     (["half \ud83d"], Reason.CHARACTER, "template_parameters.0"),
     (["x" * 40_000], Reason.TOO_LONG, "template_parameters.0"),
     (["x" * 20_000, "y" * 20_000], Reason.TOO_LONG, "template_parameters"),
+    (["x" * 20_000, "y" * 12_769], Reason.TOO_LONG, "template_parameters"),
     (["x"] * 501, Reason.TOO_LARGE, "template_parameters"),
+    ({"9" * 60: "a"}, Reason.NAME_INVALID, "template_parameters." + "9" * 50),
+    ([-(2**128)], Reason.NOT_FINITE, "template_parameters.0"),
+    (["\u3000\u00a0"], Reason.EMPTY, "template_parameters.0"),
+    (["\u180e"], Reason.EMPTY, "template_parameters.0"),
+    ({"components": [7]}, Reason.COMPONENTS_INVALID, "template_parameters.components.0"),
+    ({"components": [LARGE_BUTTON]}, Reason.TOO_LARGE, "template_parameters"),
 ]
 
 
@@ -100,6 +128,46 @@ def test_what_cannot_be_sent_is_refused_with_its_place(value: object, reason: Re
 
 def test_four_spaces_and_the_longest_text_are_possible() -> None:
     assert body_texts(["four    spaces", "x" * 32_000]) == ["four    spaces", "x" * 32_000]
+    assert body_texts(["x" * 32_768]) == ["x" * 32_768]
+    assert body_texts(["x" * 20_000, "y" * 12_768]) == ["x" * 20_000, "y" * 12_768]
+
+
+def test_the_largest_parameters_are_possible() -> None:
+    assert body_texts(["x"] * 500) == ["x"] * 500
+    assert body_texts([2**128 - 1]) == [str(2**128 - 1)]
+    assert body_texts({"n" * 128: "a"}) == ["a"]
+    assert request_components(parse({"components": [button(LARGEST)]})) == [button(LARGEST)]
+
+
+DETAILS: list[tuple[object, str]] = [
+    (7, "Write a list of texts, or an object with names and texts."),
+    ({"1": "a", "n": "b"},
+     "Some keys are numbers and others are names. A template has positional or named parameters, not both."),
+    ({"0": "a"}, 'The keys of positional parameters are "1", "2", "3" and so on.'),
+    ({"1": "a", "3": "c"}, 'There is a parameter "3" but no parameter "2".'),
+    ({"N": "a"}, "A name has small letters, digits and underscores, and begins with a letter."),
+    ({"components": [], "n": "b"},
+     "`components` must be the only key. Put the texts of the body into a component of type body."),
+    ({"components": [LARGE_BUTTON]}, "The components have 131,073 bytes. At most 131,072 are possible."),
+    (["x"] * 501, "There are 501 parameters. At most 500 are possible."),
+    ([""], "The text is empty. The Cloud API needs one."),
+    (["a\n"], "A text may not have line breaks, tabs, or more than 4 spaces in a row."),
+    (["x" * 32_769], "The text has 32,769 characters. At most 32,768 are possible."),
+    (["a\0"], "The text has the character '\\x00', which no message can have."),
+    (["x" * 20_000] * 2, "The texts have 40,000 characters in total. At most 32,768 are possible."),
+    ([True], "true and false are no texts. Write the word that the person shall read."),
+    ([None], "The text is missing: it is null."),
+    ([[]], "A text or a number belongs here, not a list or an object. Headers and buttons need `components`."),
+    ([float("inf")], "The number is not finite, or too large. Write it as a text."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "detail"), DETAILS)
+def test_a_refusal_says_what_to_write(value: object, detail: str) -> None:
+    with pytest.raises(InvalidTemplateParameters) as refused:
+        parse(value)
+    assert refused.value.detail == detail
+    assert str(refused.value) == f"{refused.value.field}: {detail}"
 
 
 @given(JSON_VALUES | TEMPLATE_PARAMETERS)

@@ -8,6 +8,7 @@ up turns and then hold up the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
@@ -54,7 +55,7 @@ class Turns(Generic[K]):
             _, place, key = queue[0]
             shares[key] += 1
             owed[key] -= 1
-            rank = float("inf") if shares[key] == demands[key] else -owed[key]
+            rank = math.inf if shares[key] == demands[key] else -owed[key]
             heapreplace(queue, (rank, place, key))
         self.credits = owed
         return shares

@@ -104,7 +104,7 @@ def outcome_of_answer(status: int, body: bytes, retry_after: str | None = None) 
     row = row_of(error.code, error.subcode) if error else None
     kind = row.error_class if row else None
     if status == 429 or kind is ErrorClass.THROTTLE:
-        scope = row.scope if row is not None and kind is ErrorClass.THROTTLE else ThrottleScope.NUMBER
+        scope = row.scope if row else ThrottleScope.NUMBER
         return Throttled(scope, error.code if error else None, _seconds(retry_after))
     if error is None:
         return UnknownOutcome(f"http_{status}", is_foreign=True)

@@ -2,7 +2,8 @@
 
 python -m tests.mutants [--only domain|listed] [--match TEXT]
 
-`domain` lets mutmut change each function of domain/ and runs the unit and property tests of domain/. `listed` applies
+`domain` lets mutmut change each function of domain/ and runs the unit and property tests of domain/. It prints the
+survivors that `explained.toml` does not explain. `listed` applies
 the changes of `mutations.toml` to SQL, streams and sinks, where a mutation tool does not reach, one at a time. Both
 work on a copy of the tree. The exit code is 1 if a listed mutation survives.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from tests.mutants.copies import copy_tree
 from tests.mutants.domain import survivors_in_domain
+from tests.mutants.explained import read_explanations, unexplained
 from tests.mutants.listed import LISTED, Outcome, read_mutations, try_mutation
 
 
@@ -46,9 +48,12 @@ def _run_listed(copy: Path, match: str) -> int:
 
 def _run_domain(copy: Path) -> None:
     summary, survivors = survivors_in_domain(copy)
-    for survivor in survivors:
+    open_ones, idle = unexplained(survivors, read_explanations())
+    for survivor in open_ones:
         print(survivor, flush=True)
-    print(f"domain: {summary}", flush=True)
+    for each in idle:
+        print(f"explained.toml explains nothing: {each.module}: {each.before}", flush=True)
+    print(f"domain: {summary}; {len(open_ones)} of the survivors are not explained", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from tests.mutants.explained import Survivor
+
 WORKERS = 2
 PACKAGES = "mutmut-packages"
 LEFT = ("domain", PACKAGES)
@@ -22,6 +24,8 @@ SELECTED = (
     "tests/properties/test_fairness.py",
     "tests/properties/test_spreading.py",
 )
+UNNOTICED = ("survived", "no tests")
+"""The results of mutmut for a mutation that no test noticed, and for one that no test runs."""
 CONFIG = """
 [tool.mutmut]
 source_paths = ["domain"]
@@ -30,8 +34,8 @@ pytest_add_cli_args_test_selection = [{selected}]
 """
 
 
-def survivors_in_domain(tree: Path) -> tuple[str, list[str]]:
-    """A summary and the changed lines of each surviving mutation. Raises CalledProcessError if mutmut fails."""
+def survivors_in_domain(tree: Path) -> tuple[str, list[Survivor]]:
+    """A summary, and the mutations that no test noticed. Raises CalledProcessError if mutmut fails."""
     _install(tree)
     settings = tree / "pyproject.toml"
     folders = tuple(sorted(folder.name for folder in tree.iterdir() if folder.is_dir() and folder.name not in LEFT))
@@ -41,7 +45,7 @@ def survivors_in_domain(tree: Path) -> tuple[str, list[str]]:
     results = [line.strip().partition(": ") for line in _mutmut(tree, "results", "--all", "true").splitlines()]
     counts = Counter(outcome for _, colon, outcome in results if colon)
     summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    return summary, [_changed(tree, name) for name, _, outcome in results if outcome == "survived"]
+    return summary, [_survivor(tree, name) for name, _, outcome in results if outcome in UNNOTICED]
 
 
 def _install(tree: Path) -> None:
@@ -50,13 +54,10 @@ def _install(tree: Path) -> None:
     subprocess.run([*pip, *wanted], cwd=tree, check=True)
 
 
-def _changed(tree: Path, name: str) -> str:
-    lines = [
-        line
-        for line in _mutmut(tree, "show", name).splitlines()
-        if line.startswith(("-", "+")) and not line.startswith(("---", "+++"))
-    ]
-    return "\n".join([name, *lines])
+def _survivor(tree: Path, name: str) -> Survivor:
+    lines = [line for line in _mutmut(tree, "show", name).splitlines() if not line.startswith(("---", "+++"))]
+    removed, added = ("\n".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
+    return Survivor(name, removed, added)
 
 
 def _mutmut(tree: Path, *arguments: str) -> str:

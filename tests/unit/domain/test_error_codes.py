@@ -2,7 +2,8 @@
 
 import pytest
 
-from domain.error_codes import ROWS, TABLE, ErrorClass, codes_of, error_class, failure
+from domain.breakers import Scope
+from domain.error_codes import ROWS, SCOPE_WIDE, TABLE, ErrorClass, ThrottleScope, codes_of, error_class, failure
 from schemas.events import Failure, RetryClass
 
 
@@ -12,6 +13,16 @@ def _fail(code: int | None, *, attempt: int = 1, webhook: bool = False, scale: f
 
 def test_no_code_occurs_twice() -> None:
     assert len(TABLE) == len(ROWS)
+
+
+def test_each_column_belongs_to_its_classes() -> None:
+    """`scope` is read for throttles, `feeds` for problems at Meta, and `needs_human` for codes of a whole scope."""
+    plain = {ErrorClass.HELD_BACK, ErrorClass.PERMANENT, ErrorClass.REQUEST}
+    for row in ROWS:
+        assert row.scope is ThrottleScope.NUMBER or row.error_class is ErrorClass.THROTTLE
+        assert row.feeds is Scope.NUMBER or row.error_class is ErrorClass.TRANSIENT
+        assert row.needs_human or row.error_class in SCOPE_WIDE
+        assert row.base_s == 60 or row.error_class not in plain | SCOPE_WIDE
 
 
 def test_the_backoff_of_transient_failures_grows_up_to_a_cap() -> None:

@@ -49,6 +49,22 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
         read_json(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"NaN", "NaN is not a JSON number"),
+        (b'{"a": 1, "a": 2}', "an object has the key 'a' twice"),
+        (b"ab\xff", "byte 2 is not UTF-8"),
+        (b"[" * 200_000, "it is nested too deeply"),
+        (b"[1,\n}", "Expecting value (line 2, column 1)"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(body: bytes, text: str) -> None:
+    with pytest.raises(MalformedJson) as refused:
+        read_json(body)
+    assert str(refused.value) == text
+
+
 def test_a_byte_order_mark_is_allowed() -> None:
     assert read_json(b"\xef\xbb\xbf{}") == {}
 

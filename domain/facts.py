@@ -13,7 +13,7 @@ mean together (status, when due) is `domain.status`'s business.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
 
 from schemas.events import EventKind, Failure, Pricing, RecipientEvent, RetryClass
@@ -23,8 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _earlier_first(at: datetime) -> int:
     """A number that is greater for the earlier time, exact to the microsecond."""
-    delta = at - _EPOCH
-    return -((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds)
+    return -((at - _EPOCH) // timedelta(microseconds=1))
 
 
 HELD_BACK_CODE = 131049

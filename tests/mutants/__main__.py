@@ -3,9 +3,9 @@
 python -m tests.mutants [--only domain|listed] [--match TEXT]
 
 `domain` lets mutmut change each function of domain/ and runs the unit and property tests of domain/. It prints the
-survivors that `explained.toml` does not explain. `listed` applies
-the changes of `mutations.toml` to SQL, streams and sinks, where a mutation tool does not reach, one at a time. Both
-work on a copy of the tree. The exit code is 1 if a listed mutation survives.
+survivors that `explained.toml` does not explain. `listed` applies the changes of `mutations.toml` to SQL, streams and
+sinks, where a mutation tool does not reach, one at a time. Both work on a copy of the tree. The exit code is 1 if a
+listed mutation survives.
 """
 
 from __future__ import annotations

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import reduce
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from domain.facts import NOTHING, Facts, facts_of, merge
+from domain.facts import FACT_NAMES, NOTHING, Acceptance, Facts, FailedAttempt, Skip, Wait, facts_of, merge
 from domain.status import Status, failure_reason, next_attempt_at, retry_count, status
 from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import Wamid
@@ -34,6 +36,143 @@ def event(kind: str, attempt: int = 1, minute: int = 0, failure: Failure | None 
 def after(*events: RecipientEvent, released: int = 0) -> Facts:
     start = merge(NOTHING, Facts(attempt=released))
     return reduce(merge, (facts_of(one, one.attempt or 0) for one in events), start)
+
+
+# ------------------------------------------------------------------------------------------------- what an event states
+
+LATER = START + timedelta(minutes=1)
+BIT = 1 << 3
+NAMED = Acceptance(3, START, Wamid("wamid.3"))
+UNDELIVERABLE = FailedAttempt(3, START, 131026, "undeliverable", RetryClass.NEVER, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated"),
+    [
+        ("accepted", Facts(attempt=3, sent_at=START, accepted_attempts=BIT, acceptance=NAMED)),
+        ("assumed_sent",
+         Facts(attempt=3, sent_at=START, accepted_attempts=BIT, acceptance=Acceptance(3, START, None))),
+        ("sent", Facts(attempt=3, sent_at=START, accepted_attempts=BIT, acceptance=NAMED)),
+        ("delivered",
+         Facts(attempt=3, sent_at=START, delivered_at=START, accepted_attempts=BIT, acceptance=NAMED)),
+        ("read", Facts(attempt=3, sent_at=START, delivered_at=START, read_at=START, accepted_attempts=BIT,
+                       acceptance=NAMED)),
+        ("replied", Facts(attempt=3, replied_at=START)),
+        ("failed", Facts(attempt=3, failed_attempts=BIT, failure=UNDELIVERABLE, accepted_attempts=BIT,
+                         acceptance=NAMED)),
+        ("rejected", Facts(attempt=3, failed_attempts=BIT, failure=UNDELIVERABLE)),
+        ("deferred", Facts(attempt=3, deferred=Wait(3, START))),
+        ("expired", Facts(attempt=3, expired=Wait(3, START))),
+        ("unknown", Facts(attempt=3, unknown_attempt=3)),
+        ("skipped", Facts(attempt=3, skipped=Skip(3, "opted_out"))),
+        ("retry", Facts(attempt=3, retry_attempt=3)),
+    ],
+)  # fmt: skip
+def test_each_kind_of_event_states_its_facts(kind: str, stated: Facts) -> None:
+    assert facts_of(event(kind, 3), 3) == stated
+
+
+def test_the_attempt_of_a_message_decides_and_not_that_of_the_event() -> None:
+    assert facts_of(event("failed", 1), 3) == Facts(
+        attempt=3, failed_attempts=BIT, accepted_attempts=BIT, acceptance=Acceptance(3, START, Wamid("wamid.1")),
+        failure=UNDELIVERABLE,
+    )  # fmt: skip
+
+
+def test_only_an_acceptance_states_that_meta_holds_the_message_for_quality() -> None:
+    kinds = {kind for kind in EventKind if facts_of(held(event(kind)), 1).held_for_quality}
+    assert kinds == {EventKind.ACCEPTED}
+
+
+def held(one: RecipientEvent) -> RecipientEvent:
+    return one.model_copy(update={"held_for_quality": True})
+
+
+@pytest.mark.parametrize("kind", ["failed", "rejected"])
+@pytest.mark.parametrize(
+    ("code", "retry_class", "is_held_back"),
+    [
+        (131049, RetryClass.HELD_BACK, True),
+        (131049, RetryClass.NEVER, True),
+        (None, RetryClass.HELD_BACK, True),
+        (131026, RetryClass.NEVER, False),
+        (131000, RetryClass.BACKOFF, False),
+    ],
+)
+def test_a_failure_is_held_back_by_its_code_or_by_its_class(
+    kind: str, code: int | None, retry_class: RetryClass, is_held_back: bool
+) -> None:
+    failed = Failure(code=code, reason="why", retry_class=retry_class, backoff_s=7)
+    facts = facts_of(event(kind, 3, failure=failed), 3)
+    assert facts.held_back_attempts == (BIT if is_held_back else 0)
+    assert facts.failure == FailedAttempt(3, START, code, "why", retry_class, 7)
+
+
+# ------------------------------------------------------------------------------------------------------------ the merge
+
+ACCEPTANCE, FAILURE = Acceptance(1, START, "w"), FailedAttempt(1, START, 5, "m", RetryClass.BACKOFF, 60)
+WAIT, SKIP = Wait(1, START), Skip(1, "m")
+
+
+def accepted(**changed: Any) -> Acceptance:
+    return replace(ACCEPTANCE, **changed)
+
+
+def failed(**changed: Any) -> FailedAttempt:
+    return replace(FAILURE, **changed)
+
+
+MERGES: list[tuple[str, Any, Any, Any]] = [
+    ("attempt", 2, 3, 3),
+    ("unknown_attempt", 2, 3, 3),
+    ("retry_attempt", 2, 3, 3),
+    *((name, START, LATER, START) for name in ("sent_at", "delivered_at", "read_at", "replied_at")),
+    *((name, 0b0110, 0b0011, 0b0111) for name in ("accepted_attempts", "failed_attempts", "held_back_attempts")),
+    ("held_for_quality", True, False, True),
+    ("acceptance", accepted(), accepted(attempt=2, wamid=None, at=LATER), accepted(attempt=2, wamid=None, at=LATER)),
+    ("acceptance", accepted(wamid=None), accepted(at=LATER), accepted(at=LATER)),
+    ("acceptance", accepted(wamid="z", at=LATER), accepted(), accepted()),
+    ("acceptance", accepted(), accepted(wamid="x"), accepted(wamid="x")),
+    ("failure", failed(), failed(attempt=2, code=None, at=LATER), failed(attempt=2, code=None, at=LATER)),
+    ("failure", failed(code=None), failed(code=0, at=LATER), failed(code=0, at=LATER)),
+    ("failure", failed(code=9, at=LATER), failed(), failed()),
+    ("failure", failed(text="z"), failed(code=6, text="a"), failed(code=6, text="a")),
+    ("failure", failed(), failed(text="n", backoff_s=0), failed(text="n", backoff_s=0)),
+    ("failure", failed(), failed(retry_class=RetryClass.NEVER, backoff_s=0),
+     failed(retry_class=RetryClass.NEVER, backoff_s=0)),
+    ("failure", failed(), failed(backoff_s=61), failed(backoff_s=61)),
+    *((name, Wait(1, LATER), Wait(2, START), Wait(2, START)) for name in ("deferred", "expired")),
+    *((name, WAIT, Wait(1, LATER), Wait(1, LATER)) for name in ("deferred", "expired")),
+    ("skipped", Skip(1, "z"), Skip(2, "a"), Skip(2, "a")),
+    ("skipped", SKIP, Skip(1, "n"), Skip(1, "n")),
+]  # fmt: skip
+"""A fact, two values of it, and the value that both together give."""
+
+
+@pytest.mark.parametrize(("name", "one", "other", "both"), MERGES)
+def test_the_merge_of_each_fact(name: str, one: Any, other: Any, both: Any) -> None:
+    one, other, both = (Facts(**{name: value}) for value in (one, other, both))
+    assert merge(one, other) == merge(other, one) == both
+    assert merge(one, NOTHING) == merge(NOTHING, one) == one
+
+
+def test_every_fact_has_an_example_of_its_merge() -> None:
+    assert {name for name, *_ in MERGES} == set(FACT_NAMES)
+
+
+@pytest.mark.parametrize(
+    "gap",
+    [timedelta(microseconds=1), timedelta(seconds=1), timedelta(seconds=1, microseconds=-1), timedelta(days=1),
+     timedelta(days=1, seconds=-1), timedelta(days=400, microseconds=-1)],
+)  # fmt: skip
+@pytest.mark.parametrize("at", [START, START.replace(hour=23, minute=59, second=59, microsecond=999_999)])
+def test_the_earlier_of_two_acceptances_and_failures_holds_to_the_microsecond(at: datetime, gap: timedelta) -> None:
+    earlier = Facts(acceptance=accepted(at=at, wamid="a"), failure=failed(at=at, code=1))
+    later = Facts(acceptance=accepted(at=at + gap, wamid="z"), failure=failed(at=at + gap, code=9))
+    assert merge(earlier, later) == merge(later, earlier) == earlier
+
+
+# ----------------------------------------------------------------------------------------------------------- the status
 
 
 @pytest.mark.parametrize(

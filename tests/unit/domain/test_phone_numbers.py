@@ -87,6 +87,15 @@ def test_a_number_is_dialled_as_it_was_given(written: object, normal: str) -> No
         ("3788 583 201 1+", "not_a_phone_number"),  # +1 201 583 3788, in the order in which a screen shows it
         ("1. 4746614192", "not_a_phone_number"),
         ("4695550142+", "country_code_missing"),
+        ("+49 89 000001 - 12345", "extension"),
+        ("+49 89 000001 - 123456", "several_numbers"),
+        ("+1 469 555 0143-123", "extension"),
+        ("+1 469 555 0143-1234", "too_long"),
+        ("+36 (0)1 235 7579", "trunk_prefix"),  # the trunk prefix of Hungary is 06
+        ("+999 (0)123 4567", "trunk_prefix"),
+        ("+800 (0)1234 5678", "trunk_prefix"),
+        ("+49 01512/669", "trunk_prefix"),
+        ("+676 20123/2232", "too_long"),
     ],
 )
 def test_an_invalid_number_is_refused_with_a_reason(written: object, reason: str) -> None:
@@ -118,6 +127,11 @@ def test_an_invalid_number_is_refused_with_a_reason(written: object, reason: str
         ("011 15-1234-5678", "AR", "5491112345678"),
         ("1 55 1234 5678", "MX", "5215512345678"),
         ("97 12 34 56", "BJ", "22997123456"),
+        ("49301234567", "DE", "49301234567"),
+        ("468125433", "SE", "46468125433"),  # 046 is the area of Lund, and +46 8 125433 is as probable
+        ("(62) 812345678", "ID", "6262812345678"),  # digits in parentheses are an area
+        ("80955863", "BJ", "22980955863"),  # the old form of a number that is not assigned
+        ("8222123 22123451", "KR", "822212322123451"),
     ],
 )
 def test_without_plus_a_number_is_one_of_the_named_country(written: object, country: str, normal: str) -> None:
@@ -142,6 +156,13 @@ def test_without_plus_a_number_is_one_of_the_named_country(written: object, coun
         ("0 4915123456789", "DE", "country_code_twice"),
         ("1201914177", "US", "country_code_missing"),  # 12019141777 without its last digit
         ("0321 123 4567 12", "CO", "trunk_prefix"),
+        ("151234/56789", "DE", "several_numbers"),
+        ("0664123/456", "AT", "several_numbers"),
+        ("01 58800 01 58800", "AT", "several_numbers"),
+        ("021234/5678 - 263", "IT", "several_numbers"),
+        ("8373360-083701", "ER", "too_long"),
+        ("866123456", "MO", "too_long"),
+        ("030 123456 - 12", "DE", "extension"),
     ],
 )
 def test_a_number_that_is_not_one_of_the_named_country_is_refused(written: object, country: str, reason: str) -> None:
@@ -156,6 +177,7 @@ def test_a_number_that_is_not_one_of_the_named_country_is_refused(written: objec
         ("5215500001234", "MX"),
         ("15550001234", "US"),
         ("80012345678", "001"),
+        ("99912345678", "ZZ"),
     ],
 )
 def test_a_number_has_a_country(number: str, country: str) -> None:
@@ -175,6 +197,7 @@ def test_a_number_has_a_country(number: str, country: str) -> None:
         ("+49 89 000001 - 12", NamedPerson(person_of("4989000001"), RecipientRefusal.EXTENSION)),
         ("+1 469 555 0143 x12", NamedPerson(person_of("14695550143"), RecipientRefusal.EXTENSION)),
         ("1", NamedPerson(person_of("1"), RecipientRefusal.TOO_SHORT)),
+        ("820331234561", NamedPerson(person_of("820331234561"), RecipientRefusal.COUNTRY_CODE_MISSING)),
     ],
 )
 def test_an_odd_number_names_a_person_too(text: str, named: NamedPerson) -> None:
@@ -193,6 +216,32 @@ def test_an_odd_number_names_a_person_too(text: str, named: NamedPerson) -> None
 )
 def test_a_damaged_number_names_the_person_who_was_meant(text: str, country: str | None, named: NamedPerson) -> None:
     assert person_named(text, country) == named
+    ("text", "named"),
+    [
+        ("0171 1234567", NamedPerson(person_of("491711234567"))),
+        ("+1 469 465 2751", NamedPerson(person_of("14694652751"))),
+        ("030 123456 - 12", NamedPerson(person_of("4930123456"), RecipientRefusal.EXTENSION)),
+        ("0", NamedPerson(person_of("0"), RecipientRefusal.TOO_SHORT)),
+    ],
+)
+def test_a_national_number_names_a_person_of_its_country(text: str, named: NamedPerson) -> None:
+    assert person_named(text, "DE") == named
+
+
+@pytest.mark.parametrize(
+    ("written", "country", "main"),
+    [
+        ("+49 89 000001 - 12", None, "+4989000001"),
+        ("+1 469 555 0143-12", None, "+14695550143"),
+        ("030 123456 - 12", "DE", "030123456"),
+        ("+49 171 0000001/02", None, ""),
+        ("123", None, ""),
+    ],
+)
+def test_a_refusal_of_an_extension_names_the_number_before_it(written: str, country: str | None, main: str) -> None:
+    with pytest.raises(InvalidPhoneNumber) as refused:
+        normalise(written, country)
+    assert refused.value.main == main
 
 
 @pytest.mark.parametrize("text", ["", "abc", "1.4E+10", "14694652751, 14694652752", "+49 171 0000001/02", "1" * 41])

@@ -37,6 +37,7 @@ from schemas.reasons import RecipientRefusal
         (14694652751, "14694652751"),
         (14694652751.0, "14694652751"),
         (9_007_199_254_740_991.0, "9007199254740991"),
+        (JsonNumber("14694652751"), "14694652751"),
         (JsonNumber("14694652751.0"), "14694652751"),
         (JsonNumber("1.4694652751E10"), "14694652751"),
         ("\u202a+1 469\u00a0465\u20112751\u202c", "14694652751"),
@@ -180,6 +181,12 @@ def test_what_cannot_be_seen_is_shown_by_its_code() -> None:
     assert shown("\u202a+1 469\u00a0555\x00\ud83d\u3164") == "\\u202a+1 469\\u00a0555\\u0000\\ud83d\\u3164"
     assert shown("M\u00fcller \U0001f600") == "M\u00fcller \U0001f600"
     assert shown("\U000e0061") == "\\U000e0061"
+    assert shown("C\uffff\U000f0000") == "C\\uffff\\U000f0000"
+
+
+def test_a_refusal_has_the_text_of_its_reason() -> None:
+    with pytest.raises(InvalidPhoneNumber, match=r"^empty$"):
+        read("")
 
 
 @given(st.text())

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from schemas.reasons import ParameterRefusal
 
-from domain.json_values import JsonNumber
 from domain.parameter_texts import InvalidTemplateParameters, check_characters, parse_text
 
 INTEGER_MAX = 2**63 - 1
@@ -111,7 +110,7 @@ def _url(value: object, field: str) -> str:
         parts = urlsplit(value)
         is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        is_absolute = False
+        raise refusal from None
     if not is_absolute:
         raise refusal
     return value
@@ -215,7 +214,7 @@ def _free(value: object, field: str, depth: int) -> Any:
 def _fraction(value: float, field: str) -> float:
     if not math.isfinite(value) or (value and not _FLOAT_MIN <= abs(value) <= _FLOAT_MAX):
         raise invalid(field, "The number is too large or too small. Write it as a text.")
-    return float(value.text if isinstance(value, JsonNumber) else value)
+    return float(value)
 
 
 _PICTURE = frozenset({"id", "link", "caption"})

@@ -62,7 +62,7 @@ TEXT_LIMITS: Mapping[str, int] = MappingProxyType({"payload": 256, "coupon_code"
 def parse_components(value: object, field: str, *, is_card: bool = False) -> list[dict[str, Any]]:
     """The components of one message, or of one card of a carousel. Raises InvalidTemplateParameters."""
     given = list_of(value, field, COMPONENTS_MAX)
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str | None]] = set()
     found: list[dict[str, Any]] = []
     for place, one in enumerate(given):
         at = f"{field}.{place}"
@@ -76,7 +76,7 @@ def parse_components(value: object, field: str, *, is_card: bool = False) -> lis
         else:
             known_keys(component, at, {"type", "parameters"})
             read = {"type": kind} | _parameters(component, at, PARAMETER_TYPES[kind], _limit(kind, len(given)))
-        identity = (kind, str(read.get("index", "")))
+        identity = (kind, read.get("index"))
         if identity in seen:
             raise invalid(at, f"There is another component {kind} with the same place.")
         seen.add(identity)

@@ -14,7 +14,7 @@ from schemas.codec import PRODUCER
 from schemas.events import EventKind, Failure, Origin, Pricing, RecipientEvent
 from schemas.model import Wamid
 from schemas.reasons import DeadLetterReason, ItemOutcome
-from schemas.webhook_statuses import StatusItem
+from schemas.webhook_statuses import StatusError, StatusItem
 
 from domain.error_codes import failure
 from domain.times import AHEAD_MAX
@@ -94,9 +94,7 @@ def decide(
 
 def _failure(item: StatusItem, attempt: int, time_scale: float) -> Failure:
     """A failure without an error has an unknown code, so it is not retried automatically."""
-    error = item.error
-    if error is None:
-        return failure(None, "failed without an error", attempt=attempt, from_webhook=True, time_scale=time_scale)
+    error = item.error or StatusError(None, "failed without an error")
     return failure(
         error.code,
         error.text or "failed without a text",

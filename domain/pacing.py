@@ -25,7 +25,7 @@ class TokenBucket:
         self.tokens = min(self.burst, self.tokens + max(0.0, now - self.at) * self.rate)
         self.at = max(self.at, now)
         self.tokens -= 1.0
-        return 0.0 if self.tokens >= 0 else -self.tokens / self.rate
+        return max(0.0, -self.tokens / self.rate)
 
 
 @dataclass(slots=True)

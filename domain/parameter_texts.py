@@ -97,6 +97,5 @@ def _not_finite(field: str) -> InvalidTemplateParameters:
 def _is_blank(text: str) -> bool:
     """Whether a person would see nothing: the text has only spaces and invisible characters."""
     return all(
-        character.isspace() or character in INVISIBLE or unicodedata.category(character) in ("Zs", "Cf")
-        for character in text
+        character.isspace() or character in INVISIBLE or unicodedata.category(character) == "Cf" for character in text
     )

@@ -51,7 +51,7 @@ class Alias:
 
     def __post_init__(self) -> None:
         """Compile the pattern, and write the key as Python's template."""
-        object.__setattr__(self, "_matcher", re.compile(self.pattern, re.ASCII))
+        object.__setattr__(self, "_matcher", re.compile(self.pattern))
         object.__setattr__(self, "_template", re.sub(r"\\([1-9])", r"\\g<\1>", self.key))
 
     def apply(self, digits: str) -> str | None:

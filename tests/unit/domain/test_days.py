@@ -26,7 +26,7 @@ def test_a_day_is_as_long_as_daylight_saving_makes_it(day: date, hours: int) -> 
 
 def test_the_bounds_of_a_day_are_in_utc() -> None:
     day = day_at(date(2026, 6, 1), "Europe/Berlin")
-    assert (day.starts_at.tzinfo, day.ends_at.tzinfo) == (UTC, UTC)
+    assert day.starts_at.tzinfo is day.ends_at.tzinfo is UTC
 
 
 def test_the_end_of_a_day_is_the_start_of_the_next() -> None:

@@ -117,6 +117,7 @@ def test_the_time_scale_divides_backoffs_but_leaves_a_second() -> None:
     assert _fail(131000, scale=100_000).backoff_s == 1
 
 
-def test_a_long_reason_is_cut_to_the_limit_of_an_event() -> None:
-    failed = failure(100, "x" * 5000, attempt=1, from_webhook=False, time_scale=1)
+@pytest.mark.parametrize("code", [100, 131000])
+def test_a_long_reason_is_cut_to_the_limit_of_an_event(code: int) -> None:
+    failed = failure(code, "x" * 5000, attempt=1, from_webhook=False, time_scale=1)
     assert len(failed.reason) == 2000

@@ -158,9 +158,10 @@ LIMIT = facts_of(event(kind=EventKind.READ, occurred_at=START - timedelta(days=1
 
 
 def test_parked_facts_are_merged_into_those_of_their_recipient() -> None:
-    folded = fold([event(kind=EventKind.ACCEPTED)], CREATED, set())
+    unknown = event(kind=EventKind.UNKNOWN, attempt=2)
+    folded = fold([unknown], CREATED, set())
     assert merge_parked(folded, [Message("w", KNOWN, 1, READ), Message("v", OTHER, 1, READ)], CREATED) == []
-    assert folded.facts == {KNOWN: merge(facts_of(event(kind=EventKind.ACCEPTED), 1), READ), OTHER: READ}
+    assert folded.facts == {KNOWN: merge(facts_of(unknown, 2), READ), OTHER: READ}
 
 
 def test_a_message_without_parked_facts_or_without_a_recipient_is_passed_over() -> None:

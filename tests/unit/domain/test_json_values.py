@@ -55,6 +55,8 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
         (b"NaN", "NaN is not a JSON number"),
         (b'{"a": 1, "a": 2}', "an object has the key 'a' twice"),
         (b"ab\xff", "byte 2 is not UTF-8"),
+        (b'{"b": 1, "a": 2, "c": 3, "a": 4}', "an object has the key 'a' twice"),
+        (b'{"%s": 1, "%s": 2}' % (b"k" * 60, b"k" * 60), f"an object has the key '{'k' * 50}' twice"),
         (b"[" * 200_000, "it is nested too deeply"),
         (b"[1,\n}", "Expecting value (line 2, column 1)"),
     ],

@@ -34,6 +34,11 @@ def test_a_bucket_fills_by_its_rate() -> None:
     assert [bucket.reserve(0.5), bucket.reserve(0.5), bucket.reserve(0.5)] == [0, 0, 0.25]
 
 
+def test_a_part_of_a_permit_is_no_wait() -> None:
+    bucket = TokenBucket(rate=1, burst=5, tokens=1.5)
+    assert [bucket.reserve(0.0), bucket.reserve(0.0)] == [0, 0.5]
+
+
 def test_answers_that_arrive_together_count_as_one_throttle() -> None:
     brake = Brake(base_s=1, factor=2, cap_s=60)
     assert [brake.pull(0.0), brake.pull(0.1), brake.pull(0.2)] == [1, 0.9, 0.8]

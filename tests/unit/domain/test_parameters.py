@@ -75,6 +75,7 @@ WRONG: list[tuple[object, Reason, str]] = [
     (True, Reason.NOT_PARAMETERS, "template_parameters"),
     ({"1": "a", "3": "c"}, Reason.GAP, "template_parameters.2"),
     ({"2": "b"}, Reason.GAP, "template_parameters.1"),
+    ({"1000": "a"}, Reason.GAP, "template_parameters.1"),
     ({"0": "a", "1": "b"}, Reason.NAME_INVALID, "template_parameters.0"),
     ({"01": "a"}, Reason.NAME_INVALID, "template_parameters.01"),
     ({"99999": "a"}, Reason.NAME_INVALID, "template_parameters.99999"),

@@ -162,6 +162,7 @@ def test_without_plus_a_number_is_one_of_the_named_country(written: object, coun
         ("021234/5678 - 263", "IT", "several_numbers"),
         ("8373360-083701", "ER", "too_long"),
         ("866123456", "MO", "too_long"),
+        ("67210761", "NF", "not_a_phone_number"),
         ("030 123456 - 12", "DE", "extension"),
     ],
 )

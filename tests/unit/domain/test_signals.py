@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from domain.breakers import Scope, Signal
 from domain.error_codes import ROWS, ErrorClass
-from domain.outcomes import NotSent, UnknownOutcome, outcome_of_answer, outcome_of_error
-from domain.signals import NO_SIGNALS, Signals, signals_of, signals_of_status
+from domain.outcomes import NotSent, Rejected, UnknownOutcome, outcome_of_answer, outcome_of_error
+from domain.signals import BY_CLASS, NO_SIGNALS, Signals, signals_of, signals_of_status
 from schemas.reasons import TransportError
 
 
@@ -119,6 +119,21 @@ def test_what_is_not_the_cloud_api_feeds_the_endpoint(status: int, body: bytes) 
 )
 def test_what_ended_without_an_answer(error: TransportError, letters: str) -> None:
     assert signals_of(outcome_of_error(error)).letters == letters
+
+
+@pytest.mark.parametrize(
+    ("rejected", "letters"),
+    [
+        (Rejected(130429, "no"), "nnnng"),
+        (Rejected(131000, "no"), "nnbng"),
+        (Rejected(131049, "no"), "nnggg"),
+        (Rejected(None, "no"), "nrngg"),
+        (Rejected(999_999, "no", transient_hint=True), "nnbng"),
+    ],
+)
+def test_a_refusal_of_any_class_has_signals(rejected: Rejected, letters: str) -> None:
+    assert signals_of(rejected).letters == letters
+    assert BY_CLASS.keys() == set(ErrorClass)
 
 
 def test_a_proxy_that_slows_us_down_says_nothing() -> None:

@@ -44,14 +44,6 @@ _REASONS = {
     ValidationResult.INVALID_LENGTH: RecipientRefusal.WRONG_LENGTH,
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: RecipientRefusal.COUNTRY_CODE_MISSING,
 }
-_NAMES_NOBODY = frozenset(
-    {
-        RecipientRefusal.EMPTY,
-        RecipientRefusal.NOT_A_STRING,
-        RecipientRefusal.SEVERAL_NUMBERS,
-        RecipientRefusal.LOST_DIGITS,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +88,9 @@ def person_named(text: str, country: str | None = None) -> NamedPerson:
     except InvalidPhoneNumber as refused:
         if refused.main:
             return NamedPerson(person_named(refused.main, country).person, refused.reason)
-        if refused.reason in _NAMES_NOBODY:
+        if refused.reason is RecipientRefusal.SEVERAL_NUMBERS:
             raise
-        return NamedPerson(person_of(_nearest(read(text), country)), refused.reason)
+        return NamedPerson(person_of(_nearest(read(text), country)), refused.reason)  # read refuses what is no number
 
 
 def country_of(number: PhoneNumber) -> str:

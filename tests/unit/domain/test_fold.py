@@ -107,6 +107,12 @@ def test_statuses_of_foreign_numbers_are_only_counted() -> None:
     assert list(folded.messages) == ["w"]
 
 
+def test_a_status_of_our_own_message_counts_on_every_phone_number() -> None:
+    ours = event(phone_number_id="9", kind=EventKind.READ)
+    folded = fold([ours], CREATED, {"9"})
+    assert (folded.facts, folded.foreign) == ({KNOWN: facts_of(ours, 1)}, {})
+
+
 def test_a_status_of_our_own_message_without_a_row_is_counted_and_leaves_no_trace() -> None:
     kinds = (EventKind.SENT, EventKind.DELIVERED, EventKind.READ, EventKind.REPLIED)
     folded = fold([event(recipient_id=UNKNOWN, kind=kind) for kind in kinds], CREATED, set())

@@ -177,7 +177,9 @@ def test_5xx_with_a_retryable_code_is_certainly_not_sent(code: int) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", _error(None), _error(999_999), _error(3), _error(131045)])
 def test_any_other_5xx_is_unknown(body: bytes) -> None:
-    assert isinstance(outcome_of_answer(500, body), UnknownOutcome)
+    outcome = outcome_of_answer(500, body)
+    assert isinstance(outcome, UnknownOutcome)
+    assert outcome.is_foreign == (b"error" not in body), "only the Cloud API answers with an error object"
 
 
 def test_4xx_is_rejected_with_code_reason_and_details() -> None:

@@ -93,6 +93,8 @@ def test_a_number_is_dialled_as_it_was_given(written: object, normal: str) -> No
         ("+1 469 555 0143-1234", "too_long"),
         ("+36 (0)1 235 7579", "trunk_prefix"),  # the trunk prefix of Hungary is 06
         ("+999 (0)123 4567", "trunk_prefix"),
+        ("+4026111917", "wrong_length"),
+        ("+4930123456789012", "too_long"),
         ("+800 (0)1234 5678", "trunk_prefix"),
         ("+49 01512/669", "trunk_prefix"),
         ("+676 20123/2232", "too_long"),
@@ -128,6 +130,7 @@ def test_an_invalid_number_is_refused_with_a_reason(written: object, reason: str
         ("1 55 1234 5678", "MX", "5215512345678"),
         ("97 12 34 56", "BJ", "22997123456"),
         ("49301234567", "DE", "49301234567"),
+        ("03012345678901", "DE", "493012345678901"),
         ("468125433", "SE", "46468125433"),  # 046 is the area of Lund, and +46 8 125433 is as probable
         ("(62) 812345678", "ID", "6262812345678"),  # digits in parentheses are an area
         ("80955863", "BJ", "22980955863"),  # the old form of a number that is not assigned
@@ -162,6 +165,8 @@ def test_without_plus_a_number_is_one_of_the_named_country(written: object, coun
         ("021234/5678 - 263", "IT", "several_numbers"),
         ("8373360-083701", "ER", "too_long"),
         ("866123456", "MO", "too_long"),
+        ("030123456789012", "DE", "too_long"),
+        ("26111917", "RO", "wrong_length"),
         ("67210761", "NF", "not_a_phone_number"),
         ("030 123456 - 12", "DE", "extension"),
     ],
@@ -217,6 +222,9 @@ def test_an_odd_number_names_a_person_too(text: str, named: NamedPerson) -> None
 )
 def test_a_damaged_number_names_the_person_who_was_meant(text: str, country: str | None, named: NamedPerson) -> None:
     assert person_named(text, country) == named
+
+
+@pytest.mark.parametrize(
     ("text", "named"),
     [
         ("0171 1234567", NamedPerson(person_of("491711234567"))),
@@ -247,8 +255,9 @@ def test_a_refusal_of_an_extension_names_the_number_before_it(written: str, coun
 
 @pytest.mark.parametrize("text", ["", "abc", "1.4E+10", "14694652751, 14694652752", "+49 171 0000001/02", "1" * 41])
 def test_a_text_that_names_nobody_or_two_people_names_no_person(text: str) -> None:
-    with pytest.raises(InvalidPhoneNumber):
+    with pytest.raises(InvalidPhoneNumber) as refused:
         person_named(text)
+    assert refused.value.reason.value == refusal_of(text)
 
 
 # ----------------------------------------------------------------------------------------------------------------- laws

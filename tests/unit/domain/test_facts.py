@@ -88,6 +88,13 @@ def held(one: RecipientEvent) -> RecipientEvent:
     return one.model_copy(update={"held_for_quality": True})
 
 
+def test_only_a_failure_that_names_its_message_states_an_acceptance() -> None:
+    rejected = event("rejected").model_copy(update={"wamid": Wamid("wamid.1")})
+    nameless = event("failed").model_copy(update={"wamid": None})
+    assert [facts_of(one, 1).accepted_attempts for one in (event("failed"), rejected, nameless)] == [1 << 1, 0, 0]
+    assert [facts_of(one, 1).acceptance for one in (rejected, nameless)] == [None, None]
+
+
 @pytest.mark.parametrize("kind", ["failed", "rejected"])
 @pytest.mark.parametrize(
     ("code", "retry_class", "is_held_back"),

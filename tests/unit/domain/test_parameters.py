@@ -16,6 +16,12 @@ from schemas.reasons import ParameterRefusal as Reason
 from tests.support.parameters import JSON_VALUES, TEMPLATE_PARAMETERS, is_taken_by_meta
 
 
+def button(size: int) -> dict[str, Any]:
+    """A component whose JSON text has `size` bytes more than an empty one."""
+    action = {"type": "action", "action": {"n": "x" * size}}
+    return {"type": "button", "sub_type": "flow", "index": "0", "parameters": [action]}
+
+
 def body_texts(value: object) -> list[str]:
     (body,) = request_components(parse(value))
     assert body["type"] == "body"
@@ -53,17 +59,16 @@ def test_components_are_taken_in_the_form_of_the_api() -> None:
     assert stored(parse(given)) == {"components": components}
 
 
+@pytest.mark.parametrize("value", [["Ana"], {"name": "Ana"}, {"components": [button(0) | {"index": "7"}]}])
+def test_the_texts_of_a_person_are_in_no_log(value: object) -> None:
+    assert repr(parse(value)) in ("Positional()", "Named()", "Components()")
+
+
 @pytest.mark.parametrize("nothing", [None, [], {}, {"components": []}])
 def test_a_template_may_have_no_parameters(nothing: object) -> None:
     assert parse(nothing) is None
     assert request_components(None) == []
     assert stored(None) is None
-
-
-def button(size: int) -> dict[str, Any]:
-    """A component whose JSON text has `size` bytes more than an empty one."""
-    action = {"type": "action", "action": {"n": "x" * size}}
-    return {"type": "button", "sub_type": "flow", "index": "0", "parameters": [action]}
 
 
 LARGEST = 128 * 1024 - len(orjson.dumps([button(0)]))

@@ -245,9 +245,11 @@ def _refuse_prefix(number: str, *, is_valid: bool) -> None:
     Without that prefix it is valid, and with it, it is not, or it is only another kind of line.
     """
     code = calling_code(number)
-    bare = number[len(code) :].lstrip("0")
-    if not is_valid and stands(f"{code}{bare}", must_be_valid=True):
-        raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX, f"+{code}{bare}")
+    rest = number[len(code) :]
+    bare = rest.lstrip("0")
+    for zeros in range(len(rest) - len(bare), 0, -1):  # in Italy one 0 belongs to the number
+        if not is_valid and stands(f"{code}{rest[zeros:]}", must_be_valid=True):
+            raise InvalidPhoneNumber(RecipientRefusal.TRUNK_PREFIX, f"+{code}{rest[zeros:]}")
     once = parsed(bare) if bare.startswith(code) else None
     whole = parsed(number)
     if once is not None and whole is not None and stands(bare, must_be_valid=True) and rank(once) > rank(whole):

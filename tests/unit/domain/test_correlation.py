@@ -80,6 +80,7 @@ def test_an_event_has_each_field_of_its_status() -> None:
         "not_before": None,
         "held_for_quality": False,
         "pricing": {"type": "regular", "category": "marketing"},
+        "also_known_as": None,
         "origin": ORIGIN.model_dump(),
     }
 

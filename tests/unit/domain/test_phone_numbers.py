@@ -79,6 +79,7 @@ def test_a_number_is_dialled_as_it_was_given(written: object, normal: str) -> No
         ("+57 321 1234567 00", "too_long"),
         ("+57 321 1234567.1", "extension"),
         ("+57 0 321 1234567", "trunk_prefix"),
+        ("+39 0 02 1234 5678", "trunk_prefix"),
         ("+56(00)221233662", "trunk_prefix"),
         ("+39 (0) 312 345 8386", "trunk_prefix"),  # a landline with the 0, a mobile number without it
         ("+49 49 1512 3456789", "country_code_twice"),

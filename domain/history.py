@@ -124,7 +124,7 @@ class _Tracer:
             self._parked[event.wamid] = merge(parked, facts_of(event, PARKED_ATTEMPT))
             return HistoryStep(traced, Effect.PARKED, reason="no event has linked its message id to a recipient yet")
         step = self._merge(traced, event, owner)
-        if first is not traced and step.effect is Effect.KNOWN:
+        if first is not traced:
             return HistoryStep(
                 traced, Effect.REPEATED, owner[0], step.before, step.after, reason=f"the same as {first.place}"
             )

@@ -102,6 +102,11 @@ def test_records_are_taken_in_the_order_of_their_writing() -> None:
         assert [step.after for step in steps] == [Status.SENT, Status.DELIVERED, Status.READ]
 
 
+def test_a_record_that_is_no_event_and_has_no_key_belongs_to_nobody() -> None:
+    record = TracedEvent(PLACE, NOW, None)
+    assert trace_history([record], {}).steps == [HistoryStep(record, Effect.MALFORMED, reason="malformed")]
+
+
 def test_a_record_that_is_no_event_belongs_to_the_recipient_of_its_key() -> None:
     record = TracedEvent(Place("recipient.events", 0, 0), NOW, None, keyed=ONE)
     assert trace_history([record], {ONE: NOW}).steps == [

@@ -22,6 +22,7 @@ def test_a_number_keeps_its_text(text: str) -> None:
 
 def test_plain_integers_are_integers_and_a_number_may_be_infinite() -> None:
     assert read_json(b"[19, -3]") == [19, -3]
+    assert type(read_json(b"9" * 20)) is int
     number = read_json(b"1e400")
     assert isinstance(number, JsonNumber)
     assert math.isinf(number)

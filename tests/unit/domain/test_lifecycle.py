@@ -28,6 +28,13 @@ def test_only_the_activation_needs_recipients() -> None:
                 assert after(action, status, is_empty=True) is target
 
 
+def test_a_refusal_of_an_empty_campaign_says_what_to_do() -> None:
+    with pytest.raises(EmptyCampaign) as refused:
+        after(Action.ACTIVATE, CampaignStatus.DRAFT, is_empty=True)
+    assert str(refused.value) == "the campaign has no recipients: add at least one, and then activate it"
+    assert refused.value.status is CampaignStatus.DRAFT
+
+
 def test_the_state_is_judged_before_the_recipients() -> None:
     with pytest.raises(ActionNotAllowed, match="already active"):
         after(Action.ACTIVATE, CampaignStatus.ACTIVE, is_empty=True)

@@ -35,4 +35,4 @@ def test_planned_sends_count() -> None:
 
 
 def test_an_empty_plan() -> None:
-    assert _spread(0, 10) == []
+    assert _spread(0, 10) == _spread(0, None) == []

@@ -192,3 +192,9 @@ def test_a_refusal_has_the_text_of_its_reason() -> None:
 @given(st.text())
 def test_a_shown_text_has_only_visible_characters_and_ascii_spaces(text: str) -> None:
     assert all(unicodedata.category(each)[0] not in "CZ" or each == " " for each in shown(text))
+
+
+@pytest.mark.parametrize("text", ["X14694652751", "14694652751X", "'X14694652751", "+1469X4652751", "14694652751.X0"])
+def test_a_letter_beside_a_number_is_not_left_out(text: str) -> None:
+    with pytest.raises(InvalidPhoneNumber):
+        read(text)

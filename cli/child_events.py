@@ -44,9 +44,12 @@ def reporter(logs: Path, note: Callable[[str], None]) -> Callable[[ChildEvent], 
 
 
 def event_line(event: ChildEvent, log: Path) -> str | None:
-    """The line for an event of a child that a person should see, or None for a start. `log`: the child's own."""
+    """The line for an event of a child that a person should see, or None for others. `log`: the child's own."""
     if event.what == "restarting":
         return f"{event.name} {ending(event.code or 0, tail(log))}; it is started again in {event.delay_s or 0:.1f} s"
+    if event.what == "frozen":
+        silent = f"has not answered for {event.delay_s or 0:.0f} s"
+        return f"{event.name} (process {event.pid}) runs, but {silent}: it is killed and started again"
     if event.what == "given_up":
         return f"{event.name} {ending(event.code or 0, '')} (exit code {event.code}) and is not started again"
     return None

@@ -104,8 +104,9 @@ def _not_running(server: str, variable: str, address: str, up: LocalUp) -> str:
     if up.pid:
         log = f"{STATE_FOLDER}/logs/{'kafka' if server == 'Kafka' else 'postgres'}.log"
         return (
-            f"the `campaigns up` of this directory (process {up.pid}) starts it again when it has ended. If it stays "
-            f"silent, end its process; {log} tells more"
+            f"the `campaigns up` of this directory (process {up.pid}) starts it again when it has ended, or has not "
+            f"answered for 20 s. Its log is {log}. If `campaigns check` still says this after two minutes, end process "
+            f"{up.pid} (kill -9 {up.pid} always does) and start `campaigns up` here again"
         )
     return "it belongs to a `campaigns up` of this directory that was killed: start `campaigns up` here again"
 

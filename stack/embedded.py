@@ -32,8 +32,11 @@ from stack.environment import (
     unprivileged_account,
 )
 from stack.kafka import KafkaBroker, prepare_kafka, start_kafka
+from stack.kafka import answers as kafka_answers
+from stack.liveness import PROBE_TIMEOUT_S, ServerWatch
 from stack.postgres import PostgresServer, database_url, prepare_postgres, start_postgres
-from stack.postgres_lock import remove_stale_lock
+from stack.postgres import answers as postgres_answers
+from stack.postgres_lock import processes_in, remove_stale_lock
 from stack.supervised_child import ChildEvent, SupervisedChild
 
 PREVIOUS_RUN_DEADLINE_S = 60.0
@@ -78,8 +81,8 @@ def embedded_stack(
 ) -> Iterator[Stack]:
     """Start the requested servers, and stop them at the end of the block.
 
-    With `on_event` they are supervised: a server that ends is started again, with its data and at its address, and each
-    end is reported.
+    With `on_event` they are supervised: a server that ends, or that runs and does not answer, is started again with its
+    data and at its address, and `on_event` gets a report.
     """
     note = progress(sys.stderr.isatty())
     with ExitStack() as ending:
@@ -107,7 +110,7 @@ def embedded_stack(
         broker = future_broker.result() if future_broker else None
         server = future_server.result() if future_server else None
         if on_event is not None:
-            _supervise(broker, server, on_event, ending)
+            _supervise(broker, server, folders.password, on_event, ending)
         yield Stack(
             kafka_bootstrap_servers=broker.bootstrap_servers if broker else NOT_STARTED,
             database_url=database_url(server.port, folders.password) if server else NOT_STARTED,
@@ -119,12 +122,15 @@ def embedded_stack(
 def _supervise(
     broker: KafkaBroker | None,
     server: PostgresServer | None,
+    password: str,
     on_event: Callable[[ChildEvent], None],
     ending: ExitStack,
 ) -> None:
     """Keep the running servers running until `ending`."""
     if broker is not None:
-        _keep_running(SupervisedChild("Kafka", broker.child.program, on_event, running=broker.child), ending)
+        supervised = SupervisedChild("Kafka", broker.child.program, on_event, running=broker.child)
+        is_answered = partial(kafka_answers, broker.bootstrap_servers, PROBE_TIMEOUT_S)
+        _keep_running(supervised, ServerWatch(supervised, "Kafka", is_answered, on_event), ending)
     if server is not None:
         supervised = SupervisedChild(
             "PostgreSQL",
@@ -133,13 +139,16 @@ def _supervise(
             running=server.child,
             before_start=partial(remove_stale_lock, server.data),
         )
-        _keep_running(supervised, ending)
+        is_answered = partial(postgres_answers, database_url(server.port, password), PROBE_TIMEOUT_S)
+        others = partial(processes_in, server.data)
+        _keep_running(supervised, ServerWatch(supervised, "PostgreSQL", is_answered, on_event, others), ending)
 
 
-def _keep_running(server: SupervisedChild, ending: ExitStack) -> None:
+def _keep_running(server: SupervisedChild, watch: ServerWatch, ending: ExitStack) -> None:
     server.begin()
     ending.callback(server.join, SERVER_STOP_DEADLINE_S)
     ending.callback(server.request_stop)
+    ending.enter_context(watch)  # it ends first
 
 
 def remove_state(state_dir: Path) -> None:

@@ -15,15 +15,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from stack.environment import StackUnavailable, creation_lock, missing_package, search_path
 from stack.guarded import GuardedProcess, Program
 from stack.jars import kafka_jars
 from stack.ports import LOOPBACK, free_ports, is_listening
-
-if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient
 
 HEAP_MB = 384
 START_DEADLINE_S = 60.0
@@ -170,28 +167,26 @@ def _configure(folder: Path, jars: Path, formatted: Path, client: int, controlle
 
 def _is_ready(child: GuardedProcess, port: int) -> bool:
     """Wait until the broker answers a client. Returns False if the broker has ended."""
-    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - `prepare` does not need it
-
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:
         if child.poll() is not None:
             return False
-        if is_listening(port):
-            # log_level 0: failures are expected until the broker is ready.
-            client = AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}", "log_level": 0})
-            if _answers(client):
-                return True
+        if is_listening(port) and answers(f"{LOOPBACK}:{port}", 2.0):
+            return True
         time.sleep(0.02)
     raise StackUnavailable(f"Kafka did not answer within {START_DEADLINE_S:.0f} s")
 
 
-def _answers(client: AdminClient) -> bool:
-    from confluent_kafka import KafkaException  # noqa: PLC0415
+def answers(bootstrap_servers: str, timeout_s: float) -> bool:
+    """Whether the broker answers a new client. It may listen before it has joined its cluster."""
+    from confluent_kafka import KafkaException  # noqa: PLC0415 - `prepare` does not need it
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - as above
 
+    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})  # 0: failures are expected here
     try:
-        return bool(client.list_topics(timeout=2).brokers)
+        return bool(client.list_topics(timeout=timeout_s).brokers)
     except KafkaException:
-        return False  # the broker listens, but it has not joined its cluster yet
+        return False
 
 
 def _java_command(folder: Path) -> list[str]:

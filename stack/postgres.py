@@ -164,6 +164,17 @@ def _is_ready(child: GuardedProcess, port: int, password: str) -> bool:
     raise StackUnavailable(f"PostgreSQL did not answer within {START_DEADLINE_S:.0f} s")
 
 
+def answers(url: str, timeout_s: float) -> bool:
+    """Whether the server answers a new client. A refusal, such as while it recovers, is an answer."""
+    import psycopg  # noqa: PLC0415
+
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=max(2, round(timeout_s))) as connection:
+            return connection.execute("SELECT 1").fetchone() is not None
+    except psycopg.OperationalError as error:
+        return "FATAL" in str(error)  # the word of the server, and of no client
+
+
 def _create_database(port: int, password: str) -> None:
     import psycopg  # noqa: PLC0415
 

@@ -30,7 +30,7 @@ def remove_stale_lock(data: Path) -> None:
     pid = int(first) if first.isascii() and first.isdigit() else None
     if pid is not None and not _exists(pid):
         return
-    users = _processes_in(data, pid)
+    users = processes_in(data, pid)
     if users:
         raise StackUnavailable(f"process {users[0]} still uses the database in {data}: end it, then start again")
     lock.unlink(missing_ok=True)
@@ -46,8 +46,11 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _processes_in(data: Path, named: int | None) -> list[int]:
-    """The processes whose working directory is `data`: every process of a server has it there."""
+def processes_in(data: Path, named: int | None = None) -> list[int]:
+    """The processes whose working directory is `data`: every process of a server has it there.
+
+    Without /proc, only the process `named` is judged, by its command line.
+    """
     if not PROC.is_dir():
         return [named] if named is not None and _is_server(named, data) else []
     real = data.resolve()

@@ -34,10 +34,13 @@ class Child:
 
 @dataclass(frozen=True)
 class ChildEvent:
-    """A start, an end, or a decision about a restart. `code` is an exit code, negative for a signal."""
+    """A start, an end, or a decision. `code` is an exit code, negative for a signal.
+
+    `frozen`: the process runs, has not answered for `delay_s`, and is killed.
+    """
 
     name: str
-    what: Literal["started", "ended", "restarting", "given_up"]
+    what: Literal["started", "ended", "restarting", "given_up", "frozen"]
     pid: int | None = None
     code: int | None = None
     delay_s: float | None = None

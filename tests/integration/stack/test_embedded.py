@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from stack import liveness
 from stack.embedded import Stack, embedded_stack, remove_state
 from stack.environment import StackUnavailable
 from stack.postgres_lock import remove_stale_lock
@@ -223,7 +225,13 @@ def test_a_stack_runs_below_a_folder_of_any_name(tmp_path: Path, name: str) -> N
         assert (state / "kafka" / "data" / "meta.properties").exists()
 
 
-def test_a_supervised_server_that_dies_is_started_again_with_its_data(tmp_path: Path) -> None:
+def test_a_supervised_server_that_dies_or_freezes_is_started_again_with_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped process keeps its connections and its port: without a limit, all clients waited for ever."""
+    for name, value in (("PROBE_EVERY_S", 0.2), ("FROZEN_AFTER_S", 2.0), ("STARTING_S", 15.0)):
+        monkeypatch.setattr(liveness, name, value)
+    monkeypatch.setattr("stack.embedded.PROBE_TIMEOUT_S", 1.0)
     events: queue.Queue[ChildEvent] = queue.Queue()
     with kept_state(tmp_path) as state, embedded_stack(state, on_event=events.put) as stack:
         admin = AdminClient({"bootstrap.servers": stack.kafka_bootstrap_servers})
@@ -234,13 +242,28 @@ def test_a_supervised_server_that_dies_is_started_again_with_its_data(tmp_path: 
         assert stack.postgres_pid is not None
         os.kill(stack.kafka_pid, signal.SIGKILL)
         os.kill(stack.postgres_pid, signal.SIGQUIT)
-        restarted: set[str] = set()
-        while restarted != {"Kafka", "PostgreSQL"}:
-            event = events.get(timeout=ENDED_DEADLINE_S)
-            if event.what == "started" and event.pid not in {stack.kafka_pid, stack.postgres_pid}:
-                restarted.add(event.name)
+        pids = started_again(events, {stack.kafka_pid, stack.postgres_pid})
         wait_until(lambda: has_topic(stack, "kept"), "Kafka did not come back with its topic")
         wait_until(lambda: has_row(stack), "PostgreSQL did not come back with its table")
+        for pid in pids:
+            for process in (psutil.Process(pid), *psutil.Process(pid).children()):
+                process.suspend()
+        started_again(events, pids, frozen=pids)
+        wait_until(lambda: has_topic(stack, "kept"), "Kafka was frozen and did not come back with its topic")
+        wait_until(lambda: has_row(stack), "PostgreSQL was frozen and did not come back with its table")
+
+
+def started_again(events: queue.Queue[ChildEvent], known: set[int], frozen: AbstractSet[int] = frozenset()) -> set[int]:
+    """Wait until both servers have a new process, and those that were frozen were reported. Returns the new pids."""
+    started: dict[str, int] = {}
+    reported: set[int | None] = set()
+    while len(started) < 2 or reported < frozen:
+        event = events.get(timeout=ENDED_DEADLINE_S)
+        if event.what == "started" and event.pid is not None and event.pid not in known:
+            started[event.name] = event.pid
+        if event.what == "frozen":
+            reported.add(event.pid)
+    return set(started.values())
 
 
 def has_topic(stack: Stack, name: str) -> bool:

@@ -38,6 +38,9 @@ def test_each_event_has_its_line(tmp_path: Path) -> None:
     log.write_text(JSON)
     assert event_line(ChildEvent("sink", "started", pid=1), log) is None
     assert event_line(ChildEvent("sink", "ended", code=75), log) is None
+    frozen = ChildEvent("Kafka", "frozen", pid=7, delay_s=21.4)
+    silent = "runs, but has not answered for 21 s"
+    assert event_line(frozen, log) == f"Kafka (process 7) {silent}: it is killed and started again"
     restarting = event_line(ChildEvent("sink", "restarting", code=75, delay_s=0.4), log)
     assert restarting is not None
     assert restarting.endswith("(Kafka: no answer); it is started again in 0.4 s")

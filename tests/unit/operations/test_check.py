@@ -25,7 +25,7 @@ def findings(up: LocalUp, **more: str) -> dict[str, CheckFinding]:
 @pytest.mark.parametrize(
     ("up", "advice"),
     [
-        (LocalUp("4711", OURS, NOWHERE), "(process 4711) starts it again when it has ended"),
+        (LocalUp("4711", OURS, NOWHERE), "(process 4711) starts it again when it has ended, or has not answered"),
         (LocalUp("", OURS, NOWHERE), "was killed: start `campaigns up` here again"),
         (LocalUp("4711", frozenset(), NOWHERE), "correct its address in the settings"),
         (LocalUp("", frozenset(), {}), "correct its address in the settings"),

@@ -4,35 +4,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from cli.options import Json
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
 
 MARKS = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  "}
 
 
 def check(json: Json = False) -> None:
     """Check settings, Kafka, topics and PostgreSQL, with the next step for each problem."""
-    raise typer.Exit(run_check(as_json=json))
+    from cli.console import run_command
+
+    raise typer.Exit(run_command(lambda settings: run_check(settings, as_json=json)))
 
 
-def run_check(*, as_json: bool) -> int:
+def run_check(settings: Settings, *, as_json: bool) -> int:
     """Print every finding; returns 75 if something does not work, else 0."""
     from dataclasses import asdict
 
     import orjson
 
-    from cli.console import note, report_invalid_settings
+    from cli.console import note
     from operations.check import check as find
     from operations.local_up import find_local_up
-    from operations.startup import usable_settings
     from runtime.process import EXIT_OK, EXIT_TRANSIENT
-    from runtime.settings import InvalidSettings
 
-    try:
-        settings = usable_settings()
-    except InvalidSettings as invalid:
-        return report_invalid_settings(invalid)
     findings = list(find(settings, find_local_up()))
     if as_json:
         print(orjson.dumps([asdict(finding) for finding in findings]).decode())

@@ -66,7 +66,8 @@ def report_invalid_settings(invalid: InvalidSettings) -> int:
     """Print which settings are invalid to stderr; returns the exit code for it."""
     note(
         f"invalid settings:\n{invalid}\n"
-        "docs/reference/settings.md describes each one. `campaigns up` needs none: it starts servers of its own."
+        "docs/reference/settings.md describes each one. `campaigns up` needs none: it starts servers of its own, and "
+        "other commands in its directory find them."
     )
     return EXIT_USAGE
 

@@ -41,6 +41,7 @@ from cli.topics import topics
 from cli.trace import trace
 from cli.unknown import unknown
 from cli.up import up
+from cli.usage_errors import PlainGroup
 from cli.verify import verify
 from cli.watch import watch
 
@@ -50,6 +51,7 @@ PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_
 """For commands whose options belong to another program."""
 
 app = typer.Typer(
+    cls=PlainGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,7 @@ from schemas.topics import SPECS
 from tables.database import connect_now
 from tables.migrate import SchemaState, read_state
 from tables.server import ServerState, read_server
+from topics.access import MissingRight, missing_rights
 from topics.apply import REPLICAS
 from topics.cluster import ClusterState, KafkaRefused, read_cluster
 
@@ -62,7 +63,11 @@ def _programs() -> Iterator[CheckFinding]:
 def _settings(settings: Settings) -> Iterator[CheckFinding]:
     yield CheckFinding("settings", "ok", "valid")
     if not settings.whatsapp_access_token.get_secret_value():
-        yield CheckFinding("WhatsApp", "warning", "no access token", "set CAMPAIGNS_WHATSAPP_ACCESS_TOKEN to send")
+        step = "set CAMPAIGNS_WHATSAPP_ACCESS_TOKEN: the sender does not start without"
+        yield CheckFinding("WhatsApp", "warning", "no access token", step)
+    if not settings.callback_secret.get_secret_value():
+        step = "set CAMPAIGNS_CALLBACK_SECRET: the sender and the reconciler do not start without"
+        yield CheckFinding("callback", "wrong", "no secret", step)
     if not settings.webhook_app_secrets:
         yield CheckFinding(
             "webhooks",
@@ -94,7 +99,25 @@ def _kafka(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
         yield CheckFinding("Kafka", "wrong", f"{address}: {error}", step)
         return
     yield _brokers(settings.kafka_bootstrap_servers, cluster)
-    yield _topics({settings.topic(spec.name): spec.partitions for spec in SPECS}, cluster)
+    wanted = {settings.topic(spec.name): spec.partitions for spec in SPECS}
+    try:
+        missing = missing_rights(settings, TIMEOUT_S)
+    except Transient as error:
+        yield CheckFinding("Kafka rights", "warning", f"not known: {error}", "run this again")
+    else:
+        yield _rights(missing)
+        hidden = {each.name for each in missing}
+        wanted = {name: n for name, n in wanted.items() if name in cluster.partitions or name not in hidden}
+    yield _topics(wanted, cluster)
+
+
+def _rights(missing: Sequence[MissingRight]) -> CheckFinding:
+    """A right that is missing shows only when a process first needs it, which may be late."""
+    if not missing:
+        return CheckFinding("Kafka rights", "ok", "on all topics and consumer groups")
+    shown = [f"{' and '.join(each.operations)} on the {each.kind} {each.name}" for each in missing]
+    step = "give these rights to the account of the settings (with a prefix, one rule covers all)"
+    return CheckFinding("Kafka rights", "wrong", f"missing: {', '.join(shown)}", step)
 
 
 def _not_running(server: str, variable: str, address: str, up: LocalUp) -> str:

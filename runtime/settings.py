@@ -64,7 +64,8 @@ class Settings(BaseModel):
         default="default",
         max_length=16,
         pattern=r"^[a-zA-Z0-9_-]+$",
-        description="The name of this deployment in the callback data. Another deployment's statuses are not ours.",
+        description="The name of this deployment in the callback data, of letters, digits, _ and -. Another "
+        "deployment's statuses are not ours.",
     )
     whatsapp_api_url: str = Field(
         default="https://graph.facebook.com", min_length=1, description="Base address of the Cloud API."
@@ -164,7 +165,9 @@ class Settings(BaseModel):
     instance: str = Field(
         default="",
         max_length=100,
-        description="A stable name of this process among those of its kind. It keeps its partitions over a restart.",
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="A stable name of this process among those of its kind, of letters, digits, dots, _ and -. It "
+        "keeps its partitions over a restart.",
     )
     dead_letter_rate_max: int = Field(
         default=1000, ge=1, le=10**9, description="Dead letters per minute above which the stage halts."

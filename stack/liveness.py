@@ -35,7 +35,7 @@ COUNTED_MAX_S = PROBE_EVERY_S + 2 * PROBE_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class ServerSilence:
     """How long one process of a server has not answered."""
 
     pid: int | None = None
@@ -44,11 +44,11 @@ class Silence:
     kills: int = 0
     """Kills since the last answer, of this process or of those before."""
 
-    def after(self, pid: int | None, passed_s: float, *, is_answered: bool) -> Silence:
+    def after(self, pid: int | None, passed_s: float, *, is_answered: bool) -> ServerSilence:
         """The silence after one more request. `pid`: the process that runs now. `passed_s`: since the one before."""
-        known = self if pid == self.pid else Silence(pid, kills=self.kills)
+        known = self if pid == self.pid else ServerSilence(pid, kills=self.kills)
         if is_answered:
-            return Silence(pid, 0.0, has_answered=True)
+            return ServerSilence(pid, 0.0, has_answered=True)
         return replace(known, silent_s=known.silent_s + min(passed_s, COUNTED_MAX_S))
 
     @property
@@ -63,9 +63,9 @@ class Silence:
         """Whether the process runs and has been silent for too long."""
         return self.pid is not None and self.silent_s >= self.limit_s
 
-    def killed(self) -> Silence:
+    def killed(self) -> ServerSilence:
         """The silence after the process was killed."""
-        return Silence(kills=self.kills + 1)
+        return ServerSilence(kills=self.kills + 1)
 
 
 class ServerWatch:
@@ -104,7 +104,7 @@ class ServerWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        silence = Silence()
+        silence = ServerSilence()
         last = time.monotonic()
         while not self._ending.wait(PROBE_EVERY_S):
             pid = self._server.pid

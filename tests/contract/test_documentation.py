@@ -17,7 +17,8 @@ from operations.audit import LEDGER_CHECKS, STATE_CHECKS
 from runtime.settings import Settings
 from runtime.settings_setup import SETUP_ONLY
 from schemas.reasons import RepairRefusal
-from scripts.reference import WIDTH, metrics_by_name
+from scripts.cli_reference import WIDTH
+from scripts.reference import metrics_by_name
 from tests.support.paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

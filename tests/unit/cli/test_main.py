@@ -54,6 +54,23 @@ def test_invalid_settings_end_with_64_and_name_the_variables(tmp_path: Path) -> 
     assert "CAMPAIGNS_DATABASE_URL: is not set" in done.stderr
 
 
+def test_check_prints_a_line_for_each_part_and_none_of_the_client_library(tmp_path: Path) -> None:
+    """Kafka's client wrote a hundred lines about each failed connection before the finding."""
+    state = tmp_path / ".campaigns"
+    state.mkdir()
+    write_private(
+        state / "env",
+        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1\nCAMPAIGNS_DATABASE_URL=postgresql://x:hunter2@127.0.0.1:1/x\n",
+    )
+    done = campaigns("check", cwd=tmp_path)
+    assert done.returncode == 75
+    lines = done.stderr.splitlines()
+    assert {"Kafka", "PostgreSQL"} <= {line[9:].partition(":")[0] for line in lines}
+    assert len(lines) < 12, done.stderr
+    assert "FAIL [" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [("nonsense",), ("demo", "--recipients", "many"), ("up", "--nonsense")])
 def test_an_invalid_command_line_ends_with_64(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert campaigns(*arguments, cwd=tmp_path).returncode == 64

@@ -7,12 +7,15 @@ is a problem and what to do about it.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from domain.correlation import KIND_BY_WORD
 from operations.dead_letters import dead_topics
+from runtime.logs import mask_text
 from runtime.settings import Settings
 from schemas.bundles import decode_bundle
 from schemas.codec import Malformed
@@ -32,6 +35,9 @@ from topics.lag import KafkaQueries, Lag
 
 SAMPLE_BYTES = 8 * 1024 * 1024
 """Most that is read of waiting bundles to count their statuses; above it the count is an estimate."""
+
+NEWEST_RECORDS = 100
+"""The newest records of each partition of `webhooks.raw` are searched for status words that are not known."""
 
 ACTIVE_SHOWN = 20
 """Most active campaigns whose progress is read."""
@@ -74,10 +80,21 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedSends:
+    """What WhatsApp has accepted, in the order of the statement `read_sending`."""
+
+    last_minute: int
+    last_at: datetime | None
+    last_long_ago: datetime | None
+    """The last one that is older than `tables.status.SILENT_S`: its webhook must have come since."""
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseStatus:
     """The state that Postgres holds."""
 
     backlog: Backlog
+    sending: AcceptedSends
     campaigns: tuple[OpenCampaign, ...]
     progress: Mapping[CampaignId, CampaignStats]
     """Of the active campaigns, up to a number that fits on a screen."""
@@ -116,7 +133,8 @@ class KafkaStatus:
     lags: Mapping[str, Lag]
     """By stage. The sink's lag is computed from the offsets in Postgres, if Postgres answers."""
     last_webhook_at: datetime | None
-    last_event_at: datetime | None
+    unknown_words: Mapping[str, int]
+    """Status words of the newest webhooks that no version of ours knows, and how often each came."""
     dead: Mapping[str, DeadTopic]
     """By source topic."""
     missing_topics: tuple[str, ...]
@@ -129,6 +147,7 @@ async def read_database(connection: Connection, settings: Settings) -> DatabaseS
     active = [CampaignId(each.id) for each in campaigns if each.status == "active"]
     return DatabaseStatus(
         backlog=Backlog(*await status.read_backlog(connection)),
+        sending=AcceptedSends(*await status.read_sending(connection)),
         campaigns=campaigns,
         progress=await stats.read(connection, active[:ACTIVE_SHOWN]),
         breakers=tuple(each for each in await breakers.known(connection) if each.opened_at is not None),
@@ -188,7 +207,7 @@ def _read_kafka(settings: Settings, sink_positions: Mapping[int, int] | None) ->
             members=broker.members(STAGES),
             lags=lags,
             last_webhook_at=_last(broker, settings.topic(Topic.WEBHOOKS_RAW), marks[Topic.WEBHOOKS_RAW]),
-            last_event_at=_last(broker, settings.topic(Topic.RECIPIENT_EVENTS), marks[Topic.RECIPIENT_EVENTS]),
+            unknown_words=_unknown_words(broker, settings.topic(Topic.WEBHOOKS_RAW), marks[Topic.WEBHOOKS_RAW]),
             dead=_read_dead(settings, Topic),
             missing_topics=tuple(topic.value for topic in Topic if not marks[topic]),
         )
@@ -206,20 +225,27 @@ def _statuses(broker: KafkaQueries, name: str, passed: Mapping[int, int], marks:
     waiting = {place: (start, end) for place, (start, end) in waiting.items() if start < end}
     records = sum(end - start for start, end in waiting.values())
     values = broker.first_values(waiting, SAMPLE_BYTES)
-    found = sum(map(_statuses_of, values))
+    found = sum(len(_statuses_of(value)) for value in values)
     return found if len(values) >= records else round(found * records / max(1, len(values)))
 
 
-def _statuses_of(record: bytes) -> int:
-    """Count the statuses of a bundle; 0 if it is malformed, because the reconciler dead-letters it."""
+def _unknown_words(broker: KafkaQueries, name: str, marks: Watermarks) -> Mapping[str, int]:
+    """Count the unknown status words in the newest bundles. The reconciler ignores their statuses."""
+    newest = {(name, p): (max(low, high - NEWEST_RECORDS), high) for p, (low, high) in marks.items() if high > low}
+    words = (item.status for value in broker.first_values(newest, SAMPLE_BYTES) for item in _statuses_of(value))
+    return Counter(mask_text(word) for word in words if word not in KIND_BY_WORD)
+
+
+def _statuses_of(record: bytes) -> list[StatusItem]:
+    """The statuses of a bundle; none if it is malformed, because the reconciler dead-letters it."""
     try:
-        return sum(_statuses_in(body.raw) for body in decode_bundle(record))
+        return [item for body in decode_bundle(record) for item in _statuses_in(body.raw)]
     except Malformed:
-        return 0
+        return []
 
 
-def _statuses_in(raw: bytes) -> int:
+def _statuses_in(raw: bytes) -> list[StatusItem]:
     try:
-        return sum(isinstance(item, StatusItem) for item in parse_body(raw))
+        return [item for item in parse_body(raw) if isinstance(item, StatusItem)]
     except Exception:  # noqa: BLE001 - a malformed body must not hide the rest of the status
-        return 0
+        return []

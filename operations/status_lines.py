@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
 from operations.campaign_progress import everything_fails, most_frequent_failure, progress_text
-from operations.status import ACTIVE_SHOWN, STAGES, DatabaseStatus, KafkaStatus
+from operations.status import ACTIVE_SHOWN, STAGES, AcceptedSends, DatabaseStatus, KafkaStatus
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from tables.breakers import shown_key
@@ -27,8 +27,10 @@ PUBLISHED = timedelta(seconds=30)
 """The scheduler's leader publishes every second what a sender left, so an older result shows a fault."""
 UNCLAIMED = timedelta(minutes=5)
 """A running sender claims a released attempt within seconds."""
-SILENT = timedelta(minutes=10)
-"""WhatsApp sends the status `sent` within seconds of its answer."""
+CLOCKS = timedelta(minutes=1)
+"""A webhook may come before its answer is stored, and the clocks of Kafka and Postgres may differ by so much."""
+WORDS_SHOWN = 5
+MINUTE_S = 60.0
 PAUSED_SHOWN = 10
 BREAKERS_SHOWN = 10
 PARKED = timedelta(hours=1)
@@ -46,14 +48,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class IngressAnswer:
-    """The HTTP status of the ingress' /ready; None if it did not answer."""
+class ReadyAnswer:
+    """The HTTP status of the /ready of a process; None if it did not answer."""
 
     url: str
     status: int | None
 
 
-def ingress_line(answer: IngressAnswer) -> Line:
+def ingress_line(answer: ReadyAnswer) -> Line:
     """The ingress itself is queried: it has no consumer group and no database session."""
     if answer.status == HTTPStatus.OK:
         return Line("ingress", "ok", f"ready, {answer.url}")
@@ -62,6 +64,18 @@ def ingress_line(answer: IngressAnswer) -> Line:
         return Line("ingress", "look", f"no answer at {answer.url}", step)
     found = f"answers {answer.status} at {answer.url}: it refuses webhooks, and Meta repeats them"
     return Line("ingress", "wrong", found, "read its log; check Kafka and its topics: campaigns check")
+
+
+def api_line(answer: ReadyAnswer, sessions: int) -> Line:
+    """The API itself is queried, too: after a restart of Postgres it has no session until somebody uses it."""
+    if answer.status == HTTPStatus.OK:
+        return Line("api", "ok", f"ready, {answer.url}")
+    if answer.status is not None:
+        return Line("api", "wrong", f"answers {answer.status} at {answer.url}", "read its log; campaigns check")
+    if sessions:
+        return Line("api", "ok", f"{sessions} session(s), on another host or port")
+    step = "start `campaigns api`; if it runs on another host, query its /ready there"
+    return Line("api", "look", f"no answer at {answer.url}, and no session", step)
 
 
 def lines(
@@ -76,8 +90,10 @@ def lines(
         found += _database_processes(database)
     if kafka is not None:
         found += _stages(kafka, now)
-        found += _kafka(kafka, now)
+        found.append(_last_webhook(kafka, None if database is None else database.sending, now))
+        found += _kafka(kafka)
     if database is not None:
+        found.append(_sending(database.sending, now))
         found += _waiting(database, now)
         found += _breakers(database)
         found += _campaigns(database)
@@ -96,8 +112,6 @@ def _database_processes(database: DatabaseStatus) -> Iterator[Line]:
             yield Line(name, "ok", f"{sessions.get(f'campaigns-{name}', 1)} running, one {word}")
         else:
             yield Line(name, "wrong", f"none {word}", f"start `campaigns {name}`, or read its log")
-    api = sessions.get("campaigns-api", 0)
-    yield Line("api", "ok" if api else "look", f"{api} session(s)", "" if api else "start `campaigns api`")
 
 
 def _stages(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
@@ -117,10 +131,10 @@ def _stages(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
             yield Line(stage, "ok", found)
 
 
-def _kafka(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
+def _kafka(kafka: KafkaStatus) -> Iterator[Line]:
     if kafka.missing_topics:
         yield Line("topics", "wrong", f"missing: {', '.join(kafka.missing_topics)}", "campaigns topics apply")
-    yield _last_webhook(kafka, now)
+    yield from _unknown_words(kafka.unknown_words)
     dead = {topic: each for topic, each in kafka.dead.items() if each.waiting}
     for topic, each in dead.items():
         found = f"{each.waiting}" + ("" if each.handled is not None else ", including redriven and dropped ones")
@@ -129,13 +143,35 @@ def _kafka(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
         yield Line("dead letters", "ok", "none")
 
 
-def _last_webhook(kafka: KafkaStatus, now: datetime) -> Line:
-    last, event = kafka.last_webhook_at, kafka.last_event_at
+def _last_webhook(kafka: KafkaStatus, sending: AcceptedSends | None, now: datetime) -> Line:
+    """WhatsApp reports each message as `sent` within seconds. Time in which nothing was sent is no reason to worry."""
+    last = kafka.last_webhook_at
     found = "no record is kept" if last is None else f"{_age(last, now)} ago, at {last:%Y-%m-%d %H:%M:%S}Z"
-    if event is None or now - event > SILENT or (last is not None and now - last <= SILENT):
+    sent = None if sending is None else sending.last_long_ago
+    if sent is None or (last is not None and last > sent - CLOCKS):
         return Line("last webhook", "ok", found)
-    step = "events are written, but no webhook arrives: check that Meta reaches the ingress and is subscribed"
-    return Line("last webhook", "look", found, step)
+    since = f"; a message was accepted {_age(sent, now)} ago, and no webhook came after it"
+    step = "check that Meta reaches the ingress and that the app is subscribed to `messages`"
+    return Line("last webhook", "look", found + since, step)
+
+
+def _unknown_words(words: Mapping[str, int]) -> Iterator[Line]:
+    if not words:
+        return
+    shown = sorted(words.items(), key=lambda each: (-each[1], each[0]))
+    listed = ", ".join(f"{word} ({n})" for word, n in shown[:WORDS_SHOWN])
+    more = f" and {len(shown) - WORDS_SHOWN} more" if len(shown) > WORDS_SHOWN else ""
+    step = "they change no recipient: find their meaning in Meta's changelog; a newer version may know them"
+    yield Line("unknown status words", "look", f"in the newest webhooks: {listed}{more}", step)
+
+
+def _sending(sending: AcceptedSends, now: datetime) -> Line:
+    if sending.last_at is None:
+        return Line("sending", "ok", "nothing was accepted yet")
+    if not sending.last_minute:
+        return Line("sending", "ok", f"nothing in the last minute; the last message {_age(sending.last_at, now)} ago")
+    rate = sending.last_minute / MINUTE_S
+    return Line("sending", "ok", f"{rate:.1f} a second now: {sending.last_minute} accepted in the last minute")
 
 
 def _waiting(database: DatabaseStatus, now: datetime) -> Iterator[Line]:

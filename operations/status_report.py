@@ -1,4 +1,4 @@
-"""Queries PostgreSQL, Kafka and the ingress for `campaigns status`, each with a time limit of its own.
+"""Queries PostgreSQL, Kafka, the ingress and the API for `campaigns status`, each with a time limit of its own.
 
 An outage of one becomes a line of the report and hides nothing of the others.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from operations import status
-from operations.status_lines import IngressAnswer, Line, ingress_line, lines
+from operations.status_lines import Line, ReadyAnswer, api_line, ingress_line, lines
 from runtime.process import Transient
 from runtime.settings import Settings
 from tables.database import connect, is_transient
@@ -22,7 +22,7 @@ from tables.status import OTHER_SCHEMA
 STATEMENT_TIMEOUT_S = 10.0
 DATABASE_TIMEOUT_S = 15.0
 """For all statements together: a server that accepts connections and is frozen enforces no statement timeout."""
-INGRESS_TIMEOUT_S = 3.0
+READY_TIMEOUT_S = 3.0
 LOOPBACK = "127.0.0.1"
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, never listened on
 
@@ -49,25 +49,27 @@ async def collect(settings: Settings, reason_of: Callable[[BaseException], str])
             kafka = await _without_handled(settings, kafka)
     except Transient as error:
         away["Kafka"] = reason_of(error)
-    answer = await asyncio.to_thread(_query_ingress, settings)
-    return [*schema, *lines(database, kafka, datetime.now(UTC), away), ingress_line(answer)]
+    ingress = await asyncio.to_thread(_query_ready, settings.ingress_host, settings.ingress_port)
+    api = await asyncio.to_thread(_query_ready, settings.api_host, settings.api_port)
+    sessions = 0 if database is None else database.sessions.get("campaigns-api", 0)
+    found = lines(database, kafka, datetime.now(UTC), away)
+    return [*schema, *found, api_line(api, sessions), ingress_line(ingress)]
 
 
-def _query_ingress(settings: Settings) -> IngressAnswer:
-    """Query /ready of the ingress at the address in the settings."""
-    host = LOOPBACK if settings.ingress_host in EVERY_ADDRESS else settings.ingress_host
-    if settings.ingress_port == 0:
-        return IngressAnswer("a port of its own choice", None)
-    url = f"http://{host}:{settings.ingress_port}/ready"
+def _query_ready(host: str, port: int) -> ReadyAnswer:
+    """Query /ready of a process at its address in the settings."""
+    if port == 0:
+        return ReadyAnswer("a port of its own choice", None)
+    url = f"http://{LOOPBACK if host in EVERY_ADDRESS else host}:{port}/ready"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=INGRESS_TIMEOUT_S) as response:
-            return IngressAnswer(url, response.status)
+        with opener.open(url, timeout=READY_TIMEOUT_S) as response:
+            return ReadyAnswer(url, response.status)
     except urllib.error.HTTPError as error:
         with error:
-            return IngressAnswer(url, error.code)
+            return ReadyAnswer(url, error.code)
     except (OSError, http.client.HTTPException):
-        return IngressAnswer(url, None)
+        return ReadyAnswer(url, None)
 
 
 async def _read_database(settings: Settings) -> status.DatabaseStatus:

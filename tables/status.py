@@ -10,6 +10,10 @@ from tables.database import Connection
 from tables.statements import load
 
 _SQL = load("status")
+SILENT_S = 600.0
+"""WhatsApp sends the status `sent` within seconds of its answer. After so long it is missing."""
+DAY_S = 86_400.0
+"""A missing webhook is reported for so long after the message. Kafka keeps webhooks for longer."""
 OTHER_SCHEMA = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
 """Errors of PostgreSQL that mean a missing or a different schema."""
 
@@ -17,6 +21,13 @@ OTHER_SCHEMA = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedF
 async def read_backlog(connection: Connection) -> tuple[Any, ...]:
     """The counts and oldest times of everything that waits, in the order of the statement's columns."""
     row = await (await connection.execute(_SQL["read_backlog"])).fetchone()
+    assert row is not None
+    return row
+
+
+async def read_sending(connection: Connection) -> tuple[Any, ...]:
+    """The messages accepted in the last minute, when the last was, and when the last before `SILENT_S` was."""
+    row = await (await connection.execute(_SQL["read_sending"], {"silent_s": SILENT_S, "day_s": DAY_S})).fetchone()
     assert row is not None
     return row
 

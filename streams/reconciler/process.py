@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+
+import structlog
 
 from domain.correlation import Ownership
 from runtime import metrics
@@ -30,6 +32,8 @@ from topics.publisher import AsyncPublisher, Publisher, RecordTooLarge
 BATCH_RECORDS_MAX = 50
 """Bundles hold up to 500 bodies. A larger batch gains little and repeats more after a crash."""
 WITHIN_S = 0.05
+WORDS_LOGGED_MAX = 20
+"""A process logs so many unknown status words, each once. All are counted as `unknown_status`."""
 BUFFER_RECORDS_MAX = 256
 """A bundle may have 1 MiB and rarely has 300 KiB, so the buffer stays below some tens of MiB."""
 
@@ -57,6 +61,8 @@ class Reconciler:
     ) -> None:
         self._publisher = publisher
         self._now = now
+        self._log = structlog.get_logger(STAGE)
+        self._words_logged: set[str] = set()
         self._events_topic = settings.topic(Topic.RECIPIENT_EVENTS)
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._dead_letters = DeadLetters(publisher, STAGE, limit)
@@ -89,8 +95,16 @@ class Reconciler:
         metrics.RECONCILER_LENIENT_BODIES.inc(sum(each.lenient_bodies for each in found))
         for outcome, count in sum((each.outcomes for each in found), Counter[str]()).items():
             metrics.RECONCILER_ITEMS.labels(outcome).inc(count)
+        self._log_unknown_words(word for each in found for word in each.unknown_words)
         for kind, count in Counter(event.kind.value for each in found for event in each.events).items():
             metrics.RECONCILER_EVENTS.labels(kind).inc(count)
+
+    def _log_unknown_words(self, words: Iterable[str]) -> None:
+        """Log each status word that is not known, once."""
+        for word in words:
+            if word not in self._words_logged and len(self._words_logged) < WORDS_LOGGED_MAX:
+                self._words_logged.add(word)
+                self._log.warning("a status word is not known: its statuses change no recipient", word=word)
 
     async def condemn(self, record: Record) -> None:
         """Dead-letter a record that ends processes, without reading it. Raises Transient, or TooManyDeadLetters."""

@@ -67,6 +67,8 @@ class Reconciled:
     events: list[RecipientEvent] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     """How many items became an event, were refused, or were ignored, by the words of `ItemOutcome`."""
+    unknown_words: Counter[str] = field(default_factory=Counter)
+    """The status words that are not known, and how often each came."""
     bodies: int = 0
     lenient_bodies: int = 0
     """Bodies that are not strict JSON and were read all the same."""
@@ -160,6 +162,8 @@ def _read_body(found: Reconciled, index: int, body: Body, ownership: Ownership, 
                 found.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
             case str():
                 found.outcomes[result] += 1
+                if result == ItemOutcome.UNKNOWN_STATUS and isinstance(item, StatusItem):
+                    found.unknown_words[item.status] += 1
             case _:
                 assert_never(result)
 

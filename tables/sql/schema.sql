@@ -528,6 +528,8 @@ CREATE TABLE send_ledger (
 ) WITH (fillfactor = 80);
 CREATE INDEX send_ledger_open ON send_ledger (lease_until) WHERE outcome IS NULL;
 CREATE INDEX send_ledger_unpublished ON send_ledger (outcome_at) WHERE outcome IS NOT NULL AND published_at IS NULL;
+-- For `campaigns status`: the rate of sending, and messages without a webhook.
+CREATE INDEX send_ledger_accepted ON send_ledger (outcome_at) WHERE outcome = 'accepted';
 -- For the completion of campaigns, and for `trace`.
 CREATE INDEX send_ledger_unknown ON send_ledger (campaign_id, outcome_at) WHERE outcome = 'unknown';
 CREATE INDEX send_ledger_wamid ON send_ledger (wamid) WHERE wamid IS NOT NULL;

@@ -19,6 +19,17 @@ SELECT
         UNION ALL SELECT n FROM campaign_counter_deltas WHERE dimension = 'status' AND key = 'unknown') AS every)
         AS unknown
 
+-- name: read_sending
+-- Messages that WhatsApp accepted: their number in the last minute, the time of the last, and the time of the last that
+-- is old enough for its webhook.
+SELECT
+    (SELECT count(*) FROM send_ledger
+     WHERE outcome = 'accepted' AND outcome_at > now() - interval '1 minute') AS last_minute,
+    (SELECT max(outcome_at) FROM send_ledger WHERE outcome = 'accepted') AS last_at,
+    (SELECT max(outcome_at) FROM send_ledger
+     WHERE outcome = 'accepted' AND outcome_at < now() - %(silent_s)s::double precision * interval '1 second'
+       AND outcome_at > now() - %(day_s)s::double precision * interval '1 second') AS last_long_ago
+
 -- name: list_open_campaigns
 -- Active and paused campaigns.
 SELECT id, name, status, pause_reason, updated_at FROM marketing_campaigns

@@ -35,9 +35,9 @@ NOWHERE = "127.0.0.1:1"
 
 @pytest.fixture
 async def settings(settings: Settings) -> Settings:
-    """An installation without an ingress."""
+    """An installation without an ingress and an API."""
     await asyncio.to_thread(create_all_topics, settings)
-    return settings.model_copy(update={"ingress_port": 1})
+    return settings.model_copy(update={"ingress_port": 1, "api_port": 1})
 
 
 def by_name(found: list[Line]) -> dict[str, Line]:
@@ -71,8 +71,8 @@ async def test_every_line_that_is_not_well_has_a_next_step(world: World, setting
     assert states == {
         "breakers": "ok",
         "scheduler": "wrong", "stats-publisher": "wrong", "api": "look", "reconciler": "wrong", "sender": "wrong",
-        "sink": "wrong", "ingress": "look", "last webhook": "ok", "dead letters of send.jobs": "look",
-        "parked statuses": "look",
+        "sink": "wrong", "ingress": "look", "last webhook": "look", "sending": "ok",
+        "dead letters of send.jobs": "look", "parked statuses": "look",
         "unknown sends": "look",
         "queued for a sender": "wrong", "in flight": "look", "results not yet published": "wrong",
         "double sends": "wrong", "active campaigns": "ok", "active: Test Campaign": "ok",
@@ -161,6 +161,21 @@ async def test_the_backlog_of_the_reconciler_is_reported_in_statuses(
     monkeypatch.setattr(status_source, "SAMPLE_BYTES", 1)
     await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), records)
     assert "6 record(s) with" in by_name(await collect(settings, reason_of))["reconciler"].found, "by the first of them"
+
+
+async def test_unknown_status_words_and_the_rate_of_sending_are_lines(world: World, settings: Settings) -> None:
+    statuses = [
+        {"id": "wamid.a", "status": word, "timestamp": "1"} for word in ("sent", "held", "held", "+14694652751")
+    ]
+    body = Body(1, json.dumps({"statuses": statuses}).encode())
+    records = [(None, encode_bundle([body])), (None, b"no bundle")]
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("webhooks.raw"), records)
+    await world.claim(await world.release_jobs(2))
+    await world.run("UPDATE send_ledger SET outcome = 'accepted', event = '{}', outcome_at = now()")
+    found = by_name(await collect(settings, reason_of))
+    assert "held (2), *********51 (1)" in found["unknown status words"].found
+    assert found["sending"].found == "0.0 a second now: 2 accepted in the last minute"
+    assert found["last webhook"].state == "ok", "the messages are too young to miss a webhook"
 
 
 async def test_another_schema_is_named(settings: Settings, empty_database_url: str) -> None:

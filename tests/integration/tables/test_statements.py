@@ -37,7 +37,7 @@ SCANNED = frozenset({
 
 HOT_GROUPS = (
     "campaigns", "closing", "ledger", "messages", "parked", "person_links", "planning", "publications",
-    "recipient_pages", "recipients", "releases", "retention", "stats", "subscriptions", "trace",
+    "recipient_pages", "recipients", "releases", "retention", "stats", "status", "subscriptions", "trace",
 )  # fmt: skip
 EXEMPT = {
     ("campaigns", "create_campaign"): "it inserts one row",
@@ -49,6 +49,9 @@ EXEMPT = {
     ("releases", "pause_campaign"): "it changes one row by the primary key",
     ("stats", "recount"): "`campaigns verify` counts a campaign again, on purpose",
     ("stats", "mark_refused"): "as mark_published",
+    ("status", "list_open_campaigns"): "it lists the active and paused campaigns for an operator",
+    ("status", "list_locks"): "it reads no table of ours",
+    ("status", "count_sessions"): "it reads no table of ours",
     ("subscriptions", "state_subscription"): "it inserts one row by the primary key",
     ("subscriptions", "state_by_operator"): "it writes the few keys of one person by the primary key",
 }
@@ -167,6 +170,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("stats", "read_stats"): {"ids": [BIG]},
     ("stats", "read_unpublished"): {"rows_max": 500},
     ("stats", "mark_published"): {"ids": [BIG], "versions": [1]},
+    ("status", "read_backlog"): NONE,
+    ("status", "read_sending"): {"silent_s": 600, "day_s": 86_400},
     ("subscriptions", "find_out_by"): {"person": "15550000001"},
     ("subscriptions", "read_unpublished"): {"limit": 1000},
     ("subscriptions", "mark_published"): {"ids": [1]},

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from domain.breakers import Scope
-from operations.status import STAGES, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
-from operations.status_lines import PAUSED_SHOWN, IngressAnswer, Line, ingress_line, lines
+from operations.status import STAGES, AcceptedSends, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
+from operations.status_lines import PAUSED_SHOWN, WORDS_SHOWN, Line, ReadyAnswer, api_line, ingress_line, lines
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from tables.breakers import KnownBreaker
@@ -17,11 +17,11 @@ from topics.lag import Lag
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 KAFKA = KafkaStatus(
     members=dict.fromkeys(STAGES, 1), lags=dict.fromkeys(STAGES, Lag(0)), last_webhook_at=NOW - timedelta(minutes=1),
-    last_event_at=NOW, dead={"recipient.events": DeadTopic("id", {0: (5, 9)})}, missing_topics=(),
+    unknown_words={}, dead={"recipient.events": DeadTopic("id", {0: (5, 9)})}, missing_topics=(),
 )  # fmt: skip
 DATABASE = DatabaseStatus(
-    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), campaigns=(), progress={}, breakers=(), sessions={},
-    is_our_history=True, has_leader=True, has_publisher=True, positions={},
+    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), sending=AcceptedSends(0, None, None), campaigns=(),
+    progress={}, breakers=(), sessions={}, is_our_history=True, has_leader=True, has_publisher=True, positions={},
 )  # fmt: skip
 
 
@@ -58,14 +58,48 @@ def test_a_lag_of_bundles_is_reported_in_records_and_statuses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("webhook_min", "event_min", "state"),
-    [(1, 0, "ok"), (11, 0, "look"), (None, 0, "look"), (600, 11, "ok"), (None, None, "ok")],
+    ("webhook_min", "sent_min", "state"),
+    [
+        (1, 11, "ok"),
+        (12, 11, "look"),
+        (11.5, 11, "ok"),  # the webhook came before the answer was stored
+        (None, 11, "look"),
+        (600, None, "ok"),  # an outage, in which nothing was sent
+        (None, None, "ok"),
+    ],
 )
-def test_missing_webhooks_while_events_are_written_are_a_warning(
-    webhook_min: int | None, event_min: int | None, state: str
+def test_a_message_without_a_webhook_is_a_warning_and_an_outage_is_not(
+    webhook_min: float | None, sent_min: float | None, state: str
 ) -> None:
-    webhook, event = (None if ago is None else NOW - timedelta(minutes=ago) for ago in (webhook_min, event_min))
-    assert line("last webhook", replace(KAFKA, last_webhook_at=webhook, last_event_at=event)).state == state
+    webhook, sent = (None if ago is None else NOW - timedelta(minutes=ago) for ago in (webhook_min, sent_min))
+    database = replace(DATABASE, sending=AcceptedSends(0, NOW, sent))
+    found = line("last webhook", replace(KAFKA, last_webhook_at=webhook), database)
+    assert found.state == state
+    assert ("accepted 11 min ago" in found.found) is (state == "look")
+
+
+def test_without_postgres_nothing_is_known_about_missing_webhooks() -> None:
+    assert line("last webhook", replace(KAFKA, last_webhook_at=None)).state == "ok"
+
+
+def test_status_words_that_are_not_known_are_named_with_their_number() -> None:
+    words = {"held": 2, **{f"word{n}": 1 for n in range(WORDS_SHOWN)}, "warned": 40}
+    found = line("unknown status words", replace(KAFKA, unknown_words=words))
+    assert found.state == "look"
+    assert found.found == "in the newest webhooks: warned (40), held (2), word0 (1), word1 (1), word2 (1) and 2 more"
+    assert not [each for each in lines(None, KAFKA, NOW, {}) if each.about == "unknown status words"]
+
+
+@pytest.mark.parametrize(
+    ("sending", "found"),
+    [
+        (AcceptedSends(0, None, None), "nothing was accepted yet"),
+        (AcceptedSends(0, NOW - timedelta(hours=3), None), "nothing in the last minute; the last message 3 h ago"),
+        (AcceptedSends(90, NOW, None), "1.5 a second now: 90 accepted in the last minute"),
+    ],
+)
+def test_the_rate_of_sending_is_a_line(sending: AcceptedSends, found: str) -> None:
+    assert line("sending", database=replace(DATABASE, sending=sending)).found == found
 
 
 def test_many_paused_campaigns_fit_on_one_screen() -> None:
@@ -80,7 +114,17 @@ def test_many_paused_campaigns_fit_on_one_screen() -> None:
 
 @pytest.mark.parametrize(("status", "state"), [(200, "ok"), (503, "wrong"), (None, "look")])
 def test_the_ingress_is_queried_directly(status: int | None, state: str) -> None:
-    found = ingress_line(IngressAnswer("http://127.0.0.1:8001/ready", status))
+    found = ingress_line(ReadyAnswer("http://127.0.0.1:8001/ready", status))
+    assert found.state == state
+    assert (found.next_step == "") is (state == "ok")
+
+
+@pytest.mark.parametrize(
+    ("status", "sessions", "state"),
+    [(200, 0, "ok"), (200, 2, "ok"), (503, 2, "wrong"), (None, 2, "ok"), (None, 0, "look")],
+)
+def test_an_api_without_a_session_is_well_if_it_answers(status: int | None, sessions: int, state: str) -> None:
+    found = api_line(ReadyAnswer("http://127.0.0.1:8000/ready", status), sessions)
     assert found.state == state
     assert (found.next_step == "") is (state == "ok")
 

@@ -44,6 +44,11 @@ def test_an_event_contains_the_place_of_its_record_and_body() -> None:
     assert event.origin == Origin(topic="p.webhooks.raw", partition=2, offset=40, index=1)
 
 
+def test_a_status_word_that_is_not_known_is_counted_by_its_word() -> None:
+    found = read(json.dumps({"statuses": [status("a"), status("b", "held"), status("c", "held")]}).encode())
+    assert (len(found.events), found.outcomes["unknown_status"], found.unknown_words) == (1, 2, {"held": 2})
+
+
 def test_an_item_that_makes_our_code_raise_harms_no_other_item(monkeypatch: pytest.MonkeyPatch) -> None:
     def raising(item: StatusItem, *more: Any) -> object:
         if item.wamid == "wamid.BAD":

@@ -81,7 +81,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         async with sending(settings, publisher, beats.beat) as sender:
             stopping = asyncio.create_task(_stop_when(stop, sender))
-            handle = _handler(sender, guarded(sender, KafkaExitMarks(settings, STAGE, jobs.topic)))
+            handle = handler(sender, guarded(sender, KafkaExitMarks(settings, STAGE, jobs.topic)))
             try:
                 await consume(settings, stop, jobs, handle, beats, database.answering(settings), sender.share)
             finally:
@@ -96,13 +96,15 @@ def guarded(sender: Sender, marks: ExitMarks) -> ExitGuard:
     return ExitGuard(marks, intake.take, intake.condemn, intake.take_alone)
 
 
-def _handler(sender: Sender, guard: ExitGuard) -> Handle:
+def handler(sender: Sender, guard: ExitGuard) -> Handle:
+    """Handle a batch. After a bug, which ends the process, the sends in flight first receive their answers."""
+
     async def handle(records: Sequence[Record]) -> None:
         try:
             await guard.handle(records)
         except (Transient, TooManyDeadLetters):
             raise
-        except Exception:  # the process ends now; without their answers the sends in flight would become `unknown`
+        except Exception:  # without their answers the sends in flight would become `unknown`
             with contextlib.suppress(DrainTooLong):
                 await sender.drain()
             raise

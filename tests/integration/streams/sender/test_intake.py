@@ -15,7 +15,7 @@ from schemas.events import EventKind
 from schemas.jobs import SendJob
 from schemas.places import Record
 from streams.sender.intake import Unfinished
-from streams.sender.process import guarded
+from streams.sender.process import guarded, handler
 from tests.support.exit_marks import KeptMarks
 from tests.support.sender_bench import Bench, job_record, open_bench
 from topics import decoding
@@ -233,6 +233,33 @@ async def test_a_job_that_was_claimed_when_its_sender_ended_is_left_to_its_lease
     assert await bench.ledger_rows() == [(None, False)]
     assert bench.api.posts == []
     assert [record.topic for record in bench.kafka.records] == ["p.send.jobs.dead"]
+
+
+async def test_a_bug_in_the_intake_ends_the_process_after_the_answers_of_the_sends_in_flight(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = asyncio.Event()
+
+    async def slowly(number: int) -> web.Response:
+        await release.wait()
+        return await bench.api.accept(number)
+
+    def raising(_number: str, _ahead_s: float) -> int:
+        raise ZeroDivisionError
+
+    bench.api.answer = slowly
+    one, other = await bench.world.release_jobs(2)
+    handle = handler(bench.sender, guarded(bench.sender, KeptMarks()))
+    await handle([Record("p.send.jobs", 0, 0, None, encode(one))])
+    await bench.api.arrived.wait()
+    monkeypatch.setattr(bench.sender.sends._gate, "room", raising)
+    ending = asyncio.ensure_future(handle([Record("p.send.jobs", 0, 1, None, encode(other))]))
+    await bench.sender.sends.draining.wait()
+    assert not ending.done(), "it waits for the answer"
+    release.set()
+    with pytest.raises(ZeroDivisionError):
+        await ending
+    assert await bench.ledger_rows() == [("accepted", True)]
 
 
 async def test_a_job_alone_is_done_when_its_answer_has_come(bench: Bench) -> None:

@@ -1,13 +1,16 @@
 """Checks the permission and the size of each request before anything else sees it. It is a plain ASGI middleware.
 
-With keys set, every request except the probes needs one. Without keys, the API listens on loopback only and checks Host
-and Origin, because any web page in the operator's browser can post to loopback. A request that a proxy forwards comes
-from somewhere else, whatever its Host is.
+With keys set, every request except the probes and the documentation needs one. The page at `/` takes the key as a
+password too, because a browser can send that. No other path does: a browser would add the password to requests that
+other sites start. Without keys, the API listens on loopback only and checks Host and Origin, because any web page in
+the operator's browser can post to loopback. A request that a proxy forwards comes from somewhere else, whatever its
+Host is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -18,6 +21,8 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import page
+from api.documentation import PUBLIC_PATHS
 from api.problem_codes import ProblemCode
 from api.problems import answer
 
@@ -49,10 +54,15 @@ class Access:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        key = self._key(headers)
-        refusal = None if scope["path"] in OPEN_PATHS else self._refusal(headers, key)
+        path = scope["path"]
+        is_page = path == page.PATH and scope["method"] == "GET"
+        key = self._key(headers, with_password=is_page)
+        refusal = None if path in OPEN_PATHS else self._refusal(headers, key, needs_key=path not in PUBLIC_PATHS)
         if refusal is not None:
             code, detail = refusal
+            if is_page:
+                await page.failure(code)(scope, receive, send)
+                return
             challenge = _CHALLENGE if code is ProblemCode.KEY_REQUIRED else None
             await answer(code, detail, headers=challenge)(scope, receive, send)
             return
@@ -67,11 +77,11 @@ class Access:
             with structlog.contextvars.bound_contextvars(api_key="none" if key is None else key_id(key)):
                 await self._app(scope, _replay(body, receive), send)
 
-    def _refusal(self, headers: Headers, key: bytes | None) -> tuple[ProblemCode, str] | None:
+    def _refusal(self, headers: Headers, key: bytes | None, *, needs_key: bool) -> tuple[ProblemCode, str] | None:
         if self._keys:
             return (
                 None
-                if key is not None
+                if key is not None or not needs_key
                 else (ProblemCode.KEY_REQUIRED, "Send a valid key in the header X-API-Key or Authorization: Bearer.")
             )
         if not is_loopback_authority(headers.get("host", "")):
@@ -84,15 +94,25 @@ class Access:
             return ProblemCode.FOREIGN_ORIGIN, "This API does not accept requests from other web pages."
         return None
 
-    def _key(self, headers: Headers) -> bytes | None:
+    def _key(self, headers: Headers, *, with_password: bool) -> bytes | None:
         """The key of the request, if it is one of ours."""
         given = headers.get("x-api-key")
         if given is None:
             scheme, _, token = headers.get("authorization", "").partition(" ")
             given = token.strip() if scheme.lower() == "bearer" else ""
+            if with_password and scheme.lower() == "basic":
+                given = _password(token.strip())
         # Every key is compared, so that the time does not reveal the key that matches.
         matches = [key for key in self._keys if hmac.compare_digest(given.encode(), key)]
         return matches[0] if matches else None
+
+
+def _password(credentials: str) -> str:
+    """The password of RFC 7617; empty if it cannot be read."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def key_id(key: bytes) -> str:

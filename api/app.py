@@ -6,7 +6,7 @@ from functools import cache, partial
 
 from fastapi import FastAPI
 
-from api import campaigns, health, page, processing, recipients, retries, subscriptions
+from api import campaigns, documentation, health, page, processing, recipients, retries, subscriptions
 from api.access import Access
 from api.openapi import document
 from api.problems import register
@@ -22,7 +22,7 @@ def make_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.add_middleware(Access, keys=services.settings.api_keys)
-    for module in (health, campaigns, recipients, retries, processing, subscriptions, page):
+    for module in (health, campaigns, recipients, retries, processing, subscriptions, page, documentation):
         app.include_router(module.router)
     register(app)
     described = partial(document, app, needs_key=bool(services.settings.api_keys))

@@ -1,19 +1,26 @@
-"""The page at `/`: the newest campaigns and their progress, as plain HTML without a script."""
+"""The page at `/`: the newest campaigns and their progress, as plain HTML without a script.
+
+It is for people, so every answer is a page, also without Postgres or without a key. Every page loads itself again, so
+that it recovers without a person.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
+from types import MappingProxyType
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from api.problem_codes import PROBLEMS, ProblemCode
 from api.services import UseListConnection
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from tables import campaigns, stats
 from tables.campaign_names import short_id
 
+PATH = "/"
 CAMPAIGNS_MAX = 100
 REFRESH_S = 5
 
@@ -52,10 +59,22 @@ th:nth-child(-n+3), td:nth-child(-n+3) { text-align: left }
 td:first-child { font-family: ui-monospace, monospace }
 """
 
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="campaign-streams", charset="UTF-8"'}
+_AGAIN = f"This page tries again every {REFRESH_S} seconds."
+_SENTENCES: Mapping[ProblemCode, str] = MappingProxyType(
+    {
+        ProblemCode.UNAVAILABLE: "Postgres does not answer, so the progress cannot be shown. "
+        f"`campaigns check` names the reason. {_AGAIN}",
+        ProblemCode.INTERNAL_ERROR: f"The API failed. Its log has the reason. {_AGAIN}",
+        ProblemCode.KEY_REQUIRED: "This page needs a key. Load it again, and enter one of CAMPAIGNS_API_KEYS as the "
+        "password, with any user name.",
+    }
+)
+
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/")
+@router.get(PATH)
 async def page(connection: UseListConnection) -> HTMLResponse:
     """Show the newest campaigns."""
     found = await campaigns.newest(connection, CAMPAIGNS_MAX)
@@ -64,15 +83,26 @@ async def page(connection: UseListConnection) -> HTMLResponse:
     return HTMLResponse(render(read[each] for each in ids if each in read), headers=HEADERS)
 
 
+def failure(code: ProblemCode) -> HTMLResponse:
+    """The page when the campaigns cannot be shown. For want of a key, a browser asks the person for it."""
+    status, meaning = PROBLEMS[code]
+    body = f"<h1>Campaigns</h1><p>{escape(_SENTENCES.get(code, meaning))}</p>"
+    challenge = _CHALLENGE if code is ProblemCode.KEY_REQUIRED else {}
+    return HTMLResponse(_html(body), status, headers={**HEADERS, **challenge})
+
+
 def render(campaigns_stats: Iterable[CampaignStats]) -> str:
     """The page as HTML. All text from users is escaped."""
     head = "".join(f"<th>{name}</th>" for name, _ in _COLUMNS)
     rows = [_row(each) for each in campaigns_stats]
     body = "".join(rows) or f'<tr><td colspan="{len(_COLUMNS)}">No campaigns yet.</td></tr>'
+    return _html(f"<h1>Campaigns</h1><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def _html(body: str) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Campaigns</title>'
-        f'<meta http-equiv="refresh" content="{REFRESH_S}"><style>{_STYLE}</style></head>'
-        f"<body><h1>Campaigns</h1><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></body></html>"
+        f'<meta http-equiv="refresh" content="{REFRESH_S}"><style>{_STYLE}</style></head><body>{body}</body></html>'
     )
 
 

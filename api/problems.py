@@ -15,10 +15,11 @@ import psycopg_pool
 import structlog
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import compile_path
 
+from api import page
 from api.problem_codes import PROBLEMS, ProblemCode
 from api.validation import field_errors
 from domain.lifecycle import ActionNotAllowed, EmptyCampaign
@@ -134,13 +135,17 @@ async def _empty_campaign(_request: Request, _error: Exception) -> JSONResponse:
     return answer(ProblemCode.EMPTY_CAMPAIGN)
 
 
-async def _database(request: Request, error: Exception) -> JSONResponse:
+async def _database(request: Request, error: Exception) -> Response:
     if not is_transient(error):
         return await _bug(request, error)
     log.warning("Postgres is away; a request got 503", error=mask_text(str(error)).strip())
+    if request.url.path == page.PATH:
+        return page.failure(ProblemCode.UNAVAILABLE)
     return answer(ProblemCode.UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-async def _bug(_request: Request, error: Exception) -> JSONResponse:
+async def _bug(request: Request, error: Exception) -> Response:
     log.error("unhandled exception in a request", exc_info=error)
+    if request.url.path == page.PATH:
+        return page.failure(ProblemCode.INTERNAL_ERROR)
     return answer(ProblemCode.INTERNAL_ERROR)

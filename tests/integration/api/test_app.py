@@ -500,14 +500,26 @@ async def test_without_postgres_requests_are_503_and_the_process_is_healthy(kafk
         assert (await api.http.get("/health")).status_code == 200
         ready = await api.http.get("/ready")
         assert (ready.status_code, ready.json()["checks"]) == (503, {"postgres": False, "kafka": True})
+        page = await api.http.get("/")
+        assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert "Postgres does not answer" in page.text
+        assert '<meta http-equiv="refresh" content="5">' in page.text, "it recovers without a person"
 
 
 async def test_with_configured_keys_the_whole_api_needs_one(database_url: str, kafka: str, topic_prefix: str) -> None:
     async with an_api(database_url, kafka, topic_prefix, keys=("a-key",)) as api:
-        for path in (CAMPAIGNS, "/", "/openapi.json"):
+        for path in (CAMPAIGNS, "/"):
             assert (await api.http.get(path)).status_code == 401
             assert (await api.http.get(path, headers={"X-API-Key": "a-key"})).status_code == 200
         assert (await api.http.post("/api/marketing/process-daily")).status_code == 401
+        page = await api.http.get("/")
+        assert page.headers["www-authenticate"].startswith("Basic ")
+        assert "This page needs a key" in page.text
+        assert (await api.http.get("/", auth=("anyone", "a-key"))).status_code == 200
+        assert (await api.http.get("/", auth=("a-key", "another"))).status_code == 401
+        assert (await api.http.get(CAMPAIGNS, auth=("anyone", "a-key"))).status_code == 401, "other sites could use it"
+        for path in ("/docs", "/docs/start.js", "/docs/swagger-ui.css", "/openapi.json"):
+            assert (await api.http.get(path)).status_code == 200
 
 
 async def test_each_change_of_a_campaign_is_a_log_line_with_its_key(

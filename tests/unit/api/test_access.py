@@ -20,7 +20,7 @@ async def _echo(request: Request) -> PlainTextResponse:
 
 
 def _client(*keys: str) -> httpx.AsyncClient:
-    routes = [Route("/", _echo, methods=["GET", "POST"]), Route("/health", _echo)]
+    routes = [Route("/campaigns", _echo, methods=["GET", "POST"]), Route("/health", _echo)]
     app = Access(Starlette(routes=routes), [SecretStr(key) for key in keys], body_bytes_max=1000)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000")
 
@@ -51,11 +51,12 @@ def test_an_origin_is_local_or_foreign(origin: str) -> None:
 
 async def test_without_keys_a_foreign_host_or_page_is_refused() -> None:
     client = _client()
-    assert (await client.get("/")).status_code == 200
-    assert (await client.get("/", headers={"Host": "evil.example"})).json()["code"] == "foreign_host"
-    assert (await client.post("/", headers={"Origin": "https://evil.example"})).json()["code"] == "foreign_origin"
-    assert (await client.post("/", headers={"Origin": "null"})).status_code == 403
-    assert (await client.post("/", headers={"Origin": "http://localhost:3000"})).status_code == 200
+    assert (await client.get("/campaigns")).status_code == 200
+    assert (await client.get("/campaigns", headers={"Host": "evil.example"})).json()["code"] == "foreign_host"
+    foreign = await client.post("/campaigns", headers={"Origin": "https://evil.example"})
+    assert foreign.json()["code"] == "foreign_origin"
+    assert (await client.post("/campaigns", headers={"Origin": "null"})).status_code == 403
+    assert (await client.post("/campaigns", headers={"Origin": "http://localhost:3000"})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -64,24 +65,24 @@ async def test_without_keys_a_foreign_host_or_page_is_refused() -> None:
 @pytest.mark.parametrize("value", ["for=203.0.113.9", ""])
 async def test_without_keys_a_forwarded_request_is_refused(header: str, value: str) -> None:
     """A tunnel or a proxy on this machine makes every request of the Internet one from loopback."""
-    answered = await _client().get("/", headers={header: value})
+    answered = await _client().get("/campaigns", headers={header: value})
     assert (answered.status_code, answered.json()["code"]) == (403, "forwarded_request")
     assert (await _client().get("/health", headers={header: value})).status_code == 200
-    with_key = await _client("first-key").get("/", headers={header: value, "X-API-Key": "first-key"})
+    with_key = await _client("first-key").get("/campaigns", headers={header: value, "X-API-Key": "first-key"})
     assert with_key.status_code == 200
 
 
 async def test_with_keys_every_request_but_a_probe_needs_one() -> None:
     client = _client("first-key", "second-key")
-    refused = await client.get("/")
+    refused = await client.get("/campaigns")
     assert (refused.status_code, refused.json()["code"]) == (401, "key_required")
     assert refused.headers["www-authenticate"] == "Bearer"
-    assert (await client.get("/", headers={"X-API-Key": "wrong"})).status_code == 401
-    assert (await client.get("/", headers={"X-API-Key": ""})).status_code == 401
-    assert (await client.get("/", headers={"Authorization": "Basic first-key"})).status_code == 401
+    assert (await client.get("/campaigns", headers={"X-API-Key": "wrong"})).status_code == 401
+    assert (await client.get("/campaigns", headers={"X-API-Key": ""})).status_code == 401
+    assert (await client.get("/campaigns", headers={"Authorization": "Basic first-key"})).status_code == 401
     for key in ("first-key", "second-key"):
-        assert (await client.get("/", headers={"X-API-Key": key})).status_code == 200
-        assert (await client.get("/", headers={"Authorization": f"Bearer {key}"})).status_code == 200
+        assert (await client.get("/campaigns", headers={"X-API-Key": key})).status_code == 200
+        assert (await client.get("/campaigns", headers={"Authorization": f"Bearer {key}"})).status_code == 200
     assert (await client.get("/health")).status_code == 200
 
 
@@ -92,9 +93,9 @@ async def _chunks() -> AsyncIterator[bytes]:
 
 async def test_a_body_above_the_limit_is_413_with_or_without_a_content_length() -> None:
     client = _client()
-    assert (await client.post("/", content=b"x" * 1000)).text == "1000"
-    assert (await client.post("/", content=b"x" * 1001)).json()["code"] == "body_too_large"
-    assert (await client.post("/", content=_chunks())).status_code == 413
+    assert (await client.post("/campaigns", content=b"x" * 1000)).text == "1000"
+    assert (await client.post("/campaigns", content=b"x" * 1001)).json()["code"] == "body_too_large"
+    assert (await client.post("/campaigns", content=_chunks())).status_code == 413
 
 
 def _settings(host: str, *keys: str) -> Settings:
@@ -116,3 +117,16 @@ def test_the_api_needs_a_key_to_start_beyond_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_the_api_needs_no_key_on_loopback(host: str) -> None:
     require_keys(_settings(host))
+
+
+@pytest.mark.parametrize(
+    "credentials", ["", "Basic", "Basic !", "Basic /////w==", "Basic YWJj", "Basic a-key", "basic YTpi"]
+)
+async def test_a_password_that_cannot_be_read_is_no_key(credentials: str) -> None:
+    refused = await _client("a-key").get("/", headers={"Authorization": credentials})
+    assert (refused.status_code, refused.headers["content-type"]) == (401, "text/html; charset=utf-8")
+
+
+async def test_without_keys_the_documentation_is_for_this_machine_only() -> None:
+    refused = await _client().get("/docs", headers={"Host": "evil.example"})
+    assert refused.json()["code"] == "foreign_host"

@@ -1,7 +1,7 @@
 """The page at `/`: the newest campaigns and their progress, as plain HTML without a script.
 
-It is for people, so every answer is a page, also without Postgres or without a key. Every page loads itself again, so
-that it recovers without a person.
+It is for people, so every answer is a page, also without Postgres or without a key. It loads itself again, so that it
+recovers without a person, unless a person has to do something first.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def failure(code: ProblemCode) -> HTMLResponse:
     status, meaning = PROBLEMS[code]
     body = f"<h1>Campaigns</h1><p>{escape(_SENTENCES.get(code, meaning))}</p>"
     challenge = _CHALLENGE if code is ProblemCode.KEY_REQUIRED else {}
-    return HTMLResponse(_html(body), status, headers={**HEADERS, **challenge})
+    return HTMLResponse(_html(body, reloads=status >= 500), status, headers={**HEADERS, **challenge})
 
 
 def render(campaigns_stats: Iterable[CampaignStats]) -> str:
@@ -99,10 +99,11 @@ def render(campaigns_stats: Iterable[CampaignStats]) -> str:
     return _html(f"<h1>Campaigns</h1><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
-def _html(body: str) -> str:
+def _html(body: str, *, reloads: bool = True) -> str:
+    refresh = f'<meta http-equiv="refresh" content="{REFRESH_S}">' if reloads else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Campaigns</title>'
-        f'<meta http-equiv="refresh" content="{REFRESH_S}"><style>{_STYLE}</style></head><body>{body}</body></html>'
+        f"{refresh}<style>{_STYLE}</style></head><body>{body}</body></html>"
     )
 
 

@@ -125,6 +125,7 @@ def test_the_api_needs_no_key_on_loopback(host: str) -> None:
 async def test_a_password_that_cannot_be_read_is_no_key(credentials: str) -> None:
     refused = await _client("a-key").get("/", headers={"Authorization": credentials})
     assert (refused.status_code, refused.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "refresh" not in refused.text, "the browser would ask for the key every few seconds"
 
 
 async def test_without_keys_the_documentation_is_for_this_machine_only() -> None:

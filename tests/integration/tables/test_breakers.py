@@ -21,6 +21,7 @@ from tables import breakers, campaigns, ledger
 from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.ledger import Claim, ClaimResult, Settlement
+from tests.support.boundaries import OPENINGS, PAUSES_OF_PROBES, STEPPED_AT
 from tests.support.world import FAST, NUMBER_ID, World
 
 START = datetime(2026, 11, 26, tzinfo=UTC)
@@ -88,6 +89,31 @@ async def test_the_sql_steps_as_the_domain_does(world: World) -> None:
         values = [*_row(breaker), observed.signal.value, observed.code, observed.reason, observed.is_probe, now]
         [row] = await world.run(STEP, *values, pauses.first_s, pauses.max_s)
         assert list(row) == _row(step(breaker, observed, now, pauses)), (breaker, observed)
+
+
+WALK = """
+    WITH RECURSIVE walk (place, state) AS (
+        SELECT 0, ROW('number', '1', 0, 0, 0, NULL, NULL, NULL, false, 0, NULL, NULL, NULL, NULL, NULL, NULL)::breakers
+        UNION ALL
+        SELECT place + 1, breaker_step(state, substr(%(signals)s, place + 1, 1), 7, 'why', false, %(now)s, 5, 300)
+        FROM walk WHERE place < length(%(signals)s)
+    )
+    SELECT (state).opened_at IS NOT NULL FROM walk ORDER BY place DESC LIMIT 1
+"""
+
+
+async def test_the_sql_opens_where_the_domain_opens(world: World) -> None:
+    for signals_of_scope, is_open in OPENINGS:
+        cursor = await world.connection.execute(WALK, {"signals": signals_of_scope, "now": START})
+        assert await cursor.fetchone() == (is_open,), signals_of_scope
+
+
+async def test_the_sql_pauses_where_the_domain_pauses(world: World) -> None:
+    pauses = ProbePauses()
+    for breaker, observed, pause_s in PAUSES_OF_PROBES:
+        values = [*_row(breaker), observed.signal.value, observed.code, observed.reason, observed.is_probe]
+        [row] = await world.run(STEP, *values, STEPPED_AT, pauses.first_s, pauses.max_s)
+        assert row[7] == pause_s, (breaker, observed)
 
 
 # ------------------------------------------------------------------------------------------------------------- feeding
@@ -211,6 +237,29 @@ async def test_two_senders_get_one_probe(world: World) -> None:
     assert all(verdict in (ClaimResult.PROBE, ClaimResult.DEFERRED) for verdicts in both for verdict in verdicts)
 
 
+async def test_a_claim_that_waits_for_the_probe_of_another_is_deferred(world: World) -> None:
+    await world.start_campaign(7)
+    jobs = list((await world.release()).jobs)
+    await spend(world, jobs[:5], NOT_ANSWERING)
+    await asyncio.sleep(QUICK.first_s)
+    async with world.another("test-sender") as other:
+        async with world.connection.transaction():
+            assert [verdict for verdict, _ in (await claimed(world, jobs[5:6])).values()] == [ClaimResult.PROBE]
+            claiming = asyncio.create_task(ledger.claim(other, uuid4(), jobs[6:], 45))
+            await world.wait_for_blocked("test-sender")
+        assert [answer.verdict for answer in (await claiming).values()] == [ClaimResult.DEFERRED]
+
+
+async def test_where_a_human_is_needed_no_probe_goes_out_at_any_time(world: World) -> None:
+    campaign = await world.start_campaign(3)
+    first, *rest = (await world.release()).jobs
+    await spend(world, [first], TOKEN_GONE, EventKind.DEFERRED)
+    await world.run("UPDATE breakers SET probe_at = now() - interval '1 day'")
+    assert {verdict for verdict, _ in (await claimed(world, rest)).values()} == {ClaimResult.DEFERRED}
+    await world.import_recipients(campaign, 3)
+    assert (await world.release()).jobs == ()
+
+
 async def test_a_probe_that_fails_doubles_the_pause_and_one_that_dies_frees_its_place_after_the_lease(
     world: World,
 ) -> None:
@@ -288,6 +337,21 @@ async def test_a_settlement_that_is_not_written_feeds_nothing(world: World) -> N
     again = Settlement(claim, "unknown", "{}", None, TOKEN_GONE)
     assert await ledger.settle(world.connection, [again]) == set()
     assert await breakers.known(world.connection) == []
+
+
+async def test_a_settlement_that_waits_behind_itself_feeds_once(world: World) -> None:
+    """The sender lost the answer to a settlement, and settles again while the first one still commits."""
+    await world.start_campaign(1)
+    [job] = (await world.release()).jobs
+    [(_, claim)] = (await claimed(world, [job])).values()
+    again = Settlement(claim, "unknown", "{}", None, NOT_ANSWERING)
+    async with world.another("test-sender") as other:
+        async with world.connection.transaction():
+            await settle(world, claim, EventKind.UNKNOWN, NOT_ANSWERING)
+            settling = asyncio.create_task(ledger.settle(other, [again], QUICK))
+            await world.wait_for_blocked("test-sender")
+        assert await settling == set()
+    assert [b.streak for b in await breakers.known(world.connection)] == [1]
 
 
 async def test_a_breaker_that_is_open_for_a_day_pauses_its_campaigns(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
@@ -13,6 +13,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,14 +27,13 @@ from sinks.apply import KnownPhoneNumbers, apply_events
 from tables import stats
 from tables.database import Connection, connect, is_transient
 from tables.recipients import COLUMNS, facts_of_row, merge_facts, read_facts
+from tests.support.boundaries import CREATED_AT, MAX_RETRIES, PLANNED_AT, ROWS
 from tests.support.histories import RECIPIENT, START, events
 from tests.support.world import NUMBER_ID, World
 
 PEOPLE = 3
 DENSE_PEOPLE = 150
 TRIES_MAX = 20
-MAX_RETRIES = 3
-"""The limit of a campaign that sets none."""
 
 
 @dataclass(frozen=True)
@@ -296,42 +296,33 @@ def test_generated_columns_agree_with_the_domain(
     database.runner.run(scenario())
 
 
-def failures(retry_class: RetryClass, count: int, retry: int = 0) -> Facts:
-    """Facts of a row whose newest attempts have failed. `retry`: the attempt that an operator requests again."""
-    attempts = range(1, count + 1) if count <= 4 else [count]
-    code = 131049 if retry_class is RetryClass.HELD_BACK else 131000
-    why = Failure(code=code, reason="x", retry_class=retry_class, backoff_s=60)
-    known: dict[str, Any] = {"recipient_id": RECIPIENT, "occurred_at": START, "received_at": START}
-    stated = [RecipientEvent(kind=EventKind.FAILED, attempt=attempt, failure=why, **known) for attempt in attempts]
-    if retry:
-        stated.append(RecipientEvent(kind=EventKind.RETRY, attempt=retry, **known))
-    return reduce(merge, (facts_of(each, each.attempt or 0) for each in stated))
+def test_the_boundaries_are_those_of_the_domain(database: Database) -> None:
+    async def scenario() -> None:
+        people = await database.world.add_recipients(len(ROWS), await database.world.add_campaign())
+        for person, row in zip(people, ROWS.values(), strict=True):
+            await database.world.run(
+                "UPDATE campaign_recipients SET created_at = %s, scheduled_send_date = %s, max_retries = %s"
+                " WHERE id = %s",
+                CREATED_AT, PLANNED_AT, row.max_retries, person,
+            )  # fmt: skip
+        await merge_facts(database.first, dict(zip(people, (row.facts for row in ROWS.values()), strict=True)))
+        query = "SELECT status, next_attempt_at FROM campaign_recipients WHERE id = ANY(%s) ORDER BY id"
+        found = dict(zip(ROWS, await database.world.run(query, people), strict=True))
+        assert found == {name: (row.status.value, row.due_at) for name, row in ROWS.items()}
+
+    database.runner.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("facts", "is_due"),
-    [
-        (failures(RetryClass.HELD_BACK, 2), True),
-        (failures(RetryClass.HELD_BACK, 3), False),
-        (failures(RetryClass.BACKOFF, 2), True),
-        (failures(RetryClass.BACKOFF, 3), False),
-        (failures(RetryClass.NEVER, 61, retry=61), True),
-        (failures(RetryClass.NEVER, 62, retry=62), False),
-    ],
-    ids=["two-rounds", "three-rounds", "two-retries", "three-retries", "attempt-61", "attempt-62"],
-)
-def test_the_boundaries_of_the_due_time_are_the_same_in_both_languages(
-    database: Database, facts: Facts, is_due: bool
+@pytest.mark.parametrize(("attempt", "is_accepted"), [(62, True), (63, False)])
+def test_the_database_stores_no_attempt_beyond_the_bits_of_a_bigint(
+    database: Database, attempt: int, is_accepted: bool
 ) -> None:
     async def scenario() -> None:
         (person,) = await database.world.add_recipients(1, await database.world.add_campaign())
-        await merge_facts(database.first, {person: facts})
-        query = "SELECT next_attempt_at IS NOT NULL FROM campaign_recipients WHERE id = %s"
-        assert await database.world.value(query, person) == is_due
+        with nullcontext() if is_accepted else pytest.raises(psycopg.errors.CheckViolation):
+            await database.world.run("UPDATE campaign_recipients SET attempt = %s WHERE id = %s", attempt, person)
 
     database.runner.run(scenario())
-    due_at = next_attempt_at(facts, planned_at=None, created_at=START, max_retries=MAX_RETRIES)
-    assert (due_at is not None) == is_due
 
 
 def test_facts_survive_the_way_through_a_row() -> None:

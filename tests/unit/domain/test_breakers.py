@@ -13,7 +13,6 @@ from domain.breakers import (
     FOREIGN_MAX,
     RECENT_BAD_MAX,
     RECENT_SIZE,
-    RECOVERY_S,
     STREAK_MAX,
     TRIAL_SENDS,
     Breaker,
@@ -31,6 +30,7 @@ from domain.breakers import (
     step,
     try_template,
 )
+from tests.support.boundaries import OPENINGS, PAUSES_OF_PROBES, STEPPED_AT
 
 START = datetime(2026, 11, 26, tzinfo=UTC)
 PAUSES = ProbePauses()
@@ -57,27 +57,7 @@ def walked(history: list[tuple[ScopeSignal, int]]) -> tuple[Breaker, datetime]:
     return breaker, now
 
 
-@pytest.mark.parametrize(
-    ("signals", "is_open"),
-    [
-        ("bbbb", False),
-        ("bbbbb", True),
-        ("bbbbgb", False),
-        ("bbbbnb", True),
-        ("ff", False),
-        ("fff", True),
-        ("ffgf", False),
-        ("fbf", False),
-        ("fbff", True),
-        ("bg" * 9, False),
-        ("bg" * 10, True),
-        ("b" + "g" * 19 + "bg" * 9, False),
-        ("o", True),
-        ("h", True),
-        ("r" * 30, False),
-        ("n" * 30, False),
-    ],
-)
+@pytest.mark.parametrize(("signals", "is_open"), OPENINGS)
 def test_what_opens_a_breaker(signals: str, is_open: bool) -> None:
     assert after(signals).is_open == is_open
 
@@ -207,10 +187,9 @@ def test_a_probe_that_proves_nothing_frees_its_place_and_keeps_the_pause() -> No
     assert (later.probe, later.pause_s, later.probe_at) == (None, 20, START + timedelta(seconds=20))
 
 
-@pytest.mark.parametrize(("closed_s_ago", "pause_s"), [(RECOVERY_S - 1, 80.0), (RECOVERY_S, 5.0)])
-def test_a_relapse_goes_on_with_the_longer_pauses(closed_s_ago: float, pause_s: float) -> None:
-    recovering = Breaker(pause_s=40, closed_at=START - timedelta(seconds=closed_s_ago))
-    assert after("o", recovering).pause_s == pause_s
+@pytest.mark.parametrize(("breaker", "observed", "pause_s"), PAUSES_OF_PROBES)
+def test_the_pause_before_the_next_probe(breaker: Breaker, observed: ScopeSignal, pause_s: float) -> None:
+    assert step(breaker, observed, STEPPED_AT, PAUSES).pause_s == pause_s
 
 
 def test_the_rate_recovers_gradually() -> None:

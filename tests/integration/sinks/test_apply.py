@@ -122,6 +122,15 @@ async def test_where_another_sink_was_faster_nothing_is_committed(two: Two, is_p
     assert await read_offsets(two.world.connection, topic, {0: (0, 100)}) == {0: 10}
 
 
+@pytest.mark.parametrize("other", [TopicIdentity("cluster", "t", "new"), TopicIdentity("another", "t", "id")])
+async def test_the_offset_of_another_topic_is_not_moved(two: Two, other: TopicIdentity) -> None:
+    """The topic was recreated and accepted while a sink still held a batch of the old one."""
+    await accept_topic(two.world.connection, TopicIdentity("cluster", "t", "id"), {0: (0, 100)})
+    with pytest.raises(psycopg.Error) as raised:
+        await advance_offsets(two.first, other, {0: (0, 12)})
+    assert has_moved(raised.value)
+
+
 async def test_what_makes_our_code_raise_is_found_alone(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     """Raised again by every fresh process, it would be an endless restart."""
     people = await two.world.add_recipients(5)

@@ -30,6 +30,7 @@ def settings(kafka: str, topic_prefix: str) -> Settings:
     [
         ("stalling", 75, "stalled"),
         ("failing", 70, "ZeroDivisionError"),
+        ("unfinished", 75, "a batch unfinished"),
         ("cancelled", 75, "cancelled in the middle of a batch"),
     ],
 )

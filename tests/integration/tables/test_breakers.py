@@ -260,6 +260,23 @@ async def test_where_a_human_is_needed_no_probe_goes_out_at_any_time(world: Worl
     assert (await world.release()).jobs == ()
 
 
+async def test_the_scheduler_releases_one_probe_at_its_time(world: World) -> None:
+    """The search for campaigns judged the breakers earlier. This decision holds their locks."""
+    await world.start_campaign(5)
+    await spend(world, list((await world.release()).jobs), NOT_ANSWERING)
+    for state, permits in (
+        ("probe_at = now() + interval '1 hour'", False),
+        ("probe_at = now() - interval '1 hour', needs_human = true", False),
+        ("needs_human = false, probe_until = now() + interval '1 hour'", False),
+        ("probe_until = now() - interval '1 second'", True),
+        ("pause_s = pause_s", False),
+        ("probe_released_at = now() - interval '6 seconds'", True),
+    ):
+        await world.run(f"UPDATE breakers SET {state}")
+        taken = await breakers.take_release_probe(world.connection, NUMBER_ID, "your_template", "en_US")
+        assert taken == permits, state
+
+
 async def test_a_probe_that_fails_doubles_the_pause_and_one_that_dies_frees_its_place_after_the_lease(
     world: World,
 ) -> None:

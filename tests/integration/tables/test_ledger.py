@@ -266,6 +266,7 @@ async def test_a_renewal_prolongs_the_lease(world: World) -> None:
     answers = await ledger.renew(world.connection, claims, 45)
     assert answers[claims[0].key].verdict is ClaimResult.RENEWED
     assert await ledger.declare_unknown(world.connection, 10) == []
+    assert await world.budget_used() == 100
 
 
 async def test_a_renewal_that_waits_behind_a_settlement_leaves_the_outcome(world: World) -> None:
@@ -344,9 +345,24 @@ async def test_the_sweep_declares_unknown_only_past_the_lease(world: World) -> N
     assert await ledger.declare_unknown(world.connection, 10) == []
 
 
-async def test_an_answer_that_comes_after_unknown_supersedes_it_and_is_published(world: World) -> None:
+async def test_the_sweep_leaves_an_outcome_that_is_being_settled(world: World) -> None:
+    claims = await _claimed(world, 1, lease_s=0)
+    async with sender_connection(world) as other:
+        async with world.connection.transaction():
+            await ledger.settle(world.connection, [Settlement(claims[0], "accepted", "{}")])
+            assert await ledger.declare_unknown(other, 10) == []
+        assert await ledger.declare_unknown(other, 10) == []
+    assert await world.run("SELECT outcome FROM send_ledger") == [("accepted",)]
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+async def test_an_answer_that_comes_after_unknown_supersedes_it_and_is_published(
+    world: World, is_published: bool
+) -> None:
     claims = await _claimed(world, 1, lease_s=0)
     declared = await ledger.declare_unknown(world.connection, 10)
+    if is_published:
+        await ledger.mark_published(world.connection, declared)
     settled = Settlement(claims[0], "accepted", '{"late": true}', "wamid.X")
     assert await ledger.settle(world.connection, [settled]) == {claims[0].key}
     await ledger.mark_published(world.connection, declared)  # the sweep's mark must not hide the answer

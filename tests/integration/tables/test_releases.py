@@ -99,6 +99,24 @@ async def test_a_row_that_a_sink_holds_is_neither_waited_for_nor_released_by_wha
     assert await world.statuses(campaign) == {"queued": 2, "unknown": 1}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "scheduled_send_date = now() + %s * interval '1 minute'",
+        "attempt = 1, deferred_attempt = 1, deferred_until = now() + %s * interval '1 minute'",
+    ],
+    ids=["first attempt", "later attempt"],
+)
+async def test_a_row_that_is_not_due_does_not_take_the_place_of_a_locked_one(world: World, change: str) -> None:
+    await world.start_campaign(2)
+    for number, minutes in (("15550000000", -1), ("15550000001", 60)):
+        await world.run(f"UPDATE campaign_recipients SET {change} WHERE phone_number = '{number}'", minutes)
+    async with world.another("sink") as sink, sink.transaction():
+        await sink.execute("SELECT FROM campaign_recipients WHERE phone_number = '15550000000' FOR UPDATE")
+        assert (await world.release()).jobs == ()
+    assert [job.phone_number for job in (await world.release()).jobs] == ["15550000000"]
+
+
 async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_budget(world: World) -> None:
     campaign = await world.start_campaign(2, limit=2)
     out = Source.OPERATOR
@@ -202,6 +220,17 @@ async def test_a_resolved_release_is_deleted_and_its_budget_returned(world: Worl
     assert await releases.forget_answered(await world.releaser(), 0, 10) == 1
     assert await world.budget_used(campaign) == 1
     assert await releases.forget_answered(await world.releaser(), 0, 10) == 0
+
+
+async def test_a_claimed_release_that_is_forgotten_returns_no_budget(world: World) -> None:
+    campaign = await world.start_campaign(1)
+    await world.release()
+    await world.run(
+        "INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until)"
+        " SELECT recipient_id, attempt, campaign_id, budget_day, send_before, gen_random_uuid(), now() FROM releases"
+    )
+    assert await releases.forget_answered(await world.releaser(), 0, 10) == 1
+    assert await world.budget_used(campaign) == 1
 
 
 async def test_no_campaign_of_twenty_starves_in_small_steps(world: World) -> None:

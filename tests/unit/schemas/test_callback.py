@@ -32,6 +32,8 @@ def test_the_longest_is_short_ascii_and_without_the_ids_in_plain() -> None:
         (text(deployment="staging"), "foreign_deployment"),
         (text(secret=b"other"), "foreign_signature"),
         (text().replace(".7.", ".8."), "foreign_signature"),
+        (text()[:-1], "foreign_signature"),
+        (text()[:-1] + ("A" if text()[-1] != "A" else "B"), "foreign_signature"),
         ("", "foreign_format"),
         ("order-4711", "foreign_format"),
         ("2" + text()[1:], "foreign_format"),

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from runtime.process import Transient
 from runtime.settings import Settings
-from schemas.places import OffsetMismatch, Watermarks
+from schemas.places import OffsetMismatch, Record, Watermarks
 from topics import intake
 from topics.errors import NOT_READY
 from topics.intake import RecordIntake
@@ -106,3 +106,16 @@ async def test_a_partition_that_never_gets_a_leader_is_not_retried_forever(monke
     with pytest.raises(KafkaException):
         an_intake(consumer, monkeypatch)._watermarks(consumer, TopicPartition("recipient.events", 0))
     assert consumer.answers
+
+
+async def test_only_records_of_our_partitions_from_the_stored_offset_on_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The consumer may still return records of a partition that was revoked, or from before the offset in Postgres."""
+    taken = an_intake(Consumer(), monkeypatch)
+    read = [Record("recipient.events", partition, offset, None, b"") for partition, offset in ((0, 4), (0, 5), (1, 9))]
+    monkeypatch.setattr(taken, "_poll", lambda: read)
+    taken.positions = {0: 5}
+    assert await taken.take() == [read[1]]
+    taken._revoked(None, [TopicPartition("recipient.events", 0)])
+    assert await taken.take() == []

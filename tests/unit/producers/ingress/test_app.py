@@ -133,6 +133,13 @@ async def test_a_request_without_a_signature_is_refused_before_its_body_is_recei
         assert (await request(IngressApp(options()), headers=header, receive=never))[0] == 401
 
 
+async def test_a_body_with_the_signature_of_another_secret_is_refused() -> None:
+    committed = Committed()
+    foreign = {b"x-hub-signature-256": sign(b"another secret", b"{}")}
+    assert (await request(IngressApp(options(committed)), b"{}", headers=foreign))[0] == 403
+    assert committed.bodies == []
+
+
 SIGNED_BODIES = {
     "empty": b"",
     "half an emoji": b'{"name": "flower \\ud83c"}',
@@ -205,8 +212,8 @@ async def test_a_content_length_of_thousands_of_digits_is_too_large() -> None:
 
 
 async def test_without_a_verify_token_no_caller_is_verified() -> None:
-    app = IngressApp(options(verify_token=b""))
-    status, _, _ = await request(app, b"", method="GET", headers={})
+    query = b"hub.mode=subscribe&hub.verify_token=&hub.challenge=1"
+    status, _, _ = await request(IngressApp(options(verify_token=b"")), method="GET", headers={}, query=query)
     assert status == 403
 
 

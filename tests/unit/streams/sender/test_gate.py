@@ -1,11 +1,15 @@
 """The gate limits the rate of a number, and pauses after throttled answers."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.error_codes import ThrottleScope
-from streams.sender.gate import Gate
+from domain.outcomes import Accepted
+from domain.pacing import SILENCE_MAX_S, SILENT_POSTS_MIN
+from streams.sender.gate import SILENCE_POLL_S, Gate
 
 
 class Clock:
@@ -111,3 +115,18 @@ def test_a_brake_is_logged_once_for_each_strike(capsys: pytest.CaptureFixture[st
     for _ in range(5):
         gate.throttled("1", ThrottleScope.NUMBER, None)
     assert capsys.readouterr().out.count("Meta throttles") == 1
+
+
+def test_a_server_that_answers_nobody_holds_every_number() -> None:
+    """Otherwise each post until the first timeout would have an unknown outcome."""
+    now = 0.0
+    gate = Gate(100.0, clock=lambda: now)
+    with contextlib.ExitStack() as unanswered:
+        for _ in range(SILENT_POSTS_MIN):
+            unanswered.enter_context(gate.posting())
+        assert gate.reserve("1") == (0.0, True)
+        now = SILENCE_MAX_S + 0.1
+        assert gate.reserve("1") == gate.reserve("2") == (SILENCE_POLL_S, False)
+        with gate.posting() as ended:
+            ended(Accepted("wamid.A"))
+        assert gate.reserve("1") == (0.0, True)

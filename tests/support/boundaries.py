@@ -138,6 +138,8 @@ ROWS: dict[str, Row] = {
     "expired and later deferred": Row(after(deferred(1, LATER_END), expired(1)), Q, LATER_END),
     "an older attempt deferred": Row(after(deferred(1), released=2), Q, None),
     "deferred and unknown": Row(after(deferred(1), unknown(1)), Q, WAIT_END),
+    "expired and unknown": Row(after(expired(1), unknown(1)), Q, WAIT_END),
+    "expired and skipped": Row(after(expired(1), skipped(1)), Q, WAIT_END),
     "skipped": Row(after(skipped(1)), Status.SKIPPED, None),
     "skipped and deferred": Row(after(skipped(1), deferred(1)), Q, WAIT_END),
     "skipped and unknown": Row(after(skipped(1), unknown(1)), U, None),

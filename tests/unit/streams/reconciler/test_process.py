@@ -1,4 +1,4 @@
-"""A batch is done once Kafka has its events, above the limit nothing is published, and unknown words are logged once."""
+"""A batch is done once Kafka has its events, above the limit nothing is published, and each unknown word is logged."""
 
 from __future__ import annotations
 

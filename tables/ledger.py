@@ -40,7 +40,8 @@ class ClaimResult(StrEnum):
     PAUSED = "paused"
     """Nothing was written. The job is published again after the campaign is resumed."""
     BUSY = "busy"
-    """Another transaction has locked the recipient. Nothing was written, and the job is published again."""
+    """Another transaction has locked the recipient or, for a renewal, the ledger row. Nothing was written. The job is
+    published again, and a renewal is repeated."""
     STALE = "stale"
     """Not the newest attempt, or it has an outcome, or the recipient does not exist."""
     HELD = "held"
@@ -81,6 +82,15 @@ class Settlement:
     wamid: str | None = None
     signals: Signals = NO_SIGNALS
     """What the outcome says about the scopes of the breakers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a call settled. An attempt in neither set has an outcome or another token already."""
+
+    written: frozenset[Key]
+    busy: frozenset[Key]
+    """Another transaction has locked their rows; the caller tries them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +144,8 @@ async def renew(connection: AsyncConnection[Any], claims: Collection[Claim], lea
 
 async def settle(
     connection: AsyncConnection[Any], settlements: Collection[Settlement], pauses: ProbePauses = PAUSES
-) -> set[Key]:
-    """Write outcomes and their events, and feed the breakers of their scopes. Returns the keys written.
-
-    The others have an outcome or another token; they feed nothing.
-    """
+) -> Settled:
+    """Write outcomes and their events, and feed the breakers of their scopes. What is not written feeds nothing."""
     cursor = await connection.execute(
         _SQL["settle_attempts"],
         {
@@ -153,7 +160,10 @@ async def settle(
             "max_s": pauses.max_s,
         },
     )
-    return {(row[0], row[1]) for row in await cursor.fetchall()}
+    rows = await cursor.fetchall()
+    return Settled(
+        frozenset((row[0], row[1]) for row in rows if row[2]), frozenset((row[0], row[1]) for row in rows if not row[2])
+    )
 
 
 async def mark_published(connection: AsyncConnection[Any], published: Collection[UnpublishedOutcome]) -> None:

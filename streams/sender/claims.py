@@ -19,7 +19,7 @@ from streams.sender.rounds import Rounds
 from streams.sender.stage import STAGE
 from tables import ledger
 from tables.database import Pool, is_transient
-from tables.ledger import Claim, ClaimAnswer, Key
+from tables.ledger import Claim, ClaimAnswer, ClaimResult, Key
 from tables.retrying import retrying
 
 STATEMENT_TIMEOUT_S = 1.0
@@ -108,4 +108,9 @@ class Claims:
                 "Postgres did not answer renewals; their messages wait", claims=len(claims), error=type(error).__name__
             )
             return [Renewed(None, issued_at) for _ in claims]
-        return [Renewed(answers[claim.key], issued_at) for claim in claims]
+        return [_renewed(answers[claim.key], issued_at) for claim in claims]
+
+
+def _renewed(answer: ClaimAnswer, issued_at: float) -> Renewed:
+    """The answer; none if another transaction has locked the claim, which is like a Postgres that does not answer."""
+    return Renewed(None if answer.verdict is ClaimResult.BUSY else answer, issued_at)

@@ -6,6 +6,8 @@ Once the ledger has an outcome it cannot be lost: if it is not published here, t
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,7 +19,7 @@ from streams.sender.rounds import Rounds
 from streams.sender.stage import STAGE
 from tables import ledger
 from tables.database import Pool, is_data_error
-from tables.ledger import Key, Settlement, UnpublishedOutcome
+from tables.ledger import Key, Settled, Settlement, UnpublishedOutcome
 from tables.retrying import retrying
 from topics.publisher import Publisher
 
@@ -26,8 +28,15 @@ LINGER_S = 0.015
 ROUND_MAX = 500
 SETTLE_PATIENCE_S = 600.0
 """How long answers are kept in memory while Postgres is away. Then they are `unknown` until their webhook comes."""
+BUSY_PAUSE_S = 0.2
+"""Until the next try for an outcome whose ledger row another transaction has locked."""
 
 _log = structlog.get_logger(STAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another transaction has locked the ledger row of an outcome."""
 
 
 class Outbox:
@@ -38,7 +47,7 @@ class Outbox:
         self._publisher = publisher
         self._topic = topic
         self._pauses = pauses
-        self._settling: Rounds[Settlement, Settlement | None] = Rounds(
+        self._settling: Rounds[Settlement, Settlement | Busy | None] = Rounds(
             self._settle_round, linger_s=LINGER_S, round_max=ROUND_MAX
         )
         self._publishing: Rounds[UnpublishedOutcome, None] = Rounds(
@@ -52,8 +61,16 @@ class Outbox:
             rounds.create_task(self._publishing.run(), name="publish")
 
     async def settle(self, settlement: Settlement) -> None:
-        """Write the outcome, then publish its event. It returns when both are durable, or the sweep must publish."""
-        written = await self._settling.submit(settlement)
+        """Write the outcome, then publish its event. It returns when both are durable, or the sweep must publish.
+
+        While another transaction has locked the ledger row, only this outcome waits.
+        """
+        give_up_at = time.monotonic() + SETTLE_PATIENCE_S
+        while isinstance(written := await self._settling.submit(settlement), Busy):
+            if time.monotonic() > give_up_at:
+                _log.error("the ledger row of an outcome stays locked; it is unknown", attempt=settlement.claim.attempt)
+                return
+            await asyncio.sleep(BUSY_PAUSE_S)
         if written is not None:
             await self.publish(_unpublished(written))
 
@@ -61,22 +78,22 @@ class Outbox:
         """Publish the event of an outcome that is already in the ledger."""
         await self._publishing.submit(outcome)
 
-    async def _settle_round(self, settlements: list[Settlement]) -> list[Settlement | None]:
-        written = await self._settled(settlements)
-        missing = sum(each.claim.key not in written for each in settlements)
+    async def _settle_round(self, settlements: list[Settlement]) -> list[Settlement | Busy | None]:
+        results = await self._settled(settlements)
+        missing = sum(each.claim.key not in results for each in settlements)
         if missing:  # after a lost answer these are from our own first try, and the sweep publishes their events
             _log.warning("outcomes were settled before; the scheduler publishes their events", outcomes=missing)
-        return [written.get(each.claim.key) for each in settlements]
+        return [results.get(each.claim.key) for each in settlements]
 
-    async def _settled(self, settlements: list[Settlement]) -> dict[Key, Settlement]:
+    async def _settled(self, settlements: list[Settlement]) -> dict[Key, Settlement | Busy]:
         """Settle a round; returns what was written. Where Postgres refuses data, halve until the bad one is alone."""
 
-        async def once() -> set[Key]:
+        async def once() -> Settled:
             async with self._pool.connection() as connection:
                 return await ledger.settle(connection, settlements, self._pauses)
 
         try:
-            keys = await retrying(STAGE, "settle", once, give_up_after_s=SETTLE_PATIENCE_S)
+            settled = await retrying(STAGE, "settle", once, give_up_after_s=SETTLE_PATIENCE_S)
         except Exception as error:
             if not is_data_error(error):
                 raise
@@ -84,7 +101,8 @@ class Outbox:
                 return await self._settled([_without_data(settlements[0], error)])
             middle = len(settlements) // 2
             return await self._settled(settlements[:middle]) | await self._settled(settlements[middle:])
-        return {each.claim.key: each for each in settlements if each.claim.key in keys}
+        written = {each.claim.key: each for each in settlements if each.claim.key in settled.written}
+        return {**written, **dict.fromkeys(settled.busy, Busy())}
 
     async def _publish_round(self, outcomes: list[UnpublishedOutcome]) -> list[None]:
         async def mark() -> None:

@@ -12,15 +12,22 @@ FROM renew_claims(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::
 
 -- name: settle_attempts
 -- Write the outcomes of claims of this process, each with its event and its signals for the breakers.
-SELECT recipient_id, attempt
+SELECT recipient_id, attempt, is_written
 FROM settle_attempts(%(recipients)s::uuid[], %(attempts)s::smallint[], %(tokens)s::uuid[], %(outcomes)s::text[], %(wamids)s::text[], %(events)s::text[],
                      %(letters)s::text[], %(codes)s::integer[], %(reasons)s::text[], %(first_s)s::double precision, %(max_s)s::double precision)
 
 -- name: mark_published
--- Mark events as published. An outcome that has changed since is not marked, so it is published again.
+-- Mark events as published. An outcome that has changed since, or whose row is locked, is not marked, so it is published
+-- again.
+WITH free AS MATERIALIZED (
+    SELECT l.recipient_id, l.attempt
+    FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[], %(outcomes)s::text[]) AS u (id, n, outcome)
+    JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n AND l.outcome = u.outcome
+    WHERE l.published_at IS NULL
+    FOR NO KEY UPDATE OF l SKIP LOCKED
+)
 UPDATE send_ledger AS l SET published_at = clock_timestamp()
-FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[], %(outcomes)s::text[]) AS u (id, n, outcome)
-WHERE l.recipient_id = u.id AND l.attempt = u.n AND l.outcome = u.outcome AND l.published_at IS NULL
+FROM free WHERE l.recipient_id = free.recipient_id AND l.attempt = free.attempt
 
 -- name: read_unpublished
 -- The sweep: outcomes whose sender has not published the event in time.

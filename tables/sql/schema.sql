@@ -1016,24 +1016,29 @@ BEGIN
 END $$;
 
 -- Renews claims under the same conditions, or settles them as certainly not sent. The verdicts: renewed; deferred,
--- expired, skipped (settled, with the event). A claim that has another token or an outcome is not returned.
+-- expired, skipped (settled, with the event); busy (another transaction has locked the ledger row, and nothing is known).
+-- A claim that has another token or an outcome is not returned.
 CREATE FUNCTION renew_claims(
     recipients uuid[], attempts smallint[], tokens uuid[], lease_s double precision, in_producer text
 ) RETURNS TABLE (recipient_id uuid, attempt smallint, verdict text, event text)
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
+DECLARE
+    free bigint[];
 BEGIN
-    PERFORM FROM send_ledger AS l
-    JOIN unnest(recipients, attempts) AS u (id, n) ON l.recipient_id = u.id AND l.attempt = u.n
-    ORDER BY l.recipient_id, l.attempt FOR NO KEY UPDATE OF l;
+    SELECT coalesce(array_agg(f.line), '{}') INTO free FROM (
+        SELECT u.line FROM send_ledger AS l
+        JOIN unnest(recipients, attempts) WITH ORDINALITY AS u (id, n, line) ON l.recipient_id = u.id AND l.attempt = u.n
+        ORDER BY l.recipient_id, l.attempt FOR NO KEY UPDATE OF l SKIP LOCKED
+    ) AS f;
     IF EXISTS (SELECT FROM breakers WHERE probe_until IS NOT NULL) THEN  -- a probe keeps its place while it waits
         WITH probed AS MATERIALIZED (
             SELECT b.scope, b.key FROM breakers AS b
-            JOIN unnest(recipients, attempts, tokens) AS u (id, n, token)
+            JOIN unnest(recipients, attempts, tokens) WITH ORDINALITY AS u (id, n, token, line)
                 ON b.probe_recipient = u.id AND b.probe_attempt = u.n
             JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token
-            WHERE l.outcome IS NULL
+            WHERE l.outcome IS NULL AND u.line = ANY (free)
             ORDER BY b.scope, b.key FOR UPDATE OF b
         )
         UPDATE breakers AS b SET probe_until = clock_timestamp() + lease_s * interval '1 second'
@@ -1043,9 +1048,9 @@ BEGIN
     WITH judged AS MATERIALIZED (
         SELECT l.recipient_id AS id, l.attempt AS n, l.campaign_id, l.budget_day,
                claim_refusal(l.recipient_id, l.attempt, l.send_before) AS refusal
-        FROM unnest(recipients, attempts, tokens) AS u (id, n, token)
+        FROM unnest(recipients, attempts, tokens) WITH ORDINALITY AS u (id, n, token, line)
         JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token
-        WHERE l.outcome IS NULL
+        WHERE l.outcome IS NULL AND u.line = ANY (free)
     ), decided AS MATERIALIZED (
         SELECT judged.*, CASE
             WHEN judged.refusal IS NULL THEN NULL
@@ -1068,10 +1073,15 @@ BEGIN
         FROM changed AS c WHERE c.outcome IS NOT NULL HAVING count(*) > 0
     )
     SELECT c.recipient_id, c.attempt, coalesce(c.outcome, 'renewed'), c.event
-    FROM changed AS c LEFT JOIN given ON true;
+    FROM changed AS c LEFT JOIN given ON true
+    UNION ALL
+    SELECT u.id, u.n, 'busy', NULL FROM unnest(recipients, attempts) WITH ORDINALITY AS u (id, n, line)
+    JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n
+    WHERE u.line <> ALL (free);
 END $$;
 
--- Writes outcomes, and returns the attempts written. Only the owner of the token may write, and only where there is no
+-- Writes outcomes, and returns the attempts written. One whose row another transaction has locked is returned as not
+-- written: its owner tries again, and the others do not wait for it. Only the owner of the token may write, and only where there is no
 -- outcome yet, or an `unknown` that the sweep declared while the owner was frozen: the owner's answer is more exact, and
 -- its event is published after the first. Each written outcome also feeds the breakers of its scopes, in the same
 -- transaction: `letters` has its signals, `codes` and `reasons` what an opened breaker shows.
@@ -1079,14 +1089,18 @@ CREATE FUNCTION settle_attempts(
     recipients uuid[], attempts smallint[], tokens uuid[], outcomes text[], wamids text[], events text[],
     letters text[] DEFAULT NULL, codes integer[] DEFAULT NULL, reasons text[] DEFAULT NULL,
     first_s double precision DEFAULT 5, max_s double precision DEFAULT 300
-) RETURNS TABLE (recipient_id uuid, attempt smallint)
+) RETURNS TABLE (recipient_id uuid, attempt smallint, is_written boolean)
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
+DECLARE
+    free bigint[];
 BEGIN
-    PERFORM FROM send_ledger AS l
-    JOIN unnest(recipients, attempts) AS u (id, n) ON l.recipient_id = u.id AND l.attempt = u.n
-    ORDER BY l.recipient_id, l.attempt FOR NO KEY UPDATE OF l;
+    SELECT coalesce(array_agg(f.line), '{}') INTO free FROM (
+        SELECT u.line FROM send_ledger AS l
+        JOIN unnest(recipients, attempts) WITH ORDINALITY AS u (id, n, line) ON l.recipient_id = u.id AND l.attempt = u.n
+        ORDER BY l.recipient_id, l.attempt FOR NO KEY UPDATE OF l SKIP LOCKED
+    ) AS f;
     IF EXISTS (SELECT FROM unnest(letters) AS l (signals) WHERE l.signals <> 'ggggg')
        OR EXISTS (SELECT FROM breakers) OR EXISTS (SELECT FROM template_trials WHERE NOT is_over) THEN
         PERFORM feed_breakers(
@@ -1095,7 +1109,7 @@ BEGIN
         FROM unnest(recipients, attempts, tokens, outcomes, letters, codes, reasons)
             WITH ORDINALITY AS u (id, n, token, outcome, signals, code, reason, line)
         JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token
-        WHERE u.signals IS NOT NULL
+        WHERE u.signals IS NOT NULL AND u.line = ANY (free)
           AND (l.outcome IS NULL OR (l.outcome = 'unknown' AND u.outcome <> 'unknown'))
         HAVING count(*) > 0;
     END IF;
@@ -1103,15 +1117,20 @@ BEGIN
     WITH changed AS (
         UPDATE send_ledger AS l SET
             outcome = u.outcome, outcome_at = clock_timestamp(), wamid = u.wamid, event = u.event, published_at = NULL
-        FROM unnest(recipients, attempts, tokens, outcomes, wamids, events) AS u (id, n, token, outcome, wamid, event)
-        WHERE l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token
+        FROM unnest(recipients, attempts, tokens, outcomes, wamids, events)
+            WITH ORDINALITY AS u (id, n, token, outcome, wamid, event, line)
+        WHERE l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token AND u.line = ANY (free)
           AND (l.outcome IS NULL OR (l.outcome = 'unknown' AND u.outcome <> 'unknown'))
         RETURNING l.recipient_id, l.attempt, l.campaign_id, l.budget_day, l.outcome
     ), given AS (
         SELECT give_budget_back(array_agg(c.campaign_id), array_agg(c.budget_day))
         FROM changed AS c WHERE c.outcome IN ('deferred', 'expired', 'skipped') HAVING count(*) > 0
     )
-    SELECT c.recipient_id, c.attempt FROM changed AS c LEFT JOIN given ON true;
+    SELECT c.recipient_id, c.attempt, true FROM changed AS c LEFT JOIN given ON true
+    UNION ALL
+    SELECT u.id, u.n, false FROM unnest(recipients, attempts) WITH ORDINALITY AS u (id, n, line)
+    JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n
+    WHERE u.line <> ALL (free);
 END $$;
 
 -- ----------------------------------------------------------------------------------------------------------- counters

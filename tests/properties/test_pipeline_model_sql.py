@@ -219,7 +219,7 @@ class Sql:
     ) -> bool:
         signals = Signals(letters({Scope.ACCOUNT: signal}), CODE, REASON)
         settlement = Settlement(Claim(*key, token), event.kind.value, event.model_dump_json(), event.wamid, signals)
-        return bool(await ledger.settle(self.connection, [settlement]))
+        return bool((await ledger.settle(self.connection, [settlement])).written)
 
     async def mark_published(self, key: Key, outcome: str) -> None:
         await ledger.mark_published(self.connection, [UnpublishedOutcome(*key, outcome, "")])

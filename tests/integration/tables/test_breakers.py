@@ -142,7 +142,7 @@ async def settle(
     written = await ledger.settle(
         connection or world.connection, [Settlement(claim, kind.value, event.model_dump_json(), None, signals)], QUICK
     )
-    assert written == {claim.key}
+    assert written.written == {claim.key}
 
 
 async def spend(world: World, jobs: list[SendJob], signals: Signals, kind: EventKind = EventKind.UNKNOWN) -> None:
@@ -352,7 +352,7 @@ async def test_a_settlement_that_is_not_written_feeds_nothing(world: World) -> N
     [(_, claim)] = (await claimed(world, [job])).values()
     await settle(world, claim, EventKind.ACCEPTED, ACCEPTED)
     again = Settlement(claim, "unknown", "{}", None, TOKEN_GONE)
-    assert await ledger.settle(world.connection, [again]) == set()
+    assert (await ledger.settle(world.connection, [again])).written == set()
     assert await breakers.known(world.connection) == []
 
 

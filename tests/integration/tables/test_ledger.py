@@ -107,7 +107,7 @@ async def test_a_lost_answer_is_read_back_after_the_sweep_and_settled_as_not_sen
     claim = Claim(jobs[0].recipient_id, 1, token)
     assert (await ledger.renew(world.connection, [claim], 45))[claim.key].verdict is ClaimResult.LOST
     settled = Settlement(claim, "expired", _event(EventKind.UNKNOWN, claim, world.campaign))
-    assert await ledger.settle(world.connection, [settled]) == {claim.key}
+    assert (await ledger.settle(world.connection, [settled])).written == {claim.key}
     assert await world.budget_used() == 99
 
 
@@ -269,26 +269,24 @@ async def test_a_renewal_prolongs_the_lease(world: World) -> None:
     assert await world.budget_used() == 100
 
 
-async def test_a_renewal_that_waits_behind_a_settlement_leaves_the_outcome(world: World) -> None:
-    """Judged before the wait, the claim would be open, and the renewal would erase the outcome and its event."""
+async def test_a_renewal_during_a_settlement_leaves_the_outcome(world: World) -> None:
+    """Judged from the old row, the claim would be open, and the renewal would erase the outcome and its event."""
     claims = await _claimed(world)
     async with sender_connection(world) as other:
-        async with world.connection.transaction():
+        async with world.connection.transaction(), asyncio.timeout(5):
             await ledger.settle(world.connection, [Settlement(claims[0], "accepted", '{"is": "kept"}', "wamid.X")])
-            renewing = asyncio.create_task(ledger.renew(other, claims, 45))
-            await world.wait_for_blocked("test-sender")
-        assert (await renewing)[claims[0].key] == ClaimAnswer(ClaimResult.LOST)
+            assert (await ledger.renew(other, claims, 45))[claims[0].key] == ClaimAnswer(ClaimResult.BUSY)
+        assert (await ledger.renew(other, claims, 45))[claims[0].key] == ClaimAnswer(ClaimResult.LOST)
     assert await world.run("SELECT outcome, event FROM send_ledger") == [("accepted", '{"is": "kept"}')]
 
 
-async def test_a_renewal_that_waits_behind_the_sweep_permits_no_post(world: World) -> None:
+async def test_a_renewal_during_the_sweep_permits_no_post(world: World) -> None:
     claims = await _claimed(world, lease_s=0)
     async with sender_connection(world) as other:
-        async with world.connection.transaction():
+        async with world.connection.transaction(), asyncio.timeout(5):
             declared = await ledger.declare_unknown(world.connection, 10)
-            renewing = asyncio.create_task(ledger.renew(other, claims, 45))
-            await world.wait_for_blocked("test-sender")
-        assert (await renewing)[claims[0].key] == ClaimAnswer(ClaimResult.LOST)
+            assert (await ledger.renew(other, claims, 45))[claims[0].key] == ClaimAnswer(ClaimResult.BUSY)
+        assert (await ledger.renew(other, claims, 45))[claims[0].key] == ClaimAnswer(ClaimResult.LOST)
     assert await world.run("SELECT outcome, event FROM send_ledger") == [("unknown", declared[0].event)]
 
 
@@ -321,7 +319,7 @@ async def test_only_the_owner_renews_and_settles(world: World) -> None:
     thief = Claim(claims[0].recipient_id, 1, uuid4())
     assert (await ledger.renew(world.connection, [thief], 45))[thief.key].verdict is ClaimResult.LOST
     stolen = Settlement(thief, "accepted", _event(EventKind.ACCEPTED, thief, world.campaign))
-    assert await ledger.settle(world.connection, [stolen]) == set()
+    assert (await ledger.settle(world.connection, [stolen])).written == set()
 
 
 @pytest.mark.parametrize(
@@ -330,8 +328,8 @@ async def test_only_the_owner_renews_and_settles(world: World) -> None:
 async def test_an_outcome_is_written_once_and_only_not_sent_gives_back(world: World, outcome: str, used: int) -> None:
     claims = await _claimed(world)
     settled = Settlement(claims[0], outcome, json.dumps({"o": outcome}))
-    assert await ledger.settle(world.connection, [settled]) == {claims[0].key}
-    assert await ledger.settle(world.connection, [settled]) == set()
+    assert (await ledger.settle(world.connection, [settled])).written == {claims[0].key}
+    assert (await ledger.settle(world.connection, [settled])).written == set()
     assert await world.budget_used() == used
 
 
@@ -364,7 +362,7 @@ async def test_an_answer_that_comes_after_unknown_supersedes_it_and_is_published
     if is_published:
         await ledger.mark_published(world.connection, declared)
     settled = Settlement(claims[0], "accepted", '{"late": true}', "wamid.X")
-    assert await ledger.settle(world.connection, [settled]) == {claims[0].key}
+    assert (await ledger.settle(world.connection, [settled])).written == {claims[0].key}
     await ledger.mark_published(world.connection, declared)  # the sweep's mark must not hide the answer
     waiting = await ledger.unpublished(world.connection, 10, older_than_s=0)
     assert [each.event for each in waiting] == ['{"late": true}']
@@ -383,3 +381,39 @@ async def test_leases_count_from_the_database_clock(world: World) -> None:
     await _claimed(world, lease_s=45)
     rows = await world.run("SELECT lease_until - claimed_at FROM send_ledger")
     assert timedelta(seconds=44.9) < rows[0][0] < timedelta(seconds=45.1)
+
+
+LOCK_CLAIM = "SELECT FROM send_ledger WHERE recipient_id = %s FOR UPDATE"
+
+
+async def test_a_locked_ledger_row_delays_its_renewal_and_no_other(world: World) -> None:
+    claims = await _claimed(world, 3)
+    async with world.another() as operator, operator.transaction(), asyncio.timeout(5):
+        await operator.execute(LOCK_CLAIM, [claims[1].recipient_id])
+        answers = await ledger.renew(world.connection, claims, 45)
+    assert [answers[each.key].verdict for each in claims] == [
+        ClaimResult.RENEWED, ClaimResult.BUSY, ClaimResult.RENEWED,
+    ]  # fmt: skip
+    assert (await ledger.renew(world.connection, claims[1:2], 45))[claims[1].key].verdict is ClaimResult.RENEWED
+
+
+async def test_a_locked_ledger_row_delays_its_settlement_and_no_other(world: World) -> None:
+    claims = await _claimed(world, 3)
+    settlements = [Settlement(each, "accepted", _event(EventKind.ACCEPTED, each, world.campaign)) for each in claims]
+    async with world.another() as operator, operator.transaction(), asyncio.timeout(5):
+        await operator.execute(LOCK_CLAIM, [claims[1].recipient_id])
+        settled = await ledger.settle(world.connection, settlements)
+    assert (settled.written, settled.busy) == (frozenset({claims[0].key, claims[2].key}), frozenset({claims[1].key}))
+    again = await ledger.settle(world.connection, settlements)
+    assert (again.written, again.busy) == (frozenset({claims[1].key}), frozenset())
+
+
+async def test_a_locked_ledger_row_is_not_marked_and_is_published_again(world: World) -> None:
+    claims = await _claimed(world, 2)
+    await ledger.settle(world.connection, [Settlement(each, "accepted", "{}") for each in claims])
+    outcomes = await ledger.unpublished(world.connection, 10, older_than_s=0)
+    async with world.another() as operator, operator.transaction(), asyncio.timeout(5):
+        await operator.execute(LOCK_CLAIM, [claims[0].recipient_id])
+        await ledger.mark_published(world.connection, outcomes)
+    left = await ledger.unpublished(world.connection, 10, older_than_s=0)
+    assert [each.recipient_id for each in left] == [claims[0].recipient_id]

@@ -40,3 +40,21 @@ async def test_an_outcome_that_postgres_refuses_is_unknown_and_its_round_is_sett
     assert outcomes == [("accepted", 19), ("unknown", 1)]
     [lost] = [event for event in bench.kafka.events() if event.kind is EventKind.UNKNOWN]
     assert (lost.recipient_id, lost.campaign_id) == (jobs[7].recipient_id, jobs[7].campaign_id)
+
+
+async def test_an_outcome_whose_row_is_locked_waits_alone(bench: Bench) -> None:
+    jobs = await bench.world.release_jobs(3)
+    outbox = bench.sender.intake._outbox
+    settlements = [
+        settlement(claim, accepted(job, f"wamid.{place}"), Signals("ggggg"))
+        for place, (job, claim) in enumerate(zip(jobs, await claims_of(bench, jobs), strict=True))
+    ]
+    async with bench.world.another() as operator:
+        async with operator.transaction(), asyncio.timeout(5):
+            await operator.execute("SELECT FROM send_ledger WHERE recipient_id = %s FOR UPDATE", [jobs[0].recipient_id])
+            locked = asyncio.create_task(outbox.settle(settlements[0]))
+            await asyncio.gather(*(outbox.settle(each) for each in settlements[1:]))
+            assert not locked.done()
+        await locked
+    assert await bench.world.run("SELECT outcome, count(*) FROM send_ledger GROUP BY 1") == [("accepted", 3)]
+    assert len(bench.kafka.events()) == 3

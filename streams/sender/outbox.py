@@ -35,7 +35,7 @@ _log = structlog.get_logger(STAGE)
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
+class LockedRow:
     """Another transaction has locked the ledger row of an outcome."""
 
 
@@ -47,7 +47,7 @@ class Outbox:
         self._publisher = publisher
         self._topic = topic
         self._pauses = pauses
-        self._settling: Rounds[Settlement, Settlement | Busy | None] = Rounds(
+        self._settling: Rounds[Settlement, Settlement | LockedRow | None] = Rounds(
             self._settle_round, linger_s=LINGER_S, round_max=ROUND_MAX
         )
         self._publishing: Rounds[UnpublishedOutcome, None] = Rounds(
@@ -66,7 +66,7 @@ class Outbox:
         While another transaction has locked the ledger row, only this outcome waits.
         """
         give_up_at = time.monotonic() + SETTLE_PATIENCE_S
-        while isinstance(written := await self._settling.submit(settlement), Busy):
+        while isinstance(written := await self._settling.submit(settlement), LockedRow):
             if time.monotonic() > give_up_at:
                 _log.error("the ledger row of an outcome stays locked; it is unknown", attempt=settlement.claim.attempt)
                 return
@@ -78,14 +78,14 @@ class Outbox:
         """Publish the event of an outcome that is already in the ledger."""
         await self._publishing.submit(outcome)
 
-    async def _settle_round(self, settlements: list[Settlement]) -> list[Settlement | Busy | None]:
+    async def _settle_round(self, settlements: list[Settlement]) -> list[Settlement | LockedRow | None]:
         results = await self._settled(settlements)
         missing = sum(each.claim.key not in results for each in settlements)
         if missing:  # after a lost answer these are from our own first try, and the sweep publishes their events
             _log.warning("outcomes were settled before; the scheduler publishes their events", outcomes=missing)
         return [results.get(each.claim.key) for each in settlements]
 
-    async def _settled(self, settlements: list[Settlement]) -> dict[Key, Settlement | Busy]:
+    async def _settled(self, settlements: list[Settlement]) -> dict[Key, Settlement | LockedRow]:
         """Settle a round; returns what was written. Where Postgres refuses data, halve until the bad one is alone."""
 
         async def once() -> Settled:
@@ -102,7 +102,7 @@ class Outbox:
             middle = len(settlements) // 2
             return await self._settled(settlements[:middle]) | await self._settled(settlements[middle:])
         written = {each.claim.key: each for each in settlements if each.claim.key in settled.written}
-        return {**written, **dict.fromkeys(settled.busy, Busy())}
+        return {**written, **dict.fromkeys(settled.busy, LockedRow())}
 
     async def _publish_round(self, outcomes: list[UnpublishedOutcome]) -> list[None]:
         async def mark() -> None:

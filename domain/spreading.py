@@ -12,6 +12,9 @@ from datetime import date, datetime, timedelta
 
 from domain.days import Day, day_at
 
+HORIZON_DAYS = 3650
+"""Days that a plan may have. Recipients beyond wait on its last day, and move on as its limit is used up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -38,9 +41,9 @@ def spread(
 def _fill(
     count: int, now: datetime, today: Day, zone_name: str, daily_limit: int, planned: Mapping[date, int]
 ) -> Iterator[Slot]:
-    day = today.date
+    day, last = today.date, today.date + timedelta(days=HORIZON_DAYS)
     while count > 0:
-        takes = min(count, daily_limit - planned.get(day, 0))
+        takes = count if day == last else min(count, daily_limit - planned.get(day, 0))
         if takes > 0:
             yield Slot(now if day == today.date else day_at(day, zone_name).starts_at, takes)
             count -= takes

@@ -94,6 +94,11 @@ async def read(connection: Connection, campaign_id: UUID) -> Campaign:
     return await _campaign(connection, "read_campaign", {"id": campaign_id})
 
 
+async def lock(connection: Connection, campaign_id: UUID) -> Campaign:
+    """Read one campaign, and lock it against other writers until the end of the transaction. Raises UnknownCampaign."""
+    return await _campaign(connection, "lock_campaign", {"id": campaign_id})
+
+
 async def newest(connection: Connection, limit: int, before: UUID | None = None) -> list[Campaign]:
     """Read a page of campaigns, the newest first."""
     cursor = await connection.execute(_SQL["list_campaigns"], {"limit": limit, "before": before})
@@ -114,7 +119,7 @@ async def act(connection: Connection, campaign_id: UUID, action: Action, reason:
     without recipients.
     """
     async with connection.transaction():
-        campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
+        campaign = await lock(connection, campaign_id)
         is_empty = action is Action.ACTIVATE and await _is_empty(connection, campaign_id)
         status = after(action, campaign.status, is_empty=is_empty)
         pause_reason = reason if status is CampaignStatus.PAUSED else None
@@ -142,7 +147,7 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
         added = frozenset(row[1] for row in rows)
         others = [each.phone_number for each in people if each.phone_number not in added]
         present = await _present(connection, campaign_id, others)
-        campaign = await _campaign(connection, "lock_campaign", {"id": campaign_id})
+        campaign = await lock(connection, campaign_id)
         if campaign.status is CampaignStatus.CANCELLED:
             raise ActionNotAllowed("the campaign is cancelled: no recipients can be added", campaign.status)
         if campaign.status is not CampaignStatus.DRAFT and rows:

@@ -4,13 +4,18 @@ A campaign with recipients without a planned time has `planning` set. The activa
 it and plan one chunk; the scheduler's leader plans the rest. A chunk costs the same in a small and in a large campaign,
 because the counts per day are in a table. A planner holds an advisory lock of the campaign and locks of its recipients,
 and no lock that a pause or a cancellation needs.
+
+A new daily limit makes a new plan, and sets `replanning` too. First all recipients that are not released leave the old
+plan, the latest first; then they are planned like new ones. Until then the earliest ones may still be released, and the
+budget of the day keeps the new limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from psycopg.pq import TransactionStatus
@@ -20,6 +25,7 @@ from domain.spreading import Slot, spread
 from schemas.reasons import PauseReason
 from tables.arrays import plain, times
 from tables.database import Connection
+from tables.release_memory import FIRST_ID, Place
 from tables.releases import pause_broken
 from tables.statements import load
 
@@ -28,7 +34,20 @@ _SQL = load("planning")
 CHUNK_ROWS = 10_000
 """Recipients planned at once by a request. Far below the statement timeout."""
 CAMPAIGNS_MAX = 100
-FIRST_ID = UUID(int=0)
+
+
+_LATEST: Place = (datetime(9999, 1, 1, tzinfo=UTC), FIRST_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPlace:
+    """Where the next chunk of a plan begins. It is valid for one daily limit."""
+
+    daily_limit: int | None
+    after: UUID = FIRST_ID
+    """The last recipient that was planned."""
+    before: Place = _LATEST
+    """The last recipient that left the old plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +55,31 @@ class PlannedChunk:
     """The result of a chunk. `next` is where the next one begins; None: nothing is left to plan here and now."""
 
     planned: int
-    next: UUID | None
+    next: PlanPlace | None
+    unplanned: int | None = None
+    """The recipients that left the old plan; None: the chunk belongs to the new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The campaign of a chunk, and the time of the chunk."""
+
+    campaign: UUID
+    daily_limit: int | None
+    zone_name: str
+    now: datetime
+    today: Day
+    is_replanning: bool
 
 
 async def request(connection: Connection, campaign: UUID) -> None:
     """Record that a campaign has recipients to plan, in the transaction that added or activated them."""
     await connection.execute(_SQL["request_plan"], {"campaign": campaign})
+
+
+async def request_new_plan(connection: Connection, campaign: UUID) -> None:
+    """Record that the old plan of a campaign is void, in the transaction that changed its limit."""
+    await connection.execute(_SQL["request_new_plan"], {"campaign": campaign})
 
 
 async def find_planning(connection: Connection) -> list[UUID]:
@@ -57,26 +95,56 @@ async def plan_now(connection: Connection, campaign: UUID) -> None:
     Inside a transaction of the caller everything is left to the scheduler: the locks of that transaction would be held
     meanwhile.
     """
-    if connection.info.transaction_status is TransactionStatus.IDLE:
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        return
+    chunk = await plan_chunk(connection, campaign)
+    if chunk.unplanned is not None and chunk.unplanned < CHUNK_ROWS:
         await plan_chunk(connection, campaign)
 
 
 async def plan_chunk(
-    connection: Connection, campaign: UUID, limit: int = CHUNK_ROWS, after: UUID = FIRST_ID
+    connection: Connection, campaign: UUID, limit: int = CHUNK_ROWS, place: PlanPlace | None = None
 ) -> PlannedChunk:
     """Plan a chunk of recipients, the earliest added first. A recipient that is locked is left to a later pass.
 
-    A campaign with an unknown time zone is paused with the reason.
+    Of a campaign with an old plan, the chunk leaves that plan instead, the latest planned first. A campaign with an
+    unknown time zone is paused with the reason.
     """
     try:
         async with connection.transaction():
-            ids = await _plan(connection, campaign, limit, after)
+            plan = await _begin(connection, campaign)
+            if plan is None:
+                return PlannedChunk(0, None)
+            if place is None or place.daily_limit != plan.daily_limit:
+                place = PlanPlace(plan.daily_limit)
+            if plan.is_replanning:
+                left = await _leave_old_plan(connection, plan, place, limit)
+            else:
+                ids = await _plan(connection, plan, place, limit)
     except UnknownTimeZone:
         await pause_broken(connection, campaign, PauseReason.INVALID_TIME_ZONE)
         return PlannedChunk(0, None)
+    if plan.is_replanning:
+        if len(left) == limit:
+            return PlannedChunk(0, PlanPlace(plan.daily_limit, before=left[-1]), len(left))
+        await connection.execute(_SQL["end_old_plan"], {"campaign": campaign})
+        return PlannedChunk(0, PlanPlace(plan.daily_limit), len(left))
     if len(ids) < limit:
         await _end(connection, campaign)
-    return PlannedChunk(len(ids), ids[-1] if len(ids) == limit else None)
+    return PlannedChunk(len(ids), PlanPlace(plan.daily_limit, after=ids[-1]) if len(ids) == limit else None)
+
+
+async def _begin(connection: Connection, campaign: UUID) -> _Plan | None:
+    """Become the only planner of the campaign. None: there is another one, or nothing to plan."""
+    values = {"campaign": campaign}
+    locked = await (await connection.execute(_SQL["try_plan_lock"], values)).fetchone()
+    if locked is None or not locked[0]:
+        return None
+    found = await (await connection.execute(_SQL["read_limit"], values)).fetchone()
+    if found is None:
+        return None
+    daily_limit, zone_name, now, is_replanning = found
+    return _Plan(campaign, daily_limit, zone_name, now, day_of(now, zone_name), is_replanning)
 
 
 async def _end(connection: Connection, campaign: UUID) -> None:
@@ -85,25 +153,37 @@ async def _end(connection: Connection, campaign: UUID) -> None:
         await connection.execute(_SQL["end_plan"], {"campaign": campaign})
 
 
-async def _plan(connection: Connection, campaign: UUID, limit: int, after: UUID) -> list[UUID]:
-    values = {"campaign": campaign, "after": after, "limit": limit}
-    locked = await (await connection.execute(_SQL["try_plan_lock"], values)).fetchone()
-    found = await (await connection.execute(_SQL["read_limit"], values)).fetchone()
-    if locked is None or not locked[0] or found is None:
-        return []
-    daily_limit, zone_name, now = found
-    today = day_of(now, zone_name)
+async def _plan(connection: Connection, plan: _Plan, place: PlanPlace, limit: int) -> list[UUID]:
+    values = {"campaign": plan.campaign, "after": place.after, "limit": limit}
     ids: list[UUID] = [row[0] for row in await (await connection.execute(_SQL["lock_unplanned"], values)).fetchall()]
     if not ids:
         return []
-    planned = {} if daily_limit is None else await _taken(connection, campaign, today, daily_limit)
-    slots = spread(len(ids), now=now, today=today, zone_name=zone_name, daily_limit=daily_limit, planned=planned)
+    planned = {} if plan.daily_limit is None else await _taken(connection, plan.campaign, plan.today, plan.daily_limit)
+    slots = spread(
+        len(ids), now=plan.now, today=plan.today, zone_name=plan.zone_name, daily_limit=plan.daily_limit,
+        planned=planned,
+    )  # fmt: skip
     await connection.execute(_SQL["plan_recipients"], {"ids": plain(ids), "times": times(_each(slots))})
-    later = [(day_of(slot.at, zone_name).date, slot.count) for slot in slots if slot.at >= today.ends_at]
-    if later:
-        days = {"days": [day for day, _ in later], "counts": [count for _, count in later]}
-        await connection.execute(_SQL["add_to_days"], {"campaign": campaign, **days})
+    counts = {day_of(slot.at, plan.zone_name).date: slot.count for slot in slots if slot.at >= plan.today.ends_at}
+    await _count_days(connection, "add_to_days", plan.campaign, counts)
     return ids
+
+
+async def _leave_old_plan(connection: Connection, plan: _Plan, place: PlanPlace, limit: int) -> list[Place]:
+    before_at, before_id = place.before
+    values = {"campaign": plan.campaign, "before_at": before_at, "before_id": before_id, "limit": limit}
+    rows = await (await connection.execute(_SQL["lock_old_plan"], values)).fetchall()
+    if rows:
+        await connection.execute(_SQL["unplan_recipients"], {"ids": plain(row[0] for row in rows)})
+        counts = Counter(day_of(at, plan.zone_name).date for _, at in rows if at >= plan.today.ends_at)
+        await _count_days(connection, "take_from_days", plan.campaign, counts)
+    return [(at, recipient) for recipient, at in rows]
+
+
+async def _count_days(connection: Connection, statement: str, campaign: UUID, counts: Mapping[date, int]) -> None:
+    if counts:
+        values = {"campaign": campaign, "days": list(counts), "counts": list(counts.values())}
+        await connection.execute(_SQL[statement], values)
 
 
 async def _taken(connection: Connection, campaign: UUID, today: Day, limit: int) -> dict[date, int]:

@@ -247,9 +247,10 @@ async def _release_share(
     connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory
 ) -> _Released:
     day = {"campaign": campaign.id, "day": campaign.day.date}
-    used = await _one(connection, "lock_day", day)
-    if campaign.daily_limit is not None:
-        share = min(share, campaign.daily_limit - used)
+    used = await lock_day(connection, campaign.id, campaign.day)
+    limit = await (await connection.execute(_SQL["read_daily_limit"], day)).fetchone()
+    if limit is not None and limit[0] is not None:
+        share = min(share, limit[0] - used)
     if share <= 0:
         return _Released(ReleaseStep(), {})
     lanes = memory.lanes(campaign.id, share, fresh=campaign.fresh, tried=campaign.tried)
@@ -272,6 +273,11 @@ async def _release_share(
         lane: max((row[6], row[0]) for row in rows if row[5] == lane.value)
         for lane in Lane if any(row[5] == lane.value for row in rows)
     })  # fmt: skip
+
+
+async def lock_day(connection: Connection, campaign: UUID, day: Day) -> int:
+    """Lock the budget of a campaign's day until the end of the transaction; returns how much of it is used."""
+    return await _one(connection, "lock_day", {"campaign": campaign, "day": day.date})
 
 
 def _job(row: Sequence[Any], campaign: _DueCampaign) -> SendJob:

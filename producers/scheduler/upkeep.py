@@ -20,7 +20,8 @@ from runtime.waiting import pause
 from tables import closing, planning, releases
 from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
-from tables.planning import FIRST_ID
+from tables.planning import PlanPlace
+from tables.release_memory import FIRST_ID
 
 ROUND_S = 1.0
 FORGET_S = 5.0
@@ -49,7 +50,7 @@ class Upkeep:
         self._unknown_s = max(SHORTEST_UNKNOWN_S, DAY_S / settings.time_scale)
         self._page_after = dict.fromkeys(CLOSABLE, FIRST_ID)
         self._skipped_until: dict[UUID, closing.SkipPlaces] = {}
-        self._planned_until: dict[UUID, UUID] = {}
+        self._planned_until: dict[UUID, PlanPlace] = {}
         self._forget_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -71,14 +72,17 @@ class Upkeep:
             campaigns = await planning.find_planning(connection)
         is_more = False
         for campaign in campaigns:
-            start = self._planned_until.pop(campaign, FIRST_ID)
+            start = self._planned_until.pop(campaign, None)
             with losing_what_is_locked(f"plan of campaign {campaign}"):
                 async with self._leader.turn() as connection:
                     chunk = await planning.plan_chunk(connection, campaign, CHUNK_ROWS, start)
                 if chunk.next is not None:
                     self._planned_until[campaign] = chunk.next
                     is_more = True
-                log.info("recipients planned", campaign_id=str(campaign), count=chunk.planned)
+                if chunk.unplanned is not None:
+                    log.info("recipients left the old plan", campaign_id=str(campaign), count=chunk.unplanned)
+                else:
+                    log.info("recipients planned", campaign_id=str(campaign), count=chunk.planned)
         return is_more
 
     async def _page(self, connection: Connection, status: CampaignStatus) -> list[UUID]:

@@ -4,6 +4,10 @@
 -- Record that a campaign has recipients without a planned time. Run it after they were added, in the same transaction.
 UPDATE marketing_campaigns SET planning = true WHERE id = %(campaign)s AND NOT planning
 
+-- name: request_new_plan
+-- Record that the recipients that are not released need a new plan, because the limit has changed.
+UPDATE marketing_campaigns SET planning = true, replanning = true WHERE id = %(campaign)s
+
 -- name: find_planning
 -- Campaigns with recipients without a planned time.
 SELECT id FROM marketing_campaigns WHERE planning AND status NOT IN ('draft', 'cancelled') ORDER BY id LIMIT %(limit)s
@@ -13,8 +17,8 @@ SELECT id FROM marketing_campaigns WHERE planning AND status NOT IN ('draft', 'c
 SELECT pg_try_advisory_xact_lock(hashtextextended('plan ' || %(campaign)s::uuid::text, 0))
 
 -- name: read_limit
--- The daily limit and the time zone of a campaign that is to be planned, and the time.
-SELECT daily_send_limit, time_zone, now() FROM marketing_campaigns
+-- The daily limit and the time zone of a campaign that is to be planned, the time, and whether its old plan still holds.
+SELECT daily_send_limit, time_zone, now(), replanning FROM marketing_campaigns
 WHERE id = %(campaign)s AND planning AND status NOT IN ('draft', 'cancelled')
 
 -- name: lock_unplanned
@@ -47,6 +51,33 @@ INSERT INTO campaign_days AS d (campaign_id, day, planned)
 SELECT %(campaign)s, u.day, u.n FROM unnest(%(days)s::date[], %(counts)s::integer[]) AS u (day, n) ORDER BY u.day
 ON CONFLICT (campaign_id, day) DO UPDATE SET planned = d.planned + excluded.planned
 
+-- name: lock_old_plan
+-- Lock planned recipients that are not released, the latest first, and return when they are planned. The earliest ones can
+-- thus be released until the new plan begins.
+SELECT id, next_attempt_at FROM campaign_recipients
+WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at IS NOT NULL
+  AND (next_attempt_at, id) < (%(before_at)s, %(before_id)s)
+ORDER BY next_attempt_at DESC, id DESC LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: unplan_recipients
+-- Take locked recipients out of the plan.
+UPDATE campaign_recipients SET scheduled_send_date = NULL WHERE id = ANY (%(ids)s::uuid[]) AND attempt = 0
+
+-- name: take_from_days
+-- Count recipients out of later days.
+WITH locked AS MATERIALIZED (
+    SELECT d.day, u.n FROM campaign_days AS d
+    JOIN unnest(%(days)s::date[], %(counts)s::integer[]) AS u (day, n) ON u.day = d.day
+    WHERE d.campaign_id = %(campaign)s
+    ORDER BY d.day FOR NO KEY UPDATE OF d
+)
+UPDATE campaign_days AS d SET planned = greatest(0, d.planned - locked.n)
+FROM locked WHERE d.campaign_id = %(campaign)s AND d.day = locked.day
+
+-- name: end_old_plan
+-- Record that the old plan is gone, so that the new one may begin.
+UPDATE marketing_campaigns SET replanning = false WHERE id = %(campaign)s AND replanning
+
 -- name: lock_planned
 -- Lock a campaign before `end_plan`, so that recipients that are being added now are visible to it.
 SELECT FROM marketing_campaigns WHERE id = %(campaign)s FOR NO KEY UPDATE
@@ -54,6 +85,6 @@ SELECT FROM marketing_campaigns WHERE id = %(campaign)s FOR NO KEY UPDATE
 -- name: end_plan
 -- Record that no recipient of a campaign lacks a planned time, if that is so.
 UPDATE marketing_campaigns SET planning = false
-WHERE id = %(campaign)s AND planning AND NOT EXISTS (
+WHERE id = %(campaign)s AND planning AND NOT replanning AND NOT EXISTS (
     SELECT FROM campaign_recipients
     WHERE campaign_id = %(campaign)s AND attempt = 0 AND scheduled_send_date IS NULL)

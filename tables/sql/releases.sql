@@ -64,6 +64,11 @@ INSERT INTO campaign_days AS d (campaign_id, day) VALUES (%(campaign)s, %(day)s)
 ON CONFLICT (campaign_id, day) DO UPDATE SET used = d.used
 RETURNING used
 
+-- name: read_daily_limit
+-- The limit of a campaign, read under the lock of its day. A change of the limit takes the same lock, so no release that
+-- began before the change exceeds the new limit.
+SELECT daily_send_limit FROM marketing_campaigns WHERE id = %(campaign)s
+
 -- name: release_due
 -- Raise the attempt of due recipients. Each is released, or skipped (which uses no budget), or failed (no attempt left).
 -- Rows that another transaction has locked are left to the next step: waiting here would keep the budget row locked.

@@ -45,6 +45,7 @@ CREATE TABLE marketing_campaigns (
     updated_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     planning         boolean NOT NULL DEFAULT false,
     started_at       timestamptz,
+    replanning       boolean NOT NULL DEFAULT false,
     CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
     -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
     CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
@@ -57,6 +58,8 @@ CREATE INDEX marketing_campaigns_status ON marketing_campaigns (status, id);
 CREATE INDEX marketing_campaigns_planning ON marketing_campaigns (id) WHERE planning;
 COMMENT ON COLUMN marketing_campaigns.planning IS 'Recipients without a planned time wait for the scheduler';
 COMMENT ON COLUMN marketing_campaigns.started_at IS 'When an operator last activated or resumed it';
+COMMENT ON COLUMN marketing_campaigns.replanning IS
+    'The daily limit changed: recipients that are not released leave the old plan before the new one begins';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
 
 -- Sets updated_at, unless the statement has set it.

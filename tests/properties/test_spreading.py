@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.days import day_of
-from domain.spreading import spread
+from domain.spreading import HORIZON_DAYS, spread
 
 ZONES = st.sampled_from(["UTC", "America/Sao_Paulo", "Asia/Kolkata", "Europe/Berlin", "Pacific/Kiritimati"])
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
@@ -22,3 +22,13 @@ def test_a_plan_contains_everyone_and_never_exceeds_a_limit(
     days = [day_of(slot.at, zone).date for slot in slots]
     assert days == sorted(set(days))
     assert all(slot.count + planned.get(day, 0) <= limit for slot, day in zip(slots, days, strict=True))
+
+
+@given(MOMENTS, ZONES, st.integers(1, 50))
+def test_a_plan_ends_at_the_horizon(now: datetime, zone: str, beyond: int) -> None:
+    today = day_of(now, zone)
+    count = HORIZON_DAYS + 1 + beyond
+    slots = spread(count, now=now, today=today, zone_name=zone, daily_limit=1, planned={})
+    assert sum(slot.count for slot in slots) == count
+    assert day_of(slots[-1].at, zone).date == today.date + timedelta(days=HORIZON_DAYS)
+    assert [slot.count for slot in slots] == [1] * HORIZON_DAYS + [1 + beyond]

@@ -9,7 +9,8 @@ from domain.lifecycle import Action
 from schemas.model import CampaignId
 from tables import campaigns, planning
 from tables.database import Connection
-from tables.planning import FIRST_ID, PlannedChunk
+from tables.planning import PlannedChunk
+from tables.release_memory import FIRST_ID
 from tests.support.world import World
 
 
@@ -23,9 +24,9 @@ async def activate_unplanned(world: World, recipients: int, limit: int | None = 
 
 async def plan_all(connection: Connection, campaign: CampaignId, rows: int) -> int:
     """Plan until nothing is left, as the scheduler does; returns the number of chunks."""
-    chunks, after = 1, (await planning.plan_chunk(connection, campaign, rows)).next
-    while after is not None:
-        chunks, after = chunks + 1, (await planning.plan_chunk(connection, campaign, rows, after)).next
+    chunks, place = 1, (await planning.plan_chunk(connection, campaign, rows)).next
+    while place is not None:
+        chunks, place = chunks + 1, (await planning.plan_chunk(connection, campaign, rows, place)).next
     return chunks
 
 
@@ -113,3 +114,41 @@ async def test_a_cancelled_campaign_is_not_planned(world: World) -> None:
     await world.act(campaign, Action.CANCEL)
     assert await planning.find_planning(world.connection) == []
     assert await planning.plan_chunk(world.connection, campaign) == PlannedChunk(0, None)
+
+
+async def test_a_new_plan_begins_when_everybody_has_left_the_old_one(world: World) -> None:
+    campaign = await world.start_campaign(30, limit=10)
+    await world.run("UPDATE marketing_campaigns SET daily_send_limit = 4 WHERE id = %s", campaign)
+    await planning.request_new_plan(world.connection, campaign)
+    first = await planning.plan_chunk(world.connection, campaign, 12)
+    assert (first.planned, first.unplanned) == (0, 12)
+    assert await world.run(DAYS, campaign) == [(0, 10), (1, 8), (None, 12)], "the latest leave first"
+    assert len((await world.release()).jobs) == 4, "the earliest are released meanwhile, within the new limit"
+    assert await plan_all(world.connection, campaign, 12) == 6, "three chunks leave the old plan, three are planned"
+    assert await world.run(DAYS, campaign) == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (7, 2)]
+    assert await planning.find_planning(world.connection) == []
+    days = "SELECT day - current_date, planned FROM campaign_days WHERE campaign_id = %s AND planned > 0 ORDER BY 1"
+    assert await world.run(days, campaign) == [(1, 4), (2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (7, 2)]
+
+
+async def test_a_plan_that_ends_leaves_a_new_plan_to_come(world: World) -> None:
+    campaign = await activate_unplanned(world, 3, limit=2)
+    async with world.another("limit") as operator, operator.transaction():
+        await operator.execute("UPDATE marketing_campaigns SET daily_send_limit = 3 WHERE id = %s", [campaign])
+        await planning.request_new_plan(operator, campaign)
+        ending = asyncio.create_task(plan_all(world.connection, campaign, 100))
+        await world.wait_for_blocked("test")
+    await ending
+    assert await planning.find_planning(world.connection) == [campaign]
+    await plan_all(world.connection, campaign, 100)
+    assert await world.run(DAYS, campaign) == [(0, 3)]
+    assert await planning.find_planning(world.connection) == []
+
+
+async def test_a_pause_does_not_wait_for_a_new_plan(world: World) -> None:
+    campaign = await world.start_campaign(20, limit=2)
+    await planning.request_new_plan(world.connection, campaign)
+    async with world.another("planner") as planner, planner.transaction():
+        await planning.plan_chunk(planner, campaign, 5)  # not committed, so all of its locks are held
+        assert len((await asyncio.wait_for(world.release(), 5)).jobs) == 2
+        await asyncio.wait_for(world.act(campaign, Action.PAUSE), 5)

@@ -19,7 +19,7 @@ from tables.recipient_pages import WINDOW_ROWS
 from tables.releases import RELEASER_SESSION
 from tables.statements import load
 from tests.support.histories import START
-from tests.support.world import World
+from tests.support.world import NEVER, World
 
 BIG, OVER, GONE, DRAFT = (UUID(int=number, version=4) for number in range(1, 5))
 """An active campaign, one that is finished but for an unknown recipient, a cancelled one, and one that is planned."""
@@ -36,13 +36,14 @@ SCANNED = frozenset({
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
-    "campaigns", "closing", "ledger", "messages", "parked", "person_links", "planning", "publications",
+    "campaigns", "closing", "editing", "ledger", "messages", "parked", "person_links", "planning", "publications",
     "recipient_pages", "recipients", "releases", "retention", "stats", "status", "subscriptions", "trace",
 )  # fmt: skip
 EXEMPT = {
     ("campaigns", "create_campaign"): "it inserts one row",
     ("campaigns", "list_active"): "it lists the active campaigns for `pause --all`",
     ("campaigns", "list_campaigns"): "it reads a page of campaigns by the primary key",
+    ("editing", "change_settings"): "it changes one row by the primary key",
     ("parked", "find_parked"): "a command of an operator",
     ("parked", "read_foreign"): "a command of an operator; the table has a row per day and number",
     ("planning", "try_plan_lock"): "it reads no table",
@@ -109,6 +110,11 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("parked", "count_foreign"): {"numbers": [NUMBER], "counts": [1]},
     ("parked", "forget_parked"): {"age_s": 86_400, "rows_max": 5000, "lock": 1},
     ("planning", "request_plan"): {"campaign": BIG},
+    ("planning", "request_new_plan"): {"campaign": BIG},
+    ("planning", "lock_old_plan"): {"campaign": BIG, "before_at": NEVER, "before_id": UUID(int=0), "limit": 2000},
+    ("planning", "unplan_recipients"): {"ids": "some"},
+    ("planning", "take_from_days"): {"campaign": BIG, "days": [START.date()], "counts": [1]},
+    ("planning", "end_old_plan"): {"campaign": BIG},
     ("planning", "find_planning"): {"limit": 100},
     ("planning", "read_limit"): {"campaign": DRAFT},
     ("planning", "lock_unplanned"): {"campaign": DRAFT, "after": UUID(int=0), "limit": 2000},
@@ -138,6 +144,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("releases", "read_days_used"): {"campaigns": [BIG], "days": [START.date()]},
     ("releases", "refill_number"): {"number": NUMBER, "mps": 80.0},
     ("releases", "count_unclaimed"): {"number": NUMBER},
+    ("releases", "read_daily_limit"): {"campaign": BIG},
     ("releases", "lock_day"): {"campaign": BIG, "day": START.date()},
     ("releases", "release_due"): {
         "campaign": BIG, "day": START.date(), "fresh": 80, "tried": 20, "number": NUMBER, "send_before": START,

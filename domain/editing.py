@@ -1,0 +1,51 @@
+"""Which settings of a campaign may change in which state: one table.
+
+A draft may change in everything that it was created with. Once a campaign is activated, its messages must stay the same
+for all of its recipients, so only settings that change no message are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+from domain.lifecycle import ActionNotAllowed, CampaignStatus
+
+SETTINGS = frozenset(
+    {"name", "template_name", "language_code", "daily_send_limit", "phone_number_id", "time_zone", "country"}
+)
+"""The settings of a campaign."""
+_CHANGING_NO_MESSAGE = frozenset({"name", "daily_send_limit", "country"})
+
+EDITABLE: Mapping[CampaignStatus, frozenset[str]] = MappingProxyType(
+    {
+        CampaignStatus.DRAFT: SETTINGS,
+        CampaignStatus.ACTIVE: _CHANGING_NO_MESSAGE,
+        CampaignStatus.PAUSED: _CHANGING_NO_MESSAGE,
+        CampaignStatus.COMPLETED: _CHANGING_NO_MESSAGE,
+        CampaignStatus.CANCELLED: frozenset({"name"}),
+    }
+)
+"""State to the settings that may change in it."""
+REPLANNED = frozenset({CampaignStatus.ACTIVE, CampaignStatus.PAUSED})
+"""States in which a new daily limit makes a new plan."""
+
+
+class SettingNotEditable(ActionNotAllowed):
+    """The state does not allow a change of these settings; nothing was changed."""
+
+    def __init__(self, settings: Collection[str], status: CampaignStatus) -> None:
+        self.settings = tuple(sorted(settings))
+        allowed = ", ".join(sorted(EDITABLE[status]))
+        super().__init__(
+            f"{', '.join(self.settings)} cannot change while the campaign is {status}: only {allowed} can. "
+            "To send with other settings, clone the campaign and edit the clone",
+            status,
+        )
+
+
+def judge_edit(status: CampaignStatus, changed: Collection[str]) -> None:
+    """Permit a change of these settings in this state. Raises SettingNotEditable, which names those that cannot."""
+    refused = set(changed) - EDITABLE[status]
+    if refused:
+        raise SettingNotEditable(refused, status)

@@ -96,6 +96,45 @@ class CampaignIn(_Taken):
     """ISO 3166 code: recipients' numbers without + and 00 are national numbers of this country."""
 
 
+def _unset() -> Any:
+    """The value of a field that the request does not have. The document of the API shows no default for it."""
+    return None
+
+
+class CampaignPatch(_Taken):
+    """The settings to change. A setting that is not in the body keeps its value.
+
+    A draft takes all of them. Later only `name`, `daily_send_limit` and `country` can change, and in a cancelled
+    campaign only `name`.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"example": {"daily_send_limit": 500}})
+
+    name: Text = Field(default_factory=_unset)
+    """The name for people."""
+    template_name: TemplateName = Field(default_factory=_unset)
+    """The name of the approved template."""
+    language_code: LanguageCode = Field(default_factory=_unset)
+    """The language of the template, as en or en_US."""
+    daily_send_limit: DailyLimit | None = Field(default_factory=_unset)
+    """Most messages a day, or null for no limit. It holds at once, also for today."""
+    phone_number_id: PhoneNumberId | None = Field(default_factory=_unset)
+    """The Cloud API's id of the number that sends, or null for the configured number."""
+    time_zone: ZoneName = Field(default_factory=_unset)
+    """The IANA time zone of the campaign's days."""
+    country: Country | None = Field(default_factory=_unset)
+    """ISO 3166 code for recipients that are added later, or null for none."""
+
+
+class CloneIn(_Taken):
+    """What the new draft gets beside the settings."""
+
+    name: Text | None = None
+    """The name of the new draft. Without it the draft has the name of the campaign."""
+    recipients: Annotated[bool, Field(strict=True)] = False
+    """Copy the recipients too, with their parameters, at most 100,000."""
+
+
 class PauseIn(_Taken):
     """Why it is paused."""
 

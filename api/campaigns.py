@@ -1,7 +1,8 @@
-"""Routes of campaigns: create them, read them, and change their state."""
+"""Routes of campaigns: create, edit, clone and delete them, read them, and change their state."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -10,18 +11,18 @@ from fastapi import Query
 from fastapi.responses import JSONResponse
 
 from api.answers import CampaignOut, CampaignsOut, ResumedOut, RetriedOut
-from api.bodies import CampaignIn, PauseIn, ResumeIn
+from api.bodies import CampaignIn, CampaignPatch, CloneIn, PauseIn, ResumeIn
 from api.failed import retry_before_resume
-from api.idempotency import UseOnce
+from api.idempotency import Once, UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
-from api.services import UseCampaignId, UseConnection, UseListConnection, UseServices, UseStopConnection
+from api.services import Services, UseCampaignId, UseConnection, UseListConnection, UseServices, UseStopConnection
 from domain.lifecycle import Action
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
-from tables import campaigns, stats
-from tables.campaigns import NewCampaign, UnknownCampaign
+from tables import campaigns, drafts, editing, stats
+from tables.campaigns import Campaign, NewCampaign, UnknownCampaign
 from tables.database import Connection
 from topics.publisher import PublishFailed
 
@@ -39,22 +40,8 @@ LOGGED = {
 @router.post("", status_code=201, response_model=CampaignOut)
 async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce) -> JSONResponse:
     """Create a draft. Nothing is sent before it is activated."""
-    number = body.phone_number_id or services.settings.whatsapp_phone_number_id
-    if not number:
-        detail = "phone_number_id is required, because no default number is set."
-        raise Problem(ProblemCode.INVALID_FIELD, detail, field="phone_number_id")
-    new = NewCampaign(**{**body.model_dump(), "phone_number_id": number})
-
-    created: list[CampaignOut] = []
-
-    async def create(connection: Connection) -> CampaignOut:
-        created.append(CampaignOut.model_validate(await campaigns.create(connection, new)))
-        return created[-1]
-
-    answer = await once.do(201, create)
-    if created:  # a repeated request gets the answer of the first
-        log.info("campaign created", campaign=str(created[-1].id))
-    return answer
+    new = NewCampaign(**{**body.model_dump(), "phone_number_id": _number(body.phone_number_id, services)})
+    return await _create_once(once, lambda connection: campaigns.create(connection, new), "campaign created")
 
 
 @router.get("")
@@ -73,6 +60,41 @@ async def list_campaigns(
 async def read_campaign(campaign_id: UseCampaignId, connection: UseListConnection) -> CampaignOut:
     """Read one campaign."""
     return CampaignOut.model_validate(await campaigns.read(connection, campaign_id))
+
+
+@router.patch("/{campaign_id}")
+async def edit_campaign(
+    campaign_id: UseCampaignId, body: CampaignPatch, connection: UseConnection, services: UseServices
+) -> CampaignOut:
+    """Change settings: all of a draft, and of a later campaign those that change no message.
+
+    A new `daily_send_limit` holds at once. Recipients that are not released are planned again, in the background if
+    they are many (`planning`).
+    """
+    changes = body.model_dump(exclude_unset=True)
+    if "phone_number_id" in changes:
+        changes["phone_number_id"] = _number(changes["phone_number_id"], services)
+    edited = await editing.edit(connection, campaign_id, changes)
+    log.info("campaign edited", campaign=str(campaign_id), settings=sorted(changes))
+    return CampaignOut.model_validate(edited)
+
+
+@router.delete("/{campaign_id}", status_code=204)
+async def delete_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> None:
+    """Delete a draft with its recipients. A campaign that was activated stays on record: cancel it instead."""
+    await drafts.delete(connection, campaign_id)
+    log.info("campaign deleted", campaign=str(campaign_id))
+
+
+@router.post("/{campaign_id}/clone", status_code=201, response_model=CampaignOut)
+async def clone_campaign(campaign_id: UseCampaignId, once: UseOnce, body: CloneIn | None = None) -> JSONResponse:
+    """Create a draft with the settings of a campaign in any state and, if wanted, its recipients."""
+    wanted = body or CloneIn()
+
+    async def clone(connection: Connection) -> Campaign:
+        return await drafts.clone(connection, campaign_id, wanted.name, with_recipients=wanted.recipients)
+
+    return await _create_once(once, clone, "campaign cloned", source=str(campaign_id))
 
 
 @router.post("/{campaign_id}/activate")
@@ -124,6 +146,31 @@ async def read_stats(campaign_id: UseCampaignId, connection: UseListConnection) 
     if found is None:
         raise UnknownCampaign
     return found
+
+
+def _number(given: str | None, services: Services) -> str:
+    """The number that sends: the given one, or that of the settings. Raises Problem without any."""
+    number = given or services.settings.whatsapp_phone_number_id
+    if not number:
+        detail = "phone_number_id is required, because no default number is set."
+        raise Problem(ProblemCode.INVALID_FIELD, detail, field="phone_number_id")
+    return number
+
+
+async def _create_once(
+    once: Once, make: Callable[[Connection], Awaitable[Campaign]], event: str, **logged: str
+) -> JSONResponse:
+    """Answer with the created campaign, once per key, and log it."""
+    created: list[CampaignOut] = []
+
+    async def create(connection: Connection) -> CampaignOut:
+        created.append(CampaignOut.model_validate(await make(connection)))
+        return created[-1]
+
+    answer = await once.do(201, create)
+    if created:  # a repeated request gets the answer of the first
+        log.info(event, campaign=str(created[-1].id), **logged)
+    return answer
 
 
 async def _act(

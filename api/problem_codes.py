@@ -18,10 +18,13 @@ class ProblemCode(StrEnum):
     FORWARDED_REQUEST = "forwarded_request"
     NOT_FOUND = "not_found"
     UNKNOWN_CAMPAIGN = "unknown_campaign"
+    UNKNOWN_RECIPIENT = "unknown_recipient"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_SLOW = "body_too_slow"
     WRONG_STATE = "wrong_state"
     EMPTY_CAMPAIGN = "empty_campaign"
+    SETTING_NOT_EDITABLE = "setting_not_editable"
+    RECIPIENT_RELEASED = "recipient_released"
     REQUEST_IN_PROGRESS = "request_in_progress"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -41,10 +44,19 @@ PROBLEMS: Mapping[ProblemCode, tuple[int, str]] = MappingProxyType(
         ProblemCode.FORWARDED_REQUEST: (403, "The API has no keys and a proxy forwarded the request."),
         ProblemCode.NOT_FOUND: (404, "There is nothing at this path."),
         ProblemCode.UNKNOWN_CAMPAIGN: (404, "There is no campaign with this id."),
+        ProblemCode.UNKNOWN_RECIPIENT: (404, "The campaign has no such recipient."),
         ProblemCode.METHOD_NOT_ALLOWED: (405, "The path does not take this method. The header Allow has the others."),
         ProblemCode.BODY_TOO_SLOW: (408, "The body did not arrive in time."),
         ProblemCode.WRONG_STATE: (409, "The state of the campaign does not allow this. Nothing was changed."),
         ProblemCode.EMPTY_CAMPAIGN: (409, "The campaign has no recipients. Add at least one, and then activate it."),
+        ProblemCode.SETTING_NOT_EDITABLE: (
+            409,
+            "This setting cannot change in the state of the campaign. `errors` names it. Nothing was changed.",
+        ),
+        ProblemCode.RECIPIENT_RELEASED: (
+            409,
+            "The recipient was released, so it cannot be removed. To send nothing more, opt the person out.",
+        ),
         ProblemCode.REQUEST_IN_PROGRESS: (409, "The first request with this Idempotency-Key is still running."),
         ProblemCode.BODY_TOO_LARGE: (413, "The body has too many bytes."),
         ProblemCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body is not declared as JSON by its Content-Type."),

@@ -22,10 +22,12 @@ from starlette.routing import compile_path
 from api import page
 from api.problem_codes import PROBLEMS, ProblemCode
 from api.validation import field_errors
+from domain.editing import SettingNotEditable
 from domain.lifecycle import ActionNotAllowed, EmptyCampaign
 from runtime.logs import mask_text
 from tables.campaigns import UnknownCampaign
 from tables.database import is_transient
+from tables.removal import RecipientReleased, UnknownRecipient
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -90,6 +92,9 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(UnknownCampaign, _unknown_campaign)
     app.add_exception_handler(ActionNotAllowed, _not_allowed)
     app.add_exception_handler(EmptyCampaign, _empty_campaign)
+    app.add_exception_handler(SettingNotEditable, _not_editable)
+    app.add_exception_handler(UnknownRecipient, _unknown_recipient)
+    app.add_exception_handler(RecipientReleased, _released)
     app.add_exception_handler(psycopg.Error, _database)
     app.add_exception_handler(psycopg_pool.PoolTimeout, _database)
     app.add_exception_handler(Exception, _bug)
@@ -133,6 +138,21 @@ async def _not_allowed(_request: Request, error: Exception) -> JSONResponse:
 
 async def _empty_campaign(_request: Request, _error: Exception) -> JSONResponse:
     return answer(ProblemCode.EMPTY_CAMPAIGN)
+
+
+async def _not_editable(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SettingNotEditable)
+    message = f"It cannot change while the campaign is {error.status}."
+    errors = [{"field": each, "message": message} for each in error.settings]
+    return answer(ProblemCode.SETTING_NOT_EDITABLE, f"{error}.", errors)
+
+
+async def _unknown_recipient(_request: Request, _error: Exception) -> JSONResponse:
+    return answer(ProblemCode.UNKNOWN_RECIPIENT)
+
+
+async def _released(_request: Request, _error: Exception) -> JSONResponse:
+    return answer(ProblemCode.RECIPIENT_RELEASED)
 
 
 async def _database(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Routes of recipients: add them, so that an invalid number affects no other, and list them."""
+"""Routes of recipients: add them, so that an invalid number affects no other, remove one, and list them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import Header, Query
+import structlog
+from fastapi import Header, Path, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from api.additions import add, judge
@@ -22,14 +24,17 @@ from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
 from api.services import Services, UseCampaignId, UseConnection, UseServices
+from domain.people import PersonKey
 from domain.phone_numbers import person_named
 from domain.status import Status
 from domain.written_numbers import InvalidPhoneNumber
-from tables import campaigns
+from tables import campaigns, removal
 from tables.database import Connection
 from tables.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
 
 router = json_router("/api/marketing/campaigns/{campaign_id}/recipients", "recipients")
+
+log = structlog.get_logger("api")
 
 CSV_PAGE_ROWS = 1000
 CSV_TYPE = "text/csv"
@@ -49,6 +54,24 @@ async def add_recipients(
         return await add(connection, campaign_id, judged)
 
     return await once.do(200, add_judged)
+
+
+@router.delete("/{recipient}", status_code=204)
+async def remove_recipient(
+    campaign_id: UseCampaignId,
+    recipient: Annotated[str, Path(max_length=200, description="The id of the recipient, or a number in any spelling")],
+    connection: UseConnection,
+) -> None:
+    """Remove one recipient that is not released yet. The number may be added again later."""
+    await removal.remove(connection, campaign_id, await _named(connection, campaign_id, recipient))
+    log.info("recipient removed", campaign=str(campaign_id))
+
+
+async def _named(connection: Connection, campaign_id: UUID, recipient: str) -> UUID | PersonKey:
+    """The id of a row, or the person with this number by the country of the campaign. Raises Problem."""
+    with suppress(ValueError):
+        return UUID(recipient)
+    return _person(recipient, (await campaigns.read(connection, campaign_id)).country, "recipient")
 
 
 # --------------------------------------------------------------------------------------------------------------- list
@@ -89,11 +112,11 @@ async def list_recipients(
     return Response(body.model_dump_json(), media_type="application/json")
 
 
-def _person(written: str, country: str | None) -> str:
+def _person(written: str, country: str | None, field: str = "phone_number") -> PersonKey:
     try:
         return person_named(written, country).person
     except InvalidPhoneNumber as invalid:
-        raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning, field="phone_number") from None
+        raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning, field=field) from None
 
 
 async def _csv(

@@ -27,6 +27,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "dry_run": "Write true or false, without quotes.",
         "subscribed": "Write true or false, without quotes.",
         "name": "Write a name with 1 to 200 characters that is not only white space.",
+        "recipients": "Write true or false, without quotes.",
         "reason": "Write a reason with 1 to 200 characters that is not only white space.",
         "limit": "Write a whole number in the documented range.",
         "status": "Write one of the statuses: pending, queued, sent, delivered, read, failed, skipped, unknown.",

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from psycopg.errors import ForeignKeyViolation
 
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
 from tables import breakers, planning
@@ -173,7 +174,10 @@ async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[Ne
         "phone_numbers": [each.phone_number for each in people],
         "template_parameters": parameters,
     }
-    cursor = await connection.execute(_SQL["add_recipients"], values)
+    try:
+        cursor = await connection.execute(_SQL["add_recipients"], values)
+    except ForeignKeyViolation:
+        raise UnknownCampaign from None  # the draft was deleted meanwhile
     return [(row[0], row[1]) for row in await cursor.fetchall()]
 
 

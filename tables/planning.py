@@ -175,9 +175,20 @@ async def _leave_old_plan(connection: Connection, plan: _Plan, place: PlanPlace,
     rows = await (await connection.execute(_SQL["lock_old_plan"], values)).fetchall()
     if rows:
         await connection.execute(_SQL["unplan_recipients"], {"ids": plain(row[0] for row in rows)})
-        counts = Counter(day_of(at, plan.zone_name).date for _, at in rows if at >= plan.today.ends_at)
-        await _count_days(connection, "take_from_days", plan.campaign, counts)
+        await leave_days(connection, plan.campaign, [at for _, at in rows], plan.now, plan.zone_name)
     return [(at, recipient) for recipient, at in rows]
+
+
+async def leave_days(
+    connection: Connection, campaign: UUID, planned: Sequence[datetime], now: datetime, zone_name: str
+) -> None:
+    """Count recipients out of the later days that they were planned for, in the transaction that takes them away.
+
+    Raises UnknownTimeZone.
+    """
+    today = day_of(now, zone_name)
+    counts = Counter(day_of(at, zone_name).date for at in planned if at >= today.ends_at)
+    await _count_days(connection, "take_from_days", campaign, counts)
 
 
 async def _count_days(connection: Connection, statement: str, campaign: UUID, counts: Mapping[date, int]) -> None:

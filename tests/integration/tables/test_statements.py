@@ -36,13 +36,16 @@ SCANNED = frozenset({
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
-    "campaigns", "closing", "editing", "ledger", "messages", "parked", "person_links", "planning", "publications",
-    "recipient_pages", "recipients", "releases", "retention", "stats", "status", "subscriptions", "trace",
+    "campaigns", "closing", "drafts", "editing", "ledger", "messages", "parked", "person_links", "planning",
+    "publications", "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status",
+    "subscriptions", "trace",
 )  # fmt: skip
 EXEMPT = {
     ("campaigns", "create_campaign"): "it inserts one row",
     ("campaigns", "list_active"): "it lists the active campaigns for `pause --all`",
     ("campaigns", "list_campaigns"): "it reads a page of campaigns by the primary key",
+    ("drafts", "lock_draft"): "it locks one row by the primary key",
+    ("drafts", "delete_campaign"): "it deletes one row by the primary key",
     ("editing", "change_settings"): "it changes one row by the primary key",
     ("parked", "find_parked"): "a command of an operator",
     ("parked", "read_foreign"): "a command of an operator; the table has a row per day and number",
@@ -109,6 +112,10 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("parked", "find_our_numbers"): {"numbers": [NUMBER]},
     ("parked", "count_foreign"): {"numbers": [NUMBER], "counts": [1]},
     ("parked", "forget_parked"): {"age_s": 86_400, "rows_max": 5000, "lock": 1},
+    ("drafts", "delete_recipients"): {"campaign": BIG, "after": UUID(int=0), "limit": 1000},
+    ("drafts", "delete_deltas"): {"campaign": BIG},
+    ("drafts", "delete_counters"): {"campaign": BIG},
+    ("drafts", "clone_recipients"): {"campaign": OVER, "clone": GONE, "after": UUID(int=0), "limit": 0},
     ("planning", "request_plan"): {"campaign": BIG},
     ("planning", "request_new_plan"): {"campaign": BIG},
     ("planning", "lock_old_plan"): {"campaign": BIG, "before_at": NEVER, "before_id": UUID(int=0), "limit": 2000},
@@ -173,6 +180,10 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
         "days": 31, "limit": 2000, "after_topic": "", "after_partition": 0, "after_offset": 0, "unlimited": []
     },
     ("retention", "prune_idempotency_keys"): {"days": 7, "limit": 2000, "after_key": ""},
+    ("removal", "find_by_id"): {"campaign": BIG, "id": "one"},
+    ("removal", "find_by_person"): {"campaign": BIG, "person": "15550000001"},
+    ("removal", "lock_person"): {"campaign": BIG, "person": "15550000001", "repetition": 0},
+    ("removal", "delete_locked"): {"ids": "some"},
     ("stats", "fold_deltas"): {"after": "(0,0)", "rows_max": 20_000},
     ("stats", "read_stats"): {"ids": [BIG]},
     ("stats", "read_unpublished"): {"rows_max": 500},

@@ -1,0 +1,101 @@
+"""The routes that edit, clone and delete campaigns, and the one that removes a recipient."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+
+from tests.support.api_client import CAMPAIGNS, Api, an_api, make_topics
+
+
+@pytest.fixture
+async def api(database_url: str, kafka: str, topic_prefix: str) -> AsyncIterator[Api]:
+    make_topics(kafka, topic_prefix)
+    async with an_api(database_url, kafka, topic_prefix) as found:
+        yield found
+
+
+async def test_a_draft_takes_every_setting_and_an_omitted_one_keeps_its_value(api: Api) -> None:
+    path = f"{CAMPAIGNS}/{await api.campaign()}"
+    everything = {
+        "name": "Other", "template_name": "other", "language_code": "de", "daily_send_limit": None,
+        "phone_number_id": "99", "time_zone": "Asia/Tokyo", "country": "DE",
+    }  # fmt: skip
+    answer = await api.http.patch(path, json=everything)
+    assert answer.status_code == 200
+    assert {name: answer.json()[name] for name in everything} == everything
+    assert (await api.http.patch(path, json={})).json() == answer.json()
+    default = await api.http.patch(path, json={"phone_number_id": None, "country": None})
+    assert (default.json()["phone_number_id"], default.json()["country"]) == ("15550001", None)
+    for wrong in ({"name": None}, {"time_zone": None}, {"daily_send_limit": 0}, {"status": "active"}, {"name": " "}):
+        refused = await api.http.patch(path, json=wrong)
+        assert refused.status_code == 422, wrong
+        assert [error["field"] for error in refused.json()["errors"]] == list(wrong)
+
+
+async def test_a_running_campaign_refuses_what_messages_are_made_of_and_names_it(api: Api) -> None:
+    campaign = await api.campaign(daily_send_limit=2)
+    await api.add(campaign, *(str(14694650000 + n) for n in range(5)))
+    await api.act(campaign, "activate")
+    path = f"{CAMPAIGNS}/{campaign}"
+    refused = await api.http.patch(path, json={"name": "x", "template_name": "x", "language_code": "de"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "setting_not_editable")
+    assert [error["field"] for error in refused.json()["errors"]] == ["language_code", "template_name"]
+    assert "clone the campaign" in refused.json()["detail"]
+    assert (await api.process())["released"] == 2
+    edited = await api.http.patch(path, json={"name": "x", "daily_send_limit": 4})
+    assert (edited.json()["name"], edited.json()["daily_send_limit"], edited.json()["planning"]) == ("x", 4, False)
+    assert (await api.process())["released"] == 2
+    assert (await api.process())["released"] == 0
+    assert (await api.http.patch(f"{CAMPAIGNS}/{uuid4()}", json={"name": "x"})).json()["code"] == "unknown_campaign"
+
+
+async def test_only_a_draft_is_deleted(api: Api) -> None:
+    campaign = await api.campaign()
+    await api.add(campaign, "14694652751")
+    path = f"{CAMPAIGNS}/{campaign}"
+    await api.act(campaign, "activate")
+    refused = await api.http.delete(path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
+    draft = f"{CAMPAIGNS}/{await api.campaign()}"
+    answer = await api.http.delete(draft)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await api.http.get(draft)).status_code == (await api.http.delete(draft)).status_code == 404
+
+
+async def test_a_recipient_is_removed_by_id_and_in_any_spelling(api: Api) -> None:
+    campaign = await api.campaign(country="DE")
+    people = f"{CAMPAIGNS}/{campaign}/recipients"
+    await api.add(campaign, "+491711234567", "+491711234568", "+491711234569")
+    assert (await api.http.delete(f"{people}/{quote('0171 1234567')}")).status_code == 204
+    [first, second] = (await api.http.get(people)).json()["recipients"]
+    assert (await api.http.delete(f"{people}/{first['id']}")).status_code == 204
+    gone = await api.http.delete(f"{people}/{first['id']}")
+    assert (gone.status_code, gone.json()["code"]) == (404, "unknown_recipient")
+    wrong = await api.http.delete(f"{people}/nobody")
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "recipient")
+    await api.act(campaign, "activate")
+    await api.process()
+    released = await api.http.delete(f"{people}/{second['id']}")
+    assert (released.status_code, released.json()["code"]) == (409, "recipient_released")
+    stats = (await api.http.get(f"{CAMPAIGNS}/{campaign}/stats")).json()
+    assert (stats["total_target"], stats["queued"]) == (1, 1)
+
+
+async def test_a_clone_is_made_once_for_a_key(api: Api) -> None:
+    campaign = await api.campaign(name="Spring")
+    await api.add(campaign, "14694652751", {"phone_number": "14694652752", "template_parameters": ["Ana"]})
+    path, key = f"{CAMPAIGNS}/{campaign}/clone", {"Idempotency-Key": "clone-1"}
+    answers = [await api.http.post(path, json={"name": "Summer", "recipients": True}, headers=key) for _ in range(2)]
+    assert [each.status_code for each in answers] == [201, 201]
+    clone = answers[0].json()
+    assert answers[1].json() == clone
+    assert (clone["name"], clone["status"], clone["template_name"]) == ("Summer", "draft", "your_template")
+    stats = (await api.http.get(f"{CAMPAIGNS}/{clone['id']}/stats")).json()
+    assert (stats["total_target"], stats["pending"]) == (2, 2)
+    assert (await api.http.post(path)).json()["name"] == "Spring", "without a body: the settings alone"
+    assert await api.rows("SELECT count(*) FROM marketing_campaigns") == [(3,)]
+    assert (await api.http.post(f"{CAMPAIGNS}/{uuid4()}/clone")).json()["code"] == "unknown_campaign"

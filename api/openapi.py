@@ -38,6 +38,10 @@ gets the stored answer, with `Idempotent-Replayed: true`, and changes nothing. T
 
 **Days** of `daily_send_limit` are days in the campaign's `time_zone` (UTC by default).
 
+**Changes.** A draft can be edited in everything, deleted, and cloned. Once a campaign is activated, only its name, its
+daily limit and its country can change, because its messages must stay the same for all recipients. Clone it to send
+something else.
+
 **Template parameters** are a list of texts (positional), an object with the keys "1", "2", ... (positional), an object
 with names (named), or `{{"components": [...]}}` as the Cloud API takes them. Numbers keep their text. Parameters that
 the Cloud API cannot take are refused when the recipient is added.

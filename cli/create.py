@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from tables.campaigns import NewCampaign
     from tables.database import Connection
 
-OPTIONS = {
-    "name": "NAME",
-    "template_name": "--template",
-    "language_code": "--language",
-    "daily_send_limit": "--daily-limit",
-    "phone_number_id": "--number",
-    "time_zone": "--time-zone",
-    "country": "--country",
-}
-"""Field of the REST API to its option."""
-
 
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the campaign, such as 'Spring sale'")],
@@ -93,24 +82,13 @@ async def create_campaign(
 
 def campaign_of(given: dict[str, Any], default_number: str) -> NewCampaign:
     """The values of a new campaign by the rules of the REST API. Raises InvalidOptions, which names each option."""
-    from pydantic import ValidationError
-
     from api.bodies import CampaignIn
+    from cli.campaign_values import NO_NUMBER, OPTIONS, checked
     from operations.options import InvalidOptions
     from tables.campaigns import NewCampaign
 
-    try:
-        body = CampaignIn.model_validate(given)
-    except ValidationError as error:
-        wrong = [
-            f"{OPTIONS.get(str(item['loc'][0]), str(item['loc'][0]))}: {item['msg'].removeprefix('Value error, ')}"
-            for item in error.errors()
-        ]
-        raise InvalidOptions("\n".join(wrong)) from None
+    body = checked(CampaignIn, given, {**OPTIONS, "name": "NAME"})
     number = body.phone_number_id or default_number
     if not number:
-        raise InvalidOptions(
-            "--number is required, because CAMPAIGNS_WHATSAPP_PHONE_NUMBER_ID is not set. "
-            "It is the id of the sending number in Meta's WhatsApp Manager."
-        )
+        raise InvalidOptions(NO_NUMBER)
     return NewCampaign(**{**body.model_dump(), "phone_number_id": number})

@@ -23,10 +23,24 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns create 'Spring sale' --template spring_offer --language en_US",
         "campaigns create 'Spring sale' --template spring_offer --daily-limit 250 --time-zone America/Sao_Paulo --yes",
     ),
+    "edit": (
+        "campaigns edit 'Spring sale' --daily-limit 500",
+        "campaigns edit 3f9a1c2e --template spring_offer_2 --language en_GB --yes",
+        "campaigns edit 3f9a1c2e --no-daily-limit --dry-run",
+    ),
+    "clone": (
+        "campaigns clone 'Spring sale' --name 'Summer sale'",
+        "campaigns clone 3f9a1c2e --recipients --yes --json",
+    ),
+    "delete": ("campaigns delete 'Spring sale'", "campaigns delete 3f9a1c2e --yes"),
     "add": (
         "campaigns add 'Spring sale' +14694652751 '+1 945 308 3188'",
         "campaigns add 'Spring sale' numbers.txt --yes",
         "campaigns add 3f9a1c2e - --country US --yes < numbers.txt",
+    ),
+    "remove": (
+        "campaigns remove 'Spring sale' '+1 945 308 3188'",
+        "campaigns remove 3f9a1c2e 0190b7f2-6a3c-7d41-8e55-3f9a1c2e77b0 --yes",
     ),
     "activate": ("campaigns activate 'Spring sale'", "campaigns activate 3f9a1c2e --dry-run"),
     "pause": (

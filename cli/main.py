@@ -17,10 +17,13 @@ from cli.add import add
 from cli.breakers import breakers
 from cli.cancel import cancel
 from cli.check import check
+from cli.clone import clone
 from cli.create import create
 from cli.db import db
 from cli.dead_letters import dead_letters
+from cli.delete import delete
 from cli.demo.command import demo
+from cli.edit import edit
 from cli.examples import add_examples
 from cli.failed import failed
 from cli.list_campaigns import list_campaigns
@@ -31,6 +34,7 @@ from cli.processes import api, ingress, reconciler, scheduler, sender, simulator
 from cli.psql import psql
 from cli.rebuild import rebuild
 from cli.recover import recover
+from cli.remove import remove
 from cli.replay import replay
 from cli.resume import resume
 from cli.secrets import secrets
@@ -58,7 +62,10 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     (START_PANEL, (demo, up, check, secrets)),
-    (CAMPAIGN_PANEL, (list_campaigns, show, create, add, activate, pause, resume, cancel, stats, watch)),
+    (
+        CAMPAIGN_PANEL,
+        (list_campaigns, show, create, edit, clone, delete, add, remove, activate, pause, resume, cancel, stats, watch),
+    ),
     (QUERY_PANEL, (status, trace, verify)),
     (REPAIR_PANEL, (replay, rebuild, recover)),
     (PROCESS_PANEL, (ingress, api, scheduler, sender, reconciler, sink, stats_publisher)),

@@ -109,11 +109,14 @@ async def test_recipients_are_added_in_chunks(
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"language_code": "English"}, "--language"),
-        ({"daily_send_limit": 0}, "--daily-limit"),
-        ({"time_zone": "Mars/Base"}, "--time-zone"),
-        ({"name": " "}, "NAME"),
-        ({"template_name": "spring offer"}, "--template"),
+        ({"language_code": "English"}, "--language: Write the code of the template's language, such as en or en_US."),
+        ({"daily_send_limit": 0}, "--daily-limit: Write a whole number from 1 to 2,147,483,647. Without the option"),
+        ({"time_zone": "Mars/Base"}, "--time-zone: Write a time zone of the IANA list"),
+        ({"name": " "}, "NAME: Write a name with 1 to 200 characters"),
+        ({"name": "x" * 201}, "NAME: Write a name with 1 to 200 characters"),
+        ({"template_name": "spring offer"}, "--template: Write the name of the template: letters, digits"),
+        ({"country": "Germany"}, "--country: Write the ISO 3166 code"),
+        ({"phone_number_id": "+1 469"}, "--number: Write the Cloud API's id of the sending number"),
     ],
 )
 def test_a_wrong_value_names_its_option(changed: dict[str, Any], text: str) -> None:

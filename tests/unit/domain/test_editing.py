@@ -18,7 +18,7 @@ def test_every_state_is_in_the_table_and_a_draft_changes_in_all_that_creates_it(
     assert EDITABLE[CampaignStatus.DRAFT] == SETTINGS == set(NewCampaign.__slots__)
 
 
-@pytest.mark.parametrize(("status", "setting"), itertools.product(CampaignStatus, sorted(SETTINGS)))
+@pytest.mark.parametrize(("status", "setting"), list(itertools.product(CampaignStatus, sorted(SETTINGS))))
 def test_no_setting_of_a_message_changes_after_the_activation(status: CampaignStatus, setting: str) -> None:
     is_of_a_message = setting in {"template_name", "language_code", "phone_number_id", "time_zone"}
     if status is not CampaignStatus.DRAFT and is_of_a_message:

@@ -1,0 +1,105 @@
+"""`campaigns edit`: changes settings by the rules of the REST API."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options import CampaignName, DryRun, Json, Yes
+
+if TYPE_CHECKING:
+    from cli.confirmation import Consent
+    from tables.database import Connection
+
+
+def edit(
+    campaign: CampaignName,
+    *,
+    name: Annotated[str | None, typer.Option("--name", help="New name")] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", help="Name of the message template; drafts only")
+    ] = None,
+    language: Annotated[str | None, typer.Option("--language", help="Language of the template; drafts only")] = None,
+    daily_limit: Annotated[
+        int | None, typer.Option("--daily-limit", help="Most messages on one day; it holds at once, also today")
+    ] = None,
+    no_daily_limit: Annotated[bool, typer.Option("--no-daily-limit", help="Remove the daily limit")] = False,
+    number: Annotated[str | None, typer.Option("--number", help="Phone number id of the sender; drafts only")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option("--time-zone", help="Zone of the campaign's days; drafts only")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option("--country", help="Country of numbers without + or 00 that are added later")
+    ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Change settings of a campaign: all of a draft; later its name, its daily limit and its country."""
+    from cli.confirmation import Consent
+    from cli.connected import run_connected
+    from cli.console import note
+    from runtime.process import EXIT_USAGE
+
+    given = {
+        "name": name, "template_name": template, "language_code": language, "daily_send_limit": daily_limit,
+        "phone_number_id": number, "time_zone": time_zone, "country": country,
+    }  # fmt: skip
+    changes: dict[str, Any] = {each: value for each, value in given.items() if value is not None}
+    if no_daily_limit:
+        if daily_limit is not None:
+            note("Give --daily-limit or --no-daily-limit, not both.")
+            raise typer.Exit(EXIT_USAGE)
+        changes["daily_send_limit"] = None
+    if not changes:
+        note("Name at least one setting to change, such as --daily-limit 500. To see all: campaigns edit --help")
+        raise typer.Exit(EXIT_USAGE)
+    consent = Consent(yes, dry_run)
+    raise typer.Exit(
+        run_connected("edit", lambda _, found: edit_campaign(found, campaign, changes, consent, as_json=json))
+    )
+
+
+async def edit_campaign(
+    connection: Connection, name: str, given: dict[str, Any], consent: Consent, *, as_json: bool
+) -> int:
+    """Change the named campaign, if the operator consents. Raises NotOneCampaign and InvalidOptions."""
+    from api.answers import CampaignOut
+    from api.bodies import CampaignPatch
+    from cli.campaign_values import checked
+    from cli.confirmation import EXIT_DECLINED, decline
+    from cli.console import note, printable
+    from cli.lifecycle import label
+    from domain.editing import SettingNotEditable, judge_edit
+    from operations.campaign_names import find_campaign
+    from runtime.process import EXIT_OK
+    from tables import campaigns, editing
+
+    wanted = checked(CampaignPatch, given).model_dump(exclude_unset=True)
+    found = await find_campaign(connection, name)
+    known = await campaigns.read(connection, found.id)
+    changes = {each: value for each, value in wanted.items() if getattr(known, each) != value}
+    if not changes:
+        note(printable(f"nothing to change: {label(found)} has these settings"))
+        return EXIT_OK
+    shown = ", ".join(f"{each} from {_text(getattr(known, each))} to {_text(changes[each])}" for each in changes)
+    try:
+        judge_edit(known.status, changes)
+        if (ending := decline(consent, f"change {label(found)}, which is {known.status}: {shown}")) is not None:
+            return ending
+        edited = await editing.edit(connection, found.id, changes)
+    except SettingNotEditable as refused:
+        note(printable(f"not changed: {refused}."))
+        return EXIT_DECLINED
+    if as_json:
+        print(CampaignOut.model_validate(edited).model_dump_json())
+    later = ". Recipients are planned again in the background" if edited.planning else ""
+    note(printable(f"changed {label(found)}: {shown}{later}"))
+    return EXIT_OK
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else str(value)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
 
-from domain.lifecycle import ACTIONS
+from domain.lifecycle import ACTIONS, CampaignStatus
 from operations.campaign_progress import progress_text
 from schemas.stats import CampaignStats
 from tables.campaign_names import short_id
@@ -26,8 +26,9 @@ def campaign_lines(campaign: Campaign, progress: CampaignStats) -> Iterator[str]
             yield f"  {each.name.replace('_', ' '):<20} {_text(value)}"
     yield f"  {'progress':<20} {progress_text(progress)}"
     possible = [action.value for action, (states, _) in ACTIONS.items() if campaign.status in states]
-    commands = [f"campaigns {action} {short_id(campaign.id)}" for action in possible]
-    yield f"  {'possible':<20} {', '.join(commands) if commands else 'nothing: it has ended'}"
+    drafts_only = ["delete"] if campaign.status is CampaignStatus.DRAFT else []
+    commands = [f"campaigns {each} {short_id(campaign.id)}" for each in [*possible, "edit", "clone", *drafts_only]]
+    yield f"  {'possible':<20} {', '.join(commands)}"
 
 
 def stats_lines(progress: CampaignStats) -> Iterator[str]:

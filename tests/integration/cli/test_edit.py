@@ -11,6 +11,7 @@ from cli.confirmation import Consent
 from cli.delete import delete_draft
 from cli.edit import edit_campaign
 from cli.remove import remove_recipients
+from cli.show import show_campaign
 from domain.lifecycle import Action
 from operations.campaign_names import NotOneCampaign
 from operations.options import InvalidOptions
@@ -34,6 +35,17 @@ async def test_a_draft_is_edited_after_consent(world: World, capsys: Output) -> 
     assert "nothing to change" in capsys.readouterr().err
     with pytest.raises(InvalidOptions, match="--language: Write the code"):
         await edit_campaign(world.connection, "Spring", {"language_code": "English"}, SURE, as_json=False)
+
+
+async def test_only_a_draft_shows_its_deletion(world: World, capsys: Output) -> None:
+    campaign = await world.create_campaign(1)
+    for action, has_delete in ((None, True), (Action.ACTIVATE, False), (Action.CANCEL, False)):
+        if action is not None:
+            await world.act(campaign, action)
+        assert await show_campaign(world.connection, str(campaign), as_json=False) == 0
+        shown = capsys.readouterr().out
+        assert (f"campaigns delete {str(campaign)[-8:]}" in shown) is has_delete
+        assert f"campaigns clone {str(campaign)[-8:]}" in shown
 
 
 async def test_a_running_campaign_refuses_before_anybody_is_asked(world: World, capsys: Output) -> None:

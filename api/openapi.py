@@ -22,6 +22,13 @@ _HEADERS: Mapping[int, tuple[str, str]] = {
     405: ("Allow", "Every method that the path takes"),
     503: ("Retry-After", "Seconds after which the request may be repeated"),
 }
+_CODES_OF_ONE: Mapping[ProblemCode, str] = {
+    ProblemCode.EMPTY_CAMPAIGN: "activate_campaign",
+    ProblemCode.SETTING_NOT_EDITABLE: "edit_campaign",
+    ProblemCode.UNKNOWN_RECIPIENT: "remove_recipient",
+    ProblemCode.RECIPIENT_RELEASED: "remove_recipient",
+}
+"""Codes that one operation alone answers."""
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 DESCRIPTION = f"""
@@ -121,12 +128,12 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if HEADER.lower() in {name.lower() for name in parameters} or ("campaign_id" in parameters and method != "get"):
         statuses.add(409)
     for status in sorted(statuses):
-        responses[str(status)] = _response(status)
+        responses[str(status)] = _response(status, operation["operationId"])
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _response(status: int) -> dict[str, Any]:
-    codes = list(_codes_of(status))
+def _response(status: int, operation_id: str) -> dict[str, Any]:
+    codes = list(_codes_of(status, operation_id))
     example_code = codes[0]
     answer: dict[str, Any] = {
         "description": " ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes),
@@ -138,9 +145,10 @@ def _response(status: int) -> dict[str, Any]:
     return answer
 
 
-def _codes_of(status: int) -> Iterable[ProblemCode]:
-    """The codes of a status that a path can answer."""
+def _codes_of(status: int, operation_id: str) -> Iterable[ProblemCode]:
+    """The codes of a status that an operation can answer."""
     unused = {ProblemCode.NOT_FOUND, ProblemCode.BAD_REQUEST}
+    unused |= {code for code, only in _CODES_OF_ONE.items() if only != operation_id}
     return (code for code, (of_status, _) in PROBLEMS.items() if of_status == status and code not in unused)
 
 

@@ -47,6 +47,20 @@ def test_every_code_is_declared_somewhere() -> None:
     assert set(PROBLEMS) == set(ProblemCode)
 
 
+@pytest.mark.parametrize(
+    ("code", "operation_id"),
+    [
+        ("empty_campaign", "activate_campaign"),
+        ("setting_not_editable", "edit_campaign"),
+        ("unknown_recipient", "remove_recipient"),
+        ("recipient_released", "remove_recipient"),
+    ],
+)
+def test_a_code_of_one_operation_is_declared_there_alone(code: str, operation_id: str) -> None:
+    declaring = [each["operationId"] for _, _, each in operations() if f"`{code}`" in str(each["responses"])]
+    assert declaring == [operation_id]
+
+
 @pytest.mark.parametrize("status", ["400", "415", "422"])
 def test_every_operation_with_a_body_may_refuse_it(status: str) -> None:
     assert all(status in each["responses"] for _, _, each in operations() if "requestBody" in each)

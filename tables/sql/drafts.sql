@@ -9,7 +9,7 @@ SELECT status FROM marketing_campaigns WHERE id = %(id)s FOR UPDATE
 WITH chunk AS MATERIALIZED (
     SELECT id FROM campaign_recipients WHERE campaign_id = %(campaign)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 ), deleted AS (
-    DELETE FROM campaign_recipients AS r USING chunk WHERE r.id = chunk.id
+    DELETE FROM campaign_recipients WHERE id = ANY (ARRAY(SELECT id FROM chunk))  -- a join would read the whole table
 )
 SELECT (SELECT count(*) FROM chunk), (SELECT id FROM chunk ORDER BY id DESC LIMIT 1)
 

@@ -1,6 +1,6 @@
 from datetime import UTC, date, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.days import day_of
@@ -24,6 +24,7 @@ def test_a_plan_contains_everyone_and_never_exceeds_a_limit(
     assert all(slot.count + planned.get(day, 0) <= limit for slot, day in zip(slots, days, strict=True))
 
 
+@settings(max_examples=8)  # each plans ten years
 @given(MOMENTS, ZONES, st.integers(1, 50))
 def test_a_plan_ends_at_the_horizon(now: datetime, zone: str, beyond: int) -> None:
     today = day_of(now, zone)

@@ -27,7 +27,7 @@ from domain.lifecycle import ActionNotAllowed, EmptyCampaign
 from runtime.logs import mask_text
 from tables.campaigns import UnknownCampaign
 from tables.database import is_transient
-from tables.removal import RecipientReleased, UnknownRecipient
+from tables.removal import NoSuchRecipient, RecipientReleased
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -93,7 +93,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(ActionNotAllowed, _not_allowed)
     app.add_exception_handler(EmptyCampaign, _empty_campaign)
     app.add_exception_handler(SettingNotEditable, _not_editable)
-    app.add_exception_handler(UnknownRecipient, _unknown_recipient)
+    app.add_exception_handler(NoSuchRecipient, _unknown_recipient)
     app.add_exception_handler(RecipientReleased, _released)
     app.add_exception_handler(psycopg.Error, _database)
     app.add_exception_handler(psycopg_pool.PoolTimeout, _database)

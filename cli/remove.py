@@ -51,7 +51,7 @@ async def remove_recipients(
     from operations.campaign_names import find_campaign
     from runtime.process import EXIT_OK
     from tables import campaigns, removal
-    from tables.removal import RecipientReleased, UnknownRecipient
+    from tables.removal import NoSuchRecipient, RecipientReleased
 
     found = await find_campaign(connection, name)
     country = (await campaigns.read(connection, found.id)).country
@@ -64,7 +64,7 @@ async def remove_recipients(
     for place, recipient in named:
         try:
             await removal.remove(connection, found.id, recipient)
-        except UnknownRecipient:
+        except NoSuchRecipient:
             refused.append((place, "the campaign has no such recipient"))
         except RecipientReleased:
             refused.append((place, "it was released already; to send nothing more, opt the person out"))

@@ -14,7 +14,7 @@ from tables.statements import load
 _SQL = load("removal")
 
 
-class UnknownRecipient(LookupError):
+class NoSuchRecipient(LookupError):
     """The campaign has no such recipient."""
 
 
@@ -27,7 +27,7 @@ async def remove(connection: Connection, campaign_id: UUID, recipient: UUID | Pe
 
     The rows that only repeat this one go with it: otherwise the removed person would get the message by one of them.
     A release that has locked the row decides first; one that comes later does not find it. Raises UnknownCampaign,
-    UnknownRecipient and RecipientReleased.
+    NoSuchRecipient and RecipientReleased.
     """
     async with connection.transaction():
         campaign = await campaigns.read(connection, campaign_id)
@@ -35,13 +35,13 @@ async def remove(connection: Connection, campaign_id: UUID, recipient: UUID | Pe
         named = {"campaign": campaign_id, "id": recipient, "person": recipient}
         found = await (await connection.execute(_SQL[by], named)).fetchone()
         if found is None:
-            raise UnknownRecipient
+            raise NoSuchRecipient
         person, repetition = found
         values = {"campaign": campaign_id, "person": person, "repetition": repetition}
         rows = await (await connection.execute(_SQL["lock_person"], values)).fetchall()
         first = [row for row in rows if row[1] == repetition]
         if not first:
-            raise UnknownRecipient  # another request has removed it meanwhile
+            raise NoSuchRecipient  # another request has removed it meanwhile
         if first[0][2] > 0:
             raise RecipientReleased
         waiting = [row for row in rows if row[2] == 0]

@@ -12,7 +12,7 @@ from schemas.model import CampaignId
 from tables import planning, removal, stats
 from tables.campaigns import UnknownCampaign
 from tables.releases import release_step
-from tables.removal import RecipientReleased, UnknownRecipient
+from tables.removal import NoSuchRecipient, RecipientReleased
 from tests.support.world import FAST, World
 
 PLANNED = "SELECT day - current_date, planned FROM campaign_days WHERE campaign_id = %s AND planned > 0 ORDER BY 1"
@@ -35,7 +35,7 @@ async def test_a_recipient_leaves_the_counters_and_the_plan(world: World) -> Non
     assert await world.run(PLANNED, campaign) == [(1, 2), (2, 1)], "today is not counted in advance"
     assert await stats.recount(world.connection, campaign) == []
     assert await world.statuses(campaign) == {"pending": 4}
-    with pytest.raises(UnknownRecipient):
+    with pytest.raises(NoSuchRecipient):
         await removal.remove(world.connection, campaign, latest)
     await world.import_recipients(campaign, 2)
     assert await world.run(PLANNED, campaign) == [(1, 2), (2, 2)], "the free places are taken"
@@ -46,9 +46,9 @@ async def test_a_recipient_of_a_draft_or_without_a_planned_time_is_removed(world
     first, second = await ids(world, campaign)
     await removal.remove(world.connection, campaign, PersonKey("15550000000"))
     assert await ids(world, campaign) == [second]
-    with pytest.raises(UnknownRecipient):
+    with pytest.raises(NoSuchRecipient):
         await removal.remove(world.connection, campaign, first)
-    with pytest.raises(UnknownRecipient):
+    with pytest.raises(NoSuchRecipient):
         await removal.remove(world.connection, world.campaign, second)
     with pytest.raises(UnknownCampaign):
         await removal.remove(world.connection, uuid4(), second)

@@ -11,8 +11,10 @@ from api.access import LOOPBACK_NAMES
 from api.app import make_app
 from api.services import Services
 from runtime.http import serve
+from runtime.process import Transient
 from runtime.pulse import watched_loop
 from runtime.settings import InvalidSettings, Settings
+from runtime.waiting import pause
 from tables import database
 from tables.database import Pool
 from topics.publisher import AsyncPublisher
@@ -22,6 +24,9 @@ LISTS_SIZE = 4
 STOPS_SIZE = 2
 LIST_TIMEOUT_S = 5.0
 """A list or a read of stats takes milliseconds. A slower one is ended, so that it holds no connection for long."""
+SCHEMA_PATIENCE_S = 3.0
+"""How long a start waits for Postgres to judge its schema."""
+SCHEMA_PAUSE_S = 1.0
 SESSION = {"idle_in_transaction_session_timeout": "10s", "jit": "off"}
 """A frozen transaction releases its rows after this time."""
 
@@ -34,10 +39,32 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         async with open_pools(url) as (pool, lists, stops):
             app = make_app(Services(settings, pool, lists, stops, publisher))
-            async with watched_loop(settings, "api"):
+            async with watched_loop(settings, "api"), _right_schema(settings, stop):
                 await serve(app, settings.api_host, settings.api_port, stop)
     finally:
         await publisher.close()
+
+
+@asynccontextmanager
+async def _right_schema(settings: Settings, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Judge the schema before the body runs. While Postgres is away the API starts all the same, and judges it later.
+
+    Raises WrongSchema in a group.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        judging = tasks.create_task(_judge_schema(settings, stop))
+        await asyncio.wait({judging}, timeout=SCHEMA_PATIENCE_S)
+        yield
+        judging.cancel()
+
+
+async def _judge_schema(settings: Settings, stop: asyncio.Event) -> None:
+    while True:
+        try:
+            return await database.require_right_schema(settings)
+        except Transient:
+            if await pause(stop, SCHEMA_PAUSE_S):
+                return None
 
 
 @asynccontextmanager

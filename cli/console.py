@@ -19,6 +19,7 @@ from runtime.logs import mask_text
 from runtime.process import EXIT_BUG, EXIT_TRANSIENT, EXIT_USAGE, Transient
 from runtime.settings import InvalidSettings, Settings
 from tables.database import is_transient
+from tables.schema_version import WrongSchema
 from tables.status import OTHER_SCHEMA
 
 NO_SCHEMA = "the database does not have the schema of this version: run campaigns db migrate"
@@ -33,6 +34,9 @@ def run_command(command: Callable[[Settings], int]) -> int:
     """
     try:
         return command(command_settings())
+    except WrongSchema as wrong:
+        note(f"not done: {wrong}")
+        return EXIT_USAGE
     except InvalidSettings as invalid:
         return report_invalid_settings(invalid)
     except BrokenPipeError:

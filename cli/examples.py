@@ -97,6 +97,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "recover": ("campaigns recover", "campaigns recover --force --yes"),
     "db migrate": ("campaigns db migrate --dry-run", "campaigns db migrate --yes"),
     "topics apply": ("campaigns topics apply --dry-run", "campaigns topics apply --yes"),
+    "topics reassignment": ("campaigns topics reassignment > plan.json",),
     "ingress": ("campaigns ingress",),
     "api": ("campaigns api",),
     "scheduler": ("campaigns scheduler",),

@@ -32,6 +32,55 @@ def apply(yes: Yes = False, dry_run: DryRun = False) -> None:
     raise typer.Exit(run_topics_apply(Consent(yes, dry_run)))
 
 
+@topics.command("reassignment")
+def reassignment() -> None:
+    """Print the plan, for Kafka's own program, that gives each topic the replicas that it lacks."""
+    raise typer.Exit(run_reassignment())
+
+
+def run_reassignment() -> int:
+    """`campaigns topics reassignment`; returns the exit code."""
+    import json
+
+    from cli.console import note, report_invalid_settings
+    from domain.reassignment import missing_replicas
+    from operations.startup import usable_settings
+    from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
+    from runtime.settings import InvalidSettings
+    from schemas.topics import SPECS
+    from topics.apply import REPLICAS
+    from topics.cluster import read_cluster
+
+    try:
+        settings = usable_settings()
+        cluster = read_cluster(settings)
+    except InvalidSettings as invalid:
+        return report_invalid_settings(invalid)
+    except Transient as error:
+        note(f"no plan: {error}")
+        return EXIT_TRANSIENT
+    ours = {settings.topic(spec.name) for spec in SPECS}
+    found = {name: each.brokers for name, each in cluster.replication.items() if name in ours}
+    wanted = missing_replicas(found, cluster.broker_ids, REPLICAS)
+    partitions = [
+        {"topic": topic, "partition": partition, "replicas": list(brokers)}
+        for topic, each in wanted.items()
+        for partition, brokers in each.items()
+    ]
+    print(json.dumps({"version": 1, "partitions": partitions}))
+    if not partitions:
+        note(f"every topic has the replicas that {cluster.brokers} broker(s) allow: nothing to do")
+        return EXIT_OK
+    note(
+        f"{len(partitions)} partitions lack replicas. Write the plan to a file, and let Kafka carry it out:\n"
+        "  campaigns topics reassignment > plan.json\n"
+        f"  kafka-reassign-partitions.sh --bootstrap-server {settings.kafka_bootstrap_servers} "
+        "--reassignment-json-file plan.json --execute\n"
+        "Then raise min.insync.replicas with `campaigns topics apply`."
+    )
+    return EXIT_OK
+
+
 def run_topics_apply(consent: Consent) -> int:
     """`campaigns topics apply`; returns the exit code."""
     from cli.confirmation import decline
@@ -87,6 +136,11 @@ def _lines(report: Report) -> Iterator[str]:
             yield f"{topic.name} keeps its {topic.partitions_kept} partitions, more than needed"
     if not any(topic.is_changed for topic in report.topics):
         yield "nothing to do: every topic has the expected settings"
+    if report.with_few_replicas:
+        yield (
+            f"warning: {len(report.with_few_replicas)} topic(s) have fewer than {report.replicas} replicas, because a "
+            "broker was away when they were created: run campaigns topics reassignment"
+        )
     if report.replicas < REPLICAS:
         yield (
             f"warning: {report.brokers} broker(s) allow {report.replicas} replica(s) only: "

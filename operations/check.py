@@ -14,6 +14,7 @@ from typing import Literal
 import psycopg
 
 from operations.local_up import LocalUp
+from operations.replication import Judgement, judge_standbys, judge_topics
 from runtime.process import Transient
 from runtime.settings import STATE_FOLDER, Settings
 from runtime.settings_rules import published_secrets, short_secrets
@@ -21,7 +22,7 @@ from runtime.settings_values import is_loopback
 from schemas.topics import SPECS
 from tables.database import connect_now
 from tables.migrate import SchemaState, read_state
-from tables.server import ServerState, read_server
+from tables.server import ServerState, list_standbys, read_server, read_synchronous_names
 from topics.access import MissingRight, missing_rights
 from topics.apply import REPLICAS
 from topics.cluster import ClusterState, KafkaRefused, read_cluster
@@ -109,6 +110,12 @@ def _kafka(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
         hidden = {each.name for each in missing}
         wanted = {name: n for name, n in wanted.items() if name in cluster.partitions or name not in hidden}
     yield _topics(wanted, cluster)
+    ours = {name: cluster.replication[name] for name in wanted if name in cluster.replication}
+    yield _as_finding("replication", judge_topics(ours, cluster.brokers))
+
+
+def _as_finding(about: str, judged: Judgement) -> CheckFinding:
+    return CheckFinding(about, judged.state, judged.found, judged.next_step)
 
 
 def _rights(missing: Sequence[MissingRight]) -> CheckFinding:
@@ -160,6 +167,8 @@ def _postgres(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
             server = read_server(connection)
             yield from _version(server)
             yield from _durability(server)
+            if judged := judge_standbys(list_standbys(connection), read_synchronous_names(connection)):
+                yield _as_finding("standby", judged)
             yield from _schema(read_state(connection))
     except psycopg.OperationalError as error:
         step = _not_running("PostgreSQL", "CAMPAIGNS_DATABASE_URL", url, up)

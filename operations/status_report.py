@@ -9,20 +9,28 @@ import asyncio
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
+import psycopg
+
 from operations import status
-from operations.status_lines import Line, ReadyAnswer, api_line, ingress_line, lines
+from operations.replication import Judgement, judge_standbys, judge_topics
+from operations.status_lines import Line, ReadyAnswer, State, api_line, ingress_line, lines
 from runtime.process import Transient
 from runtime.settings import Settings
-from tables.database import connect, is_transient
+from schemas.topics import SPECS
+from tables.database import connect, connect_now, is_transient
+from tables.server import list_standbys, read_synchronous_names
 from tables.status import OTHER_SCHEMA
+from topics.cluster import read_cluster
 
 STATEMENT_TIMEOUT_S = 10.0
 DATABASE_TIMEOUT_S = 15.0
 """For all statements together: a server that accepts connections and is frozen enforces no statement timeout."""
 READY_TIMEOUT_S = 3.0
+COPIES_TIMEOUT_S = 5.0
 LOOPBACK = "127.0.0.1"
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, never listened on
 
@@ -53,7 +61,32 @@ async def collect(settings: Settings, reason_of: Callable[[BaseException], str])
     api = await asyncio.to_thread(_query_ready, settings.api_host, settings.api_port)
     sessions = 0 if database is None else database.sessions.get("campaigns-api", 0)
     found = lines(database, kafka, datetime.now(UTC), away)
-    return [*schema, *found, api_line(api, sessions), ingress_line(ingress)]
+    copies = await asyncio.to_thread(_copies, settings, away)
+    return [*schema, *found, *copies, api_line(api, sessions), ingress_line(ingress)]
+
+
+def _copies(settings: Settings, away: Mapping[str, str]) -> list[Line]:
+    """Replicas and standbys that are not as they should be. A server that does not answer has its own line."""
+    found: list[tuple[str, Judgement | None]] = []
+    if "Kafka" not in away:
+        with suppress(Transient):
+            cluster = read_cluster(settings, COPIES_TIMEOUT_S)
+            ours = [settings.topic(spec.name) for spec in SPECS]
+            known = {name: cluster.replication[name] for name in ours if name in cluster.replication}
+            found.append(("replication", judge_topics(known, cluster.brokers)))
+    if "PostgreSQL" not in away:
+        with suppress(psycopg.OperationalError):
+            url = settings.database_url.get_secret_value()
+            with connect_now(
+                url, application_name="campaigns-status", statement_timeout_s=STATEMENT_TIMEOUT_S
+            ) as connection:
+                found.append(("standby", judge_standbys(list_standbys(connection), read_synchronous_names(connection))))
+    states: dict[str, State] = {"ok": "ok", "warning": "look", "wrong": "wrong"}
+    return [
+        Line(about, states[judged.state], judged.found, judged.next_step)
+        for about, judged in found
+        if judged is not None and (judged.state != "ok" or about == "standby")
+    ]
 
 
 def _query_ready(host: str, port: int) -> ReadyAnswer:

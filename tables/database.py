@@ -24,8 +24,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
 from runtime.failures import FailureKind
+from runtime.process import Transient
 from runtime.settings import InvalidSettings, Settings
 from tables.database_parameters import wrong_parameters
+from tables.schema_version import require_schema
 
 STATEMENT_TIMEOUT_S = 30.0
 """The server cancels a statement that runs longer, unless the address or the caller has another limit."""
@@ -242,11 +244,45 @@ async def connect(
     statement_timeout_s: float | None = None,
     session: dict[str, str] | None = None,
 ) -> Connection:
-    """Open one connection. `session` adds settings of the server session."""
+    """Open one connection. `session` adds settings of the server session.
+
+    Raises WrongSchema if it is the first one of this process, and the database has the schema of another version.
+    """
     info = connection_info(url, application_name, statement_timeout_s=statement_timeout_s, session=session)
-    connection = await BoundedConnection.connect(info, autocommit=autocommit)
+    connection = await BoundedConnection.connect(info, autocommit=True)
     connection.answer_limit_s = answer_limit_s(info)
+    try:
+        await _require_schema_once(connection, url)
+        await connection.set_autocommit(autocommit)
+    except BaseException:
+        await connection.close()
+        raise
     return connection
+
+
+_JUDGED: set[str] = set()
+"""The databases whose schema was judged in this process, and found right."""
+
+
+async def _require_schema_once(connection: Connection, url: str) -> None:
+    if url not in _JUDGED:
+        await require_schema(connection)
+        _JUDGED.add(url)
+
+
+async def require_right_schema(settings: Settings) -> None:
+    """Judge the schema before a pool opens: a pool would try again for ever, and only log the reason.
+
+    Raises WrongSchema, and Transient if Postgres does not answer.
+    """
+    url = settings.database_url.get_secret_value()
+    try:
+        connection = await connect(url, application_name="campaigns-schema")
+    except psycopg.Error as error:
+        if not is_transient(error):
+            raise
+        raise Transient(f"Postgres does not answer: {error}") from error
+    await connection.close()
 
 
 def connect_now(url: str, *, application_name: str, statement_timeout_s: float | None = None) -> CommandConnection:

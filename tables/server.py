@@ -23,6 +23,17 @@ class ServerState:
     synchronous_commit: str
 
 
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """A standby of the server. None: our account may not see it."""
+
+    name: str
+    sync_state: str
+    bytes_behind: int | None
+    """WAL that it has not written to its disk."""
+    seconds_behind: float | None
+
+
 async def read_clock(connection: Connection) -> datetime:
     """The time in Postgres. Every due time is compared with it, so a plan made with another clock would be off."""
     row = await (await connection.execute(_SQL["read_clock"])).fetchone()
@@ -40,6 +51,17 @@ def read_server(connection: psycopg.Connection) -> ServerState:
     """The version, and the setting that decides whether a commit survives a crash."""
     row = connection.execute(_SQL["read_synchronous_commit"]).fetchone()
     return ServerState(connection.info.server_version // 10000, row[0] if row else "unknown")
+
+
+def list_standbys(connection: psycopg.Connection) -> list[Standby]:
+    """The standbys that are connected to this server."""
+    return [Standby(*row) for row in connection.execute(_SQL["list_standbys"])]
+
+
+def read_synchronous_names(connection: psycopg.Connection) -> str:
+    """The standbys for which a commit waits; empty if it waits for none."""
+    row = connection.execute(_SQL["read_synchronous_standby_names"]).fetchone()
+    return str(row[0]) if row else ""
 
 
 def create_database(url: str, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import errors
 
 from tables.database import Connection
+from tables.schema_version import WrongSchema
 from tables.statements import load
 
 _SQL = load("status")
@@ -14,7 +15,7 @@ SILENT_S = 600.0
 """WhatsApp sends the status `sent` within seconds of its answer. After so long it is missing."""
 DAY_S = 86_400.0
 """A missing webhook is reported for so long after the message. Kafka keeps webhooks for longer."""
-OTHER_SCHEMA = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
+OTHER_SCHEMA = (WrongSchema, errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
 """Errors of PostgreSQL that mean a missing or a different schema."""
 
 

@@ -17,9 +17,11 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    ConfigSource,
     NewPartitions,
     NewTopic,
     ResourceType,
+    TopicMetadata,
 )
 
 from runtime.process import Transient
@@ -30,6 +32,7 @@ from topics.errors import as_transient, error_of
 
 REPLICAS = 3
 IN_SYNC_MIN = 2
+IN_SYNC = "min.insync.replicas"
 TIMEOUT_S = 30.0
 VISIBLE_PAUSE_S = 0.05
 REQUIRE_TIMEOUT_S = 5.0
@@ -44,6 +47,8 @@ class TopicReport:
     partitions_added: int = 0
     settings_changed: tuple[str, ...] = ()
     partitions_kept: int = 0
+    replicas: int = 0
+    """Replicas of its partition with the fewest. 0: the topic does not exist yet."""
 
     @property
     def is_changed(self) -> bool:
@@ -56,9 +61,17 @@ class Report:
     """The changes of one `apply`. With fewer than 3 `replicas` a lost disk may lose acknowledged records."""
 
     brokers: int
+    """Brokers that answer now."""
     replicas: int
+    """Replicas of a new topic."""
     in_sync_min: int
+    """How many of them must acknowledge a record."""
     topics: tuple[TopicReport, ...]
+
+    @property
+    def with_few_replicas(self) -> tuple[str, ...]:
+        """Topics with fewer replicas than this cluster allows: a broker was away when they were created."""
+        return tuple(each.name for each in self.topics if 0 < each.replicas < self.replicas)
 
 
 def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
@@ -68,18 +81,17 @@ def apply(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
     try:
         listed = admin.list_topics(timeout=TIMEOUT_S)
         brokers = len(listed.brokers)
-        replicas, in_sync_min = _durability(brokers)
-        in_sync = {"min.insync.replicas": str(in_sync_min)}
+        replicas = min(REPLICAS, brokers)
         missing = {name: spec for name, spec in wanted.items() if name not in listed.topics}
-        created = _create(admin, missing, replicas, in_sync)
+        created = _create(admin, missing, replicas)
         _wait_for(admin, wanted)
         reports = [
-            TopicReport(name, created=True) if name in created else _alter(admin, name, spec, in_sync)
+            TopicReport(name, created=True, replicas=replicas) if name in created else _alter(admin, name, spec)
             for name, spec in wanted.items()
         ]
     except KafkaException as error:
         raise as_transient(error, "topics") from None
-    return Report(brokers, replicas, in_sync_min, tuple(reports))
+    return Report(brokers, replicas, in_sync_min(replicas), tuple(reports))
 
 
 def compare(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
@@ -88,7 +100,6 @@ def compare(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
     try:
         listed = admin.list_topics(timeout=TIMEOUT_S)
         brokers = len(listed.brokers)
-        replicas, in_sync_min = _durability(brokers)
         reports = []
         for spec in specs:
             name = settings.topic(spec.name)
@@ -97,24 +108,33 @@ def compare(settings: Settings, specs: Iterable[TopicSpec] = SPECS) -> Report:
                 reports.append(TopicReport(name, created=True))
                 continue
             partitions = len(found.partitions)
-            wanted = {**spec.config(), "min.insync.replicas": str(in_sync_min)}
+            replicas = _replicas(found)
             reports.append(
                 TopicReport(
                     name,
                     partitions_added=max(0, spec.partitions - partitions),
-                    settings_changed=_changed(admin, name, wanted),
+                    settings_changed=tuple(_changed(admin, name, spec.config(), replicas)),
                     partitions_kept=partitions if partitions > spec.partitions else 0,
+                    replicas=replicas,
                 )
             )
     except KafkaException as error:
         raise as_transient(error, "topics") from None
-    return Report(brokers, replicas, in_sync_min, tuple(reports))
-
-
-def _durability(brokers: int) -> tuple[int, int]:
-    """How many replicas so many brokers allow, and how many of them must acknowledge a record."""
     replicas = min(REPLICAS, brokers)
-    return replicas, max(1, min(IN_SYNC_MIN, replicas - 1))
+    return Report(brokers, replicas, in_sync_min(replicas), tuple(reports))
+
+
+def in_sync_min(replicas: int, found: int = 1) -> int:
+    """How many replicas must acknowledge a record of a topic that has so many replicas.
+
+    It follows from the replicas of the topic, not from the brokers that answer now. A higher value that was `found` is
+    kept: lowering it while a broker is away would let a single disk hold acknowledged records, and it would stay so.
+    """
+    return max(found, 1, min(IN_SYNC_MIN, replicas - 1))
+
+
+def _replicas(topic: TopicMetadata) -> int:
+    return min((len(partition.replicas) for partition in topic.partitions.values()), default=0)
 
 
 def require_topic(settings: Settings, name: str) -> int:
@@ -132,10 +152,11 @@ def require_topic(settings: Settings, name: str) -> int:
     return len(found.partitions)
 
 
-def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int, more: dict[str, str]) -> set[str]:
+def _create(admin: AdminClient, specs: dict[str, TopicSpec], replicas: int) -> set[str]:
     """Create the topics, and return those that no other process created first."""
     if not specs:
         return set()
+    more = {IN_SYNC: str(in_sync_min(replicas))}
     wanted = [
         NewTopic(name, spec.partitions, replicas, config={**spec.config(), **more}) for name, spec in specs.items()
     ]
@@ -159,22 +180,23 @@ def _wait_for(admin: AdminClient, names: Iterable[str]) -> None:
         time.sleep(VISIBLE_PAUSE_S)
 
 
-def _alter(admin: AdminClient, name: str, spec: TopicSpec, more: dict[str, str]) -> TopicReport:
-    wanted = {**spec.config(), **more}
+def _alter(admin: AdminClient, name: str, spec: TopicSpec) -> TopicReport:
     found = admin.list_topics(name, timeout=TIMEOUT_S).topics[name]
     partitions = len(found.partitions)
     added = spec.partitions - partitions if _raise_partitions(admin, name, partitions, spec.partitions) else 0
-    changed = _changed(admin, name, wanted)
+    changed = _changed(admin, name, spec.config(), _replicas(found))
     if changed:
         resource = _resource(
-            name, [ConfigEntry(key, wanted[key], incremental_operation=AlterConfigOpType.SET) for key in changed]
+            name,
+            [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in changed.items()],
         )
         admin.incremental_alter_configs([resource])[resource].result(TIMEOUT_S)
     return TopicReport(
         name,
         partitions_added=added,
-        settings_changed=changed,
+        settings_changed=tuple(changed),
         partitions_kept=partitions if partitions > spec.partitions else 0,
+        replicas=_replicas(found),
     )
 
 
@@ -201,10 +223,20 @@ def _comes_to(admin: AdminClient, name: str, partitions: int) -> bool:
     return True
 
 
-def _changed(admin: AdminClient, name: str, wanted: dict[str, str]) -> tuple[str, ...]:
+def _changed(admin: AdminClient, name: str, config: dict[str, str], replicas: int) -> dict[str, str]:
+    """The settings of the topic that are to be changed, with their new values."""
     resource = _resource(name)
     found: dict[str, Any] = admin.describe_configs([resource])[resource].result(TIMEOUT_S)
-    return tuple(key for key, value in wanted.items() if key not in found or found[key].value != value)
+    wanted = {**config, IN_SYNC: str(in_sync_min(replicas, _own_in_sync_min(found)))}
+    return {key: value for key, value in wanted.items() if key not in found or found[key].value != value}
+
+
+def _own_in_sync_min(found: dict[str, Any]) -> int:
+    """The value that the topic itself has; 1 if it only inherits the value of the brokers."""
+    entry = found.get(IN_SYNC)
+    if entry is None or entry.source != ConfigSource.DYNAMIC_TOPIC_CONFIG.value:
+        return 1
+    return int(entry.value)
 
 
 def _resource(name: str, entries: list[ConfigEntry] | None = None) -> ConfigResource:

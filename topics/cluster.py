@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, TopicMetadata
 
 from runtime.process import Transient
 from runtime.settings import Settings
@@ -29,11 +29,34 @@ class KafkaRefused(Transient):
 
 
 @dataclass(frozen=True, slots=True)
+class Replication:
+    """The replicas of one topic: for each partition the brokers that hold it, and how many of them are in sync."""
+
+    brokers: Mapping[int, tuple[int, ...]]
+    in_sync: Mapping[int, int]
+    leaderless: int
+    """Partitions that nobody can read or write."""
+
+    @property
+    def replicas(self) -> int:
+        """Replicas of the partition that has the fewest."""
+        return min(map(len, self.brokers.values()), default=0)
+
+    @property
+    def under_replicated(self) -> int:
+        """Partitions with a replica that is behind, or whose broker is away."""
+        return sum(self.in_sync[partition] < len(held) for partition, held in self.brokers.items())
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterState:
     """What a cluster has: brokers, and topics by their real name with their number of partitions."""
 
     brokers: int
     partitions: Mapping[str, int]
+    replication: Mapping[str, Replication] = field(default_factory=dict)
+    """By the real name of the topic."""
+    broker_ids: tuple[int, ...] = ()
 
 
 def read_cluster(settings: Settings, timeout_s: float = TIMEOUT_S) -> ClusterState:
@@ -49,7 +72,20 @@ def read_cluster(settings: Settings, timeout_s: float = TIMEOUT_S) -> ClusterSta
             if report.code() in _REFUSALS:
                 raise KafkaRefused(f"Kafka: {report.str()}") from error
         raise as_transient(error, "Kafka") from error
-    return ClusterState(len(listed.brokers), {name: len(topic.partitions) for name, topic in listed.topics.items()})
+    return ClusterState(
+        len(listed.brokers),
+        {name: len(topic.partitions) for name, topic in listed.topics.items()},
+        {name: _replication(topic) for name, topic in listed.topics.items()},
+        tuple(sorted(listed.brokers)),
+    )
+
+
+def _replication(topic: TopicMetadata) -> Replication:
+    return Replication(
+        {number: tuple(partition.replicas) for number, partition in topic.partitions.items()},
+        {number: len(partition.isrs) for number, partition in topic.partitions.items()},
+        sum(partition.leader < 0 for partition in topic.partitions.values()),
+    )
 
 
 def read_topic_ids(settings: Settings, names: Collection[str], timeout_s: float = TIMEOUT_S) -> dict[str, str]:

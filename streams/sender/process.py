@@ -75,6 +75,7 @@ class Sender:
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until `stop`, then drain."""
     settings.require("whatsapp_access_token", "callback_secret")
+    await database.require_right_schema(settings)
     beats = Heartbeats()
     publisher = AsyncPublisher(settings)
     jobs = Consumption(STAGE, settings.topic(Topic.SEND_JOBS), BATCH_MAX, BATCH_WITHIN_S, BUFFER_RECORDS_MAX)

@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 
 READS = {
     "check", "list", "show", "stats", "watch", "status", "trace", "verify", "unknown list", "parked list",
-    "dead-letters list", "dead-letters show", "breakers list", "failed list",
+    "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",
 }  # fmt: skip
 """Commands that change no data."""
 REPAIRS_ON_REQUEST = {"verify", "sink"}

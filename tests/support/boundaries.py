@@ -204,3 +204,40 @@ PAUSES_OF_PROBES: tuple[tuple[Breaker, ScopeSignal, float], ...] = (
     (_probing(20.0), _SAYS_NOTHING, 20.0),
 )
 """A breaker, a signal at `STEPPED_AT`, and the seconds until the next probe after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCase:
+    """A breaker, and what it lets through. The times are seconds from now; None is a time that is not set."""
+
+    is_open: bool
+    probe_in_s: float | None
+    """When the next probe may go out."""
+    lease_in_s: float | None
+    """When the lease of the probe ends. None: there is no probe."""
+    permits: bool
+    """Whether another message may become the probe now."""
+    holds_others: bool
+    holds_probe: bool
+    """Whether the message is held that is the probe of `breaker`, or was before its outcome."""
+
+    def breaker(self, now: datetime) -> Breaker:
+        """The breaker at this time; its probe is attempt 1 of recipient 1."""
+        return Breaker(
+            opened_at=now - timedelta(hours=1) if self.is_open else None,
+            probe_at=None if self.probe_in_s is None else now + timedelta(seconds=self.probe_in_s),
+            probe=None if self.lease_in_s is None else Probe(UUID(int=1), 1, now + timedelta(seconds=self.lease_in_s)),
+        )
+
+
+PROBE_CASES: tuple[ProbeCase, ...] = (
+    ProbeCase(False, None, None, permits=False, holds_others=False, holds_probe=False),
+    ProbeCase(False, None, 60, permits=False, holds_others=False, holds_probe=False),
+    ProbeCase(True, None, None, permits=False, holds_others=True, holds_probe=True),
+    ProbeCase(True, 60, None, permits=False, holds_others=True, holds_probe=True),
+    ProbeCase(True, -60, None, permits=True, holds_others=True, holds_probe=True),
+    ProbeCase(True, -60, 60, permits=False, holds_others=True, holds_probe=False),
+    ProbeCase(True, -60, -60, permits=True, holds_others=True, holds_probe=False),
+    ProbeCase(True, 60, -60, permits=False, holds_others=True, holds_probe=False),
+    ProbeCase(True, None, -60, permits=False, holds_others=True, holds_probe=False),
+)

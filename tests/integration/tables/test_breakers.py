@@ -21,7 +21,7 @@ from tables import breakers, campaigns, ledger
 from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.ledger import Claim, ClaimResult, Settlement
-from tests.support.boundaries import OPENINGS, PAUSES_OF_PROBES, STEPPED_AT
+from tests.support.boundaries import OPENINGS, PAUSES_OF_PROBES, PROBE_CASES, STEPPED_AT
 from tests.support.world import FAST, NUMBER_ID, World
 
 START = datetime(2026, 11, 26, tzinfo=UTC)
@@ -114,6 +114,32 @@ async def test_the_sql_pauses_where_the_domain_pauses(world: World) -> None:
         values = [*_row(breaker), observed.signal.value, observed.code, observed.reason, observed.is_probe]
         [row] = await world.run(STEP, *values, STEPPED_AT, pauses.first_s, pauses.max_s)
         assert row[7] == pause_s, (breaker, observed)
+
+
+async def test_the_sql_lets_through_what_the_domain_lets_through(world: World) -> None:
+    campaign = await world.start_campaign(2)
+    [probe, other] = (await world.release()).jobs
+    refusal = "SELECT claim_refusal(%s, 1::smallint, now() + interval '1 hour') = 'breaker_open' IS TRUE"
+    for case in PROBE_CASES:
+        breaker = case.breaker(datetime.now(UTC))
+        await world.run("DELETE FROM breakers")
+        await world.run(
+            "INSERT INTO breakers (scope, key, opened_at, probe_at, probe_recipient, probe_attempt, probe_until)"
+            " VALUES ('number', %s, %s, %s, %s, %s, %s)",
+            NUMBER_ID, breaker.opened_at, breaker.probe_at, breaker.probe and probe.recipient_id,
+            breaker.probe and breaker.probe.attempt, breaker.probe and breaker.probe.until,
+        )  # fmt: skip
+        released = await world.run(
+            "SELECT b.is_held, b.may_probe FROM marketing_campaigns AS c,"
+            " campaign_breakers(c.phone_number_id, c.template_name, c.language_code) AS b WHERE c.id = %s", campaign,
+        )  # fmt: skip
+        assert released == [(case.is_open, case.permits)], case
+        refused = [(await world.run(refusal, each.recipient_id))[0][0] for each in (other, probe)]
+        assert refused == [case.holds_others, case.holds_probe], case
+        [(verdict, _)] = (await claimed(world, [other])).values()
+        expected = ClaimResult.PROBE if case.permits else ClaimResult.DEFERRED if case.is_open else ClaimResult.CLAIMED
+        assert verdict is expected, case
+        await world.run("DELETE FROM send_ledger")
 
 
 # ------------------------------------------------------------------------------------------------------------- feeding

@@ -30,7 +30,7 @@ from domain.breakers import (
     step,
     try_template,
 )
-from tests.support.boundaries import OPENINGS, PAUSES_OF_PROBES, STEPPED_AT
+from tests.support.boundaries import OPENINGS, PAUSES_OF_PROBES, PROBE_CASES, STEPPED_AT, ProbeCase
 
 START = datetime(2026, 11, 26, tzinfo=UTC)
 PAUSES = ProbePauses()
@@ -170,6 +170,21 @@ def test_one_probe_at_a_time(history: list[tuple[ScopeSignal, int]], lease_s: in
     assert not holds(taken, SOMEBODY, 3)
     assert holds(taken, SOMEBODY, 4)
     assert holds(taken, UUID(int=2), 3)
+
+
+@pytest.mark.parametrize("case", PROBE_CASES)
+def test_what_a_breaker_lets_through(case: ProbeCase) -> None:
+    breaker = case.breaker(START)
+    assert permits_probe(breaker, START) == case.permits
+    assert holds(breaker, UUID(int=2), 1) == case.holds_others
+    assert holds(breaker, SOMEBODY, 2) == case.holds_others, "another attempt is another message"
+    assert holds(breaker, SOMEBODY, 1) == case.holds_probe
+
+
+def test_a_probe_may_go_out_at_its_time_and_not_before() -> None:
+    breaker = Breaker(opened_at=START, probe_at=START + timedelta(seconds=5))
+    assert not permits_probe(breaker, START + timedelta(seconds=4.999))
+    assert permits_probe(breaker, START + timedelta(seconds=5))
 
 
 def test_the_pauses_between_probes_double_up_to_five_minutes() -> None:

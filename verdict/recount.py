@@ -9,7 +9,7 @@ from typing import Any
 
 from verdict.judge import JudgedRow
 
-FAILURE_KEYS = ("attempts_exhausted", "invalid_template_parameters")
+FAILURE_KEYS = ("attempts_exhausted", "ended_senders", "invalid_template_parameters")
 SKIP_KEYS = ("opted_out", "campaign_cancelled", "same_person", "template_parameters_invalid")
 CODE_MAX = 9_999_999
 """A code of Meta has at most 7 digits."""

@@ -36,7 +36,7 @@ def secured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "listener.name.plaintext.plain.sasl.jaas.config": JAAS,
     }.items():
         monkeypatch.setitem(kafka.SETTINGS, name, value)
-    monkeypatch.setattr(kafka, "_answers", lambda _client: True)  # it would log in without an account
+    monkeypatch.setattr(kafka, "answers", lambda _servers, _timeout_s: True)  # it would log in without an account
     broker = kafka.start_kafka(tmp_path / "kafka", tmp_path / "kafka.log", throw_away=True, note=lambda _: None)
     try:
         yield broker.bootstrap_servers

@@ -53,6 +53,10 @@ EXEMPT = {
     ("releases", "pause_campaign"): "it changes one row by the primary key",
     ("stats", "recount"): "`campaigns verify` counts a campaign again, on purpose",
     ("stats", "mark_refused"): "as mark_published",
+    (
+        "status",
+        "read_backlog",
+    ): "it also reads the changes of counters that are not folded, which the publisher keeps few",
     ("status", "list_open_campaigns"): "it lists the active and paused campaigns for an operator",
     ("status", "list_locks"): "it reads no table of ours",
     ("status", "count_sessions"): "it reads no table of ours",
@@ -188,7 +192,6 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("stats", "read_stats"): {"ids": [BIG]},
     ("stats", "read_unpublished"): {"rows_max": 500},
     ("stats", "mark_published"): {"ids": [BIG], "versions": [1]},
-    ("status", "read_backlog"): NONE,
     ("status", "read_sending"): {"silent_s": 600, "day_s": 86_400},
     ("subscriptions", "find_out_by"): {"person": "15550000001"},
     ("subscriptions", "read_unpublished"): {"limit": 1000},

@@ -20,7 +20,7 @@ from api.routes import json_router
 from api.services import Services, UseCampaignId, UseConnection, UseListConnection, UseServices, UseStopConnection
 from domain.lifecycle import Action
 from schemas.model import CampaignId
-from schemas.stats import CampaignStats
+from schemas.stats import CampaignProgress
 from tables import campaigns, drafts, editing, stats
 from tables.campaigns import Campaign, NewCampaign, UnknownCampaign
 from tables.database import Connection
@@ -140,8 +140,8 @@ async def cancel_campaign(campaign_id: UseCampaignId, connection: UseStopConnect
 
 
 @router.get("/{campaign_id}/stats", tags=["stats"])
-async def read_stats(campaign_id: UseCampaignId, connection: UseListConnection) -> CampaignStats:
-    """Read the exact funnel at this moment."""
+async def read_stats(campaign_id: UseCampaignId, connection: UseListConnection) -> CampaignProgress:
+    """Read the exact funnel at this moment, and when the rest will be handled at the present rate."""
     found = (await stats.read(connection, [CampaignId(campaign_id)])).get(CampaignId(campaign_id))
     if found is None:
         raise UnknownCampaign

@@ -7,8 +7,8 @@ from dataclasses import fields
 from datetime import datetime
 
 from domain.lifecycle import ACTIONS, CampaignStatus
-from operations.campaign_progress import progress_text
-from schemas.stats import CampaignStats
+from operations.campaign_progress import end_text, progress_text
+from schemas.stats import CampaignProgress, CampaignStats
 from tables.campaign_names import short_id
 from tables.campaigns import Campaign
 
@@ -16,7 +16,7 @@ _HEADED = frozenset({"name", "status", "pause_reason"})
 _REASONS_MAX = 10
 
 
-def campaign_lines(campaign: Campaign, progress: CampaignStats) -> Iterator[str]:
+def campaign_lines(campaign: Campaign, progress: CampaignProgress) -> Iterator[str]:
     """The campaign: its values, its progress, and the possible commands."""
     why = f": {campaign.pause_reason}" if campaign.pause_reason else ""
     yield f"{campaign.name}  ({campaign.status}{why})"
@@ -24,16 +24,16 @@ def campaign_lines(campaign: Campaign, progress: CampaignStats) -> Iterator[str]
         value = getattr(campaign, each.name)
         if each.name not in _HEADED and value is not None:
             yield f"  {each.name.replace('_', ' '):<20} {_text(value)}"
-    yield f"  {'progress':<20} {progress_text(progress)}"
+    yield f"  {'progress':<20} {progress_text(progress)}{end_text(progress)}"
     possible = [action.value for action, (states, _) in ACTIONS.items() if campaign.status in states]
     drafts_only = ["delete"] if campaign.status is CampaignStatus.DRAFT else []
     commands = [f"campaigns {each} {short_id(campaign.id)}" for each in [*possible, "edit", "clone", *drafts_only]]
     yield f"  {'possible':<20} {', '.join(commands)}"
 
 
-def stats_lines(progress: CampaignStats) -> Iterator[str]:
+def stats_lines(progress: CampaignProgress) -> Iterator[str]:
     """The funnel, and the reasons of failures and skips."""
-    yield f"{progress.campaign_name}  ({progress.status})  {progress_text(progress)}"
+    yield f"{progress.campaign_name}  ({progress.status})  {progress_text(progress)}{end_text(progress)}"
     for name in ("total_target", "pending", "queued", "sent", "delivered", "read", "replied", "failed", "retrying",
                  "skipped", "unknown"):  # fmt: skip
         yield f"  {name.replace('_', ' '):<20} {getattr(progress, name):>9,}"
@@ -46,12 +46,13 @@ def stats_lines(progress: CampaignStats) -> Iterator[str]:
             yield f"  {title}: {len(ranked) - _REASONS_MAX} more reasons (--json shows them)"
 
 
-def watch_line(progress: CampaignStats, per_s: float | None) -> str:
+def watch_line(progress: CampaignProgress, per_s: float | None) -> str:
     """The progress on one line. `per_s`: recipients handled per second, if it is known."""
     speed = "" if per_s is None else f", {per_s:,.1f}/s"
     return (
-        f"{progress.as_of:%H:%M:%S}Z  {progress.status}: {progress_text(progress)}{speed}; sent {progress.sent:,}, "
-        f"delivered {progress.delivered:,}, read {progress.read:,}, unknown {progress.unknown:,}"
+        f"{progress.as_of:%H:%M:%S}Z  {progress.status}: {progress_text(progress)}{speed}{end_text(progress)}; "
+        f"sent {progress.sent:,}, delivered {progress.delivered:,}, read {progress.read:,}, "
+        f"unknown {progress.unknown:,}"
     )
 
 

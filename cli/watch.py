@@ -12,7 +12,7 @@ import typer
 from cli.options import CampaignName, Json
 
 if TYPE_CHECKING:
-    from schemas.stats import CampaignStats
+    from schemas.stats import CampaignProgress
     from tables.database import Connection
 
 ENDED = frozenset({"completed", "cancelled"})
@@ -45,7 +45,7 @@ async def watch_campaign(connection: Connection, name: str, every_s: float, *, a
     from tables.campaign_names import short_id
 
     found = await find_campaign(connection, name)
-    before: CampaignStats | None = None
+    before: CampaignProgress | None = None
     while True:
         now = (await stats.read(connection, [CampaignId(found.id)])).get(CampaignId(found.id))
         if now is None:
@@ -63,6 +63,6 @@ async def watch_campaign(connection: Connection, name: str, every_s: float, *, a
         await asyncio.sleep(every_s)
 
 
-def _differs(before: CampaignStats, now: CampaignStats) -> bool:
-    moving = {"as_of", "version"}
+def _differs(before: CampaignProgress, now: CampaignProgress) -> bool:
+    moving = {"as_of", "version", "eta"}
     return before.model_dump(exclude=moving) != now.model_dump(exclude=moving)

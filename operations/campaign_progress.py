@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.stats import percentage
-from schemas.stats import CampaignStats
+from schemas.stats import CampaignProgress, CampaignStats
 
 FAILS_MIN = 20
 """From so many handled recipients on, a campaign in which everything fails is a problem and not chance."""
@@ -17,6 +17,11 @@ def progress_text(stats: CampaignStats) -> str:
     if stats.failed:
         failed += f" ({percentage(stats.failed, done)} %)"
     return f"{done:,} of {stats.total_target:,} handled ({share} %), {failed}"
+
+
+def end_text(progress: CampaignProgress) -> str:
+    """The estimated end, to be added to a text: `, done about 2026-11-26 09:30Z`; empty without an estimate."""
+    return "" if progress.eta is None else f", done about {progress.eta:%Y-%m-%d %H:%M}Z"
 
 
 def everything_fails(stats: CampaignStats) -> bool:

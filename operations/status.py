@@ -21,7 +21,7 @@ from schemas.bundles import decode_bundle
 from schemas.codec import Malformed
 from schemas.model import CampaignId
 from schemas.places import Watermarks
-from schemas.stats import CampaignStats
+from schemas.stats import CampaignProgress
 from schemas.topics import Topic
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
@@ -96,7 +96,7 @@ class DatabaseStatus:
     backlog: Backlog
     sending: AcceptedSends
     campaigns: tuple[OpenCampaign, ...]
-    progress: Mapping[CampaignId, CampaignStats]
+    progress: Mapping[CampaignId, CampaignProgress]
     """Of the active campaigns, up to a number that fits on a screen."""
     breakers: tuple[KnownBreaker, ...]
     """The open ones."""

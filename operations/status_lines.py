@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
-from operations.campaign_progress import everything_fails, most_frequent_failure, progress_text
+from operations.campaign_progress import end_text, everything_fails, most_frequent_failure, progress_text
 from operations.status import ACTIVE_SHOWN, STAGES, AcceptedSends, DatabaseStatus, KafkaStatus
 from schemas.model import CampaignId
-from schemas.stats import CampaignStats
+from schemas.stats import CampaignProgress
 from tables.breakers import shown_key
 from tables.campaign_names import short_id
 from topics.lag import Lag
@@ -222,11 +222,11 @@ def _campaigns(database: DatabaseStatus) -> Iterator[Line]:
         yield Line("paused: others", "look", f"{more} more", "campaigns list --status paused")
 
 
-def _progress(progress: CampaignStats) -> Line:
+def _progress(progress: CampaignProgress) -> Line:
     """The progress of an active campaign. One in which everything fails is a problem."""
     about, name = f"active: {progress.campaign_name}", short_id(progress.campaign_id)
     if not everything_fails(progress):
-        return Line(about, "ok", f"{progress_text(progress)}; id ...{name}")
+        return Line(about, "ok", f"{progress_text(progress)}{end_text(progress)}; id ...{name}")
     code = most_frequent_failure(progress)
     found = f"everything fails: {progress_text(progress)}" + (f", most often with {code}" if code else "")
     return Line(about, "wrong", found, f"campaigns failed list {name}; to stop it: campaigns pause {name}")

@@ -1,7 +1,8 @@
 """`campaign.stats`: the progress of a campaign in absolute numbers. The highest version of a campaign wins.
 
-The REST answer has the same fields. The topic is public: dashboards read it. The publisher writes in transactions, so
-readers should use `isolation.level=read_committed`. A snapshot may arrive twice: keep the one with the highest version.
+The REST answer has the same fields and an estimate of the end. The topic is public: dashboards read it. The publisher
+writes in transactions, so readers should use `isolation.level=read_committed`. A snapshot may arrive twice: keep the
+one with the highest version.
 """
 
 from __future__ import annotations
@@ -77,3 +78,15 @@ class CampaignStats(WireModel):
     def key(self) -> bytes:
         """The Kafka key: the campaign, so that compaction keeps the last snapshot of each."""
         return str(self.campaign_id).encode()
+
+
+class CampaignProgress(CampaignStats):
+    """One campaign at this moment, and the estimate of its end.
+
+    The estimate is not in the topic, because it depends on the clock too, and a snapshot is written only when a counter
+    changes. The last snapshot of a campaign that has come to a halt would show an end that never comes.
+    """
+
+    eta: UtcTime | None = None
+    """When the rest will have an outcome, at the rate of the last five minutes and within the daily limit. Null unless
+    the campaign is active, has recipients left, and had an outcome in these minutes."""

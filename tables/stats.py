@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from domain.days import UnknownTimeZone, day_of
+from domain.eta import Pace, eta, handled_per_s
 from domain.stats import campaign_stats
 from schemas.codec import PRODUCER
 from schemas.model import CampaignId
-from schemas.stats import CampaignStats
+from schemas.stats import CampaignProgress, CampaignStats
 from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
@@ -52,10 +55,13 @@ async def fold(connection: Connection, after: str = FIRST_PLACE, *, rows_max: in
     return after
 
 
-async def read(connection: Connection, ids: Sequence[CampaignId]) -> dict[CampaignId, CampaignStats]:
-    """Exact stats of these campaigns at the time of the statement. Campaigns that do not exist are missing."""
+async def read(connection: Connection, ids: Sequence[CampaignId]) -> dict[CampaignId, CampaignProgress]:
+    """Exact stats of these campaigns at the time of the statement, and their estimated ends.
+
+    Campaigns that do not exist are missing.
+    """
     cursor = await connection.execute(SQL["read_stats"], {"ids": plain(ids)})
-    return {row[0]: _stats(row) for row in await cursor.fetchall()}
+    return {row[0]: _progress(row) for row in await cursor.fetchall()}
 
 
 async def read_unpublished(connection: Connection, rows_max: int) -> list[CampaignStats]:
@@ -91,3 +97,23 @@ async def recount(connection: Connection, campaign_id: CampaignId) -> list[Diffe
 def _stats(row: Sequence[Any]) -> CampaignStats:
     campaign_id, name, status, version, as_of, counters = row
     return campaign_stats(campaign_id, name, status, counters, version=version, as_of=as_of, producer=PRODUCER)
+
+
+def _progress(row: Sequence[Any]) -> CampaignProgress:
+    snapshot = _stats(row[:6])
+    time_zone, daily_limit, used, since, handled = row[6:]
+    pace = Pace(
+        per_s=handled_per_s(handled, since, snapshot.as_of),
+        time_zone=time_zone,
+        daily_limit=daily_limit,
+        used_today=used.get(_day(snapshot.as_of, time_zone), 0),
+    )
+    end = eta(snapshot.status, snapshot.pending, snapshot.queued, pace, snapshot.as_of)
+    return CampaignProgress(**dict(snapshot), eta=end)
+
+
+def _day(now: datetime, time_zone: str) -> str | None:
+    try:
+        return day_of(now, time_zone).date.isoformat()
+    except UnknownTimeZone:  # such a campaign sends nothing, so it has no budget and no estimate
+        return None

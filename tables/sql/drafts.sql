@@ -20,6 +20,7 @@ DELETE FROM campaign_counter_deltas WHERE campaign_id = %(campaign)s
 -- name: delete_counters
 -- Delete the counters of a campaign, after its deltas.
 WITH counters AS (DELETE FROM campaign_counters WHERE campaign_id = %(campaign)s),
+     minutes AS (DELETE FROM campaign_minutes WHERE campaign_id = %(campaign)s),
      snapshot AS (DELETE FROM campaign_stats WHERE campaign_id = %(campaign)s)
 DELETE FROM campaign_days WHERE campaign_id = %(campaign)s
 

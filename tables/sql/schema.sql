@@ -1146,7 +1146,8 @@ CREATE TABLE campaign_counter_deltas (
     campaign_id uuid NOT NULL,
     dimension   text NOT NULL,
     key         text NOT NULL,
-    n           bigint NOT NULL
+    n           bigint NOT NULL,
+    counted_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX campaign_counter_deltas_campaign ON campaign_counter_deltas (campaign_id);
 
@@ -1173,6 +1174,28 @@ COMMENT ON COLUMN campaign_stats.campaign_status IS
     'The campaign''s status in this version; a new status makes a new version';
 COMMENT ON COLUMN campaign_stats.refused_version IS
     'The last version that Kafka cannot take, because it is too large; a later version is tried again';
+
+-- The recipients that a delta adds to the handled ones: all but the pending, the queued, and the cancelled.
+CREATE FUNCTION handled_in_delta(dimension text, key text, n bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE dimension || '/' || key
+        WHEN 'funnel/total' THEN n
+        WHEN 'status/pending' THEN -n
+        WHEN 'status/queued' THEN -n
+        WHEN 'skip/campaign_cancelled' THEN -n
+        ELSE 0
+    END
+$$;
+
+-- How many recipients were handled in each of the last minutes: the rate behind the estimate of a campaign's end.
+CREATE TABLE campaign_minutes (
+    campaign_id uuid NOT NULL,
+    slot        smallint NOT NULL CHECK (slot BETWEEN 0 AND 7),
+    minute      timestamptz NOT NULL,
+    handled     bigint NOT NULL,
+    PRIMARY KEY (campaign_id, slot)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON COLUMN campaign_minutes.slot IS 'The number of the minute modulo 8: a campaign never has more than eight rows';
 
 -- A change of a campaign that its snapshot shows makes a new version, for every writer: an empty delta is folded.
 CREATE FUNCTION notice_campaign() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -4,17 +4,31 @@
 -- Move a chunk of deltas into the counters, and raise the version of each campaign in it. The chunk begins after a place
 -- in the table, so that the chunks of one pass do not read the rows that earlier ones have deleted. Several sessions may
 -- fold at the same time: each delta is counted by the session that deletes it.
+-- It keeps how many were handled in each of seven minutes and the next one (a clock may be ahead): no two share a slot.
 WITH chunk AS MATERIALIZED (
     SELECT ctid AS place FROM campaign_counter_deltas WHERE ctid > %(after)s::tid LIMIT %(rows_max)s),
 moved AS (
     DELETE FROM campaign_counter_deltas WHERE ctid = ANY (ARRAY(SELECT place FROM chunk))
-    RETURNING campaign_id, dimension, key, n),
+    RETURNING campaign_id, dimension, key, n, counted_at),
 summed AS (
     SELECT campaign_id, dimension, key, sum(n) AS n FROM moved GROUP BY campaign_id, dimension, key),
 folded AS (
     INSERT INTO campaign_counters AS known (campaign_id, dimension, key, n)
     SELECT campaign_id, dimension, key, n FROM summed WHERE n <> 0 ORDER BY campaign_id, dimension, key
     ON CONFLICT (campaign_id, dimension, key) DO UPDATE SET n = known.n + excluded.n),
+timed AS (
+    SELECT campaign_id, date_trunc('minute', counted_at) AS minute, sum(handled_in_delta(dimension, key, n)) AS handled
+    FROM moved
+    WHERE counted_at >= date_trunc('minute', statement_timestamp()) - interval '6 minutes'
+      AND counted_at < date_trunc('minute', statement_timestamp()) + interval '2 minutes'
+    GROUP BY 1, 2),
+kept AS (
+    INSERT INTO campaign_minutes AS known (campaign_id, slot, minute, handled)
+    SELECT campaign_id, mod(extract(epoch FROM minute)::bigint / 60, 8), minute, handled FROM timed
+    WHERE handled <> 0 ORDER BY campaign_id, 2
+    ON CONFLICT (campaign_id, slot) DO UPDATE SET
+        minute = excluded.minute,
+        handled = excluded.handled + CASE WHEN known.minute = excluded.minute THEN known.handled ELSE 0 END),
 raised AS (
     INSERT INTO campaign_stats AS s (campaign_id, version, campaign_status, folded_at)
     SELECT changed.campaign_id, 1, c.status, clock_timestamp()
@@ -25,9 +39,15 @@ raised AS (
 SELECT count(*), max(place)::text FROM chunk
 
 -- name: read_stats
--- The counters plus the deltas not folded yet: exact at the time of the statement.
-SELECT c.id, c.name, c.status, coalesce(s.version, 0), statement_timestamp(), coalesce(t.counters, '{}')
-FROM marketing_campaigns AS c
+-- The counters plus the deltas not folded yet: exact at the time of the statement. With them what an estimate of the end
+-- needs: the recipients handled in this minute and the four before, or since the start, and the budgets of these days.
+WITH wanted AS MATERIALIZED (
+    SELECT c.id, c.name, c.status, c.time_zone, c.daily_send_limit,
+           greatest(date_trunc('minute', statement_timestamp()) - interval '4 minutes', c.started_at) AS since
+    FROM marketing_campaigns AS c WHERE c.id = ANY(%(ids)s::uuid[]))
+SELECT c.id, c.name, c.status, coalesce(s.version, 0), statement_timestamp(), coalesce(t.counters, '{}'),
+       c.time_zone, c.daily_send_limit, coalesce(d.used, '{}'), c.since, p.handled::bigint
+FROM wanted AS c
 LEFT JOIN campaign_stats AS s ON s.campaign_id = c.id
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(dimension || '/' || key, n) AS counters
@@ -36,7 +56,16 @@ LEFT JOIN LATERAL (
                 UNION ALL
                 SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = c.id) AS every
           GROUP BY dimension, key HAVING sum(n) <> 0) AS summed) AS t ON true
-WHERE c.id = ANY(%(ids)s::uuid[])
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(day, used) AS used FROM campaign_days
+    WHERE campaign_id = c.id AND day BETWEEN statement_timestamp()::date - 2 AND statement_timestamp()::date + 2
+) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(handled), 0) AS handled
+    FROM (SELECT handled FROM campaign_minutes WHERE campaign_id = c.id AND minute >= date_trunc('minute', c.since)
+          UNION ALL
+          SELECT handled_in_delta(dimension, key, n) FROM campaign_counter_deltas
+          WHERE campaign_id = c.id AND counted_at >= date_trunc('minute', c.since)) AS every) AS p ON true
 
 -- name: read_unpublished
 -- The folded counters of every campaign whose last version is not published, the oldest first.

@@ -22,7 +22,7 @@ async def replayed_rows(world: World, *, without: Iterable[str] = ()) -> dict[st
         found[table] = await world.run(f"SELECT {names} FROM {table} ORDER BY {names}")
     found["counters"] = await world.run(
         "SELECT campaign_id, dimension, key, sum(n) FROM (SELECT * FROM campaign_counters"
-        " UNION ALL SELECT * FROM campaign_counter_deltas) AS c GROUP BY 1, 2, 3"
+        " UNION ALL SELECT campaign_id, dimension, key, n FROM campaign_counter_deltas) AS c GROUP BY 1, 2, 3"
         " HAVING sum(n) <> 0 ORDER BY 1, 2, 3"
     )
     return found

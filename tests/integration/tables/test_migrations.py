@@ -195,8 +195,8 @@ def test_old_counter_keys_become_those_of_the_closed_set(empty_database_url: str
         migrate(empty_database_url)
         expected = Counter(OLD_FAILURES.values())
         counted = connection.execute(
-            "SELECT key, sum(n)::int FROM (SELECT * FROM campaign_counters UNION ALL"
-            " SELECT * FROM campaign_counter_deltas) AS every WHERE dimension = 'failure' GROUP BY 1"
+            "SELECT key, sum(n)::int FROM (SELECT dimension, key, n FROM campaign_counters UNION ALL"
+            " SELECT dimension, key, n FROM campaign_counter_deltas) AS every WHERE dimension = 'failure' GROUP BY 1"
         )
         assert dict(counted.fetchall()) == expected
         assert connection.execute(SQL["recount"], {"id": campaign[0]}).fetchall() == []

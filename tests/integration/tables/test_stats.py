@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.days import day_of
 from domain.facts import facts_of
 from schemas.model import CampaignId, RecipientId
 from schemas.reasons import FailureReason, SkipReason
+from schemas.stats import CampaignProgress
 from tables import stats
 from tables.database import Connection, connect
 from tables.recipients import merge_facts
@@ -247,3 +250,57 @@ def test_ids_are_version_7_and_in_order(database_url: str) -> None:
         made = [UUID(row[0]) for row in connection.execute(statement)]
     assert made == sorted(made)
     assert {(value.version, value.variant) for value in made} == {(7, "specified in RFC 4122")}
+
+
+async def test_the_end_is_estimated_from_the_recipients_handled_in_the_last_minutes(world: World) -> None:
+    people = await world.add_recipients(10)
+    assert (await _progress(world)).eta is None, "nothing was handled"
+    await _fail(world, people[:3])
+    await stats.fold(world.connection)
+    await _fail(world, people[3:5])  # a delta that is not folded counts too
+    begun = await _progress(world)
+    assert begun.eta is not None
+    assert timedelta(0) < begun.eta - begun.as_of <= timedelta(minutes=5, seconds=1), (
+        "five of ten took up to five minutes"
+    )
+    await world.run("UPDATE marketing_campaigns SET started_at = now() - interval '1 second'")
+    soon = (await _progress(world)).eta
+    assert soon is not None
+    assert soon <= begun.as_of + timedelta(minutes=1), "the time before the start does not count"
+    await world.set_campaign_status("paused")
+    assert (await _progress(world)).eta is None
+    await world.set_campaign_status("active")
+    await stats.fold(world.connection)
+    await world.run("UPDATE campaign_minutes SET minute = minute - interval '5 minutes'")
+    assert (await _progress(world)).eta is None, "what was handled earlier is no rate"
+
+
+async def test_the_estimate_respects_the_daily_limit(world: World) -> None:
+    await world.run("UPDATE marketing_campaigns SET daily_send_limit = 5, time_zone = 'Pacific/Auckland'")
+    await _fail(world, (await world.add_recipients(12))[:5])
+    today = day_of(datetime.now(UTC), "Pacific/Auckland")
+    await world.run("INSERT INTO campaign_days (campaign_id, day, used) VALUES (%s, %s, 5)", world.campaign, today.date)
+    end = (await _progress(world)).eta
+    assert end is not None
+    assert day_of(end, "Pacific/Auckland").date - today.date == timedelta(days=2), "5 tomorrow, 2 the day after"
+
+
+async def test_the_minutes_of_a_campaign_stay_few_and_old_deltas_are_in_none(world: World) -> None:
+    people = await world.add_recipients(30)
+    await stats.fold(world.connection)
+    for minutes, person in zip(range(-28, 2), people, strict=True):
+        await _fail(world, [person])
+        await world.run("UPDATE campaign_counter_deltas SET counted_at = now() + %s", timedelta(minutes=minutes))
+        await stats.fold(world.connection)
+    kept = await world.run("SELECT count(*), sum(handled)::integer FROM campaign_minutes")
+    assert kept == [(8, 8)], "six minutes before this one, this one and the next"
+    assert await stats.recount(world.connection, world.campaign) == []
+
+
+async def _progress(world: World) -> CampaignProgress:
+    return (await stats.read(world.connection, [world.campaign]))[world.campaign]
+
+
+async def _fail(world: World, people: Sequence[RecipientId]) -> None:
+    for each in people:
+        await world.run(WITHOUT_A_WORD["failure"].replace("%(id)s", "%s"), each)

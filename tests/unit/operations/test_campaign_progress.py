@@ -8,16 +8,21 @@ from uuid import UUID
 
 import pytest
 
-from operations.campaign_progress import everything_fails, most_frequent_failure, progress_text
+from operations.campaign_progress import end_text, everything_fails, most_frequent_failure, progress_text
 from schemas.model import CampaignId
-from schemas.stats import CampaignStats
+from schemas.stats import CampaignProgress
 
 
-def stats(**values: Any) -> CampaignStats:
-    return CampaignStats(
+def stats(**values: Any) -> CampaignProgress:
+    return CampaignProgress(
         campaign_id=CampaignId(UUID(int=1)), campaign_name="spring", status="active",
         as_of=datetime(2026, 3, 1, tzinfo=UTC), **values,
     )  # fmt: skip
+
+
+def test_the_estimated_end_is_shown_if_there_is_one() -> None:
+    assert end_text(stats()) == ""
+    assert end_text(stats(eta=datetime(2026, 11, 26, 9, 30, 59, tzinfo=UTC))) == ", done about 2026-11-26 09:30Z"
 
 
 def test_nothing_is_handled_before_something_has_an_outcome() -> None:

@@ -10,7 +10,7 @@ from domain.breakers import Scope
 from operations.status import STAGES, AcceptedSends, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
 from operations.status_lines import PAUSED_SHOWN, WORDS_SHOWN, Line, ReadyAnswer, api_line, ingress_line, lines
 from schemas.model import CampaignId
-from schemas.stats import CampaignStats
+from schemas.stats import CampaignProgress
 from tables.breakers import KnownBreaker
 from topics.lag import Lag
 
@@ -148,13 +148,14 @@ def test_the_phone_number_of_a_pair_is_masked() -> None:
 
 def test_an_active_campaign_shows_its_progress_and_one_that_only_fails_is_a_problem() -> None:
     campaign = OpenCampaign(uuid4(), "spring", "active", None, NOW)
-    good = CampaignStats(
+    good = CampaignProgress(
         campaign_id=CampaignId(campaign.id), campaign_name="spring", status="active", as_of=NOW,
-        total_target=100, handled=50, sent=45, failed=5,
+        total_target=100, handled=50, sent=45, failed=5, eta=NOW,
     )  # fmt: skip
     bad = good.model_copy(update={"sent": 0, "failed": 50, "failures": {"132001": 49, "131026": 1}})
     shown = line("active: spring", None, replace(DATABASE, campaigns=(campaign,), progress={good.campaign_id: good}))
-    assert (shown.state, "50 of 100 handled (50.0 %), 5 failed (10.0 %)" in shown.found) == ("ok", True)
+    progress = f"50 of 100 handled (50.0 %), 5 failed (10.0 %), done about {NOW:%Y-%m-%d %H:%M}Z"
+    assert (shown.state, progress in shown.found) == ("ok", True)
     shown = line("active: spring", None, replace(DATABASE, campaigns=(campaign,), progress={good.campaign_id: bad}))
     assert (shown.state, "everything fails" in shown.found, "132001" in shown.found) == ("wrong", True, True)
     assert f"campaigns pause {campaign.id.hex[-8:]}" in shown.next_step

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from hypothesis import strategies as st
+
+from simulator.checks.refusals import Refused
+from simulator.checks.templates import check_components
 
 TEXTS = st.text(max_size=8) | st.sampled_from(["a\nb", "     ", "a     b", "Ana", "\t", "1.50", "\ud83d", "\u200b"])
 NUMBERS = st.integers() | st.floats()
@@ -50,7 +52,34 @@ COMPONENTS = st.fixed_dictionaries(
         "index": st.sampled_from(["0", "9", "10", 0, 1, True, None]),
     },
 )
+LIKELY_TEXTS = st.text("Ana 5%\u00e9", min_size=1, max_size=70) | TEXTS
+
+
+def _likely(kind: str, *parameters: st.SearchStrategy[Any], **more: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    some = st.lists(st.one_of(*parameters), min_size=1, max_size=2)
+    return st.fixed_dictionaries({"type": st.just(kind), "parameters": some, **more})
+
+
+def _likely_button(sub_type: str, parameter: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return _likely("button", parameter, sub_type=st.just(sub_type), index=st.integers(0, 10).map(str))
+
+
+_LINKS = st.sampled_from(["https://example.com/a", "http://example.com", "ftp://example.com", "https://a b"])
+_AMOUNTS = st.fixed_dictionaries(
+    {"code": st.sampled_from(["USD", "usd"]), "amount_1000": st.integers(), "fallback_value": LIKELY_TEXTS}
+)
+LIKELY_COMPONENTS = st.one_of(
+    _likely("body", _parameter("text", LIKELY_TEXTS), _parameter("currency", _AMOUNTS)),
+    _likely("header", _parameter("text", LIKELY_TEXTS)),
+    _likely("header", _parameter("image", st.fixed_dictionaries({"link": _LINKS}))),
+    _likely_button("url", _parameter("text", LIKELY_TEXTS)),
+    _likely_button("quick_reply", _parameter("payload", LIKELY_TEXTS)),
+    _likely_button("copy_code", _parameter("coupon_code", LIKELY_TEXTS)),
+    _likely("limited_time_offer", _parameter("limited_time_offer", _object("expiration_time_ms"))),
+)
+"""Components of which many are right: those of `COMPONENTS` almost never are."""
 TEMPLATE_PARAMETERS: st.SearchStrategy[Any] = st.one_of(
+    st.lists(LIKELY_COMPONENTS, min_size=1, max_size=3).map(lambda components: {"components": components}),
     st.lists(SCALARS, max_size=4),
     st.lists(TEXTS, max_size=4),
     st.dictionaries(KEYS, SCALARS, max_size=4),
@@ -59,21 +88,10 @@ TEMPLATE_PARAMETERS: st.SearchStrategy[Any] = st.one_of(
 """Values that people give as template parameters, right and wrong."""
 
 
-def is_taken_by_meta(components: list[dict[str, Any]]) -> bool:
-    """Whether no text of a message breaks a rule that holds for every template."""
-    return all(
-        _are_taken(component.get("parameters", []))
-        and all(is_taken_by_meta(card["components"]) for card in component.get("cards", []))
-        for component in components
-    )
-
-
-def _are_taken(parameters: list[dict[str, Any]]) -> bool:
-    texts = [one["text"] for one in parameters if one["type"] == "text"]
-    names = [one.get("parameter_name") for one in parameters]
-    are_named = [name is not None for name in names]
-    return (
-        all(isinstance(text, str) and text.strip() and not re.search(r"[\n\r\t]| {5}", text) for text in texts)
-        and sum(map(len, texts)) <= 32_768
-        and (not any(are_named) or (all(are_named) and len(set(names)) == len(names)))
-    )
+def is_taken(components: list[dict[str, Any]]) -> bool:
+    """Whether the simulator takes these components, in a message of a template that fits them."""
+    try:
+        check_components("components", components, ())
+    except Refused:
+        return False
+    return True

@@ -8,12 +8,13 @@ from typing import Any
 import orjson
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.json_values import read_json
 from domain.parameter_texts import InvalidTemplateParameters
 from domain.parameters import parse, request_components, stored
 from schemas.reasons import ParameterRefusal as Reason
-from tests.support.parameters import JSON_VALUES, TEMPLATE_PARAMETERS, is_taken_by_meta
+from tests.support.parameters import JSON_VALUES, KEYS, TEMPLATE_PARAMETERS, TEXTS, is_taken
 
 
 def button(size: int) -> dict[str, Any]:
@@ -188,7 +189,43 @@ def test_whatever_is_accepted_makes_a_message_that_is_taken(value: Any) -> None:
         parameters = parse(value)
     except InvalidTemplateParameters:
         return
-    assert is_taken_by_meta(request_components(parameters))
+    assert is_taken(request_components(parameters)), value
+
+
+@given(st.lists(TEXTS, max_size=4) | st.dictionaries(KEYS, TEXTS, max_size=4))
+def test_whatever_the_api_refuses_as_it_is_written_is_refused(value: list[str] | dict[str, str]) -> None:
+    if isinstance(value, list):
+        written = [{"type": "text", "text": text} for text in value]
+    else:
+        written = [{"type": "text", "parameter_name": name, "text": text} for name, text in sorted(value.items())]
+    are_positions = isinstance(value, dict) and all(name.isdecimal() for name in value)
+    if not are_positions and not is_taken([{"type": "body", "parameters": written}]):
+        with pytest.raises(InvalidTemplateParameters):
+            parse(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({"body": {"1": "a greeting"}}, Reason.NESTED),
+        ({"body": ["a greeting"]}, Reason.NESTED),
+        ([float("nan"), "Ada"], Reason.NOT_FINITE),
+        (["Ada", ""], Reason.EMPTY),
+        (["Ada", "line one\r\nline two"], Reason.FORBIDDEN_WHITESPACE),
+        (["Ada", "six      spaces"], Reason.FORBIDDEN_WHITESPACE),
+        ({"first_name": None}, Reason.NULL),
+    ],
+)
+def test_cells_of_a_spreadsheet_that_cannot_be_sent(value: object, reason: Reason) -> None:
+    with pytest.raises(InvalidTemplateParameters) as refused:
+        parse(value)
+    assert refused.value.reason == reason
+
+
+def test_twelve_numbered_cells_and_numbers_of_a_spreadsheet_are_sent_as_they_were_written() -> None:
+    row = read_json(orjson.dumps({str(n): f"cell {n}" for n in (12, 1, 11, 2, 10, 3, 9, 4, 8, 5, 7, 6)}))
+    assert body_texts(row) == [f"cell {n}" for n in range(1, 13)]
+    assert body_texts(read_json(b'{"2": 24.50, "1": 20000000000000000.0}')) == ["20000000000000000.0", "24.50"]
 
 
 @given(TEMPLATE_PARAMETERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -29,6 +29,8 @@ _CODES_OF_ONE: Mapping[ProblemCode, str] = {
     ProblemCode.RECIPIENT_RELEASED: "remove_recipient",
 }
 """Codes that one operation alone answers."""
+_CODES_OF_KEYS = frozenset({ProblemCode.REQUEST_IN_PROGRESS, ProblemCode.IDEMPOTENCY_KEY_REUSED})
+"""Codes of the operations that take an `Idempotency-Key`."""
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 DESCRIPTION = f"""
@@ -125,15 +127,23 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         statuses.add(422)
     if "campaign_id" in parameters:
         statuses.add(404)
-    if HEADER.lower() in {name.lower() for name in parameters} or ("campaign_id" in parameters and method != "get"):
+    unused = {ProblemCode.NOT_FOUND, ProblemCode.BAD_REQUEST}
+    unused |= {code for code, only in _CODES_OF_ONE.items() if only != operation["operationId"]}
+    has_key = HEADER.lower() in {name.lower() for name in parameters}
+    if not has_key:
+        unused |= _CODES_OF_KEYS
+    changes_campaign = "campaign_id" in parameters and method != "get"
+    if not changes_campaign:
+        unused.add(ProblemCode.WRONG_STATE)
+    if has_key or changes_campaign:
         statuses.add(409)
     for status in sorted(statuses):
-        responses[str(status)] = _response(status, operation["operationId"])
+        responses[str(status)] = _response(status, unused)
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _response(status: int, operation_id: str) -> dict[str, Any]:
-    codes = list(_codes_of(status, operation_id))
+def _response(status: int, unused: Collection[ProblemCode]) -> dict[str, Any]:
+    codes = [code for code, (of_status, _) in PROBLEMS.items() if of_status == status and code not in unused]
     example_code = codes[0]
     answer: dict[str, Any] = {
         "description": " ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes),
@@ -143,13 +153,6 @@ def _response(status: int, operation_id: str) -> dict[str, Any]:
         name, meaning = _HEADERS[status]
         answer["headers"] = {name: {"description": meaning, "schema": {"type": "string"}}}
     return answer
-
-
-def _codes_of(status: int, operation_id: str) -> Iterable[ProblemCode]:
-    """The codes of a status that an operation can answer."""
-    unused = {ProblemCode.NOT_FOUND, ProblemCode.BAD_REQUEST}
-    unused |= {code for code, only in _CODES_OF_ONE.items() if only != operation_id}
-    return (code for code, (of_status, _) in PROBLEMS.items() if of_status == status and code not in unused)
 
 
 def example(code: ProblemCode) -> dict[str, Any]:

@@ -61,6 +61,25 @@ def test_a_code_of_one_operation_is_declared_there_alone(code: str, operation_id
     assert declaring == [operation_id]
 
 
+@pytest.mark.parametrize("code", ["request_in_progress", "idempotency_key_reused"])
+def test_the_codes_of_idempotency_keys_are_declared_where_a_key_is_taken(code: str) -> None:
+    taking = {
+        operation["operationId"]
+        for _, _, operation in operations()
+        if any(each["name"].lower() == "idempotency-key" for each in operation.get("parameters", ()))
+    }
+    declaring = {each["operationId"] for _, _, each in operations() if f"`{code}`" in str(each["responses"])}
+    assert declaring == taking
+    assert {"create_campaign", "add_recipients"} <= taking
+    assert "pause_campaign" not in taking
+
+
+def test_only_a_change_of_a_campaign_is_refused_for_its_state() -> None:
+    for path, method, operation in operations():
+        is_change = "{campaign_id}" in path and method != "get"
+        assert ("`wrong_state`" in str(operation["responses"])) == is_change, operation["operationId"]
+
+
 @pytest.mark.parametrize("status", ["400", "415", "422"])
 def test_every_operation_with_a_body_may_refuse_it(status: str) -> None:
     assert all(status in each["responses"] for _, _, each in operations() if "requestBody" in each)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -24,10 +24,18 @@ PUBLISH_TIMEOUT_S = 90.0
 
 QUEUE_FULL_PAUSE_S = 0.005
 _POLL_S = 0.1
+_NOWHERE = (-1, -1)
 
 
 class PublishFailed(Transient):
-    """At least one record was not acknowledged. It may have arrived all the same: publish the batch again."""
+    """At least one record was not acknowledged. It may have arrived all the same: publish the batch again.
+
+    `acknowledged` holds the (partition, offset) of the records that were acknowledged, by their index in the batch.
+    """
+
+    def __init__(self, reason: str, acknowledged: Mapping[int, tuple[int, int]] | None = None) -> None:
+        super().__init__(reason)
+        self.acknowledged = dict(acknowledged or {})
 
 
 class RecordTooLarge(ValueError):
@@ -96,7 +104,8 @@ class AsyncPublisher:
         try:
             await asyncio.wait_for(batch.done, deadline - time.monotonic())
         except TimeoutError:
-            raise PublishFailed(f"{len(records)} records: no acknowledgement within {timeout_s:.0f} s") from None
+            reason = f"{len(records)} records: no acknowledgement within {timeout_s:.0f} s"
+            raise PublishFailed(reason, batch.acknowledged()) from None
         return batch.result()
 
     async def _produce(
@@ -159,7 +168,7 @@ class _Batch:
         self._loop = loop
         self._left = size
         self._lock = threading.Lock()
-        self._places: list[tuple[int, int]] = [(-1, -1)] * size
+        self._places: list[tuple[int, int]] = [_NOWHERE] * size
         self._too_large: list[int] = []
         self._error: KafkaError | None = None
 
@@ -183,9 +192,13 @@ class _Batch:
         if not self.done.done():
             self.done.set_result(None)
 
+    def acknowledged(self) -> dict[int, tuple[int, int]]:
+        with self._lock:
+            return {index: place for index, place in enumerate(self._places) if place != _NOWHERE}
+
     def result(self) -> list[tuple[int, int]]:
         if self._error is not None:
-            raise PublishFailed(f"{self._error.name()}: {self._error.str()}")
+            raise PublishFailed(f"{self._error.name()}: {self._error.str()}", self.acknowledged())
         if self._too_large:
             raise RecordTooLarge(sorted(self._too_large))
         return self._places

@@ -23,7 +23,7 @@ from tables import ledger, publications, subscriptions
 from tables.database import Connection
 from topics.identity import identify
 from topics.jobs import PUBLISH_TIMEOUT_S, publish_jobs
-from topics.publisher import Publisher
+from topics.publisher import Publisher, PublishFailed
 
 IDENTIFY_EVERY_S = 10.0
 IDENTIFY_TIMEOUT_S = 3.0
@@ -57,10 +57,21 @@ class JobsTopic:
 async def publish_and_record_jobs(
     turn: Turn, publisher: Publisher, settings: Settings, jobs: Sequence[SendJob], topic_id: str | None
 ) -> None:
-    """Publish released jobs and record where they are. Raises PublishFailed; the next round finds them again."""
+    """Publish released jobs and record where they are.
+
+    Raises PublishFailed once the acknowledged jobs are recorded. So a partition without a leader holds up only its own
+    jobs, and the next round finds those again.
+    """
     if not jobs:
         return
-    places = await publish_jobs(publisher, settings, jobs)
+    try:
+        places = await publish_jobs(publisher, settings, jobs)
+    except PublishFailed as error:
+        if error.acknowledged:
+            arrived = [jobs[index] for index in error.acknowledged]
+            async with turn() as connection:
+                await publications.record_published(connection, arrived, [*error.acknowledged.values()], topic_id)
+        raise
     async with turn() as connection:
         await publications.record_published(connection, jobs, places, topic_id)
 

@@ -106,15 +106,16 @@ async def _release(
     beats: Heartbeats,
 ) -> None:
     rates, memory = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s), ReleaseMemory()
-    while True:
-        beats.beat()
-        started = time.monotonic()
-        async with leader.turn() as connection:
-            step = await release_step(connection, rates, memory)
-        await _publish(leader, publisher, jobs_topic, settings, step)
-        interval_s = BUSY_S if step.is_more else IDLE_S
-        if await pause(stop, max(0.0, interval_s - (time.monotonic() - started))):
-            return
+    async with asyncio.TaskGroup() as publications:  # a step does not wait for the jobs of an earlier one
+        while True:
+            beats.beat()
+            started = time.monotonic()
+            async with leader.turn() as connection:
+                step = await release_step(connection, rates, memory)
+            publications.create_task(_publish(leader, publisher, jobs_topic, settings, step))
+            interval_s = BUSY_S if step.is_more else IDLE_S
+            if await pause(stop, max(0.0, interval_s - (time.monotonic() - started))):
+                return
 
 
 async def _publish(

@@ -7,6 +7,7 @@ declares claims past their lease unknown, because only the leader reads the clai
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -41,25 +42,18 @@ class Redelivery:
         self._patience = publications.Patience(delay_s=delay_s)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run a round every second, or at once after a full chunk. A round is repeated while Kafka is away."""
+        """Run a round every second, or at once after a full chunk. A round is repeated while Kafka is away.
+
+        Jobs and outcomes have a loop each, so that jobs that cannot be published delay no outcome.
+        """
         try:
-            await self._rounds(stop)
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(_rounds("unpublished outcomes", self._publish_outcomes, stop))
+                loops.create_task(_rounds("unclaimed jobs", self._publish_unclaimed, stop))
         finally:
             self._committed.close()
 
-    async def _rounds(self, stop: asyncio.Event) -> None:
-        is_full = False
-        while not await pause(stop, 0 if is_full else ROUND_S):
-            try:
-                is_full = await self._round()
-            except (PublishFailed, KafkaAway) as error:
-                is_full = False
-                log.warning("Kafka is away; unclaimed jobs and unpublished outcomes wait", error=str(error))
-            except LockNotAvailable:
-                is_full = False
-                log.warning("a row is locked; unclaimed jobs and unpublished outcomes wait for the next round")
-
-    async def _round(self) -> bool:
+    async def _publish_outcomes(self) -> int:
         async with self._leader.turn() as connection:
             unknown = await ledger.declare_unknown(connection, CHUNK_ROWS)
             unpublished_outcomes = await ledger.unpublished(connection, CHUNK_ROWS)
@@ -67,7 +61,7 @@ class Redelivery:
             log.warning("claims expired without an answer; their outcome is unknown", attempts=len(unknown))
         # An outcome declared now may be among the unpublished ones of the next round: publishing it twice is harmless.
         await publish_outcomes(self._leader.turn, self._publisher, self._settings, [*unknown, *unpublished_outcomes])
-        return max(len(unknown), len(unpublished_outcomes), await self._publish_unclaimed()) >= CHUNK_ROWS
+        return max(len(unknown), len(unpublished_outcomes))
 
     async def _publish_unclaimed(self) -> int:
         async with self._leader.turn() as connection:
@@ -85,3 +79,20 @@ class Redelivery:
             )
         await publish_and_record_jobs(self._leader.turn, self._publisher, self._settings, jobs, self._jobs_topic.id)
         return len(jobs)
+
+
+async def _rounds(work: str, once: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
+    """Repeat `once`, which returns how many rows it found, until `stop`."""
+    is_full = False
+    while not await pause(stop, 0 if is_full else ROUND_S):
+        try:
+            is_full = await once() >= CHUNK_ROWS
+        except PublishFailed as error:
+            is_full = False
+            log.warning("Kafka did not acknowledge everything; the rest waits", work=work, error=str(error))
+        except KafkaAway as error:
+            is_full = False
+            log.warning("Kafka is away; this work waits", work=work, error=str(error))
+        except LockNotAvailable:
+            is_full = False
+            log.warning("a row is locked; this work waits for the next round", work=work)

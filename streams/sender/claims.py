@@ -24,6 +24,8 @@ from tables.retrying import retrying
 
 STATEMENT_TIMEOUT_S = 1.0
 """Limit of every claim and renewal, waiting for locks included: a statement that waited longer judged old rows."""
+CLAIM_PATIENCE_S = 600.0
+"""How long a claim is repeated while Postgres is away: as long as answers are kept, and below Faust's poll limit."""
 SESSION = {"lock_timeout": "1000"}
 
 _log = structlog.get_logger(STAGE)
@@ -73,10 +75,12 @@ class Claims:
         """Serve renewals until cancelled."""
         await self._renewals.run()
 
-    async def claim(self, jobs: Sequence[SendJob]) -> Claimed:
+    async def claim(self, jobs: Sequence[SendJob], unless_closed: Callable[[], None] = lambda: None) -> Claimed:
         """Claim or refuse each job. A lost answer is read back by repeating the claim under the same token.
 
-        Raises PostgresUnreachable after a lease without an answer.
+        The tries outlast the lease: claims that nobody reads back become `unknown`, although nothing was posted.
+        `unless_closed` is called after each failed try and may raise. Raises PostgresUnreachable after
+        CLAIM_PATIENCE_S.
         """
         token = uuid4()
         first_issued_at: list[float] = []
@@ -86,7 +90,11 @@ class Claims:
                 first_issued_at.append(self._clock())
                 return await ledger.claim(connection, token, jobs, self._lease_s)
 
-        answers = await retrying(STAGE, "claim", once, give_up_after_s=self._lease_s, tried=self._progressed)
+        def tried() -> None:
+            self._progressed()
+            unless_closed()
+
+        answers = await retrying(STAGE, "claim", once, give_up_after_s=CLAIM_PATIENCE_S, tried=tried)
         claims = {key: Claim(key[0], key[1], token) for key in answers}
         # The time of the first try: a claim that is read back was judged then.
         return Claimed(answers, claims, first_issued_at[0])

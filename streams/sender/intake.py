@@ -180,7 +180,7 @@ class JobIntake:
             slots = await self._window.take(min(len(jobs), room))
             try:
                 chunk, jobs = jobs[:slots], jobs[slots:]
-                claimed = await self._claims.claim(chunk)
+                claimed = await self._claims.claim(chunk, self._raise_if_closed)
             except BaseException:
                 self._window.give_back(slots)
                 raise
@@ -226,9 +226,16 @@ class JobIntake:
 
     async def _unless_closed(self) -> None:
         """Raise Unfinished after the grace, once the sends in flight have ended, because the process ends then."""
-        if self._closes_at is not None and time.monotonic() > self._closes_at:
+        if self._is_closed():
             await self._window.empty()
+        self._raise_if_closed()
+
+    def _raise_if_closed(self) -> None:
+        if self._is_closed():
             raise Unfinished("the rest of a batch is left to the next process")
+
+    def _is_closed(self) -> bool:
+        return self._closes_at is not None and time.monotonic() > self._closes_at
 
     async def _decoded(self, records: Sequence[Record]) -> list[SendJob]:
         """Distinct jobs in id order, so that all senders lock rows in one order. Malformed records are dead-lettered.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from producers.scheduler import process
-from producers.scheduler.outbox import Turn, publish_subscriptions
+from producers.scheduler.outbox import Turn, publish_and_record_jobs, publish_subscriptions
 from runtime.settings import Settings
 from schemas.codec import decode
 from schemas.places import Outgoing
@@ -18,6 +18,8 @@ from tables.database import Connection
 from tables.subscriptions import state, unpublished
 from tests.support.kafka_topics import create_topics, read_all
 from tests.support.waiting import eventually_async
+from tests.support.world import World
+from topics.memory import MemoryPublisher
 from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
 
 PERSON = "14694652751"
@@ -107,3 +109,20 @@ async def test_a_withdrawn_statement_is_not_published(connection: Connection) ->
     async with connection.transaction(force_rollback=True):
         await _state(connection, subscribed=False, minutes=0)
     assert await unpublished(connection, 10) == []
+
+
+async def test_a_job_that_arrived_is_recorded_although_another_did_not(
+    world: World, settings: Settings, turn: Turn
+) -> None:
+    jobs = await world.release_jobs(3)
+    publisher = MemoryPublisher()
+
+    async def lose_one(records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S) -> list[tuple[int, int]]:
+        places = await MemoryPublisher.publish_batch(publisher, [records[0], records[2]], timeout_s)
+        raise PublishFailed("a partition has no leader", {0: places[0], 2: places[1]})
+
+    publisher.publish_batch = lose_one  # type: ignore[method-assign]
+    with pytest.raises(PublishFailed):
+        await publish_and_record_jobs(turn, publisher, settings, jobs, "topic")
+    recorded = await world.run("SELECT recipient_id, job_offset FROM releases WHERE published_at IS NOT NULL")
+    assert sorted(recorded) == sorted([(jobs[0].recipient_id, 0), (jobs[2].recipient_id, 1)])

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -17,11 +17,13 @@ from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
+from schemas.places import Outgoing
 from schemas.topics import Topic
 from tables import leadership, ledger, locks
 from tables.releases import RELEASER_SESSION
 from tests.support.kafka_topics import create_topics, read_all
 from tests.support.world import World
+from topics.publisher import PUBLISH_TIMEOUT_S, AsyncPublisher, PublishFailed
 
 
 @pytest.fixture
@@ -77,6 +79,36 @@ async def test_due_recipients_are_published_at_once(world: World, settings: Sett
     jobs = await _jobs(settings)
     assert len({(job.recipient_id, job.attempt) for job in jobs}) == 20
     assert {job.campaign_id for job in jobs} == {campaign}
+
+
+class WithoutALeader(AsyncPublisher):
+    """Acknowledges no job of one campaign: its partition has no leader. The other jobs of a batch are acknowledged."""
+
+    held: UUID
+    is_tried: asyncio.Event
+
+    async def publish_batch(
+        self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> list[tuple[int, int]]:
+        free = [index for index, record in enumerate(records) if str(self.held).encode() not in (record.value or b"")]
+        places = await super().publish_batch([records[index] for index in free], timeout_s)
+        if len(free) == len(records):
+            return places
+        self.is_tried.set()
+        await asyncio.sleep(timeout_s)
+        raise PublishFailed("no acknowledgement", dict(zip(free, places, strict=True)))
+
+
+async def test_a_partition_without_a_leader_holds_up_only_its_own_jobs(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "AsyncPublisher", WithoutALeader)
+    WithoutALeader.held, WithoutALeader.is_tried = await world.start_campaign(5), asyncio.Event()
+    async with scheduling(settings):
+        await asyncio.wait_for(WithoutALeader.is_tried.wait(), 5)
+        free = await world.start_campaign(7)
+        await world.wait_for_value(7, PUBLISHED, deadline_s=5)
+        assert {job.campaign_id for job in await _jobs(settings)} == {free}
 
 
 async def test_of_two_one_leads_and_the_other_takes_over(world: World, settings: Settings) -> None:

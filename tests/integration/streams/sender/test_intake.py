@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -14,8 +16,12 @@ from schemas.dead_letters import read_headers
 from schemas.events import EventKind
 from schemas.jobs import SendJob
 from schemas.places import Record
+from streams.sender.claims import boot_time
 from streams.sender.intake import Unfinished
 from streams.sender.process import guarded, handler
+from tables import ledger
+from tables.database import Connection
+from tables.ledger import ClaimAnswer, Key
 from tests.support.exit_marks import KeptMarks
 from tests.support.sender_bench import Bench, job_record, open_bench
 from topics import decoding
@@ -156,6 +162,45 @@ async def test_a_connection_lost_at_the_claim_loses_no_attempt(bench: Bench) -> 
     assert cuts > 0
     assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs)
     assert {row[0] for row in await bench.ledger_rows()} == {"accepted"}
+
+
+async def test_a_lost_answer_and_an_outage_above_the_lease_leave_no_attempt_unknown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is committed, its answer is lost, and Postgres answers again once the sweep has seen the lease end."""
+    [job] = await bench.world.release_jobs(1)
+    lease_s, claim, lost = 0.01, ledger.claim, 0
+
+    async def losing(connection: Connection, token: UUID, jobs: Sequence[SendJob], _: float) -> dict[Key, ClaimAnswer]:
+        nonlocal lost
+        answers = await claim(connection, token, jobs, lease_s)
+        if lost == 3:
+            return answers
+        lost += 1
+        await bench.world.run("SELECT pg_sleep(%s)", 2 * lease_s)
+        await ledger.declare_unknown(bench.world.connection, 10)
+        raise psycopg.OperationalError("the connection is lost")
+
+    monkeypatch.setattr(ledger, "claim", losing)
+    monkeypatch.setattr(bench.sender.intake._claims, "_lease_s", lease_s)
+    monkeypatch.setattr(bench.sender.intake._claims, "_clock", lambda: boot_time() - 60)  # the first try is so old
+    await bench.take([job])
+    await bench.finish()
+    assert lost == 3
+    assert bench.api.posts == []
+    assert await bench.ledger_rows() == [("expired", True)]
+    assert bench.kafka.kinds() == [EventKind.EXPIRED]
+
+
+async def test_a_claim_without_an_answer_ends_with_the_process(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        bench.sender.intake.close(grace_s=-1)
+        raise psycopg.OperationalError("away")
+
+    monkeypatch.setattr(ledger, "claim", away)
+    with pytest.raises(Unfinished):
+        await asyncio.wait_for(bench.take(await bench.world.release_jobs(1)), 10)
+    assert bench.sender.window.in_flight == 0
 
 
 async def test_a_batch_that_cannot_be_finished_at_the_stop_is_not_acknowledged(bench: Bench) -> None:

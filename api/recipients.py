@@ -68,10 +68,18 @@ async def remove_recipient(
 
 
 async def _named(connection: Connection, campaign_id: UUID, recipient: str) -> UUID | PersonKey:
-    """The id of a row, or the person with this number by the country of the campaign. Raises Problem."""
+    """The id of a row, or the person with this number by the country of the campaign.
+
+    Raises Problem: nobody has a number that cannot be read.
+    """
     with suppress(ValueError):
         return UUID(recipient)
-    return _person(recipient, (await campaigns.read(connection, campaign_id)).country, "recipient")
+    country = (await campaigns.read(connection, campaign_id)).country
+    try:
+        return person_named(recipient, country).person
+    except InvalidPhoneNumber as invalid:
+        detail = f"The campaign has no such recipient. As a number it cannot be read: {invalid.reason.meaning}"
+        raise Problem(ProblemCode.UNKNOWN_RECIPIENT, detail) from None
 
 
 # --------------------------------------------------------------------------------------------------------------- list
@@ -112,11 +120,11 @@ async def list_recipients(
     return Response(body.model_dump_json(), media_type="application/json")
 
 
-def _person(written: str, country: str | None, field: str = "phone_number") -> PersonKey:
+def _person(written: str, country: str | None) -> PersonKey:
     try:
         return person_named(written, country).person
     except InvalidPhoneNumber as invalid:
-        raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning, field=field) from None
+        raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning, field="phone_number") from None
 
 
 async def _csv(

@@ -141,9 +141,12 @@ async def count_open(connection: Connection) -> dict[Scope, int]:
     return {scope: found.get(scope.value, 0) for scope in Scope}
 
 
-async def forget_recovered(connection: Connection) -> None:
-    """Delete what is not needed any more: recovered breakers, and changes that were published a month ago."""
-    await connection.execute(_SQL["forget_recovered"])
+async def forget_recovered(connection: Connection, limit: int) -> None:
+    """Delete what is not needed any more: recovered breakers, and changes that were published a month ago.
+
+    At most `limit` of each are deleted.
+    """
+    await connection.execute(_SQL["forget_recovered"], {"limit": limit})
 
 
 async def close(connection: Connection, scope: Scope, key: str) -> bool:

@@ -43,7 +43,7 @@ async def watch_breakers(leader: Leader, publisher: Publisher, settings: Setting
             changes = await breakers.unpublished_changes(connection, CHANGES_MAX)
             for scope, count in (await breakers.count_open(connection)).items():
                 metrics.BREAKERS_OPEN.labels(scope.value).set(count)
-            await breakers.forget_recovered(connection)
+            await breakers.forget_recovered(connection, CHANGES_MAX)
         try:
             await publish_changes(leader, publisher, settings, changes)
         except PublishFailed as error:

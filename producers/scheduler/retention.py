@@ -15,7 +15,10 @@ from tables.leadership import Leader
 from tables.retention import START, ChunkPlace, Prunable, prune
 
 ROUND_S = 1.0
-"""Pause between two chunks of a table: 1,000 rows a second are 86 million a day. A chunk takes some 50 ms at most."""
+"""Pause between two chunks of a table: 1,000 rows a second are 86 million a day.
+
+On a loaded machine, a chunk of 2,000 rows took 105 ms on average and 250 ms at worst.
+"""
 PASS_EVERY_S = 3600.0
 """Pause between two passes over a table."""
 CHUNK_ROWS = 1000

@@ -124,13 +124,19 @@ UPDATE breaker_changes SET published_at = clock_timestamp() WHERE id = ANY (%(id
 SELECT scope, count(*) FROM breakers WHERE opened_at IS NOT NULL GROUP BY scope
 
 -- name: forget_recovered
--- Delete breakers that closed more than a minute ago and count nothing, and changes that were published a month ago.
+-- Delete breakers that closed more than a minute ago and count nothing, and changes that were published a month ago. Each
+-- run deletes a bounded number of both. Changes are published in the order of their ids, so the oldest have the lowest.
 WITH forgotten AS (
-    DELETE FROM breaker_changes WHERE published_at < now() - interval '30 days'
+    DELETE FROM breaker_changes
+    WHERE id = ANY (ARRAY(SELECT id FROM breaker_changes ORDER BY id LIMIT %(limit)s))
+      AND published_at < now() - interval '30 days'
+), recovered AS MATERIALIZED (
+    SELECT scope, key FROM breakers
+    WHERE opened_at IS NULL AND streak = 0 AND foreign_streak = 0 AND recent = 0
+      AND (closed_at IS NULL OR closed_at < clock_timestamp() - interval '60 seconds')
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-DELETE FROM breakers
-WHERE opened_at IS NULL AND streak = 0 AND foreign_streak = 0 AND recent = 0
-  AND (closed_at IS NULL OR closed_at < clock_timestamp() - interval '60 seconds')
+DELETE FROM breakers AS b USING recovered WHERE b.scope = recovered.scope AND b.key = recovered.key
 
 -- name: close_breaker
 -- An operator closes one breaker. The rate of its scope recovers as after a probe.

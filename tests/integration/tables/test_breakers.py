@@ -19,7 +19,7 @@ from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.jobs import SendJob
 from tables import breakers, campaigns, ledger
 from tables.campaigns import NewRecipient
-from tables.database import Connection
+from tables.database import Connection, connect
 from tables.ledger import Claim, ClaimResult, Settlement
 from tests.support.boundaries import OPENINGS, PAUSES_OF_PROBES, PROBE_CASES, STEPPED_AT
 from tests.support.world import FAST, NUMBER_ID, World
@@ -426,8 +426,27 @@ async def test_after_the_closing_the_rate_grows_from_a_twentieth(world: World) -
     await world.run("UPDATE breakers SET closed_at = now() - interval '61 seconds'")
     await world.run("UPDATE number_rates SET refilled_at = now() - interval '1 second'")
     assert len((await world.release(FAST)).jobs) > 800
-    await breakers.forget_recovered(world.connection)
+    await breakers.forget_recovered(world.connection, 10)
     assert await breakers.known(world.connection) == []
+
+
+async def test_what_is_over_is_forgotten_in_bounded_pieces(world: World) -> None:
+    """Old changes and recovered breakers go, at most a limit of each in one statement. A locked breaker waits."""
+    await world.run(
+        "INSERT INTO breaker_changes (change, scope, key, published_at)"
+        " SELECT 'closed', 'number', n::text, CASE WHEN n < 6 THEN now() - interval '31 days' WHEN n = 6 THEN now() END"
+        " FROM generate_series(1, 7) AS n"
+    )
+    await world.run("INSERT INTO breakers (scope, key) SELECT 'number', n::text FROM generate_series(1, 4) AS n")
+    async with await connect(world.url, application_name="operator") as operator, operator.transaction():
+        await operator.execute("SELECT FROM breakers WHERE key = '1' FOR UPDATE")
+        left = []
+        for _ in range(3):
+            await breakers.forget_recovered(world.connection, 2)
+            left.append((await world.count("breaker_changes"), await world.count("breakers")))
+    assert left == [(5, 2), (3, 1), (2, 1)]
+    await breakers.forget_recovered(world.connection, 2)
+    assert (await world.count("breaker_changes"), await world.count("breakers")) == (2, 0)
 
 
 async def test_an_operator_opens_and_closes(world: World) -> None:

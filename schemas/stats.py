@@ -22,7 +22,8 @@ class CampaignStats(WireModel):
     The counters of statuses (pending, queued, failed, skipped, unknown) do not overlap with each other.
 
     The topic is compacted and written in Kafka transactions: read it with `isolation.level=read_committed`. A snapshot
-    may be delivered more than once, and the highest `version` of a campaign wins.
+    may be delivered more than once, and the highest `version` of a campaign wins. A record without a value means that
+    the campaign, a draft, was deleted.
     """
 
     v: int = SCHEMA_VERSION
@@ -77,7 +78,12 @@ class CampaignStats(WireModel):
     @property
     def key(self) -> bytes:
         """The Kafka key: the campaign, so that compaction keeps the last snapshot of each."""
-        return str(self.campaign_id).encode()
+        return snapshot_key(self.campaign_id)
+
+
+def snapshot_key(campaign: CampaignId) -> bytes:
+    """The Kafka key of a campaign's snapshots."""
+    return str(campaign).encode()
 
 
 class CampaignProgress(CampaignStats):

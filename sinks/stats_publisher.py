@@ -82,7 +82,7 @@ async def _lead(settings: Settings, leader: Leader, stop: asyncio.Event, beats: 
             beats.beat()
             async with leader.turn() as connection:
                 place = await stats.fold(connection, place)
-                published = await publish_once(connection, publisher)
+                published = await publish_once(connection, publisher) + await delete_once(connection, publisher)
                 if time.monotonic() >= forget_at and await forget_parked(connection) < ROWS_MAX:
                     forget_at = time.monotonic() + FORGET_EVERY_S
             is_busy = published or place != stats.FIRST_PLACE or time.monotonic() >= forget_at
@@ -109,3 +109,16 @@ async def publish_once(connection: Connection, publisher: SnapshotPublisher) -> 
     metrics.STATS_SNAPSHOTS.inc(len(published))
     metrics.STATS_REFUSED.inc(len(refused))
     return len(snapshots)
+
+
+async def delete_once(connection: Connection, publisher: SnapshotPublisher) -> int:
+    """Delete the snapshots of deleted campaigns from the topic; returns their number.
+
+    It runs after `publish_once` and in the same process, so no snapshot of these campaigns comes later. If the process
+    is killed in between, they are deleted again.
+    """
+    deleted = await stats.read_deleted(connection, SNAPSHOTS_MAX)
+    if deleted:
+        await publisher.delete(deleted)
+        await stats.forget_deleted(connection, deleted)
+    return len(deleted)

@@ -88,6 +88,17 @@ async def mark_refused(connection: Connection, snapshots: Sequence[CampaignStats
     await connection.execute(SQL["mark_refused"], parameters)
 
 
+async def read_deleted(connection: Connection, rows_max: int) -> list[CampaignId]:
+    """Deleted campaigns whose last snapshot is still in the topic."""
+    cursor = await connection.execute(SQL["read_deleted"], {"rows_max": rows_max})
+    return [CampaignId(row[0]) for row in await cursor.fetchall()]
+
+
+async def forget_deleted(connection: Connection, ids: Sequence[CampaignId]) -> None:
+    """Forget deleted campaigns: Kafka has acknowledged the deletion of their snapshots."""
+    await connection.execute(SQL["forget_deleted"], {"ids": plain(ids)})
+
+
 async def recount(connection: Connection, campaign_id: CampaignId) -> list[Difference]:
     """Compare the counters of a campaign with its rows, in one snapshot. An empty list proves that they are equal."""
     cursor = await connection.execute(SQL["recount"], {"id": campaign_id})

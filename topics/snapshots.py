@@ -15,7 +15,8 @@ from confluent_kafka import KafkaException, Producer
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.codec import encode
-from schemas.stats import CampaignStats
+from schemas.model import CampaignId
+from schemas.stats import CampaignStats, snapshot_key
 from schemas.topics import Topic
 from topics.clients import producer_config
 from topics.errors import error_of
@@ -64,6 +65,13 @@ class SnapshotPublisher:
             await asyncio.to_thread(self._publish, fitting)
         return [snapshot for snapshot, value in records if len(value) > SNAPSHOT_BYTES_MAX]
 
+    async def delete(self, campaigns: Sequence[CampaignId]) -> None:
+        """Publish a record without a value for each campaign: compaction then removes its snapshots.
+
+        They are committed when it returns. Raises NotPublished or PublisherFenced.
+        """
+        await asyncio.to_thread(self._publish, [(snapshot_key(each), None) for each in campaigns])
+
     async def close(self) -> None:
         """Close without waiting: the next publisher publishes what is not committed."""
         try:
@@ -71,7 +79,7 @@ class SnapshotPublisher:
         except KafkaException as error:  # the reason for closing is known already; this error must not hide it
             log.info("the producer could not flush at its end", error=str(error))
 
-    def _publish(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+    def _publish(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         try:
             self._producer.begin_transaction()
             for key, value in records:

@@ -18,10 +18,11 @@ SELECT (SELECT count(*) FROM chunk), (SELECT id FROM chunk ORDER BY id DESC LIMI
 DELETE FROM campaign_counter_deltas WHERE campaign_id = %(campaign)s
 
 -- name: delete_counters
--- Delete the counters of a campaign, after its deltas.
+-- Delete the counters of a campaign, after its deltas. The stats publisher deletes its snapshot from the topic.
 WITH counters AS (DELETE FROM campaign_counters WHERE campaign_id = %(campaign)s),
      minutes AS (DELETE FROM campaign_minutes WHERE campaign_id = %(campaign)s),
-     snapshot AS (DELETE FROM campaign_stats WHERE campaign_id = %(campaign)s)
+     snapshot AS (DELETE FROM campaign_stats WHERE campaign_id = %(campaign)s),
+     noted AS (INSERT INTO deleted_snapshots (campaign_id) VALUES (%(campaign)s) ON CONFLICT DO NOTHING)
 DELETE FROM campaign_days WHERE campaign_id = %(campaign)s
 
 -- name: delete_campaign

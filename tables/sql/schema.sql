@@ -1197,6 +1197,12 @@ CREATE TABLE campaign_minutes (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON COLUMN campaign_minutes.slot IS 'The number of the minute modulo 8: a campaign never has more than eight rows';
 
+-- Deleted campaigns. The stats publisher removes their last snapshot from the topic, and then their row.
+CREATE TABLE deleted_snapshots (
+    campaign_id uuid PRIMARY KEY,
+    deleted_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 -- A change of a campaign that its snapshot shows makes a new version, for every writer: an empty delta is folded.
 CREATE FUNCTION notice_campaign() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

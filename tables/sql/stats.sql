@@ -88,6 +88,14 @@ UPDATE campaign_stats AS s SET refused_version = p.version
 FROM unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS p (id, version)
 WHERE s.campaign_id = p.id AND s.refused_version < p.version
 
+-- name: read_deleted
+-- Deleted campaigns whose snapshot is still in the topic.
+SELECT campaign_id FROM deleted_snapshots ORDER BY campaign_id LIMIT %(rows_max)s
+
+-- name: forget_deleted
+-- Forget deleted campaigns: Kafka has acknowledged the deletion of their snapshots.
+DELETE FROM deleted_snapshots WHERE campaign_id = ANY (%(ids)s::uuid[])
+
 -- name: recount
 -- Differences between the counters (folded or not) and the rows, in one snapshot. No row means that they are equal.
 WITH stored AS (

@@ -11,10 +11,10 @@ import pytest
 from runtime.settings import Settings
 from schemas.codec import decode
 from schemas.model import CampaignId
-from schemas.stats import CampaignStats
+from schemas.stats import CampaignStats, snapshot_key
 from sinks import stats_publisher
-from sinks.stats_publisher import publish_once
-from tables import stats
+from sinks.stats_publisher import delete_once, publish_once
+from tables import drafts, stats
 from tests.support.kafka_topics import create_topics, read_all
 from tests.support.world import World
 from topics.snapshots import PublisherFenced, SnapshotPublisher
@@ -83,6 +83,37 @@ async def test_a_snapshot_that_is_too_large_stops_no_other(world: World, setting
         await stats.fold(connection)
         assert await publish_once(connection, publisher) == 1
     assert [each.campaign_name for each in published(settings, large)] == ["x" * 10]
+
+
+async def test_the_snapshot_of_a_deleted_draft_is_deleted_from_the_topic(world: World, settings: Settings) -> None:
+    connection, kept = world.connection, world.campaign
+    draft = await world.create_campaign(3)
+    await stats.fold(connection)
+    async with opened(settings) as publisher:
+        assert await publish_once(connection, publisher) == 2
+        assert await delete_once(connection, publisher) == 0
+        await drafts.delete(connection, draft)
+        await publisher.delete([draft])  # and then it died, before it could forget the campaign
+    async with opened(settings) as next_one:
+        assert await publish_once(connection, next_one) == 0
+        assert await delete_once(connection, next_one) == 1
+        assert await delete_once(connection, next_one) == 0
+    records = read_all(settings.kafka_bootstrap_servers, settings.topic("campaign.stats"))
+    values = [m.value() for m in records if m.key() == snapshot_key(draft)]
+    assert [value is None for value in values] == [False, True, True]
+    assert [m.value() is None for m in records if m.key() == snapshot_key(kept)] == [False]
+
+
+async def test_a_running_publisher_deletes_snapshots(world: World, settings: Settings) -> None:
+    draft, stop = await world.create_campaign(1), asyncio.Event()
+    running = asyncio.create_task(stats_publisher.run(settings, stop))
+    await world.wait_for_value(True, ALL_PUBLISHED)
+    await drafts.delete(world.connection, draft)
+    await world.wait_for_value(0, "SELECT count(*) FROM deleted_snapshots")
+    stop.set()
+    await running
+    records = read_all(settings.kafka_bootstrap_servers, settings.topic("campaign.stats"))
+    assert [m.value() for m in records if m.key() == snapshot_key(draft)][-1] is None
 
 
 async def _rename(world: World, length: int) -> None:

@@ -191,6 +191,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("stats", "fold_deltas"): {"after": "(0,0)", "rows_max": 20_000},
     ("stats", "read_stats"): {"ids": [BIG]},
     ("stats", "read_unpublished"): {"rows_max": 500},
+    ("stats", "read_deleted"): {"rows_max": 500},
+    ("stats", "forget_deleted"): {"ids": [BIG]},
     ("stats", "mark_published"): {"ids": [BIG], "versions": [1]},
     ("status", "read_sending"): {"silent_s": 600, "day_s": 86_400},
     ("subscriptions", "find_out_by"): {"person": "15550000001"},

@@ -23,7 +23,7 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test test-all faults chaos mutants check lint format docs lock
+.PHONY: help setup setup-dev demo up test test-all test-docker faults chaos mutants check lint format docs lock
 
 help: ## list the targets
 	@echo "campaign-streams: make <target>"
@@ -50,6 +50,10 @@ test: setup-dev ## run the tests (ARGS="-k name")
 
 test-all: setup-dev ## run all tests, the slow ones too
 	@$(call both,)
+
+test-docker: setup-dev ## run the integration tests on containers of the official images (needs Docker)
+	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --servers=containers \
+		-m "not slow" $(ARGS) tests/integration
 
 faults: setup-dev ## run the fault tests: kill, freeze, cut off and poison each part, under load
 	@$(RUN) -m pytest -s $(ARGS) tests/faults

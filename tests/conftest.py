@@ -1,4 +1,4 @@
-"""The servers of the tests: embedded throw-away servers, or the servers that the environment names.
+"""The servers of the tests: embedded throw-away servers, containers, or the servers that the environment names.
 
 `kafka` and `postgres` start when the first test needs them, and run during the whole session. `database_url` is a
 fresh, migrated database for each test.
@@ -30,6 +30,13 @@ LONG_TIMEOUT_S = 900.0
 """A fault has several deadlines of minutes, which name the condition that failed. This limit must not come first."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that chooses the servers. No test knows which it uses."""
+    parser.addoption(
+        "--servers", choices=("embedded", "containers"), default="embedded", help="where Kafka and Postgres run"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test a time limit. pytest-timeout fails a test that hangs, so that the test is named."""
     for item in items:
@@ -39,22 +46,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
+def kafka(pytestconfig: pytest.Config) -> Iterator[str]:
     """Bootstrap servers of a broker. Tests share it, so each uses its own topic prefix (`topic_prefix`)."""
     given = os.environ.get(GIVEN_KAFKA)
     if given:
         yield given
+    elif pytestconfig.getoption("servers") == "containers":
+        from tests.support.containers import kafka_container  # noqa: PLC0415 - slow to import, and needed here alone
+
+        with kafka_container() as address:
+            yield address
     else:
         with embedded_stack(postgres=False) as stack:
             yield stack.kafka_bootstrap_servers
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres(pytestconfig: pytest.Config) -> Iterator[str]:
     """Address of a server on which databases may be created."""
     given = os.environ.get(GIVEN_DATABASE)  # for example a server of another version
     if given:
         yield given
+    elif pytestconfig.getoption("servers") == "containers":
+        from tests.support.containers import postgres_container  # noqa: PLC0415 - as above
+
+        with postgres_container() as address:
+            yield address
     else:
         with ExitStack() as running:
             with pytest.MonkeyPatch.context() as patch:

@@ -53,6 +53,7 @@ OTHER_ROWS = (
     "INSERT INTO template_trials (campaign_id, refused, code) SELECT id, 3, 132000 FROM marketing_campaigns",
     "INSERT INTO old_messages SELECT wamid_key('wamid.old'), id, 1 FROM campaign_recipients LIMIT 1",
     "INSERT INTO pruned_rows VALUES ('messages', 1, now())",
+    "INSERT INTO deleted_snapshots (campaign_id) VALUES (gen_random_uuid())",
     "INSERT INTO idempotency_keys VALUES ('key', '\\x00', 201, '{}')",
 )
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from producers.scheduler import process
+from producers.scheduler import outbox, process
 from producers.scheduler.outbox import Turn, publish_and_record_jobs, publish_subscriptions
 from runtime.settings import Settings
 from schemas.codec import decode
@@ -16,7 +16,7 @@ from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
 from schemas.topics import Topic
 from tables.database import Connection
 from tables.subscriptions import state, unpublished
-from tests.support.kafka_topics import create_topics, read_all
+from tests.support.kafka_topics import create_topics, delete_topic, read_all, recreate_topic
 from tests.support.waiting import eventually_async
 from tests.support.world import World
 from topics.memory import MemoryPublisher
@@ -126,3 +126,23 @@ async def test_a_job_that_arrived_is_recorded_although_another_did_not(
         await publish_and_record_jobs(turn, publisher, settings, jobs, "topic")
     recorded = await world.run("SELECT recipient_id, job_offset FROM releases WHERE published_at IS NOT NULL")
     assert sorted(recorded) == sorted([(jobs[0].recipient_id, 0), (jobs[2].recipient_id, 1)])
+
+
+async def test_the_id_of_the_jobs_topic_follows_a_recreation_and_outlasts_an_outage(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "IDENTIFY_EVERY_S", 0.0)
+    monkeypatch.setattr(outbox, "IDENTIFY_TIMEOUT_S", 10.0)
+    name = settings.topic(Topic.SEND_JOBS)
+    create_topics(settings.kafka_bootstrap_servers, name)
+    jobs_topic = outbox.JobsTopic(settings)
+    assert jobs_topic.id is None
+    await jobs_topic.refresh()
+    first = jobs_topic.id
+    await asyncio.to_thread(recreate_topic, settings, name)
+    await jobs_topic.refresh()
+    second = jobs_topic.id
+    assert len({None, first, second}) == 3
+    await asyncio.to_thread(delete_topic, settings.kafka_bootstrap_servers, name)
+    await jobs_topic.refresh()
+    assert jobs_topic.id == second

@@ -19,7 +19,7 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.places import Outgoing
 from schemas.topics import Topic
-from tables import leadership, ledger, locks
+from tables import leadership, ledger, locks, planning
 from tables.releases import RELEASER_SESSION
 from tests.support.kafka_topics import create_topics, read_all
 from tests.support.world import World
@@ -236,3 +236,39 @@ async def test_postgres_away_for_too_long_is_transient(settings: Settings) -> No
     )
     with pytest.raises(Transient, match="Postgres"):
         await asyncio.wait_for(process.run(away, asyncio.Event()), 30)
+
+
+class Fenced(AsyncPublisher):
+    """A producer that fails for good as soon as it publishes."""
+
+    async def publish_batch(
+        self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> list[tuple[int, int]]:
+        self.fatal.set()
+        return await super().publish_batch(records, timeout_s)
+
+
+async def test_a_producer_that_failed_for_good_ends_the_process(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the leader would keep the lock and never publish again."""
+    monkeypatch.setattr(process, "AsyncPublisher", Fenced)
+    await world.start_campaign(1)
+    with pytest.raises(process.ProducerLost):
+        await asyncio.wait_for(process.run(settings, asyncio.Event()), 20)
+    await world.wait_for_value(0, LEADERS)
+
+
+async def test_an_unplanned_campaign_is_planned_and_released_by_the_leader(world: World, settings: Settings) -> None:
+    campaign = await world.create_campaign(25, 10)
+    async with (
+        world.connection.transaction()
+    ):  # inside a longer transaction the activation leaves the plan to the leader
+        await world.act(campaign, Action.ACTIVATE)
+    assert await planning.find_planning(world.connection) == [campaign]
+    days = "SELECT scheduled_send_date::date - current_date, count(*) FROM campaign_recipients GROUP BY 1 ORDER BY 1"
+    async with scheduling(settings):
+        await world.wait_for_value(10, PUBLISHED)
+        assert await planning.find_planning(world.connection) == []
+        assert await world.run(days) == [(0, 10), (1, 10), (2, 5)]
+    assert {job.campaign_id for job in await _jobs(settings)} == {campaign}

@@ -11,10 +11,13 @@ import structlog
 from fastapi import APIRouter
 
 from api.answers import ProcessedOut
+from api.problem_codes import ProblemCode
+from api.problems import RETRY_AFTER_S, Problem
 from api.services import Services, UseServices
 from runtime import metrics
 from runtime.settings import Settings
 from schemas.jobs import SendJob
+from schemas.topics import Topic
 from tables import publications, releases
 from tables.database import connect
 from tables.release_memory import ReleaseMemory
@@ -25,6 +28,8 @@ from topics.publisher import PublishFailed
 STEPS_MAX = 20
 """Most steps of one call, so that no call takes long."""
 
+KAFKA_AWAY = "Kafka does not answer, so nothing was released. Repeat the request after Retry-After seconds."
+
 router = APIRouter(prefix="/api/marketing", tags=["campaigns"])
 log = structlog.get_logger("api")
 
@@ -33,6 +38,8 @@ log = structlog.get_logger("api")
 async def release_recipients(services: UseServices) -> ProcessedOut:
     """Release what is due, as far as rates and daily limits allow, without waiting for the scheduler."""
     settings = services.settings
+    if not await services.publisher.is_reachable(settings.topic(Topic.SEND_JOBS)):
+        raise Problem(ProblemCode.UNAVAILABLE, KAFKA_AWAY, headers={"Retry-After": str(RETRY_AFTER_S)})
     async with services.pool.connection() as connection:
         already_released = await releases.count_released(connection)
     jobs, skipped = await _release(settings)

@@ -99,3 +99,15 @@ async def test_a_clone_is_made_once_for_a_key(api: Api) -> None:
     assert (await api.http.post(path)).json()["name"] == "Spring", "without a body: the settings alone"
     assert await api.rows("SELECT count(*) FROM marketing_campaigns") == [(3,)]
     assert (await api.http.post(f"{CAMPAIGNS}/{uuid4()}/clone")).json()["code"] == "unknown_campaign"
+
+
+async def test_nothing_is_released_by_hand_while_kafka_is_away(database_url: str, topic_prefix: str) -> None:
+    async with an_api(database_url, "127.0.0.1:1", topic_prefix) as api:
+        campaign = await api.campaign()
+        await api.add(campaign, "14694650000")
+        assert await api.act(campaign, "activate") == 200
+        refused = await api.http.post("/api/marketing/process-daily")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+        assert refused.json()["detail"].startswith("Kafka does not answer, so nothing was released.")
+        assert await api.rows("SELECT attempt FROM campaign_recipients") == [(0,)]
+        assert await api.rows("SELECT count(*) FROM releases") == [(0,)]

@@ -16,10 +16,16 @@ PUBLISH_TIMEOUT_S = 10.0
 """After this time a publication counts as failed. The scheduler finds unpublished releases and publishes them."""
 
 
-async def publish_jobs(publisher: Publisher, settings: Settings, jobs: Sequence[SendJob]) -> list[tuple[int, int]]:
-    """Publish jobs and return the (partition, offset) of each. Raises PublishFailed."""
+async def publish_jobs(
+    publisher: Publisher, settings: Settings, jobs: Sequence[SendJob], *, is_keyed: bool = True
+) -> list[tuple[int, int]]:
+    """Publish jobs and return the (partition, offset) of each. Raises PublishFailed.
+
+    Without the key the client chooses a partition that has a leader. A job that is published again may go to another
+    partition, because an attempt is claimed once and needs no order.
+    """
     topic = settings.topic(Topic.SEND_JOBS)
-    records = [Outgoing(topic, job.key, encode(job)) for job in jobs]
+    records = [Outgoing(topic, job.key if is_keyed else None, encode(job)) for job in jobs]
     places = await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
     metrics.SCHEDULER_PUBLISHED.inc(len(jobs))
     return places

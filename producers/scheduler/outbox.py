@@ -55,9 +55,15 @@ class JobsTopic:
 
 
 async def publish_and_record_jobs(
-    turn: Turn, publisher: Publisher, settings: Settings, jobs: Sequence[SendJob], topic_id: str | None
+    turn: Turn,
+    publisher: Publisher,
+    settings: Settings,
+    jobs: Sequence[SendJob],
+    topic_id: str | None,
+    *,
+    is_keyed: bool = True,
 ) -> None:
-    """Publish released jobs and record where they are.
+    """Publish released jobs and record where they are. `is_keyed`: to the partition of the key, or to any.
 
     Raises PublishFailed once the acknowledged jobs are recorded. So a partition without a leader holds up only its own
     jobs, and the next round finds those again.
@@ -65,7 +71,7 @@ async def publish_and_record_jobs(
     if not jobs:
         return
     try:
-        places = await publish_jobs(publisher, settings, jobs)
+        places = await publish_jobs(publisher, settings, jobs, is_keyed=is_keyed)
     except PublishFailed as error:
         if error.acknowledged:
             arrived = [jobs[index] for index in error.acknowledged]

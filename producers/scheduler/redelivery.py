@@ -77,7 +77,10 @@ class Redelivery:
             log.info(
                 "republished jobs that no sender had claimed (harmless: an attempt is claimed once)", jobs=len(jobs)
             )
-        await publish_and_record_jobs(self._leader.turn, self._publisher, self._settings, jobs, self._jobs_topic.id)
+        # Their partition may have no leader for hours. Meanwhile they would fill the cap of their number.
+        await publish_and_record_jobs(
+            self._leader.turn, self._publisher, self._settings, jobs, self._jobs_topic.id, is_keyed=False
+        )
         return len(jobs)
 
 

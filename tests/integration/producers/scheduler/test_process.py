@@ -111,6 +111,27 @@ async def test_a_partition_without_a_leader_holds_up_only_its_own_jobs(
         assert {job.campaign_id for job in await _jobs(settings)} == {free}
 
 
+class WithoutTheLeaderOfAKey(AsyncPublisher):
+    """Acknowledges no job that has a key: the partition of the key has no leader."""
+
+    async def publish_batch(
+        self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> list[tuple[int, int]]:
+        if any(record.key is not None for record in records):
+            raise PublishFailed("no acknowledgement")
+        return await super().publish_batch(records, timeout_s)
+
+
+async def test_jobs_of_a_partition_without_a_leader_go_to_another_one(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "AsyncPublisher", WithoutTheLeaderOfAKey)
+    await world.start_campaign(5)
+    async with scheduling(settings):
+        await world.wait_for_value(5, PUBLISHED)
+    assert len({job.recipient_id for job in await _jobs(settings)}) == 5
+
+
 async def test_of_two_one_leads_and_the_other_takes_over(world: World, settings: Settings) -> None:
     async with scheduling(settings), scheduling(settings):
         await world.wait_for_value(2, SCHEDULERS)

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from api import campaigns, documentation, health, page, processing, recipients, retries, subscriptions
 from api.access import Access
+from api.measuring import Measuring
 from api.openapi import document
 from api.problems import register
 from api.services import Services
@@ -22,6 +23,7 @@ def make_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.add_middleware(Access, keys=services.settings.api_keys)
+    app.add_middleware(Measuring)  # the last one added is the outermost
     for module in (health, campaigns, recipients, retries, processing, subscriptions, page, documentation):
         app.include_router(module.router)
     register(app)

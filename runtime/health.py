@@ -34,6 +34,7 @@ class Health:
         self._lock = threading.Lock()
         self._known: Mapping[str, bool] = {}
         self._known_until = 0.0
+        self._is_querying = threading.Event()
 
     def depend_on(self, name: str, answers: Answers) -> None:
         """Be ready only while `answers` is true."""
@@ -59,6 +60,22 @@ class Health:
         """Whether the event loop has run within the last `limit_s` seconds."""
         return self._clock() - self._beat_at <= limit_s
 
+    def is_ready(self) -> bool:
+        """Whether every condition holds, by the answers of the dependencies that are known.
+
+        It does not wait for a dependency: old answers are queried again in a thread, and the next call has them.
+        """
+        if self._clock() >= self._known_until and not self._is_querying.is_set():
+            self._is_querying.set()
+            threading.Thread(target=self._query_once, name="readiness", daemon=True).start()
+        return all(self._own().values()) and len(self._known) == len(self._checks) and all(self._known.values())
+
+    def _query_once(self) -> None:
+        try:
+            self.checks()
+        finally:
+            self._is_querying.clear()
+
     def checks(self) -> dict[str, bool]:
         """Each condition of readiness, by name. It queries the dependencies at most once in `KEPT_S`."""
         with self._lock:
@@ -66,11 +83,13 @@ class Health:
                 self._known = {name: answers() for name, answers in self._checks.items()}
                 self._known_until = self._clock() + KEPT_S
             known = self._known
+        return {**self._own(), **known}
+
+    def _own(self) -> dict[str, bool]:
         return {
             "started": self._has_started,
             "not_stopping": not self._is_stopping,
             "not_halted": not self._is_halted,
-            **known,
         }
 
 

@@ -6,6 +6,9 @@ The labels have few values (outcomes, reason codes, topics). A campaign or a per
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Callable, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -13,6 +16,7 @@ REGISTRY = CollectorRegistry(auto_describe=True)
 
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+_DELAY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0)
 
 
 def _counter(name: str, text: str, *labels: str) -> Counter:
@@ -27,6 +31,29 @@ def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -
     return Histogram(f"campaigns_{name}", text, labels, registry=REGISTRY, buckets=buckets)
 
 
+# Every process
+BUILD_INFO = _gauge(
+    "build_info", "1, with the name, the version and the Python of the process", "process", "version", "python"
+)
+READY = _gauge("ready", "1 while the process is ready, as /ready answers")
+LEADER = _gauge("leader", "1 while this process leads its role, 0 while it waits for its turn", "role")
+POOL_CONNECTIONS = _gauge(
+    "pool_connections", "Connections of a pool to Postgres, by state: idle or lent", "pool", "state"
+)
+POOL_WAITING = _gauge("pool_waiting", "Tasks that wait for a connection of a pool now", "pool")
+POOL_REQUESTS = _counter("pool_requests_total", "Requests for a connection of a pool", "pool")
+POOL_TIMEOUTS = _counter("pool_timeouts_total", "Requests for a connection of a pool that got none in time", "pool")
+POOL_WAIT_SECONDS = _counter("pool_wait_seconds_total", "Seconds that tasks waited for a connection of a pool", "pool")
+# API
+API_REQUESTS = _counter(
+    "api_requests_total",
+    "Requests of the API, by operation (`none` if no route has the path) and status",
+    "operation",
+    "status",
+)
+API_REQUEST_SECONDS = _histogram(
+    "api_request_seconds", "Seconds from the start of a request to the end of its answer", _LATENCY_S, "operation"
+)
 # Ingress
 INGRESS_REQUESTS = _counter("ingress_requests_total", "Webhook requests, by outcome", "outcome")
 INGRESS_BUNDLES = _counter("ingress_bundles_total", "Bundles that Kafka acknowledged")
@@ -55,15 +82,24 @@ RETRIES = _counter("retries_total", "Retries of a batch after a transient failur
 LAG_RECORDS = _gauge(
     "lag_records", "Records between the committed offset and the end of the partition", "topic", "partition"
 )
+LAG_STATUSES = _gauge(
+    "lag_statuses",
+    "Statuses in these records. For bundles an estimate: the records by the mean of the bundles that this process read",
+    "topic",
+    "partition",
+)
+BATCH_RECORDS = _histogram("batch_records", "Records in a batch", _SIZES, "stage")
 # Scheduler
 SCHEDULER_RELEASED = _counter("scheduler_released_total", "Released attempts")
 SCHEDULER_PUBLISHED = _counter("scheduler_jobs_published_total", "Published jobs, with those that were published again")
+SCHEDULER_STEP_SECONDS = _histogram("scheduler_step_seconds", "Seconds of a release step in Postgres", _LATENCY_S)
 BREAKERS_OPEN = _gauge("breakers_open", "Breakers that are open, by scope", "scope")
 BREAKER_CHANGES = _counter(
     "breaker_changes_total", "Openings, closings and resets of breakers, and pauses because of one", "scope", "change"
 )
 # Sender
 SENDER_CLAIMS = _counter("sender_claims_total", "Claims, by outcome", "outcome")
+SENDER_CLAIM_SECONDS = _histogram("sender_claim_seconds", "Seconds to claim the jobs of one number", _LATENCY_S)
 SENDER_OUTCOMES = _counter("sender_outcomes_total", "Claimed attempts, by outcome", "outcome")
 SENDER_IN_FLIGHT = _gauge("sender_in_flight", "Sends that are in flight now")
 SENDER_POST_SECONDS = _histogram("sender_post_seconds", "Seconds until the Cloud API answered", _LATENCY_S)
@@ -72,11 +108,59 @@ SINK_EVENTS = _counter("sink_events_total", "Events that were merged into rows")
 SINK_ROWS = _counter("sink_rows_total", "Rows that were changed")
 SINK_ERASED = _counter("sink_erased_total", "Statuses of our own messages whose recipient was deleted")
 SINK_BATCH_SECONDS = _histogram("sink_batch_seconds", "Seconds per batch, from poll to commit", _LATENCY_S)
+SINK_WEBHOOK_DELAY_SECONDS = _histogram(
+    "sink_webhook_delay_seconds", "Seconds from the receipt of a webhook to the commit of its row", _DELAY_S
+)
 SINK_DOUBLE_SENDS = _counter("sink_double_sends_total", "Attempts with a second wamid, which proves a double send")
 STATS_SNAPSHOTS = _counter("stats_snapshots_total", "Published snapshots")
 STATS_REFUSED = _counter("stats_refused_total", "Snapshots that Kafka cannot take, because they are too large")
 
 
+class Pools:
+    """The pools of this process. Their figures are read when the metrics are, and cost nothing otherwise."""
+
+    def __init__(self) -> None:
+        self._figures: dict[str, Callable[[], Mapping[str, int]]] = {}
+
+    def watch(self, pool: str, figures: Callable[[], Mapping[str, int]]) -> None:
+        """Show a pool. `figures`: the counts since the last call and the sizes now, by the names of psycopg_pool."""
+        self._figures[pool] = figures
+
+    def read(self) -> None:
+        """Set the metrics of all pools."""
+        for pool, figures in list(self._figures.items()):
+            found = figures()
+            idle = found.get("pool_available", 0)
+            POOL_CONNECTIONS.labels(pool, "idle").set(idle)
+            POOL_CONNECTIONS.labels(pool, "lent").set(max(0, found.get("pool_size", 0) - idle))
+            POOL_WAITING.labels(pool).set(found.get("requests_waiting", 0))
+            POOL_REQUESTS.labels(pool).inc(found.get("requests_num", 0))
+            POOL_TIMEOUTS.labels(pool).inc(found.get("requests_errors", 0))
+            POOL_WAIT_SECONDS.labels(pool).inc(found.get("requests_wait_ms", 0) / 1000)
+
+
+POOLS = Pools()
+"""The pools of this process."""
+
+
+def describe(process: str, version: str) -> None:
+    """Show which process this is."""
+    BUILD_INFO.labels(process, version, platform.python_version()).set(1)
+
+
+def set_lag(topic: str, partition: int, records: int, statuses_per_record: float) -> None:
+    """Show how far behind a partition is."""
+    LAG_RECORDS.labels(topic, str(partition)).set(records)
+    LAG_STATUSES.labels(topic, str(partition)).set(round(records * statuses_per_record))
+
+
+def forget_lag(topic: str, partition: int) -> None:
+    """Show a partition no longer: it is assigned to another process, which shows it."""
+    for gauge in (LAG_RECORDS, LAG_STATUSES):
+        gauge.remove_by_labels({"topic": topic, "partition": str(partition)})
+
+
 def exposition() -> bytes:
     """All metrics in the text format of Prometheus."""
+    POOLS.read()
     return generate_latest(REGISTRY)

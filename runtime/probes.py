@@ -52,6 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
                 is_ready = all(checks.values())
                 self._say({"status": "ready" if is_ready else "not_ready", "checks": checks}, is_good=is_ready)
             case "/metrics":
+                metrics.READY.set(self.server.health.is_ready())
                 self._answer(HTTPStatus.OK, metrics.CONTENT_TYPE, metrics.exposition())
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"the paths are /health, /ready and /metrics\n")

@@ -17,9 +17,10 @@ from typing import NoReturn
 
 import structlog
 
-from runtime import logs, probes
+from runtime import logs, metrics, probes
 from runtime.health import HEALTH
 from runtime.settings import InvalidSettings, Settings
+from schemas.codec import PRODUCER
 
 EXIT_OK = 0
 EXIT_USAGE = 64
@@ -46,6 +47,7 @@ class Transient(Exception):
 def run_process(name: str, run: RunProcess, settings: Settings) -> int:
     """Run one process to its end and return its exit code. TERM and INT set the `stop` that `run` gets."""
     logs.configure(settings, process=name)
+    metrics.describe(name, PRODUCER.rpartition("/")[2])
     deadline = _Deadline()
     try:
         probes.serve(settings)

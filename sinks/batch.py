@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.dead_letters import DeadItem
-from schemas.events import RecipientEvent
+from schemas.events import WEBHOOK_KINDS, RecipientEvent
 from schemas.places import Record
 from schemas.reasons import DeadLetterReason
 from topics.decoding import dead_item, decoded
@@ -59,3 +59,16 @@ def decode_batch(
             events.append(event)
             sources.append(record)
     return events, sources, malformed
+
+
+def webhook_delays_s(
+    events: Sequence[RecipientEvent], refused: Container[int], committed_at: datetime
+) -> Iterator[float]:
+    """Seconds from the receipt of each webhook to the commit, for the events that were merged.
+
+    Our own outcomes are left out. The ingress and the sink have their own clocks, so a small delay may be negative; it
+    counts as 0.
+    """
+    for at, event in enumerate(events):
+        if event.kind in WEBHOOK_KINDS and at not in refused:
+            yield max(0.0, (committed_at - event.received_at).total_seconds())

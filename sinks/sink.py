@@ -12,6 +12,7 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import structlog
 
@@ -34,7 +35,7 @@ from sinks.apply import (
     is_caused_by_events,
     write_folded,
 )
-from sinks.batch import Batch, decode_batch, moves_of
+from sinks.batch import Batch, decode_batch, moves_of, webhook_delays_s
 from sinks.letters import BatchLetters
 from sinks.reported_failures import feed_breakers
 from tables import offsets
@@ -173,6 +174,7 @@ class Sink:
 
         Raises OwnedByAnother.
         """
+        metrics.BATCH_RECORDS.labels(STAGE).observe(len(records))
         start, size = 0, len(records)
         while start < len(records) and not self._stop.is_set():
             part = records[start : start + size]
@@ -229,6 +231,9 @@ class Sink:
                 raise
             applied = await self._write_without_refused(connection, batch)
         self._letters.forget(records)
+        now = datetime.now(UTC)
+        for delay_s in webhook_delays_s(events, applied.refused, now):
+            metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
         metrics.SINK_EVENTS.inc(len(events) - len(applied.refused))
         metrics.SINK_ROWS.inc(applied.rows_changed)
         metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)

@@ -78,11 +78,13 @@ async def consume(
     beats: Heartbeats | None = None,
     answers: IsReachable = always,
     shared: Callable[[float], None] = lambda _share: None,
+    statuses_per_record: Callable[[], float] = lambda: 1.0,
 ) -> None:
     """Consume until `stop`. `beats`: a stage reports progress there that no commit shows.
 
     `answers`: whether the dependencies of the handler are reachable. While they are not, idleness is not a stall.
     `shared`: gets, before each batch, the share of the topic's partitions that this process has.
+    `statuses_per_record`: estimates the statuses in the waiting records, for the metrics.
     """
     app = _app(settings, consumption)
     beats = Heartbeats() if beats is None else beats
@@ -106,7 +108,13 @@ async def consume(
     source = app.topic(consumption.topic, key_serializer="raw", value_serializer="raw")
     app.agent(source, name=f"{consumption.stage}.agent", concurrency=1)(agent)
     watchdog = Watchdog(
-        settings, consumption.stage, consumption.topic, lambda: _assigned(app), beats=beats, answers=answers
+        settings,
+        consumption.stage,
+        consumption.topic,
+        lambda: _assigned(app),
+        beats=beats,
+        answers=answers,
+        statuses_per_record=statuses_per_record,
     )
     if not await _started(app, stop):
         return
@@ -155,6 +163,7 @@ class Batches:
         With too many dead letters the batch is halved, down to one record; each part that succeeds is acknowledged
         alone, by its bounds in the batch. One record that still exceeds the limit halts the stage until the stop.
         """
+        metrics.BATCH_RECORDS.labels(self._stage).observe(len(records))
         start, size = 0, len(records)
         while start < len(records):
             end = min(start + size, len(records))

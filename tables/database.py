@@ -23,6 +23,7 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
+from runtime import metrics
 from runtime.failures import FailureKind
 from runtime.process import Transient
 from runtime.settings import InvalidSettings, Settings
@@ -311,7 +312,7 @@ def pool(
         await connection.execute("")
         connection.answer_limit_s = limit_s
 
-    return psycopg_pool.AsyncConnectionPool(
+    made = psycopg_pool.AsyncConnectionPool(
         info,
         connection_class=BoundedConnection,
         min_size=1,
@@ -321,3 +322,5 @@ def pool(
         check=check,
         kwargs={"autocommit": True},
     )
+    metrics.POOLS.watch(application_name, made.pop_stats)
+    return made

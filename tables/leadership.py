@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from runtime import metrics
 from runtime.health import HEALTH
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
@@ -85,10 +86,12 @@ async def leadership(
     try:
         if await _is_locked(connection, election.lock, stop, beats or Heartbeats()):
             structlog.get_logger(election.component).info("leading")
+            metrics.LEADER.labels(election.application_name).set(1)
             yield Leader(connection)
         else:
             yield None
     finally:
+        metrics.LEADER.labels(election.application_name).set(0)
         await connection.close()  # This releases the lock.
 
 

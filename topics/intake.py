@@ -162,6 +162,7 @@ class RecordIntake:
         for revoked in partitions:
             self.positions.pop(revoked.partition, None)
             self._uncommitted.discard(revoked.partition)
+            metrics.forget_lag(self._topic, revoked.partition)
         log.info("partitions revoked", partitions=sorted(p.partition for p in partitions))
 
     def _watermarks(self, consumer: Any, partition: TopicPartition) -> tuple[int, int]:
@@ -196,7 +197,7 @@ class RecordIntake:
             log.info("offsets were not committed to Kafka; lag tools may show an old position", error=str(error))
         for partition, offset in moved.items():
             _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
-            metrics.LAG_RECORDS.labels(self._topic, str(partition)).set(max(0, high - offset))
+            metrics.set_lag(self._topic, partition, max(0, high - offset), 1.0)
 
     def _leave(self) -> None:
         self._commit(wait=True)

@@ -57,6 +57,7 @@ class Watchdog:
         *,
         beats: Heartbeats | None = None,
         answers: IsReachable = always,
+        statuses_per_record: Callable[[], float] = lambda: 1.0,
         end: Callable[[int], object] = os._exit,
     ) -> None:
         self._limit_s = settings.stall_limit_s
@@ -66,6 +67,8 @@ class Watchdog:
         self._assigned = assigned
         self._beats = beats
         self._answers = answers
+        self._statuses_per_record = statuses_per_record
+        self._shown: frozenset[int] = frozenset()
         self._end = end
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -107,6 +110,9 @@ class Watchdog:
         """The longest stall of our partitions."""
         partitions = self._assigned()
         clocks.keep(partitions)
+        for lost in self._shown - partitions:
+            metrics.forget_lag(self._topic, lost)
+        self._shown = partitions
         if not partitions:
             return 0.0
         places = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
@@ -114,7 +120,7 @@ class Watchdog:
         for place in consumer.committed(places, timeout=BROKER_TIMEOUT_S):
             low, end = consumer.get_watermark_offsets(place, timeout=BROKER_TIMEOUT_S)
             committed = max(place.offset, low)  # it is negative before the first commit
-            metrics.LAG_RECORDS.labels(self._topic, str(place.partition)).set(end - committed)
+            metrics.set_lag(self._topic, place.partition, end - committed, self._statuses_per_record())
             longest = max(longest, clocks.stalled_for(place.partition, committed, end, watched_s))
         if self._beats is not None and time.monotonic() - self._beats.last <= self._limit_s:
             return 0.0

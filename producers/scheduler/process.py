@@ -111,7 +111,8 @@ async def _release(
             beats.beat()
             started = time.monotonic()
             async with leader.turn() as connection:
-                step = await release_step(connection, rates, memory)
+                with metrics.SCHEDULER_STEP_SECONDS.time():
+                    step = await release_step(connection, rates, memory)
             publications.create_task(_publish(leader, publisher, jobs_topic, settings, step))
             interval_s = BUSY_S if step.is_more else IDLE_S
             if await pause(stop, max(0.0, interval_s - (time.monotonic() - started))):

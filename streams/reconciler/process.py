@@ -34,6 +34,8 @@ BATCH_RECORDS_MAX = 50
 WITHIN_S = 0.05
 WORDS_LOGGED_MAX = 20
 """A process logs so many unknown status words, each once. All are counted as `unknown_status`."""
+MEAN_WEIGHT = 0.2
+"""Weight of the newest batch in the mean of items per record."""
 BUFFER_RECORDS_MAX = 256
 """A bundle may have 1 MiB and rarely has 300 KiB, so the buffer stays below some tens of MiB."""
 
@@ -47,7 +49,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     guard = ExitGuard(KafkaExitMarks(settings, STAGE, source), stage.handle, stage.condemn)
     try:
         await consume(
-            settings, stop, Consumption(STAGE, source, BATCH_RECORDS_MAX, WITHIN_S, BUFFER_RECORDS_MAX), guard.handle
+            settings,
+            stop,
+            Consumption(STAGE, source, BATCH_RECORDS_MAX, WITHIN_S, BUFFER_RECORDS_MAX),
+            guard.handle,
+            statuses_per_record=stage.statuses_per_record,
         )
     finally:
         await publisher.close()
@@ -63,6 +69,7 @@ class Reconciler:
         self._now = now
         self._log = structlog.get_logger(STAGE)
         self._words_logged: set[str] = set()
+        self._items_per_record = 1.0
         self._events_topic = settings.topic(Topic.RECIPIENT_EVENTS)
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._dead_letters = DeadLetters(publisher, STAGE, limit)
@@ -91,6 +98,8 @@ class Reconciler:
         dead = [item for each in found for item in each.dead]
         await self._dead_letters.publish(dead, bodies, is_divisible=is_divisible)
         metrics.RECONCILER_BATCH_SECONDS.observe(time.monotonic() - started)
+        items = sum(each.outcomes.total() for each in found) / len(found)
+        self._items_per_record += MEAN_WEIGHT * (items - self._items_per_record)
         metrics.RECONCILER_BODIES.inc(sum(each.bodies for each in found))
         metrics.RECONCILER_LENIENT_BODIES.inc(sum(each.lenient_bodies for each in found))
         for outcome, count in sum((each.outcomes for each in found), Counter[str]()).items():
@@ -98,6 +107,10 @@ class Reconciler:
         self._log_unknown_words(word for each in found for word in each.unknown_words)
         for kind, count in Counter(event.kind.value for each in found for event in each.events).items():
             metrics.RECONCILER_EVENTS.labels(kind).inc(count)
+
+    def statuses_per_record(self) -> float:
+        """The mean number of items in a record, of the newest batches above all; 1 before the first batch."""
+        return self._items_per_record
 
     def _log_unknown_words(self, words: Iterable[str]) -> None:
         """Log each status word that is not known, once."""

@@ -180,7 +180,8 @@ class JobIntake:
             slots = await self._window.take(min(len(jobs), room))
             try:
                 chunk, jobs = jobs[:slots], jobs[slots:]
-                claimed = await self._claims.claim(chunk, self._raise_if_closed)
+                with metrics.SENDER_CLAIM_SECONDS.time():
+                    claimed = await self._claims.claim(chunk, self._raise_if_closed)
             except BaseException:
                 self._window.give_back(slots)
                 raise

@@ -1,5 +1,7 @@
 """What probes learn of a process: alive while its loop runs, ready while it can work."""
 
+import threading
+
 from runtime.health import KEPT_S, Health
 
 
@@ -50,3 +52,25 @@ def test_a_dependency_is_queried_once_in_a_while_and_decides_readiness() -> None
     clock.now += KEPT_S / 2
     assert not health.checks()["kafka"]
     assert health.is_alive(60.0), "an outage must not restart the process"
+
+
+def test_readiness_for_metrics_waits_for_no_dependency() -> None:
+    """A dependency that hangs must not hold up the metrics, which are needed most then."""
+    health = Health(Clock())
+    health.started()
+    is_queried, may_answer, has_answered = threading.Event(), threading.Event(), threading.Event()
+
+    def answers() -> bool:
+        is_queried.set()
+        may_answer.wait(10)
+        has_answered.set()
+        return True
+
+    health.depend_on("kafka", answers)
+    assert not health.is_ready(), "no answer is known yet"
+    assert is_queried.wait(10)
+    assert not health.is_ready()
+    may_answer.set()
+    assert has_answered.wait(10)
+    assert health.checks()["kafka"], "it waits for the query that is under way"
+    assert health.is_ready()

@@ -51,10 +51,13 @@ def test_a_process_that_starts_is_alive_and_not_ready(address: str, health: Heal
     assert json.loads(answer.text)["checks"] == {"started": True, "not_stopping": True, "not_halted": True}
 
 
-def test_the_metrics_are_those_of_the_process(address: str) -> None:
+def test_the_metrics_are_those_of_the_process(address: str, health: Health) -> None:
     answer = get(f"{address}/metrics")
     assert answer.status_code == 200
     assert "campaigns_sink_events_total" in answer.text
+    assert "campaigns_ready 0.0" in answer.text
+    health.started()
+    assert "campaigns_ready 1.0" in get(f"{address}/metrics").text
 
 
 def test_another_path_and_another_method_are_refused(address: str) -> None:

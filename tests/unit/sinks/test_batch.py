@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from uuid import UUID
+
 import pytest
 
 from schemas.codec import decode, encode
 from schemas.events import EventKind, RecipientEvent
-from schemas.model import Wamid
+from schemas.model import RecipientId, Wamid
 from schemas.places import Record
-from sinks.batch import decode_batch, moves_of
+from sinks.batch import decode_batch, moves_of, webhook_delays_s
 from tests.support.histories import START
 from topics import decoding
 
@@ -35,3 +38,24 @@ def test_a_record_that_crashes_the_decoder_is_dead_lettered_and_its_neighbours_a
 def test_each_partition_moves_behind_its_last_record() -> None:
     records = [Record("t", partition, offset, None, b"") for partition, offset in ((0, 4), (1, 9), (0, 7))]
     assert moves_of(records, {0: 4, 1: 9, 2: 0}) == {0: (4, 8), 1: (9, 10)}
+
+
+def test_the_delay_of_a_webhook_is_counted_from_its_receipt_and_ours_and_refused_events_are_left_out() -> None:
+    def event(kind: EventKind, seconds_ago: float) -> RecipientEvent:
+        received_at = START - timedelta(seconds=seconds_ago)
+        return RecipientEvent(
+            kind=kind,
+            recipient_id=RecipientId(UUID(int=1)),
+            attempt=1,
+            wamid=Wamid("wamid.one"),
+            occurred_at=received_at,
+            received_at=received_at,
+        )
+
+    events = [
+        event(EventKind.DELIVERED, 3.5),
+        event(EventKind.ACCEPTED, 9),
+        event(EventKind.READ, 60),
+        event(EventKind.SENT, -0.2),
+    ]
+    assert list(webhook_delays_s(events, {2}, START)) == [3.5, 0.0]

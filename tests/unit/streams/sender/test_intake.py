@@ -38,7 +38,7 @@ async def test_the_window_gives_its_free_slots_and_waits_for_the_first() -> None
 class Unreachable:
     """Claims of a Postgres that does not answer."""
 
-    async def claim(self, _jobs: object) -> object:
+    async def claim(self, *_: object) -> object:
         raise Transient("Postgres is away")
 
 

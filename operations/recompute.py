@@ -31,7 +31,7 @@ from schemas.events import RecipientEvent
 from schemas.model import CampaignId
 from schemas.places import OffsetMismatch, Ranges, TopicIdentity, count
 from schemas.topics import Topic
-from tables import row_differences
+from tables import held_events, row_differences
 from tables.offsets import read_stored
 from tables.recipients import facts_of_row
 from tables.shadow import add_missing_rows
@@ -172,9 +172,10 @@ class Recomputation:
             self.shadow.schema, self.campaign, self._until,
             after=after, last=last, rows_max=rows_max, ids=ids, is_any_ahead=is_any_ahead,
         )  # fmt: skip
-        return [self._pair(row) for row in rows]
+        held = await held_events.recipients_among(self.shadow.connection, [row[0] for row in rows])
+        return [self._pair(row, is_held=row[0] in held) for row in rows]
 
-    def _pair(self, found: Sequence[Any]) -> RowPair:
+    def _pair(self, found: Sequence[Any], *, is_held: bool) -> RowPair:
         id_, campaign, campaign_status, created_at, claimed_at, *values = found
         live, topic = (
             ShownRow(id_, campaign, campaign_status, dict(zip(SHOWN, part, strict=True)))
@@ -184,7 +185,7 @@ class Recomputation:
         facts, stated = facts_of_row(live.shown), facts_of_row(topic.shown)
         began = min(_began(each, created_at, claimed_at) for each in (facts, stated))
         is_whole = self._horizon is None or began >= self._horizon
-        return RowPair(live, topic, _kind(facts, stated, answers, is_whole=is_whole), is_whole)
+        return RowPair(live, topic, _kind(facts, stated, answers, is_whole=is_whole, is_held=is_held), is_whole)
 
     async def _applied(self) -> dict[int, int]:
         found = {}
@@ -224,12 +225,15 @@ class Recomputation:
         self._horizon = at if self._horizon is None else max(self._horizon, at)
 
 
-def _kind(live: Facts, topic: Facts, answers: Iterable[RecipientEvent], *, is_whole: bool) -> DifferenceKind:
+def _kind(
+    live: Facts, topic: Facts, answers: Iterable[RecipientEvent], *, is_whole: bool, is_held: bool = False
+) -> DifferenceKind:
+    """`is_held`: events of the row wait in `held_events`, so the row may lack facts of the topic."""
     expected = topic
     for answer in answers:
         assert answer.attempt is not None, "every answer in the ledger has an attempt"
         expected = merge(expected, facts_of(answer, answer.attempt))
-    if expected == live:
+    if expected == live or (is_held and merge(live, expected) == expected):
         return DifferenceKind.WAITING
     knows_less = merge(live, topic) == live
     return DifferenceKind.OUTSIDE if knows_less and not is_whole else DifferenceKind.DIFFERS

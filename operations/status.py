@@ -77,6 +77,9 @@ class Backlog:
     unpublished_since: datetime | None
     double_sends: int
     unknown: int
+    held: int
+    """Events whose recipient another session has locked."""
+    held_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ WORDS_SHOWN = 5
 MINUTE_S = 60.0
 PAUSED_SHOWN = 10
 BREAKERS_SHOWN = 10
+HELD = timedelta(minutes=1)
+"""A transaction of a person ends within seconds, unless it was forgotten."""
 PARKED = timedelta(hours=1)
 """The sink knows each message id of ours within minutes."""
 
@@ -187,6 +189,9 @@ def _waiting(database: DatabaseStatus, now: datetime) -> Iterator[Line]:
     is_old = n.unpublished_since is not None and now - n.unpublished_since > PUBLISHED
     yield _line("results not yet published", n.unpublished, is_old, _since(n.unpublished_since, now), "wrong",
                 "the scheduler publishes them: check that one runs, and Kafka: campaigns check")  # fmt: skip
+    is_old = n.held_since is not None and now - n.held_since > HELD
+    yield _line("held by locks", n.held, is_old, _since(n.held_since, now), "look",
+                "another session has locked these recipients: end its transaction (see pg_locks)")  # fmt: skip
     yield _line("double sends", n.double_sends, n.double_sends > 0, "", "wrong", "campaigns verify --json")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from schemas.dead_letters import DeadItem
 from schemas.events import WEBHOOK_KINDS, RecipientEvent
@@ -25,11 +26,23 @@ class Batch:
     """The dead items of the records that are not events."""
     moves: Mapping[int, tuple[int, int]]
     """Per partition: the stored offset that is expected, and the next one."""
+    held: Sequence[tuple[Record, UUID | None]] = ()
+    """Records whose recipient another session has locked, with the recipient. They are kept for later."""
 
     @property
     def written_at(self) -> datetime:
         """The time of the newest record."""
         return max(record.at for record in self.records)
+
+    def without(self, locked: Mapping[int, UUID | None]) -> Batch:
+        """The batch without the events at these positions, which are held."""
+        kept = [at for at in range(len(self.events)) if at not in locked]
+        return replace(
+            self,
+            events=[self.events[at] for at in kept],
+            sources=[self.sources[at] for at in kept],
+            held=[*self.held, *((self.sources[at], recipient) for at, recipient in locked.items())],
+        )
 
     def dead(self, refused: Mapping[int, DeadLetterReason]) -> list[DeadItem]:
         """The malformed items, and those of refused events, by the position of the event."""

@@ -36,10 +36,11 @@ from sinks.apply import (
     write_folded,
 )
 from sinks.batch import Batch, decode_batch, moves_of, webhook_delays_s
+from sinks.held import HeldEvents
 from sinks.letters import BatchLetters
 from sinks.reported_failures import feed_breakers
-from tables import offsets
-from tables.database import Connection, answering, connect, is_transient
+from tables import held_events, offsets
+from tables.database import Connection, LockNotAvailable, answering, connect, is_transient
 from tables.recipients import MERGE_SESSION
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
 from topics.dead_letters import DeadLetters
@@ -56,6 +57,8 @@ IDENTIFY_EVERY_S = 10.0
 """Pause between two checks for a recreated topic. Records that a sink reads from it in between are applied again, from
 the topic's beginning, after an operator has accepted the topic."""
 IDENTIFY_TIMEOUT_S = 3.0
+LOCK_TIMEOUT = "1s"
+"""How long a batch waits for a row that another session has locked. Then the events of such rows are held."""
 DEAD_LETTER_TIMEOUT_S = 5.0
 """How long Kafka may take to acknowledge dead letters. No row is locked meanwhile."""
 
@@ -119,6 +122,7 @@ class Sink:
         self._condemned: Place | None = None
         self._connection: Connection | None = None
         self._beats = Heartbeats()
+        self._held = HeldEvents(self._letters, self._numbers)
         self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def consume(self) -> None:
@@ -141,6 +145,7 @@ class Sink:
                 await self._require_same_topic()
                 if records:
                     await self._store(records)
+                await self._apply_held()
         except OwnedByAnother as moved:
             log.warning("another sink already advanced this partition; rejoining the group", partitions=str(moved))
         finally:
@@ -225,20 +230,42 @@ class Sink:
         batch = Batch(records, events, sources, letters, moves)
         connection = await self._connected()
         try:
-            applied = await self._write_others(connection, batch, {})
+            applied = await self._apply(connection, batch)
+        except LockNotAvailable:
+            batch = await self._without_locked(connection, batch)
+            applied = await self._apply(connection, batch)
+        self._letters.forget(records)
+        self._count(applied, len(batch.events))
+        for delay_s in webhook_delays_s(batch.events, applied.refused, datetime.now(UTC)):
+            metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
+        await feed_breakers(connection, events, self._settings.time_scale)
+
+    async def _apply(self, connection: Connection, batch: Batch) -> Applied:
+        try:
+            return await self._write_others(connection, batch, {})
         except Exception as error:
             if not is_caused_by_events(error):
                 raise
-            applied = await self._write_without_refused(connection, batch)
-        self._letters.forget(records)
-        now = datetime.now(UTC)
-        for delay_s in webhook_delays_s(events, applied.refused, now):
-            metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
-        metrics.SINK_EVENTS.inc(len(events) - len(applied.refused))
+            return await self._write_without_refused(connection, batch)
+
+    async def _without_locked(self, connection: Connection, batch: Batch) -> Batch:
+        """The batch without the events of rows that another session has locked. They are held, so no other one waits.
+
+        Raises LockNotAvailable if no row is locked now: the batch is then tried again as a whole.
+        """
+        async with connection.transaction():
+            locked = await held_events.find_locked(connection, batch.events)
+        if not locked:
+            raise LockNotAvailable("a lock was held, and no row of the batch is locked now")
+        log.warning("events wait, because another session has locked their recipients", events=len(locked))
+        return batch.without(locked)
+
+    @staticmethod
+    def _count(applied: Applied, events: int) -> None:
+        metrics.SINK_EVENTS.inc(events - len(applied.refused))
         metrics.SINK_ROWS.inc(applied.rows_changed)
         metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
         metrics.SINK_ERASED.inc(applied.erased)
-        await feed_breakers(connection, events, self._settings.time_scale)
 
     async def _write_others(
         self, connection: Connection, batch: Batch, refused: Mapping[int, DeadLetterReason]
@@ -257,6 +284,7 @@ class Sink:
         await self._letters.publish(batch.dead(result.refused), batch.records)
         async with connection.transaction():
             applied = await write_folded(connection, folding)
+            await held_events.hold(connection, batch.held)
             await offsets.advance_offsets(connection, self._identity, batch.moves)
         result.add(applied, positions)
         return result
@@ -277,8 +305,21 @@ class Sink:
         result = await apply_by_halves(connection, batch.events, self._numbers, batch.written_at)
         await self._letters.publish(batch.dead(result.refused), batch.records)
         async with connection.transaction():
+            await held_events.hold(connection, batch.held)
             await offsets.advance_offsets(connection, self._identity, batch.moves)
         return result
+
+    async def _apply_held(self) -> None:
+        """Apply held events whose rows are free again. An outage of Postgres is left to the next batch."""
+        try:
+            found = await self._held.apply(await self._connected())
+        except Exception as error:
+            if not (is_transient(error) or isinstance(error, PublishFailed | TooManyDeadLetters)):
+                raise
+            log.warning("held events still wait", error=str(error) or type(error).__name__)
+            await self.close()
+        else:
+            self._count(found.applied, found.events)
 
     async def _positions_of(self, available: Watermarks) -> Mapping[int, int]:
         """The offsets at which to start in assigned partitions. It waits while Postgres is unavailable."""
@@ -299,7 +340,8 @@ class Sink:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             url = self._settings.database_url.get_secret_value()
-            self._connection = await connect(url, application_name="campaigns-sink", session=MERGE_SESSION)
+            session = MERGE_SESSION | {"lock_timeout": LOCK_TIMEOUT}
+            self._connection = await connect(url, application_name="campaigns-sink", session=session)
         return self._connection
 
     async def _wait(self, error: Exception, tries: int) -> None:

@@ -77,6 +77,7 @@ known AS (
     SELECT p.first_seen_at, l.campaign_id, l.recipient_id, l.attempt
     FROM parked AS p JOIN send_ledger AS l ON l.wamid = p.wamid
     WHERE l.published_at < least(%(applied_until)s::timestamptz, now() - %(grace_s)s * interval '1 second')
+      AND NOT EXISTS (SELECT FROM held_events AS h WHERE h.recipient_id = l.recipient_id)
     UNION
     SELECT p.first_seen_at, r.campaign_id, r.id, r.accepted_attempt
     FROM parked AS p JOIN campaign_recipients AS r ON r.whatsapp_message_id = p.wamid)
@@ -163,6 +164,7 @@ WHERE l.published_at < least(%(applied_until)s::timestamptz, now()) - %(skew_s)s
       WHEN 'deferred' THEN coalesce(r.deferred_attempt, 0) >= l.attempt
       WHEN 'expired' THEN coalesce(r.expired_attempt, 0) >= l.attempt
       ELSE coalesce(r.skipped_attempt, 0) >= l.attempt END
+  AND NOT EXISTS (SELECT FROM held_events AS h WHERE h.recipient_id = r.id)
 LIMIT %(samples)s
 
 -- name: correct_counters

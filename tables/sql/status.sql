@@ -17,7 +17,9 @@ SELECT
     (SELECT coalesce(sum(n), 0)::bigint FROM (
         SELECT n FROM campaign_counters WHERE dimension = 'status' AND key = 'unknown'
         UNION ALL SELECT n FROM campaign_counter_deltas WHERE dimension = 'status' AND key = 'unknown') AS every)
-        AS unknown
+        AS unknown,
+    (SELECT count(*) FROM held_events) AS held,
+    (SELECT min(held_at) FROM held_events) AS held_since
 
 -- name: read_sending
 -- Messages that WhatsApp accepted: their number in the last minute, the time of the last, and the time of the last that

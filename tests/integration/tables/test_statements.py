@@ -36,11 +36,12 @@ SCANNED = frozenset({
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
-    "campaigns", "closing", "drafts", "editing", "ledger", "messages", "parked", "person_links", "planning",
-    "publications", "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status",
+    "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked", "person_links",
+    "planning", "publications", "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status",
     "subscriptions", "trace",
 )  # fmt: skip
 EXEMPT = {
+    ("held_events", "hold"): "it inserts one row",
     ("campaigns", "create_campaign"): "it inserts one row",
     ("campaigns", "list_active"): "it lists the active campaigns for `pause --all`",
     ("campaigns", "list_campaigns"): "it reads a page of campaigns by the primary key",
@@ -113,6 +114,10 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("messages", "address_known"): {"wamids": "wamids"},
     ("messages", "find_double_sends"): {"recipient_id": "some", "attempt": "ones"},
+    ("held_events", "find_locked"): {"ids": "some", "wamids": "wamids"},
+    ("held_events", "take"): {"after": 0, "limit": 500},
+    ("held_events", "release"): {"ids": [1, 2, 3]},
+    ("held_events", "find_recipients"): {"ids": "some"},
     ("parked", "find_our_numbers"): {"numbers": [NUMBER]},
     ("parked", "count_foreign"): {"numbers": [NUMBER], "counts": [1]},
     ("parked", "forget_parked"): {"age_s": 86_400, "rows_max": 5000, "lock": 1},

@@ -20,7 +20,7 @@ KAFKA = KafkaStatus(
     unknown_words={}, dead={"recipient.events": DeadTopic("id", {0: (5, 9)})}, missing_topics=(),
 )  # fmt: skip
 DATABASE = DatabaseStatus(
-    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0), sending=AcceptedSends(0, None, None), campaigns=(),
+    backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0, 0, None), sending=AcceptedSends(0, None, None), campaigns=(),
     progress={}, breakers=(), sessions={}, is_our_history=True, has_leader=True, has_publisher=True, positions={},
 )  # fmt: skip
 
@@ -159,3 +159,13 @@ def test_an_active_campaign_shows_its_progress_and_one_that_only_fails_is_a_prob
     shown = line("active: spring", None, replace(DATABASE, campaigns=(campaign,), progress={good.campaign_id: bad}))
     assert (shown.state, "everything fails" in shown.found, "132001" in shown.found) == ("wrong", True, True)
     assert f"campaigns pause {campaign.id.hex[-8:]}" in shown.next_step
+
+
+@pytest.mark.parametrize(("held", "minutes", "state"), [(0, None, "ok"), (3, 0.5, "ok"), (3, 5, "look")])
+def test_events_that_a_lock_holds_for_long_are_a_warning(held: int, minutes: float | None, state: str) -> None:
+    since = None if minutes is None else NOW - timedelta(minutes=minutes)
+    found = line(
+        "held by locks", database=replace(DATABASE, backlog=replace(DATABASE.backlog, held=held, held_since=since))
+    )
+    assert found.state == state
+    assert ("pg_locks" in found.next_step) == (state == "look")

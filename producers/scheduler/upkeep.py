@@ -17,7 +17,7 @@ from domain.backoff import DAY_S
 from domain.lifecycle import CampaignStatus
 from runtime.settings import Settings
 from runtime.waiting import pause
-from tables import closing, planning, releases
+from tables import budget_returns, closing, planning, releases
 from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
 from tables.planning import PlanPlace
@@ -52,6 +52,7 @@ class Upkeep:
         self._skipped_until: dict[UUID, closing.SkipPlaces] = {}
         self._planned_until: dict[UUID, PlanPlace] = {}
         self._forget_at = 0.0
+        self._returned_until = budget_returns.FIRST
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run a round every second, or at once while there are more recipients to plan or to skip."""
@@ -66,6 +67,8 @@ class Upkeep:
                 await self._complete_and_reopen()
             with losing_what_is_locked("answered releases"):
                 await self._forget()
+            with losing_what_is_locked("returned budget"):
+                await self._return_budget()
 
     async def _plan(self) -> bool:
         async with self._leader.turn() as connection:
@@ -125,3 +128,7 @@ class Upkeep:
             self._forget_at = now + FORGET_S
             async with self._leader.turn() as connection:
                 await releases.forget_answered(connection, FORGET_S, CHUNK_ROWS)
+
+    async def _return_budget(self) -> None:
+        async with self._leader.turn() as connection:
+            self._returned_until = await budget_returns.apply_returns(connection, self._returned_until, CHUNK_ROWS)

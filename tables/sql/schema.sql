@@ -548,6 +548,15 @@ CREATE TABLE campaign_days (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON COLUMN campaign_days.planned IS 'Recipients that were planned for this day when it was a later day';
 
+-- Budget that is given back later, because another session had locked its day.
+CREATE TABLE budget_returns (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    campaign_id uuid NOT NULL,
+    day         date NOT NULL,
+    n           integer NOT NULL CHECK (n > 0)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE budget_returns IS 'Attempts that used the budget of a day and were not posted; the scheduler subtracts them';
+
 -- The rate limit of a number: a token bucket that holds at most one second of sends.
 CREATE TABLE number_rates (
     phone_number_id text PRIMARY KEY,
@@ -900,7 +909,8 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
     LEFT JOIN marketing_campaigns AS c ON c.id = r.campaign_id
 $$;
 
--- Gives back the daily budget of attempts that were certainly not posted. Its callers do so once per attempt.
+-- Gives back the daily budget of attempts that were certainly not posted. Its callers do so once per attempt. The budget
+-- of a day that another session has locked is given back later, from budget_returns.
 CREATE FUNCTION give_budget_back(campaigns uuid[], days date[]) RETURNS void LANGUAGE sql VOLATILE AS $$
     WITH returned AS (
         SELECT u.campaign_id, u.day, count(*) AS n
@@ -908,10 +918,16 @@ CREATE FUNCTION give_budget_back(campaigns uuid[], days date[]) RETURNS void LAN
     ), locked AS MATERIALIZED (
         SELECT d.campaign_id, d.day, returned.n
         FROM campaign_days AS d JOIN returned USING (campaign_id, day)
-        ORDER BY 1, 2 FOR NO KEY UPDATE OF d
+        ORDER BY 1, 2 FOR NO KEY UPDATE OF d SKIP LOCKED
+    ), changed AS (
+        UPDATE campaign_days AS d SET used = greatest(0, d.used - locked.n)
+        FROM locked WHERE d.campaign_id = locked.campaign_id AND d.day = locked.day
     )
-    UPDATE campaign_days AS d SET used = greatest(0, d.used - locked.n)
-    FROM locked WHERE d.campaign_id = locked.campaign_id AND d.day = locked.day
+    INSERT INTO budget_returns (campaign_id, day, n)
+    SELECT campaign_id, day, n FROM returned
+    WHERE (campaign_id, day) IN (SELECT campaign_id, day FROM campaign_days)
+      AND (campaign_id, day) NOT IN (SELECT campaign_id, day FROM locked)
+    ORDER BY 1, 2
 $$;
 
 -- Claims or refuses attempts. The verdicts:

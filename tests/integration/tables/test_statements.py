@@ -36,9 +36,9 @@ SCANNED = frozenset({
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
-    "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked", "person_links",
-    "planning", "publications", "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status",
-    "subscriptions", "trace",
+    "budget_returns", "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked",
+    "person_links", "planning", "publications", "recipient_pages", "recipients", "releases", "removal", "retention",
+    "stats", "status", "subscriptions", "trace",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -114,6 +114,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("messages", "address_known"): {"wamids": "wamids"},
     ("messages", "find_double_sends"): {"recipient_id": "some", "attempt": "ones"},
+    ("budget_returns", "apply_returns"): {"after": 0, "limit": 1000},
     ("held_events", "find_locked"): {"ids": "some", "wamids": "wamids"},
     ("held_events", "take"): {"after": 0, "limit": 500},
     ("held_events", "release"): {"ids": [1, 2, 3]},

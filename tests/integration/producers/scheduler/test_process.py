@@ -293,3 +293,12 @@ async def test_an_unplanned_campaign_is_planned_and_released_by_the_leader(world
         assert await planning.find_planning(world.connection) == []
         assert await world.run(days) == [(0, 10), (1, 10), (2, 5)]
     assert {job.campaign_id for job in await _jobs(settings)} == {campaign}
+
+
+async def test_the_leader_gives_budget_back_that_was_locked_before(world: World, settings: Settings) -> None:
+    campaign = await world.start_campaign(1)
+    await world.run("INSERT INTO campaign_days (campaign_id, day, used) VALUES (%s, current_date - 9, 5)", campaign)
+    await world.run("INSERT INTO budget_returns (campaign_id, day, n) VALUES (%s, current_date - 9, 2)", campaign)
+    async with scheduling(settings):
+        await world.wait_for_value(3, "SELECT used FROM campaign_days WHERE day = current_date - 9")
+    assert await world.value("SELECT count(*)::int FROM budget_returns") == 0

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from api.server import LISTS_SIZE, POOL_SIZE, STOPS_SIZE
 from cli.processes import MODULES
 from operations.readiness import WITHOUT_POSTGRES
 from runtime.process import STOP_DEADLINE_S
 from runtime.settings import PREFIX, Settings, read_settings
 from runtime.settings_setup import SETUP_ONLY
 from schemas.topics import BY_NAME, SPECS, USES, Topic
+from streams.sender.process import DATABASE_CONNECTIONS
 from tests.support.manifests import FOLDER, Manifest, rendered
 from tests.support.paths import ROOT
 from topics.access import GROUPS, STAGES
@@ -31,6 +33,11 @@ SECRETS = {
     "api": {"API_KEYS"},
 }
 """What each process needs to start, and nothing more."""
+CONNECTIONS = {
+    "sink": 1, "sender": DATABASE_CONNECTIONS, "scheduler": 1, "stats-publisher": 1,
+    "api": POOL_SIZE + LISTS_SIZE + STOPS_SIZE,
+}  # fmt: skip
+"""The connections to Postgres that a process keeps at most."""
 both = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
@@ -315,3 +322,18 @@ def test_postgres_commits_to_a_standby_and_its_names_are_those_of_the_pods() -> 
     address = container(pods(OVERLAYS[0])["sink"])["env"]
     [secret] = [each for each in address if each["name"] == f"{PREFIX}DATABASE_URL"]
     assert secret["valueFrom"]["secretKeyRef"] == {"name": f"{cluster['metadata']['name']}-app", "key": "uri"}
+
+
+def test_postgres_has_a_connection_for_every_pod() -> None:
+    [cluster] = of_kind("servers", "Cluster").values()
+    scaled = {name: each["spec"]["maxReplicaCount"] for name, each in of_kind(OVERLAYS[0], "ScaledObject").items()}
+    most = 0
+    for name, count in CONNECTIONS.items():
+        pods_most = scaled.get(name) or deployments()[name]["spec"]["replicas"]
+        of_requests = 1 if name == "api" else 0
+        most += (pods_most + 1) * (count + of_requests + 1)  # one more pod in a release, and a probe's connection
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    assert f"that is {most} of the 200" in page
+    assert cluster["spec"]["postgresql"]["parameters"]["max_connections"] == "200"
+    listed = dict(re.findall(r"^\| ([a-z-]+) \| (\d+) \|", page, re.MULTILINE))
+    assert listed == {name: str(count) for name, count in CONNECTIONS.items()}

@@ -94,6 +94,25 @@ SCHEDULER_RELEASED = _counter("scheduler_released_total", "Released attempts")
 SCHEDULER_PUBLISHED = _counter("scheduler_jobs_published_total", "Published jobs, with those that were published again")
 SCHEDULER_STEP_SECONDS = _histogram("scheduler_step_seconds", "Seconds of a release step in Postgres", _LATENCY_S)
 BREAKERS_OPEN = _gauge("breakers_open", "Breakers that are open, by scope", "scope")
+RELEASED = _gauge(
+    "released", "Attempts that are released and not claimed, by phone number id: the 50 numbers with the most", "number"
+)
+RELEASED_MAX = _gauge("released_max", "Most attempts of a number that may be released and not claimed")
+RELEASED_OLDEST_SECONDS = _gauge(
+    "released_oldest_seconds", "Age of the oldest attempt that is released and not claimed"
+)
+DAILY_BUDGET_USED = _gauge("daily_budget_used", "Attempts of today, over the active campaigns with a daily limit")
+DAILY_BUDGET_LIMIT = _gauge("daily_budget_limit", "The daily limits of these campaigns, added up")
+DAILY_BUDGETS_EXHAUSTED = _gauge("daily_budgets_exhausted", "Active campaigns that have used their limit of today")
+PARKED = _gauge("parked", "Parked statuses, 10000 at most")
+PARKED_OLDEST_SECONDS = _gauge("parked_oldest_seconds", "Age of the oldest parked status")
+FOREIGN_TODAY = _gauge("foreign_statuses_today", "Statuses of other systems on our numbers, since midnight UTC")
+UNKNOWN = _gauge("unknown_recipients", "Recipients whose newest attempt has an unknown outcome")
+PAST_LEASE = _gauge("claims_past_lease", "Claims without an outcome past their lease, 10000 at most")
+UNPUBLISHED = _gauge("outcomes_unpublished", "Outcomes in the ledger that are not published yet, 10000 at most")
+UNPUBLISHED_OLDEST_SECONDS = _gauge(
+    "outcomes_unpublished_oldest_seconds", "Age of the oldest outcome that is not published"
+)
 BREAKER_CHANGES = _counter(
     "breaker_changes_total", "Openings, closings and resets of breakers, and pauses because of one", "scope", "change"
 )

@@ -12,6 +12,7 @@ import time
 import structlog
 
 from producers.scheduler.breakers import watch_breakers
+from producers.scheduler.gauges import show_gauges
 from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs
 from producers.scheduler.redelivery import Redelivery
 from producers.scheduler.retention import Retention
@@ -87,6 +88,7 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
             tasks.create_task(Retention(leader, settings).run(stop))
             tasks.create_task(watch_breakers(leader, publisher, settings, stop))
             tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
+            tasks.create_task(show_gauges(leader, settings, stop))
             tasks.create_task(_end_with(publisher, stop))
 
 

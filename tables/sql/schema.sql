@@ -1175,6 +1175,10 @@ CREATE TABLE campaign_counters (
     PRIMARY KEY (campaign_id, dimension, key)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
+-- For the metric of unknown sends. It does not contain n, so a change of a counter stays a HOT update.
+CREATE INDEX campaign_counters_unknown ON campaign_counters (campaign_id)
+    WHERE dimension = 'status' AND key = 'unknown';
+
 CREATE TABLE campaign_stats (
     campaign_id       uuid PRIMARY KEY,
     version           bigint NOT NULL DEFAULT 0,

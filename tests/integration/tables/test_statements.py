@@ -36,6 +36,7 @@ SCANNED = frozenset({
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
+    "backlog",
     "budget_returns", "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked",
     "person_links", "planning", "publications", "recipient_pages", "recipients", "releases", "removal", "retention",
     "stats", "status", "subscriptions", "trace",
@@ -82,6 +83,10 @@ FACT_COLUMNS = (
     "skip_reason", "retry_attempt",
 )  # fmt: skip
 CASES: dict[tuple[str, str], dict[str, Any]] = {
+    ("backlog", "count_waiting"): {"rows_max": 10_000},
+    ("backlog", "count_released"): {"rows_max": 10_000, "numbers_max": 50},
+    ("backlog", "list_limited"): {"campaigns_max": 500},
+    ("backlog", "read_used"): {"campaigns": [BIG], "days": [START.date()]},
     ("campaigns", "read_campaign"): {"id": BIG},
     ("campaigns", "lock_campaign"): {"id": BIG},
     ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},

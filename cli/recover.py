@@ -22,6 +22,10 @@ CHANGE = (
     "and then enable sending from this database"
 )
 
+CHANGE_COMPLETE = (
+    "apply the kept events again, keep each release without a claim queued, and then enable sending from this database"
+)
+
 
 def recover(
     force: Annotated[
@@ -30,6 +34,14 @@ def recover(
             "--force",
             help="Recover even though this looks like the same database server, "
             "e.g. after restoring a snapshot in place",
+        ),
+    ] = False,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete",
+            help="No commit is missing, because the standby that took over was synchronous: a release without a claim "
+            "was not sent, and stays queued",
         ),
     ] = False,
     yes: Yes = False,
@@ -42,11 +54,17 @@ def recover(
 
     consent = Consent(yes, dry_run)
     raise typer.Exit(
-        run_command(lambda settings: asyncio.run(run_recovery(settings, consent, is_forced=force, as_json=json)))
+        run_command(
+            lambda settings: asyncio.run(
+                run_recovery(settings, consent, is_forced=force, is_complete=complete, as_json=json)
+            )
+        )
     )
 
 
-async def run_recovery(settings: Settings, consent: Consent, *, is_forced: bool, as_json: bool) -> int:
+async def run_recovery(
+    settings: Settings, consent: Consent, *, is_forced: bool, is_complete: bool = False, as_json: bool
+) -> int:
     """Recover if that is needed and the operator consents, and print the result."""
     from dataclasses import asdict
 
@@ -62,10 +80,10 @@ async def run_recovery(settings: Settings, consent: Consent, *, is_forced: bool,
     if unneeded is not None:
         _print_unneeded(unneeded, as_json=as_json)
         return EXIT_OK
-    if (ending := decline(consent, CHANGE)) is not None:
+    if (ending := decline(consent, CHANGE_COMPLETE if is_complete else CHANGE)) is not None:
         return ending
     try:
-        result = await recovery.run(settings, is_forced=is_forced, progress=note)
+        result = await recovery.run(settings, is_forced=is_forced, is_complete=is_complete, progress=note)
     except OffsetMismatch as error:
         note(str(error))
         note_details(error)
@@ -80,8 +98,13 @@ async def run_recovery(settings: Settings, consent: Consent, *, is_forced: bool,
         print(orjson.dumps({"needed": True, **asdict(result)}).decode())
     note(
         f"epoch {result.epoch}: {result.events} events applied, {result.rows_changed} rows changed, "
-        f"{result.unknown} released attempts declared unknown. Sending is enabled again."
+        f"{result.unknown} released attempts declared unknown, {result.kept} kept queued. Sending is enabled again."
     )
+    if result.unknown:
+        note(
+            "The unknown ones may have been sent. Webhooks resolve those that were. After 15 minutes `campaigns "
+            "unknown list` shows the rest, and `campaigns unknown retry` sends them again."
+        )
     return EXIT_OK
 
 

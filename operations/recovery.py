@@ -6,11 +6,12 @@ an event twice changes nothing. It can be interrupted and run again at any point
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+from operations.options import InvalidOptions
 from runtime.settings import Settings
 from schemas.codec import decode
 from schemas.events import RecipientEvent
@@ -22,7 +23,7 @@ from tables import locks
 from tables.database import Connection, connect
 from tables.offsets import read_offsets
 from tables.recipients import MERGE_SESSION
-from tables.recovery import begin_epoch, declare_lost, find_open, read_installation, stop_sending
+from tables.recovery import begin_epoch, count_ahead, declare_lost, find_open, read_installation, stop_sending
 from topics.identity import identify
 from topics.scan import find_ranges, scan
 
@@ -39,7 +40,14 @@ class Recovered:
     events: int
     rows_changed: int
     unknown: int
+    """Released attempts that may have been sent."""
+    kept: int
+    """Released attempts that were surely not sent, because no commit is missing. They stay queued."""
     epoch: int
+
+
+class CommitsMissing(InvalidOptions):
+    """The database lacks releases whose jobs are on the topic, so it is not complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +58,16 @@ class NotNeeded:
 
 
 async def run(
-    settings: Settings, *, is_forced: bool, progress: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    *,
+    is_forced: bool,
+    is_complete: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Recovered | NotNeeded:
     """Recover if the data belongs to another server or timeline, or if it is forced.
 
-    Raises Transient without Kafka, OffsetMismatch. An exception during the recovery carries the note UNFINISHED.
+    `is_complete`: no commit is missing, because the standby was synchronous. Raises CommitsMissing if one is, Transient
+    without Kafka, OffsetMismatch. An exception during the recovery carries the note UNFINISHED.
     """
     url = settings.database_url.get_secret_value()
     async with (
@@ -71,7 +84,7 @@ async def run(
             return NotNeeded(epoch)
         progress("Sending is disabled until the recovery completes.")
         try:
-            return await recover(connection, settings, progress)
+            return await recover(connection, settings, progress, is_complete=is_complete)
         except BaseException as error:
             error.add_note(UNFINISHED)
             raise
@@ -100,13 +113,39 @@ async def alone(connection: Connection, progress: Callable[[str], None] = lambda
 
 
 async def recover(
-    connection: Connection, settings: Settings, progress: Callable[[str], None] = lambda _: None
+    connection: Connection,
+    settings: Settings,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    is_complete: bool = False,
 ) -> Recovered:
-    """Recover and begin a new epoch. Call it inside `alone`. Raises Transient without Kafka, OffsetMismatch."""
+    """Recover and begin a new epoch. Call it inside `alone`. Raises CommitsMissing, Transient, OffsetMismatch."""
     await stop_sending(connection)
+    if is_complete:
+        await _require_complete(connection, settings)
     events, rows = await _apply_events(connection, settings, progress)
-    unknown = await _declare_released(connection, settings, progress)
-    return Recovered(events, rows, unknown, await begin_epoch(connection))
+    unknown = 0 if is_complete else await _declare_released(connection, settings, progress)
+    kept = await _count_open(connection) if is_complete else 0
+    return Recovered(events, rows, unknown, kept, await begin_epoch(connection))
+
+
+async def _require_complete(connection: Connection, settings: Settings) -> None:
+    """Check that the database has each release whose job is on the topic: the leader publishes after its commit."""
+    topic = settings.topic(Topic.SEND_JOBS)
+    async for records in scan(settings, topic, await find_ranges(settings, topic), CHUNK_ROWS):
+        if ahead := await count_ahead(connection, _newest(records)):
+            raise CommitsMissing(
+                f"{ahead} released attempts are on the topic and not in the database, so commits are missing: the "
+                "standby was not synchronous. Run `campaigns recover` without --complete"
+            )
+
+
+async def _count_open(connection: Connection) -> int:
+    count, after = 0, _LOWEST_ID
+    while found := await find_open(connection, after, CHUNK_ROWS):
+        count += len(found)
+        after = found[-1][0]
+    return count
 
 
 async def _apply_events(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> tuple[int, int]:
@@ -133,12 +172,7 @@ async def _declare_released(connection: Connection, settings: Settings, progress
     topic = settings.topic(Topic.SEND_JOBS)
     unknown = 0
     async for records in scan(settings, topic, await find_ranges(settings, topic), CHUNK_ROWS):
-        newest: dict[UUID, int] = {}
-        for record in records:
-            job = _job(record)
-            if job is not None:
-                newest[job.recipient_id] = max(job.attempt, newest.get(job.recipient_id, 0))
-        unknown += await declare_lost(connection, sorted(newest.items()))
+        unknown += await declare_lost(connection, _newest(records))
         progress(f"{unknown} released attempts declared unknown")
     after = _LOWEST_ID
     while True:
@@ -147,6 +181,16 @@ async def _declare_released(connection: Connection, settings: Settings, progress
             return unknown
         unknown += await declare_lost(connection, found)
         after = found[-1][0]
+
+
+def _newest(records: Sequence[Record]) -> list[tuple[UUID, int]]:
+    """The newest attempt of each recipient among these jobs."""
+    newest: dict[UUID, int] = {}
+    for record in records:
+        job = _job(record)
+        if job is not None:
+            newest[job.recipient_id] = max(job.attempt, newest.get(job.recipient_id, 0))
+    return sorted(newest.items())
 
 
 def _event(record: Record) -> RecipientEvent | None:

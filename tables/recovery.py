@@ -37,6 +37,16 @@ async def find_open(connection: Connection, after: UUID, limit: int) -> list[tup
     return [(row[0], row[1]) for row in rows]
 
 
+async def count_ahead(connection: Connection, released: Sequence[tuple[UUID, int]]) -> int:
+    """How many of these released attempts are newer than their rows, which proves that commits were lost."""
+    values = {
+        "recipients": [recipient for recipient, _ in released],
+        "attempts": [attempt for _, attempt in released],
+    }
+    row = await (await connection.execute(_SQL["find_ahead"], values)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 async def declare_lost(connection: Connection, released: Sequence[tuple[UUID, int]]) -> int:
     """Declare released attempts without an outcome unknown; returns their number."""
     values = {

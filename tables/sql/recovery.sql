@@ -33,6 +33,11 @@ WITH lost AS MATERIALIZED (
 )
 SELECT count(*) FROM lost
 
+-- name: find_ahead
+-- Released attempts that are newer than the row: the database lacks their release, so commits were lost.
+SELECT count(*) FROM unnest(%(recipients)s::uuid[], %(attempts)s::smallint[]) AS released (id, attempt)
+JOIN campaign_recipients AS r ON r.id = released.id WHERE r.attempt < released.attempt
+
 -- name: find_open
 -- Queued recipients without a ledger row: they were released, also if the topic has no job for them.
 SELECT r.id, r.attempt FROM campaign_recipients AS r

@@ -95,6 +95,36 @@ async def test_no_recipient_gets_two_messages_after_a_restore(world: World, sett
     assert (await audit.audit(world.connection, None, None)).is_clean
 
 
+async def test_after_a_synchronous_failover_a_release_without_a_claim_stays_queued(
+    world: World, settings: Settings
+) -> None:
+    claimed, released = await world.release_jobs(2)
+    jobs = [(job.key, encode(job)) for job in (claimed, released)]
+    await asyncio.to_thread(put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), jobs)
+    assert await world.claim([claimed]) == ["claimed"]
+    await went_back(world)
+    assert await run_recovery(settings, SURE, is_forced=False, is_complete=True, as_json=True) == 0
+    assert await statuses(world, claimed, released) == [("queued", 1), ("queued", 1)]
+    assert await world.claim([released]) == ["claimed"]
+    assert (await audit.audit(world.connection, None, None)).is_clean
+
+
+async def test_a_database_without_a_release_of_the_topic_is_not_taken_for_complete(
+    world: World, settings: Settings
+) -> None:
+    (job,) = await world.release_jobs(1)
+    await asyncio.to_thread(
+        put, settings.kafka_bootstrap_servers, settings.topic("send.jobs"), [(job.key, encode(job))]
+    )
+    await undo_release(world, job)
+    await went_back(world)
+    with pytest.raises(recovery.CommitsMissing, match="1 released attempts"):
+        await recovery.run(settings, is_forced=False, is_complete=True)
+    assert (await read_installation(world.connection))[0] is False, "sending stays disabled"
+    assert await run_recovery(settings, SURE, is_forced=False, as_json=False) == 0
+    assert await statuses(world, job) == [("unknown", 1)]
+
+
 async def test_a_recovery_twice_changes_nothing_more(world: World, settings: Settings) -> None:
     (job,) = await world.release_jobs(1)
     await asyncio.to_thread(
@@ -170,7 +200,7 @@ async def test_an_interrupted_recovery_leaves_sending_disabled_and_reports_it(
     assert await world.claim([job]) == ["paused"]
     assert await run_recovery(settings, SURE, is_forced=False, as_json=True) == 0, "it continues without --force"
     assert json.loads(capsys.readouterr().out) == {
-        "needed": True, "events": 0, "rows_changed": 0, "unknown": 1, "epoch": 2,
+        "needed": True, "events": 0, "rows_changed": 0, "unknown": 1, "kept": 0, "epoch": 2,
     }  # fmt: skip
     assert await statuses(world, job) == [("unknown", 1)]
     assert await run_recovery(settings, SURE, is_forced=False, as_json=True) == 0

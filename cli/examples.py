@@ -52,6 +52,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "stats": ("campaigns stats 'Spring sale'", "campaigns stats 3f9a1c2e --json"),
     "watch": ("campaigns watch 'Spring sale'", "campaigns watch 3f9a1c2e --every 10 --json"),
     "status": ("campaigns status", "campaigns status --json"),
+    "lag": ("campaigns lag", "campaigns lag --json"),
+    "config": ("campaigns config", "campaigns config --json"),
     "trace": ("campaigns trace '+1 469 465 2751'", "campaigns trace 0190b7f2-6a3c-7d41-8e55-3f9a1c2e77b0 --json"),
     "verify": (
         "campaigns verify",

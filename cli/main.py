@@ -18,6 +18,7 @@ from cli.breakers import breakers
 from cli.cancel import cancel
 from cli.check import check
 from cli.clone import clone
+from cli.config import config
 from cli.create import create
 from cli.db import db
 from cli.dead_letters import dead_letters
@@ -26,6 +27,7 @@ from cli.demo.command import demo
 from cli.edit import edit
 from cli.examples import add_examples
 from cli.failed import failed
+from cli.lag import lag
 from cli.list_campaigns import list_campaigns
 from cli.options import CAMPAIGN_PANEL, PROCESS_PANEL, QUERY_PANEL, REPAIR_PANEL, START_PANEL
 from cli.parked import parked
@@ -66,7 +68,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
         CAMPAIGN_PANEL,
         (list_campaigns, show, create, edit, clone, delete, add, remove, activate, pause, resume, cancel, stats, watch),
     ),
-    (QUERY_PANEL, (status, trace, verify)),
+    (QUERY_PANEL, (status, lag, config, trace, verify)),
     (REPAIR_PANEL, (replay, rebuild, recover)),
     (PROCESS_PANEL, (ingress, api, scheduler, sender, reconciler, sink, stats_publisher)),
 )

@@ -228,18 +228,18 @@ def _statuses(broker: KafkaQueries, name: str, passed: Mapping[int, int], marks:
     waiting = {place: (start, end) for place, (start, end) in waiting.items() if start < end}
     records = sum(end - start for start, end in waiting.values())
     values = broker.first_values(waiting, SAMPLE_BYTES)
-    found = sum(len(_statuses_of(value)) for value in values)
+    found = sum(len(statuses_of(value)) for value in values)
     return found if len(values) >= records else round(found * records / max(1, len(values)))
 
 
 def _unknown_words(broker: KafkaQueries, name: str, marks: Watermarks) -> Mapping[str, int]:
     """Count the unknown status words in the newest bundles. The reconciler ignores their statuses."""
     newest = {(name, p): (max(low, high - NEWEST_RECORDS), high) for p, (low, high) in marks.items() if high > low}
-    words = (item.status for value in broker.first_values(newest, SAMPLE_BYTES) for item in _statuses_of(value))
+    words = (item.status for value in broker.first_values(newest, SAMPLE_BYTES) for item in statuses_of(value))
     return Counter(mask_text(word) for word in words if word not in KIND_BY_WORD)
 
 
-def _statuses_of(record: bytes) -> list[StatusItem]:
+def statuses_of(record: bytes) -> list[StatusItem]:
     """The statuses of a bundle; none if it is malformed, because the reconciler dead-letters it."""
     try:
         return [item for body in decode_bundle(record) for item in _statuses_in(body.raw)]

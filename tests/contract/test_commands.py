@@ -17,8 +17,8 @@ from cli.main import app
 from tests.support.paths import ROOT
 
 READS = {
-    "check", "list", "show", "stats", "watch", "status", "trace", "verify", "unknown list", "parked list",
-    "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",
+    "check", "list", "show", "stats", "watch", "status", "lag", "config", "trace", "verify", "unknown list",
+    "parked list", "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",
 }  # fmt: skip
 """Commands that change no data."""
 REPAIRS_ON_REQUEST = {"verify", "sink"}

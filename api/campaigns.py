@@ -75,7 +75,7 @@ async def edit_campaign(
     if "phone_number_id" in changes:
         changes["phone_number_id"] = _number(changes["phone_number_id"], services)
     edited = await editing.edit(connection, campaign_id, changes)
-    log.info("campaign edited", campaign=str(campaign_id), settings=sorted(changes))
+    log.info("campaign edited", campaign_id=str(campaign_id), settings=sorted(changes))
     return CampaignOut.model_validate(edited)
 
 
@@ -83,7 +83,7 @@ async def edit_campaign(
 async def delete_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> None:
     """Delete a draft with its recipients. A campaign that was activated stays on record: cancel it instead."""
     await drafts.delete(connection, campaign_id)
-    log.info("campaign deleted", campaign=str(campaign_id))
+    log.info("campaign deleted", campaign_id=str(campaign_id))
 
 
 @router.post("/{campaign_id}/clone", status_code=201, response_model=CampaignOut)
@@ -169,7 +169,7 @@ async def _create_once(
 
     answer = await once.do(201, create)
     if created:  # a repeated request gets the answer of the first
-        log.info(event, campaign=str(created[-1].id), **logged)
+        log.info(event, campaign_id=str(created[-1].id), **logged)
     return answer
 
 
@@ -180,5 +180,5 @@ async def _act(
     reason: str = campaigns.PAUSED_BY_OPERATOR,
 ) -> CampaignOut:
     done = await campaigns.act(connection, campaign_id, action, reason)
-    log.info(LOGGED[action], campaign=str(campaign_id), status=done.status)
+    log.info(LOGGED[action], campaign_id=str(campaign_id), status=done.status)
     return CampaignOut.model_validate(done)

@@ -64,7 +64,7 @@ async def remove_recipient(
 ) -> None:
     """Remove one recipient that is not released yet. The number may be added again later."""
     await removal.remove(connection, campaign_id, await _named(connection, campaign_id, recipient))
-    log.info("recipient removed", campaign=str(campaign_id))
+    log.info("recipient removed", campaign_id=str(campaign_id))
 
 
 async def _named(connection: Connection, campaign_id: UUID, recipient: str) -> UUID | PersonKey:

@@ -31,5 +31,5 @@ async def retry_campaign(campaign_id: UseCampaignId, body: RetryIn, services: Us
         detail = "Kafka did not acknowledge every retry. Repeat the call: it changes nothing twice."
         raise Problem(ProblemCode.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
     if not body.dry_run:
-        log.info("failed messages are sent again", campaign=str(campaign_id), recipients=result.retried)
+        log.info("failed messages are sent again", campaign_id=str(campaign_id), recipients=result.retried)
     return RetriedOut.model_validate(result)

@@ -1,7 +1,7 @@
 """One format for all log lines, ours and those of libraries, on stderr.
 
-Code that logs a phone number masks it (`mask_phone`, `mask_wamid`). Tracebacks and wamids are masked here as well,
-because the text of an error may quote a row. Message bodies are never logged.
+Code that logs a phone number masks it (`mask_phone`, `mask_wamid`). Every text of a line is masked here as well, for
+the text of an error may quote a row. Only ids and offsets stay as they are. Message bodies are never logged.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import logging.config
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -26,6 +26,10 @@ _NAMED_SECRET = re.compile(
 )
 _BEARER = re.compile(r"\b(Bearer\s+)[\w.~+/=|-]{8,}", re.IGNORECASE)
 _PHONE = re.compile(r"(?<![\w.-])(?<!\d:)\+?[1-9]\d{9,14}(?![\w-]|:\d)")
+
+_EXACT = frozenset({"key", "place", "origin", "first_origin", "partitions", "offsets", "timestamp"})
+"""Fields of numbers that are nobody's phone number: offsets, times, and the keys of breakers, which are masked before.
+The same holds for every field that ends with `_id`."""
 
 _CHATTY = ("aiokafka", "faust", "mode")
 _QUIET = ("asyncio", "httpx", "httpcore", "aiohttp", "_granian", "granian", "python_multipart")
@@ -115,8 +119,22 @@ def _with_process(process: str) -> Any:
 
 def _masked(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = (
-                mask_text(value) if name in ("exception", "event", "error", "reason") else _WAMID.sub("wamid…", value)
-            )
+        event[name] = _masked_value(value, _mask_wamids if name in _EXACT or name.endswith("_id") else mask_text)
     return event
+
+
+def _masked_value(value: Any, mask: Callable[[str], str]) -> Any:
+    """The value with every text in it masked, also in lists and under names."""
+    match value:
+        case str():
+            return mask(value)
+        case dict():
+            return {name: _masked_value(each, mask) for name, each in value.items()}
+        case list() | tuple():
+            return [_masked_value(each, mask) for each in value]
+        case _:
+            return value
+
+
+def _mask_wamids(text: str) -> str:
+    return _WAMID.sub("wamid…", text)

@@ -536,7 +536,7 @@ async def test_each_change_of_a_campaign_is_a_log_line_with_its_key(
             for action in ("activate", "pause", "resume", "cancel"):
                 assert await api.act(campaign, action) == 200
             assert await api.act(campaign, "resume") == 409
-    assert [line["event"] for line in lines if line.get("campaign") == campaign] == [
+    assert [line["event"] for line in lines if line.get("campaign_id") == campaign] == [
         "campaign created", "campaign activated", "campaign paused", "campaign resumed", "campaign cancelled",
     ]  # fmt: skip
     assert {line["api_key"] for line in lines} == {key_id(key.encode())}

@@ -98,7 +98,7 @@ class Reconciler:
         dead = [item for each in found for item in each.dead]
         await self._dead_letters.publish(dead, bodies, is_divisible=is_divisible)
         metrics.RECONCILER_BATCH_SECONDS.observe(time.monotonic() - started)
-        items = sum(each.outcomes.total() for each in found) / len(found)
+        items = sum(each.outcomes.total() for each in found) / max(1, len(found))
         self._items_per_record += MEAN_WEIGHT * (items - self._items_per_record)
         metrics.RECONCILER_BODIES.inc(sum(each.bodies for each in found))
         metrics.RECONCILER_LENIENT_BODIES.inc(sum(each.lenient_bodies for each in found))

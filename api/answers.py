@@ -70,7 +70,7 @@ class ResumedOut(CampaignOut):
     """The resumed campaign."""
 
     retried: RetriedOut | None = None
-    """The failed recipients that are sent to again, if the request said so."""
+    """The failed recipients that get the message again, if the request has `retry_failed`."""
 
 
 class CampaignsOut(_Given):

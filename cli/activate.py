@@ -31,13 +31,11 @@ async def activate_campaign(connection: Connection, name: str, consent: Consent,
     from cli.lifecycle import act_on, label
     from domain.lifecycle import Action
     from operations.campaign_names import find_campaign
-    from schemas.model import CampaignId
     from tables import campaigns, stats
 
     found = await find_campaign(connection, name)
     campaign = await campaigns.read(connection, found.id)
-    read = await stats.read(connection, [CampaignId(found.id)])
-    total = read[CampaignId(found.id)].total_target
+    total = (await stats.read_one(connection, found.id)).total_target
     limit = "without a daily limit" if campaign.daily_send_limit is None else f"{campaign.daily_send_limit:,} a day"
     change = (
         f"activate {label(found)}, which is {campaign.status}: template {campaign.template_name} "

@@ -49,14 +49,13 @@ async def clone_campaign(
     from cli.lifecycle import label
     from operations.campaign_names import find_campaign
     from runtime.process import EXIT_OK
-    from schemas.model import CampaignId
     from tables import drafts, stats
     from tables.campaign_names import short_id
     from tables.drafts import TooManyToClone
 
     found = await find_campaign(connection, campaign)
     wanted = checked(CloneIn, {"name": f"{found.name[:190]} (copy)" if name is None else name, "recipients": copies})
-    total = (await stats.read(connection, [CampaignId(found.id)]))[CampaignId(found.id)].total_target
+    total = (await stats.read_one(connection, found.id)).total_target
     people = f"its {total:,} recipient(s)" if copies else "no recipients"
     change = f"create the draft {wanted.name} with the settings of {label(found)} and {people}"
     if (ending := decline(consent, change)) is not None:

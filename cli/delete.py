@@ -36,12 +36,11 @@ async def delete_draft(connection: Connection, name: str, consent: Consent, *, a
     from domain.lifecycle import ActionNotAllowed, CampaignStatus
     from operations.campaign_names import find_campaign
     from runtime.process import EXIT_OK
-    from schemas.model import CampaignId
     from tables import drafts, stats
 
     found = await find_campaign(connection, name)
     if found.status is CampaignStatus.DRAFT:
-        total = (await stats.read(connection, [CampaignId(found.id)]))[CampaignId(found.id)].total_target
+        total = (await stats.read_one(connection, found.id)).total_target
         change = f"delete the draft {label(found)} and its {total:,} recipient(s) for good"
         if (ending := decline(consent, change)) is not None:
             return ending

@@ -30,6 +30,7 @@ from cli.pipeline import (
     child_environment,
     log_tail,
     process_child,
+    read_secrets,
     require_usable,
     servers,
     shell_variables,
@@ -38,6 +39,7 @@ from cli.pipeline import (
     wait_until_ready,
     write_private,
 )
+from operations.installation import SIMULATED_NUMBER_ID
 from operations.local_up import EMBEDDED_LINE
 from operations.startup import usable_settings
 from runtime.process import EXIT_TRANSIENT, EXIT_USAGE, Transient
@@ -47,7 +49,6 @@ from stack.log_rotation import LogRotation
 from stack.ports import free_ports, is_listening
 from stack.supervisor import Supervisor
 
-SIMULATED_NUMBER_ID = "106540352242922"
 STOP_DEADLINE_S = 50.0
 """A sender may need its 45 s for sends in flight."""
 GENERATED = ("WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET", "WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN")
@@ -147,10 +148,7 @@ def _variables(found: Servers, given: Mapping[str, str], ports: Ports, state: Pa
 
 def _generated(file: Path) -> dict[str, str]:
     """The generated secrets of this directory, the same at every start."""
-    try:
-        known: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = {}
+    known = read_secrets(file)
     missing = {name: secrets.token_urlsafe(24) for name in GENERATED if name not in known}
     if missing:
         write_private(file, json.dumps({**known, **missing}))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from cli.child_events import tail
 from cli.processes import MODULES
@@ -18,6 +19,9 @@ from operations.startup import usable_settings
 from runtime.settings import PREFIX, shell_environment
 from stack.supervised_child import kind_of
 from stack.supervisor import Child, ChildEvent, Supervisor
+
+if TYPE_CHECKING:
+    import httpx
 
 KAFKA = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
 DATABASE = f"{PREFIX}DATABASE_URL"
@@ -114,6 +118,15 @@ def simulator_child(config: Mapping[str, object], file: Path, environment: Mappi
     return Child("simulator", argv, environment, file.parent)
 
 
+def read_secrets(file: Path) -> dict[str, str]:
+    """The secrets that were made before and kept in this file; none at the first start."""
+    try:
+        known: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return known
+
+
 def write_private(file: Path, text: str) -> None:
     """Write a file that only its owner may read, completely or not at all."""
     fresh = file.with_suffix(".new")
@@ -130,7 +143,7 @@ def wait_until_ready(supervisor: Supervisor, urls: Mapping[str, str], note: Call
     deadline = time.monotonic() + READY_DEADLINE_S
     with httpx.Client(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
         for name, url in urls.items():
-            while not _answers(client, url):
+            while not answers(client, url):
                 if failed := supervisor.wait_for_failure(PROBE_EVERY_S):
                     raise NotReady(f"{failed} could not be started:\n{log_tail(supervisor, failed)}")
                 if time.monotonic() > deadline:
@@ -138,10 +151,10 @@ def wait_until_ready(supervisor: Supervisor, urls: Mapping[str, str], note: Call
             note(f"{name} is ready")
 
 
-def _answers(client: object, url: str) -> bool:
-    import httpx  # noqa: PLC0415
+def answers(client: httpx.Client, url: str) -> bool:
+    """Whether a GET of the address answers 200 now."""
+    import httpx  # noqa: PLC0415 - as above
 
-    assert isinstance(client, httpx.Client)
     try:
         return client.get(url).status_code == httpx.codes.OK
     except httpx.TransportError:

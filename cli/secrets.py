@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import secrets as randomness
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,7 +29,7 @@ def secrets(
     """Make the secrets that the environment lacks, once, for containers that share the folder `.campaigns`."""
     from cli.confirmation import Consent, decline
     from cli.console import note, report_invalid_settings
-    from cli.pipeline import shell_variables, write_private
+    from cli.pipeline import read_secrets, shell_variables, write_private
     from operations.installation import DATABASE_PASSWORD, Addresses, install, is_simulated
     from runtime.process import EXIT_OK, EXIT_USAGE
     from runtime.settings import STATE_FOLDER, InvalidSettings
@@ -43,7 +42,7 @@ def secrets(
     try:
         made = install(
             given,
-            _read(folder / "secrets.json"),
+            read_secrets(folder / "secrets.json"),
             Addresses(database, simulator, webhook),
             lambda: randomness.token_urlsafe(RANDOM_BYTES),
         )
@@ -65,11 +64,3 @@ def secrets(
     if is_simulated(given):
         note("No access token is set, so the simulator replaces WhatsApp: no message reaches a person.")
     raise typer.Exit(EXIT_OK)
-
-
-def _read(file: Path) -> dict[str, str]:
-    try:
-        known: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return known

@@ -30,12 +30,11 @@ async def show_campaign(connection: Connection, name: str, *, as_json: bool) -> 
     from cli.console import printable
     from operations.campaign_names import find_campaign
     from runtime.process import EXIT_OK
-    from schemas.model import CampaignId
     from tables import campaigns, stats
 
     found = await find_campaign(connection, name)
     campaign = await campaigns.read(connection, found.id)
-    progress = (await stats.read(connection, [CampaignId(found.id)]))[CampaignId(found.id)]
+    progress = await stats.read_one(connection, found.id)
     if as_json:
         document = CampaignOut.model_validate(campaign).model_dump(mode="json")
         print(orjson.dumps({**document, "stats": progress.model_dump(mode="json")}).decode())

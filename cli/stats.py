@@ -27,11 +27,10 @@ async def print_stats(connection: Connection, name: str, *, as_json: bool) -> in
     from cli.console import printable
     from operations.campaign_names import find_campaign
     from runtime.process import EXIT_OK
-    from schemas.model import CampaignId
     from tables import stats
 
     found = await find_campaign(connection, name)
-    progress = (await stats.read(connection, [CampaignId(found.id)]))[CampaignId(found.id)]
+    progress = await stats.read_one(connection, found.id)
     if as_json:
         print(progress.model_dump_json())
     else:

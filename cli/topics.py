@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli.confirmation import Consent
+    from runtime.settings import Settings
     from topics.apply import Report, TopicReport
 
 topics = typer.Typer(help="Manage the Kafka topics.", no_args_is_help=True)
@@ -35,30 +36,23 @@ def apply(yes: Yes = False, dry_run: DryRun = False) -> None:
 @topics.command("reassignment")
 def reassignment() -> None:
     """Print the plan, for Kafka's own program, that gives each topic the replicas that it lacks."""
-    raise typer.Exit(run_reassignment())
+    from cli.console import run_command
+
+    raise typer.Exit(run_command(print_reassignment))
 
 
-def run_reassignment() -> int:
-    """`campaigns topics reassignment`; returns the exit code."""
+def print_reassignment(settings: Settings) -> int:
+    """Print the plan, and what to do with it. Raises Transient if Kafka does not answer."""
     import json
 
-    from cli.console import note, report_invalid_settings
+    from cli.console import note
     from domain.reassignment import missing_replicas
-    from operations.startup import usable_settings
-    from runtime.process import EXIT_OK, EXIT_TRANSIENT, Transient
-    from runtime.settings import InvalidSettings
+    from runtime.process import EXIT_OK
     from schemas.topics import SPECS
     from topics.apply import REPLICAS
     from topics.cluster import read_cluster
 
-    try:
-        settings = usable_settings()
-        cluster = read_cluster(settings)
-    except InvalidSettings as invalid:
-        return report_invalid_settings(invalid)
-    except Transient as error:
-        note(f"no plan: {error}")
-        return EXIT_TRANSIENT
+    cluster = read_cluster(settings)
     ours = {settings.topic(spec.name) for spec in SPECS}
     found = {name: each.brokers for name, each in cluster.replication.items() if name in ours}
     wanted = missing_replicas(found, cluster.broker_ids, REPLICAS)

@@ -149,7 +149,7 @@ def _accepted(answer: Mapping[str, Any] | None) -> Outcome:
 
 
 def _names(answer: Mapping[str, Any]) -> tuple[PersonKey, ...]:
-    """The keys of the one person to whom the message went. An answer without usable names has none."""
+    """The keys of the person that got the message; none without a usable name, or with several people."""
     contacts = answer.get("contacts")
     contact = contacts[0] if isinstance(contacts, list) and len(contacts) == 1 else None
     if not isinstance(contact, dict):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from operations.status import SAMPLE_BYTES, STAGES, statuses_of
+from operations.status import STAGES, mean_statuses
 from runtime.settings import Settings
 from schemas.places import Watermarks
 from schemas.topics import Topic
@@ -40,10 +40,8 @@ def read_backlogs(settings: Settings, sink_positions: Mapping[int, int] | None) 
         for stage, topic in STAGES.items():
             name = settings.topic(topic)
             marks = broker.watermarks(name)
-            is_stored = stage == "sink" and sink_positions is not None
-            passed = (
-                sink_positions if is_stored and sink_positions is not None else broker.committed(stage, name, marks)
-            )
+            stored = sink_positions if stage == "sink" else None
+            passed = broker.committed(stage, name, marks) if stored is None else stored
             starts = {p: min(max(low, passed.get(p, low)), high) for p, (low, high) in marks.items()}
             waiting = {(name, p): start for p, start in starts.items() if start < marks[p][1]}
             times = broker.times_at(waiting)
@@ -65,5 +63,5 @@ def _statuses_per_record(
     if topic is not Topic.WEBHOOKS_RAW:
         return 1.0 if topic is Topic.RECIPIENT_EVENTS else None
     waiting = {(name, p): (start, marks[p][1]) for p, start in starts.items() if start < marks[p][1]}
-    values = broker.first_values(waiting, SAMPLE_BYTES) if waiting else []
-    return sum(len(statuses_of(value)) for value in values) / len(values) if values else 1.0
+    found = mean_statuses(broker, waiting)
+    return 1.0 if found is None else found

@@ -125,7 +125,7 @@ async def recover(
         await _require_complete(connection, settings)
     events, rows = await _apply_events(connection, settings, progress)
     unknown = 0 if is_complete else await _declare_released(connection, settings, progress)
-    kept = await _count_open(connection) if is_complete else 0
+    kept = sum([len(page) async for page in _open_pages(connection)]) if is_complete else 0
     return Recovered(events, rows, unknown, kept, await begin_epoch(connection))
 
 
@@ -140,12 +140,12 @@ async def _require_complete(connection: Connection, settings: Settings) -> None:
             )
 
 
-async def _count_open(connection: Connection) -> int:
-    count, after = 0, _LOWEST_ID
-    while found := await find_open(connection, after, CHUNK_ROWS):
-        count += len(found)
-        after = found[-1][0]
-    return count
+async def _open_pages(connection: Connection) -> AsyncIterator[list[tuple[UUID, int]]]:
+    """The queued recipients without a ledger row, with their attempts, page by page."""
+    after = _LOWEST_ID
+    while page := await find_open(connection, after, CHUNK_ROWS):
+        yield page
+        after = page[-1][0]
 
 
 async def _apply_events(connection: Connection, settings: Settings, progress: Callable[[str], None]) -> tuple[int, int]:
@@ -174,13 +174,9 @@ async def _declare_released(connection: Connection, settings: Settings, progress
     async for records in scan(settings, topic, await find_ranges(settings, topic), CHUNK_ROWS):
         unknown += await declare_lost(connection, _newest(records))
         progress(f"{unknown} released attempts declared unknown")
-    after = _LOWEST_ID
-    while True:
-        found = await find_open(connection, after, CHUNK_ROWS)
-        if not found:
-            return unknown
-        unknown += await declare_lost(connection, found)
-        after = found[-1][0]
+    async for page in _open_pages(connection):
+        unknown += await declare_lost(connection, page)
+    return unknown
 
 
 def _newest(records: Sequence[Record]) -> list[tuple[UUID, int]]:

@@ -227,9 +227,13 @@ def _statuses(broker: KafkaQueries, name: str, passed: Mapping[int, int], marks:
     waiting = {(name, p): (max(low, passed.get(p, low)), high) for p, (low, high) in marks.items()}
     waiting = {place: (start, end) for place, (start, end) in waiting.items() if start < end}
     records = sum(end - start for start, end in waiting.values())
-    values = broker.first_values(waiting, SAMPLE_BYTES)
-    found = sum(len(statuses_of(value)) for value in values)
-    return found if len(values) >= records else round(found * records / max(1, len(values)))
+    return round(records * (mean_statuses(broker, waiting) or 0.0))
+
+
+def mean_statuses(broker: KafkaQueries, waiting: Mapping[tuple[str, int], tuple[int, int]]) -> float | None:
+    """The mean number of statuses in the first of these bundles. None: none could be read."""
+    values = broker.first_values(waiting, SAMPLE_BYTES) if waiting else []
+    return sum(len(statuses_of(value)) for value in values) / len(values) if values else None
 
 
 def _unknown_words(broker: KafkaQueries, name: str, marks: Watermarks) -> Mapping[str, int]:

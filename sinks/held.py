@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from schemas.dead_letters import DeadItem
+from schemas.events import RecipientEvent
 from sinks.apply import Applied, KnownPhoneNumbers, apply_events, find_refused, is_caused_by_events
-from sinks.batch import decode_batch
 from sinks.letters import BatchLetters
 from tables import held_events
 from tables.database import Connection
 from tables.held_events import FIRST, HeldEvent
-from topics.decoding import dead_item
+from topics.decoding import dead_item, decoded
 
 EVERY_S = 1.0
 ROWS_MAX = 500
@@ -28,13 +28,18 @@ class HeldRound:
     """Events that were applied or refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldPage:
-    """Some held events, those that cannot be read, and the place after them."""
+Readable = tuple[HeldEvent, RecipientEvent]
+"""A held record, and the event in it."""
 
-    held: Sequence[HeldEvent]
-    unreadable: Sequence[HeldEvent]
+
+@dataclass(slots=True)
+class HeldPage:
+    """Some held events, and the place after them."""
+
     next: int
+    readable: list[Readable] = field(default_factory=list)
+    unreadable: list[tuple[HeldEvent, DeadItem]] = field(default_factory=list)
+    """Those that this version cannot read, each as a dead item."""
 
 
 class HeldEvents:
@@ -63,14 +68,14 @@ class HeldEvents:
 
     async def _apply_together(self, connection: Connection) -> HeldRound:
         async with connection.transaction():
-            page, unreadable = await self._page(connection)
-            free = await self._free(connection, page.held)
+            page = await self._page(connection)
+            free = await self._free(connection, page.readable)
             applied = await self._write(connection, free)
-            done = [each for at, each in enumerate(free) if at not in applied.refused]
-            await held_events.release(connection, done)
-        refused = [free[at] for at in applied.refused]
-        letters = [dead_item(free[at].record, reason) for at, reason in applied.refused.items()]
-        await self._dead_letter(connection, [*page.unreadable, *refused], [*unreadable, *letters])
+            await held_events.release(
+                connection, [held for at, (held, _) in enumerate(free) if at not in applied.refused]
+            )
+        refused = [(free[at][0], dead_item(free[at][0].record, reason)) for at, reason in applied.refused.items()]
+        await self._dead_letter(connection, [*page.unreadable, *refused])
         self._after = page.next
         return HeldRound(applied, len(free))
 
@@ -78,56 +83,52 @@ class HeldEvents:
         """Apply each held event of the page alone, because one of them cannot be applied."""
         result = HeldRound()
         async with connection.transaction():
-            page, _ = await self._page(connection)
-        for each in page.held:
+            page = await self._page(connection)
+        for held, event in page.readable:
             async with connection.transaction():
-                is_free = bool(await self._free(connection, [each]))
+                is_free = bool(await self._free(connection, [(held, event)]))
             if not is_free:
                 continue
-            event = decode_batch([each.record])[0]
-            if reasons := await find_refused(connection, event, self._numbers, each.record.at):
-                await self._dead_letter(connection, [each], [dead_item(each.record, reasons[0])])
+            if reasons := await find_refused(connection, [event], self._numbers, held.record.at):
+                await self._dead_letter(connection, [(held, dead_item(held.record, reasons[0]))])
             else:
                 async with connection.transaction():
-                    result.applied.add(await self._write(connection, [each]), [result.events])
-                    await held_events.release(connection, [each])
+                    result.applied.add(await self._write(connection, [(held, event)]), [result.events])
+                    await held_events.release(connection, [held])
             result.events += 1
         self._after = page.next
         return result
 
-    async def _page(self, connection: Connection) -> tuple[HeldPage, list[DeadItem]]:
-        """The next page, and the dead items of those that this version cannot read."""
+    async def _page(self, connection: Connection) -> HeldPage:
         taken = await held_events.take(connection, self._after, ROWS_MAX)
-        following = taken[-1].id if len(taken) == ROWS_MAX else FIRST
-        held, unreadable, letters = [], [], list[DeadItem]()
-        for each in taken:
-            if dead := decode_batch([each.record])[2]:
-                unreadable.append(each)
-                letters += dead
+        page = HeldPage(taken[-1].id if len(taken) == ROWS_MAX else FIRST)
+        for held in taken:
+            found = decoded(RecipientEvent, held.record)
+            if isinstance(found, DeadItem):
+                page.unreadable.append((held, found))
             else:
-                held.append(each)
-        return HeldPage(held, unreadable, following), letters
+                page.readable.append((held, found))
+        return page
 
-    async def _free(self, connection: Connection, held: Sequence[HeldEvent]) -> list[HeldEvent]:
+    @staticmethod
+    async def _free(connection: Connection, readable: Sequence[Readable]) -> list[Readable]:
         """Those whose rows are free. Their rows are locked until the end of the transaction."""
-        if not held:
+        if not readable:
             return []
-        locked = await held_events.find_locked(connection, decode_batch([each.record for each in held])[0])
-        return [each for at, each in enumerate(held) if at not in locked]
+        locked = await held_events.find_locked(connection, [event for _, event in readable])
+        return [each for at, each in enumerate(readable) if at not in locked]
 
-    async def _write(self, connection: Connection, held: Sequence[HeldEvent]) -> Applied:
-        if not held:
+    async def _write(self, connection: Connection, readable: Sequence[Readable]) -> Applied:
+        if not readable:
             return Applied()
-        events = decode_batch([each.record for each in held])[0]
-        return await apply_events(connection, events, self._numbers, max(each.record.at for each in held))
+        written_at = max(held.record.at for held, _ in readable)
+        return await apply_events(connection, [event for _, event in readable], self._numbers, written_at)
 
-    async def _dead_letter(
-        self, connection: Connection, held: Sequence[HeldEvent], letters: Sequence[DeadItem]
-    ) -> None:
+    async def _dead_letter(self, connection: Connection, dead: Sequence[tuple[HeldEvent, DeadItem]]) -> None:
         """No row is locked here: Kafka acknowledges the letters before the events are forgotten."""
-        if not held:
+        if not dead:
             return
-        records = [each.record for each in held]
-        await self._letters.publish(letters, records)
-        await held_events.release(connection, held)
+        records = [held.record for held, _ in dead]
+        await self._letters.publish([item for _, item in dead], records)
+        await held_events.release(connection, [held for held, _ in dead])
         self._letters.forget(records)

@@ -6,10 +6,12 @@ Each statement reads a limited number of rows by an index, so a count above its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from domain.days import Day, UnknownTimeZone, day_of
 from tables.database import Connection
+from tables.releases import read_days_used
 from tables.statements import load
 
 _SQL = load("backlog")
@@ -66,15 +68,15 @@ async def count_released(connection: Connection) -> dict[str, tuple[int, float]]
 async def read_daily_budgets(connection: Connection) -> DailyBudgets:
     """Add up the budgets of today, which is another date in another time zone."""
     cursor = await connection.execute(_SQL["list_limited"], {"campaigns_max": CAMPAIGNS_MAX})
-    limits, days = {}, {}
+    limits: dict[UUID, int] = {}
+    days: dict[UUID, date] = {}
     for campaign, zone_name, limit, now in await cursor.fetchall():
         try:
             day: Day = day_of(now, zone_name)
         except UnknownTimeZone:  # the release pauses such a campaign
             continue
         limits[campaign], days[campaign] = limit, day.date
-    values = {"campaigns": list(days), "days": list(days.values())}
-    used: dict[UUID, int] = dict(await (await connection.execute(_SQL["read_used"], values)).fetchall())
+    used = await read_days_used(connection, days)
     return DailyBudgets(
         used=sum(min(used.get(campaign, 0), limit) for campaign, limit in limits.items()),
         limit=sum(limits.values()),

@@ -11,15 +11,13 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 import psycopg
 
 from tables import locks
 from tables.database import UNLIMITED_S, connect_now
-
-FOLDER: Traversable = files("tables").joinpath("migrations")
+from tables.schema_version import FOLDER
 
 _FILE_NAME = re.compile(r"^(?P<version>\d{4})_[a-z0-9_]+\.sql$")
 

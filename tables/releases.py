@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -165,9 +165,13 @@ async def _days_used(connection: Connection, due: Sequence[_DueCampaign]) -> dic
     limited = [each for each in due if each.daily_limit is not None]
     if not limited:
         return {}
-    values = {"campaigns": [each.id for each in limited], "days": [each.day.date for each in limited]}
-    cursor = await connection.execute(_SQL["read_days_used"], values)
-    return dict(await cursor.fetchall())
+    return await read_days_used(connection, {each.id: each.day.date for each in limited})
+
+
+async def read_days_used(connection: Connection, days: Mapping[UUID, date]) -> dict[UUID, int]:
+    """How many attempts these campaigns have used on these days. A campaign that has used none is missing."""
+    values = {"campaigns": list(days), "days": list(days.values())}
+    return dict(await (await connection.execute(_SQL["read_days_used"], values)).fetchall())
 
 
 async def _release_number(

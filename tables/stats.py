@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from domain.days import UnknownTimeZone, day_of
 from domain.eta import Pace, eta, handled_per_s
@@ -62,6 +63,11 @@ async def read(connection: Connection, ids: Sequence[CampaignId]) -> dict[Campai
     """
     cursor = await connection.execute(SQL["read_stats"], {"ids": plain(ids)})
     return {row[0]: _progress(row) for row in await cursor.fetchall()}
+
+
+async def read_one(connection: Connection, campaign: UUID) -> CampaignProgress:
+    """The same of one campaign that exists."""
+    return (await read(connection, [CampaignId(campaign)]))[CampaignId(campaign)]
 
 
 async def read_unpublished(connection: Connection, rows_max: int) -> list[CampaignStats]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 
 from cli.demo.stage import Stage
-from cli.pipeline import PROBE_TIMEOUT_S, NotReady
+from cli.pipeline import PROBE_TIMEOUT_S, NotReady, answers
 from operations.startup import usable_settings
 from runtime.settings import InvalidSettings
 
@@ -36,15 +36,8 @@ def _wait(addresses: dict[str, str], note: Callable[[str], None]) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     with httpx.Client(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
         for name, address in addresses.items():
-            while not _answers(client, address):
+            while not answers(client, address):
                 if time.monotonic() > deadline:
                     raise NotReady(f"{name} did not answer at {address} within {READY_WITHIN_S:.0f} s")
                 time.sleep(PROBE_EVERY_S)
             note(f"{name} is ready")
-
-
-def _answers(client: httpx.Client, address: str) -> bool:
-    try:
-        return client.get(address).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False

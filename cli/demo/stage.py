@@ -31,6 +31,7 @@ from cli.pipeline import (
     wait_until_ready,
 )
 from cli.preparations import apply_topics, migrate_database
+from operations.installation import SIMULATED_NUMBER_ID, SIMULATOR_TIME_SCALE
 from operations.startup import usable_settings
 from runtime.settings import PREFIX, Settings, read_settings
 from schemas.topics import BY_NAME
@@ -39,9 +40,6 @@ from stack.supervisor import Supervisor
 from tables.server import create_database, drop_database, in_database
 from topics.cluster import delete_topics
 
-NUMBER_ID = "106540352242922"
-SIMULATOR_TIME_SCALE = 4.0
-"""Simulated people read messages within seconds, not minutes."""
 ROOM = 2
 """Throughput of the simulated number as a multiple of the rate: after a stop both senders catch up at the full rate."""
 THROTTLE_SHARE = 0.001
@@ -142,7 +140,7 @@ def _variables(
         "DEPLOYMENT": "demo",
         "WHATSAPP_API_URL": f"http://{LOOPBACK}:{simulator_port}",
         "WHATSAPP_ACCESS_TOKEN": secrets.token_urlsafe(24),
-        "WHATSAPP_PHONE_NUMBER_ID": NUMBER_ID,
+        "WHATSAPP_PHONE_NUMBER_ID": SIMULATED_NUMBER_ID,
         "WHATSAPP_MPS": options.mps,
         "CALLBACK_SECRET": secrets.token_urlsafe(24),
         "WEBHOOK_APP_SECRETS": secrets.token_hex(16),
@@ -167,7 +165,7 @@ def _simulator_config(
         "webhook_url": f"http://{LOOPBACK}:{ingress_port}/webhooks/whatsapp",
         "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
         "access_token": settings.whatsapp_access_token.get_secret_value(),
-        "phone_number_ids": [NUMBER_ID],
+        "phone_number_ids": [SIMULATED_NUMBER_ID],
         "mps": options.mps * ROOM,
         "answers": {"throttle_share": THROTTLE_SHARE},
     }

@@ -32,8 +32,3 @@ GROUP BY phone_number_id ORDER BY count(*) DESC, phone_number_id LIMIT %(numbers
 -- Active campaigns with a daily limit.
 SELECT id, time_zone, daily_send_limit, now() FROM marketing_campaigns
 WHERE status = 'active' AND daily_send_limit IS NOT NULL ORDER BY status, id LIMIT %(campaigns_max)s
-
--- name: read_used
--- What these campaigns have used of the limits of these days.
-SELECT campaign_id, used FROM campaign_days
-JOIN unnest(%(campaigns)s::uuid[], %(days)s::date[]) AS wanted (campaign_id, day) USING (campaign_id, day)

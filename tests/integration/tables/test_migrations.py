@@ -14,7 +14,8 @@ from domain.people import person_of
 from schemas.events import EventKind, RecipientEvent
 from tables import ledger, stats
 from tables.ledger import Claim, Settlement
-from tables.migrate import FOLDER, SchemaMismatch, migrate, migrations
+from tables.migrate import SchemaMismatch, migrate, migrations
+from tables.schema_version import FOLDER
 from tables.stats import SQL
 from tests.support.histories import START
 from tests.support.world import World

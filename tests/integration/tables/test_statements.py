@@ -86,7 +86,6 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("backlog", "count_waiting"): {"rows_max": 10_000},
     ("backlog", "count_released"): {"rows_max": 10_000, "numbers_max": 50},
     ("backlog", "list_limited"): {"campaigns_max": 500},
-    ("backlog", "read_used"): {"campaigns": [BIG], "days": [START.date()]},
     ("campaigns", "read_campaign"): {"id": BIG},
     ("campaigns", "lock_campaign"): {"id": BIG},
     ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},

@@ -103,24 +103,24 @@ def test_200_with_messages_and_without_a_wamid_is_still_accepted(body: bytes) ->
     "body", [b"{}", b'{"status":"ok"}', b'{"messages":[]}', b'{"messages":"x"}', b'{"messages":[null]}']
 )
 def test_200_without_messages_is_unknown_and_does_not_come_from_the_cloud_api(body: bytes) -> None:
-    said = outcome_of_answer(200, body)
-    assert isinstance(said, UnknownOutcome)
-    assert said.is_foreign
+    found = outcome_of_answer(200, body)
+    assert isinstance(found, UnknownOutcome)
+    assert found.is_foreign
 
 
 def test_a_nul_in_an_answer_does_not_reach_the_database() -> None:
     body = orjson.dumps({"messages": [{"id": "wamid.A\0B"}]})
     assert outcome_of_answer(200, body) == Accepted("wamid.AB")
     assert outcome_of_answer(200, b'{"messages":[{"id":"\\u0000"}]}') == Accepted(None)
-    said = outcome_of_answer(400, _error(131026, error_data={"details": "a\0b"}))
-    assert said == Rejected(131026, "no: ab")
+    found = outcome_of_answer(400, _error(131026, error_data={"details": "a\0b"}))
+    assert found == Rejected(131026, "no: ab")
 
 
 @pytest.mark.parametrize("code", [10**12, -1, "9" * 30, True, 1.5, "²"])
 def test_a_code_that_no_column_can_hold_counts_as_none(code: object) -> None:
-    said = outcome_of_answer(400, _error(code))
-    assert isinstance(said, Rejected)
-    assert said.code is None
+    found = outcome_of_answer(400, _error(code))
+    assert isinstance(found, Rejected)
+    assert found.code is None
 
 
 @pytest.mark.parametrize("code", [0, 2_147_483_647, "2147483647", "0000000100"])
@@ -129,8 +129,8 @@ def test_a_code_that_a_column_can_hold_is_kept(code: int | str) -> None:
 
 
 def test_a_long_reason_is_cut() -> None:
-    said = outcome_of_answer(400, orjson.dumps({"error": {"message": "x" * 2001}}))
-    assert said == Rejected(None, "x" * 2000)
+    found = outcome_of_answer(400, orjson.dumps({"error": {"message": "x" * 2001}}))
+    assert found == Rejected(None, "x" * 2000)
 
 
 def test_the_subcode_33_is_kept() -> None:

@@ -72,8 +72,8 @@ def test_errors_of_meta(status: int, code: int | None, more: dict[str, object], 
 def test_an_opened_breaker_shows_the_code_and_our_note(
     status: int, code: int | None, more: dict[str, object], shown: tuple[int | None, str | None]
 ) -> None:
-    said = answered(status, code, **more)
-    assert (said.code, said.reason) == shown
+    found = answered(status, code, **more)
+    assert (found.code, found.reason) == shown
 
 
 def test_an_opened_breaker_shows_how_a_post_ended_without_a_code() -> None:
@@ -82,7 +82,7 @@ def test_an_opened_breaker_shows_how_a_post_ended_without_a_code() -> None:
         outcome_of_error(TransportError.TIMEOUT),
         outcome_of_error(TransportError.CONNECT),
     )
-    shown = [(said.code, said.reason) for said in map(signals_of, outcomes)]
+    shown = [(found.code, found.reason) for found in map(signals_of, outcomes)]
     assert shown == [(None, "http_502"), (None, "timeout"), (None, "connect_failed")]
 
 
@@ -92,10 +92,10 @@ def test_an_opened_breaker_shows_how_a_post_ended_without_a_code() -> None:
 )
 @pytest.mark.parametrize("place", range(5))
 def test_a_signal_is_trouble_for_its_own_scope(letter: str, is_trouble: bool, place: int) -> None:
-    said = Signals("n" * place + letter + "n" * (4 - place))
-    assert said.is_trouble == is_trouble
-    assert [said.concerns(scope) for scope in Scope] == [is_trouble and at == place for at in range(5)]
-    assert not said.concerns()
+    found = Signals("n" * place + letter + "n" * (4 - place))
+    assert found.is_trouble == is_trouble
+    assert [found.concerns(scope) for scope in Scope] == [is_trouble and at == place for at in range(5)]
+    assert not found.concerns()
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_a_proxy_that_slows_us_down_says_nothing() -> None:
 
 
 def test_an_accepted_message_is_good_for_every_scope() -> None:
-    said = signals_of(outcome_of_answer(200, b'{"messages":[{"id":"wamid.A"}]}'))
-    assert (said.letters, said.is_trouble) == ("ggggg", False)
+    found = signals_of(outcome_of_answer(200, b'{"messages":[{"id":"wamid.A"}]}'))
+    assert (found.letters, found.is_trouble) == ("ggggg", False)
 
 
 def test_the_reason_is_ours_and_never_the_text_of_an_answer() -> None:
-    said = answered(401, 190, message="the token of +4917100000 expired")
-    assert said.reason == "code 190: access token expired"
-    assert (NO_SIGNALS.is_trouble, said.is_trouble) == (False, True)
+    found = answered(401, 190, message="the token of +4917100000 expired")
+    assert found.reason == "code 190: access token expired"
+    assert (NO_SIGNALS.is_trouble, found.is_trouble) == (False, True)
 
 
 @given(st.integers(100, 599), st.binary(max_size=200))

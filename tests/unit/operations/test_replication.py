@@ -1,4 +1,4 @@
-"""What is said about the copies of the data, for each state in which a cluster or a standby can be."""
+"""The judgement of the copies of the data, for each state of a cluster and of a standby."""
 
 from collections.abc import Mapping
 

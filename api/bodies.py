@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from api.formats import COUNTRY_FORMAT, ZONE_FORMAT
 from domain.days import UnknownTimeZone, zone
 from domain.error_codes import ErrorClass
+from domain.json_values import JsonNumber
 from domain.phone_numbers import COUNTRIES
 from schemas.events import CODE_MAX
 from tables.campaigns import PAUSED_BY_OPERATOR
@@ -43,7 +44,9 @@ def _whole(given: Any) -> Any:
     return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_storable)]
+WRITTEN = r"^[^\x00]*[^\s\x00\x85][^\x00]*$"
+"""At least one character that is not white space, and no NUL. For ECMAScript, U+0085 is not white space."""
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=WRITTEN), AfterValidator(_storable)]
 TemplateName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_]+$")]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2,4})?$", examples=["en_US"])]
 DailyLimit = Annotated[int, Field(gt=0, le=2_147_483_647, strict=True), BeforeValidator(_whole)]
@@ -64,6 +67,12 @@ Country = Annotated[
 
 class _Taken(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_numbers(cls, given: Any) -> Any:
+        """FastAPI also accepts instances of classes of ours, by their attributes. A `JsonNumber` must not be one."""
+        return float(given) if isinstance(given, JsonNumber) else given
 
 
 class CampaignIn(_Taken):

@@ -109,7 +109,23 @@ def document(app: FastAPI, *, needs_key: bool) -> dict[str, Any]:
     for path, operations in found["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
+    _link(found["paths"])
     return found
+
+
+def _link(paths: Mapping[str, Any]) -> None:
+    """Declare that each operation of a campaign may follow its creation: it takes the `id` of that answer."""
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    links = {
+        operation["operationId"]: {
+            "operationId": operation["operationId"], "parameters": {"campaign_id": "$response.body#/id"},
+        }
+        for operation in operations
+        if "campaign_id" in {each["name"] for each in operation.get("parameters", ())}
+    }  # fmt: skip
+    for operation in operations:
+        if "201" in operation["responses"]:
+            operation["responses"]["201"]["links"] = links
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:

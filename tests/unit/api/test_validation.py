@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from api.bodies import CampaignIn, RecipientsIn, RetryIn
+from api.bodies import (
+    CampaignIn,
+    CampaignPatch,
+    CloneIn,
+    PauseIn,
+    RecipientsIn,
+    ResumeIn,
+    RetryIn,
+    SubscriptionIn,
+)
 from api.validation import HINTS, did_you_mean, field_errors, field_path, known_fields
 from domain.json_values import JsonNumber
 
@@ -51,10 +60,20 @@ def test_a_missing_field_is_named_with_what_belongs_there() -> None:
         ("country", "Germany", "ISO 3166"),
         ("phone_number_id", "+1 555", "up to 64 digits"),
         ("name", " ", "not only white space"),
+        ("name", "\x85\u3000", "not only white space"),
+        ("name", "Spring\0Sale", "not only white space"),
     ],
 )
 def test_a_wrong_value_gets_a_sentence_about_what_to_write(field: str, value: object, words: str) -> None:
     assert words in messages(CampaignIn, CAMPAIGN | {field: value})[field]
+
+
+@pytest.mark.parametrize("body", [CampaignPatch, CloneIn, PauseIn, ResumeIn, SubscriptionIn])
+@pytest.mark.parametrize("value", [JsonNumber("10.0"), 10.0, 10, "10", [], True])
+def test_a_value_that_is_no_object_is_refused_as_a_body(body: type[BaseModel], value: object) -> None:
+    """FastAPI validates with `from_attributes`, so an instance of a class of ours could pass as an empty object."""
+    with pytest.raises(ValidationError, match="valid dictionary or object"):
+        body.model_validate(value, from_attributes=True)
 
 
 def test_a_whole_number_may_have_a_fraction_of_zero_as_json_allows() -> None:

@@ -1,29 +1,10 @@
 """The page `/docs` in a real browser without a network: it shows the operations, and tries one with a key."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.support.served_api import served_api
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium of the system. CI requires it."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium is installed (Debian: apt install chromium)")
-    assert found is not None, "CI needs a Chromium"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, headless=True, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 def test_the_documentation_works_without_a_network(

@@ -6,6 +6,7 @@ Our event loop owns the process, so signals, background tasks and the server end
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from typing import Any
 
@@ -19,6 +20,11 @@ from runtime.process import Transient
 HEADER_TIMEOUT_MS = 10_000
 """A client that has not sent its request line and headers within this time is disconnected."""
 BACKLOG = 1024
+"""Connections that the kernel holds until the server accepts them."""
+CONNECTIONS_MAX = 10_000
+"""Most open connections. With fewer, idle clients could keep webhooks out until `HEADER_TIMEOUT_MS` has passed."""
+OTHER_FILES = 256
+"""Open files that are no connections of clients: Kafka, Postgres, logs."""
 CLOSE_DEADLINE_S = 10.0
 
 
@@ -36,7 +42,7 @@ async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: 
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
-        backpressure=BACKLOG,
+        backpressure=connections_max(),
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
         log_enabled=False,
     )
@@ -56,6 +62,16 @@ async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: 
     finally:
         for task in (serving, stopping):
             task.cancel()
+
+
+def connections_max() -> int:
+    """Most open connections, after raising this process's limit of open files as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + OTHER_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(1, allowed - OTHER_FILES)
 
 
 def _require_free(host: str, port: int) -> None:

@@ -5,10 +5,11 @@ import json
 import os
 import random
 import signal
+import socket
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -33,6 +34,10 @@ PATH = "/webhooks/whatsapp"
 class Ingress:
     def __init__(self, running: Process, url: str, kafka: str, topic: str) -> None:
         self.running, self.url, self.kafka, self.topic = running, url, kafka, topic
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
 
     def post(self, body: bytes, secret: bytes = SECRET) -> httpx.Response:
         return httpx.post(self.url + PATH, content=body, headers={"X-Hub-Signature-256": sign(secret, body).decode()})
@@ -137,6 +142,39 @@ def test_a_large_body_without_a_genuine_signature_is_refused_and_the_connection_
         for headers, status in (({}, 401), ({"X-Hub-Signature-256": sign(b"wrong", body).decode()}, 403)):
             assert client.post(ingress.url + PATH, content=body, headers=headers).status_code == status
         assert client.get(ingress.url + "/health").status_code == 200
+
+
+HOSTILE_REQUESTS = {
+    "chunk size that is no number": (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}", 400),
+    "two lengths": (b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400),
+    "negative length": (b"Content-Length: -1\r\n\r\n{}", 400),
+    "endless header": (b"X-Noise: " + b"a" * 1_000_000 + b"\r\n\r\n", 431),
+    "control character": (b"X-Noise: \0\r\nContent-Length: 2\r\n\r\n{}", 400),
+    "two signatures": (b"X-Hub-Signature-256: sha256=00\r\nContent-Length: 2\r\n\r\n{}", 401),
+    "chunks": (b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", 200),
+    "two framings": (b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 200),
+}
+"""Headers and body after a genuine signature of `{}`, and the status of the answer. Chunks win over a length (RFC 9112,
+section 6.3), and the connection is closed."""
+
+
+@pytest.mark.parametrize("name", HOSTILE_REQUESTS)
+def test_a_malformed_request_is_answered_and_harms_no_other_one(ingress: Ingress, name: str) -> None:
+    rest, status = HOSTILE_REQUESTS[name]
+    with socket.create_connection(("127.0.0.1", ingress.port), timeout=10) as connection:
+        start = b"POST /webhooks/whatsapp HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: " + sign(SECRET, b"{}") + b"\r\n"
+        with suppress(ConnectionResetError, BrokenPipeError):  # the answer may come before the whole request is sent
+            connection.sendall(start + rest)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 %d " % status)
+    assert ingress.post(b'{"entry": []}').status_code == 200
+
+
+def test_idle_connections_do_not_keep_webhooks_out(ingress: Ingress) -> None:
+    with ExitStack() as idle:
+        for _ in range(1_500):
+            connection = idle.enter_context(socket.create_connection(("127.0.0.1", ingress.port), timeout=10))
+            connection.sendall(b"POST /webhooks/whatsapp HTTP/1.1\r\nHost: x\r\n")
+        assert ingress.post(b'{"entry": []}').status_code == 200
 
 
 def test_only_the_configured_token_verifies_the_callback_address(ingress: Ingress) -> None:

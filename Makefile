@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
 	&& { echo "$$python"; exit; }; done; echo python3)
 RUN := .venv/bin/python
-CODE := api cli domain operations producers runtime schemas simulator sinks stack streams tables topics verdict tests scripts
+CODE := api bench cli domain operations producers runtime schemas simulator sinks stack streams tables topics verdict tests scripts
 # The slowest tests come first, so that all workers finish at about the same time. Workers mostly wait for servers and
 # processes: four workers keep two cores busy. Each worker has its own servers. `make test WORKERS=0 ARGS=-s` shows
 # the output of the tests.
@@ -23,11 +23,11 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test test-all test-docker faults chaos mutants check lint format docs lock
+.PHONY: help setup setup-dev demo up test test-all test-docker faults chaos mutants bench bench-smoke check lint format docs lock
 
 help: ## list the targets
 	@echo "campaign-streams: make <target>"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## create .venv with all dependencies (the other targets do this when needed)
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
@@ -64,6 +64,15 @@ chaos: setup-dev ## inject the same faults at random (MINUTES=30 SEED=1)
 mutants: setup-dev ## change the code in small ways and print each change that no test notices (ARGS="--only listed")
 	@$(RUN) -m tests.mutants $(ARGS)
 
+bench: setup-dev ## measure each stage against its peers and write docs/benchmarks.md (bench-ingress: one stage)
+	@$(RUN) -m bench $(ARGS)
+
+bench-smoke: setup-dev ## run all benchmarks in a tiny size, which asserts no times (part of `make test`)
+	@$(RUN) -m bench --smoke $(ARGS)
+
+bench-%: setup-dev
+	@$(RUN) -m bench $* $(ARGS)
+
 lint: setup-dev ## check format, lint rules, strict types and import contracts
 	@$(RUN) -m ruff format --check $(wildcard $(CODE))
 	@$(RUN) -m ruff check $(wildcard $(CODE))
@@ -88,3 +97,6 @@ lock: setup-dev ## update the pinned packages
 			--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o $$out || exit 1; done
 	@.venv/bin/uv pip compile requirements-mutants.in --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements-mutants.txt
+	@for peer in bench/peers/*.in; do \
+		.venv/bin/uv pip compile $$peer --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --no-header --no-annotate --quiet -o $${peer%.in}.txt || exit 1; done

@@ -25,6 +25,7 @@ OFFENCE = "offence"
 """The module that is added to each package of the broken copy."""
 
 LAYERS = (
+    ("bench",),
     ("cli",),
     ("operations",),
     ("api", "producers", "streams", "stack", "simulator", "verdict"),
@@ -69,10 +70,13 @@ OFFENCES: Mapping[str, set[Pair]] = {
     ),
     "tables and topics do not import each other": {("tables", "topics"), ("topics", "tables")},
     "Only topics uses confluent_kafka": {
-        (package, "confluent_kafka") for package in PACKAGES if package not in ("stack", "topics")
+        (package, "confluent_kafka") for package in PACKAGES if package not in ("bench", "stack", "topics")
     },
     "Only streams uses Faust and aiokafka": {
-        (package, module) for package in PACKAGES if package != "streams" for module in ("aiokafka", "faust")
+        (package, module)
+        for package in PACKAGES
+        if package not in ("bench", "streams")
+        for module in ("aiokafka", "faust")
     },
 }
 """By contract, each import that it must refuse."""
@@ -95,8 +99,8 @@ CLOCKS_AND_CHANCE = {
 SQL = re.compile(
     r"\s*(SELECT|INSERT INTO|UPDATE \w+|DELETE FROM|(CREATE|DROP|ALTER) [A-Z]+|WITH \w+ AS|SET \w+ (TO|=)|TRUNCATE)\s"
 )
-WITH_SQL = {"tables", "verdict", "stack"}
-"""Packages that may hold statements; `stack` sets up the embedded server."""
+WITH_SQL = {"bench", "tables", "verdict", "stack"}
+"""Packages that may hold statements; `stack` sets up the embedded server, and `bench` has those of the peers."""
 
 SQL_ELSEWHERE = {
     "operations/status_lines.py",
@@ -141,7 +145,7 @@ def report(broken: Path) -> str:
 
 def copy_to(folder: Path) -> Path:
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "peers"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 

@@ -1,0 +1,98 @@
+"""Run the benchmarks of some stages, print their tables, and write `docs/benchmarks.md`.
+
+    python -m bench                       every stage
+    python -m bench ingress --rounds 5    one stage
+    python -m bench --smoke               everything, tiny: it proves that all of it runs, and writes no page
+
+The last line of a stage is JSON about the fastest peer. A stage fails if a result of ours is not right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.contest import ROUNDS_MIN, Arena, CaseResult, Contest, hold
+from bench.environments import install
+from bench.page import section, with_sections
+from bench.report import json_lines, table
+from bench.stages import STAGES
+from stack.embedded import embedded_stack
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stages that are named; none means all. Returns 1 if a result of ours is wrong."""
+    options = _options(argv)
+    stages = [STAGES[name] for name in options.stages or STAGES]
+    if not options.smoke:
+        for name in sorted({each for stage in stages for each in stage.environments()}):
+            install(name)
+    rounds = 1 if options.smoke else max(ROUNDS_MIN, options.rounds)
+    is_right = True
+    with _arena(options, needs_postgres=any(stage.needs_postgres for stage in stages)) as arena:
+        for stage in stages:
+            load = os.getloadavg()[0]
+            results = hold(stage, arena, rounds, _note)
+            if not options.smoke:
+                _write(stage.name, section(stage, results, rounds, f"{datetime.now(UTC):%Y-%m-%d}", load))
+            is_right = _print(stage, results) and is_right
+    return 0 if is_right else 1
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("stages", nargs="*", choices=[[], *STAGES], help="stages to measure; none means all")
+    parser.add_argument("--rounds", type=int, default=ROUNDS_MIN, help=f"runs of each contestant, {ROUNDS_MIN} or more")
+    parser.add_argument("--smoke", action="store_true", help="a tiny run of everything, without installing anything")
+    parser.add_argument("--kafka", default="", help="addresses of a Kafka to use instead of an embedded one")
+    parser.add_argument("--database-url", default="", help="address of a Postgres to use instead of an embedded one")
+    return parser.parse_args(argv)
+
+
+@contextmanager
+def _arena(options: argparse.Namespace, *, needs_postgres: bool) -> Iterator[Arena]:
+    """The given servers, or embedded ones."""
+    with (
+        tempfile.TemporaryDirectory(prefix="campaigns-bench-", ignore_cleanup_errors=True) as folder,
+        embedded_stack(kafka=not options.kafka, postgres=needs_postgres and not options.database_url) as stack,
+    ):
+        yield Arena(
+            kafka=options.kafka or stack.kafka_bootstrap_servers,
+            database_url=options.database_url or stack.database_url,
+            folder=Path(folder),
+            kafka_pid=stack.kafka_pid,
+            postgres_pid=stack.postgres_pid,
+            is_smoke=options.smoke,
+        )
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print(stage: Contest[Any], results: Sequence[CaseResult]) -> bool:
+    """Print the tables and the lines of JSON. Returns whether all results of ours are right."""
+    for result in results:
+        print(f"\n{stage.title}: {result.title}\n", *table(result), sep="\n")
+    print()
+    for line in json_lines(stage.name, results[0]):
+        print(line, flush=True)
+    return all(run.right == 1.0 for result in results for run in result.runs[result.ours])
+
+
+def _write(name: str, text: str) -> None:
+    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    PAGE.write_text(with_sections(page, {name: text}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The ingress against the same server without Kafka, and against a webhook receiver as most teams write it."""

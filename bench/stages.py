@@ -1,0 +1,10 @@
+"""The stages that can be measured, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.contest import Contest
+from bench.ingress.stage import INGRESS
+
+STAGES: dict[str, Contest[Any]] = {stage.name: stage for stage in (INGRESS,)}

@@ -23,11 +23,11 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test test-all test-docker faults chaos mutants bench bench-smoke check lint format docs lock
+.PHONY: help setup setup-dev demo up test test-all test-docker test-cluster faults chaos mutants bench bench-smoke check lint format docs lock
 
 help: ## list the targets
 	@echo "campaign-streams: make <target>"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## create .venv with all dependencies (the other targets do this when needed)
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
@@ -54,6 +54,9 @@ test-all: setup-dev ## run all tests, the slow ones too
 test-docker: setup-dev ## run the integration tests on containers of the official images (needs Docker)
 	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --servers=containers \
 		-m "not slow" $(ARGS) tests/integration
+
+test-cluster: setup-dev ## run the cluster tests: 3 brokers, a standby, 2 of each process (KAFKA_VERSION=4.4.0)
+	@$(if $(KAFKA_VERSION),CAMPAIGNS_EMBEDDED_KAFKA=$(KAFKA_VERSION)) $(RUN) -m pytest -s $(ARGS) tests/cluster
 
 faults: setup-dev ## run the fault tests: kill, freeze, cut off and poison each part, under load
 	@$(RUN) -m pytest -s $(ARGS) tests/faults

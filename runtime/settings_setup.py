@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 SETUP_ONLY = {
     "cache_dir": "Folder of the downloaded files.",
     "maven_url": "A mirror of Maven Central for Kafka's jars.",
+    "embedded_kafka": "Version of the embedded Kafka: 4.3.1 or 4.4.0.",
     "embedded_postgres": "Major version of the embedded PostgreSQL: 18 or 16.",
 }
 """The variables without their prefix, with their meanings."""
+EMBEDDED_KAFKA = ("4.3.1", "4.4.0")
+"""The versions of Kafka that have a lock in `stack/`."""
 EMBEDDED_POSTGRES = ("18", "16")
 """The major versions of PostgreSQL that the package of its binaries has."""
 
@@ -24,5 +27,7 @@ def problems(given: Mapping[str, str | None], prefix: str) -> Iterator[str]:
             yield f"{name}: is empty: give it a value, or remove the variable"
         elif field == "embedded_postgres" and value not in EMBEDDED_POSTGRES:
             yield f"{name}: must be {' or '.join(EMBEDDED_POSTGRES)}"
+        elif field == "embedded_kafka" and value not in EMBEDDED_KAFKA:
+            yield f"{name}: must be {' or '.join(EMBEDDED_KAFKA)}"
         elif field == "maven_url" and not value.startswith(("https://", "http://")):
             yield f"{name}: expects an address that starts with https:// or http://"

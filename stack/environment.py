@@ -1,8 +1,8 @@
 """The environment of the embedded stack: its variables, its folders, and the account of PostgreSQL.
 
-This module reads a few variables (`CAMPAIGNS_CACHE_DIR`, `CAMPAIGNS_MAVEN_URL`, `CAMPAIGNS_EMBEDDED_POSTGRES`,
-`XDG_CACHE_HOME`, `PATH`). They are not with the other settings, because `make setup` needs them before those can be
-read. This module changes the mode of a folder only if the project created the folder.
+This module reads a few variables (`CAMPAIGNS_CACHE_DIR`, `CAMPAIGNS_MAVEN_URL`, `CAMPAIGNS_EMBEDDED_KAFKA`,
+`CAMPAIGNS_EMBEDDED_POSTGRES`, `XDG_CACHE_HOME`, `PATH`). They are not with the other settings, because `make setup`
+needs them before those can be read. This module changes the mode of a folder only if the project created the folder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NAME = "campaign-streams"
+KAFKA_VERSIONS = ("4.3.1", "4.4.0")
+"""The versions of Kafka that have a lock with the checksums of their jars. The first one is the default."""
 UNPRIVILEGED_USER = "nobody"
 """PostgreSQL refuses to run as root, so root runs it under this account, which owns no files."""
 
@@ -68,6 +70,16 @@ def postgres_version() -> int:
     if requested not in {"16", "18"}:
         raise StackUnavailable(f"CAMPAIGNS_EMBEDDED_POSTGRES is {requested!r}: set it to 16 or 18, or remove it")
     return int(requested)
+
+
+def kafka_version() -> str:
+    """The version of the embedded Kafka: the first of KAFKA_VERSIONS, or another one of them if it is requested."""
+    requested = os.environ.get("CAMPAIGNS_EMBEDDED_KAFKA", KAFKA_VERSIONS[0])
+    if requested not in KAFKA_VERSIONS:
+        raise StackUnavailable(
+            f"CAMPAIGNS_EMBEDDED_KAFKA is {requested!r}: set it to {' or '.join(KAFKA_VERSIONS)}, or remove it"
+        )
+    return requested
 
 
 @contextmanager

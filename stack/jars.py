@@ -1,7 +1,8 @@
-"""The jars of the Kafka broker: downloaded once from Maven, checked against `kafka.lock`, and kept in the cache.
+"""The jars of the Kafka broker: downloaded once from Maven, checked against a lock, and kept in the cache.
 
-The library jgo resolves and downloads. It only warns about an incorrect checksum, so this module checks the SHA-256 of
-every jar, and a jar that differs is never run. Maintainers write the lock with `python -m stack.jars`.
+The default version of Kafka has the lock `kafka.lock`, and each other one `kafka-VERSION.lock`. The library jgo
+resolves and downloads. It only warns about an incorrect checksum, so this module checks the SHA-256 of every jar, and a
+jar that differs is never run. Maintainers write a lock with `python -m stack.jars`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stack.environment import StackUnavailable, cache_folder, creation_lock, maven_url, missing_package
+from stack.environment import (
+    KAFKA_VERSIONS,
+    StackUnavailable,
+    cache_folder,
+    creation_lock,
+    kafka_version,
+    maven_url,
+    missing_package,
+)
 
-KAFKA_VERSION = "4.3.1"
-ROOTS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
-"""The broker, and the bridge that passes the log lines of its libraries to log4j."""
+LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
+"""The bridge that passes the log lines of the broker's libraries to log4j."""
 
-LOCK_FILE = Path(__file__).with_name("kafka.lock")
 DOWNLOADS_AT_ONCE = 8
 TRIES = 3
 """Downloads of one jar before the setup fails."""
@@ -46,8 +53,9 @@ class Jar:
 
 def kafka_jars(note: Callable[[str], None]) -> Path:
     """The folder with exactly the locked jars. Missing jars are downloaded."""
-    lock = LOCK_FILE.read_text()
-    folder = cache_folder() / f"kafka-{KAFKA_VERSION}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
+    version = kafka_version()
+    lock = lock_file(version).read_text()
+    folder = cache_folder() / f"kafka-{version}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
     if folder.is_dir():  # it is complete, because it got its name after the last download
         return folder
     with creation_lock(folder):
@@ -56,6 +64,11 @@ def kafka_jars(note: Callable[[str], None]) -> Path:
                 _fetch_all(read_lock(lock), Path(work), note)
                 (Path(work) / "libs").rename(folder)
     return folder
+
+
+def lock_file(version: str) -> Path:
+    """The lock of one version of Kafka."""
+    return Path(__file__).with_name("kafka.lock" if version == KAFKA_VERSIONS[0] else f"kafka-{version}.lock")
 
 
 def read_lock(text: str) -> list[Jar]:
@@ -82,12 +95,13 @@ def check_sha256(jar: Jar, path: Path) -> None:
 def _fetch_all(jars: list[Jar], work: Path, note: Callable[[str], None]) -> None:
     libs = work / "libs"
     libs.mkdir()
+    version = kafka_version()
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         waiting = [pool.submit(_fetch, jar, work / "repository", libs) for jar in jars]
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 future.result()
-                note(f"Apache Kafka {KAFKA_VERSION}: {done} of {len(jars)} jars")
+                note(f"Apache Kafka {version}: {done} of {len(jars)} jars")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -132,13 +146,15 @@ def _maven(repository: Path) -> Any:
 
 
 def write_lock() -> None:
-    """Resolve the jars of the broker, and write their versions and checksums to the lock."""
+    """Resolve the jars of the requested version, and write their versions and checksums to its lock."""
     from jgo.parse import Coordinate  # noqa: PLC0415
 
+    version = kafka_version()
+    roots = (f"org.apache.kafka:kafka_2.13:{version}", LOGGING)
     with tempfile.TemporaryDirectory() as work:
         context = _maven(Path(work))
         # `raw` ignores the managed versions of the bridge, which include an old kafka-clients.
-        scoped = [replace(Coordinate.parse(root), scope="compile", raw=True) for root in ROOTS]
+        scoped = [replace(Coordinate.parse(root), scope="compile", raw=True) for root in roots]
         inputs, transitive = context.resolver.resolve([context.create_dependency(one) for one in scoped])
         lines = set()
         for dependency in [*inputs, *(d for d in transitive if d.scope in {"compile", "runtime"})]:
@@ -149,9 +165,10 @@ def write_lock() -> None:
     head = (
         "# The jars of the embedded broker. Written by `python -m stack.jars`; every download is checked against it.\n"
     )
-    fresh = LOCK_FILE.with_suffix(".new")
+    lock = lock_file(version)
+    fresh = lock.with_suffix(".new")
     fresh.write_text(head + "".join(sorted(lines)))
-    fresh.replace(LOCK_FILE)
+    fresh.replace(lock)
 
 
 if __name__ == "__main__":

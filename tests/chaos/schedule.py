@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.faults import disturbances, injections
-from tests.faults.campaign import InjectedFault, RunningCampaign
-from tests.faults.world import KINDS, World
+from tests.faults.injections import Injection
+from tests.faults.world import KINDS
 
-Injection = Callable[[World, RunningCampaign], InjectedFault]
 SHORTEST_S, LONGEST_S = 3.0, 15.0
 OUTAGE_S = 40.0
 """The length of an occasional outage of a dependency, longer than any timeout."""

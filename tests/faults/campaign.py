@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from cli.demo.completion import CompletionWatcher
 from cli.demo.people import Person
 from tests.faults.judging import Judged, judge_campaign, posts_of
 from tests.faults.steady_load import Crowd, SteadyLoad
-from tests.faults.world import World
+from tests.faults.world import ProcessWorld
 from tests.support.waiting import eventually
 from verdict.judge import Held
 from verdict.truth import TimeSpan
@@ -71,7 +71,7 @@ class Result:
 class RunningCampaign:
     """A campaign that sends while people are added to it."""
 
-    def __init__(self, world: World, crowd: Crowd, per_s: float, name: str) -> None:
+    def __init__(self, world: ProcessWorld, crowd: Crowd, per_s: float, name: str) -> None:
         self.world = world
         world.wait_until_ready()
         self._ledger_from = int(world.simulator.state()["received"])
@@ -201,7 +201,7 @@ class RunningCampaign:
         return ()
 
 
-def _entries(world: World, after: int) -> list[dict[str, object]]:
+def _entries(world: ProcessWorld, after: int) -> list[dict[str, object]]:
     return [entry for entry in world.simulator.ledger() if int(entry["id"]) > after]
 
 
@@ -217,9 +217,6 @@ def require_exact(result: Result, unknown_max: int, *, clocks_stepped: bool = Fa
     assert not mismatches, f"{len(mismatches)} rows: {mismatches[:5]}"
     assert not verdict.wrong_counters, verdict.wrong_counters
     assert result.unknown_ever <= unknown_max, f"{result.unknown_ever} were unknown, the faults explain {unknown_max}"
-
-
-Injection = Callable[[World, RunningCampaign], "InjectedFault"]
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 
 from tests.faults.campaign import InjectedFault, RunningCampaign
 from tests.faults.proxy import Proxy
-from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, World
+from tests.faults.world import LEASE_S, SEND_TIMEOUT_S, SEND_WINDOW, ProcessWorld, World
 from tests.support.waiting import eventually
 from verdict.judge import Held
 from verdict.truth import TimeSpan
 
+Injection = Callable[[World, RunningCampaign], InjectedFault]
 WORK_DEADLINE_S = 20.0
 HOLD_S = 1.5
 """It must be shorter than the sender's timeout, so that only the fault makes outcomes unknown."""
@@ -38,7 +39,7 @@ FREEZE_TRIES = 10
 """Tries to freeze the senders between a claim and its post."""
 
 
-def wait_for_work_in_flight(world: World, campaign: RunningCampaign, kind: str) -> int:
+def wait_for_work_in_flight(world: ProcessWorld, campaign: RunningCampaign, kind: str) -> int:
     """Wait until a process of this kind has unfinished work. Returns the amount."""
     counts: dict[str, Callable[[], int]] = {
         "sender": lambda: int(world.simulator.state()["unanswered_now"]),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Coroutine
@@ -21,11 +22,15 @@ T = TypeVar("T")
 
 
 class Proxy:
-    """A proxy for one server. It passes all bytes until a method changes that."""
+    """A proxy for one server. It passes all bytes until a method changes that.
 
-    def __init__(self, target_port: int = 0) -> None:
+    With several ports it balances a load: each connection goes to the next port in turn that accepts it.
+    """
+
+    def __init__(self, *target_ports: int) -> None:
         self.port = 0
-        self._target_port = target_port
+        self._target_ports = target_ports
+        self._turns = itertools.count()
         self._delay_s = 0.0
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
@@ -39,7 +44,7 @@ class Proxy:
 
     def retarget(self, port: int) -> None:
         """Connect to this port of the server from now on."""
-        self._target_port = port
+        self._target_ports = (port,)
 
     @property
     def connections(self) -> int:
@@ -109,7 +114,7 @@ class Proxy:
         self._writers.add(writer)
         to_server: asyncio.StreamWriter | None = None
         try:
-            from_server, to_server = await asyncio.open_connection(LOOPBACK, self._target_port)
+            from_server, to_server = await self._connected()
             self._writers.add(to_server)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._carry(reader, to_server))
@@ -122,6 +127,14 @@ class Proxy:
                     self._writers.discard(each)
                     _reset(each)
             self._tasks.discard(task)
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        turn = next(self._turns)
+        for offset in range(len(self._target_ports)):
+            with contextlib.suppress(OSError):
+                port = self._target_ports[(turn + offset) % len(self._target_ports)]
+                return await asyncio.open_connection(LOOPBACK, port)
+        raise ConnectionRefusedError("no server accepts the connection")
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one direction: each chunk in order after its delay, then the end of the stream."""

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from tests.faults.campaign import Injection, require_exact
+from tests.faults.campaign import require_exact
 from tests.faults.disturbances import twin
-from tests.faults.injections import freeze_one, kill_all, kill_kafka, kill_postgres
+from tests.faults.injections import Injection, freeze_one, kill_all, kill_kafka, kill_postgres
 from tests.faults.start_and_end import start_under_load
 from tests.faults.steady_load import Crowd
 from tests.faults.world import World

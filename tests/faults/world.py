@@ -11,7 +11,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,14 +70,11 @@ SIMULATED = {
 }
 
 
-@dataclass
-class World:
-    """The running servers and processes, with their addresses and logs."""
+@dataclass(kw_only=True)
+class ProcessWorld(ABC):
+    """The running processes, with their addresses and logs. A subclass has the servers."""
 
     settings: Settings
-    kafka: KafkaServer
-    postgres: PostgresServer
-    cloud: Proxy
     supervisor: Supervisor
     simulator: SimulatorClient
     api: CampaignApi
@@ -84,28 +82,28 @@ class World:
     environment: Mapping[str, str] = field(repr=False)
     folder: Path
     events: list[ChildEvent]
+    processes: tuple[str, ...]
+    """The names of our processes in the order of their start."""
     loads: list[SteadyLoad] = field(default_factory=list)
     """The running loads. A failed test must not leave one behind."""
 
+    @property
+    @abstractmethod
+    def direct_url(self) -> str:
+        """The address of the database for the test itself."""
+
     def unload(self) -> None:
-        """Restore the networks and end every load, also after a failed test."""
-        for proxy in self.dependencies.values():
-            proxy.restore()
+        """End every load, also after a failed test."""
         while self.loads:
             self.loads.pop().abandon()
 
-    @property
-    def dependencies(self) -> dict[str, Proxy]:
-        """The proxies of the three dependencies."""
-        return {"kafka": self.kafka.proxy, "postgres": self.postgres.proxy, "cloud": self.cloud}
-
     def names(self, kind: str) -> list[str]:
         """The names of the processes of a kind."""
-        return [name for name in NAMES if name.rpartition("-")[0] == kind]
+        return [name for name in self.processes if name.rpartition("-")[0] == kind]
 
     def connect(self) -> JudgeConnection:
-        """A connection of the test, not through the proxy."""
-        return psycopg.connect(self.postgres.direct_url, autocommit=True, application_name="faults")
+        """A connection of the test."""
+        return psycopg.connect(self.direct_url, autocommit=True, application_name="faults")
 
     def count(self, statement: str, *values: object) -> int:
         """The number that a statement returns."""
@@ -143,10 +141,35 @@ class World:
     def require_alive(self) -> None:
         """Fail if a process was given up, does not run, or is frozen."""
         assert self.supervisor.wait_for_failure(0) is None, "a process was given up"
-        for name in NAMES:
+        for name in self.processes:
             pid = eventually(lambda name=name: self.supervisor.pid_of(name), f"{name} runs", 30.0)  # type: ignore[misc]
             state = Path(f"/proc/{pid}/stat")
             assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "T", f"{name} is frozen"
+
+
+@dataclass(kw_only=True)
+class World(ProcessWorld):
+    """The processes with one Kafka and one Postgres, each behind a proxy, as the Cloud API is."""
+
+    kafka: KafkaServer
+    postgres: PostgresServer
+    cloud: Proxy
+
+    @property
+    def direct_url(self) -> str:
+        """The address of the database without the proxy."""
+        return self.postgres.direct_url
+
+    @property
+    def dependencies(self) -> dict[str, Proxy]:
+        """The proxies of the three dependencies."""
+        return {"kafka": self.kafka.proxy, "postgres": self.postgres.proxy, "cloud": self.cloud}
+
+    def unload(self) -> None:
+        """Restore the networks and end every load, also after a failed test."""
+        for proxy in self.dependencies.values():
+            proxy.restore()
+        super().unload()
 
 
 @contextmanager
@@ -178,13 +201,7 @@ def _start_processes(
     apply_topics(settings)
     environment = child_environment(variables)
     events: list[ChildEvent] = []
-
-    def note(event: ChildEvent) -> None:
-        events.append(event)
-        if event.what == "ended":
-            print(time.strftime("%H:%M:%S"), f"{event.name} (pid {event.pid}) ended with {event.code}", flush=True)
-
-    with Supervisor(logs, note) as supervisor:
+    with Supervisor(logs, noting(events)) as supervisor:
         config = {
             **SIMULATED,
             "port": simulator_port,
@@ -200,9 +217,33 @@ def _start_processes(
         urls = {"ingress-1": f"http://{LOOPBACK}:{ingress_port}/ready", "api-1": f"http://{LOOPBACK}:{api_port}/ready"}
         simulator_url, api_url = f"http://{LOOPBACK}:{simulator_port}", f"http://{LOOPBACK}:{api_port}"
         with SimulatorClient(simulator_url) as simulator, CampaignApi(api_url) as api:
-            found = World(settings, kafka, postgres, cloud, supervisor, simulator, api, urls, environment, logs, events)
+            found = World(
+                settings=settings,
+                supervisor=supervisor,
+                simulator=simulator,
+                api=api,
+                urls=urls,
+                environment=environment,
+                folder=logs,
+                events=events,
+                processes=NAMES,
+                kafka=kafka,
+                postgres=postgres,
+                cloud=cloud,
+            )
             found.wait_until_ready()
             yield found
+
+
+def noting(events: list[ChildEvent]) -> Callable[[ChildEvent], None]:
+    """A function for a supervisor: it keeps the events, and prints the end of each process."""
+
+    def note(event: ChildEvent) -> None:
+        events.append(event)
+        if event.what == "ended":
+            print(time.strftime("%H:%M:%S"), f"{event.name} (pid {event.pid}) ended with {event.code}", flush=True)
+
+    return note
 
 
 def _child(name: str, environment: Mapping[str, str], folder: Path, double: str | None) -> Child:

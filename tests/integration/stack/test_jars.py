@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.jars import LOCK_FILE, Jar, kafka_jars, read_lock
+from stack.environment import kafka_version
+from stack.jars import Jar, kafka_jars, lock_file, read_lock
 
 
 @contextmanager
@@ -20,7 +21,11 @@ def maven_mirror(jars: Path) -> Iterator[tuple[str, list[str]]]:
         def do_GET(self) -> None:
             requested.append(self.path)
             group, artifact, version, name = self.path.strip("/").rsplit("/", 3)
-            known = [jar for jar in read_lock(LOCK_FILE.read_text()) if _path(jar) == (group, artifact, version)]
+            known = [
+                jar
+                for jar in read_lock(lock_file(kafka_version()).read_text())
+                if _path(jar) == (group, artifact, version)
+            ]
             found = bool(known) and name == known[0].file_name
             self.send_response(200 if found else 404)
             body = (jars / name).read_bytes() if found else b""

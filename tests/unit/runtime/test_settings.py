@@ -94,6 +94,7 @@ def test_a_variable_that_kubernetes_sets_is_explained(tmp_path: Path, name: str,
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
+        ("EMBEDDED_KAFKA", "3.9", "must be 4.3.1 or 4.4.0"),
         ("EMBEDDED_POSTGRES", "17", "must be 18 or 16"),
         ("MAVEN_URL", "repo.example.com", "expects an address that starts with https://"),
         ("CACHE_DIR", "", "is empty"),

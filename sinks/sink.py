@@ -1,8 +1,7 @@
 """The sink: writes `recipient.events` to Postgres. Any number of sink processes may run.
 
-One batch is one transaction of messages, rows, counters (by triggers) and offsets. It begins only after Kafka has
-acknowledged the dead letters of the batch. While Postgres or Kafka is unavailable the sink retries the same batch. It
-drops nothing, and it reads no further.
+It takes batches from Kafka and gives them to `sinks.writer`. While Postgres or Kafka is unavailable, it retries the
+same batch. It drops nothing, and it reads no further.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import structlog
 
@@ -24,28 +22,15 @@ from runtime.pulse import Heartbeats
 from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.places import REMEDY, OffsetMismatch, Place, Record, TopicIdentity, Watermarks
-from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
-from sinks.apply import (
-    Applied,
-    KnownPhoneNumbers,
-    apply_by_halves,
-    find_refused,
-    fold_events,
-    is_caused_by_events,
-    write_folded,
-)
-from sinks.batch import Batch, decode_batch, moves_of, webhook_delays_s
-from sinks.held import HeldEvents
+from sinks.batch import moves_of
 from sinks.letters import BatchLetters
-from sinks.reported_failures import feed_breakers
-from tables import held_events, offsets
-from tables.database import Connection, LockNotAvailable, answering, connect, is_transient
-from tables.recipients import MERGE_SESSION
+from sinks.writer import BatchWriter
+from tables import offsets
+from tables.database import answering, connect, is_transient
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
 from topics.dead_letters import DeadLetters
-from topics.decoding import dead_item
-from topics.exits import ENDS_PROCESSES, ExitGuard, KafkaExitMarks
+from topics.exits import ExitGuard, KafkaExitMarks
 from topics.identity import identify
 from topics.intake import RecordIntake
 from topics.publisher import AsyncPublisher, PublishFailed
@@ -57,8 +42,6 @@ IDENTIFY_EVERY_S = 10.0
 """Pause between two checks for a recreated topic. Records that a sink reads from it in between are applied again, from
 the topic's beginning, after an operator has accepted the topic."""
 IDENTIFY_TIMEOUT_S = 3.0
-LOCK_TIMEOUT = "1s"
-"""How long a batch waits for a row that another session has locked. Then the events of such rows are held."""
 DEAD_LETTER_TIMEOUT_S = 5.0
 """How long Kafka may take to acknowledge dead letters. No row is locked meanwhile."""
 
@@ -106,7 +89,7 @@ class OwnedByAnother(Transient):
 
 
 class Sink:
-    """One member of the consumer group, with its Postgres connection."""
+    """One member of the consumer group, and its writer."""
 
     def __init__(
         self, settings: Settings, stop: asyncio.Event, identity: TopicIdentity, publisher: AsyncPublisher
@@ -116,13 +99,11 @@ class Sink:
         self._identity = identity
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._letters = BatchLetters(DeadLetters(publisher, STAGE, limit, timeout_s=DEAD_LETTER_TIMEOUT_S))
-        self._numbers = KnownPhoneNumbers()
+        self._writer = BatchWriter(settings, identity, self._letters)
         marks = KafkaExitMarks(settings, STAGE, identity.topic)
         self._guard = ExitGuard(marks, self._store_part, self._condemn)
         self._condemned: Place | None = None
-        self._connection: Connection | None = None
         self._beats = Heartbeats()
-        self._held = HeldEvents(self._letters, self._numbers)
         self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def consume(self) -> None:
@@ -145,12 +126,16 @@ class Sink:
                 await self._require_same_topic()
                 if records:
                     await self._store(records)
-                await self._apply_held()
+                await self._writer.apply_held()
         except OwnedByAnother as moved:
             log.warning("another sink already advanced this partition; rejoining the group", partitions=str(moved))
         finally:
             watchdog.stop()
             await intake.close()
+
+    async def close(self) -> None:
+        """Close the connection to Postgres."""
+        await self._writer.close()
 
     async def _require_same_topic(self) -> None:
         """Check that the topic was not recreated: a consumer continues in the new topic without an error.
@@ -167,12 +152,6 @@ class Sink:
             return
         if found != self._identity:
             raise OffsetMismatch(f"{found.topic} was recreated while the sink was reading it. {REMEDY}")
-
-    async def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
 
     async def _store(self, records: Sequence[Record]) -> None:
         """Store a batch. With too many dead letters, store as much of it as the limit allows, then halt until the stop.
@@ -204,7 +183,7 @@ class Sink:
             started = time.monotonic()
             moves = moves_of(records, self._intake.positions)
             try:
-                await self._write(records, moves)
+                await self._writer.write(records, moves, self._condemned)
             except TooManyDeadLetters:
                 raise
             except Exception as error:
@@ -222,112 +201,12 @@ class Sink:
                 metrics.SINK_BATCH_SECONDS.observe(time.monotonic() - started)
                 return
 
-    async def _write(self, records: Sequence[Record], moves: Mapping[int, tuple[int, int]]) -> None:
-        is_condemned = [record.place for record in records] == [self._condemned]
-        events, sources, letters = decode_batch([] if is_condemned else records)
-        if is_condemned:
-            letters = [dead_item(records[0], DeadLetterReason.BUG, ENDS_PROCESSES)]
-        batch = Batch(records, events, sources, letters, moves)
-        connection = await self._connected()
-        try:
-            applied = await self._apply(connection, batch)
-        except LockNotAvailable:
-            batch = await self._without_locked(connection, batch)
-            applied = await self._apply(connection, batch)
-        self._letters.forget(records)
-        self._count(applied, len(batch.events))
-        for delay_s in webhook_delays_s(batch.events, applied.refused, datetime.now(UTC)):
-            metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
-        await feed_breakers(connection, events, self._settings.time_scale)
-
-    async def _apply(self, connection: Connection, batch: Batch) -> Applied:
-        try:
-            return await self._write_others(connection, batch, {})
-        except Exception as error:
-            if not is_caused_by_events(error):
-                raise
-            return await self._write_without_refused(connection, batch)
-
-    async def _without_locked(self, connection: Connection, batch: Batch) -> Batch:
-        """The batch without the events of rows that another session has locked. They are held, so no other one waits.
-
-        Raises LockNotAvailable if no row is locked now: the batch is then tried again as a whole.
-        """
-        async with connection.transaction():
-            locked = await held_events.find_locked(connection, batch.events)
-        if not locked:
-            raise LockNotAvailable("a lock was held, and no row of the batch is locked now")
-        log.warning("events wait, because another session has locked their recipients", events=len(locked))
-        return batch.without(locked)
-
-    @staticmethod
-    def _count(applied: Applied, events: int) -> None:
-        metrics.SINK_EVENTS.inc(events - len(applied.refused))
-        metrics.SINK_ROWS.inc(applied.rows_changed)
-        metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
-        metrics.SINK_ERASED.inc(applied.erased)
-
-    async def _write_others(
-        self, connection: Connection, batch: Batch, refused: Mapping[int, DeadLetterReason]
-    ) -> Applied:
-        """Write all events but the refused ones, in one transaction with the offsets.
-
-        The dead letters are published before: no row is locked while Kafka acknowledges them, and no offset moves
-        before.
-        """
-        positions = [at for at in range(len(batch.events)) if at not in refused]
-        others = [batch.events[at] for at in positions]
-        folding = await fold_events(connection, others, self._numbers, batch.written_at)
-        result = Applied(
-            refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}}
-        )
-        await self._letters.publish(batch.dead(result.refused), batch.records)
-        async with connection.transaction():
-            applied = await write_folded(connection, folding)
-            await held_events.hold(connection, batch.held)
-            await offsets.advance_offsets(connection, self._identity, batch.moves)
-        result.add(applied, positions)
-        return result
-
-    async def _write_without_refused(self, connection: Connection, batch: Batch) -> Applied:
-        """Find the events that cannot be applied, and apply the others in the transaction that moves the offsets.
-
-        Rows must not contain events beyond the stored offsets: an audit would report them as differences, and a
-        rebuild would remove them.
-        """
-        refused = await find_refused(connection, batch.events, self._numbers, batch.written_at)
-        try:
-            return await self._write_others(connection, batch, refused)
-        except Exception as error:
-            if not is_caused_by_events(error):
-                raise
-        # Each half could be applied on its own, but not all of them together.
-        result = await apply_by_halves(connection, batch.events, self._numbers, batch.written_at)
-        await self._letters.publish(batch.dead(result.refused), batch.records)
-        async with connection.transaction():
-            await held_events.hold(connection, batch.held)
-            await offsets.advance_offsets(connection, self._identity, batch.moves)
-        return result
-
-    async def _apply_held(self) -> None:
-        """Apply held events whose rows are free again. An outage of Postgres is left to the next batch."""
-        try:
-            found = await self._held.apply(await self._connected())
-        except Exception as error:
-            if not (is_transient(error) or isinstance(error, PublishFailed | TooManyDeadLetters)):
-                raise
-            log.warning("held events still wait", error=str(error) or type(error).__name__)
-            await self.close()
-        else:
-            self._count(found.applied, found.events)
-
     async def _positions_of(self, available: Watermarks) -> Mapping[int, int]:
         """The offsets at which to start in assigned partitions. It waits while Postgres is unavailable."""
         tries = 0
         while True:
             try:
-                connection = await self._connected()
-                return await offsets.read_offsets(connection, self._identity, available)
+                return await self._writer.read_offsets(available)
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -337,16 +216,9 @@ class Sink:
                 self._beats.beat()
                 await self._wait(error, tries)
 
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
-            url = self._settings.database_url.get_secret_value()
-            session = MERGE_SESSION | {"lock_timeout": LOCK_TIMEOUT}
-            self._connection = await connect(url, application_name="campaigns-sink", session=session)
-        return self._connection
-
     async def _wait(self, error: Exception, tries: int) -> None:
         metrics.RETRIES.labels(STAGE).inc()
         delay_s = exponential(tries, base_s=0.1, cap_s=5.0)
         log.warning("retrying", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
-        await self.close()
+        await self._writer.close()
         await pause(self._stop, delay_s)

@@ -124,7 +124,7 @@ def stuck(kind: str) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    _replace("sinks.sink", "write_folded", never)
+    _replace("sinks.writer", "write_folded", never)
 
 
 DOUBLES: dict[str, Callable[[str], None]] = {"crash": crash, "twin": twin, "stepping": stepping, "stuck": stuck}

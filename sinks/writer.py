@@ -1,0 +1,177 @@
+"""Writes batches of records to Postgres, each in one transaction with its offsets.
+
+One batch is one transaction of messages, rows, counters (by triggers) and offsets. It begins only after Kafka has
+acknowledged the dead letters of the batch. An event that cannot be applied is refused, and the others are applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from runtime import metrics
+from runtime.settings import Settings
+from schemas.places import Place, Record, TopicIdentity, Watermarks
+from schemas.reasons import DeadLetterReason
+from sinks.apply import (
+    Applied,
+    KnownPhoneNumbers,
+    apply_by_halves,
+    find_refused,
+    fold_events,
+    is_caused_by_events,
+    write_folded,
+)
+from sinks.batch import Batch, decode_batch, webhook_delays_s
+from sinks.held import HeldEvents
+from sinks.letters import BatchLetters
+from sinks.reported_failures import feed_breakers
+from tables import held_events, offsets
+from tables.database import Connection, LockNotAvailable, connect, is_transient
+from tables.recipients import MERGE_SESSION
+from topics.dead_letter_limit import TooManyDeadLetters
+from topics.decoding import dead_item
+from topics.exits import ENDS_PROCESSES
+from topics.publisher import PublishFailed
+
+LOCK_TIMEOUT = "1s"
+"""How long a batch waits for a row that another session has locked. Then the events of such rows are held."""
+
+Moves = Mapping[int, tuple[int, int]]
+"""Per partition: the stored offset that is expected, and the next one."""
+
+log = structlog.get_logger("sinks.sink")
+
+
+class BatchWriter:
+    """The Postgres connection of a sink, and what it writes there."""
+
+    def __init__(self, settings: Settings, identity: TopicIdentity, letters: BatchLetters) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._letters = letters
+        self._numbers = KnownPhoneNumbers()
+        self._held = HeldEvents(letters, self._numbers)
+        self._connection: Connection | None = None
+
+    async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
+        """Write a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.
+
+        Raises psycopg.Error, PublishFailed and TooManyDeadLetters. Nothing is written then.
+        """
+        is_condemned = [record.place for record in records] == [condemned]
+        events, sources, letters = decode_batch([] if is_condemned else records)
+        if is_condemned:
+            letters = [dead_item(records[0], DeadLetterReason.BUG, ENDS_PROCESSES)]
+        batch = Batch(records, events, sources, letters, moves)
+        connection = await self._connected()
+        try:
+            applied = await self._apply(connection, batch)
+        except LockNotAvailable:
+            batch = await self._without_locked(connection, batch)
+            applied = await self._apply(connection, batch)
+        self._letters.forget(records)
+        self._count(applied, len(batch.events))
+        for delay_s in webhook_delays_s(batch.events, applied.refused, datetime.now(UTC)):
+            metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
+        await feed_breakers(connection, events, self._settings.time_scale)
+
+    async def apply_held(self) -> None:
+        """Apply held events whose rows are free again. An outage of Postgres is left to the next batch."""
+        try:
+            found = await self._held.apply(await self._connected())
+        except Exception as error:
+            if not (is_transient(error) or isinstance(error, PublishFailed | TooManyDeadLetters)):
+                raise
+            log.warning("held events still wait", error=str(error) or type(error).__name__)
+            await self.close()
+        else:
+            self._count(found.applied, found.events)
+
+    async def read_offsets(self, available: Watermarks) -> Mapping[int, int]:
+        """The offsets at which to start in these partitions. Raises psycopg.Error and OffsetMismatch."""
+        return await offsets.read_offsets(await self._connected(), self._identity, available)
+
+    async def close(self) -> None:
+        """Close the connection. The next call opens another one."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            url = self._settings.database_url.get_secret_value()
+            session = MERGE_SESSION | {"lock_timeout": LOCK_TIMEOUT}
+            self._connection = await connect(url, application_name="campaigns-sink", session=session)
+        return self._connection
+
+    async def _apply(self, connection: Connection, batch: Batch) -> Applied:
+        try:
+            return await self._write_others(connection, batch, {})
+        except Exception as error:
+            if not is_caused_by_events(error):
+                raise
+            return await self._write_without_refused(connection, batch)
+
+    async def _without_locked(self, connection: Connection, batch: Batch) -> Batch:
+        """The batch without the events of rows that another session has locked. They are held, so no other one waits.
+
+        Raises LockNotAvailable if no row is locked now: the batch is then tried again as a whole.
+        """
+        async with connection.transaction():
+            locked = await held_events.find_locked(connection, batch.events)
+        if not locked:
+            raise LockNotAvailable("a lock was held, and no row of the batch is locked now")
+        log.warning("events wait, because another session has locked their recipients", events=len(locked))
+        return batch.without(locked)
+
+    @staticmethod
+    def _count(applied: Applied, events: int) -> None:
+        metrics.SINK_EVENTS.inc(events - len(applied.refused))
+        metrics.SINK_ROWS.inc(applied.rows_changed)
+        metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
+        metrics.SINK_ERASED.inc(applied.erased)
+
+    async def _write_others(
+        self, connection: Connection, batch: Batch, refused: Mapping[int, DeadLetterReason]
+    ) -> Applied:
+        """Write all events but the refused ones, in one transaction with the offsets.
+
+        The dead letters are published before: no row is locked while Kafka acknowledges them, and no offset moves
+        before.
+        """
+        positions = [at for at in range(len(batch.events)) if at not in refused]
+        others = [batch.events[at] for at in positions]
+        folding = await fold_events(connection, others, self._numbers, batch.written_at)
+        result = Applied(
+            refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}}
+        )
+        await self._letters.publish(batch.dead(result.refused), batch.records)
+        async with connection.transaction():
+            applied = await write_folded(connection, folding)
+            await held_events.hold(connection, batch.held)
+            await offsets.advance_offsets(connection, self._identity, batch.moves)
+        result.add(applied, positions)
+        return result
+
+    async def _write_without_refused(self, connection: Connection, batch: Batch) -> Applied:
+        """Find the events that cannot be applied, and apply the others in the transaction that moves the offsets.
+
+        Rows must not contain events beyond the stored offsets: an audit would report them as differences, and a
+        rebuild would remove them.
+        """
+        refused = await find_refused(connection, batch.events, self._numbers, batch.written_at)
+        try:
+            return await self._write_others(connection, batch, refused)
+        except Exception as error:
+            if not is_caused_by_events(error):
+                raise
+        # Each half could be applied on its own, but not all of them together.
+        result = await apply_by_halves(connection, batch.events, self._numbers, batch.written_at)
+        await self._letters.publish(batch.dead(result.refused), batch.records)
+        async with connection.transaction():
+            await held_events.hold(connection, batch.held)
+            await offsets.advance_offsets(connection, self._identity, batch.moves)
+        return result

@@ -94,8 +94,9 @@ docs: setup-dev ## write the generated pages again: reference, statuses, record 
 	@$(RUN) -m scripts.export_schemas
 
 lock: setup-dev ## update the pinned packages
-	@for out in "requirements.txt --extra setup" "requirements-embedded.txt --extra setup --extra embedded" \
-			"requirements-dev.txt --extra setup --extra embedded --extra dev"; do \
+	@for out in "requirements.txt --extra setup --extra traces" \
+			"requirements-embedded.txt --extra setup --extra traces --extra embedded" \
+			"requirements-dev.txt --extra setup --extra traces --extra embedded --extra dev"; do \
 		.venv/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o $$out || exit 1; done
 	@.venv/bin/uv pip compile requirements-mutants.in --upgrade --universal --python-version 3.11 --generate-hashes \

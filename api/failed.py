@@ -18,7 +18,9 @@ from uuid import UUID
 from domain.error_codes import NOT_OF_THE_PERSON, TABLE, ErrorClass, codes_of
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus
 from domain.lifecycle import after as status_after
+from domain.traces import Step
 from runtime.settings import Settings
+from runtime.tracing import TRACES
 from schemas.codec import PRODUCER, encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import CampaignId
@@ -123,7 +125,10 @@ async def _publish(publisher: Publisher, settings: Settings, events: list[Recipi
     topic = settings.topic(Topic.RECIPIENT_EVENTS)
     for start in range(0, len(events), CHUNK):
         await publisher.publish_batch(
-            [Outgoing(topic, each.key, encode(each)) for each in events[start : start + CHUNK]]
+            [
+                Outgoing(topic, each.key, encode(each), TRACES.headers(each, Step.CLAIM))
+                for each in events[start : start + CHUNK]
+            ]
         )
 
 

@@ -14,15 +14,15 @@ from api.answers import ProcessedOut
 from api.problem_codes import ProblemCode
 from api.problems import RETRY_AFTER_S, Problem
 from api.services import Services, UseServices
-from runtime import metrics
 from runtime.settings import Settings
+from runtime.tracing import now_ns
 from schemas.jobs import SendJob
 from schemas.topics import Topic
 from tables import publications, releases
 from tables.database import connect
 from tables.release_memory import ReleaseMemory
 from tables.releases import RELEASER_SESSION, Rates
-from topics.jobs import publish_jobs
+from topics.jobs import count_released, publish_jobs
 from topics.publisher import PublishFailed
 
 STEPS_MAX = 20
@@ -56,12 +56,13 @@ async def _release(settings: Settings) -> tuple[list[SendJob], int]:
     jobs, skipped = list[SendJob](), 0
     async with await connect(url, application_name="campaigns-api-release", session=RELEASER_SESSION) as connection:
         for _ in range(STEPS_MAX):
+            started_ns = now_ns()
             step = await releases.release_step(connection, rates, memory)
             if not step.jobs and not step.skipped:
                 break
+            count_released(step.jobs, started_ns)
             jobs += step.jobs
             skipped += step.skipped
-    metrics.SCHEDULER_RELEASED.inc(len(jobs))
     return jobs, skipped
 
 

@@ -50,7 +50,7 @@ async def _trace(settings: Settings, query: str, country: str | None = None, *, 
     found = await collect(settings, query, reason_of, note, country)
     if as_json:
         print(orjson.dumps(as_document(found)).decode())
-    for line in [] if as_json else as_lines(found):
+    for line in [] if as_json else as_lines(found, with_traces=bool(settings.traces)):
         print(line)
     note(f"{found.records_read} records of recipient.events read")
     if not found.dossiers and not found.history.steps and not found.not_read:
@@ -69,12 +69,21 @@ def as_document(found: Trace) -> dict[str, Any]:
                 "ledger": [_masked(row) for row in each.ledger],
                 "messages": [_masked(row) for row in each.messages],
                 "subscriptions": each.subscriptions,
+                "trace_ids": _trace_ids(each),
             }
             for each in found.dossiers
         ],
         "events": [_step(step) for step in found.history.steps],
         "not_read": found.not_read,
     }
+
+
+def _trace_ids(each: Dossier) -> dict[str, str]:
+    """The id of the trace of each attempt."""
+    from domain.traces import trace_id_of
+
+    attempts = range(1, each.row["attempt"] + 1)
+    return {str(attempt): f"{trace_id_of(each.recipient_id, attempt):032x}" for attempt in attempts}
 
 
 def _step(step: HistoryStep) -> dict[str, Any]:
@@ -95,14 +104,19 @@ def _step(step: HistoryStep) -> dict[str, Any]:
     }
 
 
-def as_lines(found: Trace) -> list[str]:
-    """For people: each recipient with its events, a line each; then events that belong to no recipient found."""
+def as_lines(found: Trace, *, with_traces: bool = False) -> list[str]:
+    """For people: each recipient with its events, a line each; then events that belong to no recipient found.
+
+    `with_traces`: also the ids of their traces, by which a tool for traces finds them.
+    """
     from cli.console import printable
 
     lines: list[str] = []
     known = {each.recipient_id for each in found.dossiers}
     for each in found.dossiers:
         lines += _dossier_lines(each)
+        if with_traces:
+            lines += [f"  trace of attempt {attempt}: {trace_id}" for attempt, trace_id in _trace_ids(each).items()]
         if not found.not_read:
             lines += _events(step for step in found.history.steps if step.recipient == each.recipient_id)
             lines += _end_lines(each, found.history)

@@ -37,6 +37,11 @@ BUILD_INFO = _gauge(
 )
 READY = _gauge("ready", "1 while the process is ready, as /ready answers")
 LEADER = _gauge("leader", "1 while this process leads its role, 0 while it waits for its turn", "role")
+SPANS = _counter(
+    "spans_total",
+    "Spans of traces, by outcome: exported, failed (the collector did not take them) or dropped (it is too slow)",
+    "outcome",
+)
 POOL_CONNECTIONS = _gauge(
     "pool_connections", "Connections of a pool to Postgres, by state: idle or lent", "pool", "state"
 )

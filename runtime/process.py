@@ -20,6 +20,7 @@ import structlog
 from runtime import logs, metrics, probes
 from runtime.health import HEALTH
 from runtime.settings import InvalidSettings, Settings
+from runtime.tracing import TRACES
 from schemas.codec import PRODUCER
 
 EXIT_OK = 0
@@ -51,12 +52,14 @@ def run_process(name: str, run: RunProcess, settings: Settings) -> int:
     deadline = _Deadline()
     try:
         probes.serve(settings)
+        TRACES.start(settings, name)
         asyncio.run(_until_stopped(run, settings, deadline))
         failure: BaseException | None = None
     except BaseException as error:  # noqa: BLE001 - the one place where every failure becomes an exit code
         failure = error
     finally:
         deadline.lift()
+        TRACES.close()
     return _log_end(failure)
 
 

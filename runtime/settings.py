@@ -20,7 +20,7 @@ PREFIX = "CAMPAIGNS_"
 STATE_FOLDER = Path(".campaigns")
 MECHANISMS = frozenset({"sasl.mechanism", "sasl.mechanisms"})
 """librdkafka has both names for the same option."""
-MAY_BE_EMPTY = frozenset({"topic_prefix", "instance", "whatsapp_phone_number_id"})
+MAY_BE_EMPTY = frozenset({"topic_prefix", "instance", "whatsapp_phone_number_id", "traces"})
 """Settings whose empty value is a choice. Any other empty variable is a value that did not arrive."""
 
 
@@ -162,6 +162,17 @@ class Settings(BaseModel):
     log_format: str = Field(
         default="console", pattern=r"^(console|json)$", description="Format of the log lines: console or json."
     )
+    traces: str = Field(
+        default="",
+        description="Base address of a collector of OpenTelemetry (OTLP over HTTP), such as http://collector:4318. "
+        "Without it there are no traces.",
+    )
+    traces_ratio: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="Share of the attempts that have a trace. Give all processes the same.",
+    )
     instance: str = Field(
         default="",
         max_length=100,
@@ -246,6 +257,11 @@ class Settings(BaseModel):
     @classmethod
     def _base(cls, value: str) -> str:
         return settings_values.http_base(value)
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return settings_values.collector(value) if value else value
 
     @field_validator("ingress_host", "api_host", "metrics_host")
     @classmethod

@@ -7,6 +7,7 @@ secrets of its own. Those of the examples are published in this repository, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from runtime.settings_values import host_of, is_loopback, postgres_password
@@ -25,12 +26,13 @@ PUBLISHED = frozenset({
 SECRET_CHARACTERS_MIN = 16
 META_TOKEN_PREFIX = "EA"  # noqa: S105 - every access token of Meta starts with it
 META_TOKEN_CHARACTERS_MIN = 40
+TRACES_PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
 _OWN_SECRETS = ("callback_secret", "webhook_app_secrets", "api_keys")
 
 
 def problems(settings: Settings) -> list[str]:
     """One line for each broken rule. It names the variables and shows no value."""
-    return [*_sizes(settings), *_kafka_account(settings), *_weak_secrets(settings)]
+    return [*_sizes(settings), *_kafka_account(settings), *_weak_secrets(settings), *_packages(settings)]
 
 
 def is_real(settings: Settings) -> bool:
@@ -98,6 +100,18 @@ def _kafka_account(settings: Settings) -> Iterator[str]:
             f"{_variable('kafka_extra')}: has a security.protocol that takes no user, but {_variable('kafka_user')} "
             "is set: use SASL_SSL or SASL_PLAINTEXT"
         )
+
+
+def _packages(settings: Settings) -> Iterator[str]:
+    if settings.traces and not all(_is_installed(package) for package in TRACES_PACKAGES):
+        yield f"{_variable('traces')}: needs packages that are not installed: pip install 'campaign-streams[traces]'"
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # not even the package around it
+        return False
 
 
 def _texts(value: SecretStr | tuple[SecretStr, ...]) -> list[str]:

@@ -138,6 +138,22 @@ def kafka_servers(text: str) -> str:
 
 def http_base(text: str) -> str:
     """The base address of the Cloud API: scheme, host, port and path, without a slash at the end. Raises ValueError."""
+    scheme, name, path = _http_address(text)
+    if _VERSIONED.search(path):
+        raise ValueError("names a version in its path: remove it; CAMPAIGNS_WHATSAPP_API_VERSION is its place")
+    if scheme == "http" and _is_metas(name):
+        raise ValueError("would send the token without encryption: use https://")
+    return text.rstrip("/")
+
+
+def collector(text: str) -> str:
+    """The base address of a collector of traces, without the path that all collectors have. Raises ValueError."""
+    _http_address(text)
+    return text.rstrip("/").removesuffix("/v1/traces").rstrip("/")
+
+
+def _http_address(text: str) -> tuple[str, str, str]:
+    """The scheme, the host and the path of an address without a password and a query. Raises ValueError."""
     scheme, separator, rest = text.partition("://")
     if scheme not in ("http", "https") or not separator:
         raise ValueError("expects an address that starts with https:// or http://")
@@ -147,13 +163,9 @@ def http_base(text: str) -> str:
     if any(mark in rest for mark in "?#"):
         raise ValueError("has a part after ? or #: remove it")
     name, _ = _host_and_port(authority)
-    if _VERSIONED.search(slash + path):
-        raise ValueError("names a version in its path: remove it; CAMPAIGNS_WHATSAPP_API_VERSION is its place")
     if not _PATH.fullmatch(slash + path) or _PERCENT.search(path):
         raise ValueError("has a path with characters that no address can hold")
-    if scheme == "http" and _is_metas(name):
-        raise ValueError("would send the token without encryption: use https://")
-    return text.rstrip("/")
+    return scheme, name, slash + path
 
 
 def host_of(address: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from domain.traces import HEADER
 from schemas.codec import PRODUCER
 from schemas.control import ControlEvent
 from schemas.events import RecipientEvent
@@ -119,10 +120,23 @@ def _kept(spec: TopicSpec) -> str:
     return f"Records are kept for {spec.retention_ms / DAY_MS:g} day(s)."
 
 
+TRACED = (Topic.SEND_JOBS, Topic.RECIPIENT_EVENTS)
+TRACE_HEADERS = {
+    "type": "object",
+    "properties": {
+        HEADER: {
+            "type": "string",
+            "description": "The trace of the attempt, as W3C Trace Context: only if traces are on and it is sampled.",
+        }
+    },
+}
+
+
 def _message(published: Published) -> dict[str, Any]:
     return {
         "name": published.record.__name__,
         "contentType": "application/json",
+        **({"headers": TRACE_HEADERS} if published.topic in TRACED else {}),
         "payload": {"$ref": f"./{published.file}"},
         "bindings": {
             "kafka": {

@@ -13,6 +13,7 @@ import structlog
 
 from runtime import metrics
 from runtime.settings import Settings
+from runtime.tracing import now_ns
 from schemas.places import Place, Record, TopicIdentity, Watermarks
 from schemas.reasons import DeadLetterReason
 from sinks.apply import (
@@ -28,6 +29,7 @@ from sinks.batch import Batch, decode_batch, webhook_delays_s
 from sinks.held import HeldEvents
 from sinks.letters import BatchLetters
 from sinks.reported_failures import feed_breakers
+from sinks.spans import record_applied
 from tables import held_events, offsets
 from tables.database import Connection, LockNotAvailable, connect, is_transient
 from tables.recipients import MERGE_SESSION
@@ -61,6 +63,7 @@ class BatchWriter:
 
         Raises psycopg.Error, PublishFailed and TooManyDeadLetters. Nothing is written then.
         """
+        started_ns = now_ns()
         is_condemned = [record.place for record in records] == [condemned]
         events, sources, letters = decode_batch([] if is_condemned else records)
         if is_condemned:
@@ -74,6 +77,7 @@ class BatchWriter:
             applied = await self._apply(connection, batch)
         self._letters.forget(records)
         self._count(applied, len(batch.events))
+        record_applied(batch, applied.refused, started_ns)
         for delay_s in webhook_delays_s(batch.events, applied.refused, datetime.now(UTC)):
             metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
         await feed_breakers(connection, events, self._settings.time_scale)

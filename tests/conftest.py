@@ -11,12 +11,16 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from stack.embedded import Stack, embedded_stack
+
+if TYPE_CHECKING:
+    from tests.support.spans import Spans
 
 GIVEN_KAFKA = "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS"
 GIVEN_DATABASE = "CAMPAIGNS_DATABASE_URL"
@@ -43,6 +47,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_long = item.get_closest_marker("slow") or item.get_closest_marker("faults")
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LONG_TIMEOUT_S if is_long else TIMEOUT_S))
+
+
+@pytest.fixture
+def spans() -> Iterator["Spans"]:
+    """The spans that this process records. All attempts are recorded."""
+    from runtime.tracing import TRACES  # noqa: PLC0415 - as below
+    from tests.support.spans import Spans  # noqa: PLC0415 - slow to import, and few tests need it
+
+    recorded = Spans()
+    TRACES.use(recorded.recorder)
+    yield recorded
+    TRACES.use(None)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from domain.traces import Step
 from runtime import metrics
+from runtime.logs import mask_phone
 from runtime.settings import Settings
+from runtime.tracing import TRACES, now_ns
 from schemas.codec import encode
 from schemas.jobs import SendJob
-from schemas.places import Outgoing
+from schemas.places import Outgoing, Place
 from schemas.topics import Topic
 from topics.publisher import Publisher
 
@@ -25,7 +28,30 @@ async def publish_jobs(
     partition, because an attempt is claimed once and needs no order.
     """
     topic = settings.topic(Topic.SEND_JOBS)
-    records = [Outgoing(topic, job.key if is_keyed else None, encode(job)) for job in jobs]
+    started_ns = now_ns()
+    records = [
+        Outgoing(topic, job.key if is_keyed else None, encode(job), TRACES.headers(job, Step.RELEASE)) for job in jobs
+    ]
     places = await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
     metrics.SCHEDULER_PUBLISHED.inc(len(jobs))
+    if TRACES.is_on:
+        for job, (partition, offset) in zip(jobs, places, strict=True):
+            record = str(Place(topic, partition, offset))
+            TRACES.record(Step.PUBLISH, job, started_ns, under=Step.RELEASE, key=record, record=record)
     return places
+
+
+def count_released(jobs: Sequence[SendJob], started_ns: int) -> None:
+    """Count jobs that a transaction has just released, and begin their traces. `started_ns`: when it began."""
+    metrics.SCHEDULER_RELEASED.inc(len(jobs))
+    if TRACES.is_on:
+        for job in jobs:
+            TRACES.record(
+                Step.RELEASE,
+                job,
+                started_ns,
+                under=None,
+                campaign_id=str(job.campaign_id),
+                number=job.phone_number_id,
+                to=mask_phone(job.phone_number),
+            )

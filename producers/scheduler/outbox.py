@@ -23,6 +23,7 @@ from tables import ledger, publications, subscriptions
 from tables.database import Connection
 from topics.identity import identify
 from topics.jobs import PUBLISH_TIMEOUT_S, publish_jobs
+from topics.outcomes import publish_stored
 from topics.publisher import Publisher, PublishFailed
 
 IDENTIFY_EVERY_S = 10.0
@@ -88,9 +89,7 @@ async def publish_outcomes(
     """Publish the stored events of the ledger and mark them. Raises PublishFailed."""
     if not outcomes:
         return
-    topic = settings.topic(Topic.RECIPIENT_EVENTS)
-    records = [Outgoing(topic, each.kafka_key, each.event.encode()) for each in outcomes]
-    await publisher.publish_batch(records, PUBLISH_TIMEOUT_S)
+    await publish_stored(publisher, settings.topic(Topic.RECIPIENT_EVENTS), outcomes, PUBLISH_TIMEOUT_S)
     async with turn() as connection:
         await ledger.mark_published(connection, outcomes)
 

@@ -22,12 +22,14 @@ from runtime import metrics
 from runtime.process import Transient
 from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
+from runtime.tracing import now_ns
 from runtime.waiting import pause
 from tables import locks
 from tables.database import answering, is_transient
 from tables.leadership import Election, Leader, leadership
 from tables.release_memory import ReleaseMemory
 from tables.releases import RELEASER_SESSION, Rates, ReleaseStep, release_step
+from topics.jobs import count_released
 from topics.publisher import AsyncPublisher, PublishFailed
 
 BUSY_S = 0.1
@@ -111,10 +113,11 @@ async def _release(
     async with asyncio.TaskGroup() as publications:  # a step does not wait for the jobs of an earlier one
         while True:
             beats.beat()
-            started = time.monotonic()
+            started, started_ns = time.monotonic(), now_ns()
             async with leader.turn() as connection:
                 with metrics.SCHEDULER_STEP_SECONDS.time():
                     step = await release_step(connection, rates, memory)
+            count_released(step.jobs, started_ns)
             publications.create_task(_publish(leader, publisher, jobs_topic, settings, step))
             interval_s = BUSY_S if step.is_more else IDLE_S
             if await pause(stop, max(0.0, interval_s - (time.monotonic() - started))):
@@ -124,7 +127,6 @@ async def _release(
 async def _publish(
     leader: Leader, publisher: AsyncPublisher, jobs_topic: JobsTopic, settings: Settings, step: ReleaseStep
 ) -> None:
-    metrics.SCHEDULER_RELEASED.inc(len(step.jobs))
     if step.skipped or step.exhausted:
         log.info("recipients skipped instead of released", skipped=step.skipped, exhausted=step.exhausted)
     try:

@@ -15,10 +15,13 @@ from datetime import UTC, datetime
 import structlog
 
 from domain.correlation import Ownership
+from domain.traces import Step
 from runtime import metrics
 from runtime.settings import Settings
+from runtime.tracing import TRACES
 from schemas.codec import encode
-from schemas.places import Outgoing, Record
+from schemas.events import RecipientEvent
+from schemas.places import Headers, Outgoing, Place, Record
 from schemas.reasons import DeadLetterReason
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
@@ -129,9 +132,30 @@ class Reconciler:
         sources = [(each, event) for each in found for event in each.events]
         try:
             await self._publisher.publish_batch(
-                [Outgoing(self._events_topic, event.key, encode(event)) for _, event in sources]
+                [Outgoing(self._events_topic, event.key, encode(event), _headers(event)) for _, event in sources]
             )
         except RecordTooLarge as error:
             for index in error.indices:
                 source, event = sources[index]
                 source.refuse_event(event)
+        if TRACES.is_on:
+            _record_spans(event for each in found for event in each.events)
+
+
+def _headers(event: RecipientEvent) -> Headers | None:
+    return TRACES.headers(event, Step.RECONCILE, _span_key(event)) if TRACES.is_on else None
+
+
+def _record_spans(events: Iterable[RecipientEvent]) -> None:
+    """Record that these events were published, from the receipt of their webhooks on."""
+    for event in events:
+        received_ns = max(0, int(event.received_at.timestamp() * 1e9))
+        key = _span_key(event)
+        TRACES.record(Step.RECONCILE, event, received_ns, under=Step.CLAIM, key=key, event=event.kind.value, item=key)
+
+
+def _span_key(event: RecipientEvent) -> str:
+    """The place of the webhook and the kind: an item that is read again has the same span."""
+    assert event.origin is not None, "every event of the reconciler has an origin"
+    origin = event.origin
+    return f"{event.kind.value} {Place(origin.topic, origin.partition, origin.offset, origin.index)}"

@@ -26,6 +26,8 @@ STATEMENT_TIMEOUT_S = 1.0
 """Limit of every claim and renewal, waiting for locks included: a statement that waited longer judged old rows."""
 CLAIM_PATIENCE_S = 600.0
 """How long a claim is repeated while Postgres is away: as long as answers are kept, and below Faust's poll limit."""
+OWNED = frozenset({ClaimResult.CLAIMED, ClaimResult.PROBE})
+"""The verdicts after which this sender may post."""
 SESSION = {"lock_timeout": "1000"}
 
 _log = structlog.get_logger(STAGE)

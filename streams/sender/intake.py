@@ -13,17 +13,20 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from domain.traces import SpanPlace
 from runtime import metrics
 from runtime.process import Transient
+from runtime.tracing import TRACES, now_ns
 from schemas.dead_letters import DeadItem
 from schemas.jobs import SendJob
 from schemas.places import Record
 from schemas.reasons import DeadLetterReason
-from streams.sender.claims import Claimed, Claims
+from streams.sender.claims import OWNED, Claimed, Claims
 from streams.sender.failures import Failures
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox
 from streams.sender.sends import Sends
+from streams.sender.spans import record_claim
 from streams.sender.stage import STAGE
 from tables.ledger import ClaimResult, UnpublishedOutcome
 from topics.dead_letter_limit import TooManyDeadLetters
@@ -36,8 +39,6 @@ BACKLOG_S = 0.4
 were never posted."""
 BACKLOG_PAUSE_S = 0.02
 
-OWNED = frozenset({ClaimResult.CLAIMED, ClaimResult.PROBE})
-"""The verdicts after which this sender may post."""
 THROTTLE_PATIENCE_S = 1.0
 """A number that is throttled for longer leaves its jobs, if there are other numbers."""
 ANSWERS_S = 30.0
@@ -117,6 +118,8 @@ class JobIntake:
         self._closes_at: float | None = None
         self._numbers: set[str] = set()
         """The numbers of all jobs so far."""
+        self._published_by: dict[tuple[str, int], SpanPlace] = {}
+        """The recorded spans that published jobs of the batch in hand."""
 
     def close(self, grace_s: float = GRACE_S) -> None:
         """The process stops: finish the batch in hand within the grace, or leave it unacknowledged."""
@@ -180,20 +183,23 @@ class JobIntake:
             slots = await self._window.take(min(len(jobs), room))
             try:
                 chunk, jobs = jobs[:slots], jobs[slots:]
+                started_ns = now_ns()
                 with metrics.SENDER_CLAIM_SECONDS.time():
                     claimed = await self._claims.claim(chunk, self._raise_if_closed)
             except BaseException:
                 self._window.give_back(slots)
                 raise
             self._progressed()
-            self._start(chunk, claimed)
+            self._start(chunk, claimed, started_ns)
             await asyncio.sleep(0)  # the sends reserve their permits now, so that the next room excludes them
 
-    def _start(self, chunk: list[SendJob], claimed: Claimed) -> None:
+    def _start(self, chunk: list[SendJob], claimed: Claimed, started_ns: int) -> None:
         for job in chunk:
             key = (job.recipient_id, job.attempt)
             answer = claimed.answers[key]
             metrics.SENDER_CLAIMS.labels(answer.verdict.value).inc()
+            if published_by := self._published_by.get((str(job.recipient_id), job.attempt)):
+                record_claim(job, answer, started_ns, published_by)
             if answer.verdict in OWNED:
                 self._failures.has_claimed = True
                 is_probe = answer.verdict is ClaimResult.PROBE
@@ -245,12 +251,16 @@ class JobIntake:
         """
         jobs: dict[tuple[str, int], SendJob] = {}
         dead: list[DeadItem] = []
+        self._published_by = {}
         for record in records:
             job = decoded(SendJob, record)
             if isinstance(job, DeadItem):
                 dead.append(job)
-            else:
-                jobs[str(job.recipient_id), job.attempt] = job
+                continue
+            key = (str(job.recipient_id), job.attempt)
+            jobs[key] = job
+            if published_by := TRACES.place(record.headers):
+                self._published_by[key] = published_by
         try:
             await self._dead_letters.publish(dead, len(records), is_divisible=len(records) > 1)
         except TooManyDeadLetters:

@@ -14,13 +14,13 @@ import structlog
 from domain.breakers import ProbePauses
 from runtime.process import Transient
 from schemas.events import EventKind, RecipientEvent
-from schemas.places import Outgoing
 from streams.sender.rounds import Rounds
 from streams.sender.stage import STAGE
 from tables import ledger
 from tables.database import Pool, is_data_error
 from tables.ledger import Key, Settled, Settlement, UnpublishedOutcome
 from tables.retrying import retrying
+from topics.outcomes import publish_stored
 from topics.publisher import Publisher
 
 LINGER_S = 0.015
@@ -110,8 +110,7 @@ class Outbox:
                 await ledger.mark_published(connection, outcomes)
 
         try:
-            records = [Outgoing(self._topic, each.kafka_key, each.event.encode()) for each in outcomes]
-            await self._publisher.publish_batch(records)
+            await publish_stored(self._publisher, self._topic, outcomes)
             await retrying(STAGE, "mark published", mark, give_up_after_s=5.0)
         except Transient as error:  # the ledger has them, so the sweep publishes them
             _log.warning(

@@ -19,6 +19,7 @@ from domain.error_codes import ThrottleScope
 from domain.outcomes import Outcome, Rejected, Throttled
 from domain.signals import NO_SIGNALS, Signals, signals_of
 from runtime import metrics
+from runtime.tracing import now_ns
 from schemas.events import EventKind
 from schemas.jobs import SendJob
 from schemas.reasons import FailureReason
@@ -28,6 +29,7 @@ from streams.sender.failures import Failures
 from streams.sender.freshness import LATE_RENEWALS_MAX_S, Forbidden, Fresh, Freshness, Permission, TooLate
 from streams.sender.gate import Gate
 from streams.sender.outbox import Outbox
+from streams.sender.spans import record_post
 from streams.sender.trouble import Trouble
 from tables.ledger import Claim, ClaimAnswer, ClaimResult, UnpublishedOutcome
 
@@ -161,11 +163,12 @@ class Sends:
         return await self._freshness.ensure(claim, issued_at, since=self._trouble.settled_at(number))
 
     async def _post(self, job: SendJob) -> Outcome:
-        started = time.perf_counter()
+        started, started_ns = time.perf_counter(), now_ns()
         with self._gate.posting() as ended:
             outcome = await self._api.post(job, self._callback_data(job))
             ended(outcome)
         metrics.SENDER_POST_SECONDS.observe(time.perf_counter() - started)
+        record_post(job, outcome, started_ns)
         return outcome
 
     def _throttle_s(self, job: SendJob, outcome: Throttled, throttles: int) -> float:

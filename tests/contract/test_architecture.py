@@ -72,6 +72,7 @@ OFFENCES: Mapping[str, set[Pair]] = {
     "Only topics uses confluent_kafka": {
         (package, "confluent_kafka") for package in PACKAGES if package not in ("bench", "stack", "topics")
     },
+    "Only runtime uses OpenTelemetry": {(package, "opentelemetry") for package in PACKAGES if package != "runtime"},
     "Only streams uses Faust and aiokafka": {
         (package, module)
         for package in PACKAGES

@@ -11,6 +11,7 @@ import pytest
 from cli.console import reason_of
 from cli.trace import _trace, as_document, as_lines
 from domain.history import Effect
+from domain.traces import trace_id_of
 from operations.trace import collect
 from runtime.settings import Settings
 from schemas.codec import encode
@@ -91,6 +92,10 @@ async def test_every_record_is_shown_with_its_effect(world: World, settings: Set
         assert "webhooks.raw/3@77[5]" in printed
         assert job.phone_number not in printed
         assert WAMID not in printed
+        trace_id = f"{trace_id_of(person, 1):032x}"
+        assert f"trace of attempt 1: {trace_id}" in "\n".join(as_lines(found, with_traces=True))
+        assert as_document(found)["recipients"][0]["trace_ids"] == {"1": trace_id}
+        assert trace_id not in "\n".join(as_lines(found))
 
 
 async def test_a_message_id_unknown_to_the_database_is_traced(world: World, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime import settings_rules
 from runtime.settings import InvalidSettings, Settings, read_settings
 from tests.support.paths import ROOT
 
@@ -81,3 +82,12 @@ def test_the_compose_file_publishes_no_secret() -> None:
         "/run/campaigns/postgres_password"
     ]
     assert "DATABASE_URL" not in settings
+
+
+@pytest.mark.parametrize("missing", ["opentelemetry.sdk.nothing", "no_such_package.sdk"])
+def test_traces_need_the_packages_of_their_extra(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    read(TRACES="http://collector:4318")
+    monkeypatch.setattr(settings_rules, "TRACES_PACKAGES", (missing,))
+    read()
+    with pytest.raises(InvalidSettings, match=r"CAMPAIGNS_TRACES: needs packages that are not installed: pip install"):
+        read(TRACES="http://collector:4318")

@@ -93,6 +93,28 @@ def test_wrong_addresses_of_the_cloud_api_are_refused_without_being_shown(text: 
     assert SECRET not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("http://collector:4318", "http://collector:4318"),
+        ("http://collector:4318/", "http://collector:4318"),
+        ("http://collector:4318/v1/traces", "http://collector:4318"),
+        ("https://traces.example.com/otlp/v1/traces/", "https://traces.example.com/otlp"),
+    ],
+)
+def test_addresses_of_a_collector(text: str, base: str) -> None:
+    assert values.collector(text) == base
+
+
+@pytest.mark.parametrize(
+    "text", ["collector:4318", "grpc://collector:4317", f"https://user:{SECRET}@host", "https://host?key=1", "http://"]
+)
+def test_wrong_addresses_of_a_collector_are_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(ValueError, match=r"has |expects ") as refusal:
+        values.collector(text)
+    assert SECRET not in str(refusal.value)
+
+
 @given(st.from_regex(r"https?://[a-z0-9_.:\[\]@/%?#-]{1,30}", fullmatch=True) | st.text().map("https://{}".format))
 def test_an_address_that_is_accepted_can_be_requested(text: str) -> None:
     try:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
+from domain.traces import trace_id_of
 from runtime.settings import read_settings
+from runtime.tracing import TRACES
 from schemas.bundles import Body, encode_bundle
+from schemas.callback import encode
 from schemas.places import Record
+from schemas.topics import TopicSpec
 from streams.reconciler.process import WORDS_LOGGED_MAX, Reconciler
+from tests.support.spans import values
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.memory import MemoryPublisher
 from topics.publisher import PublishFailed
+
+if TYPE_CHECKING:
+    from tests.support.spans import Spans
 
 RECEIVED_US = 1_767_225_600_000_000
 SETTINGS = read_settings({
@@ -61,3 +71,38 @@ async def test_above_the_limit_nothing_is_published() -> None:
     with pytest.raises(TooManyDeadLetters):
         await Reconciler(SETTINGS, publisher).handle([bundle("sent"), record(b"no json", b"no json")])
     assert publisher.records == []
+
+
+def ours(recipient: UUID, word: str) -> bytes:
+    data = encode(b"a-secret-of-the-tests", "default", uuid4(), recipient, 3)
+    status = {"id": "wamid.A", "status": word, "timestamp": "1767225600", "biz_opaque_callback_data": data}
+    return json.dumps({"statuses": [status, {"id": "wamid.B", "status": word, "timestamp": "1767225600"}]}).encode()
+
+
+async def test_a_webhook_belongs_to_the_trace_that_its_callback_data_names(spans: Spans) -> None:
+    publisher, recipient = MemoryPublisher(), uuid4()
+    stage = Reconciler(SETTINGS, publisher)
+    for _ in range(2):  # Kafka delivers the batch again after a crash
+        await stage.handle([record(ours(recipient, "sent"), ours(recipient, "read"))])
+    sent, read, *again = spans.named("reconcile")
+    assert [span.context for span in again] == [sent.context, read.context]
+    assert sent.context is not None
+    assert sent.context.trace_id == trace_id_of(recipient, 3)
+    assert sent.start_time == RECEIVED_US * 1000
+    assert values(sent) == {
+        "campaigns.recipient_id": str(recipient),
+        "campaigns.attempt": 3,
+        "campaigns.event": "sent",
+        "campaigns.item": "sent webhooks.raw/0@0[0]",
+    }
+    places = [TRACES.place(each.headers or ()) for each in publisher.records[:4]]
+    assert [place and place.span_id for place in places] == [
+        sent.context.span_id, None, read.context and read.context.span_id, None,
+    ]  # fmt: skip
+
+
+async def test_an_event_that_is_too_large_has_no_span(spans: Spans) -> None:
+    publisher = MemoryPublisher([TopicSpec("recipient.events", 1, -1, record_bytes_max=10)])
+    with pytest.raises(PublishFailed):  # this test has no topic for the dead letter
+        await Reconciler(SETTINGS, publisher).handle([record(ours(uuid4(), "sent"))])
+    assert spans.all == []

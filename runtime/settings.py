@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from domain.keywords import DEFAULT, Keywords
 from runtime import settings_problems, settings_rules, settings_setup, settings_values
 
 PREFIX = "CAMPAIGNS_"
@@ -110,6 +111,17 @@ class Settings(BaseModel):
         ge=0.1,
         le=300,
         description="Seconds in which Kafka must acknowledge. Later, the request gets 503.",
+    )
+    # Opt-outs
+    stop_words: tuple[str, ...] = Field(
+        default=(DEFAULT,),
+        description="Messages and buttons that opt a person out, separated by commas. `default` stands for the words "
+        "of the table in domain/stop_words.py, so `default,leave me alone` adds one.",
+    )
+    start_words: tuple[str, ...] = Field(
+        default=(DEFAULT,),
+        description="Messages and buttons that revoke a stop word of the same person, separated by commas. `default` "
+        "stands for the words of the table.",
     )
     # API
     api_host: str = Field(
@@ -233,6 +245,11 @@ class Settings(BaseModel):
     def _list(cls, value: Any) -> Any:
         return settings_values.credentials(value) if isinstance(value, str) else value
 
+    @field_validator("stop_words", "start_words", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        return settings_values.words(value) if isinstance(value, str) else value
+
     @field_validator("whatsapp_access_token", "callback_secret", "webhook_verify_token", mode="before")
     @classmethod
     def _credential(cls, value: Any) -> Any:
@@ -290,6 +307,10 @@ class Settings(BaseModel):
         }
         mechanism = {} if MECHANISMS & given.keys() else {"sasl.mechanism": "PLAIN"}
         return {"security.protocol": "SASL_SSL", **mechanism, **given, **account}
+
+    def keywords(self) -> Keywords:
+        """The stop and start words of this installation."""
+        return Keywords.of(self.stop_words, self.start_words)
 
     def require(self, *names: str) -> None:
         """Fail closed: raises InvalidSettings naming those of these secrets and texts that are not set."""

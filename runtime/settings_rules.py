@@ -32,7 +32,13 @@ _OWN_SECRETS = ("callback_secret", "webhook_app_secrets", "api_keys")
 
 def problems(settings: Settings) -> list[str]:
     """One line for each broken rule. It names the variables and shows no value."""
-    return [*_sizes(settings), *_kafka_account(settings), *_weak_secrets(settings), *_packages(settings)]
+    return [
+        *_sizes(settings),
+        *_kafka_account(settings),
+        *_weak_secrets(settings),
+        *_packages(settings),
+        *_keywords(settings),
+    ]
 
 
 def is_real(settings: Settings) -> bool:
@@ -112,6 +118,13 @@ def _is_installed(package: str) -> bool:
         return find_spec(package) is not None
     except ModuleNotFoundError:  # not even the package around it
         return False
+
+
+def _keywords(settings: Settings) -> Iterator[str]:
+    try:
+        settings.keywords()
+    except ValueError as error:
+        yield f"{_variable('stop_words')} and {_variable('start_words')}: {error}"
 
 
 def _texts(value: SecretStr | tuple[SecretStr, ...]) -> list[str]:

@@ -83,6 +83,14 @@ def credentials(text: str) -> tuple[str, ...]:
     return found
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Several texts, separated by commas. Raises ValueError if there is none."""
+    found = tuple(_parts(text))
+    if not found:
+        raise ValueError("has only commas: give a word, or remove the variable")
+    return found
+
+
 def _parts(text: str) -> Iterator[str]:
     """The parts of a list between commas, each clean; a comma at the end is harmless."""
     return (part for each in text.split(",") if (part := cleaned(each)))

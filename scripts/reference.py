@@ -144,6 +144,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return f"**required**{secret}"
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, tuple):
+        value = ",".join(value)
     is_empty = not str(value.get_secret_value() if isinstance(value, SecretStr) else value) or value in ((), {}, None)
     return f"{'not set' if is_empty else f'default `{value}`'}{secret}"
 

@@ -91,3 +91,10 @@ def test_traces_need_the_packages_of_their_extra(monkeypatch: pytest.MonkeyPatch
     read()
     with pytest.raises(InvalidSettings, match=r"CAMPAIGNS_TRACES: needs packages that are not installed: pip install"):
         read(TRACES="http://collector:4318")
+
+
+def test_words_that_are_both_stop_and_start_are_refused_without_showing_them() -> None:
+    assert read(STOP_WORDS="default, Enough").stop_words == ("default", "Enough")
+    with pytest.raises(InvalidSettings, match=r"CAMPAIGNS_STOP_WORDS and CAMPAIGNS_START_WORDS: .* both") as refused:
+        read(STOP_WORDS="default, Enough", START_WORDS="default,enough!")
+    assert "nough" not in str(refused.value)

@@ -88,10 +88,11 @@ format: setup-dev ## format the code
 	@$(RUN) -m ruff format $(wildcard $(CODE))
 	@$(RUN) -m ruff check --fix --quiet $(wildcard $(CODE)) || true
 
-docs: setup-dev ## write the generated pages again: reference, statuses, record schemas
+docs: setup-dev ## write the generated files again: reference, statuses, record schemas, alert rules
 	@$(RUN) -m scripts.reference
 	@$(RUN) -m scripts.diagram
 	@$(RUN) -m scripts.export_schemas
+	@$(RUN) -m scripts.alert_rules
 
 lock: setup-dev ## update the pinned packages
 	@for out in "requirements.txt --extra setup --extra traces" \

@@ -118,6 +118,10 @@ UNPUBLISHED = _gauge("outcomes_unpublished", "Outcomes in the ledger that are no
 UNPUBLISHED_OLDEST_SECONDS = _gauge(
     "outcomes_unpublished_oldest_seconds", "Age of the oldest outcome that is not published"
 )
+HELD = _gauge("events_held", "Events that wait because another session has locked their recipients, 10000 at most")
+RECOVERY_NEEDED = _gauge(
+    "recovery_needed", "1 while nothing is sent, because the database was restored or failed over: `campaigns recover`"
+)
 BREAKER_CHANGES = _counter(
     "breaker_changes_total", "Openings, closings and resets of breakers, and pauses because of one", "scope", "change"
 )

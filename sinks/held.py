@@ -6,10 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from runtime.tracing import now_ns
 from schemas.dead_letters import DeadItem
 from schemas.events import RecipientEvent
 from sinks.apply import Applied, KnownPhoneNumbers, apply_events, find_refused, is_caused_by_events
 from sinks.letters import BatchLetters
+from sinks.spans import record_applied
 from tables import held_events
 from tables.database import Connection
 from tables.held_events import FIRST, HeldEvent
@@ -67,6 +69,7 @@ class HeldEvents:
             return await self._apply_alone(connection)
 
     async def _apply_together(self, connection: Connection) -> HeldRound:
+        started_ns = now_ns()
         async with connection.transaction():
             page = await self._page(connection)
             free = await self._free(connection, page.readable)
@@ -74,6 +77,7 @@ class HeldEvents:
             await held_events.release(
                 connection, [held for at, (held, _) in enumerate(free) if at not in applied.refused]
             )
+        record_applied([event for _, event in free], [held.record for held, _ in free], applied.refused, started_ns)
         refused = [(free[at][0], dead_item(free[at][0].record, reason)) for at, reason in applied.refused.items()]
         await self._dead_letter(connection, [*page.unreadable, *refused])
         self._after = page.next

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from domain.traces import Step
 from runtime.tracing import TRACES
+from schemas.events import RecipientEvent
+from schemas.places import Record
 from schemas.reasons import DeadLetterReason
-from sinks.batch import Batch
 
 
-def record_applied(batch: Batch, refused: Mapping[int, DeadLetterReason], started_ns: int) -> None:
-    """Record the events of a committed batch that carry the place of a recorded span. `refused`: by position."""
+def record_applied(
+    events: Sequence[RecipientEvent],
+    sources: Sequence[Record],
+    refused: Mapping[int, DeadLetterReason],
+    started_ns: int,
+) -> None:
+    """Record the committed events whose records carry the place of a recorded span. `refused`: by position."""
     if not TRACES.is_on:
         return
-    for at, (event, source) in enumerate(zip(batch.events, batch.sources, strict=True)):
+    for at, (event, source) in enumerate(zip(events, sources, strict=True)):
         published_by = TRACES.place(source.headers)
         if published_by is not None:
             record = str(source.place)

@@ -77,7 +77,7 @@ class BatchWriter:
             applied = await self._apply(connection, batch)
         self._letters.forget(records)
         self._count(applied, len(batch.events))
-        record_applied(batch, applied.refused, started_ns)
+        record_applied(batch.events, batch.sources, applied.refused, started_ns)
         for delay_s in webhook_delays_s(batch.events, applied.refused, datetime.now(UTC)):
             metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
         await feed_breakers(connection, events, self._settings.time_scale)

@@ -36,6 +36,10 @@ class Waiting:
     past_lease: int
     unpublished: int
     unpublished_s: float
+    held: int
+    """Events that wait because another session has locked their recipients."""
+    is_unrecovered: bool
+    """Whether nothing is sent, because an operator has not confirmed the history of the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,17 @@ async def count_waiting(connection: Connection) -> Waiting:
     """Count what waits."""
     row = await (await connection.execute(_SQL["count_waiting"], {"rows_max": ROWS_MAX})).fetchone()
     assert row is not None
-    parked, parked_s, foreign, unknown, past_lease, unpublished, unpublished_s = row
+    parked, parked_s, foreign, unknown, past_lease, unpublished, unpublished_s, held, is_unrecovered = row
     return Waiting(
-        parked, float(parked_s or 0), foreign, unknown, past_lease, unpublished, max(0.0, float(unpublished_s or 0))
+        parked,
+        float(parked_s or 0),
+        foreign,
+        unknown,
+        past_lease,
+        unpublished,
+        max(0.0, float(unpublished_s or 0)),
+        held,
+        is_unrecovered,
     )
 
 

@@ -15,6 +15,7 @@ from runtime import metrics
 from schemas.codec import PRODUCER
 from schemas.dead_letters import DeadItem, DeadLetter
 from schemas.places import Outgoing
+from schemas.reasons import DeadLetterReason
 from schemas.topics import dead_letters_of
 from topics.dead_letter_limit import DeadLetterLimit, Load
 from topics.publisher import PUBLISH_TIMEOUT_S, Publisher, RecordTooLarge
@@ -45,6 +46,8 @@ class DeadLetters:
         self._timeout_s = timeout_s
         self._clock = clock
         self._log = structlog.get_logger(stage)
+        for reason in DeadLetterReason:  # Prometheus sees no increase in a series that begins with the first letter
+            metrics.DEAD_LETTERS.labels(stage, reason.value)
 
     def require(self, dead: Sequence[DeadItem], items: int, *, is_divisible: bool = True) -> None:
         """Raise TooManyDeadLetters if these letters among `items` more items would exceed a limit.

@@ -41,6 +41,8 @@ async def _show(leader: Leader, rates: Rates, shown: set[str]) -> set[str]:
     metrics.PAST_LEASE.set(waiting.past_lease)
     metrics.UNPUBLISHED.set(waiting.unpublished)
     metrics.UNPUBLISHED_OLDEST_SECONDS.set(waiting.unpublished_s)
+    metrics.HELD.set(waiting.held)
+    metrics.RECOVERY_NEEDED.set(waiting.is_unrecovered)
     for number in shown - released.keys():
         metrics.RELEASED.remove_by_labels({"number": number})
     for number, (count, _) in released.items():
@@ -65,6 +67,8 @@ def _forget() -> None:
         metrics.PAST_LEASE,
         metrics.UNPUBLISHED,
         metrics.UNPUBLISHED_OLDEST_SECONDS,
+        metrics.HELD,
+        metrics.RECOVERY_NEEDED,
         metrics.RELEASED_MAX,
         metrics.RELEASED_OLDEST_SECONDS,
         metrics.DAILY_BUDGET_USED,

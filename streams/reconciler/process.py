@@ -22,7 +22,7 @@ from runtime.tracing import TRACES
 from schemas.codec import encode
 from schemas.events import RecipientEvent
 from schemas.places import Headers, Outgoing, Place, Record
-from schemas.reasons import DeadLetterReason
+from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
 from streams.reconciler.reading import STAGE, Reconciled, reconcile
@@ -73,6 +73,8 @@ class Reconciler:
         self._log = structlog.get_logger(STAGE)
         self._words_logged: set[str] = set()
         self._items_per_record = 1.0
+        for outcome in ItemOutcome:  # Prometheus sees no increase in a series that begins with the first item
+            metrics.RECONCILER_ITEMS.labels(outcome.value)
         self._events_topic = settings.topic(Topic.RECIPIENT_EVENTS)
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._dead_letters = DeadLetters(publisher, STAGE, limit)

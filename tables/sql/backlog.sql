@@ -16,7 +16,9 @@ SELECT
         SELECT FROM send_ledger WHERE outcome IS NOT NULL AND published_at IS NULL LIMIT %(rows_max)s) AS found)
         AS unpublished,
     (SELECT extract(epoch FROM now() - min(outcome_at)) FROM send_ledger
-     WHERE outcome IS NOT NULL AND published_at IS NULL) AS unpublished_s
+     WHERE outcome IS NOT NULL AND published_at IS NULL) AS unpublished_s,
+    (SELECT count(*) FROM (SELECT FROM held_events LIMIT %(rows_max)s) AS found) AS held,
+    NOT installation_is_known() AS is_unrecovered
 
 -- name: count_released
 -- Per number, the busiest first: the attempts of active campaigns that were released and that no sender has claimed or

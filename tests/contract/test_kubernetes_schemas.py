@@ -28,7 +28,16 @@ def test_each_object_is_accepted_as_it_is_applied(folder: str) -> None:
 
 def test_the_schemas_refuse_a_wrong_name_and_a_wrong_value() -> None:
     examples = {each["kind"]: each for _, each in NAMED}
-    for kind in ("Deployment", "ScaledObject", "PodMonitor", "Cluster", "Kafka", "KafkaNodePool", "KafkaUser"):
+    for kind in (
+        "Deployment",
+        "ScaledObject",
+        "PodMonitor",
+        "PrometheusRule",
+        "Cluster",
+        "Kafka",
+        "KafkaNodePool",
+        "KafkaUser",
+    ):
         for wrong in ({"spec": {**examples[kind]["spec"], "notThere": 1}}, {"spec": 1}):
             assert problems({**examples[kind], **wrong}), kind
     deployment = deepcopy(examples["Deployment"])

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from typer.main import get_command
 
 from cli.main import app
 from cli.processes import MODULES
+from scripts import alert_rules
 from scripts.reference import metrics_by_name
 from tests.contract.test_commands import NAMES, PASSES_THROUGH, command_of
+from tests.support.alert_cases import CASES, HEALTHY, MINUTES
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -128,10 +131,66 @@ def test_the_profile_mounts_what_the_servers_read() -> None:
                 assert (ROOT / volume.partition(":")[0]).exists()
 
 
-def test_promtool_accepts_the_configuration() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
+def test_the_object_for_the_operator_of_prometheus_has_the_same_rules() -> None:
+    assert alert_rules.OBJECT.read_text(encoding="utf-8") == alert_rules.text(), "run `make docs`"
+    written = yaml.safe_load(alert_rules.text())
+    assert written["spec"] == yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))
+
+
+def test_the_operator_of_prometheus_gives_the_processes_the_job_that_the_alerts_name() -> None:
+    file = alert_rules.OBJECT.parent / "podmonitor.yaml"
+    [endpoint] = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]["podMetricsEndpoints"]
+    named = {job for rule in RULES for job in re.findall(r'job="([^"]+)"', rule["expr"])}
+    assert [{each["targetLabel"]: each["replacement"]} for each in endpoint["relabelings"]] == [
+        {"job": job} for job in named
+    ]
+
+
+def test_each_alert_has_a_case_in_which_it_fires() -> None:
+    assert {alert for case in CASES for alert in case.firing} == {rule["alert"] for rule in RULES}
+    used = {name for rule in RULES for name in NAME.findall(rule["expr"])}
+    assert used == {name for series in HEALTHY for name in NAME.findall(series)}
+
+
+def test_an_alert_fires_in_its_case_and_in_no_other(promtool: str, tmp_path: Path) -> None:
+    """promtool evaluates the rules, minute by minute, over the series of each case."""
+    tests = [
+        {
+            "name": case.name,
+            "interval": "1m",
+            "input_series": [
+                {"series": name, "values": values} for name, values in {**HEALTHY, **case.changes}.items() if values
+            ],
+            "promql_expr_test": [
+                {
+                    "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                    "eval_time": f"{MINUTES}m",
+                    "exp_samples": [
+                        {"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(case.firing)
+                    ],
+                }
+            ],
+        }
+        for case in CASES
+    ]
+    file = tmp_path / "alerts.test.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(FOLDER / "alerts.yml")], "tests": tests}), encoding="utf-8")
+    done = subprocess.run(
+        [promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def promtool() -> str:
+    """The path of promtool. No package registry of the set-up has it."""
+    found = shutil.which("promtool")
+    if found is None:
         pytest.skip("promtool is not installed (Debian: apt install prometheus)")
+    return found
+
+
+def test_promtool_accepts_the_configuration(promtool: str) -> None:
     for kind, name in (("config", "prometheus.yml"), ("rules", "alerts.yml")):
         done = subprocess.run(
             [promtool, "check", kind, str(FOLDER / name)], capture_output=True, text=True, check=False, timeout=60

@@ -12,7 +12,6 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.places import Headers, Record
 from schemas.reasons import DeadLetterReason
-from sinks.batch import Batch
 from sinks.spans import record_applied
 from tests.support.histories import START
 from tests.support.spans import values
@@ -32,18 +31,18 @@ def event(number: int) -> RecipientEvent:
     )
 
 
-def batch(*headers: Headers | None) -> Batch:
+def records(*headers: Headers | None) -> tuple[list[RecipientEvent], list[Record]]:
     events = [event(number) for number in range(1, len(headers) + 1)]
     sources = [
         Record("t", 0, offset, None, encode(each), headers=tuple(of_event or ()))
         for offset, (each, of_event) in enumerate(zip(events, headers, strict=True))
     ]
-    return Batch(sources, events, sources, (), {})
+    return events, sources
 
 
 def test_an_event_is_traced_if_the_span_that_published_it_was_recorded(spans: Spans) -> None:
     traced = TRACES.headers(event(1), Step.RECONCILE, "a"), None, TRACES.headers(event(3), Step.RECONCILE, "b")
-    record_applied(batch(*traced), {2: DeadLetterReason.UNKNOWN_RECIPIENT}, 1)
+    record_applied(*records(*traced), {2: DeadLetterReason.UNKNOWN_RECIPIENT}, 1)
     assert [values(span)["campaigns.record"] for span in spans.named("apply")] == ["t/0@0", "t/0@2"]
     applied, refused = spans.named("apply")
     assert applied.status.is_unset
@@ -54,5 +53,5 @@ def test_an_event_is_traced_if_the_span_that_published_it_was_recorded(spans: Sp
 def test_nothing_is_recorded_while_traces_are_off(spans: Spans) -> None:
     traced = TRACES.headers(event(1), Step.RECONCILE)
     TRACES.use(None)
-    record_applied(batch(traced), {}, 1)
+    record_applied(*records(traced), {}, 1)
     assert spans.all == []

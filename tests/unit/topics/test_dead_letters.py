@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from runtime import metrics
 from schemas.dead_letters import DeadItem, read_headers
 from schemas.places import Place
+from schemas.reasons import DeadLetterReason
 from schemas.topics import TopicSpec
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from topics.dead_letters import EXCERPTS_BYTES, DeadLetters
@@ -16,6 +18,14 @@ from topics.publisher import PublishFailed
 
 def item(offset: int = 0, value: bytes = b"x", raised: Exception | None = None) -> DeadItem:
     return DeadItem(Place("t", 0, offset), b"key", value, "malformed", "error text", raised)
+
+
+def test_the_counters_of_a_stage_begin_at_zero() -> None:
+    """Prometheus sees no increase between no series and a first letter, so no alert would fire."""
+    DeadLetters(MemoryPublisher(), "a-new-stage", DeadLetterLimit(3))
+    for reason in DeadLetterReason:
+        labels = {"stage": "a-new-stage", "reason": reason.value}
+        assert metrics.REGISTRY.get_sample_value("campaigns_dead_letters_total", labels) == 0
 
 
 async def test_dead_letters_above_the_limit_of_a_minute_stop_the_stage() -> None:

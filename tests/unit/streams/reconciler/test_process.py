@@ -11,11 +11,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.traces import trace_id_of
+from runtime import metrics
 from runtime.settings import read_settings
 from runtime.tracing import TRACES
 from schemas.bundles import Body, encode_bundle
 from schemas.callback import encode
 from schemas.places import Record
+from schemas.reasons import ItemOutcome
 from schemas.topics import TopicSpec
 from streams.reconciler.process import WORDS_LOGGED_MAX, Reconciler
 from tests.support.spans import values
@@ -52,6 +54,18 @@ async def test_each_unknown_status_word_is_logged_once_and_their_number_is_bound
         await stage.handle([bundle("held", *(f"word{n}" for n in range(WORDS_LOGGED_MAX)))])
     words = [line["word"] for line in lines]
     assert words == ["held", *(f"word{n}" for n in range(WORDS_LOGGED_MAX - 1))]
+
+
+def test_the_counters_of_items_begin_at_zero() -> None:
+    """Prometheus sees no increase between no series and a first item, so no alert would fire."""
+    Reconciler(SETTINGS, MemoryPublisher())
+    shown = {
+        sample.labels["outcome"]
+        for family in metrics.RECONCILER_ITEMS.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+    assert shown >= {outcome.value for outcome in ItemOutcome}
 
 
 async def test_a_batch_is_not_done_until_kafka_has_its_events() -> None:

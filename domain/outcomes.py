@@ -6,7 +6,6 @@ the contrary, the outcome is unknown, and an unknown attempt is never repeated a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -16,12 +15,11 @@ from schemas.events import CODE_MAX
 from schemas.reasons import TransportError, UnclearAnswer
 
 from domain.error_codes import RETRYABLE, ErrorClass, ThrottleScope, row_of
-from domain.people import PersonKey, person_of, person_of_user
+from domain.people import PersonKey, keys_named
 
 CODE_DIGITS_MAX = 10
 REASON_CHARS_MAX = 2000
 WAMID_CHARS_MAX = 512
-_PHONE_NUMBER = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 RETRY_AFTER_MAX_S = 3600.0
 """A longer hint comes from an incorrect clock; the row is deferred long before."""
 
@@ -154,12 +152,7 @@ def _names(answer: Mapping[str, Any]) -> tuple[PersonKey, ...]:
     contact = contacts[0] if isinstance(contacts, list) and len(contacts) == 1 else None
     if not isinstance(contact, dict):
         return ()
-    wa_id = contact.get("wa_id")
-    found = [person_of(wa_id)] if isinstance(wa_id, str) and _PHONE_NUMBER.fullmatch(wa_id) else []
-    for name in ("user_id", "parent_user_id"):
-        user = person_of_user(contact[name]) if isinstance(contact.get(name), str) else None
-        found += [user] if user is not None else []
-    return tuple(dict.fromkeys(found))
+    return keys_named(contact.get("wa_id"), (contact.get("user_id"), contact.get("parent_user_id")))
 
 
 def _error(answer: Mapping[str, Any] | None) -> _Error | None:

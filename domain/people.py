@@ -11,6 +11,7 @@ compares both.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NewType
 
@@ -21,6 +22,9 @@ USER = "user:"
 
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}", re.ASCII)
 """A business-scoped user id: a country, a dot, letters and digits. A parent id has `ENT.` (Meta, user ids)."""
+
+_PHONE_NUMBER = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
+"""The form of a `wa_id`: an international number in digits."""
 
 ARGENTINE_AREA = (
     "11|2(?:2(?:02?|[13]|2[13-79]|4[1-6]|5[2457]|6[124-8]|7[1-4]|8[13-6]|9[1267])|3(?:02?|1[467]|2[03-6]|3[13-8]"
@@ -172,3 +176,16 @@ def person_of_user(user_id: str) -> PersonKey | None:
     """The key of a person known by this user id alone; None if it does not have the form of a user id."""
     bare = user_id.removeprefix(USER)
     return PersonKey(USER + bare) if _USER_ID.fullmatch(bare) else None
+
+
+def keys_named(number: object, user_ids: Iterable[object]) -> tuple[PersonKey, ...]:
+    """The keys of one person whom an answer or a webhook names; without what does not have the form of a name.
+
+    The key of the phone number is the first. Some senders write + before the number, or a user id in its place.
+    """
+    named: list[PersonKey | None] = []
+    if isinstance(number, str):
+        digits = number.removeprefix("+")
+        named.append(person_of(digits) if _PHONE_NUMBER.fullmatch(digits) else person_of_user(number))
+    named += [person_of_user(each) for each in user_ids if isinstance(each, str)]
+    return tuple(dict.fromkeys(key for key in named if key is not None))

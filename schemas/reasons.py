@@ -39,9 +39,19 @@ class DeadLetterReason(ReasonCode):
     MALFORMED_VALUE = "malformed_value", "reconciler", "The value of a change is not an object."
     MALFORMED_STATUSES = "malformed_statuses", "reconciler", "The statuses of a value are not a list."
     MALFORMED_STATUS = "malformed_status", "reconciler", "A status is not an object."
+    MALFORMED_PREFERENCES = (
+        "malformed_preferences",
+        "reconciler",
+        "The preferences of a value are not a list of objects.",
+    )
+    MISSING_PERSON = "missing_person", "reconciler", "An opt-out or opt-in names no person and no message."
     MISSING_WAMID = "missing_wamid", "reconciler", "A status has no message id of a valid length."
     MISSING_STATUS = "missing_status", "reconciler", "A status has no status word of a valid length."
-    MALFORMED_TIMESTAMP = "malformed_timestamp", "reconciler", "The time of a status cannot be read."
+    MALFORMED_TIMESTAMP = (
+        "malformed_timestamp",
+        "reconciler",
+        "The time of a status, a reply or an opt-out cannot be read.",
+    )
     TIMESTAMP_IN_FUTURE = (
         "timestamp_in_future",
         "reconciler, sink",
@@ -66,9 +76,12 @@ class ItemOutcome(ReasonCode):
     DEAD_LETTER = "dead_letter", "reconciler", "It was dead-lettered."
     UNKNOWN_STATUS = "unknown_status", "reconciler", "Its status word is not one that changes a recipient."
     FOREIGN_NUMBER = "foreign_number", "reconciler", "It is about another phone number and not about our message."
-    MESSAGE = "message", "reconciler", "It is an incoming message."
+    MESSAGE = "message", "reconciler", "It is an incoming message that answers no message and opts nobody out or in."
+    PREFERENCE = "preference", "reconciler", "It is a preference that opts nobody out or in."
+    CLICK = "click", "reconciler", "It is a click on a link of a marketing message."
+    USER_ACTION = "user_action", "reconciler", "It is another action of a person than a click."
     SYSTEM_ERROR = "system_error", "reconciler", "It is an error that Meta reports outside of any message."
-    OTHER_FIELD = "other_field", "reconciler", "Its change is about another field than messages."
+    OTHER_FIELD = "other_field", "reconciler", "Its change is about another field than messages and user_preferences."
     OTHER_TYPE = "other_type", "reconciler", "It is a status of something else than a message, such as a payment."
     OTHER_OBJECT = "other_object", "reconciler", "Its body is about another object than a WhatsApp account."
     EMPTY = "empty", "reconciler", "Its body or its value holds nothing."

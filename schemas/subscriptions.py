@@ -1,4 +1,4 @@
-"""`subscription.events`: every effective opt-out and opt-in of a person, by source.
+"""`subscription.events`: every opt-out and opt-in of a person, by source.
 
 A person is subscribed if no source has opted out. Readers keep the latest event of each source by `occurred_at` (of two
 at one moment the opt-out), because a record may arrive twice, or after a newer one.
@@ -7,10 +7,12 @@ at one moment the opt-out), because a record may arrive twice, or after a newer 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from schemas.model import UtcTime, WireModel
+from schemas.events import Origin, PersonName
+from schemas.model import UtcTime, Wamid, WireModel
 
 SCHEMA_VERSION = 1
 PERSON_CHARACTERS_MAX = 160
@@ -28,29 +30,48 @@ class Source(StrEnum):
     """The source of an opt-out or opt-in."""
 
     KEYWORD = "keyword"
-    """The person, by a word such as STOP."""
+    """The person, by a word such as STOP or by a button."""
     PLATFORM = "platform"
-    """The person, in WhatsApp's own settings."""
+    """The person, in WhatsApp's own settings, or Meta's refusal because of them (131050)."""
     OPERATOR = "operator"
 
 
 class SubscriptionEvent(WireModel):
-    """One opt-out or opt-in of a person."""
+    """One opt-out or opt-in of a person. The person is named by a key, by the message that was answered, or by both.
+
+    Raises ValidationError if neither is there.
+    """
 
     v: int = SCHEMA_VERSION
     """The version of this schema. It changes only if old readers would misread a record."""
     producer: str = ""
     """The program and version that wrote the record."""
-    person: str = Field(min_length=1, max_length=PERSON_CHARACTERS_MAX, repr=False)
-    """The key of the person, the same for every spelling of the phone number: digits, or `user:` and a user id."""
+    person: str | None = Field(default=None, min_length=1, max_length=PERSON_CHARACTERS_MAX, repr=False)
+    """The key of the person, the same for every spelling of the phone number: digits, or `user:` and a user id. None
+    if a webhook names nobody: then the person is the recipient of the message `wamid`."""
+    also_known_as: list[PersonName] | None = Field(default=None, max_length=4, repr=False)
+    """Further keys of the same person that the webhook named. They are personal data."""
+    wamid: Wamid | None = Field(default=None, min_length=1, max_length=512, repr=False)
+    """WhatsApp's id of a message. Its recipient is the same person, who answered it, or to whom Meta refused it. It may
+    be the message of another system."""
     kind: SubscriptionKind
     """Whether the person opted out or in."""
     source: Source
     """Who or what declared it. Each source has a truth of its own."""
     occurred_at: UtcTime
     """When it was declared. The latest event of a source is true, and of two at one moment the opt-out."""
+    received_at: UtcTime | None = None
+    """When the webhook reached us, by our clock. None for an operator's act."""
+    origin: Origin | None = None
+    """The record from which this event was read. None for an operator's act."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.person is None and self.wamid is None:
+            raise ValueError("a person or a wamid is needed")
+        return self
 
     @property
     def key(self) -> bytes:
-        """The Kafka key: the person, so that the events of one person keep their order."""
-        return self.person.encode()
+        """The Kafka key: the person, so that the events of one person keep their order; else the wamid."""
+        return (self.person or self.wamid or "").encode()

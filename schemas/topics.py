@@ -110,7 +110,7 @@ USES: dict[Topic, TopicUse] = {
     Topic.RECIPIENT_EVENTS: TopicUse(
         "recipient_id, else wamid", ("reconciler", "sender", "scheduler", "operator"), ("sink",)
     ),
-    Topic.SUBSCRIPTION_EVENTS: TopicUse("person", ("scheduler",), ()),
+    Topic.SUBSCRIPTION_EVENTS: TopicUse("person, else wamid", ("reconciler", "scheduler"), ("sink",)),
     Topic.CAMPAIGN_CONTROL: TopicUse("campaign_id, else scope and key of the breaker", ("scheduler",), ()),
     Topic.CAMPAIGN_STATS: TopicUse("campaign_id", ("stats",), ()),
 }

@@ -84,23 +84,23 @@ def read_status(status: Any, metadata: Any) -> StatusItem:
     return StatusItem(
         wamid=wamid,
         status=word.strip().lower(),
-        occurred_at=_time(status.get("timestamp")),
-        phone_number_id=_identifier(metadata.get("phone_number_id"), WORD_CHARS_MAX)
+        occurred_at=read_time(status.get("timestamp")),
+        phone_number_id=read_identifier(metadata.get("phone_number_id"), WORD_CHARS_MAX)
         if isinstance(metadata, dict)
         else None,
-        callback_data=_text(status.get("biz_opaque_callback_data"), CALLBACK_CHARS_MAX),
+        callback_data=read_text(status.get("biz_opaque_callback_data"), CALLBACK_CHARS_MAX),
         error=_error(status.get("errors")),
-        pricing_type=_text(pricing.get("type"), WORD_CHARS_MAX) or "",
-        pricing_category=_text(pricing.get("category"), WORD_CHARS_MAX),
-        recipient_id=_identifier(status.get("recipient_id"), ID_CHARS_MAX),
-        recipient_user_id=_text(status.get("recipient_user_id"), ID_CHARS_MAX),
+        pricing_type=read_text(pricing.get("type"), WORD_CHARS_MAX) or "",
+        pricing_category=read_text(pricing.get("category"), WORD_CHARS_MAX),
+        recipient_id=read_identifier(status.get("recipient_id"), ID_CHARS_MAX),
+        recipient_user_id=read_text(status.get("recipient_user_id"), ID_CHARS_MAX),
         parent_user_id=next(
-            (text for name in PARENT_ID_SPELLINGS if (text := _text(status.get(name), ID_CHARS_MAX))), None
+            (text for name in PARENT_ID_SPELLINGS if (text := read_text(status.get(name), ID_CHARS_MAX))), None
         ),
     )
 
 
-def _time(value: Any) -> datetime:
+def read_time(value: Any) -> datetime:
     """Unix seconds: Meta sends a string, some an integer. Impossible times are refused; unlikely ones are not."""
     if isinstance(value, str):
         try:
@@ -119,8 +119,8 @@ def _error(errors: Any) -> StatusError | None:
     if error is None:
         return None
     data = error.get("error_data")
-    details = _text((data if isinstance(data, dict) else error).get("details"), ERROR_CHARS_MAX)
-    title = _text(error.get("title"), ERROR_CHARS_MAX) or _text(error.get("message"), ERROR_CHARS_MAX)
+    details = read_text((data if isinstance(data, dict) else error).get("details"), ERROR_CHARS_MAX)
+    title = read_text(error.get("title"), ERROR_CHARS_MAX) or read_text(error.get("message"), ERROR_CHARS_MAX)
     text = ": ".join(dict.fromkeys(part for part in (title, details) if part))
     return StatusError(_code(error.get("code")), text, error.get("is_transient") is True)
 
@@ -131,12 +131,12 @@ def _code(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**12 else None
 
 
-def _identifier(value: Any, chars_max: int) -> str | None:
+def read_identifier(value: Any, chars_max: int) -> str | None:
     """An id as text. Ids are strings, but some senders write digits as a number."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
-    return _text(str(value) if is_number else value, chars_max)
+    return read_text(str(value) if is_number else value, chars_max)
 
 
-def _text(value: Any, chars_max: int) -> str | None:
+def read_text(value: Any, chars_max: int) -> str | None:
     """A text or None. JSON allows NUL and half a surrogate pair, and Postgres refuses both."""
     return clean_text(value, chars_max) or None if isinstance(value, str) else None

@@ -2,27 +2,27 @@
 
 Tolerant where Meta varies (unknown fields, integer or string times, old error shapes, the bare `{"statuses": [...]}`)
 and exact where an effect depends on it (a wamid, a status word, a time). An item that is not understood becomes
-a `BadItem` or an `OtherItem`, so that it is counted and never lost. `domain.correlation` interprets a status.
+a `BadItem` or an `OtherItem`, so that it is counted and never lost. `domain.correlation` interprets a status, and
+`domain.inbound` a message or a preference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
 from schemas.codec import Malformed
 from schemas.lenient_json import read_json
 from schemas.reasons import DeadLetterReason, ItemOutcome
+from schemas.webhook_people import MessageItem, PreferenceItem, action_outcome, read_message, read_preference
 from schemas.webhook_statuses import MalformedItem, StatusItem, is_of_another_type, read_status
 
 WHATSAPP_OBJECT = "whatsapp_business_account"
 MESSAGES_FIELD = "messages"
+PREFERENCES_FIELD = "user_preferences"
 ITEMS_MAX = 10_000
 """Most items of one body. Meta sends at most 1,000 updates."""
-
-_VALUE_PARTS = (("messages", ItemOutcome.MESSAGE.value), ("errors", ItemOutcome.SYSTEM_ERROR.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class BadItem:
     """The exception of our own code, where the reason is `bug`."""
 
 
-WebhookItem = StatusItem | OtherItem | BadItem
+WebhookItem = StatusItem | MessageItem | PreferenceItem | OtherItem | BadItem
 
 
 def parse_body(raw: bytes) -> list[WebhookItem]:
@@ -103,7 +103,7 @@ def _entry(entry: Any) -> Iterator[WebhookItem]:
 def _change(change: Any) -> Iterator[WebhookItem]:
     if not isinstance(change, dict) or not isinstance(change.get("field", ""), str | None):
         yield BadItem(DeadLetterReason.MALFORMED_CHANGE.value)
-    elif not _is_named(change.get("field"), MESSAGES_FIELD):
+    elif not _is_named(change.get("field"), MESSAGES_FIELD) and not _is_named(change.get("field"), PREFERENCES_FIELD):
         yield OtherItem(ItemOutcome.OTHER_FIELD.value)
     elif not isinstance(change.get("value"), dict):
         yield BadItem(DeadLetterReason.MALFORMED_VALUE.value)
@@ -124,11 +124,11 @@ def _value(value: dict[str, Any]) -> Iterator[WebhookItem]:
             yield _status(status, value.get("metadata"))
     elif found:
         yield BadItem(DeadLetterReason.MALFORMED_STATUSES.value)
-    for part, kind in _VALUE_PARTS:
+    for part, read in _PARTS.items():
         listed = value.get(part)
         if listed:
             found = True
-            yield from repeat(OtherItem(kind), len(listed) if isinstance(listed, list) else 1)
+            yield from (_guarded(read, each, value) for each in (listed if isinstance(listed, list) else [listed]))
     if not found:
         yield OtherItem(ItemOutcome.EMPTY.value)
 
@@ -142,3 +142,38 @@ def _status(status: Any, metadata: Any) -> WebhookItem:
         return BadItem(error.reason)
     except Exception as error:  # noqa: BLE001 - our bug on this item must not cost its neighbours
         return BadItem(DeadLetterReason.BUG.value, error)
+
+
+def _guarded(read: PartReader, item: Any, value: dict[str, Any]) -> WebhookItem:
+    try:
+        return read(item, value)
+    except Exception as error:  # noqa: BLE001 - our bug on this item must not cost its neighbours
+        return BadItem(DeadLetterReason.BUG.value, error)
+
+
+def _message(message: Any, value: dict[str, Any]) -> WebhookItem:
+    return read_message(message, value) if isinstance(message, dict) else OtherItem(ItemOutcome.MESSAGE.value)
+
+
+def _preference(preference: Any, value: dict[str, Any]) -> WebhookItem:
+    if not isinstance(preference, dict):
+        return BadItem(DeadLetterReason.MALFORMED_PREFERENCES.value)
+    return read_preference(preference, value)
+
+
+def _action(action: Any, _value: dict[str, Any]) -> WebhookItem:
+    return OtherItem(action_outcome(action))
+
+
+def _system_error(_error: Any, _value: dict[str, Any]) -> WebhookItem:
+    return OtherItem(ItemOutcome.SYSTEM_ERROR.value)
+
+
+PartReader = Callable[[Any, dict[str, Any]], WebhookItem]
+_PARTS: dict[str, PartReader] = {
+    "messages": _message,
+    "user_preferences": _preference,
+    "user_actions": _action,
+    "errors": _system_error,
+}
+"""How each part of a value besides its statuses is read."""

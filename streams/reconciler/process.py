@@ -1,4 +1,4 @@
-"""The reconciler: turns webhooks as Meta sent them into events about recipients.
+"""The reconciler: turns webhooks as Meta sent them into events about recipients and about subscriptions.
 
 It needs Kafka alone. It publishes all events and dead letters of a batch before the batch is acknowledged. A batch that
 is read twice publishes the same events twice, and the merge downstream is idempotent.
@@ -23,6 +23,7 @@ from schemas.codec import encode
 from schemas.events import RecipientEvent
 from schemas.places import Headers, Outgoing, Place, Record
 from schemas.reasons import DeadLetterReason, ItemOutcome
+from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
 from streams.reconciler.reading import STAGE, Reconciled, reconcile
@@ -76,6 +77,8 @@ class Reconciler:
         for outcome in ItemOutcome:  # Prometheus sees no increase in a series that begins with the first item
             metrics.RECONCILER_ITEMS.labels(outcome.value)
         self._events_topic = settings.topic(Topic.RECIPIENT_EVENTS)
+        self._subscriptions_topic = settings.topic(Topic.SUBSCRIPTION_EVENTS)
+        self._keywords = settings.keywords()
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._dead_letters = DeadLetters(publisher, STAGE, limit)
         self._ownership = Ownership(
@@ -94,7 +97,7 @@ class Reconciler:
         started = time.monotonic()
         found = []
         for record in records:
-            found.append(reconcile(record, self._ownership, self._now()))
+            found.append(reconcile(record, self._ownership, self._now(), self._keywords))
             await asyncio.sleep(0)  # a batch may have 50,000 items, and the heartbeats of the group share this loop
         bodies = sum(max(each.bodies, 1) for each in found)
         is_divisible = len(records) > 1
@@ -110,7 +113,8 @@ class Reconciler:
         for outcome, count in sum((each.outcomes for each in found), Counter[str]()).items():
             metrics.RECONCILER_ITEMS.labels(outcome).inc(count)
         self._log_unknown_words(word for each in found for word in each.unknown_words)
-        for kind, count in Counter(event.kind.value for each in found for event in each.events).items():
+        kinds = (event.kind.value for each in found for event in each.published)
+        for kind, count in Counter(kinds).items():
             metrics.RECONCILER_EVENTS.labels(kind).inc(count)
 
     def statuses_per_record(self) -> float:
@@ -131,17 +135,20 @@ class Reconciler:
 
     async def _publish_events(self, found: Sequence[Reconciled]) -> None:
         """Publish all events. The body of an event that is too large for its topic is refused."""
-        sources = [(each, event) for each in found for event in each.events]
+        sources = [(each, event) for each in found for event in each.published]
         try:
-            await self._publisher.publish_batch(
-                [Outgoing(self._events_topic, event.key, encode(event), _headers(event)) for _, event in sources]
-            )
+            await self._publisher.publish_batch([self._outgoing(event) for _, event in sources])
         except RecordTooLarge as error:
             for index in error.indices:
                 source, event = sources[index]
                 source.refuse_event(event)
         if TRACES.is_on:
             _record_spans(event for each in found for event in each.events)
+
+    def _outgoing(self, event: RecipientEvent | SubscriptionEvent) -> Outgoing:
+        if isinstance(event, SubscriptionEvent):
+            return Outgoing(self._subscriptions_topic, event.key, encode(event))
+        return Outgoing(self._events_topic, event.key, encode(event), _headers(event))
 
 
 def _headers(event: RecipientEvent) -> Headers | None:

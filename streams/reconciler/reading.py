@@ -16,6 +16,16 @@ from datetime import datetime
 from typing import assert_never
 
 from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
+from domain.inbound import (
+    IgnoredItem,
+    PersonEvents,
+    Receipt,
+    RefusedItem,
+    decide_message,
+    decide_preference,
+    opt_out_of_failure,
+)
+from domain.keywords import Keywords
 from runtime.logs import mask_text
 from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.codec import Malformed
@@ -24,10 +34,13 @@ from schemas.events import Origin, RecipientEvent
 from schemas.lenient_json import read_json
 from schemas.places import Place, Record
 from schemas.reasons import DeadLetterReason, ItemOutcome
+from schemas.subscriptions import SubscriptionEvent
+from schemas.webhook_people import MessageItem, PreferenceItem
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import BadItem, OtherItem, WebhookItem, items_of
 
 STAGE = "reconciler"
+DEFAULT_KEYWORDS = Keywords.of()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,8 @@ class Reconciled:
 
     record: Record
     events: list[RecipientEvent] = field(default_factory=list)
+    subscriptions: list[SubscriptionEvent] = field(default_factory=list)
+    """Opt-outs and opt-ins of people."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """How many items became an event, were refused, or were ignored, by the words of `ItemOutcome`."""
     unknown_words: Counter[str] = field(default_factory=Counter)
@@ -84,16 +99,24 @@ class Reconciled:
             return [self._letter(0, self.record.value or b"", self.malformed)]
         return [self._letter_of(index, each) for index, each in sorted(self.refused.items())]
 
+    @property
+    def published(self) -> list[RecipientEvent | SubscriptionEvent]:
+        """All events to publish."""
+        return [*self.events, *self.subscriptions]
+
     def refuse_body(self, index: int, body: Body, refusal: Refusal) -> None:
         """Refuse a whole body."""
         self.refused[index] = Refusals(body, 1, refusal)
         self.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
 
-    def refuse_event(self, event: RecipientEvent) -> None:
+    def refuse_event(self, event: RecipientEvent | SubscriptionEvent) -> None:
         """Refuse the body of an event that its topic does not accept."""
         assert event.origin is not None, "every event of the reconciler has an origin"
         index = event.origin.index
-        self.events.remove(event)
+        if isinstance(event, RecipientEvent):
+            self.events.remove(event)
+        else:
+            self.subscriptions.remove(event)
         self.outcomes[ItemOutcome.EVENT.value] -= 1
         body = decode_bundle(self.record.value)[index]
         self.refuse_body(index, body, Refusal(DeadLetterReason.RECORD_TOO_LARGE.value))
@@ -120,7 +143,7 @@ class Reconciled:
         return DeadItem(place, None, value, refusal.reason, refusal.error, refusal.raised, items, share, redriven)
 
 
-def reconcile(record: Record, ownership: Ownership, now: datetime) -> Reconciled:
+def reconcile(record: Record, ownership: Ownership, now: datetime, keywords: Keywords = DEFAULT_KEYWORDS) -> Reconciled:
     """Read one record. It never raises: what cannot be read becomes a dead letter. `now`: the present."""
     found = Reconciled(record)
     try:
@@ -131,11 +154,13 @@ def reconcile(record: Record, ownership: Ownership, now: datetime) -> Reconciled
         return found
     found.bodies = len(bodies)
     for index, body in enumerate(bodies):
-        _read_body(found, index, body, ownership, max(body.received_at, record.at, now))
+        _read_body(found, index, body, ownership, max(body.received_at, record.at, now), keywords)
     return found
 
 
-def _read_body(found: Reconciled, index: int, body: Body, ownership: Ownership, latest: datetime) -> None:
+def _read_body(
+    found: Reconciled, index: int, body: Body, ownership: Ownership, latest: datetime, keywords: Keywords
+) -> None:
     try:
         read = read_json(body.raw)
         items = items_of(read.value)
@@ -150,11 +175,13 @@ def _read_body(found: Reconciled, index: int, body: Body, ownership: Ownership, 
         found.outcomes[ItemOutcome.EMPTY.value] += 1
     record = found.record
     origin = Origin(topic=record.topic, partition=record.partition, offset=record.offset, index=index)
+    receipt = Receipt(body.received_at, origin, latest)
     for position, item in enumerate(items):
-        result = _read_item(body, item, ownership, origin, latest)
+        result = _read_item(item, ownership, receipt, keywords)
         match result:
-            case RecipientEvent():
-                found.events.append(result)
+            case PersonEvents(event, subscription):
+                found.events += [] if event is None else [event]
+                found.subscriptions += [] if subscription is None else [subscription]
                 found.outcomes[ItemOutcome.EVENT.value] += 1
             case Refusal():
                 refusals = found.refused.setdefault(index, Refusals(body, len(items), result))
@@ -168,32 +195,46 @@ def _read_body(found: Reconciled, index: int, body: Body, ownership: Ownership, 
                 assert_never(result)
 
 
-ItemResult = RecipientEvent | Refusal | str
-"""What became of one item: an event, a refusal, or the word under which an ignored item is counted."""
+ItemResult = PersonEvents | Refusal | str
+"""What became of one item: events, a refusal, or the word under which an ignored item is counted."""
 
 
-def _read_item(body: Body, item: WebhookItem, ownership: Ownership, origin: Origin, latest: datetime) -> ItemResult:
-    match item:
-        case OtherItem(kind):
-            return kind
-        case BadItem(reason, raised):
-            return Refusal(reason) if raised is None else _bug(raised)
-        case StatusItem():
-            try:
-                return _read_status(body, item, ownership, origin, latest)
-            except Exception as error:  # noqa: BLE001 - the docstring of the module has the reason
-                return _bug(error)
-        case _:
-            assert_never(item)
+def _read_item(item: WebhookItem, ownership: Ownership, receipt: Receipt, keywords: Keywords) -> ItemResult:
+    try:
+        match item:
+            case OtherItem(kind):
+                return kind
+            case BadItem(reason, raised):
+                return Refusal(reason) if raised is None else _bug(raised)
+            case StatusItem():
+                return _read_status(item, ownership, receipt)
+            case MessageItem():
+                return _result(decide_message(item, receipt, keywords))
+            case PreferenceItem():
+                return _result(decide_preference(item, receipt))
+            case _:
+                assert_never(item)
+    except Exception as error:  # noqa: BLE001 - the docstring of the module has the reason
+        return _bug(error)
 
 
-def _read_status(body: Body, item: StatusItem, ownership: Ownership, origin: Origin, latest: datetime) -> ItemResult:
-    match decide(item, body.received_at, ownership, origin, latest):
+def _read_status(item: StatusItem, ownership: Ownership, receipt: Receipt) -> ItemResult:
+    match decide(item, receipt.received_at, ownership, receipt.origin, receipt.latest):
         case RecipientEvent() as event:
-            return event
+            return PersonEvents(event, opt_out_of_failure(item, event, receipt))
         case IgnoredStatus(reason):
             return reason
         case RefusedStatus(reason):
+            return Refusal(reason)
+
+
+def _result(decided: PersonEvents | IgnoredItem | RefusedItem) -> ItemResult:
+    match decided:
+        case PersonEvents():
+            return decided
+        case IgnoredItem(reason):
+            return reason
+        case RefusedItem(reason):
             return Refusal(reason)
 
 

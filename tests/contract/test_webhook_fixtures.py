@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
+from domain.inbound import IgnoredItem, PersonEvents, Receipt, RefusedItem, decide_message, decide_preference
+from domain.keywords import Keywords
 from schemas.bundles import Body, encode_bundle
 from schemas.codec import Malformed
 from schemas.events import EventKind, Origin, RecipientEvent, RetryClass
 from schemas.places import Record
+from schemas.webhook_people import MessageItem, PreferenceItem
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import BadItem, OtherItem, WebhookItem, parse_body
 from streams.reconciler.reading import reconcile
@@ -18,6 +21,7 @@ FOLDER = FIXTURES / "webhooks"
 RECEIVED_AT = datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
 OURS = Ownership(b"secret", "default", "106540352242922")
 ORIGIN = Origin(topic="webhooks.raw", partition=0, offset=0)
+RECEIPT = Receipt(RECEIVED_AT, ORIGIN, RECEIVED_AT)
 
 EXPECTED: dict[str, list[str]] = {
     "account_update": ["other_field"],
@@ -39,7 +43,7 @@ EXPECTED: dict[str, list[str]] = {
         "bad:missing_wamid",
         "read",
     ],
-    "inbound_message": ["message"],
+    "inbound_message": ["opted_out:keyword"],
     "lenient_byte_order_mark": ["sent"],
     "lenient_half_emoji": ["delivered", "read"],
     "lenient_half_emoji_in_error": ["failed:131000"],
@@ -81,8 +85,32 @@ EXPECTED: dict[str, list[str]] = {
     "template_status_update": ["other_field"],
     "timestamp_of_1970": ["refused:timestamp_too_old", "read"],
     "timestamp_of_next_year": ["refused:timestamp_in_future", "read"],
+    "message_button_of_a_template": ["replied+opted_out:keyword"],
+    "message_button_without_context": ["opted_out:keyword"],
+    "message_button_reply_of_a_user_id": ["replied+opted_in:keyword"],
+    "message_reply": ["replied", "replied"],
+    "messages_odd": [
+        "message",
+        "refused:malformed_timestamp",
+        "refused:missing_person",
+        "message",
+        "message",
+        "message",
+        "refused:timestamp_in_future",
+        "opted_out:keyword",
+    ],
+    "user_preferences_odd": [
+        "opted_in:platform",
+        "preference",
+        "preference",
+        "bad:malformed_preferences",
+        "refused:missing_person",
+        "refused:malformed_timestamp",
+    ],
+    "user_actions": ["click", "user_action", "user_action"],
+    "status_failed_stopped_by_the_person": ["failed:131050"],
     "user_id_update": ["other_field"],
-    "user_preferences": ["other_field"],
+    "user_preferences": ["opted_out:platform"],
 }
 
 
@@ -105,6 +133,21 @@ def _word(item: WebhookItem) -> str:
             return f"bad:{reason}"
         case StatusItem():
             return _decided(item)
+        case MessageItem():
+            return _stated(decide_message(item, RECEIPT, Keywords.of()))
+        case PreferenceItem():
+            return _stated(decide_preference(item, RECEIPT))
+
+
+def _stated(decided: PersonEvents | IgnoredItem | RefusedItem) -> str:
+    match decided:
+        case PersonEvents(event, subscription):
+            words = [] if event is None else [str(event.kind)]
+            return "+".join(words if subscription is None else [*words, f"{subscription.kind}:{subscription.source}"])
+        case IgnoredItem(reason):
+            return reason
+        case RefusedItem(reason):
+            return f"refused:{reason}"
 
 
 def _decided(item: StatusItem) -> str:

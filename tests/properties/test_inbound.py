@@ -33,6 +33,7 @@ from schemas.dead_letters import REDRIVES_MAX, read_headers
 from schemas.events import RecipientEvent
 from schemas.places import Outgoing, Place, Record
 from schemas.reasons import ItemOutcome
+from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import SPECS, Topic
 from streams.reconciler.process import Reconciler
 from streams.reconciler.reading import reconcile
@@ -189,7 +190,9 @@ async def follow(posted: Sequence[bytes]) -> None:
     assert sorted(places.values()) == sorted(posted), "every signed body is stored as it came"
 
     events = [decode(RecipientEvent, each.value) for each in inbound.publisher.of_topic(Topic.RECIPIENT_EVENTS)]
-    with_events = {(e.origin.offset, e.origin.index) for e in events if e.origin is not None}
+    stated = [decode(SubscriptionEvent, each.value) for each in inbound.publisher.of_topic(Topic.SUBSCRIPTION_EVENTS)]
+    origins = [*(each.origin for each in events), *(each.origin for each in stated)]
+    with_events = {(origin.offset, origin.index) for origin in origins if origin is not None}
     letters = inbound.letters()
     dead = {(each.stated.origin.offset, each.stated.origin.item): each for each in letters}
     assert len(dead) == len(letters), "a body has one dead letter at most"

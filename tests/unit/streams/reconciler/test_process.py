@@ -79,6 +79,18 @@ async def test_a_batch_is_not_done_until_kafka_has_its_events() -> None:
     assert len(publisher.of_topic("recipient.events")) == 1
 
 
+async def test_an_opt_out_and_a_reply_go_to_their_topics_by_the_words_of_the_setting() -> None:
+    text = {"body": "Leave me alone"}
+    message = {"from": "15550000001", "timestamp": "1767225600", "text": text, "context": {"id": "wamid.OURS"}}
+    raw = json.dumps({"value": {"messages": [message]}, "field": "messages"}).encode()
+    publisher = MemoryPublisher()
+    settings = SETTINGS.model_copy(update={"stop_words": ("leave me alone",)})
+    await Reconciler(settings, publisher).handle([record(raw)])
+    [reply] = publisher.of_topic("recipient.events")
+    [opt_out] = publisher.of_topic("subscription.events")
+    assert (reply.key, opt_out.key) == (b"wamid.OURS", b"15550000001")
+
+
 async def test_above_the_limit_nothing_is_published() -> None:
     """A halted stage gets the batch again and again."""
     publisher = MemoryPublisher()

@@ -26,6 +26,7 @@ CONNECTIONS_MAX = 10_000
 OTHER_FILES = 256
 """Open files that are no connections of clients: Kafka, Postgres, logs."""
 CLOSE_DEADLINE_S = 10.0
+ACCEPTING_POLL_S = 0.02
 
 
 async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: str = "asgi") -> None:
@@ -48,8 +49,9 @@ async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: 
     )
     serving = asyncio.ensure_future(server.serve())
     stopping = asyncio.ensure_future(stop.wait())
-    HEALTH.started()
     try:
+        await _until_accepting(host, port, serving, stopping)
+        HEALTH.started()
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             await serving
@@ -72,6 +74,22 @@ def connections_max() -> int:
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return max(1, allowed - OTHER_FILES)
+
+
+async def _until_accepting(host: str, port: int, *others: asyncio.Future[Any]) -> None:
+    """Wait until the server accepts connections, or one of the others has ended.
+
+    granian listens some time after its start. A process that is ready before would get requests that nobody accepts.
+    """
+    reachable = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it binds nothing
+    while not any(other.done() for other in others):
+        try:
+            _, writer = await asyncio.open_connection(reachable, port)
+        except OSError:
+            await asyncio.sleep(ACCEPTING_POLL_S)
+        else:
+            writer.close()
+            return
 
 
 def _require_free(host: str, port: int) -> None:

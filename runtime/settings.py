@@ -189,8 +189,8 @@ class Settings(BaseModel):
         default="",
         max_length=100,
         pattern=r"^[a-zA-Z0-9._-]*$",
-        description="A stable name of this process among those of its kind, of letters, digits, dots, _ and -. It "
-        "keeps its partitions over a restart.",
+        description="A stable name of this process among those of its kind, of letters, digits, dots, _ and -. A "
+        "process that was killed and returns under its name gets its partitions back at once.",
     )
     dead_letter_rate_max: int = Field(
         default=1000, ge=1, le=10**9, description="Dead letters per minute above which the stage halts."

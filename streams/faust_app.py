@@ -36,6 +36,7 @@ from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.places import EPOCH, Record
 from streams.faust_credentials import credentials
+from streams.membership import leave_when_stopped
 from topics.apply import require_topic
 from topics.dead_letter_limit import TooManyDeadLetters, halt_until_stopped
 from topics.watchdog import Watchdog
@@ -125,6 +126,7 @@ async def consume(
         await _until_stopped(app, stop)
     finally:
         watchdog.stop()
+        leave_when_stopped(app)
         stopping = asyncio.ensure_future(app.stop())
         await asyncio.wait({stopping}, timeout=STOP_DEADLINE_S)
     if not stopping.done():  # it is not cancelled, because a cancellation would be waited for as well
@@ -249,7 +251,7 @@ def _app(settings: Settings, consumption: Consumption) -> Any:
         broker_commit_interval=1.0,
         broker_commit_every=10_000,
         broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
+        broker_heartbeat_interval=1.0,
         broker_rebalance_timeout=60.0,
         broker_request_timeout=90.0,
         broker_max_poll_interval=1000.0,

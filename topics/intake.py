@@ -40,6 +40,8 @@ COMMIT_AGAIN_S = 5.0
 WATERMARK_TIMEOUT_S = 10.0
 WATERMARK_PAUSE_S = 0.2
 CLOSE_TIMEOUT_S = 15.0
+LEAVE_TIMEOUT_S = 5.0
+LEAVE_POLL_S = 0.1
 
 PositionsOf = Callable[[Watermarks], Awaitable[Mapping[int, int]]]
 """Called at an assignment: maps the watermarks of the new partitions to the offsets at which to start."""
@@ -200,7 +202,16 @@ class RecordIntake:
             metrics.set_lag(self._topic, partition, max(0, high - offset), 1.0)
 
     def _leave(self) -> None:
+        """Commit, then leave the group, so that the others get the partitions at once.
+
+        librdkafka lets a member with a stable name leave only by `unsubscribe`, and not by `close`. The request goes
+        out after the partitions are revoked, which `poll` does.
+        """
         self._commit(wait=True)
+        self._consumer.unsubscribe()
+        deadline = time.monotonic() + LEAVE_TIMEOUT_S
+        while self.positions and time.monotonic() < deadline:
+            self._consumer.poll(LEAVE_POLL_S)
         self._consumer.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from tests.cluster.pauses import Pauses, longest_gap
 from tests.cluster.probes import Probe, Probes
@@ -53,7 +53,7 @@ def run_scenario(world: ClusterWorld, crowd: Crowd, name: str, fault: Fault, *, 
         probes.stop()
         result = campaign.finish(gone, recovery_s)
     pauses = _pauses(world, campaign, probes, since, until)
-    figures = {"scenario": name, "cause_s": round(gone - since, 1), "probes": len(probes.ended), **_rounded(pauses)}
+    figures = {"scenario": name, "cause_s": round(gone - since, 1), **_shown(pauses), "probes": len(probes.ended)}
     print(json.dumps({**figures, "in_flight": in_flight, **result.figures()}), flush=True)
     assert in_flight > 0
     require_exact(result, unknown_max)
@@ -84,5 +84,12 @@ def _pauses(world: ClusterWorld, campaign: RunningCampaign, probes: Probes, sinc
     )
 
 
-def _rounded(pauses: Pauses) -> dict[str, float]:
-    return {name: round(value, 1) for name, value in asdict(pauses).items()}
+def _shown(pauses: Pauses) -> dict[str, object]:
+    return {
+        "sends_paused_s": round(pauses.sends.seconds, 1),
+        "sends_paused_at": time.strftime("%H:%M:%S", time.localtime(pauses.sends.start)),
+        "acknowledgements_paused_s": round(pauses.acknowledgements.seconds, 1),
+        "acknowledgements_paused_at": time.strftime("%H:%M:%S", time.localtime(pauses.acknowledgements.start)),
+        "refused": pauses.refused,
+        "longest_wait_s": round(pauses.longest_wait_s, 1),
+    }

@@ -19,4 +19,4 @@ from tests.cluster.pauses import longest_gap
     ],
 )
 def test_a_pause_is_the_longest_time_without_an_event_within_the_span(times: list[float], expected: float) -> None:
-    assert longest_gap(times, 100.0, 110.0) == expected
+    assert longest_gap(times, 100.0, 110.0).seconds == expected

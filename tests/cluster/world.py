@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 
 NAMES = (
     *("sink-1", "sink-2", "stats-publisher-1", "stats-publisher-2", "reconciler-1", "reconciler-2"),
-    *("ingress-1", "ingress-2", "sender-1", "sender-2", "scheduler-1", "scheduler-2", "api-1"),
+    *("ingress-1", "ingress-2", "sender-1", "sender-2", "scheduler-1", "scheduler-2", "api-1", "api-2"),
 )
 """The processes in the order of their start: consumers first."""
 READY_DEADLINE_S = 90.0
@@ -106,10 +106,11 @@ def start_cluster() -> Iterator[ClusterWorld]:
 def _start_processes(
     brokers: Brokers, databases: Databases, disks: Sequence[Disk], logs: Path, ending: ExitStack
 ) -> ClusterWorld:
-    api_port, simulator_port, *ports = free_ports(4 + len(NAMES))
-    ingress_ports, probe_ports = ports[:2], dict(zip(NAMES, ports[2:], strict=True))
-    balancer = ending.enter_context(Proxy(*ingress_ports))
-    variables = _variables(brokers, databases, api_port, simulator_port)
+    simulator_port, *ports = free_ports(5 + len(NAMES))
+    ingress_ports, api_ports, probe_ports = ports[:2], ports[2:4], dict(zip(NAMES, ports[4:], strict=True))
+    for_webhooks = ending.enter_context(Proxy(*ingress_ports))
+    for_requests = ending.enter_context(Proxy(*api_ports))
+    variables = _variables(brokers, databases, simulator_port)
     settings = read_settings(variables, logs)
     migrate_database(settings)
     apply_topics(settings)
@@ -119,7 +120,7 @@ def _start_processes(
     config = {
         **SIMULATED,
         "port": simulator_port,
-        "webhook_url": f"http://{LOOPBACK}:{balancer.port}/webhooks/whatsapp",
+        "webhook_url": f"http://{LOOPBACK}:{for_webhooks.port}/webhooks/whatsapp",
         "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
         "access_token": settings.whatsapp_access_token.get_secret_value(),
         "phone_number_ids": [NUMBER_ID],
@@ -127,14 +128,15 @@ def _start_processes(
     supervisor.start(simulator_child(config, logs / "simulator.json", environment, "tidy"))
     for name in NAMES:
         own = {f"{PREFIX}METRICS_PORT": str(probe_ports[name])}
-        if name.startswith("ingress"):
-            own[f"{PREFIX}INGRESS_PORT"] = str(ingress_ports[int(name[-1]) - 1])
+        kind, _, number = name.rpartition("-")
+        if kind in (served := {"ingress": ingress_ports, "api": api_ports}):
+            own[f"{PREFIX}{kind.upper()}_PORT"] = str(served[kind][int(number) - 1])
         supervisor.start(process_child(name, {**environment, **own}, logs))
     found = ClusterWorld(
         settings=settings,
         supervisor=supervisor,
         simulator=ending.enter_context(SimulatorClient(f"http://{LOOPBACK}:{simulator_port}")),
-        api=ending.enter_context(CampaignApi(f"http://{LOOPBACK}:{api_port}")),
+        api=ending.enter_context(CampaignApi(f"http://{LOOPBACK}:{for_requests.port}")),
         urls={name: f"http://{LOOPBACK}:{port}/ready" for name, port in probe_ports.items()},
         environment=environment,
         folder=logs,
@@ -150,7 +152,7 @@ def _start_processes(
     return found
 
 
-def _variables(brokers: Brokers, databases: Databases, api_port: int, simulator_port: int) -> dict[str, str]:
+def _variables(brokers: Brokers, databases: Databases, simulator_port: int) -> dict[str, str]:
     values: dict[str, object] = {
         "KAFKA_BOOTSTRAP_SERVERS": brokers.bootstrap_servers,
         "DATABASE_URL": databases.url,
@@ -162,7 +164,6 @@ def _variables(brokers: Brokers, databases: Databases, api_port: int, simulator_
         "CALLBACK_SECRET": secrets.token_urlsafe(24),
         "WEBHOOK_APP_SECRETS": secrets.token_hex(16),
         "WEBHOOK_VERIFY_TOKEN": secrets.token_urlsafe(16),
-        "API_PORT": api_port,
         "SEND_WINDOW": 32,
         "SEND_TIMEOUT_S": 3.0,
         "LEASE_S": 10.0,

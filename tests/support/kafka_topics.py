@@ -138,3 +138,16 @@ def committed_lag(kafka: str, group: str, topic: str) -> int:
         return sum(end - max(place.offset, low) for place, (low, end) in zip(places, ends, strict=True))
     finally:
         consumer.close()
+
+
+def shares_of(kafka: str, group: str) -> dict[str, int]:
+    """The number of partitions of each member of a group, by the stable name of the member.
+
+    A group that was never joined has no coordinator, and no member.
+    """
+    admin = AdminClient({"bootstrap.servers": kafka})
+    try:
+        described = admin.describe_consumer_groups([group])[group].result(DEADLINE_S)
+    except KafkaException:
+        return {}
+    return {member.group_instance_id: len(member.assignment.topic_partitions) for member in described.members}

@@ -101,11 +101,15 @@ class AsyncPublisher:
         batch = _Batch(self._loop, len(records))
         for index, (topic, key, value, headers) in enumerate(records):
             await self._produce(topic, key, value, headers, batch.delivery(index), deadline)
+        # One timer: `asyncio.wait_for` would cost as much as the rest of a small batch.
+        timer = self._loop.call_later(deadline - time.monotonic(), batch.expire)
         try:
-            await asyncio.wait_for(batch.done, deadline - time.monotonic())
-        except TimeoutError:
+            await batch.done
+        finally:
+            timer.cancel()
+        if batch.is_expired:
             reason = f"{len(records)} records: no acknowledgement within {timeout_s:.0f} s"
-            raise PublishFailed(reason, batch.acknowledged()) from None
+            raise PublishFailed(reason, batch.acknowledged())
         return batch.result()
 
     async def _produce(
@@ -165,6 +169,7 @@ class _Batch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
         self.done: asyncio.Future[None] = loop.create_future()
+        self.is_expired = False
         self._loop = loop
         self._left = size
         self._lock = threading.Lock()
@@ -187,6 +192,12 @@ class _Batch:
                 self._loop.call_soon_threadsafe(self._complete)
 
         return delivered
+
+    def expire(self) -> None:
+        """Stop waiting for the records that are not acknowledged."""
+        if not self.done.done():
+            self.is_expired = True
+            self.done.set_result(None)
 
     def _complete(self) -> None:
         if not self.done.done():

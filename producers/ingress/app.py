@@ -12,13 +12,15 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
 import structlog
+from prometheus_client import Counter
 
+from producers.ingress.deadlines import Deadlines
 from producers.ingress.pending_bytes import PendingBytes
 from producers.ingress.signature import SignatureCheck, check, is_well_formed
 from runtime import metrics
@@ -49,6 +51,16 @@ class Reply:
     body: bytes = b""
     content_type: bytes = b"text/plain; charset=utf-8"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    start: dict[str, Any] = field(init=False)
+    """Its first message in ASGI, and `end` its second. They are built once, for all requests that get this reply."""
+    end: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        length = (b"content-length", str(len(self.body)).encode())
+        headers = [(b"content-type", self.content_type), (b"x-content-type-options", b"nosniff"), length, *self.headers]
+        start = {"type": "http.response.start", "status": self.status, "headers": headers}
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "end", {"type": "http.response.body", "body": self.body})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,9 @@ UNSIGNED = {
     SignatureCheck.MISMATCH: Reply(403, SignatureCheck.MISMATCH, b"signature does not match"),
 }
 NOT_VERIFIED = Reply(403, "verification_refused", b"not verified")
+WRONG_METHOD = Reply(405, "wrong_method", b"method not allowed", headers=((b"allow", b"GET, POST"),))
+NOT_FOUND = Reply(404, "not_found", b"not found")
+NO_BODY = {"type": "http.response.body", "body": b""}
 
 
 class IngressApp:
@@ -91,34 +106,43 @@ class IngressApp:
         self._logged_at: dict[str, float] = {}
         # One thread: strangers can occupy one core at most. It is started with the first large body.
         self._verifier = ThreadPoolExecutor(1, "signature-check")
+        self._deadlines = Deadlines(options.body_timeout_s)
+        self._counters: dict[str, Counter] = {}
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request."""
-        answer = await self._answer(scope, receive)
         if scope["path"] == WEBHOOK_PATH:
-            metrics.INGRESS_REQUESTS.labels(answer.outcome).inc()
-            if answer.status >= 400:
-                self._log_refusal(answer)
-        length = (b"content-length", str(len(answer.body)).encode())
-        headers = [(b"content-type", answer.content_type), (b"x-content-type-options", b"nosniff"), length]
-        await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *answer.headers]})
-        await send({"type": "http.response.body", "body": answer.body if scope["method"] != "HEAD" else b""})
+            answer = await self._take(scope, receive) if scope["method"] == "POST" else self._answer_others(scope)
+            self._count(answer)
+        else:
+            answer = await self._answer_probe(scope)
+        await send(answer.start)
+        await send(answer.end if scope["method"] != "HEAD" else NO_BODY)
 
-    async def _answer(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
+    def _count(self, answer: Reply) -> None:
+        """Count the answer under its outcome. To find a counter by its label costs more than to count."""
+        counter = self._counters.get(answer.outcome)
+        if counter is None:
+            counter = self._counters[answer.outcome] = metrics.INGRESS_REQUESTS.labels(answer.outcome)
+        counter.inc()
+        if answer.status >= 400:
+            self._log_refusal(answer)
+
+    def _answer_others(self, scope: AsgiScope) -> Reply:
+        """The answer to a request for the path of the webhooks that brings no webhook."""
+        return self._verify(scope["query_string"]) if scope["method"] == "GET" else WRONG_METHOD
+
+    async def _answer_probe(self, scope: AsgiScope) -> Reply:
         match scope["path"], scope["method"]:
-            case "/webhooks/whatsapp", "POST":
-                return await self._take(scope, receive)
-            case "/webhooks/whatsapp", "GET":
-                return self._verify(scope["query_string"])
             case "/health", "GET" | "HEAD":
                 return _json(200, {"status": "ok"})
             case "/ready", "GET" | "HEAD":
                 ready = await self._options.is_ready()
                 return _json(200 if ready else 503, {"status": "ready" if ready else "kafka_unreachable"})
-            case (("/webhooks/whatsapp" | "/health" | "/ready"), _):
-                return Reply(405, "wrong_method", b"method not allowed", headers=((b"allow", b"GET, POST"),))
+            case (("/health" | "/ready"), _):
+                return WRONG_METHOD
             case _:
-                return Reply(404, "not_found", b"not found")
+                return NOT_FOUND
 
     def _verify(self, query: bytes) -> Reply:
         """Answer Meta's verification of the callback address with its challenge."""
@@ -131,36 +155,61 @@ class IngressApp:
         return Reply(200, "verified", challenge)
 
     async def _take(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
+        """The way of a webhook. Nearly all are small and come in one piece: they take the short way."""
         headers = dict(scope["headers"])
         signature = headers.get(b"x-hub-signature-256")
         if not is_well_formed(signature):
             return UNSIGNED[SignatureCheck.MISSING]
-        with self._options.unverified.request() as take:
-            raw = await self._read(headers.get(b"content-length", b""), receive, take)
-            if isinstance(raw, Reply):
-                return raw
-            verdict = await self._check(signature, raw)
-        if verdict is not SignatureCheck.GENUINE:
-            return UNSIGNED[verdict]
-        with self._options.pending.request() as take:
-            return await self._hand_over(raw) if take(len(raw)) else OVERLOADED
-
-    async def _check(self, signature: bytes | None, raw: bytes) -> SignatureCheck:
-        secrets = self._options.app_secrets
-        if len(raw) <= CHECKED_IN_LOOP_BYTES_MAX:
-            return check(secrets, signature, raw)
-        return await asyncio.get_running_loop().run_in_executor(self._verifier, check, secrets, signature, raw)
-
-    async def _read(self, length: bytes, receive: AsgiReceive, take: Callable[[int], bool]) -> bytes | Reply:
-        """The whole body, or the reply that refuses it. Bytes are counted on arrival: a false length is harmless."""
+        length = headers.get(b"content-length", b"")
         if length.isdigit() and (len(length) > LENGTH_DIGITS_MAX or int(length) > self._options.body_bytes_max):
             return TOO_LARGE
+        waiting = self._deadlines.begin()
+        try:
+            message = await receive()
+        except asyncio.CancelledError:
+            if self._deadlines.is_overdue(waiting):
+                return TOO_SLOW
+            raise
+        finally:
+            self._deadlines.end(waiting)
+        raw: bytes | None = message.get("body")
+        if raw is None or message.get("more_body") or len(raw) > CHECKED_IN_LOOP_BYTES_MAX:
+            return await self._take_in_pieces(signature, message, receive)
+        if len(raw) > self._options.body_bytes_max:
+            return TOO_LARGE
+        if not self._options.unverified.has_room(len(raw)):  # it is verified at once, so nothing is reserved
+            return OVERLOADED
+        verdict = check(self._options.app_secrets, signature, raw)
+        return await self._hand_over(raw) if verdict is SignatureCheck.GENUINE else UNSIGNED[verdict]
+
+    async def _take_in_pieces(
+        self, signature: bytes | None, first: MutableMapping[str, Any], receive: AsgiReceive
+    ) -> Reply:
+        """The way of a webhook that is large, or that comes in pieces."""
+        with self._options.unverified.request() as take:
+            raw = await self._read(first, receive, take)
+            if isinstance(raw, Reply):
+                return raw
+            secrets = self._options.app_secrets
+            if len(raw) <= CHECKED_IN_LOOP_BYTES_MAX:
+                verdict = check(secrets, signature, raw)
+            else:
+                loop = asyncio.get_running_loop()
+                verdict = await loop.run_in_executor(self._verifier, check, secrets, signature, raw)
+        return await self._hand_over(raw) if verdict is SignatureCheck.GENUINE else UNSIGNED[verdict]
+
+    async def _read(
+        self, message: MutableMapping[str, Any], receive: AsgiReceive, take: Callable[[int], bool]
+    ) -> bytes | Reply:
+        """The whole body from its first message on, or the reply that refuses it.
+
+        Bytes are counted on arrival: a false length is harmless.
+        """
         chunks: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self._options.body_timeout_s):
                 while True:
-                    message = await receive()
                     if message["type"] == "http.disconnect":
                         return GONE
                     chunk = message.get("body", b"")
@@ -172,17 +221,21 @@ class IngressApp:
                     chunks.append(chunk)
                     if not message.get("more_body", False):
                         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                    message = await receive()
         except TimeoutError:
             return TOO_SLOW
 
     async def _hand_over(self, raw: bytes) -> Reply:
-        received_at_us = self._now_us()
+        pending = self._options.pending
+        if not pending.take(len(raw)):
+            return OVERLOADED
         try:
-            await self._options.commit(Body(received_at_us, raw))
+            await self._options.commit(Body(self._now_us(), raw))
         except (PublishFailed, RecordTooLarge) as error:
             self._log_refusal(NOT_DURABLE, reason=str(error))
             return NOT_DURABLE
-        metrics.INGRESS_ACK_SECONDS.observe((self._now_us() - received_at_us) / 1e6)
+        finally:
+            pending.release(len(raw))
         return ACCEPTED
 
     def _log_refusal(self, answer: Reply, **more: str) -> None:

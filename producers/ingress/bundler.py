@@ -10,6 +10,7 @@ durable. No order is kept, because none is needed.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from runtime import metrics
@@ -71,6 +72,9 @@ class Bundler:
             failure = None
             metrics.INGRESS_BUNDLES.inc()
             metrics.INGRESS_BUNDLE_BODIES.observe(len(bundle))
+            now_us = time.time_ns() // 1000
+            for body, _ in bundle:
+                metrics.INGRESS_ACK_SECONDS.observe((now_us - body.received_at_us) / 1e6)
         for _, durable in bundle:
             if durable.done():  # the client has disconnected
                 continue

@@ -6,6 +6,7 @@ It starts without Kafka and answers 503 until Kafka is reachable. It never start
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 
 from producers.ingress.app import IngressApp, IngressOptions
@@ -29,6 +30,8 @@ LARGE_SHARE = 0.75
 READY_KEPT_S = 1.0
 """How long an answer about Kafka is cached, so that probes cause no load."""
 FLUSH_S = 10.0
+COLLECT_AFTER_OBJECTS = 20_000
+"""Objects that come to exist between two collections. A thousand requests in flight have as many."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -56,6 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         commit=Bundler(publish).commit,
         is_ready=readiness.is_ready,
     )
+    _spare_the_collector()
     ending = asyncio.Event()
     waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
     try:
@@ -67,6 +71,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await publisher.close(FLUSH_S)
     if publisher.fatal.is_set():
         raise Transient("the Kafka producer has failed for good; a new process gets a new one")
+
+
+def _spare_the_collector() -> None:
+    """Make garbage collections rare and cheap: requests make no cycles, and what exists now stays.
+
+    With Python's defaults a collection came with every few requests, and cost 4 of 40 µs of a request.
+    """
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 100)
 
 
 async def _pass_on(event: asyncio.Event, ending: asyncio.Event) -> None:

@@ -219,3 +219,42 @@ async def test_without_a_verify_token_no_caller_is_verified() -> None:
 
 async def test_metrics_are_not_served_on_the_public_address() -> None:
     assert (await request(IngressApp(options()), path="/metrics", method="GET"))[0] == 404
+
+
+async def test_a_client_that_pauses_between_two_pieces_is_disconnected_and_its_bytes_are_released() -> None:
+    unverified, pieces = pending(100), [{"type": "http.request", "body": b"x" * 60, "more_body": True}]
+
+    async def pausing() -> dict[str, Any]:
+        if pieces:
+            return pieces.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    app = IngressApp(options(body_timeout_s=0.01, unverified=unverified))
+    status, headers, _ = await request(app, b"", receive=pausing)
+    assert (status, headers[b"connection"]) == (408, b"close")
+    assert unverified.take(100)
+
+
+async def test_a_client_that_goes_away_before_its_body_is_answered_and_nothing_is_stored() -> None:
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    committed = Committed()
+    assert (await request(IngressApp(options(committed)), b"", receive=gone))[0] == 400
+    assert committed.bodies == []
+
+
+async def test_the_bytes_of_a_body_are_pending_until_it_is_durable() -> None:
+    held, taken, stored = pending(10), asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def commit(_body: Body) -> None:
+        taken.set()
+        await stored
+
+    waiting = asyncio.create_task(request(IngressApp(options(pending=held, commit=commit)), b"x" * 10))
+    await taken.wait()
+    assert not held.take(1)
+    stored.set_result(None)
+    assert (await waiting)[0] == 200
+    assert held.take(10)

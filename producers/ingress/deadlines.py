@@ -20,7 +20,7 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-Task = asyncio.Task[Any]
+_Task = asyncio.Task[Any]
 
 
 class Deadlines:
@@ -28,12 +28,12 @@ class Deadlines:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._began: dict[Task, float] = {}
+        self._began: dict[_Task, float] = {}
         """When each wait began. They are in the order of their ends, because all have the same length."""
-        self._overdue: set[Task] = set()
+        self._overdue: set[_Task] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> Task:
+    def begin(self) -> _Task:
         """Begin a wait of the current task. A task has one wait at a time."""
         task = asyncio.current_task()
         assert task is not None, "a wait is part of a task"
@@ -42,12 +42,12 @@ class Deadlines:
             self._timer = task.get_loop().call_later(self._timeout_s, self._cancel_overdue, task.get_loop())
         return task
 
-    def end(self, task: Task) -> None:
+    def end(self, task: _Task) -> None:
         """End a wait, however it went."""
         self._began.pop(task, None)
         self._overdue.discard(task)
 
-    def is_overdue(self, task: Task) -> bool:
+    def is_overdue(self, task: _Task) -> bool:
         """Whether the cancellation that a task just received comes from here, and from nowhere else."""
         return task in self._overdue and task.uncancel() == 0
 

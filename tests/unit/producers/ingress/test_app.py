@@ -140,6 +140,13 @@ async def test_a_body_with_the_signature_of_another_secret_is_refused() -> None:
     assert committed.bodies == []
 
 
+async def test_a_body_in_pieces_with_the_signature_of_another_secret_is_refused() -> None:
+    committed = Committed()
+    foreign = {b"x-hub-signature-256": sign(b"another secret", b"{}")}
+    assert (await request(IngressApp(options(committed)), b"{", b"}", headers=foreign))[0] == 403
+    assert committed.bodies == []
+
+
 SIGNED_BODIES = {
     "empty": b"",
     "half an emoji": b'{"name": "flower \\ud83c"}',

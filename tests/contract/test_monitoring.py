@@ -176,7 +176,7 @@ def test_an_alert_fires_in_its_case_and_in_no_other(promtool: str, tmp_path: Pat
     file = tmp_path / "alerts.test.yml"
     file.write_text(yaml.safe_dump({"rule_files": [str(FOLDER / "alerts.yml")], "tests": tests}), encoding="utf-8")
     done = subprocess.run(
-        [promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=60
+        [promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=110
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

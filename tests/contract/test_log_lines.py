@@ -79,6 +79,30 @@ def test_an_event_is_a_fixed_text() -> None:
     assert found == []
 
 
+def test_each_event_has_an_action_and_only_events_of_one_package_share_one() -> None:
+    by_action: dict[str, set[str]] = {}
+    packages: dict[str, set[str]] = {}
+    for path, call in CALLS:
+        if call.args and isinstance(call.args[0], ast.Constant):
+            event = str(call.args[0].value)
+            action = logs.action_of(event)
+            assert re.fullmatch(r"[a-z][a-z0-9_]{3,59}", action), f"{path}:{call.lineno}: {action}"
+            by_action.setdefault(action, set()).add(event)
+            packages.setdefault(action, set()).add(str(path.parent))
+    assert {action: packages[action] for action, events in by_action.items() if len(events) > 1} == {
+        "a_row_is_locked": {"producers/scheduler"},
+        "kafka_is_away": {"producers/scheduler"},
+    }
+
+
+def test_a_json_line_has_an_action(lines: io.StringIO) -> None:
+    structlog.get_logger("test").warning("batch failed; it is retried", records=3)
+    logging.getLogger("librdkafka").warning("GETPID: failed")
+    ours, of_library = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert (ours["action"], ours["event"]) == ("batch_failed", "batch failed; it is retried")
+    assert of_library["action"] == "library_line"
+
+
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()

@@ -18,6 +18,7 @@ import psycopg
 
 from cli.child_events import reporter
 from cli.console import note, report_invalid_settings
+from cli.metrics_ports import MetricsPortTaken, metrics_ports
 from cli.pipeline import (
     DATABASE,
     KAFKA,
@@ -49,6 +50,7 @@ from stack.log_rotation import LogRotation
 from stack.ports import free_ports, is_listening
 from stack.supervisor import Supervisor
 
+METRICS_PORT = f"{PREFIX}METRICS_PORT"
 STOP_DEADLINE_S = 50.0
 """A sender may need its 45 s for sends in flight."""
 GENERATED = ("WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET", "WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN")
@@ -68,8 +70,8 @@ class AlreadyRuns(Exception):
     """Another `up` runs in this directory, or another program uses the port."""
 
 
-def run_up(ports: Ports, *, as_json: bool) -> int:
-    """Run until a signal; returns the exit code."""
+def run_up(ports: Ports, metrics_port: int | None, *, as_json: bool) -> int:
+    """Run until a signal; returns the exit code. `metrics_port`: see `metrics_ports`."""
     stop_on_signals()
     state = STATE_FOLDER.absolute()
     try:
@@ -77,12 +79,13 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
             require_usable(shell_variables())
             given = without_white_space(shell_variables())
             chosen = _chosen(ports, is_simulated=_is_simulated(given))
+            of_metrics = _metrics_ports(metrics_port, ports.api, given)
             report = reporter(state / "logs", note)
             with LogRotation(state / "logs"), servers(given, state, report) as found:
-                return _run(found, given, chosen, state, as_json=as_json)
+                return _run(found, given, chosen, of_metrics, state, as_json=as_json)
     except InvalidSettings as wrong:
         return report_invalid_settings(wrong)
-    except AlreadyRuns as other:
+    except (AlreadyRuns, MetricsPortTaken) as other:
         note(str(other))
         return EXIT_USAGE
     except (StackUnavailable, NotReady, Transient, psycopg.OperationalError, OSError) as error:
@@ -93,7 +96,15 @@ def run_up(ports: Ports, *, as_json: bool) -> int:
         return 0
 
 
-def _run(found: Servers, given: Mapping[str, str], ports: Ports, state: Path, *, as_json: bool) -> int:
+def _run(
+    found: Servers,
+    given: Mapping[str, str],
+    ports: Ports,
+    of_metrics: Mapping[str, int],
+    state: Path,
+    *,
+    as_json: bool,
+) -> int:
     from cli.preparations import apply_topics, migrate_database  # noqa: PLC0415 - loaded while servers start
 
     is_simulated = _is_simulated(given)
@@ -112,9 +123,10 @@ def _run(found: Servers, given: Mapping[str, str], ports: Ports, state: Path, *,
             config = _simulator_config(settings, ports)
             supervisor.start(simulator_child(config, state / "simulator.json", environment, "tidy"))
         for kind in STARTED_IN_ORDER:
-            supervisor.start(process_child(kind, environment, state.parent))
+            with_metrics = {**environment, METRICS_PORT: str(of_metrics.get(kind, 0))}
+            supervisor.start(process_child(kind, with_metrics, state.parent))
         wait_until_ready(supervisor, _ready_urls(ports, is_simulated=is_simulated), lambda _: None)
-        _announce(ports, state, is_simulated=is_simulated, as_json=as_json)
+        _announce(ports, of_metrics, state, is_simulated=is_simulated, as_json=as_json)
         failed = supervisor.wait_for_failure()
         assert failed is not None, "it waits without a limit"
         note(f"{failed} cannot run with these settings:\n{log_tail(supervisor, failed)}")
@@ -143,7 +155,8 @@ def _variables(found: Servers, given: Mapping[str, str], ports: Ports, state: Pa
     generated = _generated(state / "secrets.json")
     names = GENERATED if is_simulated else ("CALLBACK_SECRET",)
     made_up = {f"{PREFIX}{name}": generated[name] for name in names}
-    return {**made_up, **given, **values}
+    # Each process has a port of its own for metrics, and another command in this directory must not take one of them.
+    return {name: value for name, value in {**made_up, **given, **values}.items() if name != METRICS_PORT}
 
 
 def _generated(file: Path) -> dict[str, str]:
@@ -175,6 +188,14 @@ def _chosen(ports: Ports, *, is_simulated: bool) -> Ports:
             raise AlreadyRuns(f"port {port} is taken: choose another with --{name}-port, 0 picks a free one")
         chosen[name] = port or next(free)
     return Ports(**chosen)
+
+
+def _metrics_ports(requested: int | None, api_port: int, given: Mapping[str, str]) -> dict[str, int]:
+    """The option, else the variable, which may also turn the metrics off. Raises MetricsPortTaken."""
+    if requested is None and METRICS_PORT in given:
+        first = int(given[METRICS_PORT])
+        return metrics_ports(first, api_port) if first else {}
+    return metrics_ports(requested, api_port)
 
 
 def _ready_urls(ports: Ports, *, is_simulated: bool) -> dict[str, str]:
@@ -219,7 +240,7 @@ def _published(file: Path, variables: Mapping[str, str], embedded: Sequence[str]
         file.unlink(missing_ok=True)
 
 
-def _announce(ports: Ports, state: Path, *, is_simulated: bool, as_json: bool) -> None:
+def _announce(ports: Ports, of_metrics: Mapping[str, int], state: Path, *, is_simulated: bool, as_json: bool) -> None:
     urls = {"api": f"http://{LOOPBACK}:{ports.api}", "ingress": f"http://{LOOPBACK}:{ports.ingress}/webhooks/whatsapp"}
     if is_simulated:
         urls["simulator"] = f"http://{LOOPBACK}:{ports.simulator}"
@@ -229,6 +250,9 @@ def _announce(ports: Ports, state: Path, *, is_simulated: bool, as_json: bool) -
         )
     for name, url in urls.items():
         note(f"{name:>10}: {url}")
+    metrics = {name: f"http://{LOOPBACK}:{port}/metrics" for name, port in of_metrics.items()}
+    for name, url in metrics.items():
+        note(f"{'metrics':>10}: {url} ({name})")
     note(f"{'logs':>10}: {state / 'logs'}\nCtrl-C ends it; the data stays.")
     if as_json:
-        print(json.dumps(urls), flush=True)
+        print(json.dumps({**urls, "metrics": metrics}), flush=True)

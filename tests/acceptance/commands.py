@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -54,6 +55,7 @@ class Up:
     api: str
     ingress: str
     simulator: str
+    metrics: dict[str, str]
 
     def shell(self, line: str) -> str:
         """Run a shell line in the folder of the process. Returns its output. Skips the test if curl is missing."""
@@ -99,7 +101,7 @@ def up(folder: Path, **more: str) -> Iterator[Up]:
         line = process.stdout.readline()
         assert line, f"up ended with {process.wait(10)}:\n{(folder / 'up.stderr').read_text()}"
         urls = json.loads(line)
-        yield Up(process, folder, urls["api"], urls["ingress"], urls.get("simulator", ""))
+        yield Up(process, folder, urls["api"], urls["ingress"], urls.get("simulator", ""), urls["metrics"])
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -114,3 +116,11 @@ def wait_for(what: str, is_there: Callable[[], bool], deadline_s: float = 30.0) 
     while not is_there():
         assert time.monotonic() < deadline, f"not within {deadline_s:.0f} s: {what}"
         time.sleep(0.1)
+
+
+def is_ready(server: str) -> bool:
+    """Whether a server answers 200 to `/ready`."""
+    try:
+        return httpx.get(f"{server}/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False

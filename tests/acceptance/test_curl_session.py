@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import Up, run, up, wait_for
+from cli.processes import MODULES
+from tests.acceptance.commands import Up, is_ready, run, up, wait_for
 
 CREATE = (
     'curl -X POST $API/api/marketing/campaigns -H "Content-Type: application/json" '
@@ -48,6 +50,16 @@ def rows(running: Up, campaign: str) -> list[list[str]]:
 def test_up_reports_that_the_simulator_replaces_whatsapp(running: Up) -> None:
     assert "the simulator replaces WhatsApp" in running.stderr
     assert (running.folder / ".campaigns" / "env").stat().st_mode & 0o777 == 0o600
+
+
+def test_each_process_serves_its_metrics_and_its_health(running: Up) -> None:
+    assert running.metrics.keys() == MODULES.keys()
+    for name, url in running.metrics.items():
+        assert f'campaigns_build_info{{process="{name}",' in running.shell(f"curl -sf {url}")
+        server = url.removesuffix("/metrics")
+        assert json.loads(running.shell(f"curl -sf {server}/health")) == {"status": "alive"}
+        wait_for(f"{name} is ready", partial(is_ready, server), 60)
+    assert "METRICS_PORT" not in (running.folder / ".campaigns" / "env").read_text()
 
 
 def test_a_campaign_from_creation_to_read(running: Up) -> None:

@@ -8,10 +8,9 @@ import signal
 import socket
 from pathlib import Path
 
-import httpx
 import psutil
 
-from tests.acceptance.commands import run, up, wait_for
+from tests.acceptance.commands import is_ready, run, up, wait_for
 
 COUNT = "SELECT count(*) FROM marketing_campaigns"
 CREATE = (
@@ -62,13 +61,6 @@ def test_up_runs_below_any_name_and_starts_again_what_dies(tmp_path: Path) -> No
         again = run("up", cwd=folder)
         assert again.returncode == 64
         assert "`campaigns status` shows its state" in again.stderr
-
-
-def is_ready(api: str) -> bool:
-    try:
-        return httpx.get(f"{api}/ready", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_the_port_of_a_simulator_that_does_not_run_may_be_taken(tmp_path: Path) -> None:

@@ -67,6 +67,10 @@ class KnownPhoneNumbers:
         return uncertain - self._ours
 
 
+class Unusual(Exception):
+    """The batch has to be written in the general way. What was written of it is rolled back."""
+
+
 class CodeRaised(Exception):
     """Our own code raised while it applied these events. A restarted process would raise the same."""
 
@@ -77,12 +81,12 @@ def is_caused_by_events(error: BaseException) -> bool:
 
 
 @contextmanager
-def _naming_our_own_errors(count: int) -> Iterator[None]:
+def naming_our_own_errors(count: int) -> Iterator[None]:
     """Raise CodeRaised for every error that neither Postgres nor the network caused."""
     try:
         yield
     except Exception as error:
-        if isinstance(error, psycopg.Error) or is_transient(error) or is_data_error(error):
+        if isinstance(error, psycopg.Error | Unusual) or is_transient(error) or is_data_error(error):
             raise
         raise CodeRaised(f"{count} events: {type(error).__name__}") from error
 
@@ -105,7 +109,7 @@ async def fold_events(
     """
     if not events:
         return FoldedEvents()
-    with _naming_our_own_errors(len(events)):
+    with naming_our_own_errors(len(events)):
         foreign = await numbers.foreign_among(connection, events)
         ids = {event.recipient_id for event in events if event.recipient_id is not None}
         created_at = await find_recipients(connection, ids) if ids else {}
@@ -122,7 +126,7 @@ async def fold_events(
 async def write_folded(connection: Connection, batch: FoldedEvents) -> Applied:
     """Write folded events inside the caller's transaction. Raises psycopg.Error and CodeRaised."""
     folded = batch.folded
-    with _naming_our_own_errors(len(folded.facts)):
+    with naming_our_own_errors(len(folded.facts)):
         changed = await messages.address_known(connection, await messages.merge_messages(connection, folded.messages))
         lost = await _merge_parked(connection, folded, changed)
         rows = await merge_facts(connection, folded.facts)
@@ -131,7 +135,7 @@ async def write_folded(connection: Connection, batch: FoldedEvents) -> Applied:
             await person_links.link_people(connection, batch.links)
         if folded.foreign:
             await parked.count_foreign(connection, folded.foreign)
-        _alarm(doubles, lost)
+        alarm(doubles, lost)
     return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), folded.erased, len(lost))
 
 
@@ -225,7 +229,8 @@ async def _merge_parked(connection: Connection, folded: Fold, changed: Sequence[
     return merge_parked(folded, learned, {**folded.created_at, **found})
 
 
-def _alarm(doubles: Sequence[tuple[RecipientId, int, str]], lost: Sequence[Message]) -> None:
+def alarm(doubles: Sequence[tuple[RecipientId, int, str]], lost: Sequence[Message]) -> None:
+    """Log each double send and each parked status that is lost: an operator must see them."""
     for recipient, attempt, wamid in doubles:
         log.error("double send", recipient_id=str(recipient), attempt=attempt, wamid=mask_wamid(wamid))
     for message in lost:

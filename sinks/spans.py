@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from domain.traces import Step
 from runtime.tracing import TRACES
 from schemas.events import RecipientEvent
 from schemas.places import Record
 from schemas.reasons import DeadLetterReason
+from topics.decoding import decoded
 
 
 def record_applied(
@@ -35,3 +36,21 @@ def record_applied(
                 event=event.kind.value,
                 record=record,
             )
+
+
+def record_usual(records: Sequence[Record], unusual: Collection[int], started_ns: int) -> None:
+    """Record the usual events of a committed batch that carry a place. `unusual`: positions of the other records.
+
+    Only these few are decoded again, because a span needs more of an event than the fast way reads.
+    """
+    if not TRACES.is_on:
+        return
+    others = frozenset(unusual)
+    events, sources = [], []
+    for at, record in enumerate(records):
+        if at not in others and TRACES.place(record.headers) is not None:
+            event = decoded(RecipientEvent, record)
+            assert isinstance(event, RecipientEvent), "the fast way reads only what this one reads"
+            events.append(event)
+            sources.append(record)
+    record_applied(events, sources, {}, started_ns)

@@ -11,14 +11,18 @@ from datetime import UTC, datetime
 
 import structlog
 
+from domain.usual_fold import UsualFold, add_usual
 from runtime import metrics
 from runtime.settings import Settings
 from runtime.tracing import now_ns
+from schemas.events import RecipientEvent
 from schemas.places import Place, Record, TopicIdentity, Watermarks
 from schemas.reasons import DeadLetterReason
 from sinks.apply import (
     Applied,
+    FoldedEvents,
     KnownPhoneNumbers,
+    Unusual,
     apply_by_halves,
     find_refused,
     fold_events,
@@ -29,7 +33,8 @@ from sinks.batch import Batch, decode_batch, webhook_delays_s
 from sinks.held import HeldEvents
 from sinks.letters import BatchLetters
 from sinks.reported_failures import feed_breakers
-from sinks.spans import record_applied
+from sinks.spans import record_applied, record_usual
+from sinks.usual import UsualPart, take_usual, write_usual
 from tables import held_events, offsets
 from tables.database import Connection, LockNotAvailable, connect, is_transient
 from tables.recipients import MERGE_SESSION
@@ -40,6 +45,9 @@ from topics.publisher import PublishFailed
 
 LOCK_TIMEOUT = "1s"
 """How long a batch waits for a row that another session has locked. Then the events of such rows are held."""
+
+NOTHING_USUAL = UsualFold()
+NO_USUAL_PART = UsualPart()
 
 Moves = Mapping[int, tuple[int, int]]
 """Per partition: the stored offset that is expected, and the next one."""
@@ -64,22 +72,68 @@ class BatchWriter:
         Raises psycopg.Error, PublishFailed and TooManyDeadLetters. Nothing is written then.
         """
         started_ns = now_ns()
-        is_condemned = [record.place for record in records] == [condemned]
-        events, sources, letters = decode_batch([] if is_condemned else records)
-        if is_condemned:
-            letters = [dead_item(records[0], DeadLetterReason.BUG, ENDS_PROCESSES)]
-        batch = Batch(records, events, sources, letters, moves)
         connection = await self._connected()
+        if len(records) == 1 and records[0].place == condemned:
+            letters = [dead_item(records[0], DeadLetterReason.BUG, ENDS_PROCESSES)]
+            await self._write_generally(connection, Batch(records, [], [], letters, moves), started_ns)
+            return
+        try:
+            part, batch, applied = await self._write_usually(connection, records, moves)
+        except Exception as error:
+            if not (isinstance(error, LockNotAvailable | Unusual) or is_caused_by_events(error)):
+                raise
+            log.info("a batch is written again in the general way", reason=str(error) or type(error).__name__)
+            batch = Batch(records, *decode_batch(records), moves)
+            write = self._write_without_locked if isinstance(error, LockNotAvailable) else self._write_generally
+            await write(connection, batch, started_ns)
+        else:
+            record_usual(records, part.folded.unusual, started_ns)
+            await self._finish(connection, batch, applied, batch.events, started_ns, part.folded)
+
+    async def _write_usually(
+        self, connection: Connection, records: Sequence[Record], moves: Moves
+    ) -> tuple[UsualPart, Batch, Applied]:
+        """Write a batch in the fast way. Returns its usual part, its other events, and the result.
+
+        It leaves locked rows, refused values and parked statuses to the general way. They are rare, so such a batch is
+        written again as a whole.
+        """
+        part = await take_usual(connection, records)
+        batch = Batch(records, *decode_batch(part.others), moves)
+        return part, batch, await self._write_others(connection, batch, {}, part)
+
+    async def _write_generally(self, connection: Connection, batch: Batch, started_ns: int) -> None:
+        """Write a batch in the way that finds events at fault, and locked rows."""
         try:
             applied = await self._apply(connection, batch)
         except LockNotAvailable:
-            batch = await self._without_locked(connection, batch)
-            applied = await self._apply(connection, batch)
-        self._letters.forget(records)
-        self._count(applied, len(batch.events))
+            await self._write_without_locked(connection, batch, started_ns)
+        else:
+            await self._finish(connection, batch, applied, batch.events, started_ns)
+
+    async def _write_without_locked(self, connection: Connection, batch: Batch, started_ns: int) -> None:
+        free = await self._without_locked(connection, batch)
+        applied = await self._apply(connection, free)
+        await self._finish(connection, free, applied, batch.events, started_ns)
+
+    async def _finish(
+        self,
+        connection: Connection,
+        batch: Batch,
+        applied: Applied,
+        events: Sequence[RecipientEvent],
+        started_ns: int,
+        usual: UsualFold = NOTHING_USUAL,
+    ) -> None:
+        """Count what is stored, and feed the breakers with `events`, those that are held included."""
+        self._letters.forget(batch.records)
+        self._count(applied, len(batch.events) + usual.events)
         record_applied(batch.events, batch.sources, applied.refused, started_ns)
-        for delay_s in webhook_delays_s(batch.events, applied.refused, datetime.now(UTC)):
+        now = datetime.now(UTC)
+        for delay_s in webhook_delays_s(batch.events, applied.refused, now):
             metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
+        for received_at in usual.received_at:
+            metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(max(0.0, (now - received_at).total_seconds()))
         await feed_breakers(connection, events, self._settings.time_scale)
 
     async def apply_held(self) -> None:
@@ -139,22 +193,31 @@ class BatchWriter:
         metrics.SINK_ERASED.inc(applied.erased)
 
     async def _write_others(
-        self, connection: Connection, batch: Batch, refused: Mapping[int, DeadLetterReason]
+        self,
+        connection: Connection,
+        batch: Batch,
+        refused: Mapping[int, DeadLetterReason],
+        part: UsualPart = NO_USUAL_PART,
     ) -> Applied:
-        """Write all events but the refused ones, in one transaction with the offsets.
+        """Write all events but the refused ones, and the usual ones, in one transaction with the offsets.
 
         The dead letters are published before: no row is locked while Kafka acknowledges them, and no offset moves
         before.
         """
         positions = [at for at in range(len(batch.events)) if at not in refused]
         others = [batch.events[at] for at in positions]
-        folding = await fold_events(connection, others, self._numbers, batch.written_at)
+        folding = await fold_events(connection, others, self._numbers, batch.written_at) if others else FoldedEvents()
+        if others and not add_usual(folding.folded, part.folded):
+            raise Unusual("events name different recipients for one wamid")
         result = Applied(
             refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}}
         )
         await self._letters.publish(batch.dead(result.refused), batch.records)
         async with connection.transaction():
-            applied = await write_folded(connection, folding)
+            if others:
+                applied = await write_folded(connection, folding)
+            else:
+                applied = await write_usual(connection, part)
             await held_events.hold(connection, batch.held)
             await offsets.advance_offsets(connection, self._identity, batch.moves)
         result.add(applied, positions)

@@ -9,13 +9,15 @@ Callers own the transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.facts import Acceptance, Facts, FailedAttempt
 from domain.parked import PARKED_ATTEMPT, Learned, Message, as_attempt, stated_at
+from domain.usual_fold import UsualMessage
 from schemas.events import RetryClass
 from schemas.model import RecipientId
+from tables import binary_arrays as binary
 from tables.arrays import plain, text, times
 from tables.database import Connection
 from tables.statements import load
@@ -29,6 +31,50 @@ async def merge_messages(connection: Connection, learned: Mapping[str, Learned])
         return []
     cursor = await connection.execute(_SQL["merge_messages"], _parameters(learned), prepare=True, binary=True)
     return [_message(row) for row in await cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedAttempts:
+    """The attempts of the messages that usual events changed, as two columns. They are for the server alone."""
+
+    recipients: binary.UuidArray
+    attempts: binary.SmallintArray
+    has_parked: bool
+    """Whether one of these messages has parked statuses, which then have to be merged too."""
+
+
+async def merge_usual(connection: Connection, learned: Mapping[str, UsualMessage]) -> ChangedAttempts | None:
+    """Merge what usual events state per wamid, as `merge_messages` does. Returns None if no row changed."""
+    if not learned:
+        return None
+    wamids = sorted(learned)
+    values = [learned[wamid] for wamid in wamids]
+    prices = [value.priced or (None, None, None) for value in values]
+    parameters = {
+        "wamid": binary.texts(wamids),
+        "recipient_id": binary.uuids([value.recipient for value in values]),
+        "attempt": binary.smallints([value.attempt for value in values]),
+        "phone_number_id": binary.texts([value.phone_number_id for value in values]),
+        "pricing_at": binary.times([price[0] for price in prices]),
+        "pricing_type": binary.texts([price[1] for price in prices]),
+        "pricing_category": binary.texts([price[2] for price in prices]),
+    }
+    cursor = await connection.execute(_SQL["merge_usual"], parameters, prepare=True, binary=True)
+    answer = cursor.pgresult
+    assert answer is not None, "the statement returns one row"
+    recipients, attempts, has_parked = (answer.get_value(0, column) for column in range(3))
+    if recipients is None or attempts is None:
+        return None
+    return ChangedAttempts(binary.UuidArray(recipients), binary.SmallintArray(attempts), has_parked == b"\1")
+
+
+async def record_usual_double_sends(
+    connection: Connection, changed: ChangedAttempts
+) -> list[tuple[RecipientId, int, str]]:
+    """As `record_double_sends`."""
+    values = {"recipient_id": changed.recipients, "attempt": changed.attempts}
+    cursor = await connection.execute(_SQL["find_double_sends"], values, prepare=True)
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
 
 
 async def address_known(connection: Connection, changed: Sequence[Message]) -> list[Message]:

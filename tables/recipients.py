@@ -6,14 +6,16 @@ of facts per recipient. Callers own the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
 from domain.facts import Acceptance, Facts, FailedAttempt, Skip, Wait
+from domain.usual_fold import UsualFacts
 from schemas.events import RetryClass
 from schemas.model import RecipientId
+from tables import binary_arrays as binary
 from tables.arrays import plain, text, times
 from tables.database import Connection
 from tables.statements import load
@@ -65,6 +67,38 @@ def merge_parameters(learned: Mapping[RecipientId, Facts]) -> dict[str, Any]:
         as_array = times if name in _TIMES else text if name in _TEXTS else plain
         parameters[name] = as_array(values)
     return parameters
+
+
+async def merge_usual(connection: Connection, learned: Sequence[UsualFacts]) -> int:
+    """Merge the facts of usual events, sorted by id, as `merge_facts` does."""
+    if not learned:
+        return 0
+    values = {
+        "id": binary.uuids([each.id for each in learned]),
+        "attempt": binary.smallints([each.attempt for each in learned]),
+        "sent_at": binary.times([each.sent_at for each in learned]),
+        "delivered_at": binary.times([each.delivered_at for each in learned]),
+        "read_at": binary.times([each.read_at for each in learned]),
+        "accepted_attempts": binary.bigints([each.accepted_attempts for each in learned]),
+        "accepted_attempt": binary.smallints([each.accepted_attempt for each in learned]),
+        "accepted_at": binary.times([each.accepted_at for each in learned]),
+        "whatsapp_message_id": binary.texts([each.wamid for each in learned]),
+        "held_for_quality": binary.booleans([each.held_for_quality for each in learned]),
+    }
+    return (await connection.execute(SQL["merge_usual"], values, prepare=True)).rowcount
+
+
+async def find_refused(connection: Connection, learned: Sequence[UsualFacts], before_max: timedelta) -> list[int]:
+    """The positions whose recipient has no row, or whose facts are more than `before_max` older than its campaign."""
+    if not learned:
+        return []
+    values = {
+        "id": binary.uuids([each.id for each in learned]),
+        "earliest_at": binary.times([each.sent_at for each in learned]),
+        "before_max": before_max,
+    }
+    cursor = await connection.execute(SQL["find_refused"], values, prepare=True, binary=True)
+    return [line - 1 for (line,) in await cursor.fetchall()]
 
 
 async def find_recipients(connection: Connection, ids: Iterable[RecipientId]) -> dict[RecipientId, datetime]:

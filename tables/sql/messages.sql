@@ -46,6 +46,40 @@ WHERE m.recipient_id IS NULL AND excluded.recipient_id IS NOT NULL
 RETURNING m.wamid, m.recipient_id, m.attempt, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.replied_at,
     m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back
 
+-- name: merge_usual
+-- The same for usual events: each wamid has its recipient, and no status is parked. A wamid of which everything is known
+-- is not written, and not locked. Returns the attempts of the rows that changed, and whether one has parked statuses.
+WITH changed AS (
+    INSERT INTO messages AS m (
+        wamid, recipient_id, attempt, phone_number_id, pricing_at, pricing_type, pricing_category)
+    SELECT u.*
+    FROM unnest(
+        %(wamid)s::text[], %(recipient_id)s::uuid[], %(attempt)s::smallint[], %(phone_number_id)s::text[],
+        %(pricing_at)s::timestamptz[], %(pricing_type)s::text[], %(pricing_category)s::text[]
+    ) AS u (wamid, recipient_id, attempt, phone_number_id, pricing_at, pricing_type, pricing_category)
+    WHERE NOT EXISTS (
+        SELECT FROM messages AS known
+        WHERE known.wamid = u.wamid COLLATE "C" AND known.recipient_id IS NOT NULL
+          AND (known.phone_number_id IS NOT NULL OR u.phone_number_id IS NULL)
+          AND (u.pricing_at IS NULL OR coalesce(
+              (known.pricing_at, known.pricing_type COLLATE "C", known.pricing_category COLLATE "C")
+              <= (u.pricing_at, u.pricing_type COLLATE "C", u.pricing_category COLLATE "C"), false)))
+    ON CONFLICT (wamid) DO UPDATE SET
+        recipient_id = coalesce(m.recipient_id, excluded.recipient_id),
+        attempt = CASE WHEN m.recipient_id IS NULL THEN excluded.attempt ELSE m.attempt END,
+        phone_number_id = coalesce(m.phone_number_id, excluded.phone_number_id),
+        pricing_at = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_at ELSE m.pricing_at END,
+        pricing_type = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_type ELSE m.pricing_type END,
+        pricing_category = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_category
+            ELSE m.pricing_category END
+    WHERE m.recipient_id IS NULL
+        OR m.phone_number_id IS NULL AND excluded.phone_number_id IS NOT NULL
+        OR message_is_priced(excluded, m)
+    RETURNING m.recipient_id, m.attempt,
+        coalesce(m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.replied_at, m.failed_at) IS NOT NULL AS is_parked
+)
+SELECT array_agg(recipient_id), array_agg(attempt), coalesce(bool_or(is_parked), false) FROM changed
+
 -- name: address_known
 -- Address parked statuses whose message retention has deleted: the key of its wamid has kept the recipient. Run it after
 -- the merge, whose lock on the row lets it see a deletion that ended in between.

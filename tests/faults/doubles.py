@@ -125,6 +125,7 @@ def stuck(kind: str) -> None:
         raise AssertionError
 
     _replace("sinks.writer", "write_folded", never)
+    _replace("sinks.writer", "write_usual", never)
 
 
 DOUBLES: dict[str, Callable[[str], None]] = {"crash": crash, "twin": twin, "stepping": stepping, "stuck": stuck}

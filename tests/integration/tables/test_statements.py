@@ -116,6 +116,10 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("messages", "merge_messages"): {
         **dict.fromkeys(MESSAGE_COLUMNS, "nulls"), "wamid": "wamids", "delivered_at": "times", "held_back": "falses"
     },
+    ("messages", "merge_usual"): {
+        "wamid": "wamids", "recipient_id": "some", "attempt": "ones", "phone_number_id": "nulls", "pricing_at": "times",
+        "pricing_type": "words", "pricing_category": "words",
+    },
     ("messages", "address_known"): {"wamids": "wamids"},
     ("messages", "find_double_sends"): {"recipient_id": "some", "attempt": "ones"},
     ("budget_returns", "apply_returns"): {"after": 0, "limit": 1000},
@@ -159,6 +163,11 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
         **dict.fromkeys(FACT_COLUMNS, "nulls"), "id": "some", "attempt": "ones", "accepted_attempts": "ones",
         "failed_attempts": "ones", "held_back_attempts": "ones", "held_for_quality": "falses",
     },
+    ("recipients", "merge_usual"): {
+        **dict.fromkeys(("delivered_at", "read_at", "accepted_attempt", "accepted_at", "whatsapp_message_id"), "nulls"),
+        "id": "some", "attempt": "ones", "accepted_attempts": "ones", "sent_at": "times", "held_for_quality": "falses",
+    },
+    ("recipients", "find_refused"): {"id": "some", "earliest_at": "times", "before_max": "1 day"},
     ("recipients", "find_recipients"): {"ids": "some"},
     ("recipients", "read_facts"): {"ids": "some"},
     ("releases", "find_due_campaigns"): {"count_max": 80, **NO_PLACES},

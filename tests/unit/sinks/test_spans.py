@@ -12,7 +12,7 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.places import Headers, Record
 from schemas.reasons import DeadLetterReason
-from sinks.spans import record_applied
+from sinks.spans import record_applied, record_usual
 from tests.support.histories import START
 from tests.support.spans import values
 
@@ -50,8 +50,16 @@ def test_an_event_is_traced_if_the_span_that_published_it_was_recorded(spans: Sp
     assert values(applied)["campaigns.event"] == "delivered"
 
 
+def test_a_usual_event_is_traced_as_any_other(spans: Spans) -> None:
+    headers = [TRACES.headers(event(number), Step.RECONCILE, str(number)) for number in range(1, 4)]
+    _, sources = records(*headers, None)
+    record_usual(sources, [1], 1)
+    assert [values(span)["campaigns.record"] for span in spans.named("apply")] == ["t/0@0", "t/0@2"]
+
+
 def test_nothing_is_recorded_while_traces_are_off(spans: Spans) -> None:
     traced = TRACES.headers(event(1), Step.RECONCILE)
     TRACES.use(None)
     record_applied(*records(traced), {}, 1)
+    record_usual(records(traced)[1], [], 1)
     assert spans.all == []

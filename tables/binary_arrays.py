@@ -1,0 +1,122 @@
+"""Makes the columns of a batch PostgreSQL arrays in the binary format.
+
+The server reads a binary array in a third of the time of an array literal, and the client makes it as fast. Each array
+has a class of its own, because psycopg finds the type of a parameter by its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+from typing import ClassVar, TypeVar
+
+import psycopg
+from psycopg.adapt import Buffer, Dumper
+from psycopg.pq import Format
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""The beginning of PostgreSQL's time."""
+_MICROSECOND = timedelta(microseconds=1)
+_HEADER = Struct(">iiIii").pack
+_NULL = b"\xff\xff\xff\xff"
+"""The length of an element that is NULL."""
+_SMALLINT, _INTEGER, _BIGINT = Struct(">ih").pack, Struct(">ii").pack, Struct(">iq").pack
+_BOOLEAN = (b"\0\0\0\1\0", b"\0\0\0\1\1")
+_UUID = b"\0\0\0\x10"
+"""The length of an element that is a UUID."""
+
+T = TypeVar("T")
+
+
+class BinaryArray(bytes):
+    """An array in the binary format. `oid` is that of the array, and `element` that of an element."""
+
+    oid: ClassVar[int]
+    element: ClassVar[int]
+
+    def __init_subclass__(cls, *, oid: int, element: int) -> None:
+        cls.oid, cls.element = oid, element
+        dumper = type(f"{cls.__name__}Dumper", (_Dumper,), {"oid": oid})
+        psycopg.adapters.register_dumper(cls, dumper)
+
+
+class _Dumper(Dumper):
+    format = Format.BINARY
+
+    def dump(self, obj: bytes) -> Buffer:
+        """The array is what the server reads."""
+        return obj
+
+
+class UuidArray(BinaryArray, oid=2951, element=2950):
+    """Values of uuid."""
+
+
+class TextArray(BinaryArray, oid=1009, element=25):
+    """Values of text."""
+
+
+class TimeArray(BinaryArray, oid=1185, element=1184):
+    """Values of timestamptz."""
+
+
+class SmallintArray(BinaryArray, oid=1005, element=21):
+    """Values of smallint."""
+
+
+class BigintArray(BinaryArray, oid=1016, element=20):
+    """Values of bigint."""
+
+
+class BooleanArray(BinaryArray, oid=1000, element=16):
+    """Values of boolean."""
+
+
+def uuids(values: Sequence[bytes]) -> UuidArray:
+    """Ids, each as its 16 bytes."""
+    return UuidArray(_header(UuidArray, len(values)) + b"".join([_UUID + value for value in values]))
+
+
+def texts(values: Sequence[str | None]) -> TextArray:
+    """Any text."""
+    return TextArray(_array(TextArray, values, _text))
+
+
+def times(values: Sequence[datetime | None]) -> TimeArray:
+    """Aware times, exact to the microsecond."""
+    return TimeArray(_array(TimeArray, values, _time))
+
+
+def smallints(values: Sequence[int]) -> SmallintArray:
+    """Numbers of 16 bits."""
+    return SmallintArray(_header(SmallintArray, len(values)) + b"".join([_SMALLINT(2, value) for value in values]))
+
+
+def bigints(values: Sequence[int]) -> BigintArray:
+    """Numbers of 64 bits."""
+    return BigintArray(_header(BigintArray, len(values)) + b"".join([_BIGINT(8, value) for value in values]))
+
+
+def booleans(values: Iterable[bool]) -> BooleanArray:
+    """Booleans."""
+    elements = [_BOOLEAN[value] for value in values]
+    return BooleanArray(_header(BooleanArray, len(elements)) + b"".join(elements))
+
+
+def _header(kind: type[BinaryArray], count: int) -> bytes:
+    """One dimension that begins at 1, and elements that may be NULL. An empty array has no dimension."""
+    return _HEADER(1, 1, kind.element, count, 1) if count else _HEADER(0, 0, kind.element, 0, 0)[:12]
+
+
+def _array(kind: type[BinaryArray], values: Sequence[T | None], element: Callable[[T], bytes]) -> bytes:
+    return _header(kind, len(values)) + b"".join([_NULL if value is None else element(value) for value in values])
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    return len(encoded).to_bytes(4) + encoded
+
+
+def _time(value: datetime) -> bytes:
+    return _BIGINT(8, (value - _EPOCH) // _MICROSECOND)

@@ -1,34 +1,40 @@
 """Checks the permission and the size of each request before anything else sees it. It is a plain ASGI middleware.
 
-With keys set, every request except the probes and the documentation needs one. The page at `/` takes the key as a
-password too, because a browser can send that. No other path does: a browser would add the password to requests that
-other sites start. Without keys, the API listens on loopback only and checks Host and Origin, because any web page in
-the operator's browser can post to loopback. A request that a proxy forwards comes from somewhere else, whatever its
-Host is.
+With keys set, every request except the probes, the documentation and the sign-in needs one. The paths of the page also
+take a session, which a browser sends as a cookie (`api/pages/session.py`). No other path does. A request that changes
+something on the page must come from the page itself. Without keys, the API listens on loopback only and checks Host and
+Origin, because any web page in the operator's browser can post to loopback. A request that a proxy forwards comes from
+somewhere else, whatever its Host is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import hmac
+import secrets
+import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import structlog
 from pydantic import SecretStr
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import page
 from api.documentation import PUBLIC_PATHS
+from api.pages import failures, paths
+from api.pages import session as sessions
+from api.pages.forms import SESSION
+from api.pages.session import PageSession
 from api.problem_codes import ProblemCode
 from api.problems import answer
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 FORWARDING_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
+READING_METHODS = frozenset({"GET", "HEAD"})
 FORWARDING_PREFIX = "x-forwarded-"
 """A proxy or tunnel adds such headers to the requests of others."""
 BODY_BYTES_MAX = 8 * 1024 * 1024
@@ -47,6 +53,8 @@ class Access:
         self._app = app
         self._keys = [key.get_secret_value().encode() for key in keys]
         self._body_bytes_max = body_bytes_max
+        self._without_key = PageSession(secrets.token_bytes(32), "loopback", is_signed_in=False)
+        """The session of the page without keys. Its forms are out of date after a restart."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -55,13 +63,17 @@ class Access:
             return
         headers = Headers(scope=scope)
         path = scope["path"]
-        is_page = path == page.PATH and scope["method"] == "GET"
-        key = self._key(headers, with_password=is_page)
-        refusal = None if path in OPEN_PATHS else self._refusal(headers, key, needs_key=path not in PUBLIC_PATHS)
+        is_page = paths.is_page(path)
+        key = self._key(headers)
+        session = self._session(headers, key) if is_page else None
+        if session is not None:
+            scope[SESSION] = session
+            key = key or (session.key if self._keys else None)
+        refusal = None if path in OPEN_PATHS else self._refusal(scope["method"], path, headers, key)
         if refusal is not None:
             code, detail = refusal
             if is_page:
-                await page.failure(code)(scope, receive, send)
+                await self._refuse_page(scope, code, detail)(scope, receive, send)
                 return
             challenge = _CHALLENGE if code is ProblemCode.KEY_REQUIRED else None
             await answer(code, detail, headers=challenge)(scope, receive, send)
@@ -77,8 +89,12 @@ class Access:
             with structlog.contextvars.bound_contextvars(api_key="none" if key is None else key_id(key)):
                 await self._app(scope, _replay(body, receive), send)
 
-    def _refusal(self, headers: Headers, key: bytes | None, *, needs_key: bool) -> tuple[ProblemCode, str] | None:
+    def _refusal(self, method: str, path: str, headers: Headers, key: bytes | None) -> tuple[ProblemCode, str] | None:
+        is_page = paths.is_page(path)
+        if is_page and method not in READING_METHODS and not is_of_this_page(headers):
+            return ProblemCode.FOREIGN_ORIGIN, "The form was not sent by this page, so nothing was done."
         if self._keys:
+            needs_key = path not in PUBLIC_PATHS and not paths.is_open(path)
             return (
                 None
                 if key is not None or not needs_key
@@ -94,25 +110,43 @@ class Access:
             return ProblemCode.FOREIGN_ORIGIN, "This API does not accept requests from other web pages."
         return None
 
-    def _key(self, headers: Headers, *, with_password: bool) -> bytes | None:
+    def _key(self, headers: Headers) -> bytes | None:
         """The key of the request, if it is one of ours."""
         given = headers.get("x-api-key")
         if given is None:
             scheme, _, token = headers.get("authorization", "").partition(" ")
             given = token.strip() if scheme.lower() == "bearer" else ""
-            if with_password and scheme.lower() == "basic":
-                given = _password(token.strip())
         # Every key is compared, so that the time does not reveal the key that matches.
         matches = [key for key in self._keys if hmac.compare_digest(given.encode(), key)]
         return matches[0] if matches else None
 
+    def _session(self, headers: Headers, key: bytes | None) -> PageSession | None:
+        """The session of a request to the page: of its cookie, or of a key in its headers."""
+        if not self._keys:
+            return self._without_key
+        cookie = cookie_parser(headers.get("cookie", "")).get(sessions.COOKIE, "")
+        found = sessions.read(cookie, self._keys, int(time.time()))
+        if found is None and key is not None:
+            return PageSession(key, "header", is_signed_in=False)
+        return found
 
-def _password(credentials: str) -> str:
-    """The password of RFC 7617; empty if it cannot be read."""
-    try:
-        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-    except ValueError:
-        return ""
+    def _refuse_page(self, scope: Scope, code: ProblemCode, detail: str) -> ASGIApp:
+        if code is ProblemCode.KEY_REQUIRED:
+            query = scope["query_string"].decode("latin-1")
+            return failures.sign_in(f"{scope['path']}?{query}" if query else scope["path"])
+        return failures.failure(code, detail, is_read=scope["method"] in READING_METHODS)
+
+
+def is_of_this_page(headers: Headers) -> bool:
+    """Whether a browser sent the request for a page of this origin. Only a browser can set these headers.
+
+    A request without them is refused: every browser sends one of them with a form.
+    """
+    fetched = headers.get("sec-fetch-site")
+    if fetched is not None:
+        return fetched == "same-origin"
+    _, separator, authority = headers.get("origin", "").partition("://")
+    return bool(separator) and authority.lower() == headers.get("host", "").lower()
 
 
 def key_id(key: bytes) -> str:

@@ -6,13 +6,16 @@ from functools import cache, partial
 
 from fastapi import FastAPI
 
-from api import campaigns, documentation, health, page, processing, recipients, retries, subscriptions
+from api import campaigns, documentation, health, processing, recipients, retries, subscriptions
 from api.access import Access
 from api.measuring import Measuring
 from api.openapi import document
+from api.pages import assets, routes, sign_in
 from api.problems import register
 from api.services import Services
 from schemas.codec import PRODUCER
+
+PAGES = (routes, sign_in, assets)
 
 
 def make_app(services: Services) -> FastAPI:
@@ -24,7 +27,7 @@ def make_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(Access, keys=services.settings.api_keys)
     app.add_middleware(Measuring)  # the last one added is the outermost
-    for module in (health, campaigns, recipients, retries, processing, subscriptions, page, documentation):
+    for module in (health, campaigns, recipients, retries, processing, subscriptions, documentation, *PAGES):
         app.include_router(module.router)
     register(app)
     described = partial(document, app, needs_key=bool(services.settings.api_keys))

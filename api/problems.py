@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import compile_path
 
-from api import page
+from api.pages import failures, paths
 from api.problem_codes import PROBLEMS, ProblemCode
 from api.validation import field_errors
 from domain.editing import SettingNotEditable
@@ -100,17 +100,30 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     if isinstance(error, Problem):
-        return answer(error.code, str(error.detail), error.errors, error.headers)
+        return _respond(request, error.code, str(error.detail), error.errors, error.headers)
     match error.status_code:
         case 404:
-            return answer(ProblemCode.NOT_FOUND)
+            return _respond(request, ProblemCode.NOT_FOUND)
         case 405:
-            return answer(ProblemCode.METHOD_NOT_ALLOWED, headers=_allowed(request, error.headers))
+            return _respond(request, ProblemCode.METHOD_NOT_ALLOWED, headers=_allowed(request, error.headers))
         case _:
-            return answer(ProblemCode.BAD_REQUEST, str(error.detail))
+            return _respond(request, ProblemCode.BAD_REQUEST, str(error.detail))
+
+
+def _respond(
+    request: Request,
+    code: ProblemCode,
+    detail: str | None = None,
+    errors: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A page for a person, and a problem for a program."""
+    if paths.is_page(request.url.path):
+        return failures.failure(code, detail, is_read=request.method in ("GET", "HEAD"))
+    return answer(code, detail, errors, headers)
 
 
 def _allowed(request: Request, known: Mapping[str, str] | None) -> dict[str, str]:
@@ -123,35 +136,35 @@ def _allowed(request: Request, known: Mapping[str, str] | None) -> dict[str, str
     return {"Allow": ", ".join(sorted(methods))}
 
 
-async def _validation(request: Request, error: Exception) -> JSONResponse:
+async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return await _http(request, invalid_fields(error.errors()))
 
 
-async def _unknown_campaign(_request: Request, _error: Exception) -> JSONResponse:
-    return answer(ProblemCode.UNKNOWN_CAMPAIGN)
+async def _unknown_campaign(request: Request, _error: Exception) -> Response:
+    return _respond(request, ProblemCode.UNKNOWN_CAMPAIGN)
 
 
-async def _not_allowed(_request: Request, error: Exception) -> JSONResponse:
-    return answer(ProblemCode.WRONG_STATE, str(error))
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    return _respond(request, ProblemCode.WRONG_STATE, str(error))
 
 
-async def _empty_campaign(_request: Request, _error: Exception) -> JSONResponse:
-    return answer(ProblemCode.EMPTY_CAMPAIGN)
+async def _empty_campaign(request: Request, _error: Exception) -> Response:
+    return _respond(request, ProblemCode.EMPTY_CAMPAIGN)
 
 
-async def _not_editable(_request: Request, error: Exception) -> JSONResponse:
+async def _not_editable(_request: Request, error: Exception) -> Response:
     assert isinstance(error, SettingNotEditable)
     message = f"It cannot change while the campaign is {error.status}."
     errors = [{"field": each, "message": message} for each in error.settings]
     return answer(ProblemCode.SETTING_NOT_EDITABLE, f"{error}.", errors)
 
 
-async def _unknown_recipient(_request: Request, _error: Exception) -> JSONResponse:
-    return answer(ProblemCode.UNKNOWN_RECIPIENT)
+async def _unknown_recipient(request: Request, _error: Exception) -> Response:
+    return _respond(request, ProblemCode.UNKNOWN_RECIPIENT)
 
 
-async def _released(_request: Request, _error: Exception) -> JSONResponse:
+async def _released(_request: Request, _error: Exception) -> Response:
     return answer(ProblemCode.RECIPIENT_RELEASED)
 
 
@@ -159,13 +172,9 @@ async def _database(request: Request, error: Exception) -> Response:
     if not is_transient(error):
         return await _bug(request, error)
     log.warning("Postgres is away; a request got 503", error=mask_text(str(error)).strip())
-    if request.url.path == page.PATH:
-        return page.failure(ProblemCode.UNAVAILABLE)
-    return answer(ProblemCode.UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_S)})
+    return _respond(request, ProblemCode.UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _bug(request: Request, error: Exception) -> Response:
     log.error("unhandled exception in a request", exc_info=error)
-    if request.url.path == page.PATH:
-        return page.failure(ProblemCode.INTERNAL_ERROR)
-    return answer(ProblemCode.INTERNAL_ERROR)
+    return _respond(request, ProblemCode.INTERNAL_ERROR)

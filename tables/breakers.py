@@ -106,6 +106,12 @@ async def known(connection: Connection, limit: int = LIST_MAX) -> list[KnownBrea
     return [KnownBreaker(Scope(row[0]), *row[1:]) for row in await cursor.fetchall()]
 
 
+async def holding(connection: Connection, campaign_id: UUID) -> list[KnownBreaker]:
+    """The open breakers that hold the messages of a campaign to everybody, the oldest first."""
+    cursor = await connection.execute(_SQL["list_holding"], {"campaign": campaign_id})
+    return [KnownBreaker(Scope(row[0]), *row[1:]) for row in await cursor.fetchall()]
+
+
 async def take_release_probe(connection: Connection, number: str, template: str, language: str) -> bool:
     """Whether a message of this number and template may be released now as the probe of all its open breakers."""
     values = {"number": number, "template": template, "language": language}

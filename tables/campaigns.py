@@ -106,6 +106,14 @@ async def newest(connection: Connection, limit: int, before: UUID | None = None)
     return [_from_row(row) for row in await cursor.fetchall()]
 
 
+async def newest_by_status(
+    connection: Connection, statuses: Sequence[CampaignStatus], limit: int, before: UUID | None = None
+) -> list[Campaign]:
+    """Read the newest campaigns of each of these statuses, in the order of the statuses."""
+    values = {"statuses": [each.value for each in statuses], "limit": limit, "before": before}
+    return [_from_row(row) for row in await (await connection.execute(_SQL["list_by_status"], values)).fetchall()]
+
+
 async def active_ids(connection: Connection) -> list[UUID]:
     """The ids of the active campaigns."""
     return [row[0] for row in await (await connection.execute(_SQL["list_active"])).fetchall()]

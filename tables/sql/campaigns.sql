@@ -65,3 +65,15 @@ SELECT (SELECT id FROM campaign_recipients WHERE campaign_id = %(campaign)s ORDE
 -- name: list_active
 -- The ids of the active campaigns.
 SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id
+
+-- name: list_by_status
+-- The newest campaigns of each of these statuses, before an id if one is given, by the index of statuses.
+SELECT c.id, c.name, c.template_name, c.language_code, c.daily_send_limit, c.phone_number_id, c.time_zone, c.country,
+       c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
+FROM unnest(%(statuses)s::text[]) WITH ORDINALITY AS s (status, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM marketing_campaigns AS m
+    WHERE m.status = s.status AND (%(before)s::uuid IS NULL OR m.id < %(before)s::uuid)
+    ORDER BY m.id DESC LIMIT %(limit)s
+) AS c
+ORDER BY s.place, c.id DESC

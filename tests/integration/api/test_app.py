@@ -486,8 +486,7 @@ async def test_probes_and_openapi_and_the_page(api: Api) -> None:
     page = await api.http.get("/")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
     [listed] = (await api.http.get("/api/marketing/campaigns")).json()["campaigns"]
-    assert f"<td>{listed['id'][-8:]}</td>" in page.text, "commands take the end of an id"
-    assert "<script" not in page.text
+    assert f"<code>{listed['id'][-8:]}</code>" in page.text, "commands take the end of an id"
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
@@ -512,12 +511,8 @@ async def test_with_configured_keys_the_whole_api_needs_one(database_url: str, k
             assert (await api.http.get(path)).status_code == 401
             assert (await api.http.get(path, headers={"X-API-Key": "a-key"})).status_code == 200
         assert (await api.http.post("/api/marketing/process-daily")).status_code == 401
-        page = await api.http.get("/")
-        assert page.headers["www-authenticate"].startswith("Basic ")
-        assert "This page needs a key" in page.text
-        assert (await api.http.get("/", auth=("anyone", "a-key"))).status_code == 200
-        assert (await api.http.get("/", auth=("a-key", "another"))).status_code == 401
-        assert (await api.http.get(CAMPAIGNS, auth=("anyone", "a-key"))).status_code == 401, "other sites could use it"
+        assert "This page needs a key" in (await api.http.get("/")).text
+        assert (await api.http.get("/", auth=("anyone", "a-key"))).status_code == 401
         for path in ("/docs", "/docs/start.js", "/docs/swagger-ui.css", "/openapi.json"):
             assert (await api.http.get(path)).status_code == 200
 

@@ -1,5 +1,6 @@
 """The middleware decides which requests the API accepts."""
 
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -11,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from api.access import Access, is_loopback_authority, is_loopback_origin
+from api.pages.session import COOKIE, LIFETIME_S, issue
 from api.server import require_keys
 from runtime.settings import InvalidSettings, Settings
 
@@ -20,7 +22,8 @@ async def _echo(request: Request) -> PlainTextResponse:
 
 
 def _client(*keys: str) -> httpx.AsyncClient:
-    routes = [Route("/campaigns", _echo, methods=["GET", "POST"]), Route("/health", _echo)]
+    both = ["GET", "POST"]
+    routes = [Route(path, _echo, methods=both) for path in ("/api/campaigns", "/campaigns/1", "/health", "/docs.json")]
     app = Access(Starlette(routes=routes), [SecretStr(key) for key in keys], body_bytes_max=1000)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000")
 
@@ -51,12 +54,12 @@ def test_an_origin_is_local_or_foreign(origin: str) -> None:
 
 async def test_without_keys_a_foreign_host_or_page_is_refused() -> None:
     client = _client()
-    assert (await client.get("/campaigns")).status_code == 200
-    assert (await client.get("/campaigns", headers={"Host": "evil.example"})).json()["code"] == "foreign_host"
-    foreign = await client.post("/campaigns", headers={"Origin": "https://evil.example"})
+    assert (await client.get("/api/campaigns")).status_code == 200
+    assert (await client.get("/api/campaigns", headers={"Host": "evil.example"})).json()["code"] == "foreign_host"
+    foreign = await client.post("/api/campaigns", headers={"Origin": "https://evil.example"})
     assert foreign.json()["code"] == "foreign_origin"
-    assert (await client.post("/campaigns", headers={"Origin": "null"})).status_code == 403
-    assert (await client.post("/campaigns", headers={"Origin": "http://localhost:3000"})).status_code == 200
+    assert (await client.post("/api/campaigns", headers={"Origin": "null"})).status_code == 403
+    assert (await client.post("/api/campaigns", headers={"Origin": "http://localhost:3000"})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -65,24 +68,24 @@ async def test_without_keys_a_foreign_host_or_page_is_refused() -> None:
 @pytest.mark.parametrize("value", ["for=203.0.113.9", ""])
 async def test_without_keys_a_forwarded_request_is_refused(header: str, value: str) -> None:
     """A tunnel or a proxy on this machine makes every request of the Internet one from loopback."""
-    answered = await _client().get("/campaigns", headers={header: value})
+    answered = await _client().get("/api/campaigns", headers={header: value})
     assert (answered.status_code, answered.json()["code"]) == (403, "forwarded_request")
     assert (await _client().get("/health", headers={header: value})).status_code == 200
-    with_key = await _client("first-key").get("/campaigns", headers={header: value, "X-API-Key": "first-key"})
+    with_key = await _client("first-key").get("/api/campaigns", headers={header: value, "X-API-Key": "first-key"})
     assert with_key.status_code == 200
 
 
 async def test_with_keys_every_request_but_a_probe_needs_one() -> None:
     client = _client("first-key", "second-key")
-    refused = await client.get("/campaigns")
+    refused = await client.get("/api/campaigns")
     assert (refused.status_code, refused.json()["code"]) == (401, "key_required")
     assert refused.headers["www-authenticate"] == "Bearer"
-    assert (await client.get("/campaigns", headers={"X-API-Key": "wrong"})).status_code == 401
-    assert (await client.get("/campaigns", headers={"X-API-Key": ""})).status_code == 401
-    assert (await client.get("/campaigns", headers={"Authorization": "Basic first-key"})).status_code == 401
+    assert (await client.get("/api/campaigns", headers={"X-API-Key": "wrong"})).status_code == 401
+    assert (await client.get("/api/campaigns", headers={"X-API-Key": ""})).status_code == 401
+    assert (await client.get("/api/campaigns", headers={"Authorization": "Basic first-key"})).status_code == 401
     for key in ("first-key", "second-key"):
-        assert (await client.get("/campaigns", headers={"X-API-Key": key})).status_code == 200
-        assert (await client.get("/campaigns", headers={"Authorization": f"Bearer {key}"})).status_code == 200
+        assert (await client.get("/api/campaigns", headers={"X-API-Key": key})).status_code == 200
+        assert (await client.get("/api/campaigns", headers={"Authorization": f"Bearer {key}"})).status_code == 200
     assert (await client.get("/health")).status_code == 200
 
 
@@ -93,9 +96,9 @@ async def _chunks() -> AsyncIterator[bytes]:
 
 async def test_a_body_above_the_limit_is_413_with_or_without_a_content_length() -> None:
     client = _client()
-    assert (await client.post("/campaigns", content=b"x" * 1000)).text == "1000"
-    assert (await client.post("/campaigns", content=b"x" * 1001)).json()["code"] == "body_too_large"
-    assert (await client.post("/campaigns", content=_chunks())).status_code == 413
+    assert (await client.post("/api/campaigns", content=b"x" * 1000)).text == "1000"
+    assert (await client.post("/api/campaigns", content=b"x" * 1001)).json()["code"] == "body_too_large"
+    assert (await client.post("/api/campaigns", content=_chunks())).status_code == 413
 
 
 def _settings(host: str, *keys: str) -> Settings:
@@ -119,13 +122,69 @@ def test_the_api_needs_no_key_on_loopback(host: str) -> None:
     require_keys(_settings(host))
 
 
-@pytest.mark.parametrize(
-    "credentials", ["", "Basic", "Basic !", "Basic /////w==", "Basic YWJj", "Basic a-key", "basic YTpi"]
-)
-async def test_a_password_that_cannot_be_read_is_no_key(credentials: str) -> None:
-    refused = await _client("a-key").get("/", headers={"Authorization": credentials})
+PAGES = ("/", "/campaigns/1", "/live", "/sign-out")
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_with_keys_a_page_without_a_session_is_the_sign_in(path: str) -> None:
+    refused = await _client("a-key").get(path, headers={"Authorization": "Basic YTphLWtleQ=="})
     assert (refused.status_code, refused.headers["content-type"]) == (401, "text/html; charset=utf-8")
-    assert "refresh" not in refused.text, "the browser would ask for the key every few seconds"
+    assert refused.headers["www-authenticate"] == "Bearer", "a browser must not ask for a password"
+    assert '<form method="post" action="/sign-in"' in refused.text
+    assert "refresh" not in refused.text, "the form would be emptied every few seconds"
+
+
+async def test_the_sign_in_continues_with_the_page_that_was_wanted() -> None:
+    refused = await _client("a-key").get("/campaigns/7?status=failed")
+    assert '<input type="hidden" name="next" value="/campaigns/7?status=failed">' in refused.text
+    hostile = await _client("a-key").get("//evil.example/campaigns/")
+    assert "evil" not in hostile.text
+
+
+async def test_a_session_opens_the_page_and_nothing_else() -> None:
+    client = _client("a-key")
+    cookie = {"Cookie": f"other=1; {COOKIE}={issue(b'a-key', '0f', int(time.time()))}"}
+    assert (await client.get("/campaigns/1", headers=cookie)).status_code == 200
+    assert (await client.get("/api/campaigns", headers=cookie)).status_code == 401
+    assert (await client.get("/docs.json", headers=cookie)).status_code == 401
+    expired = {"Cookie": f"{COOKIE}={issue(b'a-key', '0f', int(time.time()) - LIFETIME_S - 1)}"}
+    assert (await client.get("/campaigns/1", headers=expired)).status_code == 401
+    assert (await _client("another-key").get("/campaigns/1", headers=cookie)).status_code == 401
+
+
+OWN = {"Origin": "http://127.0.0.1:8000"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_taken"),
+    [
+        (OWN, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({**OWN, "Sec-Fetch-Site": "same-origin"}, True),
+        ({}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "http://127.0.0.1:9000"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({**OWN, "Sec-Fetch-Site": "same-site"}, False),
+        ({**OWN, "Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+    ],
+)
+@pytest.mark.parametrize("keys", [(), ("a-key",)])
+async def test_a_change_on_the_page_comes_from_the_page(
+    headers: dict[str, str], is_taken: bool, keys: tuple[str, ...]
+) -> None:
+    """Another program on this machine has another port, and so another origin."""
+    permission = {"X-API-Key": "a-key"} if keys else {}
+    answered = await _client(*keys).post("/campaigns/1", headers={**headers, **permission})
+    assert answered.status_code == (200 if is_taken else 403)
+    assert "json" not in answered.headers["content-type"], "a person reads it"
+
+
+async def test_without_keys_the_page_needs_no_session_and_stays_on_this_machine() -> None:
+    assert (await _client().get("/campaigns/1")).status_code == 200
+    foreign = await _client().get("/campaigns/1", headers={"Host": "evil.example"})
+    assert (foreign.status_code, foreign.headers["content-type"]) == (403, "text/html; charset=utf-8")
 
 
 async def test_without_keys_the_documentation_is_for_this_machine_only() -> None:

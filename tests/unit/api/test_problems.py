@@ -17,7 +17,7 @@ def _client(error: Exception) -> httpx.AsyncClient:
     async def fail() -> None:
         raise error
 
-    for path in ("/", "/campaigns"):
+    for path in ("/", "/api/campaigns"):
         app.add_api_route(path, fail)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
@@ -35,7 +35,7 @@ async def test_a_failure_is_a_page_for_people_and_a_problem_for_programs(
     error: Exception, status: int, words: str
 ) -> None:
     async with _client(error) as client:
-        page, problem = await client.get("/"), await client.get("/campaigns")
+        page, problem = await client.get("/"), await client.get("/api/campaigns")
     assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
     assert words in page.text
     assert '<meta http-equiv="refresh" content="5">' in page.text

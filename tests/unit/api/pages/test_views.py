@@ -1,0 +1,110 @@
+"""The view of a campaign: what its figures mean, and what can be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.pages.views import STATUS_WORDS, CampaignView, funnel, segments, view
+from domain.breakers import Scope
+from domain.lifecycle import CampaignStatus
+from domain.stats import campaign_stats
+from schemas.model import CampaignId
+from schemas.stats import CampaignStats
+from tables.breakers import KnownBreaker
+from tables.campaigns import Campaign
+
+ID = UUID("0197a1b2-0000-7000-8000-000000abcdef")
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+CAMPAIGN = Campaign(
+    ID, "Sale", "sale", "en_US", None, "15550001", "UTC", None, CampaignStatus.ACTIVE, None, NOW, None, NOW, NOW, False
+)  # fmt: skip
+COUNTS = st.integers(0, 10**8)
+
+
+def _stats(status: str = "active", **counters: int) -> CampaignStats:
+    named = {name.replace("__", "/"): n for name, n in counters.items()}
+    return campaign_stats(CampaignId(ID), "Sale", status, named, version=1, as_of=NOW)
+
+
+def _view(status: CampaignStatus = CampaignStatus.ACTIVE, reason: str | None = None, **counters: int) -> CampaignView:
+    return view(replace(CAMPAIGN, status=status, pause_reason=reason), _stats(status.value, **counters))
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
+def test_the_parts_of_the_bar_sum_up_to_the_recipients(
+    pending: int, queued: int, failed: int, skipped: int, unknown: int, arrived: int, delivered: int, read: int
+) -> None:
+    """Delivered and read are counts of facts, so they may exceed the recipients with such a status."""
+    total = pending + queued + failed + skipped + unknown + arrived
+    stats = _stats(
+        funnel__total=total, status__pending=pending, status__queued=queued, status__failed=failed,
+        status__skipped=skipped, status__unknown=unknown, funnel__delivered=delivered, funnel__read=read,
+    )  # fmt: skip
+    parts = segments(stats)
+    assert sum(each.count for each in parts) == total
+    assert all(each.count >= 0 for each in parts)
+    assert sum(each.width for each in parts) == pytest.approx(100 if total else 0)
+    for before, after in pairwise(parts):
+        assert after.start == pytest.approx(before.start + before.width)
+
+
+def test_the_funnel_is_a_share_of_the_sent() -> None:
+    steps = funnel(_stats(funnel__sent=200, funnel__delivered=150, funnel__read=100, funnel__replied=1))
+    assert [(each.word, each.count, each.share) for each in steps] == [
+        ("Sent", 200, None), ("Delivered", 150, 75.0), ("Read", 100, 50.0), ("Replied", 1, 0.5),
+    ]  # fmt: skip
+
+
+def test_rates_of_few_messages_mean_little() -> None:
+    assert not _view(funnel__sent=99).has_rates
+    assert _view(funnel__sent=100).has_rates
+
+
+def test_every_state_has_a_word_and_an_icon() -> None:
+    assert set(STATUS_WORDS) == set(CampaignStatus)
+    assert len({(each.word, each.icon) for each in STATUS_WORDS.values()}) == len(CampaignStatus)
+
+
+@pytest.mark.parametrize(
+    ("status", "recipients", "actions"),
+    [
+        (CampaignStatus.DRAFT, 0, {"cancel"}),
+        (CampaignStatus.DRAFT, 1, {"activate", "cancel"}),
+        (CampaignStatus.ACTIVE, 1, {"pause", "cancel"}),
+        (CampaignStatus.PAUSED, 1, {"resume", "cancel"}),
+        (CampaignStatus.COMPLETED, 1, set()),
+        (CampaignStatus.CANCELLED, 1, set()),
+    ],
+)
+def test_the_actions_are_those_of_the_state(status: CampaignStatus, recipients: int, actions: set[str]) -> None:
+    assert _view(status, "operator", funnel__total=recipients).actions == actions
+
+
+def test_a_pause_and_each_problem_need_attention() -> None:
+    assert not _view(funnel__total=5, funnel__sent=5).needs_attention
+    assert _view(CampaignStatus.PAUSED, "operator").needs_attention
+    assert _view(status__unknown=1).needs_attention
+    assert _view(status__failed=1, failure__131026=1).needs_attention
+    breaker = KnownBreaker(Scope.NUMBER, "15550001", NOW, 131048, None, True, 1, 1, None, False, None)
+    shown = view(CAMPAIGN, _stats(), breakers=[breaker])
+    assert shown.needs_attention
+    assert shown.breakers[0].reason == "no reason was given"
+
+
+def test_everything_fails_only_after_enough_messages() -> None:
+    assert not _view(funnel__total=40, status__failed=19, status__pending=21).everything_fails
+    assert _view(funnel__total=40, status__failed=20, status__pending=20).everything_fails
+    assert not _view(funnel__total=40, status__failed=20, funnel__sent=1, status__pending=19).everything_fails
+
+
+def test_a_campaign_that_does_not_run_has_no_speed() -> None:
+    paused = replace(CAMPAIGN, status=CampaignStatus.PAUSED, pause_reason="operator")
+    assert view(paused, _stats("paused"), per_s=9.0).per_s is None
+    assert view(CAMPAIGN, _stats(), per_s=9.0).per_s == 9.0

@@ -46,8 +46,9 @@ STAGES: Mapping[str, Topic] = {
     "reconciler": Topic.WEBHOOKS_RAW,
     "sender": Topic.SEND_JOBS,
     "sink": Topic.RECIPIENT_EVENTS,
+    "subscriptions": Topic.SUBSCRIPTION_EVENTS,
 }
-"""Consumer group to the topic that it reads."""
+"""Consumer group to the topic that it reads. The sink has a second group for opt-outs and opt-ins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,10 @@ class ReadyAnswer:
     status: int | None
 
 
+PROCESSES = {"subscriptions": "sink"}
+"""The process of a stage, where it has another name."""
+
+
 def ingress_line(answer: ReadyAnswer) -> Line:
     """The ingress itself is queried: it has no consumer group and no database session."""
     if answer.status == HTTPStatus.OK:
@@ -118,16 +122,16 @@ def _database_processes(database: DatabaseStatus) -> Iterator[Line]:
 
 def _stages(kafka: KafkaStatus, now: datetime) -> Iterator[Line]:
     for stage, topic in STAGES.items():
-        members, lag = kafka.members[stage], kafka.lags[stage]
+        members, lag, process = kafka.members[stage], kafka.lags[stage], PROCESSES.get(stage, stage)
         found = f"{members} running, {_lag(lag, now)}"
         is_late = bool(lag.records) and lag.oldest_at is not None and now - lag.oldest_at > LATE
         dead = kafka.dead.get(topic)
         has_dead = is_late and dead is not None and dead.waiting > 0
         too_many = f". Too many dead letters halt it: campaigns dead-letters list --stage {stage}" if has_dead else ""
         if not members:
-            yield Line(stage, "wrong", found, f"start `campaigns {stage}`, or read its log{too_many}")
+            yield Line(stage, "wrong", found, f"start `campaigns {process}`, or read its log{too_many}")
         elif is_late:
-            step = f"if the backlog does not shrink, start another `campaigns {stage}` and read its log{too_many}"
+            step = f"if the backlog does not shrink, start another `campaigns {process}` and read its log{too_many}"
             yield Line(stage, "wrong", found, step)
         else:
             yield Line(stage, "ok", found)

@@ -135,6 +135,9 @@ SENDER_POST_SECONDS = _histogram("sender_post_seconds", "Seconds until the Cloud
 SINK_EVENTS = _counter("sink_events_total", "Events that were merged into rows")
 SINK_ROWS = _counter("sink_rows_total", "Rows that were changed")
 SINK_ERASED = _counter("sink_erased_total", "Statuses of our own messages whose recipient was deleted")
+SINK_SUBSCRIPTIONS = _counter(
+    "sink_subscriptions_total", "Opt-outs and opt-ins that were merged, by source and kind", "source", "kind"
+)
 SINK_BATCH_SECONDS = _histogram("sink_batch_seconds", "Seconds per batch, from poll to commit", _LATENCY_S)
 SINK_WEBHOOK_DELAY_SECONDS = _histogram(
     "sink_webhook_delay_seconds", "Seconds from the receipt of a webhook to the commit of its row", _DELAY_S

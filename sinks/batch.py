@@ -13,6 +13,9 @@ from schemas.places import Record
 from schemas.reasons import DeadLetterReason
 from topics.decoding import dead_item, decoded
 
+Moves = Mapping[int, tuple[int, int]]
+"""Per partition: the stored offset that is expected, and the next one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -24,8 +27,7 @@ class Batch:
     """The record of each event."""
     malformed: Sequence[DeadItem]
     """The dead items of the records that are not events."""
-    moves: Mapping[int, tuple[int, int]]
-    """Per partition: the stored offset that is expected, and the next one."""
+    moves: Moves
     held: Sequence[tuple[Record, UUID | None]] = ()
     """Records whose recipient another session has locked, with the recipient. They are kept for later."""
 

@@ -1,7 +1,8 @@
-"""The sink: writes `recipient.events` to Postgres. Any number of sink processes may run.
+"""The sink: writes `recipient.events` and `subscription.events` to Postgres. Any number of sink processes may run.
 
-It takes batches from Kafka and gives them to `sinks.writer`. While Postgres or Kafka is unavailable, it retries the
-same batch. It drops nothing, and it reads no further.
+Each topic has a consumer and a writer of its own (`sinks.writer`, `sinks.subscriptions`), so that neither holds up the
+other. A consumer takes batches from Kafka and gives them to its writer. While Postgres or Kafka is unavailable, it
+retries the same batch. It drops nothing, and it reads no further.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import structlog
 
@@ -23,8 +25,9 @@ from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.places import REMEDY, OffsetMismatch, Place, Record, TopicIdentity, Watermarks
 from schemas.topics import Topic
-from sinks.batch import moves_of
+from sinks.batch import Moves, moves_of
 from sinks.letters import BatchLetters
+from sinks.subscriptions import SubscriptionWriter
 from sinks.writer import BatchWriter
 from tables import offsets
 from tables.database import answering, connect, is_transient
@@ -38,6 +41,8 @@ from topics.scan import find_ranges
 from topics.watchdog import Watchdog
 
 STAGE = "sink"
+SUBSCRIPTIONS_STAGE = "subscriptions"
+"""The group that reads the opt-outs and opt-ins. It is a part of each sink process."""
 IDENTIFY_EVERY_S = 10.0
 """Pause between two checks for a recreated topic. Records that a sink reads from it in between are applied again, from
 the topic's beginning, after an operator has accepted the topic."""
@@ -51,18 +56,64 @@ GC_THRESHOLDS = (200_000, 50, 100)
 log = structlog.get_logger(__name__)
 
 
+class EventWriter(Protocol):
+    """What a sink needs to write the records of its topic."""
+
+    async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
+        """Write a batch and move the offsets, in one transaction."""
+        ...
+
+    async def apply_held(self) -> None:
+        """Try again what waits in Postgres."""
+        ...
+
+    async def read_offsets(self, available: Watermarks) -> Mapping[int, int]:
+        """The offsets at which to start in these partitions."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection. The next call opens another one."""
+        ...
+
+
+WriterOf = Callable[[Settings, TopicIdentity, BatchLetters], EventWriter]
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Apply events until `stop`."""
-    identity = await identify(settings, Topic.RECIPIENT_EVENTS)
     publisher = AsyncPublisher(settings)
-    sink = Sink(settings, stop, identity, publisher)
     try:
         with _collecting_rarely():
-            while not stop.is_set():
-                await sink.consume()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_consume(settings, stop, publisher, STAGE, Topic.RECIPIENT_EVENTS, BatchWriter))
+                tasks.create_task(
+                    _consume(
+                        settings, stop, publisher, SUBSCRIPTIONS_STAGE, Topic.SUBSCRIPTION_EVENTS, SubscriptionWriter
+                    )
+                )
+    except BaseExceptionGroup as failed:  # the first failure has cancelled the other consumer
+        raise failed.exceptions[0] from failed
+    finally:
+        await publisher.close()
+
+
+async def _consume(
+    settings: Settings,
+    stop: asyncio.Event,
+    publisher: AsyncPublisher,
+    stage: str,
+    topic: Topic,
+    writer: WriterOf,
+) -> None:
+    identity = await identify(settings, topic)
+    limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
+    letters = BatchLetters(DeadLetters(publisher, stage, limit, timeout_s=DEAD_LETTER_TIMEOUT_S))
+    sink = Sink(settings, stop, stage, topic, identity, letters, writer(settings, identity, letters))
+    try:
+        while not stop.is_set():
+            await sink.consume()
     finally:
         await sink.close()
-        await publisher.close()
 
 
 @contextmanager
@@ -76,12 +127,17 @@ def _collecting_rarely() -> Iterator[None]:
 
 
 async def accept_topic(settings: Settings) -> None:
-    """Accept the topic as it is now. The sink then applies it from its beginning; repeated events change no row."""
-    identity = await identify(settings, Topic.RECIPIENT_EVENTS)
-    available = await find_ranges(settings, identity.topic)
+    """Accept each topic that was recreated, else that of recipients, as it is now.
+
+    The sink then applies it from its beginning; repeated events change no row.
+    """
     connection = await connect(settings.database_url.get_secret_value(), application_name="campaigns-sink")
     async with connection:
-        await offsets.accept_topic(connection, identity, available)
+        topics = [(await identify(settings, topic)) for topic in (Topic.RECIPIENT_EVENTS, Topic.SUBSCRIPTION_EVENTS)]
+        available = {identity: await find_ranges(settings, identity.topic) for identity in topics}
+        lost = [each for each in topics if await offsets.is_lost(connection, each, available[each])]
+        for identity in lost or topics[:1]:
+            await offsets.accept_topic(connection, identity, available[identity])
 
 
 class OwnedByAnother(Transient):
@@ -92,15 +148,23 @@ class Sink:
     """One member of the consumer group, and its writer."""
 
     def __init__(
-        self, settings: Settings, stop: asyncio.Event, identity: TopicIdentity, publisher: AsyncPublisher
+        self,
+        settings: Settings,
+        stop: asyncio.Event,
+        stage: str,
+        topic: Topic,
+        identity: TopicIdentity,
+        letters: BatchLetters,
+        writer: EventWriter,
     ) -> None:
         self._settings = settings
         self._stop = stop
+        self._stage = stage
+        self._topic = topic
         self._identity = identity
-        limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
-        self._letters = BatchLetters(DeadLetters(publisher, STAGE, limit, timeout_s=DEAD_LETTER_TIMEOUT_S))
-        self._writer = BatchWriter(settings, identity, self._letters)
-        marks = KafkaExitMarks(settings, STAGE, identity.topic)
+        self._letters = letters
+        self._writer = writer
+        marks = KafkaExitMarks(settings, stage, identity.topic)
         self._guard = ExitGuard(marks, self._store_part, self._condemn)
         self._condemned: Place | None = None
         self._beats = Heartbeats()
@@ -108,10 +172,10 @@ class Sink:
 
     async def consume(self) -> None:
         """Consume until `stop`, or until another sink has advanced one of our partitions."""
-        intake = self._intake = RecordIntake(self._settings, STAGE, self._identity.topic, self._positions_of)
+        intake = self._intake = RecordIntake(self._settings, self._stage, self._identity.topic, self._positions_of)
         watchdog = Watchdog(
             self._settings,
-            STAGE,
+            self._stage,
             self._identity.topic,
             lambda: intake.awaited.union(intake.positions),
             beats=self._beats,
@@ -147,7 +211,7 @@ class Sink:
             return
         self._identify_at = now + IDENTIFY_EVERY_S
         try:
-            found = await identify(self._settings, Topic.RECIPIENT_EVENTS, IDENTIFY_TIMEOUT_S)
+            found = await identify(self._settings, self._topic, IDENTIFY_TIMEOUT_S)
         except Transient:  # Kafka is unavailable, or the topic is being recreated. The next check decides.
             return
         if found != self._identity:
@@ -158,7 +222,7 @@ class Sink:
 
         Raises OwnedByAnother.
         """
-        metrics.BATCH_RECORDS.labels(STAGE).observe(len(records))
+        metrics.BATCH_RECORDS.labels(self._stage).observe(len(records))
         start, size = 0, len(records)
         while start < len(records) and not self._stop.is_set():
             part = records[start : start + size]
@@ -168,7 +232,7 @@ class Sink:
                 if len(part) > 1:
                     size = (len(part) + 1) // 2
                     continue
-                await halt_until_stopped(error, STAGE, self._stop, self._beats.beat)
+                await halt_until_stopped(error, self._stage, self._stop, self._beats.beat)
             start += len(part)
 
     async def _condemn(self, record: Record) -> None:
@@ -217,7 +281,7 @@ class Sink:
                 await self._wait(error, tries)
 
     async def _wait(self, error: Exception, tries: int) -> None:
-        metrics.RETRIES.labels(STAGE).inc()
+        metrics.RETRIES.labels(self._stage).inc()
         delay_s = exponential(tries, base_s=0.1, cap_s=5.0)
         log.warning("retrying", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
         await self._writer.close()

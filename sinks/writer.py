@@ -29,7 +29,7 @@ from sinks.apply import (
     is_caused_by_events,
     write_folded,
 )
-from sinks.batch import Batch, decode_batch, webhook_delays_s
+from sinks.batch import Batch, Moves, decode_batch, webhook_delays_s
 from sinks.held import HeldEvents
 from sinks.letters import BatchLetters
 from sinks.reported_failures import feed_breakers
@@ -48,9 +48,6 @@ LOCK_TIMEOUT = "1s"
 
 NOTHING_USUAL = UsualFold()
 NO_USUAL_PART = UsualPart()
-
-Moves = Mapping[int, tuple[int, int]]
-"""Per partition: the stored offset that is expected, and the next one."""
 
 log = structlog.get_logger("sinks.sink")
 

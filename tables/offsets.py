@@ -81,6 +81,16 @@ async def read_offsets(
     return {partition: stored[partition].next_offset for partition in partitions}
 
 
+async def is_lost(connection: Connection, identity: TopicIdentity, available: Mapping[int, tuple[int, int]]) -> bool:
+    """Whether a stored offset belongs to another topic, or is one that the topic does not have."""
+    stored = await read_stored(connection, identity.topic)
+    return any(
+        (known.cluster_id, known.topic_id) != (identity.cluster_id, identity.topic_id)
+        or not available.get(partition, (0, 0))[0] <= known.next_offset <= available.get(partition, (0, 0))[1]
+        for partition, known in stored.items()
+    )
+
+
 async def advance_offsets(
     connection: Connection, identity: TopicIdentity, moves: Mapping[int, tuple[int, int]]
 ) -> None:

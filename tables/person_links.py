@@ -6,7 +6,7 @@ linked with it (`is_unsubscribed` in schema.sql).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from schemas.model import RecipientId
 from tables import arrays
@@ -22,3 +22,11 @@ async def link_people(connection: Connection, named: Collection[tuple[RecipientI
         _SQL["link_people"],
         {"recipients": arrays.plain(each for each, _ in named), "keys": [key for _, key in named]},
     )
+
+
+async def link_keys(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
+    """Link pairs of keys of one person. Known links change nothing."""
+    listed = sorted(pairs)
+    if listed:
+        values = {"ones": [one for one, _ in listed], "others": [other for _, other in listed]}
+        await connection.execute(_SQL["link_keys"], values)

@@ -25,7 +25,9 @@ from topics.errors import as_transient, error_of, is_not_ready
 RETRY_S = 0.2
 STAGES = ("reconciler", "sender", "sink")
 """Each reads with a group of its name, and counts the exits of its processes with a second one."""
-GROUPS = tuple(group for stage in STAGES for group in (stage, f"{stage}.exits"))
+PARTS = ("subscriptions",)
+"""Groups of the same kind that belong to a process of another name: the sink reads the opt-outs too."""
+GROUPS = tuple(group for stage in (*STAGES, *PARTS) for group in (stage, f"{stage}.exits"))
 GROUP_RIGHTS = (AclOperation.READ,)
 TOPIC_RIGHTS = (AclOperation.READ, AclOperation.WRITE)
 """Processes together need both on nearly every topic, and the commands of operators on the others."""

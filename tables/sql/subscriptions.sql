@@ -1,43 +1,87 @@
--- Statements of subscriptions and of their outbox.
+-- Statements of subscriptions, of the events about them that wait, and of their outbox.
 
--- name: state_subscription
--- Store what a person changed at one source: the latest change wins, and an opt-out wins against an opt-in of the same
--- time. A change that wins also goes to the outbox; the lock of the row keeps the changes of one source in order.
-WITH stated AS (
-    INSERT INTO subscriptions AS s (person, source, subscribed, occurred_at)
-    VALUES (%(person)s, %(source)s, %(subscribed)s, %(occurred_at)s)
-    ON CONFLICT (person, source) DO UPDATE SET
-        subscribed = excluded.subscribed, occurred_at = excluded.occurred_at, updated_at = clock_timestamp()
-    WHERE (excluded.occurred_at, NOT excluded.subscribed) > (s.occurred_at, NOT s.subscribed)
-    RETURNING s.person, s.source, s.subscribed, s.occurred_at
+-- name: merge_subscriptions
+-- Merge what was stated at each source: the latest wins, and an opt-out wins against an opt-in of the same time. The input
+-- is sorted by its key, so rows are locked in that order.
+INSERT INTO subscriptions AS s (person, source, subscribed, occurred_at)
+SELECT * FROM unnest(
+    %(person)s::text[], %(source)s::text[], %(subscribed)s::boolean[], %(occurred_at)s::timestamptz[])
+ON CONFLICT (person, source) DO UPDATE SET
+    subscribed = excluded.subscribed, occurred_at = excluded.occurred_at, updated_at = clock_timestamp()
+WHERE (excluded.occurred_at, NOT excluded.subscribed) > (s.occurred_at, NOT s.subscribed)
+
+-- name: find_locked_subscriptions
+-- The lines whose row another transaction has locked. The free rows are locked until the end of the transaction.
+WITH named AS MATERIALIZED (
+    SELECT u.line, s.person, s.source
+    FROM unnest(%(person)s::text[], %(source)s::text[]) WITH ORDINALITY AS u (person, source, line)
+    JOIN subscriptions AS s ON s.person = u.person AND s.source = u.source
+), free AS MATERIALIZED (
+    SELECT s.person, s.source FROM subscriptions AS s
+    WHERE (s.person, s.source) IN (SELECT person, source FROM named)
+    ORDER BY s.person, s.source FOR NO KEY UPDATE SKIP LOCKED
 )
-INSERT INTO subscription_outbox (person, source, subscribed, occurred_at)
-SELECT person, source, subscribed, occurred_at FROM stated
+SELECT line::integer FROM named WHERE (person, source) NOT IN (SELECT person, source FROM free) ORDER BY line
+
+-- name: find_answered
+-- The persons who got these messages, as messages or the keys of old messages know them.
+SELECT u.wamid, r.person
+FROM unnest(%(wamids)s::text[]) AS u (wamid)
+CROSS JOIN LATERAL (
+    SELECT m.recipient_id FROM messages AS m WHERE m.wamid = u.wamid AND m.recipient_id IS NOT NULL
+    UNION ALL
+    SELECT old.recipient_id FROM old_messages AS old WHERE old.wamid_key = wamid_key(u.wamid)
+    LIMIT 1) AS found
+JOIN campaign_recipients AS r ON r.id = found.recipient_id
+
+-- name: hold_subscriptions
+-- Keep events that cannot be applied completely yet. An event that is read twice is kept once.
+INSERT INTO waiting_subscriptions (is_locked, person, wamid, source, subscribed, occurred_at, event)
+SELECT * FROM unnest(%(is_locked)s::boolean[], %(person)s::text[], %(wamid)s::text[], %(source)s::text[],
+    %(subscribed)s::boolean[], %(occurred_at)s::timestamptz[], %(event)s::text[])
+ON CONFLICT (wamid, person, source, occurred_at, subscribed) DO UPDATE SET
+    is_locked = waiting_subscriptions.is_locked OR excluded.is_locked
+
+-- name: take_waiting
+-- The next waiting events after a place. Another sink may hold some of them: those are left to it.
+SELECT id, event, is_locked, waits_since < now() - make_interval(secs => %(wait_max_s)s) AS is_old
+FROM waiting_subscriptions WHERE id > %(after)s ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: unlock_waiting
+-- Mark events as applied under the keys that they name: now only the recipient of their message is missing.
+UPDATE waiting_subscriptions SET is_locked = false WHERE id = ANY(%(ids)s::bigint[]) AND is_locked
+
+-- name: release_waiting
+-- Forget events that were applied, or that have waited long enough.
+DELETE FROM waiting_subscriptions WHERE id = ANY(%(ids)s::bigint[])
 
 -- name: state_by_operator
--- Store the operator's subscription of a person, by the database's clock. An operator's act always takes effect: its time is
--- later than that of the stored act, also if another clock was ahead when that was written. An opt-in also revokes the
--- operator's opt-outs under the other keys of the person.
-WITH stated AS (
+-- Store the operator's subscription of a person, by the database's clock. An operator's act always takes effect: its time
+-- is later than that of the stored acts under all keys of the person, also if another clock was ahead when they were
+-- written. An opt-in also revokes the operator's opt-outs under the other keys.
+WITH keys AS MATERIALIZED (
+    SELECT DISTINCT person FROM keys_of(person_of(%(person)s)) AS k (person)
+), stored AS (
+    SELECT k.person, s.subscribed, s.occurred_at
+    FROM keys AS k LEFT JOIN subscriptions AS s ON s.person = k.person AND s.source = 'operator'
+), stated AS (
     INSERT INTO subscriptions AS s (person, source, subscribed, occurred_at)
-    SELECT k.person, 'operator', %(subscribed)s, clock_timestamp()
-    FROM (SELECT DISTINCT person FROM keys_of(person_of(%(person)s)) AS k (person)) AS k
-    WHERE k.person = person_of(%(person)s)
-       OR (%(subscribed)s AND EXISTS (SELECT FROM subscriptions AS o
-               WHERE o.person = k.person AND o.source = 'operator' AND NOT o.subscribed))
+    SELECT k.person, 'operator', %(subscribed)s,
+           greatest(clock_timestamp(), (SELECT max(occurred_at) FROM stored) + interval '1 microsecond')
+    FROM stored AS k
+    WHERE k.person = person_of(%(person)s) OR (%(subscribed)s AND NOT k.subscribed)
     ORDER BY k.person
     ON CONFLICT (person, source) DO UPDATE SET
         subscribed = excluded.subscribed, updated_at = clock_timestamp(),
-        occurred_at = greatest(clock_timestamp(), s.occurred_at + interval '1 microsecond')
+        occurred_at = greatest(excluded.occurred_at, s.occurred_at + interval '1 microsecond')
     RETURNING s.person, s.source, s.subscribed, s.occurred_at
 )
 INSERT INTO subscription_outbox (person, source, subscribed, occurred_at)
 SELECT person, source, subscribed, occurred_at FROM stated
 
 -- name: find_out_by
--- The sources at which a person is unsubscribed, under any of their keys, whichever spelling of the number is given.
-SELECT DISTINCT s.source FROM keys_of(person_of(%(person)s)) AS k (person) JOIN subscriptions AS s USING (person)
-WHERE NOT s.subscribed ORDER BY s.source
+-- The sources at which a person is unsubscribed, over all their keys, whichever spelling of the number is given.
+SELECT source FROM sources_out(person_of(%(person)s)) AS s (source) ORDER BY source
 
 -- name: read_unpublished
 -- Changes that are not published yet, in their order.

@@ -25,6 +25,7 @@ from schemas.codec import decode, encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId, Wamid
+from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import Topic
 from sinks import sink
 from tables import campaigns, ledger
@@ -201,7 +202,7 @@ class World:
     async def add_topics(self, settings: Settings) -> None:
         """Create the topics that a sink and a reconciler read, and their topics of dead letters."""
         self.settings = settings
-        topics = [self.events, self.webhooks]
+        topics = [self.events, self.webhooks, self.subscriptions]
         await asyncio.to_thread(create_topics, self.kafka, *topics)
         await asyncio.to_thread(create_topics, self.kafka, *(topic + ".dead" for topic in topics), partitions=1)
         await asyncio.to_thread(wait_for_leaders, settings, *topics)
@@ -213,6 +214,10 @@ class World:
     @property
     def events(self) -> str:
         return self.settings.topic(Topic.RECIPIENT_EVENTS)
+
+    @property
+    def subscriptions(self) -> str:
+        return self.settings.topic(Topic.SUBSCRIPTION_EVENTS)
 
     @property
     def webhooks(self) -> str:
@@ -251,6 +256,10 @@ class World:
     async def publish(self, topic: str, *records: tuple[bytes | None, bytes]) -> None:
         """Publish records, each a key and a value."""
         await asyncio.to_thread(put, self.kafka, topic, records)
+
+    async def publish_subscriptions(self, *events: SubscriptionEvent) -> None:
+        """Publish opt-outs and opt-ins."""
+        await self.publish(self.subscriptions, *((event.key, encode(event)) for event in events))
 
     async def publish_events(self, *events: RecipientEvent) -> None:
         await self.publish(self.events, *((event.key, encode(event)) for event in events))

@@ -9,7 +9,6 @@ import pytest
 
 from domain.lifecycle import Action
 from schemas.events import EventKind, RecipientEvent
-from schemas.subscriptions import Source
 from tables import ledger, releases, stats, subscriptions
 from tables.database import Connection
 from tables.release_memory import ReleaseMemory
@@ -119,8 +118,7 @@ async def test_a_row_that_is_not_due_does_not_take_the_place_of_a_locked_one(wor
 
 async def test_an_opted_out_person_is_skipped_by_an_attempt_of_its_own_without_budget(world: World) -> None:
     campaign = await world.start_campaign(2, limit=2)
-    out = Source.OPERATOR
-    await subscriptions.state(world.connection, "15550000001", out, subscribed=False, occurred_at=datetime.now(UTC))
+    await subscriptions.state_by_operator(world.connection, "15550000001", subscribed=False)
     step = await world.release()
     assert (len(step.jobs), step.skipped) == (1, 1)
     assert await world.budget_used(campaign) == 1
@@ -167,8 +165,7 @@ async def test_a_skip_is_not_hidden_under_the_attempt_before(world: World, answe
     campaign = await world.start_campaign(1)
     await world.release()
     await world.run(f"UPDATE campaign_recipients SET {answer}")
-    out = Source.OPERATOR
-    await subscriptions.state(world.connection, "15550000000", out, subscribed=False, occurred_at=datetime.now(UTC))
+    await subscriptions.state_by_operator(world.connection, "15550000000", subscribed=False)
     assert (await world.release()).skipped == 1
     assert (await world.release()).skipped == 0
     assert await world.statuses(campaign) == {"skipped": 1}

@@ -63,7 +63,7 @@ EXEMPT = {
     ("status", "list_open_campaigns"): "it lists the active and paused campaigns for an operator",
     ("status", "list_locks"): "it reads no table of ours",
     ("status", "count_sessions"): "it reads no table of ours",
-    ("subscriptions", "state_subscription"): "it inserts one row by the primary key",
+    ("subscriptions", "hold_subscriptions"): "it inserts rows",
     ("subscriptions", "state_by_operator"): "it writes the few keys of one person by the primary key",
 }
 NONE: dict[str, Any] = {}
@@ -215,6 +215,15 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("stats", "forget_deleted"): {"ids": [BIG]},
     ("stats", "mark_published"): {"ids": [BIG], "versions": [1]},
     ("status", "read_sending"): {"silent_s": 600, "day_s": 86_400},
+    ("subscriptions", "merge_subscriptions"): {
+        "person": ["15550000001"], "source": ["keyword"], "subscribed": [False], "occurred_at": [START],
+    },
+    ("subscriptions", "find_locked_subscriptions"): {"person": ["15550000001"], "source": ["keyword"]},
+    ("subscriptions", "find_answered"): {"wamids": ["wamid.1"]},
+    ("subscriptions", "take_waiting"): {"after": 0, "limit": 500, "wait_max_s": 86_400},
+    ("subscriptions", "unlock_waiting"): {"ids": [1]},
+    ("subscriptions", "release_waiting"): {"ids": [1]},
+    ("person_links", "link_keys"): {"ones": ["15550000001"], "others": ["15550000002"]},
     ("subscriptions", "find_out_by"): {"person": "15550000001"},
     ("subscriptions", "read_unpublished"): {"limit": 1000},
     ("subscriptions", "mark_published"): {"ids": [1]},

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,10 +12,10 @@ from producers.scheduler.outbox import Turn, publish_and_record_jobs, publish_su
 from runtime.settings import Settings
 from schemas.codec import decode
 from schemas.places import Outgoing
-from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from schemas.topics import Topic
 from tables.database import Connection
-from tables.subscriptions import state, unpublished
+from tables.subscriptions import state_by_operator, unpublished
 from tests.support.kafka_topics import create_topics, delete_topic, read_all, recreate_topic
 from tests.support.waiting import eventually_async
 from tests.support.world import World
@@ -51,9 +51,8 @@ def settings(settings: Settings) -> Settings:
     return settings
 
 
-async def _state(connection: Connection, *, subscribed: bool, minutes: int) -> None:
-    at = NOON + timedelta(minutes=minutes)
-    await state(connection, PERSON, Source.OPERATOR, subscribed=subscribed, occurred_at=at)
+async def _state(connection: Connection, *, subscribed: bool) -> None:
+    await state_by_operator(connection, PERSON, subscribed=subscribed)
 
 
 async def _published(settings: Settings) -> list[SubscriptionKind]:
@@ -64,13 +63,13 @@ async def _published(settings: Settings) -> list[SubscriptionKind]:
 
 
 async def test_the_leader_publishes_each_statement_in_order(connection: Connection, settings: Settings) -> None:
-    await _state(connection, subscribed=False, minutes=0)
-    await _state(connection, subscribed=True, minutes=1)
+    await _state(connection, subscribed=False)
+    await _state(connection, subscribed=True)
     stop = asyncio.Event()
     leading = asyncio.create_task(process.run(settings, stop))
     try:
         await eventually_async(lambda: _is_published(connection))
-        await _state(connection, subscribed=False, minutes=2)  # while it runs
+        await _state(connection, subscribed=False)  # while it runs
         await eventually_async(lambda: _is_published(connection))
     finally:
         stop.set()
@@ -86,7 +85,7 @@ async def _is_published(connection: Connection) -> bool:
 async def test_a_failed_publication_is_repeated_by_the_next_round(
     connection: Connection, settings: Settings, turn: Turn
 ) -> None:
-    await _state(connection, subscribed=False, minutes=0)
+    await _state(connection, subscribed=False)
     failing, publisher = Failing(settings), AsyncPublisher(settings)
     try:
         with pytest.raises(PublishFailed):
@@ -99,15 +98,9 @@ async def test_a_failed_publication_is_repeated_by_the_next_round(
     assert await _published(settings) == [SubscriptionKind.OPTED_OUT] * 2  # a repetition is harmless, a loss is not
 
 
-async def test_a_statement_without_effect_is_not_published(connection: Connection) -> None:
-    await _state(connection, subscribed=False, minutes=1)
-    await _state(connection, subscribed=True, minutes=0)
-    assert [each.event.kind for each in await unpublished(connection, 10)] == [SubscriptionKind.OPTED_OUT]
-
-
 async def test_a_withdrawn_statement_is_not_published(connection: Connection) -> None:
     async with connection.transaction(force_rollback=True):
-        await _state(connection, subscribed=False, minutes=0)
+        await _state(connection, subscribed=False)
     assert await unpublished(connection, 10) == []
 
 

@@ -20,6 +20,8 @@ PersonKey = NewType("PersonKey", str)
 USER = "user:"
 """What the key of a person begins with who is known by a user id alone."""
 
+_START_DIGITS = 2
+"""So many digits of each pattern are literal, after the `^`."""
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}", re.ASCII)
 """A business-scoped user id: a country, a dot, letters and digits. A parent id has `ENT.` (Meta, user ids)."""
 
@@ -57,6 +59,11 @@ class Alias:
         """Compile the pattern, and write the key as Python's template."""
         object.__setattr__(self, "_matcher", re.compile(self.pattern))
         object.__setattr__(self, "_template", re.sub(r"\\([1-9])", r"\\g<\1>", self.key))
+
+    @property
+    def start(self) -> str:
+        """The digits that every number of this spelling begins with."""
+        return self.pattern[1 : 1 + _START_DIGITS]
 
     def apply(self, digits: str) -> str | None:
         """The key of a number, or None if it is not this spelling."""
@@ -163,9 +170,14 @@ ALIASES: tuple[Alias, ...] = (
 """Every spelling that is not the key itself. At most one row matches a number, and no row matches a key."""
 
 
+_BY_START: dict[str, tuple[Alias, ...]] = {
+    start: tuple(alias for alias in ALIASES if alias.start == start) for start in {alias.start for alias in ALIASES}
+}
+
+
 def person_of(digits: str) -> PersonKey:
     """The key of the person with this phone number in digits (E.164 without +). Every other text is its own key."""
-    for alias in ALIASES:
+    for alias in _BY_START.get(digits[:_START_DIGITS], ()):
         key = alias.apply(digits)
         if key is not None:
             return PersonKey(key)

@@ -20,6 +20,7 @@ from phonenumbers import ValidationResult
 from schemas.reasons import RecipientRefusal
 
 from domain.people import PersonKey, person_of, person_of_user
+from domain.plain_numbers import plain_number, plain_region
 from domain.phone_plans import calling_code, fits, parsed, rank, stands, stands_or_stood, trunk_prefix, written_out
 from domain.written_numbers import InvalidPhoneNumber, Written, clean, read
 
@@ -59,6 +60,12 @@ def normalise(written: object, country: str | None = None) -> PhoneNumber:
 
     Raises InvalidPhoneNumber.
     """
+    plain = plain_number(written, country)
+    return interpret(written, country) if plain is None else PhoneNumber(plain)
+
+
+def interpret(written: object, country: str | None = None) -> PhoneNumber:
+    """The same by all rules, however plain the number is."""
     found = read(written)
     is_national = country is not None and not found.is_international
     region = country if is_national else None
@@ -95,7 +102,10 @@ def person_named(text: str, country: str | None = None) -> NamedPerson:
 
 def country_of(number: PhoneNumber) -> str:
     """The ISO code of a number's country; `001` for a number of no country."""
-    found = parsed(person_of(number))
+    person = person_of(number)
+    if plain := plain_region(person):
+        return plain
+    found = parsed(person)
     if found is None or found.country_code is None:
         return UNKNOWN_COUNTRY
     region = phonenumbers.region_code_for_number(found)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from api.pages import session as sessions
 from api.pages.forms import SESSION
 from api.pages.session import PageSession
 from api.problem_codes import ProblemCode
-from api.problems import answer
+from api.problems import Problem, answer
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -40,6 +41,11 @@ FORWARDING_PREFIX = "x-forwarded-"
 BODY_BYTES_MAX = 8 * 1024 * 1024
 """Room for 10,000 recipients with half a kilobyte of parameters each."""
 BODY_TIMEOUT_S = 30.0
+"""A streamed body may take longer as a whole, but each of its pieces comes within this time."""
+STREAMED_PATH = re.compile(r"/api/marketing/campaigns/[^/]+/recipients/import")
+"""The one path whose body is handled while it arrives."""
+IMPORT_BYTES_MAX = 512 * 1024 * 1024
+"""About five million lines of a file."""
 
 
 class TooLarge(Exception):
@@ -77,6 +83,10 @@ class Access:
                 return
             challenge = _CHALLENGE if code is ProblemCode.KEY_REQUIRED else None
             await answer(code, detail, headers=challenge)(scope, receive, send)
+            return
+        if scope["method"] == "POST" and STREAMED_PATH.fullmatch(path):
+            with structlog.contextvars.bound_contextvars(api_key="none" if key is None else key_id(key)):
+                await self._app(scope, _limited(receive, IMPORT_BYTES_MAX), send)
             return
         try:
             body = await asyncio.wait_for(_read(headers, receive, self._body_bytes_max), BODY_TIMEOUT_S)
@@ -196,6 +206,26 @@ async def _read(headers: Headers, receive: Receive, bytes_max: int) -> bytes:
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)
+
+
+def _limited(receive: Receive, bytes_max: int) -> Receive:
+    """The pieces of a streamed body, which raise Problem if they are too many or too late."""
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                message = await receive()
+        except TimeoutError:
+            raise Problem(ProblemCode.BODY_TOO_SLOW, headers={"Connection": "close"}) from None
+        size += len(message.get("body", b""))
+        if size > bytes_max:
+            detail = f"The body is larger than {bytes_max} bytes. The lines before that were added."
+            raise Problem(ProblemCode.BODY_TOO_LARGE, detail, headers={"Connection": "close"})
+        return message
+
+    return limited
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

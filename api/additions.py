@@ -78,19 +78,22 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
 
 async def add(connection: Connection, campaign_id: UUID, judged: Judged) -> RecipientsAdded:
     """Add the judged recipients in one transaction. Raises UnknownCampaign, and ActionNotAllowed if it is cancelled."""
-    done = await campaigns.add_recipients(connection, campaign_id, list(judged.people.values()))
+    others = await campaigns.add_recipients(connection, campaign_id, list(judged.people.values()))
     known = [
         _refused(
             index,
             each.phone_number,
-            RecipientRefusal.ALREADY_IN_CAMPAIGN if each.phone_number in done.present else RecipientRefusal.SAME_PERSON,
+            RecipientRefusal.ALREADY_IN_CAMPAIGN
+            if each.phone_number in others.present
+            else RecipientRefusal.SAME_PERSON,
         )
         for index, each in judged.people.items()
-        if each.phone_number not in done.added
+        if each.phone_number in others
     ]
+    added = [country for number, country in judged.countries.items() if number not in others]
     return RecipientsAdded(
-        added=len(done.added),
-        countries=dict(Counter(judged.countries[each] for each in done.added).most_common()),
+        added=len(added),
+        countries=dict(Counter(added).most_common()),
         duplicates=sorted([*judged.repeated, *known], key=lambda each: each.index),
         invalid=judged.refused,
     )

@@ -9,8 +9,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from domain.lifecycle import CampaignStatus
+from domain.recipient_files.decoding import FileEncoding
 from domain.status import Status
-from schemas.reasons import ParameterRefusal, RecipientRefusal
+from schemas.reasons import LineRefusal, ParameterRefusal, RecipientRefusal
 from schemas.subscriptions import Source
 
 
@@ -108,6 +109,52 @@ class RecipientsAdded(_Given):
     """Recipients who are in the campaign or earlier in the request, also in another spelling."""
     invalid: list[InvalidRecipient]
     """Recipients who cannot be added."""
+
+
+class RefusedLine(_Given):
+    """A line of an imported file that was not added."""
+
+    line: int
+    """The line of the file, from 1."""
+    field: str
+    """The path of the wrong value in the recipient, or `line`."""
+    value: str | bool | None
+    """The number as it was given, or the start of the line."""
+    reason: RecipientRefusal | ParameterRefusal | LineRefusal
+    """The code of the fault."""
+    message: str
+    """What is wrong, in a sentence."""
+
+
+class RecipientsImported(_Given):
+    """The result of an import."""
+
+    lines: int
+    """The lines with a recipient."""
+    added: int
+    """How many recipients were added."""
+    countries: dict[str, int]
+    """The added ones by the country of their number."""
+    duplicates: int
+    """Lines whose person is in the campaign or earlier in the file."""
+    refused: int
+    """Lines that cannot be added."""
+    first_duplicates: list[RefusedLine]
+    """The first 100 duplicates."""
+    first_refused: list[RefusedLine]
+    """The first 100 refused lines. `answer=refused_lines` gives all of them."""
+    encoding: FileEncoding
+    """The encoding that was found."""
+    delimiter: str | None
+    """The delimiter that was found; null for JSON lines."""
+    phone_column: str | None
+    """The column of the phone numbers; null for JSON lines."""
+    parameter_columns: dict[str, str]
+    """Each template parameter with its column."""
+    unused_columns: list[str]
+    """Columns that were not read."""
+    decimal_comma_columns: list[str]
+    """Columns of numbers with a decimal comma. Their texts are sent as they are written."""
 
 
 class RecipientOut(_Given):

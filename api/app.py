@@ -6,7 +6,7 @@ from functools import cache, partial
 
 from fastapi import FastAPI
 
-from api import campaigns, documentation, health, processing, recipients, retries, subscriptions
+from api import campaigns, documentation, health, processing, recipient_imports, recipients, retries, subscriptions
 from api.access import Access
 from api.measuring import Measuring
 from api.openapi import document
@@ -27,7 +27,8 @@ def make_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(Access, keys=services.settings.api_keys)
     app.add_middleware(Measuring)  # the last one added is the outermost
-    for module in (health, campaigns, recipients, retries, processing, subscriptions, documentation, *PAGES):
+    resources = (health, campaigns, recipients, recipient_imports, retries, processing, subscriptions, documentation)
+    for module in (*resources, *PAGES):
         app.include_router(module.router)
     register(app)
     described = partial(document, app, needs_key=bool(services.settings.api_keys))

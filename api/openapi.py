@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import BODY_BYTES_MAX, OPEN_PATHS
+from api.access import BODY_BYTES_MAX, IMPORT_BYTES_MAX, OPEN_PATHS
 from api.bodies import RecipientIn
 from api.idempotency import HEADER
 from api.problem_codes import PROBLEMS, ProblemCode
@@ -27,6 +27,8 @@ _CODES_OF_ONE: Mapping[ProblemCode, str] = {
     ProblemCode.SETTING_NOT_EDITABLE: "edit_campaign",
     ProblemCode.UNKNOWN_RECIPIENT: "remove_recipient",
     ProblemCode.RECIPIENT_RELEASED: "remove_recipient",
+    ProblemCode.UNUSABLE_FILE: "import_recipients",
+    ProblemCode.IMPORTS_BUSY: "import_recipients",
 }
 """Codes that one operation alone answers."""
 _CODES_OF_KEYS = frozenset({ProblemCode.REQUEST_IN_PROGRESS, ProblemCode.IDEMPOTENCY_KEY_REUSED})
@@ -40,7 +42,8 @@ Create campaigns, add recipients, send within every limit, and see the exact pro
 `errors`.
 
 **Limits.** A request adds at most 10,000 recipients and has at most {BODY_BYTES_MAX // 1024**2} MiB. A page of
-recipients has at most 1,000 rows, and a page of campaigns 500.
+recipients has at most 1,000 rows, and a page of campaigns 500. An import streams up to {IMPORT_BYTES_MAX // 1024**2}
+MiB.
 
 **Idempotency-Key.** Requests that create something take this header. A repeated request with the same key and body
 gets the stored answer, with `Idempotent-Replayed: true`, and changes nothing. The same key with another request is 422.

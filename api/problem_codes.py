@@ -29,9 +29,11 @@ class ProblemCode(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     INVALID_FIELD = "invalid_field"
+    UNUSABLE_FILE = "unusable_file"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     INTERNAL_ERROR = "internal_error"
     UNAVAILABLE = "unavailable"
+    IMPORTS_BUSY = "imports_busy"
 
 
 PROBLEMS: Mapping[ProblemCode, tuple[int, str]] = MappingProxyType(
@@ -59,11 +61,13 @@ PROBLEMS: Mapping[ProblemCode, tuple[int, str]] = MappingProxyType(
         ),
         ProblemCode.REQUEST_IN_PROGRESS: (409, "The first request with this Idempotency-Key is still running."),
         ProblemCode.BODY_TOO_LARGE: (413, "The body has too many bytes."),
-        ProblemCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body is not declared as JSON by its Content-Type."),
+        ProblemCode.UNSUPPORTED_MEDIA_TYPE: (415, "The Content-Type of the body is not one that this request takes."),
         ProblemCode.INVALID_FIELD: (422, "A field is missing, unknown or has a wrong value. `errors` names it."),
+        ProblemCode.UNUSABLE_FILE: (422, "The file is empty, or its columns are not known. Nothing was added."),
         ProblemCode.IDEMPOTENCY_KEY_REUSED: (422, "This Idempotency-Key belongs to another request."),
         ProblemCode.INTERNAL_ERROR: (500, "The server failed. Its log has the reason."),
         ProblemCode.UNAVAILABLE: (503, "Postgres does not answer. Repeat the request after Retry-After seconds."),
+        ProblemCode.IMPORTS_BUSY: (503, "Two imports run already. Repeat the request after Retry-After seconds."),
     }
 )
 """The HTTP status and the meaning of each code."""

@@ -38,7 +38,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     publisher = AsyncPublisher(settings)
     try:
         async with open_pools(url) as (pool, lists, stops):
-            app = make_app(Services(settings, pool, lists, stops, publisher))
+            app = make_app(Services(settings, pool, lists, stops, publisher, stopping=stop))
             async with watched_loop(settings, "api"), _right_schema(settings, stop):
                 await serve(app, settings.api_host, settings.api_port, stop)
     finally:

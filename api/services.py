@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -14,6 +15,9 @@ from runtime.settings import Settings
 from tables.campaigns import UnknownCampaign
 from tables.database import Connection, Pool
 from topics.publisher import AsyncPublisher
+
+IMPORTS_MAX = 2
+"""Each import holds at most one connection, and takes one core while it judges."""
 
 
 def _utc_now() -> datetime:
@@ -32,6 +36,10 @@ class Services:
     stops: Pool
     """For pauses, cancellations and opt-outs alone: no other request can use up their connections."""
     publisher: AsyncPublisher
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process begins to stop: a request that takes minutes then ends."""
+    imports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IMPORTS_MAX))
+    """Imports that may run at the same time."""
     clock: Callable[[], datetime] = _utc_now
 
 

@@ -38,6 +38,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns add 'Spring sale' numbers.txt --yes",
         "campaigns add 3f9a1c2e - --country US --yes < numbers.txt",
     ),
+    "import": (
+        "campaigns import 'Spring sale' customers.csv",
+        "campaigns import 'Spring sale' customers.csv --parameter 1=first_name --parameter 2=price --country DE --yes",
+        "campaigns import 3f9a1c2e - --phone-column mobile --refused refused.csv --yes < customers.csv",
+        "campaigns import 3f9a1c2e customers.csv --dry-run",
+    ),
     "remove": (
         "campaigns remove 'Spring sale' '+1 945 308 3188'",
         "campaigns remove 3f9a1c2e 0190b7f2-6a3c-7d41-8e55-3f9a1c2e77b0 --yes",

@@ -27,6 +27,7 @@ from cli.demo.command import demo
 from cli.edit import edit
 from cli.examples import add_examples
 from cli.failed import failed
+from cli.import_recipients import import_recipients
 from cli.lag import lag
 from cli.list_campaigns import list_campaigns
 from cli.options import CAMPAIGN_PANEL, PROCESS_PANEL, QUERY_PANEL, REPAIR_PANEL, START_PANEL
@@ -66,13 +67,29 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     (START_PANEL, (demo, up, check, secrets)),
     (
         CAMPAIGN_PANEL,
-        (list_campaigns, show, create, edit, clone, delete, add, remove, activate, pause, resume, cancel, stats, watch),
+        (
+            list_campaigns,
+            show,
+            create,
+            edit,
+            clone,
+            delete,
+            add,
+            import_recipients,
+            remove,
+            activate,
+            pause,
+            resume,
+            cancel,
+            stats,
+            watch,
+        ),
     ),
     (QUERY_PANEL, (status, lag, config, trace, verify)),
     (REPAIR_PANEL, (replay, rebuild, recover)),
     (PROCESS_PANEL, (ingress, api, scheduler, sender, reconciler, sink, stats_publisher)),
 )
-_NAMES: dict[Callable[..., None], str] = {list_campaigns: "list"}
+_NAMES: dict[Callable[..., None], str] = {list_campaigns: "list", import_recipients: "import"}
 """Names that are not those of the functions."""
 _PASSING_THROUGH: tuple[Callable[..., None], ...] = (psql, simulator)
 

@@ -27,22 +27,36 @@ class ProgressLine:
     def show(self, phase: str, done: int, total: int) -> None:
         """Show the progress, unless it was shown a moment ago."""
         now = self._clock()
-        if phase != self._phase:
-            self.end()
-            self._phase, self._began, self._shown_at = phase, (now, done), 0.0
-        every_s = TERMINAL_EVERY_S if self._is_terminal else LOG_EVERY_S
-        if done < total and self._shown_at and now - self._shown_at < every_s:
-            return
-        self._shown_at = now
-        line = f"{phase}: {done:,} of {total:,} records{self._speed(now, done, total)}"
-        self._stream.write(f"\r{line:<78}" if self._is_terminal else line + "\n")
-        self._stream.flush()
+        if self._is_due(phase, now, done, is_last=done >= total):
+            self._write(f"{phase}: {done:,} of {total:,} records{self._speed(now, done, total)}")
+
+    def show_open(self, phase: str, done: int, what: str, *, is_last: bool = False) -> None:
+        """The same where nobody knows the total; `what` completes the line after the speed."""
+        now = self._clock()
+        if self._is_due(phase, now, done, is_last=is_last):
+            since_s, first = now - self._began[0], self._began[1]
+            speed = f", {(done - first) / since_s:,.0f}/s" if since_s > 0 and done > first else ""
+            self._write(f"{phase}: {done:,} lines{speed}{what}")
 
     def end(self) -> None:
         """End the phase, so that the next output begins a new line."""
         if self._phase and self._is_terminal:
             self._stream.write("\n")
         self._phase = ""
+
+    def _is_due(self, phase: str, now: float, done: int, *, is_last: bool) -> bool:
+        if phase != self._phase:
+            self.end()
+            self._phase, self._began, self._shown_at = phase, (now, done), 0.0
+        every_s = TERMINAL_EVERY_S if self._is_terminal else LOG_EVERY_S
+        if not is_last and self._shown_at and now - self._shown_at < every_s:
+            return False
+        self._shown_at = now
+        return True
+
+    def _write(self, line: str) -> None:
+        self._stream.write(f"\r{line:<78}" if self._is_terminal else line + "\n")
+        self._stream.flush()
 
     def _speed(self, now: float, done: int, total: int) -> str:
         since_s, first = now - self._began[0], self._began[1]

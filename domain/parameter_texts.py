@@ -16,6 +16,7 @@ NAME_CHARACTERS_MAX = 128
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BREAKS = re.compile(r"[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]|[ \u00a0]{5}")
 """Meta refuses line breaks, tabs and more than 4 spaces in a row with code 132018."""
+_SPACES = " " * 5
 _NO_CHARACTERS = re.compile(r"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 """Control characters that are no white space, and halves of surrogate pairs."""
 _NUMBER_BITS_MAX = 128
@@ -34,6 +35,8 @@ class InvalidTemplateParameters(ValueError):
 def parse_text(value: object, field: str, characters_max: int) -> str:
     """The text of one parameter. Raises InvalidTemplateParameters."""
     text = _written(value, field)
+    if text.isascii() and text.isprintable() and text.strip() and _SPACES not in text and len(text) <= characters_max:
+        return text  # a plain text passes every check below
     check_characters(text, field)
     if _is_blank(text):
         raise InvalidTemplateParameters(ParameterRefusal.EMPTY, field, "The text is empty. The Cloud API needs one.")

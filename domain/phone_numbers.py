@@ -20,8 +20,8 @@ from phonenumbers import ValidationResult
 from schemas.reasons import RecipientRefusal
 
 from domain.people import PersonKey, person_of, person_of_user
-from domain.plain_numbers import plain_number, plain_region
 from domain.phone_plans import calling_code, fits, parsed, rank, stands, stands_or_stood, trunk_prefix, written_out
+from domain.plain_numbers import plain_number, plain_region
 from domain.written_numbers import InvalidPhoneNumber, Written, clean, read
 
 PhoneNumber = NewType("PhoneNumber", str)

@@ -130,7 +130,7 @@ def _plan(code: str) -> _Plan | None:
     main = regions[0]
     parsing = main.national_prefix_for_parsing
     is_simple = parsing == main.national_prefix and main.national_prefix_transform_rule is None
-    general = main.general_desc
+    general = _general(main)
     return _Plan(
         tuple(_region(each) for each in regions),
         frozenset(general.possible_length) - frozenset(general.possible_length_local_only),
@@ -141,7 +141,7 @@ def _plan(code: str) -> _Plan | None:
 
 
 def _region(metadata: PhoneMetadata) -> _Region:
-    general = metadata.general_desc.national_number_pattern
+    general = _general(metadata).national_number_pattern or "(?!)"
     described = [getattr(metadata, name) for name in _KINDS]
     return _Region(
         metadata.id,
@@ -149,6 +149,11 @@ def _region(metadata: PhoneMetadata) -> _Region:
         _any(described[:_PERSONAL_KINDS], general),
         _any(described, general),
     )
+
+
+def _general(metadata: PhoneMetadata) -> PhoneNumberDesc:
+    assert metadata.general_desc is not None, "every region has one"
+    return metadata.general_desc
 
 
 def _any(described: Sequence[PhoneNumberDesc | None], general: str) -> re.Pattern[str]:

@@ -231,6 +231,22 @@ class ParameterRefusal(ReasonCode):
     COMPONENTS_INVALID = "components_invalid", "api, sender", "A component does not have the form of the Cloud API."
 
 
+class LineRefusal(ReasonCode):
+    """Why a line of an imported file is not read. The other lines are."""
+
+    LINE_TOO_LONG = "line_too_long", "import", "The line has more than 65,536 characters."
+    MALFORMED_LINE = "malformed_line", "import", "A quoted cell goes on after its quote. Write a quote in it twice."
+    UNCLOSED_QUOTE = "unclosed_quote", "import", "A cell begins with a quote, and no quote ends it."
+    TOO_MANY_CELLS = (
+        "too_many_cells",
+        "import",
+        "The line has more cells than the first line. A cell with the delimiter in it, as 19,90, needs quotes.",
+    )
+    UNREADABLE_BYTES = "unreadable_bytes", "import", "A cell has bytes that are no text in the encoding of the file."
+    SPREADSHEET_ERROR = "spreadsheet_error", "import", "A cell has an error of a spreadsheet, as #N/A."
+    MALFORMED_JSON = "malformed_json", "import", "The line or its cell is not a recipient in strict JSON."
+
+
 class RepairRefusal(ReasonCode):
     """Why a command that repairs data refused to act. The parts in brackets are commands of `campaigns`."""
 
@@ -279,6 +295,7 @@ REASON_CODES: tuple[type[ReasonCode], ...] = (
     ForeignCallback,
     RecipientRefusal,
     ParameterRefusal,
+    LineRefusal,
     RepairRefusal,
 )
 """Every table of codes, in the order of the reference."""

@@ -77,11 +77,17 @@ class NewRecipient:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """The phone numbers that were added, and those that the campaign had. The others name people that it had."""
+class NotAdded:
+    """The phone numbers that were not added, because the campaign has them or their people."""
 
-    added: frozenset[str] = field(repr=False)
     present: frozenset[str] = field(repr=False)
+    """Numbers that the campaign has."""
+    other_spellings: frozenset[str] = field(repr=False)
+    """Numbers of people whom the campaign has with another number."""
+
+    def __contains__(self, phone_number: str) -> bool:
+        """Whether the number was not added."""
+        return phone_number in self.present or phone_number in self.other_spellings
 
 
 async def create(connection: Connection, new: NewCampaign) -> Campaign:
@@ -143,7 +149,7 @@ async def act(connection: Connection, campaign_id: UUID, action: Action, reason:
     return await read(connection, campaign_id)
 
 
-async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> Added:
+async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> NotAdded:
     """Add recipients, in a transaction. A number or a person that the campaign has already is not added again.
 
     Recipients of an activated campaign are planned at once. A completed campaign becomes active again. The campaign is
@@ -152,20 +158,19 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
     """
     async with connection.transaction():
         await _campaign(connection, "read_campaign", {"id": campaign_id})
-        rows = await _insert(connection, campaign_id, people)
-        added = frozenset(row[1] for row in rows)
-        others = [each.phone_number for each in people if each.phone_number not in added]
+        others = await _insert(connection, campaign_id, people)
+        has_new = len(others) < len({each.phone_number for each in people})
         present = await _present(connection, campaign_id, others)
         campaign = await lock(connection, campaign_id)
         if campaign.status is CampaignStatus.CANCELLED:
             raise ActionNotAllowed("the campaign is cancelled: no recipients can be added", campaign.status)
-        if campaign.status is not CampaignStatus.DRAFT and rows:
+        if campaign.status is not CampaignStatus.DRAFT and has_new:
             await planning.request(connection, campaign_id)
-        if campaign.status is CampaignStatus.COMPLETED and rows:
+        if campaign.status is CampaignStatus.COMPLETED and has_new:
             await _change_status(connection, campaign_id, CampaignStatus.ACTIVE, None)
-    if campaign.status is not CampaignStatus.DRAFT and rows:
+    if campaign.status is not CampaignStatus.DRAFT and has_new:
         await planning.plan_now(connection, campaign_id)
-    return Added(added, present)
+    return NotAdded(present, frozenset(others) - present)
 
 
 async def _is_empty(connection: Connection, campaign_id: UUID) -> bool:
@@ -173,7 +178,7 @@ async def _is_empty(connection: Connection, campaign_id: UUID) -> bool:
     return row is not None and bool(row[0])
 
 
-async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[tuple[UUID, str]]:
+async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[str]:
     parameters = [
         None if each.template_parameters is None else orjson.dumps(each.template_parameters).decode() for each in people
     ]
@@ -186,7 +191,7 @@ async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[Ne
         cursor = await connection.execute(_SQL["add_recipients"], values)
     except ForeignKeyViolation:
         raise UnknownCampaign from None  # the draft was deleted meanwhile
-    return [(row[0], row[1]) for row in await cursor.fetchall()]
+    return [row[0] for row in await cursor.fetchall()]
 
 
 async def _present(connection: Connection, campaign_id: UUID, phone_numbers: Sequence[str]) -> frozenset[str]:

@@ -43,15 +43,20 @@ RETURNING id, name, template_name, language_code, daily_send_limit, phone_number
           pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: add_recipients
--- Add recipients in the given order, and return the added ones. A recipient whose number or person exists already does
--- not change.
-INSERT INTO campaign_recipients (campaign_id, phone_number, template_parameters)
-SELECT %(campaign)s, u.phone_number, u.template_parameters::jsonb
-FROM unnest(%(phone_numbers)s::text[], %(template_parameters)s::text[])
-    WITH ORDINALITY AS u (phone_number, template_parameters, place)
-ORDER BY u.place
-ON CONFLICT DO NOTHING
-RETURNING id, phone_number
+-- Add recipients in the given order, and return the numbers that were not added: the number or its person exists
+-- already, and its row does not change.
+WITH given AS MATERIALIZED (
+    SELECT u.phone_number, u.template_parameters::jsonb, u.place
+    FROM unnest(%(phone_numbers)s::text[], %(template_parameters)s::text[])
+        WITH ORDINALITY AS u (phone_number, template_parameters, place)
+),
+added AS (
+    INSERT INTO campaign_recipients (campaign_id, phone_number, template_parameters)
+    SELECT %(campaign)s, phone_number, template_parameters FROM given ORDER BY place
+    ON CONFLICT DO NOTHING
+    RETURNING phone_number
+)
+SELECT phone_number FROM given WHERE phone_number NOT IN (SELECT phone_number FROM added)
 
 -- name: find_present
 -- Those of these phone numbers that the campaign has, spelled as here.

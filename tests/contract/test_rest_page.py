@@ -60,6 +60,9 @@ def test_an_example_is_a_request_that_the_document_describes(words: list[str]) -
     if any(word.startswith("Idempotency-Key") for word in words):
         assert "idempotency-key" in parameters
     body = option(words, "-d")
+    if option(words, "--data-binary") is not None:
+        assert option(words, "-H") in {f"Content-Type: {each}" for each in found["requestBody"]["content"]}
+        return
     if body is None:
         assert not found.get("requestBody", {}).get("required")
         return

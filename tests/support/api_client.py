@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import make_app
@@ -37,6 +38,7 @@ class Api:
     settings: Settings
     pool: database.Pool
     lists: database.Pool
+    app: FastAPI
 
     async def campaign(self, **changed: Any) -> str:
         created = await self.http.post(CAMPAIGNS, json={**CAMPAIGN, **changed})
@@ -80,7 +82,7 @@ async def an_api(
             app = make_app(Services(settings, pool, lists, stops, publisher, clock=lambda: datetime.now(UTC)))
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-                yield Api(client, settings, pool, lists)
+                yield Api(client, settings, pool, lists, app)
     finally:
         await publisher.close()
 

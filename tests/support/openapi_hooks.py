@@ -10,12 +10,15 @@ from zoneinfo import available_timezones
 import schemathesis
 from hypothesis import strategies as st
 
-from api.formats import COUNTRY_FORMAT, PERSON_FORMAT, ZONE_FORMAT
+from api.formats import COUNTRY_FORMAT, FILE_FORMAT, PERSON_FORMAT, ZONE_FORMAT
 from domain.phone_numbers import COUNTRIES
 
 schemathesis.openapi.format(ZONE_FORMAT, st.sampled_from(sorted(available_timezones())))
 schemathesis.openapi.format(COUNTRY_FORMAT, st.sampled_from(sorted(COUNTRIES)))
 schemathesis.openapi.format(PERSON_FORMAT, st.from_regex(r"\+1 ?469[- ]?465[- ]?[0-9]{4}", fullmatch=True))
+schemathesis.openapi.format(
+    FILE_FORMAT, st.from_regex(r"phone,\{\{1\}\}\n(\+1469465[0-9]{4},[a-z]+\n){1,5}", fullmatch=True)
+)
 
 
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 
 from domain.people import person_of
-from domain.phone_numbers import COUNTRIES, InvalidPhoneNumber, interpret
+from domain.phone_numbers import COUNTRIES, interpret
 from domain.phone_plans import parsed
 from domain.plain_numbers import plain_number, plain_region
+from domain.written_numbers import InvalidPhoneNumber
 
 EXAMPLES = sorted(
     (region, str(found.country_code), phonenumbers.national_significant_number(found))
@@ -27,11 +28,9 @@ CUTS = st.lists(st.integers(1, 14), max_size=3)
 def spellings(draw: st.DrawFn) -> tuple[str, str | None]:
     """A number near a real one, in a plain spelling, and a country."""
     region, code, national = draw(st.sampled_from(EXAMPLES))
-    place = draw(st.integers(0, len(national)))
-    changed = draw(st.sampled_from([
-        national, national[:-1], national + "1", national[:place] + draw(st.sampled_from("0123456789")) + national[place + 1 :],
-        code + national, "0" + national,
-    ]))  # fmt: skip
+    place, digit = draw(st.integers(0, len(national))), draw(st.sampled_from("0123456789"))
+    other = national[:place] + digit + national[place + 1 :]
+    changed = draw(st.sampled_from([national, national[:-1], national + "1", other, code + national, "0" + national]))
     text = draw(st.sampled_from(["+", "00", "", "0", "1"])) + draw(st.sampled_from([code, ""])) + changed
     for cut in sorted(draw(CUTS), reverse=True):
         text = f"{text[:cut]} {text[cut:]}"

@@ -1,0 +1,92 @@
+"""An import adds whole chunks, and never a line that was cut."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from api.additions import Judged
+from api.answers import RecipientsAdded
+from api.imports import CHUNK_LINES, ImportedChunk, ImportTotals, import_blocks
+from domain.recipient_files.columns import Choices
+from domain.recipient_files.reader import RecipientFile
+
+
+class BrokenOff(Exception):
+    """The client is away."""
+
+
+class Target:
+    """Takes what an import adds."""
+
+    def __init__(self) -> None:
+        self.numbers: list[str] = []
+        self.totals = ImportTotals()
+        self.fails = False
+
+    async def add(self, judged: Judged) -> RecipientsAdded:
+        """Add the judged recipients."""
+        if self.fails:
+            raise ConnectionError("Postgres is away")
+        self.numbers += [each.phone_number for each in judged.people.values()]
+        return RecipientsAdded(added=len(judged.people), countries={}, duplicates=judged.repeated, invalid=[])
+
+    def notice(self, chunk: ImportedChunk) -> None:
+        """Count a chunk."""
+        self.totals.count(chunk)
+
+
+def numbers(count: int) -> list[str]:
+    return [f"4915{number:09d}" for number in range(count)]
+
+
+async def blocks(content: str, *, breaks_off: bool = False) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), 10_000):
+        yield content[start : start + 10_000].encode()
+    if breaks_off:
+        raise BrokenOff
+
+
+async def run(target: Target, content: str, *, breaks_off: bool = False) -> None:
+    file = RecipientFile(Choices())
+    await import_blocks(blocks(content, breaks_off=breaks_off), file, None, target.add, target.notice)
+
+
+@pytest.mark.parametrize("count", [1, CHUNK_LINES, CHUNK_LINES + 1, 3 * CHUNK_LINES])
+async def test_every_line_is_in_a_chunk_in_order(count: int) -> None:
+    target = Target()
+    await run(target, "\n".join(numbers(count)))
+    assert target.numbers == numbers(count)
+    assert (target.totals.lines, target.totals.added) == (count, count)
+
+
+async def test_after_a_broken_connection_no_part_of_a_chunk_is_added() -> None:
+    target = Target()
+    people = numbers(2 * CHUNK_LINES + 100)
+    with pytest.raises(BrokenOff):
+        await run(target, "\n".join(people)[:-2], breaks_off=True)
+    assert target.numbers == people[: len(target.numbers)]
+    assert len(target.numbers) % CHUNK_LINES == 0
+    assert len(target.numbers) < len(people)
+
+
+async def test_a_failure_to_add_ends_the_import() -> None:
+    target = Target()
+    target.fails = True
+    with pytest.raises(ConnectionError):
+        await run(target, "\n".join(numbers(3 * CHUNK_LINES)))
+    assert target.totals.lines == 0
+
+
+async def test_refused_lines_and_duplicates_have_the_lines_of_the_file() -> None:
+    target = Target()
+    chunks: list[ImportedChunk] = []
+    file = RecipientFile(Choices())
+    content = 'phone,name\n+4915123456789,"Ana\nMaria"\nx,Bo\n+4915123456789,Ana\n+4915123456780,a,b\n'
+    await import_blocks(blocks(content), file, None, target.add, chunks.append)
+    [chunk] = chunks
+    assert [(each.why.line, each.why.reason) for each in chunk.refused] == [
+        (4, "not_a_phone_number"), (6, "too_many_cells"),
+    ]  # fmt: skip
+    assert [(each.why.line, each.why.reason) for each in chunk.duplicates] == [(5, "repeated_in_request")]

@@ -27,7 +27,7 @@ def make_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_middleware(Access, keys=services.settings.api_keys)
     app.add_middleware(Measuring)  # the last one added is the outermost
-    resources = (health, campaigns, recipients, recipient_imports, retries, processing, subscriptions, documentation)
+    resources = (health, campaigns, recipient_imports, recipients, retries, processing, subscriptions, documentation)
     for module in (*resources, *PAGES):
         app.include_router(module.router)
     register(app)

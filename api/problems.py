@@ -128,11 +128,11 @@ def _respond(
 
 def _allowed(request: Request, known: Mapping[str, str] | None) -> dict[str, str]:
     """The header Allow with the methods of every route of the path. The router names those of one route only."""
-    methods: set[str] = set(re.findall(r"[A-Z]+", (known or {}).get("allow", (known or {}).get("Allow", ""))))
-    for path, operations in request.app.openapi()["paths"].items():
-        pattern, _, _ = compile_path(path)
-        if pattern.match(request.url.path):
-            methods |= {method.upper() for method in operations}
+    methods = set(re.findall(r"[A-Z]+", (known or {}).get("allow", (known or {}).get("Allow", ""))))
+    paths = request.app.openapi()["paths"]
+    found = [path for path in paths if compile_path(path)[0].match(request.url.path)]
+    if found:  # a path without a placeholder goes before one with it, as in OpenAPI
+        methods = {method.upper() for method in paths[min(found, key=lambda path: path.count("{"))]}
     return {"Allow": ", ".join(sorted(methods))}
 
 

@@ -34,7 +34,7 @@ class InvalidTemplateParameters(ValueError):
 
 def parse_text(value: object, field: str, characters_max: int) -> str:
     """The text of one parameter. Raises InvalidTemplateParameters."""
-    text = _written(value, field)
+    text = value if type(value) is str else _written(value, field)
     if text.isascii() and text.isprintable() and text.strip() and _SPACES not in text and len(text) <= characters_max:
         return text  # a plain text passes every check below
     check_characters(text, field)

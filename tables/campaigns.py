@@ -16,6 +16,7 @@ import orjson
 from psycopg.errors import ForeignKeyViolation
 
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
+from domain.people import person_of
 from tables import breakers, planning
 from tables.database import Connection
 from tables.statements import load
@@ -179,12 +180,15 @@ async def _is_empty(connection: Connection, campaign_id: UUID) -> bool:
 
 
 async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[str]:
+    # Two clients that add the same people lock them in the same order, so neither can wait for the other for ever.
+    ordered = sorted(people, key=lambda each: person_of(each.phone_number))
     parameters = [
-        None if each.template_parameters is None else orjson.dumps(each.template_parameters).decode() for each in people
+        None if each.template_parameters is None else orjson.dumps(each.template_parameters).decode()
+        for each in ordered
     ]
     values = {
         "campaign": campaign_id,
-        "phone_numbers": [each.phone_number for each in people],
+        "phone_numbers": [each.phone_number for each in ordered],
         "template_parameters": parameters,
     }
     try:

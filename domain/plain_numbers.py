@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import phonenumbers
 from phonenumbers.phonemetadata import PhoneMetadata, PhoneNumberDesc
@@ -71,6 +71,7 @@ def plain_number(written: object, country: str | None) -> str | None:
     return _national(sign or "", digits, country)
 
 
+@lru_cache(maxsize=16)  # a number is used twice in a row: when it is read, and for its country
 def plain_region(digits: str) -> str | None:
     """The ISO code of the region of a valid number whose digits need no interpretation; None for any other."""
     if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:

@@ -19,9 +19,9 @@ async def test_two_imports_of_the_same_people_in_another_order_do_not_stop_each_
     async with (
         await connect(database_url, application_name="first") as first,
         await connect(database_url, application_name="second") as second,
+        asyncio.TaskGroup() as tasks,
     ):
-        async with asyncio.TaskGroup() as tasks:
-            one = tasks.create_task(campaigns.add_recipients(first, world.campaign, people))
-            other = tasks.create_task(campaigns.add_recipients(second, world.campaign, people[::-1]))
+        one = tasks.create_task(campaigns.add_recipients(first, world.campaign, people))
+        other = tasks.create_task(campaigns.add_recipients(second, world.campaign, people[::-1]))
     assert len(one.result().present) + len(other.result().present) == PEOPLE
     assert await world.value("SELECT count(*) FROM campaign_recipients") == PEOPLE

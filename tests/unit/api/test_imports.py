@@ -61,6 +61,21 @@ async def test_every_line_is_in_a_chunk_in_order(count: int) -> None:
     assert (target.totals.lines, target.totals.added) == (count, count)
 
 
+async def test_the_file_is_read_only_as_fast_as_it_is_added() -> None:
+    target = Target()
+    most = 0
+
+    async def counted() -> AsyncIterator[bytes]:
+        nonlocal most
+        for start in range(0, 20 * CHUNK_LINES, CHUNK_LINES):
+            most = max(most, start - len(target.numbers))
+            yield "".join(f"4915{number:09d}\n" for number in range(start, start + CHUNK_LINES)).encode()
+
+    await import_blocks(counted(), RecipientFile(Choices()), None, target.add, target.notice)
+    assert target.totals.added == 20 * CHUNK_LINES
+    assert most <= 3 * CHUNK_LINES, "one chunk is added, one is judged, one is read"
+
+
 async def test_after_a_broken_connection_no_part_of_a_chunk_is_added() -> None:
     target = Target()
     people = numbers(2 * CHUNK_LINES + 100)

@@ -67,3 +67,8 @@ def test_the_lag_of_a_lost_partition_is_shown_no_longer() -> None:
     assert value("lag_records", topic="test.topic", partition="1") is None
     assert value("lag_statuses", topic="test.topic", partition="1") is None
     assert value("lag_records", topic="test.topic", partition="2") == 5
+
+
+def test_no_series_is_shown_that_nothing_reads() -> None:
+    """The client adds the time at which each counter and histogram was created, a third of all series."""
+    assert b"_created" not in metrics.exposition()

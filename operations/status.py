@@ -31,6 +31,7 @@ from tables.database import Connection
 from tables.dead_letters import count_acts
 from tables.offsets import read_positions
 from tables.recovery import read_installation
+from tables.webhook_progress import read_age
 from topics.lag import KafkaQueries, Lag
 
 SAMPLE_BYTES = 8 * 1024 * 1024
@@ -112,6 +113,8 @@ class DatabaseStatus:
     has_publisher: bool
     positions: Mapping[int, int]
     """Next offset of the sink in `recipient.events`, by partition."""
+    webhook_age_s: float | None = None
+    """Seconds since the moment up to which all webhooks are applied. None: no scheduler has watched them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ async def read_database(connection: Connection, settings: Settings) -> DatabaseS
         has_leader=locks.SCHEDULER in held,
         has_publisher=locks.STATS_PUBLISHER in held,
         positions=await read_positions(connection, settings.topic(Topic.RECIPIENT_EVENTS)),
+        webhook_age_s=await read_age(connection),
     )
 
 

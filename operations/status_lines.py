@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
+from domain.webhook_age import WEBHOOK_AGE_MAX_S
 from operations.campaign_progress import end_text, everything_fails, most_frequent_failure, progress_text
 from operations.status import ACTIVE_SHOWN, STAGES, AcceptedSends, DatabaseStatus, KafkaStatus
 from schemas.model import CampaignId
@@ -99,6 +100,7 @@ def lines(
         found.append(_last_webhook(kafka, None if database is None else database.sending, now))
         found += _kafka(kafka)
     if database is not None:
+        found.append(_applied(database.webhook_age_s))
         found.append(_sending(database.sending, now))
         found += _waiting(database, now)
         found += _breakers(database)
@@ -169,6 +171,17 @@ def _unknown_words(words: Mapping[str, int]) -> Iterator[Line]:
     more = f" and {len(shown) - WORDS_SHOWN} more" if len(shown) > WORDS_SHOWN else ""
     step = "they change no recipient: find their meaning in Meta's changelog; a newer version may know them"
     yield Line("unknown status words", "look", f"in the newest webhooks: {listed}{more}", step)
+
+
+def _applied(age_s: float | None) -> Line:
+    """Senders obey the same figure."""
+    about = "webhooks applied"
+    if age_s is None:
+        return Line(about, "ok", "not watched yet: no scheduler has run since the installation")
+    if age_s <= WEBHOOK_AGE_MAX_S:
+        return Line(about, "ok", f"all until {age_s:.0f} s ago")
+    found = f"all until {age_s:.0f} s ago only: senders claim nothing, because opt-outs may wait"
+    return Line(about, "wrong", found, "campaigns lag names the stage that is behind; the scheduler must run, too")
 
 
 def _sending(sending: AcceptedSends, now: datetime) -> Line:

@@ -120,6 +120,10 @@ UNPUBLISHED_OLDEST_SECONDS = _gauge(
     "outcomes_unpublished_oldest_seconds", "Age of the oldest outcome that is not published"
 )
 HELD = _gauge("events_held", "Events that wait because another session has locked their recipients, 10000 at most")
+WEBHOOKS_APPLIED_AGE_SECONDS = _gauge(
+    "webhooks_applied_age_seconds",
+    "Seconds since the moment up to which all acknowledged webhooks are applied; above 60 nothing is claimed",
+)
 RECOVERY_NEEDED = _gauge(
     "recovery_needed", "1 while nothing is sent, because the database was restored or failed over: `campaigns recover`"
 )
@@ -128,6 +132,9 @@ BREAKER_CHANGES = _counter(
 )
 # Sender
 SENDER_CLAIMS = _counter("sender_claims_total", "Claims, by outcome", "outcome")
+SENDER_CLAIMS_STOPPED = _gauge(
+    "sender_claims_stopped", "1 while nothing is claimed, because webhooks may not be applied for more than 60 s"
+)
 SENDER_CLAIM_SECONDS = _histogram("sender_claim_seconds", "Seconds to claim the jobs of one number", _LATENCY_S)
 SENDER_OUTCOMES = _counter("sender_outcomes_total", "Claimed attempts, by outcome", "outcome")
 SENDER_IN_FLIGHT = _gauge("sender_in_flight", "Sends that are in flight now")

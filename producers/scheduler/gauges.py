@@ -69,6 +69,7 @@ def _forget() -> None:
         metrics.UNPUBLISHED_OLDEST_SECONDS,
         metrics.HELD,
         metrics.RECOVERY_NEEDED,
+        metrics.WEBHOOKS_APPLIED_AGE_SECONDS,
         metrics.RELEASED_MAX,
         metrics.RELEASED_OLDEST_SECONDS,
         metrics.DAILY_BUDGET_USED,

@@ -28,6 +28,7 @@ from streams.sender.outbox import Outbox
 from streams.sender.sends import Sends
 from streams.sender.spans import record_claim
 from streams.sender.stage import STAGE
+from streams.sender.webhook_age import WebhookAge
 from tables.ledger import ClaimResult, UnpublishedOutcome
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.dead_letters import DeadLetters
@@ -104,6 +105,7 @@ class JobIntake:
         failures: Failures,
         tasks: asyncio.TaskGroup,
         dead_letters: DeadLetters,
+        webhook_age: WebhookAge,
         progressed: Callable[[], None] = lambda: None,
     ) -> None:
         self._claims = claims
@@ -114,6 +116,7 @@ class JobIntake:
         self._failures = failures
         self._tasks = tasks
         self._dead_letters = dead_letters
+        self._webhook_age = webhook_age
         self._progressed = progressed
         self._closes_at: float | None = None
         self._numbers: set[str] = set()
@@ -176,6 +179,7 @@ class JobIntake:
         """Claim or refuse the jobs of one number. A number that must wait holds up no other."""
         while jobs:
             await self._unless_closed()
+            await self._webhook_age.wait(self._unless_closed)
             room = await self._rate_allows(number)
             if room is None:
                 metrics.SENDER_CLAIMS.labels("left").inc(len(jobs))

@@ -28,6 +28,7 @@ from streams.sender.intake import JobIntake, Window
 from streams.sender.outbox import Outbox
 from streams.sender.sends import Sends, SendTiming
 from streams.sender.stage import STAGE
+from streams.sender.webhook_age import WebhookAge
 from tables import database
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
 from topics.dead_letters import DeadLetters
@@ -171,6 +172,7 @@ async def sending(
                     failures=failures,
                     tasks=tasks,
                     dead_letters=DeadLetters(publisher, STAGE, limit),
+                    webhook_age=WebhookAge(pool, progressed),
                     progressed=progressed,
                 )
                 sender = Sender(intake, sends, window, gate.share)

@@ -482,6 +482,13 @@ CREATE TABLE installation (
     recovered_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- Up to which moment all acknowledged webhooks are applied. While it is more than 60 s ago, senders claim nothing. Without
+-- a row they claim: no scheduler has watched the webhooks yet.
+CREATE TABLE webhook_progress (
+    is_only         boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    applied_through timestamptz NOT NULL
+);
+
 -- The timeline of the WAL that is being written; NULL on a standby, which writes none, so that nothing is released there.
 -- The control file shows a new timeline only after the next checkpoint.
 CREATE FUNCTION current_timeline() RETURNS text LANGUAGE sql STABLE AS $$

@@ -71,7 +71,8 @@ async def test_every_line_that_is_not_well_has_a_next_step(world: World, setting
     assert states == {
         "breakers": "ok",
         "scheduler": "wrong", "stats-publisher": "wrong", "api": "look", "reconciler": "wrong", "sender": "wrong",
-        "sink": "wrong", "ingress": "look", "last webhook": "look", "sending": "ok",
+        "sink": "wrong", "subscriptions": "wrong", "ingress": "look", "last webhook": "look",
+        "sending": "ok", "webhooks applied": "ok",
         "dead letters of send.jobs": "look", "parked statuses": "look",
         "unknown sends": "look",
         "queued for a sender": "wrong", "in flight": "look", "results not yet published": "wrong",

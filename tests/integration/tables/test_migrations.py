@@ -58,6 +58,7 @@ OTHER_ROWS = (
     "INSERT INTO old_messages SELECT wamid_key('wamid.old'), id, 1 FROM campaign_recipients LIMIT 1",
     "INSERT INTO pruned_rows VALUES ('messages', 1, now())",
     "INSERT INTO deleted_snapshots (campaign_id) VALUES (gen_random_uuid())",
+    "INSERT INTO webhook_progress (applied_through) VALUES (now())",
     "INSERT INTO waiting_subscriptions VALUES (DEFAULT, now(), false, NULL, 'wamid', 'keyword', false, now(), '{}')",
     "INSERT INTO idempotency_keys VALUES ('key', '\\x00', 201, '{}')",
 )

@@ -39,7 +39,7 @@ HOT_GROUPS = (
     "backlog",
     "budget_returns", "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked",
     "person_links", "planning", "publications", "recipient_pages", "recipients", "releases", "removal", "retention",
-    "stats", "status", "subscriptions", "trace",
+    "stats", "status", "subscriptions", "trace", "webhook_progress",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -64,6 +64,7 @@ EXEMPT = {
     ("status", "list_locks"): "it reads no table of ours",
     ("status", "count_sessions"): "it reads no table of ours",
     ("subscriptions", "hold_subscriptions"): "it inserts rows",
+    ("webhook_progress", "read_now"): "it reads no table",
     ("subscriptions", "state_by_operator"): "it writes the few keys of one person by the primary key",
 }
 NONE: dict[str, Any] = {}
@@ -227,6 +228,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("subscriptions", "find_out_by"): {"person": "15550000001"},
     ("subscriptions", "read_unpublished"): {"limit": 1000},
     ("subscriptions", "mark_published"): {"ids": [1]},
+    ("webhook_progress", "read_age"): NONE,
+    ("webhook_progress", "record_progress"): {"at": START},
     ("trace", "find_by_id"): {"id": "one"},
     ("trace", "find_by_person"): {"person": "15550000001"},
     ("trace", "find_by_wamid"): {"wamid": "wamid.1"},

@@ -169,3 +169,8 @@ def test_events_that_a_lock_holds_for_long_are_a_warning(held: int, minutes: flo
     )
     assert found.state == state
     assert ("pg_locks" in found.next_step) == (state == "look")
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(None, "ok"), (2.0, "ok"), (60.0, "ok"), (61.0, "wrong")])
+def test_webhooks_that_are_not_applied_are_a_problem_once_they_stop_the_claims(age_s: float | None, state: str) -> None:
+    assert line("webhooks applied", database=replace(DATABASE, webhook_age_s=age_s)).state == state

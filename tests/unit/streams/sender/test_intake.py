@@ -35,6 +35,11 @@ async def test_the_window_gives_its_free_slots_and_waits_for_the_first() -> None
     assert window.in_flight == 0
 
 
+class NothingOld:
+    async def wait(self, _unless_closed: Any) -> None:
+        """All webhooks are applied."""
+
+
 class Unreachable:
     """Claims of a Postgres that does not answer."""
 
@@ -58,6 +63,7 @@ async def test_a_claim_that_raises_gives_its_slots_back() -> None:
         intake = JobIntake(
             claims=cast("Any", Unreachable()), gate=Gate(1000.0), sends=never, outbox=never, window=window,
             failures=never, tasks=tasks, dead_letters=DeadLetters(MemoryPublisher(), "sender", DeadLetterLimit(1)),
+            webhook_age=cast("Any", NothingOld()),
         )  # fmt: skip
         with pytest.raises(Transient):
             await intake.take([Record("send.jobs", 0, 0, None, encode(a_job()))])

@@ -1,0 +1,96 @@
+"""Watches how far the webhooks are applied, and stores the moment up to which all of them are (`domain.webhook_age`).
+
+A sender stops claiming when that moment is more than 60 s ago. So it also stops when nobody watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from domain.webhook_age import AppliedMarks, Offsets
+from runtime import metrics
+from runtime.process import Transient
+from runtime.settings import Settings
+from runtime.waiting import pause
+from schemas.places import TopicIdentity
+from schemas.topics import Topic
+from tables import offsets, webhook_progress
+from tables.database import Connection, LockNotAvailable
+from tables.leadership import Leader
+from topics.identity import identify
+from topics.pipeline_offsets import PipelineOffsets
+
+ROUND_S = 2.0
+IDENTIFY_EVERY_S = 10.0
+IDENTIFY_TIMEOUT_S = 3.0
+EVENT_TOPICS = (Topic.RECIPIENT_EVENTS, Topic.SUBSCRIPTION_EVENTS)
+"""What the reconciler writes to."""
+
+log = structlog.get_logger("scheduler")
+
+
+async def watch_webhooks(leader: Leader, settings: Settings, stop: asyncio.Event) -> None:
+    """Run a round every two seconds, until `stop`. Raises psycopg.Error when the connection is lost."""
+    watch = WebhookWatch(leader, settings)
+    try:
+        while not await pause(stop, ROUND_S):
+            try:
+                await watch.look()
+            except Transient as error:
+                log.info("Kafka did not state how far the webhooks are applied; it is queried again", error=str(error))
+            except LockNotAvailable:
+                log.warning("the row of the webhooks' progress is locked; the next round writes it")
+    finally:
+        watch.close()
+
+
+class WebhookWatch:
+    """One leader's marks. A new leader begins with none, so its first answer takes one pass of the backlog."""
+
+    def __init__(self, leader: Leader, settings: Settings) -> None:
+        self._leader = leader
+        self._settings = settings
+        self._kafka = PipelineOffsets(settings)
+        self._marks = AppliedMarks()
+        self._identities: list[TopicIdentity] = []
+        self._identify_at = 0.0
+
+    async def look(self) -> None:
+        """One round. The readings come in the order that `domain.webhook_age` needs. Raises Transient without Kafka."""
+        async with self._leader.turn() as connection:
+            now = await webhook_progress.read_now(connection)
+        received = await self._kafka.ends([Topic.WEBHOOKS_RAW])
+        self._marks.mark(now, received)
+        reconciled = await self._kafka.reconciled(received)
+        self._marks.reconcile(reconciled, await self._kafka.ends(EVENT_TOPICS))
+        await self._identify()
+        async with self._leader.turn() as connection:
+            through = self._marks.apply(await self._applied(connection))
+            if through is not None:
+                await webhook_progress.record(connection, through)
+            age_s = await webhook_progress.read_age(connection)
+        metrics.WEBHOOKS_APPLIED_AGE_SECONDS.set(age_s or 0.0)
+
+    def close(self) -> None:
+        """Close the clients. Does not wait."""
+        self._kafka.close()
+
+    async def _identify(self) -> None:
+        """Read the ids of the event topics now and then. Stored offsets of a topic that was recreated mean nothing."""
+        if time.monotonic() < self._identify_at:
+            return
+        self._identities = [await identify(self._settings, topic, IDENTIFY_TIMEOUT_S) for topic in EVENT_TOPICS]
+        self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
+
+    async def _applied(self, connection: Connection) -> Offsets:
+        """The offsets that the sinks have stored."""
+        found: dict[tuple[str, int], int] = {}
+        for identity in self._identities:
+            stored = await offsets.read_stored(connection, identity.topic)
+            for partition, known in stored.items():
+                if (known.cluster_id, known.topic_id) == (identity.cluster_id, identity.topic_id):
+                    found[identity.topic, partition] = known.next_offset
+        return found

@@ -1,0 +1,29 @@
+"""Up to which moment all acknowledged webhooks are applied. The scheduler's leader writes it, and senders obey it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tables.database import Connection
+from tables.statements import load
+
+_SQL = load("webhook_progress")
+
+
+async def read_now(connection: Connection) -> datetime:
+    """The present by the clock of the database, so that all moments are of one clock."""
+    row = await (await connection.execute(_SQL["read_now"])).fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    return now
+
+
+async def record(connection: Connection, applied_through: datetime) -> None:
+    """Store the moment."""
+    await connection.execute(_SQL["record_progress"], {"at": applied_through})
+
+
+async def read_age(connection: Connection) -> float | None:
+    """Seconds since that moment. None: nobody has watched yet, so this installation has not received webhooks."""
+    row = await (await connection.execute(_SQL["read_age"])).fetchone()
+    return None if row is None else float(row[0])

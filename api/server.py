@@ -9,6 +9,7 @@ from functools import partial
 
 from api.access import LOOPBACK_NAMES
 from api.app import make_app
+from api.pages.sources import fed
 from api.services import Services
 from runtime.http import serve
 from runtime.process import Transient
@@ -38,9 +39,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     publisher = AsyncPublisher(settings)
     try:
         async with open_pools(url) as (pool, lists, stops):
-            app = make_app(Services(settings, pool, lists, stops, publisher, stopping=stop))
-            async with watched_loop(settings, "api"), _right_schema(settings, stop):
-                await serve(app, settings.api_host, settings.api_port, stop)
+            services = Services(settings, pool, lists, stops, publisher, stopping=stop)
+            async with watched_loop(settings, "api"), _right_schema(settings, stop), fed(services, stop):
+                await serve(make_app(services), settings.api_host, settings.api_port, stop)
     finally:
         await publisher.close()
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
+from api.pages.board import Board
 from runtime.settings import Settings
 from tables.campaigns import UnknownCampaign
 from tables.database import Connection, Pool
@@ -41,6 +42,8 @@ class Services:
     imports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IMPORTS_MAX))
     """Imports that may run at the same time."""
     clock: Callable[[], datetime] = _utc_now
+    board: Board = field(default_factory=Board)
+    """The figures of open pages. `api.pages.sources` feeds it."""
 
 
 def _services(request: Request) -> Services:

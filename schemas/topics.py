@@ -112,6 +112,6 @@ USES: dict[Topic, TopicUse] = {
     ),
     Topic.SUBSCRIPTION_EVENTS: TopicUse("person, else wamid", ("reconciler", "scheduler"), ("sink",)),
     Topic.CAMPAIGN_CONTROL: TopicUse("campaign_id, else scope and key of the breaker", ("scheduler",), ()),
-    Topic.CAMPAIGN_STATS: TopicUse("campaign_id", ("stats",), ()),
+    Topic.CAMPAIGN_STATS: TopicUse("campaign_id", ("stats",), ("api",)),
 }
 """No process of ours reads the topics without a reader: other systems may."""

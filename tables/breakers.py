@@ -106,10 +106,13 @@ async def known(connection: Connection, limit: int = LIST_MAX) -> list[KnownBrea
     return [KnownBreaker(Scope(row[0]), *row[1:]) for row in await cursor.fetchall()]
 
 
-async def holding(connection: Connection, campaign_id: UUID) -> list[KnownBreaker]:
-    """The open breakers that hold the messages of a campaign to everybody, the oldest first."""
-    cursor = await connection.execute(_SQL["list_holding"], {"campaign": campaign_id})
-    return [KnownBreaker(Scope(row[0]), *row[1:]) for row in await cursor.fetchall()]
+async def holding(connection: Connection, ids: Collection[UUID]) -> dict[UUID, list[KnownBreaker]]:
+    """The open breakers that hold the messages of these campaigns to everybody, the oldest first."""
+    held: dict[UUID, list[KnownBreaker]] = {}
+    cursor = await connection.execute(_SQL["list_holding"], {"ids": plain(ids)})
+    for campaign_id, scope, *values in await cursor.fetchall():
+        held.setdefault(campaign_id, []).append(KnownBreaker(Scope(scope), *values))
+    return held
 
 
 async def take_release_probe(connection: Connection, number: str, template: str, language: str) -> bool:

@@ -113,6 +113,12 @@ async def newest(connection: Connection, limit: int, before: UUID | None = None)
     return [_from_row(row) for row in await cursor.fetchall()]
 
 
+async def read_some(connection: Connection, ids: Sequence[UUID]) -> list[Campaign]:
+    """Read these campaigns. Those that do not exist are missing."""
+    cursor = await connection.execute(_SQL["read_campaigns"], {"ids": list(ids)})
+    return [_from_row(row) for row in await cursor.fetchall()]
+
+
 async def newest_by_status(
     connection: Connection, statuses: Sequence[CampaignStatus], limit: int, before: UUID | None = None
 ) -> list[Campaign]:

@@ -1,28 +1,30 @@
-"""The routes of the list and of one campaign."""
+"""The routes of the list and of one campaign. Without Postgres they show the last known figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
+from api.pages import reading
+from api.pages.board import KnownCampaign
 from api.pages.forms import UseSession
+from api.pages.health import health_view
+from api.pages.live import order_of
 from api.pages.paths import CAMPAIGNS, HOME
 from api.pages.rendering import page
-from api.pages.views import STATUS_WORDS, CampaignView, view
-from api.services import UseCampaignId, UseListConnection
+from api.pages.views import STATUS_WORDS, CampaignView
+from api.services import Services, UseCampaignId, UseServices
 from domain.lifecycle import CampaignStatus
-from schemas.model import CampaignId
-from schemas.stats import CampaignProgress
-from tables import breakers, campaigns, stats
-from tables.database import Connection
+from tables.database import Connection, is_transient
 
-GROUP_MAX = 50
-"""Most campaigns of one status on the list. Older ones are on further pages."""
+PATIENCE_S = 1.5
+"""How long a page waits for Postgres if there are last known figures to show."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,42 +42,67 @@ class CampaignGroup:
 
 @router.get(HOME)
 async def show_list(
-    connection: UseListConnection,
+    services: UseServices,
     session: UseSession,
     status: Annotated[CampaignStatus | None, Query()] = None,
     before: Annotated[UUID | None, Query()] = None,
 ) -> HTMLResponse:
-    """Show the newest campaigns of each status; with `status` and `before`, older ones of one."""
-    groups = await read_groups(connection, [status] if status else list(STATUS_WORDS), before)
-    return page("list.html", session=session, groups=groups)
+    """Show the newest campaigns of each status; with `status`, older ones of one."""
+    board = services.board
+
+    async def read(connection: Connection) -> list[KnownCampaign]:
+        if status is not None:
+            return await reading.read_older(connection, board, status, before)
+        return await reading.read_list(connection, board)
+
+    found = await known_or_last(services, read, board.listed())
+    return page(
+        "list.html",
+        session=session,
+        groups=grouped([each.view() for each in found]),
+        is_live=status is None,
+        order=order_of(board),
+        health=health_view(board.state),
+    )
 
 
 @router.get(CAMPAIGNS + "/{campaign_id}")
-async def show_campaign(campaign_id: UseCampaignId, connection: UseListConnection, session: UseSession) -> HTMLResponse:
+async def show_campaign(campaign_id: UseCampaignId, services: UseServices, session: UseSession) -> HTMLResponse:
     """Show one campaign."""
-    campaign = await campaigns.read(connection, campaign_id)
-    progress = await stats.read_one(connection, campaign_id)
-    held = await breakers.holding(connection, campaign_id)
-    return page("campaign.html", session=session, view=view(campaign, progress, eta=progress.eta, breakers=held))
+    board = services.board
+
+    async def read(connection: Connection) -> list[KnownCampaign]:
+        return [await reading.read_campaign(connection, board, campaign_id)]
+
+    last = board.get(campaign_id)
+    [known] = await known_or_last(services, read, [] if last is None else [last])
+    return page("campaign.html", session=session, view=known.view(), health=health_view(board.state))
 
 
-async def read_groups(
-    connection: Connection, statuses: Sequence[CampaignStatus], before: UUID | None = None
-) -> list[CampaignGroup]:
-    """The newest campaigns of each status that has any, in the order of the statuses."""
-    found = await campaigns.newest_by_status(connection, statuses, GROUP_MAX + 1, before)
-    progress = await stats.read(connection, [CampaignId(each.id) for each in found])
+async def known_or_last(
+    services: Services,
+    read: Callable[[Connection], Awaitable[list[KnownCampaign]]],
+    last: list[KnownCampaign],
+) -> list[KnownCampaign]:
+    """What Postgres has; while it does not answer, the last known campaigns if there are any."""
+    try:
+        async with services.lists.connection(PATIENCE_S if last else None) as connection:
+            found = await read(connection)
+    except Exception as error:
+        if not is_transient(error) or not last:
+            raise
+        services.board.postgres_is_away(services.clock())
+        return last
+    services.board.set_state(postgres_away_since=None)
+    return found
+
+
+def grouped(views: Sequence[CampaignView]) -> list[CampaignGroup]:
+    """Views in the order of their status, as groups of `GROUP_MAX` at most."""
     groups = []
-    for status in statuses:
-        listed = [each for each in found if each.status is status]
-        shown = listed[:GROUP_MAX]
-        views = [_view(each, progress) for each in shown if each.id in progress]
-        if views:
-            older = shown[-1].id if len(listed) > GROUP_MAX else None
-            groups.append(CampaignGroup(status, STATUS_WORDS[status].word, views, older))
+    for status, of_status in groupby(views, key=lambda each: each.campaign.status):
+        listed = list(of_status)
+        shown = listed[: reading.GROUP_MAX]
+        older = shown[-1].campaign.id if len(listed) > len(shown) else None
+        groups.append(CampaignGroup(status, STATUS_WORDS[status].word, shown, older))
     return groups
-
-
-def _view(campaign: campaigns.Campaign, progress: dict[CampaignId, CampaignProgress]) -> CampaignView:
-    found = progress[CampaignId(campaign.id)]
-    return view(campaign, found, eta=found.eta)

@@ -168,11 +168,11 @@ INSERT INTO breaker_changes (change, scope, key, reason, needs_human) SELECT 'op
 RETURNING scope, key
 
 -- name: list_holding
--- The open breakers that hold the messages of a campaign to everybody.
-SELECT b.scope, b.key, b.opened_at, b.code, b.reason, b.needs_human, b.streak, bit_count(b.recent::bit(32))::integer,
-       b.probe_at, b.probe_until > clock_timestamp() IS TRUE, b.closed_at
+-- The open breakers that hold the messages of these campaigns to everybody, each with its campaign.
+SELECT c.id, b.scope, b.key, b.opened_at, b.code, b.reason, b.needs_human, b.streak,
+       bit_count(b.recent::bit(32))::integer, b.probe_at, b.probe_until > clock_timestamp() IS TRUE, b.closed_at
 FROM marketing_campaigns AS c
 CROSS JOIN LATERAL breaker_scopes(c.phone_number_id, '', c.template_name, c.language_code) AS s
 JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
-WHERE c.id = %(campaign)s AND b.opened_at IS NOT NULL AND s.scope <> 'recipient'
-ORDER BY b.opened_at
+WHERE c.id = ANY (%(ids)s::uuid[]) AND b.opened_at IS NOT NULL AND s.scope <> 'recipient'
+ORDER BY c.id, b.opened_at

@@ -15,6 +15,12 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s
 
+-- name: read_campaigns
+-- Read these campaigns.
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
+       pause_reason, activated_at, completed_at, created_at, updated_at, planning
+FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
+
 -- name: list_campaigns
 -- Read a page of campaigns, the newest first.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,

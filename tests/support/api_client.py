@@ -40,6 +40,12 @@ class Api:
     lists: database.Pool
     app: FastAPI
 
+    @property
+    def services(self) -> Services:
+        found = self.app.state.services
+        assert isinstance(found, Services)
+        return found
+
     async def campaign(self, **changed: Any) -> str:
         created = await self.http.post(CAMPAIGNS, json={**CAMPAIGN, **changed})
         assert created.status_code == 201, created.text
@@ -88,4 +94,5 @@ async def an_api(
 
 
 def make_topics(kafka: str, topic_prefix: str) -> None:
-    create_topics(kafka, topic_prefix + Topic.SEND_JOBS, topic_prefix + Topic.RECIPIENT_EVENTS, partitions=2)
+    used = (Topic.SEND_JOBS, Topic.RECIPIENT_EVENTS, Topic.CAMPAIGN_STATS)
+    create_topics(kafka, *(topic_prefix + each for each in used), partitions=2)

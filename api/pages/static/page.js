@@ -4,6 +4,10 @@
 const MINUTE = { hour: "2-digit", minute: "2-digit" };
 const SECOND = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 const DATE = { day: "numeric", month: "short" };
+const SILENT_MS = 4000; // the server beats each second
+const RETRY_MS = 2000;
+
+// ---------------------------------------------------------------- times
 
 function localText(at, form) {
   const clock = at.toLocaleTimeString([], form === "second" ? SECOND : MINUTE);
@@ -20,4 +24,109 @@ function localTimes(root) {
   }
 }
 
+function localised(html) {
+  const parsed = document.createElement("template");
+  parsed.innerHTML = html;
+  localTimes(parsed.content);
+  return parsed.innerHTML;
+}
+
+// ---------------------------------------------------------------- the stream
+
+// An EventSource that never gives up. It connects again after an error and after a silence, and reports both.
+class LiveSource extends EventTarget {
+  constructor(url) {
+    super();
+    this.url = url;
+    this.names = new Set();
+    this.readyState = EventSource.OPEN;
+    this.heardAt = new Date();
+    this.isLost = false;
+    this.addEventListener("beat", () => this.heard());
+    this.connect();
+    this.watch = setInterval(() => this.check(), 1000);
+  }
+
+  addEventListener(name, listener) {
+    super.addEventListener(name, listener);
+    if (!this.names.has(name)) {
+      this.names.add(name);
+      this.forward(name);
+    }
+  }
+
+  forward(name) {
+    if (!this.inner) return;
+    this.inner.addEventListener(name, (event) => {
+      this.dispatchEvent(new MessageEvent(name, { data: localised(event.data) }));
+    });
+  }
+
+  connect() {
+    if (this.inner) this.inner.close();
+    this.triedAt = Date.now();
+    this.inner = new EventSource(this.url);
+    this.inner.onerror = () => this.failed();
+    for (const name of this.names) this.forward(name);
+  }
+
+  heard() {
+    this.heardAt = new Date();
+    if (this.isLost) this.report(false);
+  }
+
+  check() {
+    if (Date.now() - this.heardAt.getTime() < SILENT_MS) return;
+    if (!this.isLost) this.report(true);
+    if (Date.now() - this.triedAt > RETRY_MS) this.connect();
+  }
+
+  // A session that has expired cannot come back by itself: the page of the sign-in replaces this one.
+  async failed() {
+    if (this.inner.readyState !== EventSource.CLOSED) return;
+    try {
+      const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+      if (answer.status === 401) window.location.reload();
+    } catch {
+      // The server is away. `check` connects again.
+    }
+  }
+
+  report(isLost) {
+    this.isLost = isLost;
+    const line = document.getElementById("connection");
+    line.hidden = !isLost;
+    line.textContent = isLost ? line.dataset.text.replace("{time}", localText(this.heardAt, "second")) : "";
+    document.body.classList.toggle("lost", isLost);
+  }
+
+  close() {
+    this.readyState = EventSource.CLOSED;
+    clearInterval(this.watch);
+    this.inner.close();
+  }
+}
+
+function follow(source) {
+  // The list is loaded again when its order has changed, and the head of a campaign when its state has.
+  source.addEventListener("regroup", (event) => changed("groups", "order", event.data, "regroup"));
+  source.addEventListener("restate", (event) => changed("heading", "state", event.data, "restate"));
+}
+
+function changed(id, field, value, name) {
+  const part = document.getElementById(id);
+  if (part && part.dataset[field] !== value) {
+    part.dataset[field] = value;
+    htmx.trigger(part, name);
+  }
+}
+
+if (window.htmx) {
+  htmx.createEventSource = (url) => {
+    const source = new LiveSource(url);
+    follow(source);
+    return source;
+  };
+  document.addEventListener("htmx:load", (event) => localTimes(event.target));
+}
 document.addEventListener("DOMContentLoaded", () => localTimes(document));

@@ -46,6 +46,7 @@ EXEMPT = {
     ("campaigns", "create_campaign"): "it inserts one row",
     ("campaigns", "list_active"): "it lists the active campaigns for `pause --all`",
     ("campaigns", "list_campaigns"): "it reads a page of campaigns by the primary key",
+    ("campaigns", "read_campaigns"): "it reads rows by the primary key",
     ("campaigns", "list_by_status"): "it reads a page of campaigns of each status by the index of statuses",
     ("drafts", "lock_draft"): "it locks one row by the primary key",
     ("drafts", "delete_campaign"): "it deletes one row by the primary key",

@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.pages import routes
-from api.pages.routes import read_groups
+from api.pages import reading
+from api.pages.board import Board
+from api.pages.reading import read_list
+from api.pages.routes import grouped
 from domain.breakers import Scope
 from domain.lifecycle import CampaignStatus
 from tables import breakers
@@ -28,17 +30,17 @@ async def test_an_empty_list_explains_the_first_step(api: Api) -> None:
 
 
 async def test_the_list_is_in_groups_and_each_is_read_page_by_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "GROUP_MAX", 2)
+    monkeypatch.setattr(reading, "GROUP_MAX", 2)
     drafts = [await api.campaign(name=f"Draft {n}") for n in range(3)]
     running = await api.campaign(name="Running")
     await api.add(running, "14694652751")
     assert await api.act(running, "activate") == 200
     async with api.lists.connection() as connection:
-        groups = await read_groups(connection, list(CampaignStatus))
+        groups = grouped([each.view() for each in await read_list(connection, Board())])
         assert [(each.status, [str(v.campaign.id) for v in each.views]) for each in groups] == [
-            (CampaignStatus.DRAFT, drafts[:0:-1]), (CampaignStatus.ACTIVE, [running]),
+            (CampaignStatus.ACTIVE, [running]), (CampaignStatus.DRAFT, drafts[:0:-1]),
         ]  # fmt: skip
-        assert (groups[0].older, groups[1].older) == (UUID(drafts[1]), None)
+        assert (groups[0].older, groups[1].older) == (None, UUID(drafts[1]))
     older = (await api.http.get("/", params={"status": "draft", "before": drafts[1]})).text
     assert "Draft 0" in older
     assert "Draft 1" not in older

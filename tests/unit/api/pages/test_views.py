@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import pairwise
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -18,19 +16,14 @@ from domain.stats import campaign_stats
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from tables.breakers import KnownBreaker
-from tables.campaigns import Campaign
+from tests.support.shown_campaigns import CAMPAIGN, NOW
 
-ID = UUID("0197a1b2-0000-7000-8000-000000abcdef")
-NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-CAMPAIGN = Campaign(
-    ID, "Sale", "sale", "en_US", None, "15550001", "UTC", None, CampaignStatus.ACTIVE, None, NOW, None, NOW, NOW, False
-)  # fmt: skip
 COUNTS = st.integers(0, 10**8)
 
 
 def _stats(status: str = "active", **counters: int) -> CampaignStats:
     named = {name.replace("__", "/"): n for name, n in counters.items()}
-    return campaign_stats(CampaignId(ID), "Sale", status, named, version=1, as_of=NOW)
+    return campaign_stats(CampaignId(CAMPAIGN.id), "Sale", status, named, version=1, as_of=NOW)
 
 
 def _view(status: CampaignStatus = CampaignStatus.ACTIVE, reason: str | None = None, **counters: int) -> CampaignView:

@@ -40,7 +40,7 @@ LOGGED = {
 @router.post("", status_code=201, response_model=CampaignOut)
 async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce) -> JSONResponse:
     """Create a draft. Nothing is sent before it is activated."""
-    new = NewCampaign(**{**body.model_dump(), "phone_number_id": _number(body.phone_number_id, services)})
+    new = NewCampaign(**{**body.model_dump(), "phone_number_id": number_of(body.phone_number_id, services)})
     return await _create_once(once, lambda connection: campaigns.create(connection, new), "campaign created")
 
 
@@ -73,7 +73,7 @@ async def edit_campaign(
     """
     changes = body.model_dump(exclude_unset=True)
     if "phone_number_id" in changes:
-        changes["phone_number_id"] = _number(changes["phone_number_id"], services)
+        changes["phone_number_id"] = number_of(changes["phone_number_id"], services)
     edited = await editing.edit(connection, campaign_id, changes)
     log.info("campaign edited", campaign_id=str(campaign_id), settings=sorted(changes))
     return CampaignOut.model_validate(edited)
@@ -100,7 +100,7 @@ async def clone_campaign(campaign_id: UseCampaignId, once: UseOnce, body: CloneI
 @router.post("/{campaign_id}/activate")
 async def activate_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
     """Plan all recipients over the days, and start sending."""
-    return await _act(campaign_id, Action.ACTIVATE, connection)
+    return await act_on(campaign_id, Action.ACTIVATE, connection)
 
 
 @router.post("/{campaign_id}/pause")
@@ -109,7 +109,7 @@ async def pause_campaign(
 ) -> CampaignOut:
     """Stop sending within two seconds. Messages that were not sent wait for the resume."""
     reason = (body or PauseIn()).reason
-    return await _act(campaign_id, Action.PAUSE, connection, reason)
+    return await act_on(campaign_id, Action.PAUSE, connection, reason)
 
 
 @router.post("/{campaign_id}/resume")
@@ -129,14 +129,14 @@ async def resume_campaign(
             detail = "Kafka did not acknowledge every retry, so the campaign stays paused. Repeat the call."
             raise Problem(ProblemCode.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
         retried = RetriedOut.model_validate(result)
-    resumed = await _act(campaign_id, Action.RESUME, connection)
+    resumed = await act_on(campaign_id, Action.RESUME, connection)
     return ResumedOut(**resumed.model_dump(), retried=retried)
 
 
 @router.post("/{campaign_id}/cancel")
 async def cancel_campaign(campaign_id: UseCampaignId, connection: UseStopConnection) -> CampaignOut:
     """Stop forever. Waiting recipients are skipped; sent messages keep their statuses."""
-    return await _act(campaign_id, Action.CANCEL, connection)
+    return await act_on(campaign_id, Action.CANCEL, connection)
 
 
 @router.get("/{campaign_id}/stats", tags=["stats"])
@@ -148,7 +148,7 @@ async def read_stats(campaign_id: UseCampaignId, connection: UseListConnection) 
     return found
 
 
-def _number(given: str | None, services: Services) -> str:
+def number_of(given: str | None, services: Services) -> str:
     """The number that sends: the given one, or that of the settings. Raises Problem without any."""
     number = given or services.settings.whatsapp_phone_number_id
     if not number:
@@ -173,12 +173,13 @@ async def _create_once(
     return answer
 
 
-async def _act(
+async def act_on(
     campaign_id: UUID,
     action: Action,
     connection: Connection,
     reason: str = campaigns.PAUSED_BY_OPERATOR,
 ) -> CampaignOut:
+    """Change the state, and log it. Raises what `tables.campaigns.act` raises."""
     done = await campaigns.act(connection, campaign_id, action, reason)
     log.info(LOGGED[action], campaign_id=str(campaign_id), status=done.status)
     return CampaignOut.model_validate(done)

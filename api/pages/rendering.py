@@ -37,6 +37,11 @@ def percent(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") + " %"
 
 
+def rate(per_s: float) -> str:
+    """A speed. A slow one has a decimal."""
+    return f"{per_s:,.0f}" if per_s >= 10 or per_s == 0 else f"{per_s:.1f}"
+
+
 def moment(at: datetime, form: str = "clock") -> Markup:
     """A time for people: UTC as it is sent, which the script turns into local time with UTC as its title.
 
@@ -55,7 +60,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"number": number, "percent": percent}
+    found.filters |= {"number": number, "percent": percent, "rate": rate}
     found.globals |= {"moment": moment, "asset": address, "paths": paths}
     return found
 

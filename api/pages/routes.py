@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Annotated
 from uuid import UUID
 
@@ -25,6 +26,17 @@ from tables.database import Connection, is_transient
 
 PATIENCE_S = 1.5
 """How long a page waits for Postgres if there are last known figures to show."""
+
+DONE: Mapping[str, str] = MappingProxyType(
+    {
+        "activated": "The campaign is active: the first messages leave within seconds.",
+        "paused": "The campaign is paused: within two seconds nothing more is sent.",
+        "resumed": "The campaign continues.",
+        "cancelled": "The campaign is cancelled. Messages that were sent keep their statuses.",
+        "retried": "The failed messages are sent again as soon as the campaign sends.",
+    }
+)
+"""What a form has done, in words."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -67,8 +79,10 @@ async def show_list(
 
 
 @router.get(CAMPAIGNS + "/{campaign_id}")
-async def show_campaign(campaign_id: UseCampaignId, services: UseServices, session: UseSession) -> HTMLResponse:
-    """Show one campaign."""
+async def show_campaign(
+    campaign_id: UseCampaignId, services: UseServices, session: UseSession, done: Annotated[str, Query()] = ""
+) -> HTMLResponse:
+    """Show one campaign. `done` is the form that led here."""
     board = services.board
 
     async def read(connection: Connection) -> list[KnownCampaign]:
@@ -76,7 +90,13 @@ async def show_campaign(campaign_id: UseCampaignId, services: UseServices, sessi
 
     last = board.get(campaign_id)
     [known] = await known_or_last(services, read, [] if last is None else [last])
-    return page("campaign.html", session=session, view=known.view(), health=health_view(board.state))
+    return page(
+        "campaign.html",
+        session=session,
+        view=known.view(),
+        health=health_view(board.state),
+        done=DONE.get(done, ""),
+    )
 
 
 async def known_or_last(

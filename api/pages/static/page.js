@@ -121,12 +121,33 @@ function changed(id, field, value, name) {
   }
 }
 
+// ---------------------------------------------------------------- the list
+
+function find() {
+  const wanted = document.getElementById("search").value.trim().toLowerCase();
+  for (const card of document.querySelectorAll(".card[data-name]")) card.hidden = !card.dataset.name.includes(wanted);
+  for (const group of document.querySelectorAll(".group")) group.hidden = !group.querySelector(".card:not([hidden])");
+}
+
+function prepareSearch() {
+  const field = document.getElementById("search");
+  if (!field) return;
+  field.closest("label").hidden = false;
+  field.addEventListener("input", find);
+}
+
 if (window.htmx) {
   htmx.createEventSource = (url) => {
     const source = new LiveSource(url);
     follow(source);
     return source;
   };
-  document.addEventListener("htmx:load", (event) => localTimes(event.target));
+  document.addEventListener("htmx:load", (event) => {
+    localTimes(event.target);
+    if (document.getElementById("search")) find();
+  });
 }
-document.addEventListener("DOMContentLoaded", () => localTimes(document));
+document.addEventListener("DOMContentLoaded", () => {
+  localTimes(document);
+  prepareSearch();
+});

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.pages.rendering import html, moment, number, page, percent
+from api.pages.rendering import html, moment, number, page, percent, rate
 from api.pages.session import PageSession
 
 
@@ -16,6 +16,11 @@ def test_large_numbers_have_separators() -> None:
 @pytest.mark.parametrize(("value", "text"), [(0.0, "0 %"), (90.0, "90 %"), (69.1, "69.1 %"), (100.0, "100 %")])
 def test_percentages_have_at_most_one_decimal(value: float, text: str) -> None:
     assert percent(value) == text
+
+
+@pytest.mark.parametrize(("per_s", "text"), [(0.0, "0"), (0.25, "0.2"), (9.9, "9.9"), (78.4, "78"), (1234.5, "1,234")])
+def test_a_slow_speed_has_a_decimal(per_s: float, text: str) -> None:
+    assert rate(per_s) == text
 
 
 def test_a_time_is_utc_until_the_script_knows_the_zone_of_the_reader() -> None:

@@ -1,0 +1,258 @@
+"""The forms of the page: create a campaign, add people, and change its state. Each ends with a redirect to the page."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Query
+from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
+
+from api.additions import add, judge
+from api.answers import CampaignOut, InvalidRecipient
+from api.bodies import RECIPIENTS_MAX, CampaignIn, PauseIn
+from api.campaigns import act_on, number_of
+from api.failed import RetryOrder, RetryResult, retry_before_resume, retry_failed
+from api.idempotency import Once
+from api.pages import reading
+from api.pages.forms import Form, UseForm, UseSession
+from api.pages.pasted import LINES_MAX, read_lines
+from api.pages.paths import CAMPAIGNS, HOME
+from api.pages.rendering import page
+from api.pages.session import PageSession
+from api.problem_codes import ProblemCode
+from api.problems import Problem
+from api.services import Services, UseCampaignId, UseServices, UseStopConnection
+from api.validation import field_errors, known_fields
+from domain.lifecycle import Action
+from schemas.events import CODE_MAX
+from tables import campaigns
+from tables.campaigns import PAUSED_BY_OPERATOR, NewCampaign
+from tables.database import Connection
+from topics.publisher import PublishFailed
+
+NEW = f"{CAMPAIGNS}/new"
+REFUSED_SHOWN = 100
+"""Most refused lines that the result names."""
+_ONCE = re.compile(r"[0-9a-f]{32}")
+
+router = APIRouter(include_in_schema=False)
+log = structlog.get_logger("api")
+
+
+def _to(campaign_id: UUID, done: str) -> RedirectResponse:
+    return RedirectResponse(f"{CAMPAIGNS}/{campaign_id}?done={done}", 303)
+
+
+# ------------------------------------------------------------------------------------------------------------- create
+
+
+@router.get(NEW)
+async def show_new(services: UseServices, session: UseSession) -> Response:
+    """Show the form of a new campaign."""
+    return _new(services, session, {"time_zone": "UTC"}, {})
+
+
+@router.post(NEW)
+async def create(form: UseForm, services: UseServices, session: UseSession) -> Response:
+    """Create a draft, once however often the form is sent. The next step is to add people."""
+    limit = form.text("daily_send_limit").replace(",", "")
+    given = {
+        "name": form.text("name"),
+        "template_name": form.text("template_name"),
+        "language_code": form.text("language_code"),
+        "daily_send_limit": (int(limit) if limit.isdecimal() else limit) if limit else None,
+        "phone_number_id": form.optional("phone_number_id"),
+        "time_zone": form.text("time_zone") or "UTC",
+        "country": (form.optional("country") or "").upper() or None,
+    }
+    try:
+        body = CampaignIn.model_validate(given)
+        number = number_of(body.phone_number_id, services)
+    except ValidationError as error:
+        errors = {each["field"]: each["message"] for each in field_errors(error.errors(), known_fields(CampaignIn))}
+        return _new(services, session, form_values(form), errors)
+    except Problem as problem:
+        return _new(services, session, form_values(form), {"phone_number_id": str(problem.detail)})
+    new = NewCampaign(**{**body.model_dump(), "phone_number_id": number})
+
+    async def work(connection: Connection) -> CampaignOut:
+        return CampaignOut.model_validate(await campaigns.create(connection, new))
+
+    key = form.text("once")
+    async with services.pool.connection() as connection:
+        once = Once(
+            connection, f"page-{key}" if _ONCE.fullmatch(key) else None, hashlib.sha256(repr(new).encode()).digest()
+        )
+        answer = await once.do(201, work)
+    created = json.loads(bytes(answer.body))["id"]
+    log.info("campaign created", campaign_id=created)
+    return RedirectResponse(f"{CAMPAIGNS}/{created}/add", 303)
+
+
+def form_values(form: Form) -> dict[str, str]:
+    """The fields as they were written, to show them again."""
+    return {name: form.text(name) for name in form.fields}
+
+
+def _new(services: Services, session: PageSession, values: Mapping[str, str], errors: Mapping[str, str]) -> Response:
+    return page(
+        "new.html",
+        session=session,
+        status=422 if errors else 200,
+        values=values,
+        errors=errors,
+        once=values.get("once") or secrets.token_hex(16),
+        default_number=services.settings.whatsapp_phone_number_id,
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- add people
+
+
+@dataclass(frozen=True, slots=True)
+class PasteResult:
+    """The fate of the pasted lines."""
+
+    added: int
+    present: int
+    refused: int
+    shown: tuple[tuple[int, InvalidRecipient], ...]
+    """The first refused lines, by their number."""
+
+
+@router.get(CAMPAIGNS + "/{campaign_id}/add")
+async def show_add(campaign_id: UseCampaignId, services: UseServices, session: UseSession) -> Response:
+    """Show the form that takes numbers."""
+    return await _add_page(services, session, campaign_id, None)
+
+
+@router.post(CAMPAIGNS + "/{campaign_id}/add")
+async def add_people(campaign_id: UseCampaignId, form: UseForm, services: UseServices, session: UseSession) -> Response:
+    """Add the pasted numbers in pieces. A wrong line affects no other."""
+    lines = read_lines(form.text("numbers"))
+    if not lines or len(lines) > LINES_MAX:
+        text = "Paste at least one number." if not lines else (
+            f"These are {len(lines):,} lines. The page takes {LINES_MAX:,}: use `campaigns import` for larger lists."
+        )  # fmt: skip
+        return await _add_page(services, session, campaign_id, None, error=text)
+    added, present, refused = 0, 0, list[tuple[int, InvalidRecipient]]()
+    for start in range(0, len(lines), RECIPIENTS_MAX):
+        piece = lines[start : start + RECIPIENTS_MAX]
+        async with services.pool.connection() as connection:
+            country = (await campaigns.read(connection, campaign_id)).country
+        judged = await asyncio.to_thread(judge, [each for _, each in piece], country)
+        async with services.pool.connection() as connection:
+            done = await add(connection, campaign_id, judged)
+        added += done.added
+        present += len(done.duplicates)
+        refused += [(piece[each.index][0], each) for each in done.invalid]
+    result = PasteResult(added, present, len(refused), tuple(refused[:REFUSED_SHOWN]))
+    return await _add_page(services, session, campaign_id, result)
+
+
+async def _add_page(
+    services: Services, session: PageSession, campaign_id: UUID, result: PasteResult | None, error: str = ""
+) -> Response:
+    async with services.lists.connection() as connection:
+        known = await reading.read_campaign(connection, services.board, campaign_id)
+    status = 422 if error else 200
+    return page("add.html", session=session, status=status, view=known.view(), result=result, error=error)
+
+
+# -------------------------------------------------------------------------------------------------------------- state
+
+
+@router.post(CAMPAIGNS + "/{campaign_id}/activate")
+async def activate(campaign_id: UseCampaignId, _form: UseForm, services: UseServices) -> Response:
+    """Start sending."""
+    async with services.pool.connection() as connection:
+        await act_on(campaign_id, Action.ACTIVATE, connection)
+    return _to(campaign_id, "activated")
+
+
+@router.post(CAMPAIGNS + "/{campaign_id}/pause")
+async def pause(campaign_id: UseCampaignId, form: UseForm, connection: UseStopConnection) -> Response:
+    """Stop sending. Nothing else can use up the connection for it."""
+    try:
+        reason = PauseIn(reason=form.optional("reason") or PAUSED_BY_OPERATOR).reason
+    except ValidationError:
+        raise Problem(ProblemCode.INVALID_FIELD, "The reason may have 200 characters. Nothing was paused.") from None
+    await act_on(campaign_id, Action.PAUSE, connection, reason)
+    return RedirectResponse(HOME, 303) if form.text("back") == HOME else _to(campaign_id, "paused")
+
+
+@router.post(CAMPAIGNS + "/{campaign_id}/resume")
+async def resume(campaign_id: UseCampaignId, form: UseForm, services: UseServices) -> Response:
+    """Continue, and first send again what can be, if the form says so."""
+    async with services.pool.connection() as connection:
+        if form.text("retry_failed"):
+            try:
+                await retry_before_resume(connection, services.publisher, services.settings, campaign_id)
+            except PublishFailed:
+                raise _kafka_is_away("the campaign stays paused") from None
+        await act_on(campaign_id, Action.RESUME, connection)
+    return RedirectResponse(HOME, 303) if form.text("back") == HOME else _to(campaign_id, "resumed")
+
+
+@router.get(CAMPAIGNS + "/{campaign_id}/cancel")
+async def show_cancel(campaign_id: UseCampaignId, services: UseServices, session: UseSession) -> Response:
+    """Say how many people get no message, before anything is cancelled."""
+    async with services.lists.connection() as connection:
+        known = await reading.read_campaign(connection, services.board, campaign_id)
+    return page("cancel.html", session=session, view=known.view())
+
+
+@router.post(CAMPAIGNS + "/{campaign_id}/cancel")
+async def cancel(campaign_id: UseCampaignId, _form: UseForm, connection: UseStopConnection) -> Response:
+    """Stop forever."""
+    await act_on(campaign_id, Action.CANCEL, connection)
+    return _to(campaign_id, "cancelled")
+
+
+# -------------------------------------------------------------------------------------------------------------- retry
+
+
+@router.get(CAMPAIGNS + "/{campaign_id}/retry")
+async def show_retry(
+    campaign_id: UseCampaignId,
+    code: Annotated[int, Query(ge=0, le=CODE_MAX)],
+    services: UseServices,
+    session: UseSession,
+) -> Response:
+    """Say how many messages would be sent again, before any is."""
+    counted = await _retry(services, campaign_id, RetryOrder(frozenset({code}), is_dry=True))
+    async with services.lists.connection() as connection:
+        known = await reading.read_campaign(connection, services.board, campaign_id)
+    return page("retry.html", session=session, view=known.view(), code=code, counted=counted)
+
+
+@router.post(CAMPAIGNS + "/{campaign_id}/retry")
+async def retry(campaign_id: UseCampaignId, form: UseForm, services: UseServices) -> Response:
+    """Send the failed messages of one code again. Doing it twice sends nothing twice."""
+    code = form.text("code")
+    if not code.isdecimal() or len(code) > len(str(CODE_MAX)):
+        raise Problem(ProblemCode.INVALID_FIELD, "The form names no error code, so nothing was sent.")
+    result = await _retry(services, campaign_id, RetryOrder(frozenset({int(code)})))
+    log.info("failed messages are sent again", campaign_id=str(campaign_id), recipients=result.retried)
+    return _to(campaign_id, "retried")
+
+
+async def _retry(services: Services, campaign_id: UUID, order: RetryOrder) -> RetryResult:
+    try:
+        return await retry_failed(services.pool, services.publisher, services.settings, campaign_id, order)
+    except PublishFailed:
+        raise _kafka_is_away("some messages may be sent again and some not. Repeat it: nothing is sent twice") from None
+
+
+def _kafka_is_away(meaning: str) -> Problem:
+    return Problem(ProblemCode.UNAVAILABLE, f"Kafka did not acknowledge every retry, so {meaning}.")

@@ -65,7 +65,7 @@ class KnownCampaign:
         return self.fragments[template]
 
 
-class Subscription:
+class PageStream:
     """What one stream has not sent yet. A campaign that changes many times is in it once."""
 
     def __init__(self, campaign: UUID | None) -> None:
@@ -108,14 +108,14 @@ class Board:
         """Set when Postgres shall be read at once."""
         self._wanted: set[UUID] = set()
         self._known: dict[UUID, KnownCampaign] = {}
-        self._streams: set[Subscription] = set()
+        self._streams: set[PageStream] = set()
 
     # ------------------------------------------------------------------------------------------------------ the pages
 
     @contextmanager
-    def subscribe(self, campaign: UUID | None) -> Iterator[Subscription]:
+    def subscribe(self, campaign: UUID | None) -> Iterator[PageStream]:
         """Follow one campaign, or all, until the block ends."""
-        stream = Subscription(campaign)
+        stream = PageStream(campaign)
         self._streams.add(stream)
         self.watched.set()
         self.refresh.set()

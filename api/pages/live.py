@@ -15,7 +15,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
-from api.pages.board import Board, KnownCampaign, Subscription
+from api.pages.board import Board, KnownCampaign, PageStream
 from api.pages.health import health_view
 from api.pages.paths import LIVE
 from api.pages.rendering import HEADERS, html
@@ -59,7 +59,7 @@ async def events(board: Board, campaign: UUID | None) -> AsyncIterator[str]:
             dirty = set()
 
 
-def _parts(board: Board, stream: Subscription, dirty: set[UUID]) -> Iterator[tuple[str, str]]:
+def _parts(board: Board, stream: PageStream, dirty: set[UUID]) -> Iterator[tuple[str, str]]:
     yield "health", html("health.html", health=health_view(board.state))
     if stream.campaign is None and board.groups is not None:
         # A page that gets another order than it has loads its list again.

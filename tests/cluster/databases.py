@@ -53,8 +53,8 @@ class Databases:
     def __init__(self, first: Path, second: Path) -> None:
         self._password = secrets.token_urlsafe(16)
         ports = free_ports(2)
-        self.primary = Database("first", first / "postgres", ports[0])
-        self.standby = Database("second", second / "postgres", ports[1])
+        self.primary = Database("east", first / "postgres", ports[0])
+        self.standby = Database("west", second / "postgres", ports[1])
         self._ports = ports
 
     @property

@@ -19,10 +19,10 @@ from typing import Self
 
 import httpx
 
-EVERY_S = 0.1
+EVERY_S = 0.2
 TIMEOUT_S = 15.0
 """More than the ingress takes to answer 503."""
-WORKERS = 64
+WORKERS = 160
 """Probes in flight at most: a webhook that waits must not delay the next one."""
 
 
@@ -45,6 +45,12 @@ class Probes:
         self._urls = tuple(urls)
         self._secret = secret.encode()
         self._number_id = number_id
+        # A new connection for each probe: a load balancer chooses an ingress for each request.
+        self._client = httpx.Client(
+            timeout=TIMEOUT_S,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        )
         self._stopping = threading.Event()
         self._room = threading.Semaphore(WORKERS)
         self._workers: list[threading.Thread] = []
@@ -75,6 +81,7 @@ class Probes:
         self._thread.join()
         for worker in self._workers:
             worker.join()
+        self._client.close()
 
     def _run(self) -> None:
         number = 0
@@ -104,7 +111,7 @@ class Probes:
         signature = "sha256=" + hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         headers = {"X-Hub-Signature-256": signature, "Content-Type": "application/json"}
         try:
-            return httpx.post(url, content=body, headers=headers, timeout=TIMEOUT_S, trust_env=False).status_code
+            return self._client.post(url, content=body, headers=headers).status_code
         except httpx.TransportError:
             return 0
 

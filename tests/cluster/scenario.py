@@ -36,6 +36,8 @@ class Outcome:
 
     pauses: Pauses
     result: Result
+    refused: list[Probe]
+    """The probes that no ingress acknowledged."""
 
 
 def run_scenario(world: ClusterWorld, crowd: Crowd, name: str, fault: Fault, *, unknown_max: int = 0) -> Outcome:
@@ -58,7 +60,7 @@ def run_scenario(world: ClusterWorld, crowd: Crowd, name: str, fault: Fault, *, 
     assert in_flight > 0
     require_exact(result, unknown_max)
     require_applied(world, probes.acknowledged)
-    return Outcome(pauses, result)
+    return Outcome(pauses, result, probes.refused)
 
 
 def require_applied(world: ClusterWorld, acknowledged: list[Probe]) -> None:

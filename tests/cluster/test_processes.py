@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 SENDS_PAUSE_MAX_S = 3.0
 PROBE_GAP_MAX_S = 1.0
-"""A probe is posted every 0.1 s. Two busy cores delay one by some tenths of a second without any fault."""
+"""A probe is posted every 0.2 s. Two busy cores delay one by some tenths of a second without any fault."""
 
 
 def test_a_rolling_restart_of_every_process_pauses_sends_for_3_seconds_at_most(

@@ -91,7 +91,7 @@ def start_cluster() -> Iterator[ClusterWorld]:
         folder = ending.enter_context(folder_for_servers())
         logs = Path(os.environ.get("FAULTS_LOGS") or folder / "logs")
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        disks = [Disk(folder / name) for name in ("broker-1", "broker-2", "broker-3", "first", "second")]
+        disks = [Disk(folder / name) for name in ("broker-1", "broker-2", "broker-3", "east", "west")]
         for disk in disks:
             ending.callback(disk.close)
         brokers = Brokers((disks[0].folder / "kafka", disks[1].folder / "kafka", disks[2].folder / "kafka"))
@@ -145,7 +145,7 @@ def _start_processes(
         brokers=brokers,
         databases=databases,
         broker_disks=disks[:3],
-        database_disks={"first": disks[3], "second": disks[4]},
+        database_disks={"east": disks[3], "west": disks[4]},
         ingresses=[f"http://{LOOPBACK}:{port}/webhooks/whatsapp" for port in ingress_ports],
     )
     found.wait_until_ready()

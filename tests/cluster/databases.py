@@ -96,8 +96,15 @@ class Databases:
         shutil.rmtree(standby.folder, ignore_errors=True)
         self._copy(standby)
         self.start_server(standby)
-        self._set_synchronous(standby.name)
+        self._configure(self.primary, f"synchronous_standby_names = {standby.name}")
         eventually(lambda: self._count(STREAMS) == 1, "the standby is synchronous", STREAM_DEADLINE_S)
+
+    def detach(self) -> None:
+        """Let the standby follow no more, and let no commit wait for it: from now on it lacks what is committed."""
+        self._configure(self.primary, "synchronous_standby_names = ''")
+        self._configure(self.standby, "primary_conninfo = ''")
+        following = "SELECT count(*) FROM pg_stat_replication"
+        eventually(lambda: self._count(following) == 0, "the standby follows no more", STREAM_DEADLINE_S)
 
     def promote(self) -> None:
         """Kill the primary and make the standby the primary. Then there is no standby."""
@@ -150,9 +157,10 @@ class Databases:
             timeout=STREAM_DEADLINE_S,
         )
 
-    def _set_synchronous(self, name: str) -> None:
-        with psycopg.connect(self.primary_url, autocommit=True) as connection:
-            connection.execute(b"ALTER SYSTEM SET synchronous_standby_names = " + name.encode())
+    def _configure(self, database: Database, setting: str) -> None:
+        url = database_url(database.port, self._password)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(b"ALTER SYSTEM SET " + setting.encode())
             connection.execute("SELECT pg_reload_conf()")
 
     def _count(self, statement: str) -> int:

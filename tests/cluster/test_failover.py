@@ -7,16 +7,20 @@ import subprocess
 
 import pytest
 
-from tests.cluster.scenario import run_scenario
+from schemas.dead_letters import read_headers
+from schemas.topics import Topic, dead_letters_of
+from tests.cluster.scenario import FLOWING, PER_S, run_scenario
 from tests.cluster.world import ClusterWorld
-from tests.faults.campaign import CAMPAIGNS
+from tests.faults.campaign import CAMPAIGNS, RunningCampaign
 from tests.faults.injections import BOTH
 from tests.faults.steady_load import Crowd
+from tests.support.kafka_topics import committed_lag, read_all
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 RECOVER_DEADLINE_S = 120.0
+APPLIED_DEADLINE_S = 60.0
 QUEUED = "SELECT count(*) FROM campaign_recipients WHERE status = 'queued'"
 
 
@@ -47,3 +51,26 @@ def test_the_synchronous_standby_is_promoted_and_nothing_is_lost(cluster: Cluste
     run_scenario(cluster, crowd, "promotion of the synchronous standby", fail_over, unknown_max=BOTH)
     assert recovered["needed"] is True
     assert recovered["unknown"] == 0
+
+
+def test_events_of_people_whose_rows_are_gone_do_not_stop_the_sinks(cluster: ClusterWorld, crowd: Crowd) -> None:
+    """A standby without the latest commits is promoted: a whole campaign is gone, and its events still arrive."""
+    cluster.databases.detach()
+    lost = RunningCampaign(cluster, crowd, PER_S, "a campaign that is lost")
+    lost.wait_until_flowing(FLOWING)
+    cluster.databases.promote()
+    lost.load.abandon()
+    recover(cluster)
+    posted = lost.posted()
+
+    kafka, topic = cluster.brokers.bootstrap_servers, cluster.settings.topic(Topic.RECIPIENT_EVENTS)
+    group = cluster.settings.group("sink")
+    eventually(
+        lambda: cluster.simulator.state()["quiet"] and committed_lag(kafka, group, topic) == 0,
+        "the sinks have applied or dead-lettered all events",
+        APPLIED_DEADLINE_S,
+    )
+    reasons = {read_headers(letter.headers()).reason for letter in read_all(kafka, dead_letters_of(topic))}
+    assert reasons == {"unknown_recipient"}
+    run_scenario(cluster, crowd, "after a promotion that lost commits", lambda _: None)
+    assert lost.posted() == posted, "people of the lost campaign got another message"

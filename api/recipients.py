@@ -112,7 +112,7 @@ async def list_recipients(
         campaign = await campaigns.read(connection, campaign_id)
         person = None if phone_number is None else _person(phone_number, campaign.country)
         if format == "csv" or (format is None and accept.partition(";")[0].strip() == CSV_TYPE):
-            rows = _csv(services, campaign_id, statuses, person)
+            rows = csv_rows(services, campaign_id, statuses, person)
             named = {"Content-Disposition": f'attachment; filename="recipients-{campaign_id}.csv"'}
             return StreamingResponse(rows, media_type=CSV_TYPE, headers=named)
         page = await read_page(connection, campaign_id, limit=limit, after=after, statuses=statuses, person=person)
@@ -127,7 +127,7 @@ def _person(written: str, country: str | None) -> PersonKey:
         raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning, field="phone_number") from None
 
 
-async def _csv(
+async def csv_rows(
     services: Services, campaign_id: UUID, statuses: list[str] | None, person: str | None
 ) -> AsyncIterator[str]:
     """All rows, page by page. A connection is held for one page only, even if the client reads slowly."""
@@ -139,11 +139,11 @@ async def _csv(
                 connection, campaign_id, limit=CSV_PAGE_ROWS, after=after, statuses=statuses, person=person
             )
         if page.rows:
-            yield _csv_rows(page.rows)
+            yield _csv_text(page.rows)
         after = page.after
 
 
-def _csv_rows(page: Sequence[Recipient]) -> str:
+def _csv_text(page: Sequence[Recipient]) -> str:
     written = io.StringIO()
     writer = csv.writer(written)
     for each in page:

@@ -82,6 +82,12 @@ async def read_page(
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
+async def read_one(connection: Connection, campaign_id: UUID, recipient_id: UUID) -> Recipient | None:
+    """One recipient of a campaign, or None."""
+    rows = await _read(connection, "read_recipients", {"ids": [recipient_id]})
+    return rows[0] if rows and rows[0].campaign_id == campaign_id else None
+
+
 async def _read_filtered(connection: Connection, values: dict[str, Any], limit: int) -> Page:
     statement = _CHOICE_BY_STATUS.get(tuple(values["statuses"]), "choose_any")
     window = max(WINDOW_ROWS, limit + 1)

@@ -39,6 +39,17 @@ class Difference:
     """The value counted from the rows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """How many messages changed in a minute. A failed one that is sent again counts negatively."""
+
+    minute: datetime
+    sent: int
+    delivered: int
+    read: int
+    failed: int
+
+
 async def fold(connection: Connection, after: str = FIRST_PLACE, *, rows_max: int = FOLD_ROWS) -> str:
     """Move deltas into the counters, chunk by chunk; returns the place from which the next call continues.
 
@@ -68,6 +79,12 @@ async def read(connection: Connection, ids: Sequence[CampaignId]) -> dict[Campai
 async def read_one(connection: Connection, campaign: UUID) -> CampaignProgress:
     """The same of one campaign that exists."""
     return (await read(connection, [CampaignId(campaign)]))[CampaignId(campaign)]
+
+
+async def read_timeline(connection: Connection, campaign: UUID, limit: int) -> list[Minute]:
+    """The last minutes in which the counters of a campaign changed, the oldest first."""
+    cursor = await connection.execute(SQL["read_timeline"], {"campaign": campaign, "limit": limit})
+    return [Minute(*row) for row in reversed(await cursor.fetchall())]
 
 
 async def read_unpublished(connection: Connection, rows_max: int) -> list[CampaignStats]:

@@ -19,10 +19,14 @@ from api.pages.health import health_view
 from api.pages.live import order_of
 from api.pages.paths import CAMPAIGNS, HOME
 from api.pages.rendering import page
+from api.pages.story import PERSON_STATUS
+from api.pages.timeline import MINUTES_MAX, plot
 from api.pages.views import STATUS_WORDS, CampaignView
 from api.services import Services, UseCampaignId, UseServices
 from domain.lifecycle import CampaignStatus
+from tables import stats
 from tables.database import Connection, is_transient
+from tables.stats import Minute
 
 PATIENCE_S = 1.5
 """How long a page waits for Postgres if there are last known figures to show."""
@@ -85,7 +89,10 @@ async def show_campaign(
     """Show one campaign. `done` is the form that led here."""
     board = services.board
 
+    minutes: list[Minute] = []
+
     async def read(connection: Connection) -> list[KnownCampaign]:
+        minutes.extend(await stats.read_timeline(connection, campaign_id, MINUTES_MAX))
         return [await reading.read_campaign(connection, board, campaign_id)]
 
     last = board.get(campaign_id)
@@ -96,6 +103,11 @@ async def show_campaign(
         view=known.view(),
         health=health_view(board.state),
         done=DONE.get(done, ""),
+        plot=plot(minutes),
+        statuses=PERSON_STATUS,
+        given={"q": "", "status": ""},
+        problem="",
+        csv="people.csv",
     )
 
 

@@ -1250,6 +1250,18 @@ CREATE TABLE campaign_minutes (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON COLUMN campaign_minutes.slot IS 'The number of the minute modulo 8: a campaign never has more than eight rows';
 
+-- How many messages were sent, delivered, read and failed in each minute, for the plot on the page of a campaign.
+CREATE TABLE campaign_timeline (
+    campaign_id uuid NOT NULL,
+    minute      timestamptz NOT NULL,
+    sent        bigint NOT NULL,
+    delivered   bigint NOT NULL,
+    read        bigint NOT NULL,
+    failed      bigint NOT NULL,
+    PRIMARY KEY (campaign_id, minute)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+COMMENT ON TABLE campaign_timeline IS 'Changes of the counters by minute: a row for each minute in which one changed';
+
 -- Deleted campaigns. The stats publisher removes their last snapshot from the topic, and then their row.
 CREATE TABLE deleted_snapshots (
     campaign_id uuid PRIMARY KEY,

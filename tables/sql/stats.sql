@@ -29,6 +29,19 @@ kept AS (
     ON CONFLICT (campaign_id, slot) DO UPDATE SET
         minute = excluded.minute,
         handled = excluded.handled + CASE WHEN known.minute = excluded.minute THEN known.handled ELSE 0 END),
+charted AS (
+    INSERT INTO campaign_timeline AS known (campaign_id, minute, sent, delivered, read, failed)
+    SELECT campaign_id, minute, sent, delivered, read, failed
+    FROM (SELECT campaign_id, date_trunc('minute', counted_at) AS minute,
+                 coalesce(sum(n) FILTER (WHERE dimension = 'funnel' AND key = 'sent'), 0) AS sent,
+                 coalesce(sum(n) FILTER (WHERE dimension = 'funnel' AND key = 'delivered'), 0) AS delivered,
+                 coalesce(sum(n) FILTER (WHERE dimension = 'funnel' AND key = 'read'), 0) AS read,
+                 coalesce(sum(n) FILTER (WHERE dimension = 'status' AND key = 'failed'), 0) AS failed
+          FROM moved GROUP BY 1, 2) AS changes
+    WHERE (sent, delivered, read, failed) <> (0, 0, 0, 0) ORDER BY campaign_id, minute
+    ON CONFLICT (campaign_id, minute) DO UPDATE SET
+        sent = known.sent + excluded.sent, delivered = known.delivered + excluded.delivered,
+        read = known.read + excluded.read, failed = known.failed + excluded.failed),
 raised AS (
     INSERT INTO campaign_stats AS s (campaign_id, version, campaign_status, folded_at)
     SELECT changed.campaign_id, 1, c.status, clock_timestamp()
@@ -66,6 +79,11 @@ LEFT JOIN LATERAL (
           UNION ALL
           SELECT handled_in_delta(dimension, key, n) FROM campaign_counter_deltas
           WHERE campaign_id = c.id AND counted_at >= date_trunc('minute', c.since)) AS every) AS p ON true
+
+-- name: read_timeline
+-- The last minutes of a campaign in which a counter changed, the newest first.
+SELECT minute, sent, delivered, read, failed FROM campaign_timeline
+WHERE campaign_id = %(campaign)s ORDER BY minute DESC LIMIT %(limit)s
 
 -- name: read_unpublished
 -- The folded counters of every campaign whose last version is not published, the oldest first.

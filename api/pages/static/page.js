@@ -121,6 +121,48 @@ function changed(id, field, value, name) {
   }
 }
 
+// ---------------------------------------------------------------- the plot
+
+const SERIES = [["Sent", "--part-sent"], ["Delivered", "--part-delivered"], ["Read", "--part-read"], ["Failed", "--part-failed"]];
+const DASHES = [[6, 4], [], [], [2, 3]];
+const plots = new WeakMap();
+
+function columns(table) {
+  const rows = [...table.querySelectorAll("tr[data-at]")];
+  const values = rows.map((row) => row.dataset.values.split(" ").map(Number));
+  return [rows.map((row) => Number(row.dataset.at)), ...SERIES.map((_, place) => values.map((each) => each[place]))];
+}
+
+function drawPlot() {
+  const place = document.querySelector(".plot");
+  if (!place || !window.uPlot || place.clientWidth === 0) return;
+  const data = columns(place.parentElement.querySelector("table"));
+  const known = plots.get(place);
+  if (known) known.destroy();
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+  const label = (ticks) => ticks.map((each) => each.toLocaleString("en"));
+  plots.set(place, new uPlot({
+    width: place.clientWidth,
+    height: 220,
+    padding: [12, 8, 0, 0],
+    cursor: { y: false },
+    axes: [axis, { ...axis, size: 64, values: (_, ticks) => label(ticks) }],
+    series: [{}, ...SERIES.map(([name, variable], number) => ({
+      label: name, stroke: colour(variable), width: number === 2 ? 2.5 : 1.75, dash: DASHES[number],
+      points: { show: data[0].length < 3 }, value: (_, value) => (value === null ? "" : value.toLocaleString("en")),
+    }))],
+  }, data, place));
+}
+
+function redrawWhenNeeded() {
+  let waiting = 0;
+  const soon = () => { clearTimeout(waiting); waiting = setTimeout(drawPlot, 150); };
+  window.addEventListener("resize", soon);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", soon);
+}
+
 // ---------------------------------------------------------------- the list
 
 function find() {
@@ -145,9 +187,12 @@ if (window.htmx) {
   document.addEventListener("htmx:load", (event) => {
     localTimes(event.target);
     if (document.getElementById("search")) find();
+    if (event.target.id === "timeline-part" || event.target.closest("#timeline-part")) drawPlot();
   });
 }
 document.addEventListener("DOMContentLoaded", () => {
   localTimes(document);
   prepareSearch();
+  drawPlot();
+  redrawWhenNeeded();
 });

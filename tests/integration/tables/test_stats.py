@@ -297,6 +297,27 @@ async def test_the_minutes_of_a_campaign_stay_few_and_old_deltas_are_in_none(wor
     assert await stats.recount(world.connection, world.campaign) == []
 
 
+async def test_the_timeline_has_every_change_in_its_minute(world: World) -> None:
+    people = await world.add_recipients(4)
+    await stats.fold(world.connection)
+    assert await stats.read_timeline(world.connection, world.campaign, 10) == [], "a new recipient is no message"
+    await _fail(world, people[:3])
+    await world.run("UPDATE campaign_counter_deltas SET counted_at = now() - interval '3 minutes'")
+    await stats.fold(world.connection)
+    await _fail(world, people[3:])
+    await stats.fold(world.connection)
+    await world.run(
+        "UPDATE campaign_recipients SET accepted_attempts = 4, attempt = 2, sent_at = now(), delivered_at = now()"
+        " WHERE id = %s", people[0],
+    )  # fmt: skip
+    await stats.fold(world.connection)
+    early, late = await stats.read_timeline(world.connection, world.campaign, 10)
+    assert (early.failed, early.sent) == (3, 0)
+    assert (late.sent, late.delivered, late.read, late.failed) == (1, 1, 0, 0), "one failed, and one does no longer"
+    assert (late.minute - early.minute).total_seconds() in (180.0, 240.0)
+    assert await stats.read_timeline(world.connection, world.campaign, 1) == [late]
+
+
 async def _progress(world: World) -> CampaignProgress:
     return (await stats.read(world.connection, [world.campaign]))[world.campaign]
 

@@ -237,6 +237,28 @@ class SubscriptionOut(_Given):
     """The person, if there is a doubt."""
 
 
+class SubscriptionStatement(_Given):
+    """The latest opt-out or opt-in of one source about one person."""
+
+    person: str
+    """The canonical key of the person. A person who is known by several keys may have statements under each."""
+    source: Source
+    """Who declared it: an operator, a keyword of the person, or the platform."""
+    subscribed: bool
+    """false is an opt-out."""
+    occurred_at: datetime
+    """When it was declared."""
+
+
+class SubscriptionsOut(_Given):
+    """A page of statements, in the order of person and source."""
+
+    subscriptions: list[SubscriptionStatement]
+    """The statements of the page."""
+    next: str | None = None
+    """`after` of the next page, or null on the last page."""
+
+
 class HealthOut(_Given):
     """The process runs."""
 

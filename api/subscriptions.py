@@ -1,24 +1,34 @@
-"""Routes of subscriptions: the operator's opt-outs and opt-ins."""
+"""Routes of subscriptions: the operator's opt-outs and opt-ins, and the list of all."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query
+from fastapi.responses import Response, StreamingResponse
 
-from api.answers import SubscriptionOut
+from api.answers import SubscriptionOut, SubscriptionsOut, SubscriptionStatement
 from api.bodies import Country, SubscriptionIn
 from api.formats import PERSON_FORMAT
 from api.problem_codes import ProblemCode
 from api.problems import Problem
+from api.recipients import CSV_PAGE_ROWS, CSV_TYPE
 from api.routes import json_router
-from api.services import UseListConnection, UseStopConnection
+from api.services import Services, UseListConnection, UseServices, UseStopConnection
 from domain.phone_numbers import NamedPerson, person_named
 from domain.written_numbers import InvalidPhoneNumber
+from schemas.subscriptions import Source
 from tables import subscriptions
+from tables.subscription_pages import FIRST_SUBSCRIPTION, STATEMENT_COLUMNS, SubscriptionPlace, read_subscriptions
 from tables.subscriptions import Subscription
 
 router = json_router("/api/marketing/subscriptions", "subscriptions")
+
+SEPARATOR = "/"
+"""Between the person and the source in the place after which a page begins. No key of a person has it."""
 
 
 def _person(
@@ -37,6 +47,60 @@ def _person(
 
 UsePerson = Annotated[NamedPerson, Depends(_person)]
 """The person of the path: a phone number in any spelling, or a user id. An odd number is a person too."""
+
+
+@router.get(
+    "", response_model=SubscriptionsOut, responses={200: {"content": {CSV_TYPE: {"schema": {"type": "string"}}}}}
+)
+async def list_subscriptions(
+    services: UseServices,
+    source: Annotated[list[Source] | None, Query(description="Only these sources")] = None,
+    subscribed: Annotated[bool | None, Query(description="false: only opt-outs, true: only opt-ins")] = None,
+    after: Annotated[str, Query(max_length=200, description="`next` of the previous page")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most statements of the page")] = 100,
+    format: Annotated[Literal["json", "csv"] | None, Query(description="csv: all rows as CSV")] = None,  # noqa: A002 - the name of the parameter
+) -> Response:
+    """A page of the latest statement of each source about each person; as CSV (`?format=csv`) all of them.
+
+    A page of a filtered list may have fewer rows than `limit`. The list ends with the page whose `next` is null.
+    """
+    place = _place(after)
+    if format == "csv":
+        named = {"Content-Disposition": 'attachment; filename="subscriptions.csv"'}
+        return StreamingResponse(_csv(services, source, subscribed), media_type=CSV_TYPE, headers=named)
+    async with services.lists.connection() as connection:
+        page = await read_subscriptions(connection, limit=limit, after=place, sources=source, subscribed=subscribed)
+    body = SubscriptionsOut(
+        subscriptions=[SubscriptionStatement.model_validate(each) for each in page.rows],
+        next=None if page.after is None else SEPARATOR.join(page.after),
+    )
+    return Response(body.model_dump_json(), media_type="application/json")
+
+
+def _place(after: str) -> SubscriptionPlace:
+    person, separator, source = after.rpartition(SEPARATOR)
+    if after and (not separator or source not in set(Source) or "\0" in person):
+        detail = "after: This is not the `next` of a page. Leave it out to begin with the first page."
+        raise Problem(ProblemCode.INVALID_FIELD, detail, field="after")
+    return (person, source)
+
+
+async def _csv(services: Services, sources: list[Source] | None, subscribed: bool | None) -> AsyncIterator[str]:
+    """All rows, page by page. A connection is held for one page only, even if the client reads slowly."""
+    yield ",".join(STATEMENT_COLUMNS) + "\r\n"
+    after: SubscriptionPlace | None = FIRST_SUBSCRIPTION
+    while after is not None:
+        async with services.lists.connection() as connection:
+            page = await read_subscriptions(
+                connection, limit=CSV_PAGE_ROWS, after=after, sources=sources, subscribed=subscribed
+            )
+        written = io.StringIO()
+        csv.writer(written).writerows(
+            (each.person, each.source.value, str(each.subscribed).lower(), each.occurred_at.isoformat())
+            for each in page.rows
+        )
+        yield written.getvalue()
+        after = page.after
 
 
 # The path may contain a slash: 089/123456.

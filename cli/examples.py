@@ -96,6 +96,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns failed retry 'Spring sale' --code 131042 --dry-run",
         "campaigns failed retry 3f9a1c2e --class request --yes",
     ),
+    "subscriptions list": (
+        "campaigns subscriptions list --out",
+        "campaigns subscriptions list --source keyword --source platform --json",
+    ),
+    "subscriptions export": ("campaigns subscriptions export > opt-outs.csv",),
+    "subscriptions import": (
+        "campaigns subscriptions import opt-outs.csv --dry-run",
+        "campaigns subscriptions import crm.csv --phone-column Telefon --country DE --yes",
+    ),
     "replay": (
         "campaigns replay --from-topic webhooks.raw --from 2026-03-01T12:00Z --dry-run",
         "campaigns replay --from-topic recipient.events --from 0:1500,3:90 --rate 500 --yes",

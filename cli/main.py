@@ -44,6 +44,7 @@ from cli.secrets import secrets
 from cli.show import show
 from cli.stats import stats
 from cli.status import status
+from cli.subscriptions import subscriptions
 from cli.topics import topics
 from cli.trace import trace
 from cli.unknown import unknown
@@ -119,6 +120,7 @@ for command in _PASSING_THROUGH:
 app.add_typer(db, name="db", rich_help_panel=START_PANEL)
 app.add_typer(topics, name="topics", rich_help_panel=START_PANEL)
 app.add_typer(unknown, name="unknown", rich_help_panel=QUERY_PANEL)
+app.add_typer(subscriptions, name="subscriptions", rich_help_panel=CAMPAIGN_PANEL)
 app.add_typer(breakers, name="breakers", rich_help_panel=QUERY_PANEL)
 app.add_typer(failed, name="failed", rich_help_panel=REPAIR_PANEL)
 app.add_typer(parked, name="parked", rich_help_panel=QUERY_PANEL)

@@ -134,6 +134,15 @@ async def state_by_operator(connection: Connection, person: str, *, subscribed: 
     return await read(connection, person)
 
 
+async def opt_out_by_operator(connection: Connection, persons: Sequence[str]) -> int:
+    """Opt people out as an operator, and return how many were not out by an operator before."""
+    if not persons:
+        return 0
+    row = await (await connection.execute(_SQL["opt_out_by_operator"], {"persons": list(persons)})).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def read(connection: Connection, person: str) -> Subscription:
     """The subscription of a person over all sources."""
     cursor = await connection.execute(_SQL["find_out_by"], {"person": person})

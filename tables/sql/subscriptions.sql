@@ -79,6 +79,29 @@ WITH keys AS MATERIALIZED (
 INSERT INTO subscription_outbox (person, source, subscribed, occurred_at)
 SELECT person, source, subscribed, occurred_at FROM stated
 
+-- name: opt_out_by_operator
+-- Opt people out as an operator, by the database's clock, and return how many were not out by an operator before. The time
+-- is later than that of the stored acts under all keys of the person.
+WITH named AS MATERIALIZED (
+    SELECT DISTINCT person_of(p) AS person FROM unnest(%(persons)s::text[]) AS p
+), stated AS (
+    INSERT INTO subscriptions AS s (person, source, subscribed, occurred_at)
+    SELECT n.person, 'operator', false, greatest(clock_timestamp(), interval '1 microsecond' + (
+               SELECT max(o.occurred_at) FROM keys_of(n.person) AS k (person) JOIN subscriptions AS o USING (person)
+               WHERE o.source = 'operator'))
+    FROM named AS n
+    WHERE 'operator' NOT IN (SELECT sources_out(n.person))
+    ORDER BY n.person
+    ON CONFLICT (person, source) DO UPDATE SET
+        subscribed = false, updated_at = clock_timestamp(),
+        occurred_at = greatest(excluded.occurred_at, s.occurred_at + interval '1 microsecond')
+    RETURNING s.person, s.source, s.subscribed, s.occurred_at
+), published AS (
+    INSERT INTO subscription_outbox (person, source, subscribed, occurred_at)
+    SELECT person, source, subscribed, occurred_at FROM stated
+)
+SELECT count(*) FROM stated
+
 -- name: find_out_by
 -- The sources at which a person is unsubscribed, over all their keys, whichever spelling of the number is given.
 SELECT source FROM sources_out(person_of(%(person)s)) AS s (source) ORDER BY source

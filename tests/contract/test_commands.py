@@ -19,6 +19,7 @@ from tests.support.paths import ROOT
 READS = {
     "check", "list", "show", "stats", "watch", "status", "lag", "config", "trace", "verify", "unknown list",
     "parked list", "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",
+    "subscriptions list", "subscriptions export",
 }  # fmt: skip
 """Commands that change no data."""
 REPAIRS_ON_REQUEST = {"verify", "sink"}

@@ -39,7 +39,8 @@ HOT_GROUPS = (
     "backlog",
     "budget_returns", "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked",
     "person_links", "planning", "publications", "recipient_pages", "recipients", "releases", "removal", "retention",
-    "stats", "status", "subscriptions", "trace", "webhook_progress",
+    "stats", "status", "subscription_pages", "subscriptions", "trace",
+    "webhook_progress",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -220,6 +221,11 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("status", "read_sending"): {"silent_s": 600, "day_s": 86_400},
     ("subscriptions", "merge_subscriptions"): {
         "person": ["15550000001"], "source": ["keyword"], "subscribed": [False], "occurred_at": [START],
+    },
+    ("subscriptions", "opt_out_by_operator"): {"persons": ["15550000001", "15550000002"]},
+    ("subscription_pages", "list_subscriptions"): {
+        "after_person": "", "after_source": "", "limit": 101, "window": WINDOW_ROWS, "sources": ["platform"],
+        "subscribed": True,
     },
     ("subscriptions", "find_locked_subscriptions"): {"person": ["15550000001"], "source": ["keyword"]},
     ("subscriptions", "find_answered"): {"wamids": ["wamid.1"]},

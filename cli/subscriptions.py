@@ -1,0 +1,239 @@
+"""`campaigns subscriptions`: lists opt-outs and opt-ins, and imports and exports opt-outs as CSV."""
+
+# ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import DryRun, Json, LineLimit, Yes
+from schemas.subscriptions import Source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from typing import BinaryIO
+
+    from cli.confirmation import Consent
+    from domain.recipient_files.columns import Choices
+    from domain.recipient_files.reader import FileLine
+    from tables.database import Connection
+    from tables.subscription_pages import StatementRow
+
+PAGE_ROWS = 1000
+EXIT_NOT_ALL = 1
+REFUSED_SHOWN = 100
+
+subscriptions = typer.Typer(help="List opt-outs and opt-ins; import and export opt-outs.", no_args_is_help=True)
+
+OfSource = Annotated[list[Source] | None, typer.Option("--source", help="Only of this source; may be repeated")]
+
+
+@subscriptions.command("list")
+def subscriptions_list(
+    source: OfSource = None,
+    subscribed: Annotated[bool | None, typer.Option("--in/--out", help="Only opt-ins, or only opt-outs")] = None,
+    limit: LineLimit = 100,
+    json: Json = False,
+) -> None:
+    """List the latest opt-out or opt-in of each person and source, by person."""
+    from cli.connected import run_connected
+
+    raise typer.Exit(run_connected(
+        "subscriptions", lambda _, found: list_statements(found, source, subscribed, limit, as_json=json)
+    ))  # fmt: skip
+
+
+@subscriptions.command("export")
+def subscriptions_export(source: OfSource = None) -> None:
+    """Write all opt-outs to stdout, as CSV. `campaigns subscriptions import` reads the same form."""
+    from cli.connected import run_connected
+
+    raise typer.Exit(run_connected("subscriptions", lambda _, found: export_opt_outs(found, source)))
+
+
+@subscriptions.command("import")
+def subscriptions_import(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, or JSON lines; - reads standard input")],
+    phone_column: Annotated[
+        str | None, typer.Option("--phone-column", help="Column of the phone numbers: its header, or its place from 1")
+    ] = None,
+    country: Annotated[str | None, typer.Option("--country", help="Country of numbers without + or 00")] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Opt out everybody whom a file names, as an operator. An odd number is opted out too."""
+    from cli.confirmation import Consent
+    from cli.connected import run_connected
+    from cli.console import note, printable_lines
+    from cli.import_recipients import checked_country, open_source
+    from domain.recipient_files.columns import Choices
+    from operations.options import InvalidOptions
+    from runtime.process import EXIT_USAGE
+
+    try:
+        choices = Choices(phone_column, None, checked_country(country))
+        source = open_source(file)
+    except InvalidOptions as invalid:
+        note(printable_lines(str(invalid)))
+        raise typer.Exit(EXIT_USAGE) from None
+    consent = Consent(yes, dry_run)
+    with source:
+        raise typer.Exit(run_connected(
+            "subscriptions", lambda _, found: import_opt_outs(found, file, source, choices, consent, as_json=json)
+        ))  # fmt: skip
+
+
+async def list_statements(
+    connection: Connection, sources: Sequence[Source] | None, subscribed: bool | None, limit: int, *, as_json: bool
+) -> int:
+    """Print the statements, by person."""
+    import orjson
+
+    from cli.console import note
+    from runtime.process import EXIT_OK
+
+    rows: list[StatementRow] = []
+    is_more = False
+    async for page in _pages(connection, sources, subscribed):
+        rows += page
+        if is_more := len(rows) > limit:
+            break
+    shown = rows[:limit]
+    if as_json:
+        print(orjson.dumps({"subscriptions": shown, "is_complete": not is_more}).decode())
+        return EXIT_OK
+    for each in shown:
+        kind = "opted in" if each.subscribed else "opted out"
+        print(f"{each.person:<20} {each.source:<9} {kind:<9} {each.occurred_at:%Y-%m-%d %H:%M:%S}Z")
+    if is_more:
+        note(f"{limit} shown, and there are more: --limit, or campaigns subscriptions export")
+    if not shown:
+        note("there is no opt-out or opt-in of this kind")
+    return EXIT_OK
+
+
+async def export_opt_outs(connection: Connection, sources: Sequence[Source] | None) -> int:
+    """Print the opt-outs as CSV."""
+    import csv
+    import sys
+
+    from runtime.process import EXIT_OK
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["phone_number", "source", "opted_out_at"])
+    async for page in _pages(connection, sources, subscribed=False):
+        writer.writerows([each.person, each.source.value, each.occurred_at.isoformat()] for each in page)
+    return EXIT_OK
+
+
+async def _pages(
+    connection: Connection, sources: Sequence[Source] | None, subscribed: bool | None
+) -> AsyncIterator[list[StatementRow]]:
+    from tables.subscription_pages import FIRST_SUBSCRIPTION, SubscriptionPlace, read_subscriptions
+
+    after: SubscriptionPlace | None = FIRST_SUBSCRIPTION
+    while after is not None:
+        page = await read_subscriptions(
+            connection, limit=PAGE_ROWS, after=after, sources=sources, subscribed=subscribed
+        )
+        yield page.rows
+        after = page.after
+
+
+async def import_opt_outs(
+    connection: Connection, name: str, source: BinaryIO, choices: Choices, consent: Consent, *, as_json: bool
+) -> int:
+    """Opt out the people of a file, in chunks. Raises InvalidOptions for a file that cannot be read."""
+    import orjson
+
+    from cli.confirmation import decline
+    from cli.console import note, printable
+    from cli.import_recipients import begin
+    from domain.recipient_files.columns import UnusableFile
+    from domain.recipient_files.reader import RecipientFile
+    from operations.options import InvalidOptions
+    from runtime.process import EXIT_OK
+    from tables.subscriptions import opt_out_by_operator
+
+    result = OptOutImport(choices.country)
+    try:
+        _, head, blocks = await begin(source, choices)
+        first = ", ".join(repr(line.text[:40]) for line in head[:3])
+        change = f"opt out everybody whom {name} names, for all campaigns. Its first lines are {first}"
+        if not consent.is_dry and (ending := decline(consent, change)) is not None:
+            return ending
+        file = RecipientFile(choices)
+        async for block, is_last in _with_last(blocks):
+            persons = result.judge(file.feed(block, is_last=is_last))
+            for start in range(0, len(persons), PAGE_ROWS):
+                if not consent.is_dry:
+                    result.added += await opt_out_by_operator(connection, persons[start : start + PAGE_ROWS])
+    except UnusableFile as unusable:
+        raise InvalidOptions(f"{name}: {unusable}".replace("with phone_column", "with --phone-column")) from None
+    for line in result.refused:
+        note(printable(line))
+    if (more := result.refused_lines - len(result.refused)) > 0:
+        note(f"... and {more} more")
+    if as_json:
+        print(orjson.dumps({
+            "lines": result.lines, "named": result.named, "opted_out": result.added, "doubtful": result.doubtful,
+            "refused": result.refused_lines, "dry_run": consent.is_dry,
+        }).decode())  # fmt: skip
+    done = "nobody was opted out, because of --dry-run" if consent.is_dry else f"{result.added} newly opted out"
+    note(
+        f"{result.lines} line(s): {result.named} name a person, {result.doubtful} of them by an odd number, and"
+        f" {result.refused_lines} name nobody; {done}"
+    )
+    return EXIT_NOT_ALL if result.refused_lines else EXIT_OK
+
+
+async def _with_last(blocks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+    """The blocks, and an empty last one."""
+    async for block in blocks:
+        yield block, False
+    yield b"", True
+
+
+class OptOutImport:
+    """The people of the lines that were read."""
+
+    def __init__(self, country: str | None) -> None:
+        self._country = country
+        self.lines = 0
+        self.named = 0
+        """Lines that name a person."""
+        self.added = 0
+        self.doubtful = 0
+        self.refused_lines = 0
+        self.refused: list[str] = []
+        """The first refused lines, with their reasons."""
+
+    def judge(self, lines: Sequence[FileLine]) -> list[str]:
+        """The people of these lines. A line that names nobody, or several people, is refused."""
+        from domain.phone_numbers import person_named
+        from domain.written_numbers import InvalidPhoneNumber
+
+        people: list[str] = []
+        for line in lines:
+            self.lines += 1
+            item = line.item.get("phone_number") if isinstance(line.item, dict) else line.item
+            if line.fault is not None or item is None:
+                self._refuse(line, "It has no phone number." if line.fault is None else line.fault.reason.meaning)
+                continue
+            try:
+                named = person_named(str(item), self._country)
+            except InvalidPhoneNumber as invalid:
+                self._refuse(line, invalid.reason.meaning)
+                continue
+            self.doubtful += named.doubt is not None
+            self.named += 1
+            people.append(named.person)
+        return people
+
+    def _refuse(self, line: FileLine, reason: str) -> None:
+        self.refused_lines += 1
+        if len(self.refused) < REFUSED_SHOWN:
+            self.refused.append(f"line {line.number}: {reason}")

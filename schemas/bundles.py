@@ -54,11 +54,11 @@ def decode_bundle(record: bytes | None) -> list[Body]:
 
 
 def _body(item: object) -> Body:
-    match item:
-        case [int(received_at_us), bytes(raw)] if 0 <= received_at_us < _LATEST_US and not isinstance(item[0], bool):
+    if type(item) is list and len(item) == 2:
+        received_at_us, raw = item
+        if type(received_at_us) is int and type(raw) is bytes and 0 <= received_at_us < _LATEST_US:
             return Body(received_at_us, raw)
-        case _:
-            raise Malformed("bundle: an item is no pair of time and bytes")
+    raise Malformed("bundle: an item is no pair of time and bytes")
 
 
 _LATEST_US = int((datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()) * 1_000_000

@@ -12,7 +12,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId
@@ -65,6 +68,40 @@ def decode(secret: bytes, deployment: str, text: str) -> Callback | NotOurs:
     if not 1 <= attempt <= ATTEMPT_MAX:
         return NotOurs(ForeignCallback.FORMAT.value)
     return Callback(CampaignId(campaign_id), RecipientId(recipient_id), attempt)
+
+
+class CallbackTexts(NamedTuple):
+    """The attempt that a status is about, as its event writes it."""
+
+    campaign_id: str
+    recipient_id: str
+    attempt: int
+
+
+_WRITTEN = re.compile(r"(1\.([^.]*)\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{22})\.([1-9][0-9]?))\.([A-Za-z0-9_-]{11})")
+"""The form that `encode` writes: the payload, its parts, and the tag."""
+CAMPAIGNS_KEPT = 4096
+
+
+def decode_texts(secret: bytes, deployment: str, text: object) -> CallbackTexts | None:
+    """Like `decode`, in a fraction of its time, for data in the form that `encode` writes. None: `decode` decides."""
+    found = _WRITTEN.fullmatch(text) if type(text) is str and len(text) <= LENGTH_MAX and text.isascii() else None
+    if found is None:
+        return None
+    payload, named, campaign_id, recipient_id, digits, tag = found.groups()
+    if named != deployment or not hmac.compare_digest(tag, _b64(_tag(secret, payload))):
+        return None
+    attempt = int(digits)
+    return CallbackTexts(_campaign(campaign_id), _uuid_text(recipient_id), attempt) if attempt <= ATTEMPT_MAX else None
+
+
+def _uuid_text(text: str) -> str:
+    """The usual form of a UUID, from its 22 characters of base64url."""
+    raw = base64.urlsafe_b64decode(text + "==").hex()
+    return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
+
+
+_campaign = lru_cache(CAMPAIGNS_KEPT)(_uuid_text)
 
 
 def _tag(secret: bytes, payload: str) -> bytes:

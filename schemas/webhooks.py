@@ -177,3 +177,4 @@ _PARTS: dict[str, PartReader] = {
     "errors": _system_error,
 }
 """How each part of a value besides its statuses is read."""
+OTHER_PARTS = tuple(_PARTS)

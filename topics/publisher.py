@@ -9,13 +9,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from runtime.process import Transient
 from runtime.settings import Settings
-from schemas.places import Headers, Outgoing
+from schemas.places import Outgoing
 from topics.clients import producer_config
 from topics.errors import error_of, is_too_large
 
@@ -25,6 +26,9 @@ PUBLISH_TIMEOUT_S = 90.0
 QUEUE_FULL_PAUSE_S = 0.005
 _POLL_S = 0.1
 _NOWHERE = (-1, -1)
+
+Delivered = Callable[[KafkaError | None, Message | None], None]
+"""Takes librdkafka's report about one record."""
 
 
 class PublishFailed(Transient):
@@ -99,8 +103,10 @@ class AsyncPublisher:
             return []
         deadline = time.monotonic() + timeout_s
         batch = _Batch(self._loop, len(records))
-        for index, (topic, key, value, headers) in enumerate(records):
-            await self._produce(topic, key, value, headers, batch.delivery(index), deadline)
+        for index, record in enumerate(records):
+            delivered = batch.delivery(index)
+            if not self._produce(record, delivered):
+                await self._produce_later(record, delivered, deadline)
         # One timer: `asyncio.wait_for` would cost as much as the rest of a small batch.
         timer = self._loop.call_later(deadline - time.monotonic(), batch.expire)
         try:
@@ -112,28 +118,26 @@ class AsyncPublisher:
             raise PublishFailed(reason, batch.acknowledged())
         return batch.result()
 
-    async def _produce(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Headers | None,
-        delivered: Callable[[KafkaError | None, Message | None], None],
-        deadline: float,
-    ) -> None:
-        while True:
-            try:
-                self._producer.produce(
-                    topic, value=value, key=key, headers=list(headers) if headers else None, on_delivery=delivered
-                )
-                return
-            except BufferError:
-                if time.monotonic() > deadline:
-                    raise PublishFailed("the queue of the producer stays full") from None
-                await asyncio.sleep(QUEUE_FULL_PAUSE_S)  # the poll thread empties it
-            except KafkaException as error:
-                delivered(error_of(error), None)
-                return
+    def _produce(self, record: Outgoing, delivered: Delivered) -> bool:
+        """Hand a record to librdkafka. Returns whether its queue had room. A refused record is reported at once."""
+        topic, key, value, headers = record
+        try:
+            if headers:
+                self._producer.produce(topic, value=value, key=key, headers=list(headers), on_delivery=delivered)
+            else:
+                self._producer.produce(topic, value, key, on_delivery=delivered)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            delivered(error_of(error), None)
+        return True
+
+    async def _produce_later(self, record: Outgoing, delivered: Delivered, deadline: float) -> None:
+        """Hand a record over when the queue has room again. Raises PublishFailed if it has none in time."""
+        while not self._produce(record, delivered):
+            if time.monotonic() > deadline:
+                raise PublishFailed("the queue of the producer stays full")
+            await asyncio.sleep(QUEUE_FULL_PAUSE_S)  # the poll thread empties it
 
     async def is_reachable(self, topic: str, timeout_s: float = 2.0) -> bool:
         """Whether a broker answers and knows the topic."""
@@ -177,21 +181,22 @@ class _Batch:
         self._too_large: list[int] = []
         self._error: KafkaError | None = None
 
-    def delivery(self, index: int) -> Callable[[KafkaError | None, Message | None], None]:
-        def delivered(error: KafkaError | None, message: Message | None) -> None:
-            with self._lock:  # librdkafka's thread reports, and ours when a produce is refused
-                if error is None and message is not None:
-                    self._places[index] = (message.partition() or 0, message.offset() or 0)
-                elif error is not None and is_too_large(error):
-                    self._too_large.append(index)
-                else:
-                    self._error = error
-                self._left -= 1
-                last = self._left == 0
-            if last and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._complete)
+    def delivery(self, index: int) -> Delivered:
+        """The function that takes the report about one record."""
+        return partial(self._delivered, index)
 
-        return delivered
+    def _delivered(self, index: int, error: KafkaError | None, message: Message | None) -> None:
+        with self._lock:  # librdkafka's thread reports, and ours when a produce is refused
+            if error is None and message is not None:
+                self._places[index] = (message.partition() or 0, message.offset() or 0)
+            elif error is not None and is_too_large(error):
+                self._too_large.append(index)
+            else:
+                self._error = error
+            self._left -= 1
+            last = self._left == 0
+        if last and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._complete)
 
     def expire(self) -> None:
         """Stop waiting for the records that are not acknowledged."""

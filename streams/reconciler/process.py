@@ -26,6 +26,7 @@ from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
+from streams.reconciler.plain import PlainEvent
 from streams.reconciler.reading import STAGE, Reconciled, reconcile
 from topics.dead_letter_limit import DeadLetterLimit
 from topics.dead_letters import DeadLetters
@@ -97,7 +98,7 @@ class Reconciler:
         started = time.monotonic()
         found = []
         for record in records:
-            found.append(reconcile(record, self._ownership, self._now(), self._keywords))
+            found.append(self._read(record))
             await asyncio.sleep(0)  # a batch may have 50,000 items, and the heartbeats of the group share this loop
         bodies = sum(max(each.bodies, 1) for each in found)
         is_divisible = len(records) > 1
@@ -113,9 +114,14 @@ class Reconciler:
         for outcome, count in sum((each.outcomes for each in found), Counter[str]()).items():
             metrics.RECONCILER_ITEMS.labels(outcome).inc(count)
         self._log_unknown_words(word for each in found for word in each.unknown_words)
-        kinds = (event.kind.value for each in found for event in each.published)
-        for kind, count in Counter(kinds).items():
+        kinds = Counter(event.kind.value for each in found for event in each.published)
+        kinds.update(event.kind for each in found for event in each.plain)
+        for kind, count in kinds.items():
             metrics.RECONCILER_EVENTS.labels(kind).inc(count)
+
+    def _read(self, record: Record) -> Reconciled:
+        # A trace needs the event itself, which the short way never builds.
+        return reconcile(record, self._ownership, self._now(), self._keywords, is_short_way_open=not TRACES.is_on)
 
     def statuses_per_record(self) -> float:
         """The mean number of items in a record, of the newest batches above all; 1 before the first batch."""
@@ -135,7 +141,7 @@ class Reconciler:
 
     async def _publish_events(self, found: Sequence[Reconciled]) -> None:
         """Publish all events. The body of an event that is too large for its topic is refused."""
-        sources = [(each, event) for each in found for event in each.published]
+        sources = [(each, event) for each in found for event in (*each.published, *each.plain)]
         try:
             await self._publisher.publish_batch([self._outgoing(event) for _, event in sources])
         except RecordTooLarge as error:
@@ -145,7 +151,9 @@ class Reconciler:
         if TRACES.is_on:
             _record_spans(event for each in found for event in each.events)
 
-    def _outgoing(self, event: RecipientEvent | SubscriptionEvent) -> Outgoing:
+    def _outgoing(self, event: RecipientEvent | SubscriptionEvent | PlainEvent) -> Outgoing:
+        if isinstance(event, PlainEvent):
+            return Outgoing(self._events_topic, event.key, event.value)
         if isinstance(event, SubscriptionEvent):
             return Outgoing(self._subscriptions_topic, event.key, encode(event))
         return Outgoing(self._events_topic, event.key, encode(event), _headers(event))

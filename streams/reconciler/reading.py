@@ -38,6 +38,7 @@ from schemas.subscriptions import SubscriptionEvent
 from schemas.webhook_people import MessageItem, PreferenceItem
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import BadItem, OtherItem, WebhookItem, items_of
+from streams.reconciler.plain import PlainEvent, ShortWay
 
 STAGE = "reconciler"
 DEFAULT_KEYWORDS = Keywords.of()
@@ -78,6 +79,8 @@ class Reconciled:
 
     record: Record
     events: list[RecipientEvent] = field(default_factory=list)
+    plain: list[PlainEvent] = field(default_factory=list)
+    """Events of plain bodies, which are written already."""
     subscriptions: list[SubscriptionEvent] = field(default_factory=list)
     """Opt-outs and opt-ins of people."""
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -109,14 +112,17 @@ class Reconciled:
         self.refused[index] = Refusals(body, 1, refusal)
         self.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
 
-    def refuse_event(self, event: RecipientEvent | SubscriptionEvent) -> None:
+    def refuse_event(self, event: RecipientEvent | SubscriptionEvent | PlainEvent) -> None:
         """Refuse the body of an event that its topic does not accept."""
-        assert event.origin is not None, "every event of the reconciler has an origin"
-        index = event.origin.index
-        if isinstance(event, RecipientEvent):
-            self.events.remove(event)
-        else:
-            self.subscriptions.remove(event)
+        match event:
+            case PlainEvent(body=index):
+                self.plain.remove(event)
+            case RecipientEvent(origin=Origin(index=index)):
+                self.events.remove(event)
+            case SubscriptionEvent(origin=Origin(index=index)):
+                self.subscriptions.remove(event)
+            case _:
+                raise AssertionError("every event of the reconciler has an origin")
         self.outcomes[ItemOutcome.EVENT.value] -= 1
         body = decode_bundle(self.record.value)[index]
         self.refuse_body(index, body, Refusal(DeadLetterReason.RECORD_TOO_LARGE.value))
@@ -143,8 +149,18 @@ class Reconciled:
         return DeadItem(place, None, value, refusal.reason, refusal.error, refusal.raised, items, share, redriven)
 
 
-def reconcile(record: Record, ownership: Ownership, now: datetime, keywords: Keywords = DEFAULT_KEYWORDS) -> Reconciled:
-    """Read one record. It never raises: what cannot be read becomes a dead letter. `now`: the present."""
+def reconcile(
+    record: Record,
+    ownership: Ownership,
+    now: datetime,
+    keywords: Keywords = DEFAULT_KEYWORDS,
+    *,
+    is_short_way_open: bool = False,
+) -> Reconciled:
+    """Read one record. It never raises: what cannot be read becomes a dead letter. `now`: the present.
+
+    `is_short_way_open`: plain bodies go to `plain`. Their events are the same, and written already.
+    """
     found = Reconciled(record)
     try:
         bodies = decode_bundle(record.value)
@@ -153,16 +169,30 @@ def reconcile(record: Record, ownership: Ownership, now: datetime, keywords: Key
         found.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
         return found
     found.bodies = len(bodies)
+    present = max(record.at, now)
+    short = ShortWay(record, ownership, present) if is_short_way_open else None
     for index, body in enumerate(bodies):
-        _read_body(found, index, body, ownership, max(body.received_at, record.at, now), keywords)
+        _read_body(found, index, body, ownership, present, keywords, short)
     return found
 
 
 def _read_body(
-    found: Reconciled, index: int, body: Body, ownership: Ownership, latest: datetime, keywords: Keywords
+    found: Reconciled,
+    index: int,
+    body: Body,
+    ownership: Ownership,
+    present: datetime,
+    keywords: Keywords,
+    short: ShortWay | None,
 ) -> None:
     try:
         read = read_json(body.raw)
+        if short is not None and not read.is_lenient:
+            plain = short.events(index, body.received_at_us, read.value)
+            if plain is not None:
+                found.plain += plain
+                found.outcomes[ItemOutcome.EVENT.value] += len(plain)
+                return
         items = items_of(read.value)
     except Malformed as error:
         found.refuse_body(index, body, Refusal(error.reason, str(error)))
@@ -175,7 +205,7 @@ def _read_body(
         found.outcomes[ItemOutcome.EMPTY.value] += 1
     record = found.record
     origin = Origin(topic=record.topic, partition=record.partition, offset=record.offset, index=index)
-    receipt = Receipt(body.received_at, origin, latest)
+    receipt = Receipt(body.received_at, origin, max(body.received_at, present))
     for position, item in enumerate(items):
         result = _read_item(item, ownership, receipt, keywords)
         match result:

@@ -96,6 +96,8 @@ class Case(Generic[Task]):
     work: Task
     without: frozenset[str] = frozenset()
     """Names of peers that do not take part, because this work says nothing about them."""
+    is_in_smoke: bool = True
+    """Whether a smoke run holds it. A case that starts processes again and proves nothing more stays out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,11 @@ def hold(stage: Contest[Task], arena: Arena, rounds: int, note: Callable[[str], 
     with ExitStack() as ending:
         available = [each for each in (stage.ours, *stage.peers) if each.is_available]
         opened = {each.name: ending.enter_context(each.opened(arena)) for each in available}
-        return [_hold(case, stage.ours.name, opened, rounds, note) for case in stage.cases]
+        return [
+            _hold(case, stage.ours.name, opened, rounds, note)
+            for case in stage.cases
+            if case.is_in_smoke or not arena.is_smoke
+        ]
 
 
 def _hold(

@@ -6,5 +6,12 @@ from typing import Any
 
 from bench.contest import Contest
 from bench.ingress.stage import INGRESS
+from bench.reconciler.stage import RECONCILER
 
-STAGES: dict[str, Contest[Any]] = {stage.name: stage for stage in (INGRESS,)}
+STAGES: dict[str, Contest[Any]] = {
+    stage.name: stage
+    for stage in (
+        INGRESS,
+        RECONCILER,
+    )
+}

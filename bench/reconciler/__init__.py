@@ -1,0 +1,1 @@
+"""The reconciler against Faust, Quix Streams and a hand-written loop."""

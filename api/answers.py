@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.lifecycle import CampaignStatus
 from domain.recipient_files.decoding import FileEncoding
 from domain.status import Status
+from domain.windows import Weekday, WindowZone
 from schemas.reasons import LineRefusal, ParameterRefusal, RecipientRefusal
 from schemas.subscriptions import Source
 
@@ -38,6 +39,22 @@ class CampaignOut(_Given):
     """The time zone of the campaign's days."""
     country: str | None
     """The country of numbers without a country code."""
+    window_days: tuple[Weekday, ...]
+    """The days of the week on which messages are sent."""
+    window_from: str
+    """The local time from which messages are sent, as HH:MM."""
+    window_to: str
+    """The local time until which messages are sent; 24:00 is the end of the day."""
+    window_zone: WindowZone
+    """Whose clock the window follows."""
+    quiet_from: str | None
+    """The beginning of hours inside the window without messages."""
+    quiet_to: str | None
+    """The end of these hours."""
+    start_at: datetime | None
+    """Nothing is sent before this time."""
+    stale_after_hours: int | None
+    """The campaign is paused if nothing could be sent for so many hours although recipients waited."""
     status: CampaignStatus
     """The state of the campaign."""
     pause_reason: str | None

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from api.formats import COUNTRY_FORMAT, ZONE_FORMAT
 from domain.days import UnknownTimeZone, zone
 from domain.error_codes import ErrorClass
 from domain.json_values import JsonNumber
 from domain.phone_numbers import COUNTRIES
+from domain.windows import LOCAL_TIME, LOCAL_TIME_OR_24, WEEK, Weekday, WindowZone
 from schemas.events import CODE_MAX
-from tables.campaigns import PAUSED_BY_OPERATOR
+from tables.campaigns import PAUSED_BY_OPERATOR, STALE_AFTER_HOURS
 
+START_YEARS = (2000, 2100)
 RECIPIENTS_MAX = 10_000
 """Most recipients in one request."""
 
@@ -44,6 +56,18 @@ def _whole(given: Any) -> Any:
     return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
+def _in_order(days: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
+    if not days:
+        raise ValueError("Name at least one day of the week.")
+    return tuple(sorted(set(days), key=WEEK.index))
+
+
+def _in_range(at: datetime) -> datetime:
+    if not START_YEARS[0] <= at.year < START_YEARS[1]:
+        raise ValueError(f"The year must be from {START_YEARS[0]} to {START_YEARS[1] - 1}.")
+    return at
+
+
 WRITTEN = r"^[^\x00]*[^\s\x00\x85][^\x00]*$"
 """At least one character that is not white space, and no NUL. For ECMAScript, U+0085 is not white space."""
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=WRITTEN), AfterValidator(_storable)]
@@ -51,6 +75,14 @@ TemplateName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2,4})?$", examples=["en_US"])]
 DailyLimit = Annotated[int, Field(gt=0, le=2_147_483_647, strict=True), BeforeValidator(_whole)]
 MetaCode = Annotated[int, Field(ge=0, le=CODE_MAX, strict=True), BeforeValidator(_whole)]
+LocalTime = Annotated[str, Field(pattern=LOCAL_TIME, examples=["09:00"])]
+EndTime = Annotated[str, Field(pattern=LOCAL_TIME_OR_24, examples=["20:00"])]
+"""A local time, or 24:00 for the end of the day."""
+Weekdays = Annotated[
+    tuple[Weekday, ...], Field(max_length=7, json_schema_extra={"minItems": 1}), AfterValidator(_in_order)
+]
+StartTime = Annotated[AwareDatetime, AfterValidator(_in_range)]
+StaleHours = Annotated[int, Field(ge=1, le=8760, strict=True), BeforeValidator(_whole)]
 PhoneNumberId = Annotated[str, Field(pattern=r"^[0-9]{1,64}$")]
 ZoneName = Annotated[
     str,
@@ -103,6 +135,22 @@ class CampaignIn(_Taken):
     """The IANA time zone of the campaign's days."""
     country: Country | None = None
     """ISO 3166 code: recipients' numbers without + and 00 are national numbers of this country."""
+    window_days: Weekdays = WEEK
+    """The days of the week on which messages are sent."""
+    window_from: LocalTime | None = None
+    """The local time from which messages are sent. Without it 09:00, or 00:00 where a simulator replaces WhatsApp."""
+    window_to: EndTime | None = None
+    """The local time until which messages are sent. Without it 20:00, or 24:00 where a simulator replaces WhatsApp."""
+    window_zone: WindowZone = WindowZone.CAMPAIGN
+    """Whose clock the window follows: that of `time_zone`, or those of all zones of the recipient's country."""
+    quiet_from: LocalTime | None = None
+    """The beginning of hours inside the window without messages. They may pass midnight."""
+    quiet_to: EndTime | None = None
+    """The end of these hours."""
+    start_at: StartTime | None = None
+    """Nothing is sent before this time, also after the activation."""
+    stale_after_hours: StaleHours | None = STALE_AFTER_HOURS
+    """The campaign is paused if nothing could be sent for so many hours although recipients waited; null: never."""
 
 
 def _unset() -> Any:
@@ -113,8 +161,8 @@ def _unset() -> Any:
 class CampaignPatch(_Taken):
     """The settings to change. A setting that is not in the body keeps its value.
 
-    A draft takes all of them. Later only `name`, `daily_send_limit` and `country` can change, and in a cancelled
-    campaign only `name`.
+    A draft takes all of them. Later those that change a message cannot change, nor `time_zone` and `window_zone`; in a
+    cancelled campaign only `name` can.
     """
 
     model_config = ConfigDict(json_schema_extra={"example": {"daily_send_limit": 500}})
@@ -133,6 +181,22 @@ class CampaignPatch(_Taken):
     """The IANA time zone of the campaign's days."""
     country: Country | None = Field(default_factory=_unset)
     """ISO 3166 code for recipients that are added later, or null for none."""
+    window_days: Weekdays = Field(default_factory=_unset)
+    """The days of the week on which messages are sent."""
+    window_from: LocalTime = Field(default_factory=_unset)
+    """The local time from which messages are sent."""
+    window_to: EndTime = Field(default_factory=_unset)
+    """The local time until which messages are sent."""
+    window_zone: WindowZone = Field(default_factory=_unset)
+    """Whose clock the window follows. Drafts only."""
+    quiet_from: LocalTime | None = Field(default_factory=_unset)
+    """The beginning of hours without messages, or null for none."""
+    quiet_to: EndTime | None = Field(default_factory=_unset)
+    """The end of these hours, or null."""
+    start_at: StartTime | None = Field(default_factory=_unset)
+    """Nothing is sent before, or null for no start time."""
+    stale_after_hours: StaleHours | None = Field(default_factory=_unset)
+    """After so many hours without sending the campaign waits for a person, or null for never."""
 
 
 class CloneIn(_Taken):

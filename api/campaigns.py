@@ -14,15 +14,17 @@ from api.answers import CampaignOut, CampaignsOut, ResumedOut, RetriedOut
 from api.bodies import CampaignIn, CampaignPatch, CloneIn, PauseIn, ResumeIn
 from api.failed import retry_before_resume
 from api.idempotency import Once, UseOnce
+from api.new_campaigns import new_campaign
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
 from api.services import Services, UseCampaignId, UseConnection, UseListConnection, UseServices, UseStopConnection
 from domain.lifecycle import Action
+from runtime.settings_rules import is_real
 from schemas.model import CampaignId
 from schemas.stats import CampaignProgress
 from tables import campaigns, drafts, editing, stats
-from tables.campaigns import Campaign, NewCampaign, UnknownCampaign
+from tables.campaigns import Campaign, UnknownCampaign
 from tables.database import Connection
 from topics.publisher import PublishFailed
 
@@ -40,7 +42,8 @@ LOGGED = {
 @router.post("", status_code=201, response_model=CampaignOut)
 async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce) -> JSONResponse:
     """Create a draft. Nothing is sent before it is activated."""
-    new = NewCampaign(**{**body.model_dump(), "phone_number_id": number_of(body.phone_number_id, services)})
+    number = number_of(body.phone_number_id, services)
+    new = new_campaign(body, number, is_real=is_real(services.settings))
     return await _create_once(once, lambda connection: campaigns.create(connection, new), "campaign created")
 
 
@@ -68,8 +71,8 @@ async def edit_campaign(
 ) -> CampaignOut:
     """Change settings: all of a draft, and of a later campaign those that change no message.
 
-    A new `daily_send_limit` holds at once. Recipients that are not released are planned again, in the background if
-    they are many (`planning`).
+    A new `daily_send_limit`, window or start time holds at once. With a new limit or start time, recipients that are
+    not released are planned again, in the background if they are many (`planning`).
     """
     changes = body.model_dump(exclude_unset=True)
     if "phone_number_id" in changes:

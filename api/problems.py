@@ -24,6 +24,7 @@ from api.problem_codes import PROBLEMS, ProblemCode
 from api.validation import field_errors
 from domain.editing import SettingNotEditable
 from domain.lifecycle import ActionNotAllowed, EmptyCampaign
+from domain.windows import InvalidWindow
 from runtime.logs import mask_text
 from tables.campaigns import UnknownCampaign
 from tables.database import is_transient
@@ -93,6 +94,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(ActionNotAllowed, _not_allowed)
     app.add_exception_handler(EmptyCampaign, _empty_campaign)
     app.add_exception_handler(SettingNotEditable, _not_editable)
+    app.add_exception_handler(InvalidWindow, _invalid_window)
     app.add_exception_handler(NoSuchRecipient, _unknown_recipient)
     app.add_exception_handler(RecipientReleased, _released)
     app.add_exception_handler(psycopg.Error, _database)
@@ -158,6 +160,12 @@ async def _not_editable(_request: Request, error: Exception) -> Response:
     message = f"It cannot change while the campaign is {error.status}."
     errors = [{"field": each, "message": message} for each in error.settings]
     return answer(ProblemCode.SETTING_NOT_EDITABLE, f"{error}.", errors)
+
+
+async def _invalid_window(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, InvalidWindow)
+    errors = [{"field": error.field, "message": str(error), "type": "invalid_window"}]
+    return answer(ProblemCode.INVALID_FIELD, f"{error.field}: {error}", errors)
 
 
 async def _unknown_recipient(request: Request, _error: Exception) -> Response:

@@ -7,12 +7,16 @@ from dataclasses import fields
 from datetime import datetime
 
 from domain.lifecycle import ACTIONS, CampaignStatus
+from domain.windows import ALL_DAY, WEEK, WindowZone
 from operations.campaign_progress import end_text, progress_text
 from schemas.stats import CampaignProgress, CampaignStats
 from tables.campaign_names import short_id
-from tables.campaigns import Campaign
+from tables.campaigns import Campaign, NewCampaign
 
-_HEADED = frozenset({"name", "status", "pause_reason"})
+_HEADED = frozenset({
+    "name", "status", "pause_reason", "window_days", "window_from", "window_to", "window_zone", "quiet_from", "quiet_to"
+})  # fmt: skip
+"""They are in the first line, or in the line of the window."""
 _REASONS_MAX = 10
 
 
@@ -24,11 +28,26 @@ def campaign_lines(campaign: Campaign, progress: CampaignProgress) -> Iterator[s
         value = getattr(campaign, each.name)
         if each.name not in _HEADED and value is not None:
             yield f"  {each.name.replace('_', ' '):<20} {_text(value)}"
+    yield f"  {'sends':<20} {window_text(campaign)}"
     yield f"  {'progress':<20} {progress_text(progress)}{end_text(progress)}"
     possible = [action.value for action, (states, _) in ACTIONS.items() if campaign.status in states]
     drafts_only = ["delete"] if campaign.status is CampaignStatus.DRAFT else []
     commands = [f"campaigns {each} {short_id(campaign.id)}" for each in [*possible, "edit", "clone", *drafts_only]]
     yield f"  {'possible':<20} {', '.join(commands)}"
+
+
+def window_text(campaign: Campaign | NewCampaign) -> str:
+    """When the campaign sends."""
+    days = "every day" if len(campaign.window_days) == len(WEEK) else " ".join(campaign.window_days)
+    hours = "at any time" if _is_whole_day(campaign) else f"from {campaign.window_from} to {campaign.window_to}"
+    quiet = f", not from {campaign.quiet_from} to {campaign.quiet_to}" if campaign.quiet_from else ""
+    follows = campaign.window_zone == WindowZone.RECIPIENT
+    zone = "the recipient's country" if follows else campaign.time_zone
+    return f"{days} {hours}{quiet}, by the clocks of {zone}"
+
+
+def _is_whole_day(campaign: Campaign | NewCampaign) -> bool:
+    return (campaign.window_from, campaign.window_to) == ALL_DAY
 
 
 def stats_lines(progress: CampaignProgress) -> Iterator[str]:

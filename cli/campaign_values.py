@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from api.validation import field_errors, known_fields
+from domain.windows import InvalidWindow
 from operations.options import InvalidOptions
 
 OPTIONS = {
@@ -18,16 +19,35 @@ OPTIONS = {
     "phone_number_id": "--number",
     "time_zone": "--time-zone",
     "country": "--country",
+    "window_days": "--days",
+    "window_from": "--window",
+    "window_to": "--window",
+    "window_zone": "--window-zone",
+    "quiet_from": "--quiet",
+    "quiet_to": "--quiet",
+    "start_at": "--start-at",
+    "stale_after_hours": "--stale-after",
 }
 """Setting to its option."""
+_RANGE = "Write two local times as HH:MM-HH:MM, such as 09:00-20:00."
 WORDS = {
     "daily_send_limit": "Write a whole number from 1 to 2,147,483,647. Without the option there is no limit.",
+    "window_days": "Write days of the week with commas, such as mon,tue,wed,thu,fri.",
+    "window_from": f"{_RANGE} 00:00-24:00 is the whole day.",
+    "window_to": f"{_RANGE} 00:00-24:00 is the whole day.",
+    "quiet_from": f"{_RANGE} none removes the quiet hours.",
+    "quiet_to": f"{_RANGE} none removes the quiet hours.",
+    "start_at": "Write a time with its offset from UTC, such as 2027-03-01T09:00+01:00, or none.",
+    "stale_after_hours": "Write a whole number of hours from 1 to 8,760, or none for never.",
 }
 """Words for a setting where those of the REST API do not fit a command line."""
 NO_NUMBER = (
     "--number is required, because CAMPAIGNS_WHATSAPP_PHONE_NUMBER_ID is not set. "
     "It is the id of the sending number in Meta's WhatsApp Manager."
 )
+DIGITS_MAX = 10
+NONE = "none"
+"""The word of an option for no quiet hours, no start time, or no limit of staleness."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -37,8 +57,42 @@ def checked(model: type[M], given: Mapping[str, Any], options: Mapping[str, str]
         return model.model_validate(given)
     except ValidationError as error:
         found = field_errors(error.errors(), known_fields(model))
-        lines = [
-            f"{options.get(each['field'], each['field'])}: {WORDS.get(each['field'], each['message'])}"
-            for each in found
-        ]
+        named = [(each["field"].partition(".")[0], each["message"]) for each in found]
+        lines = [f"{options.get(field, field)}: {WORDS.get(field, message)}" for field, message in named]
         raise InvalidOptions("\n".join(dict.fromkeys(lines))) from None
+
+
+def invalid_window(invalid: InvalidWindow) -> InvalidOptions:
+    """The same refusal for the option of the setting."""
+    return InvalidOptions(f"{OPTIONS[invalid.field]}: {invalid}")
+
+
+def timing(
+    days: str | None,
+    window: str | None,
+    window_zone: str | None,
+    quiet: str | None,
+    start_at: str | None,
+    stale_after: str | None,
+) -> dict[str, Any]:
+    """The settings of the options that decide when a campaign sends. An option that is not given sets nothing."""
+    given: dict[str, Any] = {}
+    if days is not None:
+        given["window_days"] = [day.strip().lower() for day in days.split(",")]
+    if window is not None:
+        given["window_from"], given["window_to"] = _range(window)
+    if window_zone is not None:
+        given["window_zone"] = window_zone
+    if quiet is not None:
+        given["quiet_from"], given["quiet_to"] = (None, None) if quiet == NONE else _range(quiet)
+    if start_at is not None:
+        given["start_at"] = None if start_at == NONE else start_at
+    if stale_after is not None:
+        is_number = stale_after.isascii() and stale_after.isdigit() and len(stale_after) < DIGITS_MAX
+        given["stale_after_hours"] = None if stale_after == NONE else int(stale_after) if is_number else stale_after
+    return given
+
+
+def _range(text: str) -> tuple[str, str]:
+    start, _, end = text.partition("-")
+    return start.strip(), end.strip()

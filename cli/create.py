@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import DryRun, Json, Yes
+from cli.options import DryRun, Json, QuietTimes, StaleAfter, StartAt, WindowDays, WindowTimes, Yes
 
 if TYPE_CHECKING:
     from cli.confirmation import Consent
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the campaign, such as 'Spring sale'")],
+    *,
     template: Annotated[str, typer.Option("--template", help="Name of the approved message template")],
     language: Annotated[str, typer.Option("--language", help="Language of the template, as en or en_US")] = "en_US",
     daily_limit: Annotated[
@@ -33,17 +34,28 @@ def create(
     country: Annotated[
         str | None, typer.Option("--country", help="Country of numbers without + or 00, as US or DE")
     ] = None,
+    days: WindowDays = None,
+    window: WindowTimes = None,
+    window_zone: Annotated[
+        str | None,
+        typer.Option("--window-zone", help="Whose clock the window follows: campaign, or recipient"),
+    ] = None,
+    quiet: QuietTimes = None,
+    start_at: StartAt = None,
+    stale_after: StaleAfter = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Create a draft. Nothing is sent before it is activated."""
+    from cli.campaign_values import timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
 
     given = {
         "name": name, "template_name": template, "language_code": language, "daily_send_limit": daily_limit,
         "phone_number_id": number, "time_zone": time_zone, "country": country,
+        **timing(days, window, window_zone, quiet, start_at, stale_after),
     }  # fmt: skip
     consent = Consent(yes, dry_run)
     raise typer.Exit(
@@ -56,17 +68,25 @@ async def create_campaign(
 ) -> int:
     """Create the draft, if the operator consents, and print its id. Raises InvalidOptions."""
     from api.answers import CampaignOut
+    from cli.campaign_report import window_text
+    from cli.campaign_values import invalid_window
     from cli.confirmation import decline
     from cli.console import note, printable
+    from domain.windows import InvalidWindow
     from runtime.process import EXIT_OK
+    from runtime.settings_rules import is_real
     from tables import campaigns
     from tables.campaign_names import short_id
 
-    new = campaign_of(given, settings.whatsapp_phone_number_id)
+    new = campaign_of(given, settings.whatsapp_phone_number_id, is_real=is_real(settings))
+    try:
+        campaigns.window_of({name: getattr(new, name) for name in campaigns.WINDOW_SETTINGS})
+    except InvalidWindow as invalid:
+        raise invalid_window(invalid) from None
     limit = "without a daily limit" if new.daily_send_limit is None else f"{new.daily_send_limit:,} a day"
     change = (
         f"create the draft {new.name}: template {new.template_name} ({new.language_code}), {limit}, "
-        f"from the number {new.phone_number_id}"
+        f"from the number {new.phone_number_id}, {window_text(new)}"
     )
     if (ending := decline(consent, change)) is not None:
         return ending
@@ -80,15 +100,15 @@ async def create_campaign(
     return EXIT_OK
 
 
-def campaign_of(given: dict[str, Any], default_number: str) -> NewCampaign:
+def campaign_of(given: dict[str, Any], default_number: str, *, is_real: bool = True) -> NewCampaign:
     """The values of a new campaign by the rules of the REST API. Raises InvalidOptions, which names each option."""
     from api.bodies import CampaignIn
+    from api.new_campaigns import new_campaign
     from cli.campaign_values import NO_NUMBER, OPTIONS, checked
     from operations.options import InvalidOptions
-    from tables.campaigns import NewCampaign
 
     body = checked(CampaignIn, given, {**OPTIONS, "name": "NAME"})
     number = body.phone_number_id or default_number
     if not number:
         raise InvalidOptions(NO_NUMBER)
-    return NewCampaign(**{**body.model_dump(), "phone_number_id": number})
+    return new_campaign(body, number, is_real=is_real)

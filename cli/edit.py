@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import CampaignName, DryRun, Json, Yes
+from cli.options import CampaignName, DryRun, Json, QuietTimes, StaleAfter, StartAt, WindowDays, WindowTimes, Yes
 
 if TYPE_CHECKING:
     from cli.confirmation import Consent
@@ -34,11 +34,21 @@ def edit(
     country: Annotated[
         str | None, typer.Option("--country", help="Country of numbers without + or 00 that are added later")
     ] = None,
+    days: WindowDays = None,
+    window: WindowTimes = None,
+    window_zone: Annotated[
+        str | None,
+        typer.Option("--window-zone", help="Whose clock the window follows: campaign or recipient; drafts only"),
+    ] = None,
+    quiet: QuietTimes = None,
+    start_at: StartAt = None,
+    stale_after: StaleAfter = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Change settings of a campaign: all of a draft; later its name, its daily limit and its country."""
+    """Change settings of a campaign: all of a draft; later those that change no message, such as limit and window."""
+    from cli.campaign_values import timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
     from cli.console import note
@@ -49,6 +59,7 @@ def edit(
         "phone_number_id": number, "time_zone": time_zone, "country": country,
     }  # fmt: skip
     changes: dict[str, Any] = {each: value for each, value in given.items() if value is not None}
+    changes |= timing(days, window, window_zone, quiet, start_at, stale_after)
     if no_daily_limit:
         if daily_limit is not None:
             note("Give --daily-limit or --no-daily-limit, not both.")
@@ -69,11 +80,12 @@ async def edit_campaign(
     """Change the named campaign, if the operator consents. Raises NotOneCampaign and InvalidOptions."""
     from api.answers import CampaignOut
     from api.bodies import CampaignPatch
-    from cli.campaign_values import checked
+    from cli.campaign_values import checked, invalid_window
     from cli.confirmation import EXIT_DECLINED, decline
     from cli.console import note, printable
     from cli.lifecycle import label
     from domain.editing import SettingNotEditable, judge_edit
+    from domain.windows import InvalidWindow
     from operations.campaign_names import find_campaign
     from runtime.process import EXIT_OK
     from tables import campaigns, editing
@@ -88,12 +100,15 @@ async def edit_campaign(
     shown = ", ".join(f"{each} from {_text(getattr(known, each))} to {_text(changes[each])}" for each in changes)
     try:
         judge_edit(known.status, changes)
+        campaigns.window_of({each: changes.get(each, getattr(known, each)) for each in campaigns.WINDOW_SETTINGS})
         if (ending := decline(consent, f"change {label(found)}, which is {known.status}: {shown}")) is not None:
             return ending
         edited = await editing.edit(connection, found.id, changes)
     except SettingNotEditable as refused:
         note(printable(f"not changed: {refused}."))
         return EXIT_DECLINED
+    except InvalidWindow as invalid:
+        raise invalid_window(invalid) from None
     if as_json:
         print(CampaignOut.model_validate(edited).model_dump_json())
     later = ". Recipients are planned again in the background" if edited.planning else ""
@@ -102,4 +117,4 @@ async def edit_campaign(
 
 
 def _text(value: object) -> str:
-    return "none" if value is None else str(value)
+    return "none" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)

@@ -29,3 +29,18 @@ Yes = Annotated[bool, typer.Option("--yes", help="Act without a question")]
 AllowRetries = Annotated[
     bool, typer.Option("--allow-retries", help="Apply even if some recipients would be messaged again")
 ]
+WindowDays = Annotated[str | None, typer.Option("--days", help="WindowDays on which it sends, as mon,tue,wed,thu,fri")]
+WindowTimes = Annotated[
+    str | None,
+    typer.Option("--window", help="Local times between which it sends, as 09:00-20:00; 00:00-24:00 is the whole day"),
+]
+QuietTimes = Annotated[
+    str | None, typer.Option("--quiet", help="Local times inside the window without messages; or none")
+]
+StartAt = Annotated[
+    str | None, typer.Option("--start-at", help="Send nothing before, as 2027-03-01T09:00+01:00; or none")
+]
+StaleAfter = Annotated[
+    str | None,
+    typer.Option("--stale-after", help="Pause it if nothing could be sent for so many hours, as 24; or none"),
+]

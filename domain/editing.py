@@ -1,7 +1,8 @@
 """Which settings of a campaign may change in which state: one table.
 
 A draft may change in everything that it was created with. Once a campaign is activated, its messages must stay the same
-for all of its recipients, so only settings that change no message are left.
+for all of its recipients, so only settings that change no message are left. The plan sorts the recipients by the clocks
+that decide for them, so those do not change either.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from types import MappingProxyType
 
 from domain.lifecycle import ActionNotAllowed, CampaignStatus
 
-SETTINGS = frozenset(
-    {"name", "template_name", "language_code", "daily_send_limit", "phone_number_id", "time_zone", "country"}
-)
+WINDOW = frozenset({"window_days", "window_from", "window_to", "quiet_from", "quiet_to", "start_at"})
+"""The settings that decide when a message may be sent."""
+_CHANGING_NO_MESSAGE = frozenset({"name", "daily_send_limit", "country", "stale_after_hours"}) | WINDOW
+SETTINGS = _CHANGING_NO_MESSAGE | {"template_name", "language_code", "phone_number_id", "time_zone", "window_zone"}
 """The settings of a campaign."""
-_CHANGING_NO_MESSAGE = frozenset({"name", "daily_send_limit", "country"})
 
 EDITABLE: Mapping[CampaignStatus, frozenset[str]] = MappingProxyType(
     {
@@ -28,7 +29,8 @@ EDITABLE: Mapping[CampaignStatus, frozenset[str]] = MappingProxyType(
 )
 """State to the settings that may change in it."""
 REPLANNED = frozenset({CampaignStatus.ACTIVE, CampaignStatus.PAUSED})
-"""States in which a new daily limit makes a new plan."""
+"""States in which a change of `PLANNED_BY` makes a new plan."""
+PLANNED_BY = frozenset({"daily_send_limit", "start_at"})
 
 
 class SettingNotEditable(ActionNotAllowed):

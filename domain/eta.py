@@ -1,13 +1,14 @@
-"""When the rest of a campaign will be handled at its present rate, within its daily limit. Pure."""
+"""When the rest of a campaign will be handled at its present rate, within its daily limit and its window. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, inf
 
-from domain.days import UnknownTimeZone, day_at, day_of
+from domain.days import Day, UnknownTimeZone, day_at, day_of
 from domain.lifecycle import CampaignStatus
+from domain.windows import WHOLE_DAY, SendingWindow, open_periods
 
 DAY_S = 86_400
 DAYS_MAX = 3650
@@ -24,6 +25,9 @@ class Pace:
     daily_limit: int | None = None
     used_today: int = 0
     """The part of the daily limit that today's releases have used."""
+    window: SendingWindow = WHOLE_DAY
+    start_at: datetime | None = None
+    """Nothing is sent before."""
 
 
 def handled_per_s(handled: int, since: datetime, now: datetime) -> float | None:
@@ -35,29 +39,75 @@ def handled_per_s(handled: int, since: datetime, now: datetime) -> float | None:
 def eta(status: str, pending: int, queued: int, pace: Pace, now: datetime) -> datetime | None:
     """When the last of these recipients will have an outcome. None: nothing is sent, nothing remains, or no rate.
 
-    `queued` recipients are released, so the daily limit has counted them already. The days after today are computed
-    with 24 hours: a change to or from daylight saving time makes the estimate wrong by at most an hour.
+    `queued` recipients are released, so the daily limit has counted them already. A window that follows the recipients
+    is estimated by the clock of the campaign. The weeks after the first two days are computed with seven equal days: a
+    change to or from daylight saving time makes the estimate wrong by at most an hour.
     """
     remaining, rate = pending + queued, pace.per_s
     if status != CampaignStatus.ACTIVE or remaining <= 0 or rate is None or rate <= 0:
         return None
-    if pace.daily_limit is None:
-        return _after(now, remaining / rate)
+    begins_at = now if pace.start_at is None else max(now, pace.start_at)
+    if pace.daily_limit is None and pace.window.is_always:
+        return _after(begins_at, remaining / rate)
     try:
-        today = day_of(now, pace.time_zone)
+        today = day_of(begins_at, pace.time_zone)
     except UnknownTimeZone:
         return None
-    allowed = queued + max(0, pace.daily_limit - pace.used_today)
-    handled_today = min(remaining, allowed, rate * (today.ends_at - now).total_seconds())
-    rest = remaining - handled_today
-    if rest <= 0:
-        return _after(now, remaining / rate)
-    per_day = min(pace.daily_limit, rate * DAY_S)
-    full_days = ceil(rest / per_day) - 1
-    if full_days >= DAYS_MAX:
+    limit = inf if pace.daily_limit is None else pace.daily_limit
+    used = pace.used_today if begins_at == now else 0
+    first = _Share(begins_at, today, queued + max(0, limit - used))
+    if (end := first.end_of(remaining, rate, pace)) is not None:
+        return end
+    rest = remaining - first.capacity(rate, pace)
+    weeks = _full_weeks(rest, rate, limit, pace.window)
+    if weeks is None or 7 * weeks >= DAYS_MAX:
         return None
-    last_day = day_at(today.date + timedelta(days=1 + full_days), pace.time_zone)
-    return _after(last_day.starts_at, (rest - full_days * per_day) / rate)
+    rest -= weeks * _week_capacity(rate, limit, pace.window)
+    for day in range(1, 9):
+        next_day = day_at(today.date + timedelta(days=day + 7 * weeks), pace.time_zone)
+        share = _Share(next_day.starts_at, next_day, limit)
+        if (end := share.end_of(rest, rate, pace)) is not None:
+            return end if end - now < timedelta(days=DAYS_MAX) else None
+        rest -= share.capacity(rate, pace)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What a day, from a moment on, can take."""
+
+    begins_at: datetime
+    day: Day
+    allowed: float
+
+    def _periods(self, pace: Pace) -> list[tuple[datetime, datetime]]:
+        return list(open_periods(pace.window, [pace.time_zone], self.begins_at, self.day.ends_at))
+
+    def capacity(self, rate: float, pace: Pace) -> float:
+        """The recipients that it can take."""
+        return min(self.allowed, rate * sum((end - start).total_seconds() for start, end in self._periods(pace)))
+
+    def end_of(self, remaining: float, rate: float, pace: Pace) -> datetime | None:
+        """When it has taken all of these; None if they are too many."""
+        if remaining > self.allowed:
+            return None
+        needed_s = remaining / rate
+        for start, end in self._periods(pace):
+            if needed_s <= (end - start).total_seconds():
+                return _after(start, needed_s)
+            needed_s -= (end - start).total_seconds()
+        return None
+
+
+def _week_capacity(rate: float, limit: float, window: SendingWindow) -> float:
+    open_s = 60 * sum(end - start for start, end in window.spans)
+    return len(window.days) * min(limit, rate * open_s)
+
+
+def _full_weeks(rest: float, rate: float, limit: float, window: SendingWindow) -> int | None:
+    """The weeks that these recipients fill, but for the last one; None if they are too many to tell."""
+    weeks = rest / _week_capacity(rate, limit, window)
+    return max(0, ceil(weeks) - 1) if weeks < DAYS_MAX else None
 
 
 def _after(moment: datetime, seconds: float) -> datetime | None:

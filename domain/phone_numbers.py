@@ -112,6 +112,12 @@ def country_of(number: PhoneNumber) -> str:
     return region or phonenumbers.region_code_for_country_code(found.country_code)
 
 
+def clock_country(digits: str) -> str:
+    """The country whose clocks decide when a number may get a message; empty for a number of no country."""
+    country = country_of(PhoneNumber(digits))
+    return country if country in COUNTRIES else ""
+
+
 # ------------------------------------------------------------------------------------------------- with a country code
 
 

@@ -111,7 +111,7 @@ class SkipReason(ReasonCode):
 
 
 class PauseReason(ReasonCode):
-    """Why the scheduler paused a campaign by itself: no message can be made of its row."""
+    """Why the scheduler paused a campaign by itself: no message can be made of its row, or it is late."""
 
     INVALID_TIME_ZONE = "invalid_time_zone", "scheduler", "The time zone of the campaign is not an IANA time zone."
     INVALID_LANGUAGE_CODE = "invalid_language_code", "scheduler", "The language of the campaign is not a language code."
@@ -120,6 +120,12 @@ class PauseReason(ReasonCode):
         "invalid_phone_number_id",
         "scheduler",
         "The phone number id of the campaign is empty or too long.",
+    )
+    INVALID_WINDOW = "invalid_window", "scheduler", "The quiet hours of the campaign leave nothing of its window."
+    STALE = (
+        "stale",
+        "scheduler",
+        "Nothing could be sent for longer than `stale_after_hours` although recipients waited. Resume it to send now.",
     )
 
 

@@ -17,17 +17,23 @@ from psycopg.errors import ForeignKeyViolation
 
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
 from domain.people import person_of
+from domain.windows import WEEK, SendingWindow, WindowZone, make_window
 from tables import breakers, planning
 from tables.database import Connection
 from tables.statements import load
 
 _SQL = load("campaigns")
 
-_STATUS_PLACE = 8
-"""Position of the status in a row of the campaign statements."""
+_DAYS_PLACE, _STATUS_PLACE = 8, 16
+"""Positions of the days of the window and of the status in a row of the campaign statements."""
 
 PAUSED_BY_OPERATOR = "operator"
 """The pause reason of the API and the command line."""
+
+
+WINDOW_SETTINGS = ("window_days", "window_from", "window_to", "quiet_from", "quiet_to")
+"""The settings that make a window."""
+STALE_AFTER_HOURS = 24
 
 
 class UnknownCampaign(LookupError):
@@ -45,6 +51,14 @@ class NewCampaign:
     phone_number_id: str
     time_zone: str
     country: str | None = None
+    window_days: tuple[str, ...] = WEEK
+    window_from: str = "00:00"
+    window_to: str = "24:00"
+    window_zone: str = WindowZone.CAMPAIGN
+    quiet_from: str | None = None
+    quiet_to: str | None = None
+    start_at: datetime | None = None
+    stale_after_hours: int | None = STALE_AFTER_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,14 @@ class Campaign:
     phone_number_id: str
     time_zone: str
     country: str | None
+    window_days: tuple[str, ...]
+    window_from: str
+    window_to: str
+    window_zone: str
+    quiet_from: str | None
+    quiet_to: str | None
+    start_at: datetime | None
+    stale_after_hours: int | None
     status: CampaignStatus
     pause_reason: str | None
     activated_at: datetime | None
@@ -91,10 +113,27 @@ class NotAdded:
         return phone_number in self.present or phone_number in self.other_spellings
 
 
+def stored_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their names in NewCampaign, as parameters of a statement. Raises InvalidWindow."""
+    window_of(settings)
+    return {
+        **settings,
+        "window_days": list(map(str, settings["window_days"])),
+        "window_zone": str(settings["window_zone"]),
+    }
+
+
+def window_of(settings: Mapping[str, Any]) -> SendingWindow:
+    """The window of settings with the names of NewCampaign. Raises InvalidWindow."""
+    days, opens, closes, quiet_from, quiet_to = (settings[name] for name in WINDOW_SETTINGS)
+    return make_window(days, opens, closes, quiet_from, quiet_to)
+
+
 async def create(connection: Connection, new: NewCampaign) -> Campaign:
-    """Create a draft."""
-    values = {name: getattr(new, name) for name in NewCampaign.__slots__}
-    return await _campaign(connection, "create_campaign", values)
+    """Create a draft. Raises InvalidWindow."""
+    return await _campaign(
+        connection, "create_campaign", stored_settings({name: getattr(new, name) for name in NewCampaign.__slots__})
+    )
 
 
 async def read(connection: Connection, campaign_id: UUID) -> Campaign:
@@ -231,5 +270,6 @@ async def _campaign(connection: Connection, statement: str, values: Mapping[str,
 
 def _from_row(row: Sequence[Any]) -> Campaign:
     values = list(row)
+    values[_DAYS_PLACE] = tuple(values[_DAYS_PLACE])
     values[_STATUS_PLACE] = CampaignStatus(values[_STATUS_PLACE])
     return Campaign(*values)

@@ -56,12 +56,15 @@ async def clone(
 ) -> Campaign:
     """Create a draft with the settings of a campaign, and with its recipients if wanted, in one transaction.
 
+    It has no start time: that of the campaign is over, or it is the campaign's own.
+
     Raises UnknownCampaign and TooManyToClone.
     """
     async with connection.transaction():
         source = await campaigns.read(connection, campaign_id)
         settings = {each: getattr(source, each) for each in NewCampaign.__slots__}
-        created = await campaigns.create(connection, NewCampaign(**{**settings, "name": name or source.name}))
+        new = NewCampaign(**{**settings, "name": name or source.name, "start_at": None})
+        created = await campaigns.create(connection, new)
         if with_recipients:
             copied = await _in_chunks(
                 connection, "clone_recipients", {"campaign": campaign_id, "clone": created.id}, CLONED_MAX

@@ -21,7 +21,9 @@ from uuid import UUID
 from psycopg.pq import TransactionStatus
 
 from domain.days import Day, UnknownTimeZone, day_of
+from domain.phone_numbers import clock_country
 from domain.spreading import Slot, spread
+from domain.windows import Weekday, WindowZone
 from schemas.reasons import PauseReason
 from tables.arrays import plain, times
 from tables.database import Connection
@@ -68,8 +70,13 @@ class _Plan:
     daily_limit: int | None
     zone_name: str
     now: datetime
-    today: Day
+    begins_at: datetime
+    """The first planned time: now, or the start of the campaign."""
+    first_day: Day
     is_replanning: bool
+    weekdays: frozenset[Weekday]
+    follows: bool
+    """The window follows the clocks of the recipients' countries."""
 
 
 async def request(connection: Connection, campaign: UUID) -> None:
@@ -143,8 +150,19 @@ async def _begin(connection: Connection, campaign: UUID) -> _Plan | None:
     found = await (await connection.execute(_SQL["read_limit"], values)).fetchone()
     if found is None:
         return None
-    daily_limit, zone_name, now, is_replanning = found
-    return _Plan(campaign, daily_limit, zone_name, now, day_of(now, zone_name), is_replanning)
+    daily_limit, zone_name, now, start_at, is_replanning, weekdays, whose = found
+    begins_at = now if start_at is None else max(now, start_at)
+    return _Plan(
+        campaign=campaign,
+        daily_limit=daily_limit,
+        zone_name=zone_name,
+        now=now,
+        begins_at=begins_at,
+        first_day=day_of(begins_at, zone_name),
+        is_replanning=is_replanning,
+        weekdays=frozenset(Weekday(day) for day in weekdays),
+        follows=whose == WindowZone.RECIPIENT,
+    )
 
 
 async def _end(connection: Connection, campaign: UUID) -> None:
@@ -155,16 +173,25 @@ async def _end(connection: Connection, campaign: UUID) -> None:
 
 async def _plan(connection: Connection, plan: _Plan, place: PlanPlace, limit: int) -> list[UUID]:
     values = {"campaign": plan.campaign, "after": place.after, "limit": limit}
-    ids: list[UUID] = [row[0] for row in await (await connection.execute(_SQL["lock_unplanned"], values)).fetchall()]
-    if not ids:
+    rows = await (await connection.execute(_SQL["lock_unplanned"], values)).fetchall()
+    if not rows:
         return []
-    planned = {} if plan.daily_limit is None else await _taken(connection, plan.campaign, plan.today, plan.daily_limit)
+    ids: list[UUID] = [row[0] for row in rows]
+    countries = [clock_country(row[1]) if plan.follows else None for row in rows]
+    planned = (
+        {} if plan.daily_limit is None else await _taken(connection, plan.campaign, plan.first_day, plan.daily_limit)
+    )
     slots = spread(
-        len(ids), now=plan.now, today=plan.today, zone_name=plan.zone_name, daily_limit=plan.daily_limit,
-        planned=planned,
+        len(ids), now=plan.begins_at, today=plan.first_day, zone_name=plan.zone_name, daily_limit=plan.daily_limit,
+        planned=planned, weekdays=plan.weekdays,
     )  # fmt: skip
-    await connection.execute(_SQL["plan_recipients"], {"ids": plain(ids), "times": times(_each(slots))})
-    counts = {day_of(slot.at, plan.zone_name).date: slot.count for slot in slots if slot.at >= plan.today.ends_at}
+    await connection.execute(
+        _SQL["plan_recipients"], {"ids": plain(ids), "times": times(_each(slots)), "countries": countries}
+    )
+    if plan.follows:
+        values = {"campaign": plan.campaign, "countries": sorted({each for each in countries if each is not None})}
+        await connection.execute(_SQL["add_countries"], values)
+    counts = {day_of(slot.at, plan.zone_name).date: slot.count for slot in slots if slot.at >= plan.first_day.ends_at}
     await _count_days(connection, "add_to_days", plan.campaign, counts)
     return ids
 

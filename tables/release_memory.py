@@ -8,8 +8,9 @@ from the beginning.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from domain.fairness import Turns
+from domain.windows import Periods
 
 HELD_S = 5.0
 """How long a number or campaign is left alone after its lock was not free."""
@@ -25,6 +27,8 @@ AFRESH_S = 2.0
 """Shortest time between two searches from the beginning: rows may become due behind the places."""
 AFRESH_SHARE = 0.02
 """The largest share of the time that such searches may take. Behind a long snapshot each takes a second."""
+WATCH_S = 60.0
+"""Time between two looks for campaigns that could send nothing for too long."""
 TRIED_SHARE = 0.2
 """The share of a campaign that goes to recipients with an earlier attempt, while recipients without one wait too."""
 FIRST_ID = UUID(int=0)
@@ -54,6 +58,10 @@ class ReleaseMemory:
     _places: dict[tuple[UUID, Lane], Place] = field(default_factory=dict)
     _held_until: dict[UUID | str, float] = field(default_factory=dict)
     _afresh_at: float = 0.0
+    periods: Periods = field(default_factory=Periods)
+    _watch_at: float = -math.inf
+    _wanting: set[UUID] = field(default_factory=set)
+    _served: set[UUID] = field(default_factory=set)
 
     def turns(self, number: str) -> Turns[UUID]:
         """The credits of the campaigns of a number."""
@@ -100,3 +108,19 @@ class ReleaseMemory:
         """The places of a campaign, as parameters of a statement."""
         fresh, tried = (self._places.get((campaign, lane), START) for lane in (Lane.FRESH, Lane.TRIED))
         return {"fresh_at": fresh[0], "fresh_id": fresh[1], "tried_at": tried[0], "tried_id": tried[1]}
+
+    def note(self, *, wanting: Iterable[UUID] = (), served: Iterable[UUID] = ()) -> None:
+        """Remember the campaigns that could have released something, and those that did."""
+        self._wanting.update(wanting)
+        self._served.update(served)
+
+    def take_blocked(self) -> set[UUID] | None:
+        """The campaigns that have released nothing since the last call, though they could; None: it is too early."""
+        now = self.clock()
+        if now < self._watch_at:
+            return None
+        self._watch_at = now + WATCH_S
+        blocked = self._wanting - self._served
+        self._wanting.clear()
+        self._served.clear()
+        return blocked

@@ -4,8 +4,9 @@ One step is one transaction per number. It locks the number's bucket and the bud
 leader that was frozen, and the API) together stay within them. The attempt of a row is raised under the row's lock, so
 no row is released twice. This module does not publish: a job may only be published after its release is committed.
 
-A number or a campaign whose lock is not free within a second is left to a later step, and a campaign whose row no job
-can be made of is paused with the reason. Neither keeps the others from being released.
+Only campaigns whose window is open are searched, and no job may be sent after its window (tables/windows.py). A number
+or a campaign whose lock is not free within a second is left to a later step, and a campaign whose row no job can be
+made of is paused with the reason. Neither keeps the others from being released.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ import structlog
 from pydantic import ValidationError
 
 from domain.breakers import recovered_share
-from domain.days import Day, UnknownTimeZone, day_of
+from domain.days import Day
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from schemas.reasons import PauseReason
-from tables import breakers
+from tables import breakers, windows
 from tables.database import Connection, LockNotAvailable
 from tables.release_memory import FIRST_ID, Lane, Place, ReleaseMemory
 from tables.statements import load
+from tables.windows import SendingCampaign
 
 _SQL = load("releases")
 
@@ -73,7 +75,7 @@ class ReleaseStep:
 
 @dataclass(frozen=True, slots=True)
 class _DueCampaign:
-    """An active campaign with due recipients, on the current day of its time zone."""
+    """An active campaign with due recipients, whose window is open."""
 
     id: UUID
     number: str
@@ -84,12 +86,18 @@ class _DueCampaign:
     """Due recipients without an attempt, and below those with one; both are counted up to a second of the rate."""
     tried: int
     now: datetime
-    day: Day
     is_held: bool
     """An open breaker holds it, and lets one message through now."""
     number_closed_at: datetime | None
     """When a breaker of its number, account or endpoint closed, while the rate recovers."""
     template_closed_at: datetime | None
+    open: SendingCampaign
+    """Its day, and until when its messages may be sent."""
+
+    @property
+    def day(self) -> Day:
+        """The current day of its time zone."""
+        return self.open.day
 
     @property
     def due(self) -> int:
@@ -109,10 +117,15 @@ async def release_step(connection: Connection, rates: Rates, memory: ReleaseMemo
     itself.
     """
     memory = memory or ReleaseMemory()
+    try:
+        await windows.watch(connection, memory)
+    except LockNotAvailable:
+        log.warning("the watch over late campaigns is locked; a later step repeats it")
     due = await _find_due(connection, rates, memory)
     used = await _days_used(connection, due)
     step = ReleaseStep()
     wanting = sorted((each for each in due if each.demand(used.get(each.id, 0))), key=lambda each: each.number)
+    memory.note(wanting=(each.id for each in wanting))
     for number, campaigns in groupby(wanting, key=lambda each: each.number):
         try:
             step = _sum(step, await _release_number(connection, number, list(campaigns), used, rates, memory))
@@ -123,29 +136,33 @@ async def release_step(connection: Connection, rates: Rates, memory: ReleaseMemo
 
 
 async def _find_due(connection: Connection, rates: Rates, memory: ReleaseMemory) -> list[_DueCampaign]:
+    opening = await windows.find_open(connection, memory)
+    for campaign, reason in opening.broken.items():
+        await pause_broken(connection, campaign, reason)
+    if not opening.campaigns:
+        return []
     with memory.searching():
-        cursor = await connection.execute(_SQL["find_due_campaigns"], {"count_max": rates.mps, **memory.places()})
-        rows = await cursor.fetchall()
-    judged = [await _judge(connection, row) for row in rows if not memory.is_held(row[0], row[1])]
+        values = {"count_max": rates.mps, **opening.parameters(), **memory.places()}
+        rows = await (await connection.execute(_SQL["find_due_campaigns"], values)).fetchall()
+    judged = [await _judge(connection, row, opening.campaigns[row[0]]) for row in rows]
     return [each for each in judged if each is not None]
 
 
-async def _judge(connection: Connection, row: Sequence[Any]) -> _DueCampaign | None:
+async def _judge(connection: Connection, row: Sequence[Any], opened: SendingCampaign) -> _DueCampaign | None:
     """The campaign, or None if no job can be made of its row: it is paused then."""
-    campaign, number, zone_name, limit, template, language, fresh, tried, now, *breaker = row
+    campaign, number, limit, template, language, fresh, tried, now, is_held, number_closed_at, template_closed_at = row
     try:
-        day = day_of(now, zone_name)
-        due = _DueCampaign(campaign, number, template, language, limit, fresh, tried, now, day, *breaker)
-        _job((FIRST_ID, 1, "10000000", None), due)
-    except UnknownTimeZone:
-        reason = PauseReason.INVALID_TIME_ZONE
+        due = _DueCampaign(
+            id=campaign, number=number, template_name=template, language_code=language, daily_limit=limit, fresh=fresh,
+            tried=tried, now=now, is_held=is_held, number_closed_at=number_closed_at,
+            template_closed_at=template_closed_at, open=opened,
+        )  # fmt: skip
+        _job((FIRST_ID, 1, "10000000", None, now), due)
     except ValidationError as invalid:
         field = str(invalid.errors(include_url=False, include_input=False)[0]["loc"][0])
-        reason = _REASON_BY_FIELD[field]
-    else:
-        return due
-    await pause_broken(connection, campaign, reason)
-    return None
+        await pause_broken(connection, campaign, _REASON_BY_FIELD[field])
+        return None
+    return due
 
 
 async def pause_broken(connection: Connection, campaign: UUID, reason: PauseReason) -> None:
@@ -194,6 +211,8 @@ async def _release_number(
         for campaign in sorted(campaigns, key=lambda each: each.id):
             if shares[campaign.id] > 0:
                 released = await _release_campaign(connection, campaign, shares[campaign.id], memory)
+                if released.reached:
+                    memory.note(served=[campaign.id])
                 step = _sum(step, released.step)
                 reached |= {(campaign.id, lane): place for lane, place in released.reached.items()}
         if step.jobs:
@@ -252,10 +271,13 @@ async def _release_share(
 ) -> _Released:
     day = {"campaign": campaign.id, "day": campaign.day.date}
     used = await lock_day(connection, campaign.id, campaign.day)
-    limit = await (await connection.execute(_SQL["read_daily_limit"], day)).fetchone()
-    if limit is not None and limit[0] is not None:
-        share = min(share, limit[0] - used)
-    if share <= 0:
+    limits = await (await connection.execute(_SQL["read_limits"], day)).fetchone()
+    if limits is None:
+        return _Released(ReleaseStep(), {})
+    daily_limit, has_started, *window = limits
+    if daily_limit is not None:
+        share = min(share, daily_limit - used)
+    if share <= 0 or not has_started or tuple(window) != campaign.open.window:
         return _Released(ReleaseStep(), {})
     lanes = memory.lanes(campaign.id, share, fresh=campaign.fresh, tried=campaign.tried)
     values = {
@@ -264,18 +286,20 @@ async def _release_share(
         "fresh": lanes[Lane.FRESH],
         "tried": lanes[Lane.TRIED],
         "number": campaign.number,
-        "send_before": campaign.day.ends_at,
+        "follows": campaign.open.follows,
+        "countries": list(campaign.open.deadlines),
+        "deadlines": list(campaign.open.deadlines.values()),
         "producer": PRODUCER,
     }
     rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()
     step = ReleaseStep(
-        jobs=tuple(_job(row[:4], campaign) for row in rows if row[4] == "queued"),
-        skipped=sum(row[4] == "skipped" for row in rows),
-        exhausted=sum(row[4] == "failed" for row in rows),
+        jobs=tuple(_job(row[:5], campaign) for row in rows if row[5] == "queued"),
+        skipped=sum(row[5] == "skipped" for row in rows),
+        exhausted=sum(row[5] == "failed" for row in rows),
     )
     return _Released(step, {
-        lane: max((row[6], row[0]) for row in rows if row[5] == lane.value)
-        for lane in Lane if any(row[5] == lane.value for row in rows)
+        lane: max((row[7], row[0]) for row in rows if row[6] == lane.value)
+        for lane in Lane if any(row[6] == lane.value for row in rows)
     })  # fmt: skip
 
 
@@ -295,7 +319,7 @@ def _job(row: Sequence[Any], campaign: _DueCampaign) -> SendJob:
         template_name=campaign.template_name,
         language_code=campaign.language_code,
         template_parameters=row[3],
-        send_before=campaign.day.ends_at,
+        send_before=row[4],
     )
 
 

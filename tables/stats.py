@@ -11,6 +11,7 @@ from uuid import UUID
 from domain.days import UnknownTimeZone, day_of
 from domain.eta import Pace, eta, handled_per_s
 from domain.stats import campaign_stats
+from domain.windows import WHOLE_DAY, InvalidWindow, SendingWindow, make_window
 from schemas.codec import PRODUCER
 from schemas.model import CampaignId
 from schemas.stats import CampaignProgress, CampaignStats
@@ -135,15 +136,24 @@ def _stats(row: Sequence[Any]) -> CampaignStats:
 
 def _progress(row: Sequence[Any]) -> CampaignProgress:
     snapshot = _stats(row[:6])
-    time_zone, daily_limit, used, since, handled = row[6:]
+    time_zone, daily_limit, used, since, handled, start_at, *window = row[6:]
     pace = Pace(
         per_s=handled_per_s(handled, since, snapshot.as_of),
         time_zone=time_zone,
         daily_limit=daily_limit,
         used_today=used.get(_day(snapshot.as_of, time_zone), 0),
+        window=_window(window),
+        start_at=start_at,
     )
     end = eta(snapshot.status, snapshot.pending, snapshot.queued, pace, snapshot.as_of)
     return CampaignProgress(**dict(snapshot), eta=end)
+
+
+def _window(values: Sequence[Any]) -> SendingWindow:
+    try:
+        return make_window(*values)
+    except InvalidWindow:  # the scheduler pauses such a campaign
+        return WHOLE_DAY
 
 
 def _day(now: datetime, time_zone: str) -> str | None:

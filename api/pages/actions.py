@@ -23,6 +23,7 @@ from api.bodies import RECIPIENTS_MAX, CampaignIn, PauseIn
 from api.campaigns import act_on, number_of
 from api.failed import RetryOrder, RetryResult, retry_before_resume, retry_failed
 from api.idempotency import Once
+from api.new_campaigns import new_campaign
 from api.pages import reading
 from api.pages.forms import Form, UseForm, UseSession
 from api.pages.pasted import LINES_MAX, read_lines
@@ -34,9 +35,10 @@ from api.problems import Problem
 from api.services import Services, UseCampaignId, UseServices, UseStopConnection
 from api.validation import field_errors, known_fields
 from domain.lifecycle import Action
+from runtime.settings_rules import is_real
 from schemas.events import CODE_MAX
 from tables import campaigns
-from tables.campaigns import PAUSED_BY_OPERATOR, NewCampaign
+from tables.campaigns import PAUSED_BY_OPERATOR
 from tables.database import Connection
 from topics.publisher import PublishFailed
 
@@ -83,7 +85,7 @@ async def create(form: UseForm, services: UseServices, session: UseSession) -> R
         return _new(services, session, form_values(form), errors)
     except Problem as problem:
         return _new(services, session, form_values(form), {"phone_number_id": str(problem.detail)})
-    new = NewCampaign(**{**body.model_dump(), "phone_number_id": number})
+    new = new_campaign(body, number, is_real=is_real(services.settings))
 
     async def work(connection: Connection) -> CampaignOut:
         return CampaignOut.model_validate(await campaigns.create(connection, new))

@@ -3,16 +3,21 @@
 -- name: create_campaign
 -- Create a draft.
 INSERT INTO marketing_campaigns (
-    name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country)
+    name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
+    window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours)
 VALUES (
-    %(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s, %(country)s)
-RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-          pause_reason, activated_at, completed_at, created_at, updated_at, planning
+    %(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s, %(country)s,
+    %(window_days)s::text[], %(window_from)s, %(window_to)s, %(window_zone)s, %(quiet_from)s, %(quiet_to)s, %(start_at)s,
+    %(stale_after_hours)s)
+RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
+          window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+          status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: read_campaign
 -- Read one campaign.
-SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-       pause_reason, activated_at, completed_at, created_at, updated_at, planning
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
+       window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s
 
 -- name: read_campaigns
@@ -23,8 +28,9 @@ FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
 
 -- name: list_campaigns
 -- Read a page of campaigns, the newest first.
-SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-       pause_reason, activated_at, completed_at, created_at, updated_at, planning
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
+       window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns
 WHERE %(before)s::uuid IS NULL OR id < %(before)s::uuid
 ORDER BY id DESC LIMIT %(limit)s
@@ -32,8 +38,9 @@ ORDER BY id DESC LIMIT %(limit)s
 -- name: lock_campaign
 -- Read one campaign and lock it against other writers until the end of the transaction. Claims and releases do not wait
 -- for this lock.
-SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-       pause_reason, activated_at, completed_at, created_at, updated_at, planning
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
+       window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
 -- name: change_status
@@ -42,11 +49,12 @@ UPDATE marketing_campaigns SET
     status = %(status)s,
     pause_reason = %(pause_reason)s,
     activated_at = CASE WHEN %(status)s = 'active' THEN coalesce(activated_at, clock_timestamp()) ELSE activated_at END,
-    started_at = CASE WHEN %(status)s = 'active' AND status IN ('draft', 'paused') THEN clock_timestamp() ELSE started_at END,
+    started_at = CASE WHEN %(status)s = 'active' AND status <> 'active' THEN clock_timestamp() ELSE started_at END,
     completed_at = CASE WHEN %(status)s = 'completed' THEN clock_timestamp() END
 WHERE id = %(id)s
-RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-          pause_reason, activated_at, completed_at, created_at, updated_at, planning
+RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
+          window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+          status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: add_recipients
 -- Add recipients in the given order, and return the numbers that were not added: the number or its person exists

@@ -165,6 +165,6 @@ WITH open AS (
                    WHERE rel.campaign_id = c.id AND r.attempt = rel.attempt AND r.status = 'queued'))
     FOR NO KEY UPDATE OF c SKIP LOCKED
 )
-UPDATE marketing_campaigns AS c SET status = 'active', completed_at = NULL
+UPDATE marketing_campaigns AS c SET status = 'active', completed_at = NULL, started_at = clock_timestamp()
 FROM open WHERE c.id = open.id AND c.status = 'completed'
 RETURNING c.id

@@ -17,13 +17,13 @@ SELECT id FROM marketing_campaigns WHERE planning AND status NOT IN ('draft', 'c
 SELECT pg_try_advisory_xact_lock(hashtextextended('plan ' || %(campaign)s::uuid::text, 0))
 
 -- name: read_limit
--- The daily limit and the time zone of a campaign that is to be planned, the time, and whether its old plan still holds.
-SELECT daily_send_limit, time_zone, now(), replanning FROM marketing_campaigns
+-- What the plan of a campaign depends on, the time, and whether its old plan still holds.
+SELECT daily_send_limit, time_zone, now(), start_at, replanning, window_days, window_zone FROM marketing_campaigns
 WHERE id = %(campaign)s AND planning AND status NOT IN ('draft', 'cancelled')
 
 -- name: lock_unplanned
 -- Lock pending recipients without a planned time, in the order in which they were added.
-SELECT id FROM campaign_recipients
+SELECT id, phone_number FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND id > %(after)s AND attempt = 0 AND scheduled_send_date IS NULL
 ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 
@@ -40,10 +40,16 @@ SELECT coalesce((SELECT used FROM campaign_days WHERE campaign_id = %(campaign)s
 SELECT day, planned FROM campaign_days WHERE campaign_id = %(campaign)s AND day > %(today)s AND planned > 0
 
 -- name: plan_recipients
--- Store the planned times of recipients.
-UPDATE campaign_recipients AS r SET scheduled_send_date = u.at
-FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS u (id, at)
+-- Store the planned times of recipients, and the countries whose clocks their windows follow.
+UPDATE campaign_recipients AS r SET scheduled_send_date = u.at, window_country = u.country
+FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[], %(countries)s::text[]) AS u (id, at, country)
 WHERE r.id = u.id AND r.attempt = 0 AND r.scheduled_send_date IS NULL
+
+-- name: add_countries
+-- Note the countries of planned recipients.
+INSERT INTO campaign_countries (campaign_id, country)
+SELECT %(campaign)s, u.country FROM unnest(%(countries)s::text[]) AS u (country) ORDER BY u.country
+ON CONFLICT DO NOTHING
 
 -- name: add_to_days
 -- Count recipients for later days. Releases lock only the row of today.

@@ -1,10 +1,11 @@
 -- Statements of releases, and of the budgets that limit them: campaign_days and number_rates.
 
 -- name: find_due_campaigns
--- Active campaigns with due recipients, their limits, and the number of due recipients without and with an earlier
--- attempt (each counted up to a maximum). The search of a campaign begins after the places that the caller remembers. A
--- campaign that an open breaker holds is left out, unless a probe may be released.
-SELECT c.id, c.phone_number_id, c.time_zone, c.daily_send_limit, c.template_name, c.language_code, fresh.n, tried.n,
+-- Those of these campaigns that have due recipients, their limits, and the number of due recipients without and with an
+-- earlier attempt (each counted up to a maximum). The search of a campaign begins after the places that the caller
+-- remembers. Of a campaign that follows its recipients, only those of the open countries count. A campaign that an open
+-- breaker holds is left out, unless a probe may be released.
+SELECT c.id, c.phone_number_id, c.daily_send_limit, c.template_name, c.language_code, fresh.n, tried.n,
        now(), breaker.is_held, breaker.number_closed_at, breaker.template_closed_at
 FROM marketing_campaigns AS c
 CROSS JOIN LATERAL campaign_breakers(c.phone_number_id, c.template_name, c.language_code) AS breaker
@@ -13,23 +14,43 @@ LEFT JOIN unnest(%(campaigns)s::uuid[], %(fresh_at)s::timestamptz[], %(fresh_id)
     AS place (campaign_id, fresh_at, fresh_id, tried_at, tried_id) ON place.campaign_id = c.id
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM (
-        SELECT FROM campaign_recipients AS r
-        WHERE r.campaign_id = c.id AND r.attempt = 0 AND r.next_attempt_at <= now()
-          AND (r.next_attempt_at, r.id) > (coalesce(place.fresh_at, '-infinity'), coalesce(
-              place.fresh_id, '00000000-0000-0000-0000-000000000000'))
-        ORDER BY r.next_attempt_at, r.id LIMIT %(count_max)s
+        (SELECT FROM campaign_recipients AS r
+         WHERE c.window_zone = 'campaign' AND r.campaign_id = c.id AND r.attempt = 0 AND r.next_attempt_at <= now()
+           AND (r.next_attempt_at, r.id) > (coalesce(place.fresh_at, '-infinity'), coalesce(
+               place.fresh_id, '00000000-0000-0000-0000-000000000000'))
+         ORDER BY r.next_attempt_at, r.id LIMIT %(count_max)s)
+        UNION ALL
+        (SELECT FROM unnest(%(following)s::uuid[], %(countries)s::text[]) AS open (campaign_id, country)
+         CROSS JOIN LATERAL (
+             SELECT FROM campaign_recipients AS r
+             WHERE r.campaign_id = c.id AND r.window_country = open.country AND r.attempt = 0
+               AND r.next_attempt_at <= now()
+               AND (r.next_attempt_at, r.id) > (coalesce(place.fresh_at, '-infinity'), coalesce(
+                   place.fresh_id, '00000000-0000-0000-0000-000000000000'))
+             ORDER BY r.next_attempt_at, r.id LIMIT %(count_max)s) AS found
+         WHERE open.campaign_id = c.id AND c.window_zone = 'recipient' LIMIT %(count_max)s)
     ) AS counted
 ) AS fresh
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM (
-        SELECT FROM campaign_recipients AS r
-        WHERE r.campaign_id = c.id AND r.attempt > 0 AND r.next_attempt_at <= now()
-          AND (r.next_attempt_at, r.id) > (coalesce(place.tried_at, '-infinity'), coalesce(
-              place.tried_id, '00000000-0000-0000-0000-000000000000'))
-        ORDER BY r.next_attempt_at, r.id LIMIT %(count_max)s
+        (SELECT FROM campaign_recipients AS r
+         WHERE c.window_zone = 'campaign' AND r.campaign_id = c.id AND r.attempt > 0 AND r.next_attempt_at <= now()
+           AND (r.next_attempt_at, r.id) > (coalesce(place.tried_at, '-infinity'), coalesce(
+               place.tried_id, '00000000-0000-0000-0000-000000000000'))
+         ORDER BY r.next_attempt_at, r.id LIMIT %(count_max)s)
+        UNION ALL
+        (SELECT FROM unnest(%(following)s::uuid[], %(countries)s::text[]) AS open (campaign_id, country)
+         CROSS JOIN LATERAL (
+             SELECT FROM campaign_recipients AS r
+             WHERE r.campaign_id = c.id AND r.window_country = open.country AND r.attempt > 0
+               AND r.next_attempt_at <= now()
+               AND (r.next_attempt_at, r.id) > (coalesce(place.tried_at, '-infinity'), coalesce(
+                   place.tried_id, '00000000-0000-0000-0000-000000000000'))
+             ORDER BY r.next_attempt_at, r.id LIMIT %(count_max)s) AS found
+         WHERE open.campaign_id = c.id AND c.window_zone = 'recipient' LIMIT %(count_max)s)
     ) AS counted
 ) AS tried
-WHERE c.status = 'active' AND fresh.n + tried.n > 0 AND installation_is_known()
+WHERE c.id = ANY (%(open)s::uuid[]) AND c.status = 'active' AND fresh.n + tried.n > 0 AND installation_is_known()
   AND (NOT breaker.is_held OR breaker.may_probe)
 ORDER BY c.id
 
@@ -64,30 +85,55 @@ INSERT INTO campaign_days AS d (campaign_id, day) VALUES (%(campaign)s, %(day)s)
 ON CONFLICT (campaign_id, day) DO UPDATE SET used = d.used
 RETURNING used
 
--- name: read_daily_limit
--- The limit of a campaign, read under the lock of its day. A change of the limit takes the same lock, so no release that
--- began before the change exceeds the new limit.
-SELECT daily_send_limit FROM marketing_campaigns WHERE id = %(campaign)s
+-- name: read_limits
+-- The limit and the window of a campaign, read under the lock of its day. A change of them takes the same lock, so no
+-- release that began before the change exceeds the new limit, or uses the old window.
+SELECT daily_send_limit, start_at IS NULL OR start_at <= now(),
+       window_days, window_from, window_to, quiet_from, quiet_to, window_zone, time_zone
+FROM marketing_campaigns WHERE id = %(campaign)s
 
 -- name: release_due
 -- Raise the attempt of due recipients. Each is released, or skipped (which uses no budget), or failed (no attempt left).
 -- Rows that another transaction has locked are left to the next step: waiting here would keep the budget row locked.
+-- `countries` are open, each until its time in `deadlines`. A campaign that follows its own clock has one, without a name.
 WITH fresh AS MATERIALIZED (
-    SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters
+    SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters, '' AS country
     FROM campaign_recipients AS r
-    WHERE r.campaign_id = %(campaign)s AND r.attempt = 0 AND r.next_attempt_at <= now()
+    WHERE NOT %(follows)s AND r.campaign_id = %(campaign)s AND r.attempt = 0 AND r.next_attempt_at <= now()
       AND (r.next_attempt_at, r.id) > (%(fresh_at)s, %(fresh_id)s)
     ORDER BY r.next_attempt_at, r.id LIMIT %(fresh)s
     FOR NO KEY UPDATE OF r SKIP LOCKED
 ), tried AS MATERIALIZED (
-    SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters
+    SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters, '' AS country
     FROM campaign_recipients AS r
-    WHERE r.campaign_id = %(campaign)s AND r.attempt > 0 AND r.next_attempt_at <= now()
+    WHERE NOT %(follows)s AND r.campaign_id = %(campaign)s AND r.attempt > 0 AND r.next_attempt_at <= now()
       AND (r.next_attempt_at, r.id) > (%(tried_at)s, %(tried_id)s)
     ORDER BY r.next_attempt_at, r.id LIMIT %(tried)s
     FOR NO KEY UPDATE OF r SKIP LOCKED
+), fresh_there AS MATERIALIZED (
+    SELECT found.* FROM unnest(%(countries)s::text[]) AS open (country)
+    CROSS JOIN LATERAL (
+        SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters,
+               r.window_country AS country
+        FROM campaign_recipients AS r
+        WHERE r.campaign_id = %(campaign)s AND r.window_country = open.country AND r.attempt = 0
+          AND r.next_attempt_at <= now() AND (r.next_attempt_at, r.id) > (%(fresh_at)s, %(fresh_id)s)
+        ORDER BY r.next_attempt_at, r.id LIMIT %(fresh)s
+        FOR NO KEY UPDATE OF r SKIP LOCKED) AS found
+    WHERE %(follows)s ORDER BY found.next_attempt_at, found.id LIMIT %(fresh)s
+), tried_there AS MATERIALIZED (
+    SELECT found.* FROM unnest(%(countries)s::text[]) AS open (country)
+    CROSS JOIN LATERAL (
+        SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters,
+               r.window_country AS country
+        FROM campaign_recipients AS r
+        WHERE r.campaign_id = %(campaign)s AND r.window_country = open.country AND r.attempt > 0
+          AND r.next_attempt_at <= now() AND (r.next_attempt_at, r.id) > (%(tried_at)s, %(tried_id)s)
+        ORDER BY r.next_attempt_at, r.id LIMIT %(tried)s
+        FOR NO KEY UPDATE OF r SKIP LOCKED) AS found
+    WHERE %(follows)s ORDER BY found.next_attempt_at, found.id LIMIT %(tried)s
 ), due AS MATERIALIZED (
-    SELECT r.lane, r.id, r.attempt, r.next_attempt_at,
+    SELECT r.lane, r.id, r.attempt, r.next_attempt_at, open.deadline AS send_before,
            CASE
                WHEN r.attempt >= 62 THEN NULL
                WHEN is_unsubscribed(r.person) THEN 'opted_out'
@@ -96,7 +142,9 @@ WITH fresh AS MATERIALIZED (
                     OR octet_length(r.template_parameters::text) > 262144  -- a job must fit its topic
                    THEN 'template_parameters_invalid'
            END AS refusal
-    FROM (SELECT * FROM fresh UNION ALL SELECT * FROM tried) AS r
+    FROM (SELECT * FROM fresh UNION ALL SELECT * FROM tried
+          UNION ALL SELECT * FROM fresh_there UNION ALL SELECT * FROM tried_there) AS r
+    JOIN unnest(%(countries)s::text[], %(deadlines)s::timestamptz[]) AS open (country, deadline) USING (country)
 ), changed AS (
     UPDATE campaign_recipients AS r SET
         attempt           = least(62, r.attempt + 1),
@@ -111,14 +159,14 @@ WITH fresh AS MATERIALIZED (
         failure_backoff_s = CASE WHEN r.attempt < 62 THEN r.failure_backoff_s ELSE 0 END
     FROM due WHERE r.id = due.id AND r.attempt = due.attempt
     RETURNING r.id, r.attempt, r.phone_number, r.template_parameters, r.status, r.skip_reason,
-              r.failed_at, r.failure_text, r.failure_class, due.lane, due.next_attempt_at AS was_due_at
+              r.failed_at, r.failure_text, r.failure_class, due.lane, due.next_attempt_at AS was_due_at, due.send_before
 ), released AS (
     INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
-    SELECT id, attempt, %(campaign)s, %(number)s, %(send_before)s, %(day)s FROM changed WHERE status = 'queued'
+    SELECT id, attempt, %(campaign)s, %(number)s, send_before, %(day)s FROM changed WHERE status = 'queued'
 ), skipped AS (
     INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                              outcome, outcome_at, event)
-    SELECT id, attempt, %(campaign)s, %(day)s, %(send_before)s, gen_random_uuid(), clock_timestamp(),
+    SELECT id, attempt, %(campaign)s, %(day)s, send_before, gen_random_uuid(), clock_timestamp(),
            'skipped', clock_timestamp(), ledger_event('skipped', %(campaign)s, id, attempt, %(producer)s, skip_reason)
     FROM changed WHERE status = 'skipped'
     ON CONFLICT DO NOTHING
@@ -127,7 +175,7 @@ WITH fresh AS MATERIALIZED (
     -- takes the event of the failure.
     INSERT INTO send_ledger AS l (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                                   outcome, outcome_at, event)
-    SELECT id, attempt, %(campaign)s, %(day)s, %(send_before)s, gen_random_uuid(), clock_timestamp(),
+    SELECT id, attempt, %(campaign)s, %(day)s, send_before, gen_random_uuid(), clock_timestamp(),
            'rejected', clock_timestamp(), json_build_object(
                'v', 1, 'producer', %(producer)s::text, 'kind', 'rejected', 'campaign_id', %(campaign)s::uuid,
                'recipient_id', id, 'attempt', attempt, 'occurred_at', failed_at, 'received_at', clock_timestamp(),
@@ -139,7 +187,7 @@ WITH fresh AS MATERIALIZED (
     UPDATE campaign_days SET used = used + (SELECT count(*) FROM changed WHERE status = 'queued')
     WHERE campaign_id = %(campaign)s AND day = %(day)s
 )
-SELECT id, attempt, phone_number, template_parameters, status, lane, was_due_at FROM changed
+SELECT id, attempt, phone_number, template_parameters, send_before, status, lane, was_due_at FROM changed
 
 -- name: spend_tokens
 -- Take the released attempts from the number's bucket.

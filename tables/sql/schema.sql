@@ -46,18 +46,37 @@ CREATE TABLE marketing_campaigns (
     planning         boolean NOT NULL DEFAULT false,
     started_at       timestamptz,
     replanning       boolean NOT NULL DEFAULT false,
+    window_days      text[] NOT NULL DEFAULT '{mon,tue,wed,thu,fri,sat,sun}',
+    window_from      text NOT NULL DEFAULT '00:00',
+    window_to        text NOT NULL DEFAULT '24:00',
+    window_zone      text NOT NULL DEFAULT 'campaign' CHECK (window_zone IN ('campaign', 'recipient')),
+    quiet_from       text,
+    quiet_to         text,
+    start_at         timestamptz,
+    stale_after_hours integer DEFAULT 24 CHECK (stale_after_hours BETWEEN 1 AND 8760),
     CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
     -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
     CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
         language_code ~ '^[a-z]{2,3}(_[A-Za-z0-9]{2,8})?$' AND length(template_name) <= 512
-        AND length(phone_number_id) <= 64 AND time_zone ~ '^[A-Za-z][A-Za-z0-9_+/-]{0,99}$'))
+        AND length(phone_number_id) <= 64 AND time_zone ~ '^[A-Za-z][A-Za-z0-9_+/-]{0,99}$')),
+    CONSTRAINT marketing_campaigns_window CHECK (
+        cardinality(window_days) > 0 AND window_days <@ '{mon,tue,wed,thu,fri,sat,sun}'::text[]
+        AND window_from ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$' AND window_to ~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$'
+        AND window_from COLLATE "C" < window_to COLLATE "C"
+        AND quiet_from ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$' AND quiet_to ~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$'
+        AND (quiet_from IS NULL) = (quiet_to IS NULL) AND quiet_from <> quiet_to)
 );
 COMMENT ON COLUMN marketing_campaigns.country IS
     'ISO code: numbers without + and 00 are read as national numbers of this country; NULL: they must be complete';
 CREATE INDEX marketing_campaigns_status ON marketing_campaigns (status, id);
 CREATE INDEX marketing_campaigns_planning ON marketing_campaigns (id) WHERE planning;
 COMMENT ON COLUMN marketing_campaigns.planning IS 'Recipients without a planned time wait for the scheduler';
-COMMENT ON COLUMN marketing_campaigns.started_at IS 'When an operator last activated or resumed it';
+COMMENT ON COLUMN marketing_campaigns.started_at IS 'When it last became active: by an operator, or because it was reopened';
+COMMENT ON COLUMN marketing_campaigns.window_zone IS
+    'Whose clock the window follows: that of time_zone, or those of the country of the recipient''s number';
+COMMENT ON COLUMN marketing_campaigns.start_at IS 'Nothing is sent before; NULL: sending starts with the activation';
+COMMENT ON COLUMN marketing_campaigns.stale_after_hours IS
+    'The campaign is paused if nothing could be sent for so long although recipients waited; NULL: never';
 COMMENT ON COLUMN marketing_campaigns.replanning IS
     'The daily limit changed: recipients that are not released leave the old plan before the new one begins';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
@@ -70,6 +89,13 @@ BEGIN
 END $$;
 CREATE TRIGGER marketing_campaigns_touch BEFORE UPDATE ON marketing_campaigns FOR EACH ROW
     WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();
+
+-- When the sending of a campaign was last in order: something was released, or nothing was due. The scheduler writes it
+-- every minute, so after an outage it shows how long nothing could be sent.
+CREATE TABLE campaign_watch (
+    campaign_id uuid PRIMARY KEY REFERENCES marketing_campaigns (id) ON DELETE CASCADE,
+    in_order_at timestamptz NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- ------------------------------------------------------------------------------------------------------------- people
 
@@ -243,6 +269,7 @@ CREATE TABLE campaign_recipients (
                                 attempt, accepted_attempts, failed_attempts, delivered_at, read_at,
                                 deferred_attempt, expired_attempt, unknown_attempt, skipped_attempt) = 'skipped'
                             THEN skip_reason ELSE failure_text END) STORED,
+    window_country      text COLLATE "C",
     UNIQUE (campaign_id, phone_number),
     UNIQUE (campaign_id, person, repetition),
     CHECK (sent_at <= delivered_at AND delivered_at <= read_at),
@@ -268,6 +295,32 @@ CREATE INDEX campaign_recipients_due_fresh ON campaign_recipients (campaign_id, 
     WHERE next_attempt_at IS NOT NULL AND attempt = 0;
 CREATE INDEX campaign_recipients_due_tried ON campaign_recipients (campaign_id, next_attempt_at, id)
     WHERE next_attempt_at IS NOT NULL AND attempt > 0;
+-- The same for campaigns whose window follows the clocks of the recipients' countries.
+CREATE INDEX campaign_recipients_window_fresh ON campaign_recipients (campaign_id, window_country, next_attempt_at, id)
+    WHERE next_attempt_at IS NOT NULL AND attempt = 0 AND window_country IS NOT NULL;
+CREATE INDEX campaign_recipients_window_tried ON campaign_recipients (campaign_id, window_country, next_attempt_at, id)
+    WHERE next_attempt_at IS NOT NULL AND attempt > 0 AND window_country IS NOT NULL;
+COMMENT ON COLUMN campaign_recipients.window_country IS
+    'The country whose clocks the window follows; empty: those of the campaign; NULL: the campaign follows its own';
+
+-- The countries of the planned recipients of a campaign that follows them. A release judges the clocks of these only.
+CREATE TABLE campaign_countries (
+    campaign_id uuid NOT NULL REFERENCES marketing_campaigns (id) ON DELETE CASCADE,
+    country     text COLLATE "C" NOT NULL,
+    PRIMARY KEY (campaign_id, country)
+);
+
+-- A recipient that is inserted with a planned time is not planned, so it follows the clock of the campaign.
+CREATE FUNCTION follow_campaign_clock() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT window_zone FROM marketing_campaigns WHERE id = NEW.campaign_id) = 'recipient' THEN
+        NEW.window_country := '';
+        INSERT INTO campaign_countries VALUES (NEW.campaign_id, '') ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER campaign_recipients_clock BEFORE INSERT ON campaign_recipients FOR EACH ROW
+    WHEN (NEW.scheduled_send_date IS NOT NULL AND NEW.window_country IS NULL) EXECUTE FUNCTION follow_campaign_clock();
 
 CREATE TRIGGER campaign_recipients_touch BEFORE UPDATE ON campaign_recipients FOR EACH ROW
     WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();

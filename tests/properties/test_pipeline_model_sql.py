@@ -188,10 +188,10 @@ class Sql:
     async def release_due(self, now: datetime, send_before: datetime) -> list[Key]:
         values = {
             **ReleaseMemory().place_of(CAMPAIGN), "campaign": CAMPAIGN, "day": "2026-03-01", "fresh": 100, "tried": 100,
-            "number": "1", "send_before": send_before, "producer": "",
+            "number": "1", "follows": False, "countries": [""], "deadlines": [send_before], "producer": "",
         }  # fmt: skip
         cursor = await self.connection.execute(load("releases")["release_due"], values)
-        released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[4] == "queued"]
+        released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[5] == "queued"]
         for key in released:  # the default is the clock of the server
             await self.rows("UPDATE releases SET released_at = %s WHERE (recipient_id, attempt) = (%s, %s)", now, *key)
         return sorted(released)

@@ -27,6 +27,8 @@ CAMPAIGN = {
     "language_code": "en_US",
     "daily_send_limit": 250,
 }
+SIMULATOR = "http://127.0.0.1:9"
+"""The API sends nothing itself. With an address of this machine, campaigns send at any time by default."""
 CAMPAIGNS = "/api/marketing/campaigns"
 
 
@@ -74,6 +76,7 @@ class Api:
 async def an_api(
     database_url: str, kafka: str, topic_prefix: str, keys: tuple[str, ...] = (), **changed: Any
 ) -> AsyncIterator[Api]:
+    changed.setdefault("whatsapp_api_url", SIMULATOR)
     settings = Settings(
         kafka_bootstrap_servers=kafka,
         topic_prefix=topic_prefix,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.api_client import make_topics
+from tests.support.api_client import SIMULATOR, make_topics
 from tests.support.processes import Process, environment, free_port, process
 from tests.support.waiting import eventually
 
@@ -31,6 +31,7 @@ def served_api(
     settings = {
         "CAMPAIGNS_DATABASE_URL": database_url,
         "CAMPAIGNS_API_PORT": str(port),
+        "CAMPAIGNS_WHATSAPP_API_URL": SIMULATOR,
         "CAMPAIGNS_WHATSAPP_PHONE_NUMBER_ID": "15550001",
         **({"CAMPAIGNS_API_KEYS": ServedApi.key} if with_key else {}),
     }

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.lifecycle import CampaignStatus
+from domain.windows import DAYTIME, WEEK
 from tables.campaigns import Campaign
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -17,6 +18,6 @@ def campaign_id(number: int) -> UUID:
 
 
 CAMPAIGN = Campaign(
-    campaign_id(1), "Sale", "sale", "en_US", None, "15550001", "UTC", None, CampaignStatus.ACTIVE, None, NOW, None, NOW,
-    NOW, planning=False,
+    campaign_id(1), "Sale", "sale", "en_US", None, "15550001", "UTC", None, WEEK, *DAYTIME, "campaign",
+    None, None, None, 24, CampaignStatus.ACTIVE, None, NOW, None, NOW, NOW, planning=False,
 )  # fmt: skip

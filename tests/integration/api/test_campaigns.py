@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.api_client import CAMPAIGNS, Api, an_api, make_topics
+from tests.support.api_client import CAMPAIGN, CAMPAIGNS, Api, an_api, make_topics
 
 
 @pytest.fixture
@@ -23,6 +23,8 @@ async def test_a_draft_takes_every_setting_and_an_omitted_one_keeps_its_value(ap
     everything = {
         "name": "Other", "template_name": "other", "language_code": "de", "daily_send_limit": None,
         "phone_number_id": "99", "time_zone": "Asia/Tokyo", "country": "DE",
+        "window_days": ["mon", "fri"], "window_from": "10:00", "window_to": "18:30", "window_zone": "recipient",
+        "quiet_from": "12:00", "quiet_to": "13:00", "start_at": "2027-03-01T08:00:00Z", "stale_after_hours": 48,
     }  # fmt: skip
     answer = await api.http.patch(path, json=everything)
     assert answer.status_code == 200
@@ -51,6 +53,43 @@ async def test_a_running_campaign_refuses_what_messages_are_made_of_and_names_it
     assert (await api.process())["released"] == 2
     assert (await api.process())["released"] == 0
     assert (await api.http.patch(f"{CAMPAIGNS}/{uuid4()}", json={"name": "x"})).json()["code"] == "unknown_campaign"
+
+
+async def test_a_wrong_window_names_its_field(api: Api) -> None:
+    path = f"{CAMPAIGNS}/{await api.campaign(window_days=['sun', 'mon', 'mon'])}"
+    assert (await api.http.get(path)).json()["window_days"] == ["mon", "sun"]
+    for wrong, field in (
+        ({"window_from": "9:00"}, "window_from"),
+        ({"window_to": "24:30"}, "window_to"),
+        ({"window_from": "10:00", "window_to": "10:00"}, "window_to"),
+        ({"window_days": []}, "window_days"),
+        ({"window_days": ["monday"]}, "window_days.0"),
+        ({"window_zone": "mine"}, "window_zone"),
+        ({"quiet_from": "12:00"}, "quiet_to"),
+        ({"quiet_from": "00:00", "quiet_to": "24:00"}, "quiet_to"),
+        ({"start_at": "2027-03-01T08:00:00"}, "start_at"),
+        ({"start_at": "0001-01-01T00:00:00+14:00"}, "start_at"),
+        ({"stale_after_hours": 0}, "stale_after_hours"),
+    ):
+        for answer in (
+            await api.http.patch(path, json=wrong),
+            await api.http.post(CAMPAIGNS, json={**CAMPAIGN, **wrong}),
+        ):
+            assert answer.status_code == 422, wrong
+            assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_a_window_may_change_while_the_campaign_runs_but_not_whose_clock_it_follows(api: Api) -> None:
+    campaign = await api.campaign(start_at="2090-01-01T00:00:00Z")
+    await api.add(campaign, "14694652751")
+    await api.act(campaign, "activate")
+    path = f"{CAMPAIGNS}/{campaign}"
+    assert (await api.process())["released"] == 0
+    refused = await api.http.patch(path, json={"window_zone": "recipient"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (409, "window_zone")
+    edited = await api.http.patch(path, json={"start_at": None, "window_from": "00:00", "window_to": "24:00"})
+    assert (edited.status_code, edited.json()["start_at"]) == (200, None)
+    assert (await api.process())["released"] == 1
 
 
 async def test_only_a_draft_is_deleted(api: Api) -> None:

@@ -116,6 +116,12 @@ async def test_recipients_are_added_in_chunks(
         ({"name": "x" * 201}, "NAME: Write a name with 1 to 200 characters"),
         ({"template_name": "spring offer"}, "--template: Write the name of the template: letters, digits"),
         ({"country": "Germany"}, "--country: Write the ISO 3166 code"),
+        ({"window_days": ["monday"]}, "--days: Write days of the week with commas"),
+        ({"window_from": "9", "window_to": ""}, "--window: Write two local times as HH:MM-HH:MM"),
+        ({"quiet_from": "13:00", "quiet_to": "noon"}, "--quiet: Write two local times"),
+        ({"window_zone": "mine"}, "--window-zone: Write campaign or recipient"),
+        ({"start_at": "tomorrow"}, "--start-at: Write a time with its offset from UTC"),
+        ({"stale_after_hours": "soon"}, "--stale-after: Write a whole number of hours"),
         ({"phone_number_id": "+1 469"}, "--number: Write the Cloud API's id of the sending number"),
     ],
 )

@@ -39,8 +39,7 @@ HOT_GROUPS = (
     "backlog",
     "budget_returns", "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked",
     "person_links", "planning", "publications", "recipient_pages", "recipients", "releases", "removal", "retention",
-    "stats", "status", "subscription_pages", "subscriptions", "trace",
-    "webhook_progress",
+    "stats", "status", "subscription_pages", "subscriptions", "trace", "webhook_progress", "windows",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -150,7 +149,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("planning", "lock_unplanned"): {"campaign": DRAFT, "after": UUID(int=0), "limit": 2000},
     ("planning", "count_today"): {"campaign": BIG, "today": START.date(), "ends_at": START, "limit": 250},
     ("planning", "read_days"): {"campaign": BIG, "today": START.date()},
-    ("planning", "plan_recipients"): {"ids": "some", "times": "times"},
+    ("planning", "plan_recipients"): {"ids": "some", "times": "times", "countries": "nulls"},
+    ("planning", "add_countries"): {"campaign": BIG, "countries": ["DE", "FR"]},
     ("planning", "add_to_days"): {"campaign": BIG, "days": [START.date()], "counts": [1]},
     ("planning", "lock_planned"): {"campaign": DRAFT},
     ("planning", "end_plan"): {"campaign": DRAFT},
@@ -175,15 +175,17 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("recipients", "find_refused"): {"id": "some", "earliest_at": "times", "before_max": "1 day"},
     ("recipients", "find_recipients"): {"ids": "some"},
     ("recipients", "read_facts"): {"ids": "some"},
-    ("releases", "find_due_campaigns"): {"count_max": 80, **NO_PLACES},
+    ("releases", "find_due_campaigns"): {
+        "count_max": 80, "open": [BIG, OVER], "following": [BIG], "countries": ["DE"], **NO_PLACES
+    },
     ("releases", "read_days_used"): {"campaigns": [BIG], "days": [START.date()]},
     ("releases", "refill_number"): {"number": NUMBER, "mps": 80.0},
     ("releases", "count_unclaimed"): {"number": NUMBER},
-    ("releases", "read_daily_limit"): {"campaign": BIG},
+    ("releases", "read_limits"): {"campaign": BIG},
     ("releases", "lock_day"): {"campaign": BIG, "day": START.date()},
     ("releases", "release_due"): {
-        "campaign": BIG, "day": START.date(), "fresh": 80, "tried": 20, "number": NUMBER, "send_before": START,
-        "producer": "", **PLACES,
+        "campaign": BIG, "day": START.date(), "fresh": 80, "tried": 20, "number": NUMBER, "follows": True,
+        "countries": ["DE", "FR", ""], "deadlines": [NEVER] * 3, "producer": "", **PLACES,
     },
     ("releases", "spend_tokens"): {"number": NUMBER, "spent": 1},
     ("person_links", "link_people"): {"recipients": "some", "keys": "wamids"},
@@ -246,6 +248,9 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("trace", "read_ledger"): {"id": "one"},
     ("trace", "read_messages"): {"id": "one"},
     ("trace", "read_subscriptions"): {"person": "15550000001"},
+    ("windows", "list_sending"): NONE,
+    ("windows", "watch_campaigns"): {"blocked": [BIG], "reason": "stale"},
+    ("editing", "expire_released"): {"id": BIG},
 }  # fmt: skip
 """Each hot statement by file and name, with parameters. A word stands for values of `some` recipients."""
 

@@ -33,7 +33,8 @@ def messages(model: type[BaseModel], value: object) -> dict[str, str]:
 def test_an_unknown_field_gets_the_closest_name() -> None:
     assert messages(CampaignIn, CAMPAIGN | {"daily_limit": 3}) == {
         "daily_limit": "There is no field of this name. Did you mean daily_send_limit? Known fields: country, "
-        "daily_send_limit, language_code, name, phone_number_id, template_name, time_zone."
+        "daily_send_limit, language_code, name, phone_number_id, quiet_from, quiet_to, stale_after_hours, start_at, "
+        "template_name, time_zone, window_days, window_from, window_to, window_zone."
     }
     assert did_you_mean("phone", ["phone_number", "template_parameters"]) == " Did you mean phone_number?"
     assert did_you_mean("zzz", ["phone_number"]) == ""

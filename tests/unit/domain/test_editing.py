@@ -20,7 +20,7 @@ def test_every_state_is_in_the_table_and_a_draft_changes_in_all_that_creates_it(
 
 @pytest.mark.parametrize(("status", "setting"), list(itertools.product(CampaignStatus, sorted(SETTINGS))))
 def test_no_setting_of_a_message_changes_after_the_activation(status: CampaignStatus, setting: str) -> None:
-    is_of_a_message = setting in {"template_name", "language_code", "phone_number_id", "time_zone"}
+    is_of_a_message = setting in {"template_name", "language_code", "phone_number_id", "time_zone", "window_zone"}
     if status is not CampaignStatus.DRAFT and is_of_a_message:
         with pytest.raises(SettingNotEditable, match=f"{setting} cannot change while the campaign is {status}"):
             judge_edit(status, {setting})

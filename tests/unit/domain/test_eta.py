@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.eta import DAYS_MAX, Pace, eta, handled_per_s
+from domain.windows import WEEK, make_window
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 MIDNIGHT = NOON + timedelta(hours=12)
 HOUR = timedelta(hours=1)
+DAYTIME = make_window(WEEK, "09:00", "20:00")
+WEEKEND = make_window(["sat", "sun"], "09:00", "20:00")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,20 @@ HOUR = timedelta(hours=1)
         ("active", 10, 0, Pace(1.0, "Pacific/Noumea", 5, 5), NOON + HOUR + timedelta(days=1, seconds=5)),
         ("active", 5, 0, Pace(1.0, "America/Halifax", 5, 5), NOON + 16 * HOUR + timedelta(seconds=5)),
         ("active", 5, 0, Pace(1.0, "Nowhere/Land", 5, 5), None),
+        # the window closes at 20:00 and opens at 09:00
+        ("active", 8 * 3600, 0, Pace(1.0, window=DAYTIME), NOON + 8 * HOUR),
+        ("active", 8 * 3600 + 60, 0, Pace(1.0, window=DAYTIME), NOON + 21 * HOUR + timedelta(seconds=60)),
+        ("active", 19 * 3600 + 60, 0, Pace(1.0, window=DAYTIME), NOON + 45 * HOUR + timedelta(seconds=60)),
+        ("active", 10, 0, Pace(1.0, "Asia/Tokyo", window=DAYTIME), NOON + 12 * HOUR + timedelta(seconds=10)),
+        ("active", 20, 0, Pace(1.0, "UTC", 10, 0, DAYTIME), NOON + 21 * HOUR + timedelta(seconds=10)),
+        # 26 November 2026 is a Thursday
+        ("active", 10, 0, Pace(1.0, window=WEEKEND), MIDNIGHT + 33 * HOUR + timedelta(seconds=10)),
+        ("active", 3 * 11 * 3600, 0, Pace(1.0, window=WEEKEND), MIDNIGHT + timedelta(days=8, hours=20)),
+        ("active", 40, 0, Pace(1.0, "UTC", 10, 0, WEEKEND), MIDNIGHT + timedelta(days=9, hours=9, seconds=10)),
+        # it starts later
+        ("active", 10, 0, Pace(1.0, start_at=NOON + HOUR), NOON + HOUR + timedelta(seconds=10)),
+        ("active", 10, 0, Pace(1.0, start_at=NOON - HOUR), NOON + timedelta(seconds=10)),
+        ("active", 10, 0, Pace(1.0, "UTC", 10, 10, start_at=MIDNIGHT), MIDNIGHT + timedelta(seconds=10)),
         # nobody needs an estimate of decades
         ("active", DAYS_MAX, 0, Pace(1, "UTC", 1, 1), MIDNIGHT + timedelta(days=DAYS_MAX - 1, seconds=1)),
         ("active", DAYS_MAX + 1, 0, Pace(1, "UTC", 1, 1), None),

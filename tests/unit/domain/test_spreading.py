@@ -1,8 +1,10 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from domain.days import day_of
 from domain.spreading import Slot, spread
+from domain.windows import Weekday
 
+WEEK_LONG = timedelta(days=7)
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 
 
@@ -36,3 +38,12 @@ def test_planned_sends_count() -> None:
 
 def test_an_empty_plan() -> None:
     assert _spread(0, 10) == _spread(0, None) == []
+
+
+def test_only_the_days_of_the_window_are_planned() -> None:
+    wednesday = datetime(2026, 5, 6, tzinfo=UTC)
+    slots = spread(
+        25, now=NOON, today=day_of(NOON, "UTC"), zone_name="UTC", daily_limit=10, planned={},
+        weekdays={Weekday.MON, Weekday.WED},
+    )  # fmt: skip
+    assert slots == [Slot(wednesday, 10), Slot(datetime(2026, 5, 11, tzinfo=UTC), 10), Slot(wednesday + WEEK_LONG, 5)]

@@ -1,0 +1,21 @@
+"""The values of a new campaign, for the REST API and the command line, and the window that it has by default."""
+
+from __future__ import annotations
+
+from api.bodies import CampaignIn
+from domain.windows import ALL_DAY, DAYTIME
+from tables.campaigns import NewCampaign
+
+
+def new_campaign(body: CampaignIn, number: str, *, is_real: bool) -> NewCampaign:
+    """The campaign that is sent from this number.
+
+    Without a window of its own it sends by day where it can reach people (`is_real`), and at any time to a simulator.
+    """
+    opens, closes = DAYTIME if is_real else ALL_DAY
+    return NewCampaign(**{
+        **body.model_dump(),
+        "phone_number_id": number,
+        "window_from": body.window_from or opens,
+        "window_to": body.window_to or closes,
+    })  # fmt: skip

@@ -1,0 +1,31 @@
+"""The options that decide when a campaign sends, as settings of the REST API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cli.campaign_values import timing
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ({}, {}),
+        ({"days": "Mon, tue"}, {"window_days": ["mon", "tue"]}),
+        ({"window": "09:00-20:00"}, {"window_from": "09:00", "window_to": "20:00"}),
+        ({"window": "09:00"}, {"window_from": "09:00", "window_to": ""}),
+        ({"window_zone": "recipient"}, {"window_zone": "recipient"}),
+        ({"quiet": "13:00 - 14:00"}, {"quiet_from": "13:00", "quiet_to": "14:00"}),
+        ({"quiet": "none"}, {"quiet_from": None, "quiet_to": None}),
+        ({"start_at": "2027-03-01T09:00Z"}, {"start_at": "2027-03-01T09:00Z"}),
+        ({"start_at": "none"}, {"start_at": None}),
+        ({"stale_after": "48"}, {"stale_after_hours": 48}),
+        ({"stale_after": "none"}, {"stale_after_hours": None}),
+        ({"stale_after": "soon"}, {"stale_after_hours": "soon"}),
+    ],
+)
+def test_an_option_sets_its_settings_and_no_others(options: dict[str, str], settings: dict[str, Any]) -> None:
+    names = ("days", "window", "window_zone", "quiet", "start_at", "stale_after")
+    assert timing(*(options.get(name) for name in names)) == settings

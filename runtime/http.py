@@ -29,12 +29,15 @@ CLOSE_DEADLINE_S = 10.0
 ACCEPTING_POLL_S = 0.02
 
 
-async def serve(app: Any, host: str, port: int, stop: asyncio.Event, interface: str = "asgi") -> None:
+async def serve(
+    app: Any, host: str, port: int, stop: asyncio.Event, interface: str = "asgi", *, is_port_shared: bool = False
+) -> None:
     """Serve until `stop`, then finish the requests in flight. `asgi` runs the lifespan of the app, `asginl` does not.
 
+    `is_port_shared`: other processes of this user may serve on the same port, and the system spreads the connections.
     Raises Transient when the port is taken or the server ends unexpectedly.
     """
-    _require_free(host, port)
+    _require_free(host, port, is_shared=is_port_shared)
     server = Server(
         app,
         address=host,
@@ -92,11 +95,16 @@ async def _until_accepting(host: str, port: int, *others: asyncio.Future[Any]) -
             return
 
 
-def _require_free(host: str, port: int) -> None:
-    """Try the port first: on a taken port granian panics inside its own threads."""
+def _require_free(host: str, port: int, *, is_shared: bool) -> None:
+    """Try the port first: on a taken port granian panics inside its own threads.
+
+    granian's own socket shares its port always. So only this refuses a second process that is there by mistake.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             probe.bind((host, port))
         except OSError as error:

@@ -97,6 +97,10 @@ class Settings(BaseModel):
     )
     ingress_host: str = Field(default="127.0.0.1", description="Address on which the ingress listens.")
     ingress_port: int = Field(default=8001, ge=0, le=65535, description="Port of the ingress. 0 takes a free one.")
+    ingress_port_shared: bool = Field(
+        default=False,
+        description="Whether several ingresses on this machine share the port. Linux spreads the connections.",
+    )
     ingress_body_bytes_max: int = Field(
         default=3_500_000, ge=1024, le=4_000_000, description="Largest webhook body in bytes. A larger one gets 413."
     )

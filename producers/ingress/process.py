@@ -64,7 +64,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
     try:
         async with watched_loop(settings, "ingress"):
-            await serve(IngressApp(options), settings.ingress_host, settings.ingress_port, ending, interface="asginl")
+            await serve(
+                IngressApp(options),
+                settings.ingress_host,
+                settings.ingress_port,
+                ending,
+                interface="asginl",
+                is_port_shared=settings.ingress_port_shared,
+            )
     finally:
         for wait in waits:
             wait.cancel()

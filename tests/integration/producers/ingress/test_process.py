@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from confluent_kafka import Message
 from httpx_aiohttp import AiohttpTransport
@@ -232,6 +233,28 @@ def test_the_ingress_does_not_start_without_a_secret(kafka: str, topic_prefix: s
     with process("producers.ingress.process", environment(kafka, topic_prefix), tmp_path) as running:
         assert running.wait() == 64
         assert "CAMPAIGNS_WEBHOOK_APP_SECRETS" in running.log
+
+
+def listens(running: Process, port: int) -> bool:
+    sockets = psutil.Process(running.child.pid).net_connections("tcp")
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
+
+
+def test_processes_share_a_port_only_if_the_setting_says_so(raw_topic: Settings, tmp_path: Path) -> None:
+    port, kafka, prefix = free_port(), raw_topic.kafka_bootstrap_servers, raw_topic.topic_prefix
+    alone = ingress_environment(kafka, prefix, port)
+    shared = {**alone, "CAMPAIGNS_INGRESS_PORT_SHARED": "true"}
+    with (
+        process("producers.ingress.process", shared, tmp_path) as first,
+        process("producers.ingress.process", shared, tmp_path) as second,
+    ):
+        eventually(lambda: listens(first, port) and listens(second, port), "both listen")
+        with process("producers.ingress.process", alone, tmp_path) as third:
+            assert third.wait() == 75
+        assert first.stop() == 0
+        ingress = Ingress(second, f"http://127.0.0.1:{port}", kafka, raw_topic.topic(Topic.WEBHOOKS_RAW))
+        assert ingress.post(b'{"taken": "by the second process"}').status_code == 200
+        assert second.stop() == 0
 
 
 def test_during_an_outage_the_answer_is_503_and_every_200_is_stored(tmp_path: Path) -> None:

@@ -27,11 +27,11 @@ class UsualFacts(msgspec.Struct, gc=False):
     id: bytes
     """The 16 bytes of the recipient's id."""
     attempt: int
+    """The newest attempt. Each usual event brings an acceptance, so it is also the newest accepted one."""
     sent_at: datetime
     delivered_at: datetime | None
     read_at: datetime | None
     accepted_attempts: int
-    accepted_attempt: int
     accepted_at: datetime
     wamid: str
     held_for_quality: bool
@@ -63,52 +63,63 @@ class UsualFold:
     """Positions of the records that must be decoded as RecipientEvent."""
 
 
-def fold_usual(
+def fold_usual(  # noqa: PLR0912 - the docstring has the reason
     events: Sequence[UsualEvent | None], latest: datetime, without: frozenset[str] = frozenset()
 ) -> UsualFold:
     """Fold the events of a batch. None stands for a record that is no usual event.
 
     Events after `latest`, those of the recipients in `without`, and those with another spelling of an id or a time are
-    unusual.
+    unusual. This is one loop without calls for the most frequent case, because each call costs a tenth of an event.
     """
     result = UsualFold()
-    facts, messages, received = result.facts, result.messages, result.received_at
+    facts, messages, received, unusual = result.facts, result.messages, result.received_at, result.unusual
     campaigns: set[str] = set()
     for position, event in enumerate(events):
         if event is None:
-            result.unusual.append(position)
+            unusual.append(position)
             continue
         at, received_at = time_of(event.occurred_at), time_of(event.received_at)
-        recipient, kind = event.recipient_id, event.kind
+        recipient, kind, attempt, wamid = event.recipient_id, event.kind, event.attempt, event.wamid
         known = facts.get(recipient)
         id_ = id_of(recipient) if known is None else known.id
         if (
             at is None or received_at is None or at > latest or id_ is None or recipient in without
             or (event.campaign_id not in campaigns and not _remember(campaigns, event.campaign_id))
         ):  # fmt: skip
-            result.unusual.append(position)
+            unusual.append(position)
             continue
         is_read = kind == "read"
         is_delivered = is_read or kind == "delivered"
+        is_held = event.held_for_quality and kind == "accepted"
         if known is None:
             facts[recipient] = UsualFacts(
-                id_, event.attempt, at, at if is_delivered else None, at if is_read else None,
-                1 << event.attempt, event.attempt, at, event.wamid, kind == "accepted" and event.held_for_quality,
+                id_, attempt, at, at if is_delivered else None, at if is_read else None, 1 << attempt, at, wamid,
+                is_held,
             )  # fmt: skip
         else:
-            _merge(known, event, at, is_delivered=is_delivered, is_read=is_read)
-        message = messages.get(event.wamid)
+            if at < known.sent_at:  # noqa: PLR1730 - min() is a call
+                known.sent_at = at
+            if is_delivered and (known.delivered_at is None or at < known.delivered_at):
+                known.delivered_at = at
+            if is_read and (known.read_at is None or at < known.read_at):
+                known.read_at = at
+            if attempt > known.attempt or (attempt == known.attempt and _is_earlier(at, wamid, known)):
+                known.attempt, known.accepted_at, known.wamid = attempt, at, wamid
+            known.accepted_attempts |= 1 << attempt
+            known.held_for_quality |= is_held
+        message = messages.get(wamid)
         if message is None:
-            message = messages[event.wamid] = UsualMessage(id_, event.attempt, event.phone_number_id, None)
+            message = messages[wamid] = UsualMessage(id_, attempt, event.phone_number_id, None)
         elif message.phone_number_id is None:
             message.phone_number_id = event.phone_number_id
-        if event.pricing is not None:
-            priced = (at, event.pricing.type, event.pricing.category)
+        pricing = event.pricing
+        if pricing is not None:
+            priced = (at, pricing.type, pricing.category)
             if message.priced is None or priced < message.priced:
                 message.priced = priced
         if kind != "accepted":
             received.append(received_at)
-    result.events = len(events) - len(result.unusual)
+    result.events = len(events) - len(unusual)
     return result
 
 
@@ -120,25 +131,9 @@ def _remember(campaigns: set[str], text: str) -> bool:
     return True
 
 
-def _merge(known: UsualFacts, event: UsualEvent, at: datetime, *, is_delivered: bool, is_read: bool) -> None:
-    attempt = event.attempt
-    known.attempt = max(known.attempt, attempt)
-    known.accepted_attempts |= 1 << attempt
-    known.sent_at = min(known.sent_at, at)
-    if is_delivered and (known.delivered_at is None or at < known.delivered_at):
-        known.delivered_at = at
-    if is_read and (known.read_at is None or at < known.read_at):
-        known.read_at = at
-    if attempt != known.accepted_attempt:
-        is_higher = attempt > known.accepted_attempt
-    elif at != known.accepted_at:
-        is_higher = at < known.accepted_at
-    else:
-        is_higher = event.wamid > known.wamid
-    if is_higher:
-        known.accepted_attempt, known.accepted_at, known.wamid = attempt, at, event.wamid
-    if event.held_for_quality and event.kind == "accepted":
-        known.held_for_quality = True
+def _is_earlier(at: datetime, wamid: str, known: UsualFacts) -> bool:
+    """Which of two acceptances of one attempt names the message: the earlier, then the greater wamid."""
+    return at < known.accepted_at or (at == known.accepted_at and wamid > known.wamid)
 
 
 def facts_of_usual(known: UsualFacts) -> Facts:
@@ -149,7 +144,7 @@ def facts_of_usual(known: UsualFacts) -> Facts:
         delivered_at=known.delivered_at,
         read_at=known.read_at,
         accepted_attempts=known.accepted_attempts,
-        acceptance=Acceptance(known.accepted_attempt, known.accepted_at, known.wamid),
+        acceptance=Acceptance(known.attempt, known.accepted_at, known.wamid),
         held_for_quality=known.held_for_quality,
     )
 

@@ -69,12 +69,13 @@ _LENGTHS = {"--T::Z": 20, "--T::.": 27}
 
 def time_of(text: str) -> datetime | None:
     """The time in UTC, or None if it is spelled in another way than RecipientEvent spells it."""
-    if _LENGTHS.get(text[4:20:3]) != len(text) or text[-1] != "Z" or text[11:13] > "23":
+    if _LENGTHS.get(text[4:20:3]) != len(text) or text[-1] != "Z":
         return None
     try:
-        return datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
     except ValueError:
         return None
+    return at if at.hour or text[11] != "2" else None  # newer versions of Python read the hour 24
 
 
 def id_of(text: str) -> bytes | None:

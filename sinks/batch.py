@@ -53,9 +53,7 @@ class Batch:
 
 def moves_of(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:
     """Per partition: the offset that we expect to be stored, and the one after the last record of the batch."""
-    last: dict[int, int] = {}
-    for record in records:
-        last[record.partition] = record.offset
+    last = {record.partition: record.offset for record in records}
     return {partition: (positions[partition], offset + 1) for partition, offset in last.items()}
 
 

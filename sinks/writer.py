@@ -127,10 +127,9 @@ class BatchWriter:
         self._count(applied, len(batch.events) + usual.events)
         record_applied(batch.events, batch.sources, applied.refused, started_ns)
         now = datetime.now(UTC)
-        for delay_s in webhook_delays_s(batch.events, applied.refused, now):
-            metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(delay_s)
-        for received_at in usual.received_at:
-            metrics.SINK_WEBHOOK_DELAY_SECONDS.observe(max(0.0, (now - received_at).total_seconds()))
+        delays_s = list(webhook_delays_s(batch.events, applied.refused, now))
+        delays_s += [max(0.0, (now - received_at).total_seconds()) for received_at in usual.received_at]
+        metrics.SINK_WEBHOOK_DELAY_SECONDS.observe_many(delays_s)
         await feed_breakers(connection, events, self._settings.time_scale)
 
     async def apply_held(self) -> None:

@@ -80,7 +80,6 @@ async def merge_usual(connection: Connection, learned: Sequence[UsualFacts]) -> 
         "delivered_at": binary.times([each.delivered_at for each in learned]),
         "read_at": binary.times([each.read_at for each in learned]),
         "accepted_attempts": binary.bigints([each.accepted_attempts for each in learned]),
-        "accepted_attempt": binary.smallints([each.accepted_attempt for each in learned]),
         "accepted_at": binary.times([each.accepted_at for each in learned]),
         "whatsapp_message_id": binary.texts([each.wamid for each in learned]),
         "held_for_quality": binary.booleans([each.held_for_quality for each in learned]),

@@ -145,6 +145,9 @@ class ExitGuard:
     async def handle(self, records: Sequence[Record]) -> None:
         """Handle a batch. Raises what `handle` raises, except for a record that is handled alone: it is condemned."""
         await self._begin(records)
+        if not any(left > 0 for left in self._careful_left.values()):
+            await self._handle(records)
+            return
         careful = [record for record in records if self._careful_left.get(record.partition, 0) > 0]
         plain = [record for record in records if self._careful_left.get(record.partition, 0) <= 0]
         if plain or not careful:
@@ -154,12 +157,13 @@ class ExitGuard:
             self._careful_left[record.partition] -= 1
 
     async def _begin(self, records: Sequence[Record]) -> None:
+        new = {record.partition for record in records} - self._known.keys()
+        if not new:
+            return
         first: dict[int, int] = {}
         for record in records:
-            if record.partition not in self._known:
+            if record.partition in new:
                 first.setdefault(record.partition, record.offset)
-        if not first:
-            return
         stored = await self._marks.read(first)
         marks = {partition: begun(stored.get(partition), offset) for partition, offset in first.items()}
         await self._marks.write(marks)

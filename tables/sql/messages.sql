@@ -92,13 +92,18 @@ RETURNING m.wamid, m.recipient_id, m.attempt, m.accepted_at, m.sent_at, m.delive
 -- name: find_double_sends
 -- Record the wamids of these attempts that have more than one, and return the new ones. Run it after the merge of the
 -- recipients: two sinks that learn the two wamids at the same time meet at the recipient's row, and the later sees both.
+WITH doubled AS MATERIALIZED (
+    SELECT learned.recipient_id, learned.attempt, has_two, old.wamid_key
+    FROM unnest(%(recipient_id)s::uuid[], %(attempt)s::smallint[]) AS learned (recipient_id, attempt)
+    CROSS JOIN LATERAL (SELECT EXISTS (
+        SELECT FROM messages AS m WHERE m.recipient_id = learned.recipient_id AND m.attempt = learned.attempt OFFSET 1
+    ) AS has_two) AS counted
+    LEFT JOIN old_messages AS old ON old.recipient_id = learned.recipient_id AND old.attempt = learned.attempt
+    WHERE has_two OR old.wamid_key IS NOT NULL
+)
 INSERT INTO double_sends (recipient_id, attempt, wamid)
-SELECT m.recipient_id, m.attempt, m.wamid
-FROM unnest(%(recipient_id)s::uuid[], %(attempt)s::smallint[]) AS learned (recipient_id, attempt)
-JOIN messages AS m ON m.recipient_id = learned.recipient_id AND m.attempt = learned.attempt
-WHERE EXISTS (SELECT FROM messages AS other WHERE other.recipient_id = m.recipient_id
-                  AND other.attempt = m.attempt AND other.wamid <> m.wamid)
-   OR EXISTS (SELECT FROM old_messages AS old WHERE old.recipient_id = m.recipient_id
-                  AND old.attempt = m.attempt AND old.wamid_key <> wamid_key(m.wamid))
+SELECT DISTINCT m.recipient_id, m.attempt, m.wamid
+FROM doubled JOIN messages AS m ON m.recipient_id = doubled.recipient_id AND m.attempt = doubled.attempt
+WHERE has_two OR doubled.wamid_key <> wamid_key(m.wamid)
 ON CONFLICT DO NOTHING
 RETURNING recipient_id, attempt, wamid

@@ -169,7 +169,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
         "failed_attempts": "ones", "held_back_attempts": "ones", "held_for_quality": "falses",
     },
     ("recipients", "merge_usual"): {
-        **dict.fromkeys(("delivered_at", "read_at", "accepted_attempt", "accepted_at", "whatsapp_message_id"), "nulls"),
+        **dict.fromkeys(("delivered_at", "read_at", "accepted_at", "whatsapp_message_id"), "nulls"),
         "id": "some", "attempt": "ones", "accepted_attempts": "ones", "sent_at": "times", "held_for_quality": "falses",
     },
     ("recipients", "find_refused"): {"id": "some", "earliest_at": "times", "before_max": "1 day"},

@@ -144,6 +144,10 @@ class OwnedByAnother(Transient):
     """Another sink has advanced one of these partitions."""
 
 
+class StoppedInAssignment(Transient):
+    """The sink was stopped before it could read the offsets of new partitions. It has nothing to store then."""
+
+
 class Sink:
     """One member of the consumer group, and its writer."""
 
@@ -193,6 +197,8 @@ class Sink:
                 await self._writer.apply_held()
         except OwnedByAnother as moved:
             log.warning("another sink already advanced this partition; rejoining the group", partitions=str(moved))
+        except StoppedInAssignment as stopped:
+            log.info("the sink ends without its new partitions", reason=str(stopped))
         finally:
             watchdog.stop()
             await intake.close()
@@ -275,7 +281,7 @@ class Sink:
                 if not is_transient(error):
                     raise
                 if self._stop.is_set():
-                    raise Transient("stopped while Postgres was unavailable") from error
+                    raise StoppedInAssignment("stopped while Postgres was unavailable") from error
                 tries += 1
                 self._beats.beat()
                 await self._wait(error, tries)

@@ -60,7 +60,8 @@ the Cloud API cannot take are refused when the recipient is added.
 
 **Opt-outs.** A person who has opted out is skipped in every campaign, whatever the spelling of the number is.
 
-**CSV.** The list of recipients is also CSV: `?format=csv`, or `Accept: text/csv`. It then has all rows.
+**CSV.** The list of recipients is also CSV (`?format=csv`, or `Accept: text/csv`) or a file for Excel
+(`?format=excel`). It then has all rows.
 """.strip()
 
 TAGS = [

@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from api.additions import Judged, add
 from api.answers import RecipientsAdded, RecipientsImported, RefusedLine
 from api.bodies import Country
+from api.exports import CSV_TYPE
 from api.formats import FILE_FORMAT
 from api.imports import ImportedChunk, ImportTotals, import_blocks
 from api.problem_codes import ProblemCode
@@ -38,7 +39,6 @@ router = json_router("/api/marketing/campaigns/{campaign_id}/recipients/import",
 
 log = structlog.get_logger("api")
 
-CSV_TYPE = "text/csv"
 JSON_LINES_TYPE = "application/x-ndjson"
 TYPES = (CSV_TYPE, JSON_LINES_TYPE, "application/jsonl", "application/octet-stream")
 """The types of the body. The bytes decide which form the file has."""

@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-import orjson
 import structlog
 from fastapi import Header, Path, Query
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 
 from api.additions import add, judge
 from api.answers import RecipientOut, RecipientsAdded, RecipientsOut
 from api.bodies import RecipientsIn
+from api.exports import CSV_TYPE, Selection, export_events, export_recipients, table_answer
 from api.formats import PERSON_FORMAT
 from api.idempotency import UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
-from api.services import Services, UseCampaignId, UseConnection, UseServices
+from api.services import UseCampaignId, UseConnection, UseServices
 from domain.people import PersonKey
 from domain.phone_numbers import person_named
 from domain.status import Status
+from domain.table_files import TableForm
 from domain.written_numbers import InvalidPhoneNumber
 from tables import campaigns, removal
 from tables.database import Connection
-from tables.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
+from tables.recipient_pages import FIRST_ID, read_page
 
 router = json_router("/api/marketing/campaigns/{campaign_id}/recipients", "recipients")
 
 log = structlog.get_logger("api")
 
-CSV_PAGE_ROWS = 1000
-CSV_TYPE = "text/csv"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would execute a cell that begins with one of these."""
+UsePhoneNumber = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="A number in any spelling, or a user id",
+        json_schema_extra={"format": PERSON_FORMAT},
+    ),
+]
 
 
 @router.post("", response_model=RecipientsAdded)
@@ -90,20 +92,15 @@ async def list_recipients(
     campaign_id: UseCampaignId,
     services: UseServices,
     status: Annotated[list[Status] | None, Query(description="Only these statuses")] = None,
-    phone_number: Annotated[
-        str | None,
-        Query(
-            max_length=200,
-            description="A number in any spelling, or a user id",
-            json_schema_extra={"format": PERSON_FORMAT},
-        ),
-    ] = None,
+    phone_number: UsePhoneNumber = None,
     after: Annotated[UUID, Query(description="`next` of the previous page")] = FIRST_ID,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most recipients of the page")] = 100,
-    format: Annotated[Literal["json", "csv"] | None, Query(description="csv: all rows as CSV")] = None,  # noqa: A002 - the name of the parameter
+    format: Annotated[  # noqa: A002 - the name of the parameter
+        Literal["json", "csv", "excel"] | None, Query(description="csv: all rows; excel: all rows as Excel opens them")
+    ] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """A page of recipients; as CSV (`?format=csv`, or by `Accept`) all of them.
+    """A page of recipients; as CSV (`?format=csv`, or by `Accept`) or for Excel (`?format=excel`) all of them.
 
     A page of a list by status may have fewer rows than `limit`. The list ends with the page whose `next` is null.
     """
@@ -111,13 +108,30 @@ async def list_recipients(
     async with services.lists.connection() as connection:
         campaign = await campaigns.read(connection, campaign_id)
         person = None if phone_number is None else _person(phone_number, campaign.country)
-        if format == "csv" or (format is None and accept.partition(";")[0].strip() == CSV_TYPE):
-            rows = csv_rows(services, campaign_id, statuses, person)
-            named = {"Content-Disposition": f'attachment; filename="recipients-{campaign_id}.csv"'}
-            return StreamingResponse(rows, media_type=CSV_TYPE, headers=named)
+        form = format or ("csv" if accept.partition(";")[0].strip() == CSV_TYPE else "json")
+        if form != "json":
+            chosen = Selection(campaign_id, status, person)
+            rows = export_recipients(services.lists.connection, chosen, TableForm(form))
+            return table_answer("recipients", chosen, TableForm(form), rows)
         page = await read_page(connection, campaign_id, limit=limit, after=after, statuses=statuses, person=person)
     body = RecipientsOut(recipients=[RecipientOut.model_validate(each) for each in page.rows], next=page.after)
     return Response(body.model_dump_json(), media_type="application/json")
+
+
+@router.get("/events", responses={200: {"content": {CSV_TYPE: {"schema": {"type": "string"}}}}})
+async def list_recipient_events(
+    campaign_id: UseCampaignId,
+    services: UseServices,
+    status: Annotated[list[Status] | None, Query(description="Only recipients with these statuses")] = None,
+    phone_number: UsePhoneNumber = None,
+    format: Annotated[TableForm, Query(description="excel: as Excel opens it")] = TableForm.CSV,  # noqa: A002 - the name of the parameter
+) -> Response:
+    """The events of all recipients as CSV: claims, outcomes, and the statuses of the messages, in the order of time."""
+    async with services.lists.connection() as connection:
+        campaign = await campaigns.read(connection, campaign_id)
+    person = None if phone_number is None else _person(phone_number, campaign.country)
+    chosen = Selection(campaign_id, status, person)
+    return table_answer("events", chosen, format, export_events(services.lists.connection, chosen, format))
 
 
 def _person(written: str, country: str | None) -> PersonKey:
@@ -125,35 +139,3 @@ def _person(written: str, country: str | None) -> PersonKey:
         return person_named(written, country).person
     except InvalidPhoneNumber as invalid:
         raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning, field="phone_number") from None
-
-
-async def csv_rows(
-    services: Services, campaign_id: UUID, statuses: list[str] | None, person: str | None
-) -> AsyncIterator[str]:
-    """All rows, page by page. A connection is held for one page only, even if the client reads slowly."""
-    yield ",".join(COLUMNS) + "\r\n"
-    after: UUID | None = FIRST_ID
-    while after is not None:
-        async with services.lists.connection() as connection:
-            page = await read_page(
-                connection, campaign_id, limit=CSV_PAGE_ROWS, after=after, statuses=statuses, person=person
-            )
-        if page.rows:
-            yield _csv_text(page.rows)
-        after = page.after
-
-
-def _csv_text(page: Sequence[Recipient]) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written)
-    for each in page:
-        writer.writerow([_cell(getattr(each, name)) for name in COLUMNS])
-    return written.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list | dict):
-        return orjson.dumps(value).decode()
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -12,10 +12,10 @@ from fastapi.responses import Response, StreamingResponse
 
 from api.answers import SubscriptionOut, SubscriptionsOut, SubscriptionStatement
 from api.bodies import Country, SubscriptionIn
+from api.exports import CSV_TYPE, PAGE_ROWS
 from api.formats import PERSON_FORMAT
 from api.problem_codes import ProblemCode
 from api.problems import Problem
-from api.recipients import CSV_PAGE_ROWS, CSV_TYPE
 from api.routes import json_router
 from api.services import Services, UseListConnection, UseServices, UseStopConnection
 from domain.phone_numbers import NamedPerson, person_named
@@ -92,7 +92,7 @@ async def _csv(services: Services, sources: list[Source] | None, subscribed: boo
     while after is not None:
         async with services.lists.connection() as connection:
             page = await read_subscriptions(
-                connection, limit=CSV_PAGE_ROWS, after=after, sources=sources, subscribed=subscribed
+                connection, limit=PAGE_ROWS, after=after, sources=sources, subscribed=subscribed
             )
         written = io.StringIO()
         csv.writer(written).writerows(

@@ -59,6 +59,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "cancel": ("campaigns cancel 'Spring sale'", "campaigns cancel 3f9a1c2e --dry-run"),
     "stats": ("campaigns stats 'Spring sale'", "campaigns stats 3f9a1c2e --json"),
     "watch": ("campaigns watch 'Spring sale'", "campaigns watch 3f9a1c2e --every 10 --json"),
+    "export": (
+        "campaigns export 'Spring sale' --status failed --format excel --output failed.csv",
+        "campaigns export 3f9a1c2e --events > events.csv",
+    ),
     "status": ("campaigns status", "campaigns status --json"),
     "lag": ("campaigns lag", "campaigns lag --json"),
     "config": ("campaigns config", "campaigns config --json"),

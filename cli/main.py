@@ -26,6 +26,7 @@ from cli.delete import delete
 from cli.demo.command import demo
 from cli.edit import edit
 from cli.examples import add_examples
+from cli.export import export
 from cli.failed import failed
 from cli.import_recipients import import_recipients
 from cli.lag import lag
@@ -84,6 +85,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
             cancel,
             stats,
             watch,
+            export,
         ),
     ),
     (QUERY_PANEL, (status, lag, config, trace, verify)),

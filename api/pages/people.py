@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
+from api.exports import Selection, export_recipients, table_answer
 from api.pages import reading
 from api.pages.forms import UseSession
 from api.pages.health import health_view
@@ -19,11 +20,11 @@ from api.pages.story import PERSON_STATUS, last_change, masked, reason_of, story
 from api.pages.timeline import MINUTES_MAX, plot
 from api.problem_codes import ProblemCode
 from api.problems import Problem
-from api.recipients import CSV_TYPE, csv_rows
 from api.services import UseCampaignId, UseListConnection, UseServices
 from domain.people import PersonKey
 from domain.phone_numbers import person_named
 from domain.status import Status
+from domain.table_files import TableForm
 from domain.written_numbers import InvalidPhoneNumber
 from tables import campaigns, recipient_pages, stats, trace
 from tables.database import Connection
@@ -101,9 +102,9 @@ async def download_people(
     except InvalidPhoneNumber as invalid:
         raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning) from None
     wanted = _status(status)
-    rows = csv_rows(services, campaign_id, [wanted.value] if wanted else None, person)
-    named = {"Content-Disposition": f'attachment; filename="recipients-{campaign_id}.csv"'}
-    return StreamingResponse(rows, media_type=CSV_TYPE, headers=named)
+    chosen = Selection(campaign_id, [wanted] if wanted else None, person)
+    rows = export_recipients(services.lists.connection, chosen, TableForm.CSV)
+    return table_answer("recipients", chosen, TableForm.CSV, rows)
 
 
 @router.get(CAMPAIGNS + "/{campaign_id}/people/{recipient_id}")

@@ -112,8 +112,8 @@ async def test_invalid_numbers_are_reported_one_by_one_and_the_others_are_added(
         (8, "parameter_character"),
     ]
     assert added["invalid"][0]["value"] == "abc"
-    rows = await api.rows("SELECT phone_number, template_parameters FROM campaign_recipients ORDER BY created_at")
-    assert rows == [("14694652751", None), ("19453083188", None), ("14694652755", {"name": "Ana"})]
+    rows = await api.rows("SELECT phone_number, template_parameters FROM campaign_recipients ORDER BY phone_number")
+    assert rows == [("14694652751", None), ("14694652755", {"name": "Ana"}), ("19453083188", None)]
 
 
 def brief(refused: list[dict[str, object]]) -> list[tuple[object, object, object]]:
@@ -439,7 +439,15 @@ async def test_a_cell_that_a_spreadsheet_would_run_is_quoted(api: Api) -> None:
     campaign = await api.campaign()
     await api.add(campaign, "14694652751")
     await api.rows("UPDATE campaign_recipients SET failure_text = '=cmd()', attempt = 1, failed_attempts = 2")
-    assert "'=cmd()" in (await api.http.get(f"{CAMPAIGNS}/{campaign}/recipients?format=csv")).text
+    path = f"{CAMPAIGNS}/{campaign}/recipients"
+    assert "'=cmd()" in (await api.http.get(f"{path}?format=csv")).text
+    for_excel = await api.http.get(f"{path}?format=excel&status=failed")
+    assert for_excel.headers["content-type"] == "text/csv; charset=utf-16"
+    head, line = for_excel.content.decode("utf-16").splitlines()
+    assert head.startswith("id\tcampaign_id\tphone_number\tstatus\t")
+    assert '\t"=""+14694652751"""\tfailed\t' in line
+    assert "\t'=cmd()\t" in line
+    assert len((await api.http.get(f"{path}?format=excel&status=sent")).content.decode("utf-16").splitlines()) == 1
 
 
 async def test_an_idempotency_key_gives_the_stored_answer_and_does_nothing_twice(api: Api) -> None:

@@ -75,7 +75,7 @@ async def test_filters_choose_by_source_and_by_kind(
 
 
 async def test_the_csv_has_all_rows(api: Api, rows: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.subscriptions.CSV_PAGE_ROWS", 2)
+    monkeypatch.setattr("api.subscriptions.PAGE_ROWS", 2)
     answer = await api.http.get(PATH, params={"format": "csv", "subscribed": "false"})
     assert answer.headers["content-type"].startswith("text/csv")
     found = list(csv.DictReader(io.StringIO(answer.text)))

@@ -38,8 +38,9 @@ SCANNED = frozenset({
 HOT_GROUPS = (
     "backlog",
     "budget_returns", "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked",
-    "person_links", "planning", "publications", "recipient_pages", "recipients", "releases", "removal", "retention",
-    "stats", "status", "subscription_pages", "subscriptions", "trace", "webhook_progress", "windows",
+    "person_links", "planning", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
+    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "trace", "webhook_progress",
+    "windows",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -154,6 +155,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("planning", "add_to_days"): {"campaign": BIG, "days": [START.date()], "counts": [1]},
     ("planning", "lock_planned"): {"campaign": DRAFT},
     ("planning", "end_plan"): {"campaign": DRAFT},
+    ("recipient_events", "read_events"): {"ids": "some"},
     ("recipient_pages", "list_recipients"): {"campaign": BIG, "after": UUID(int=0), "limit": 100},
     ("recipient_pages", "list_person"): {
         "campaign": BIG, "after": UUID(int=0), "limit": 100, "person": "15550000001", "statuses": None

@@ -21,7 +21,7 @@ from api.additions import add, judge
 from api.answers import CampaignOut, InvalidRecipient
 from api.bodies import RECIPIENTS_MAX, CampaignIn, PauseIn
 from api.campaigns import act_on, number_of
-from api.failed import RetryOrder, RetryResult, retry_before_resume, retry_failed
+from api.failed import RetryOrder, retry_before_resume, retry_failed
 from api.idempotency import Once
 from api.new_campaigns import new_campaign
 from api.pages import reading
@@ -231,11 +231,10 @@ async def show_retry(
     services: UseServices,
     session: UseSession,
 ) -> Response:
-    """Say how many messages would be sent again, before any is."""
-    counted = await _retry(services, campaign_id, RetryOrder(frozenset({code}), is_dry=True))
+    """Say how many messages failed with this code, before any is sent again. The counters know it."""
     async with services.lists.connection() as connection:
         known = await reading.read_campaign(connection, services.board, campaign_id)
-    return page("retry.html", session=session, view=known.view(), code=code, counted=counted)
+    return page("retry.html", session=session, view=known.view(), code=code)
 
 
 @router.post(CAMPAIGNS + "/{campaign_id}/retry")
@@ -244,16 +243,13 @@ async def retry(campaign_id: UseCampaignId, form: UseForm, services: UseServices
     code = form.text("code")
     if not code.isdecimal() or len(code) > len(str(CODE_MAX)):
         raise Problem(ProblemCode.INVALID_FIELD, "The form names no error code, so nothing was sent.")
-    result = await _retry(services, campaign_id, RetryOrder(frozenset({int(code)})))
-    log.info("failed messages are sent again", campaign_id=str(campaign_id), recipients=result.retried)
-    return _to(campaign_id, "retried")
-
-
-async def _retry(services: Services, campaign_id: UUID, order: RetryOrder) -> RetryResult:
+    order = RetryOrder(frozenset({int(code)}))
     try:
-        return await retry_failed(services.pool, services.publisher, services.settings, campaign_id, order)
+        result = await retry_failed(services.pool, services.publisher, services.settings, campaign_id, order)
     except PublishFailed:
         raise _kafka_is_away("some messages may be sent again and some not. Repeat it: nothing is sent twice") from None
+    log.info("failed messages are sent again", campaign_id=str(campaign_id), recipients=result.retried)
+    return _to(campaign_id, "retried")
 
 
 def _kafka_is_away(meaning: str) -> Problem:

@@ -28,6 +28,7 @@ SPEED_WINDOW = timedelta(seconds=15)
 STREAMS_MAX = 300
 """Open pages of one process. Each costs a connection and some kilobytes."""
 
+_STATUS_BY_WORD = {each.value: each for each in CampaignStatus}
 Sample = tuple[datetime, int]
 """How many recipients were handled at a time."""
 
@@ -188,8 +189,10 @@ class Board:
                 continue
             if each.as_of <= known.stats.as_of:
                 continue
+            status = _STATUS_BY_WORD.get(each.status)
+            if status is None:  # a later version has written it
+                continue
             known.stats = each
-            status = CampaignStatus(each.status)
             if (status, each.campaign_name) != (known.campaign.status, known.campaign.name):
                 known.campaign = replace(known.campaign, status=status, name=each.campaign_name)
                 self.refresh.set()

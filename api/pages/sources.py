@@ -37,16 +37,19 @@ log = structlog.get_logger("api")
 
 @asynccontextmanager
 async def fed(services: Services, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Feed the board while the body runs. After `stop` all streams end, so that the server can."""
-    tasks = [
-        asyncio.create_task(each) for each in (_follow(services, stop), _read(services, stop), _close(services, stop))
-    ]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    """Feed the board while the body runs. After `stop` all streams end, so that the server can.
+
+    A bug in a source ends the body, and is raised in a group.
+    """
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(each) for each in (_follow(services, stop), _read(services, stop), _close(services, stop))
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
 async def _close(services: Services, stop: asyncio.Event) -> None:

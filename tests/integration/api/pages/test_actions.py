@@ -130,7 +130,7 @@ async def test_a_retry_counts_first(api: Api) -> None:
     path = f"/campaigns/{campaign}/retry"
     question = await api.http.get(path, params={"code": 131042})
     assert "<b>2 messages</b>" in question.text
-    assert "No message can be sent again now" in (await api.http.get(path, params={"code": 131026})).text
+    assert "No message has failed with this code" in (await api.http.get(path, params={"code": 131026})).text
     done = await _submit(api, path, f"{path}?code=131042")
     assert done.headers["location"] == f"/campaigns/{campaign}?done=retried"
     assert (await _submit(api, path, f"{path}?code=131042", code="x")).status_code == 422

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import pytest
+
+from api.pages import sources
 from api.pages.board import Board
 from api.pages.sources import fed, read_once
 from tests.faults.proxy import Proxy
@@ -59,6 +62,25 @@ async def test_a_page_lives_through_outages(database_url: str, topic_prefix: str
             await _eventually(lambda: board.is_closed)
     finally:
         proxy.close()
+
+
+async def test_a_bug_in_a_source_ends_the_process(
+    database_url: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sources, "read_once", broken)
+    async with an_api(database_url, NO_KAFKA, topic_prefix) as api:
+
+        async def serve() -> None:
+            async with fed(api.services, asyncio.Event()):
+                with api.services.board.subscribe(None):
+                    await asyncio.Event().wait()
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await serve()
+    assert caught.value.subgroup(ZeroDivisionError) is not None
 
 
 async def test_a_deleted_draft_leaves_the_board(database_url: str, topic_prefix: str) -> None:

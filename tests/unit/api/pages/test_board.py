@@ -82,6 +82,15 @@ async def test_another_status_or_an_unknown_campaign_asks_postgres() -> None:
         assert board.watched_campaigns() == set()
 
 
+def test_a_status_of_a_later_version_changes_nothing() -> None:
+    board = Board()
+    board.report(CAMPAIGN, _progress(0, 1))
+    board.report_snapshots([_snapshot(1, 9, "archived"), _snapshot(2, 5)])
+    known = board.get(CAMPAIGN.id)
+    assert known is not None
+    assert known.stats.handled == 5
+
+
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boards, "KNOWN_MAX", 3)
     monkeypatch.setattr(boards, "WANTED_MAX", 2)

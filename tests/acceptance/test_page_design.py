@@ -1,0 +1,130 @@
+"""The pages in a real browser: for a phone, for the keyboard, in the dark, and for a screen reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.paths import ROOT
+from tests.support.served_api import served_api
+from tests.support.shown_pages import LONG_NAME, fill
+
+AXE = (ROOT / "tests/acceptance/axe/axe.min.js").read_text(encoding="utf-8")
+RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+SIZES: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"),
+)  # fmt: skip
+WAIT_MS = 20_000
+
+
+def _violations(page: Page) -> list[str]:
+    # axe is evaluated and not inserted as a script, because the policy of the page forbids that.
+    page.evaluate(AXE)
+    found: dict[str, Any] = page.evaluate(
+        "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", list(RULES)
+    )
+    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
+def test_each_page_is_for_everybody(
+    browser: Browser,
+    database_url: str,
+    kafka: str,
+    topic_prefix: str,
+    tmp_path: Path,
+    width: int,
+    scheme: Literal["light", "dark"],
+) -> None:
+    problems: list[str] = []
+    with served_api(database_url, kafka, topic_prefix, tmp_path) as api:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            paths = fill(connection)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
+        page.on("console", lambda line: problems.append(f"{page.url}: {line.text}") if line.type == "error" else None)
+        page.on("request", lambda asked: _note_foreign(asked.url, api.url, problems))
+        for name, path in paths.items():
+            page.goto(f"{api.url}{path}")
+            expect(page.locator("time[datetime]:not([title])")).to_have_count(0)
+            problems += [f"{name}: {each}" for each in _violations(page)]
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                problems.append(f"{name}: it is wider than the screen")
+            page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
+        page.close()
+    assert [each for each in problems if "404 (Not Found)" not in each] == []
+
+
+def _note_foreign(asked: str, own: str, problems: list[str]) -> None:
+    if not asked.startswith((f"{own}/", "data:")):
+        problems.append(f"a request to another host: {asked}")
+
+
+def test_a_campaign_is_made_and_steered_with_the_keyboard(
+    browser: Browser, database_url: str, kafka: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    with served_api(database_url, kafka, topic_prefix, tmp_path, with_key=True) as api:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(api.url)
+        page.keyboard.type("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("not a key")
+        page.keyboard.type(api.key)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="No campaigns yet")).to_be_visible()
+
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        _tab_to(page, "New campaign")
+        expect(page.get_by_label("Name", exact=True)).to_be_focused()
+        for text in (LONG_NAME[:190], "summer_sale", "en_US", "1,000"):
+            page.keyboard.type(text)
+            page.keyboard.press("Tab")
+        _tab_to(page, "Create the draft")
+        expect(page.get_by_role("heading", name="Add people")).to_be_visible()
+        page.get_by_label("Phone numbers").focus()
+        page.keyboard.insert_text("+1 469 465 2751\n+1 945 308 3188, Ana\nnobody")
+        _tab_to(page, "Add them")
+        expect(page.get_by_role("heading", name="2 added")).to_be_visible()
+        expect(page.get_by_role("row").filter(has_text="nobody")).to_be_visible()
+        _tab_to(page, "To the campaign")
+        expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
+        _tab_to(page, "Activate")
+        expect(page.get_by_role("status").filter(has_text="is active")).to_be_visible()
+        _tab_to(page, "Why it is paused (optional)", press=None)
+        page.keyboard.type("legal asked us")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("legal asked us").first).to_be_visible(timeout=WAIT_MS)
+        _tab_to(page, "Cancel…")
+        expect(page.get_by_text("2 people will be skipped")).to_be_visible()
+        _tab_to(page, "Cancel it, skip 2")
+        expect(page.locator("#state")).to_have_text("Cancelled")
+        _tab_to(page, "Sign out")
+        expect(page.get_by_label("API key")).to_be_visible()
+        page.close()
+
+
+FOCUSED = """() => {
+    const found = document.activeElement;
+    const isControl = found.matches("a, button, input, textarea, select");
+    return isControl ? found.getAttribute("aria-label") || found.textContent : "";
+}"""
+"""The name of the link, button or field that has the focus."""
+
+
+def _tab_to(page: Page, name: str, press: str | None = "Enter") -> None:
+    """Press Tab until the control of this name has the focus, and then a key."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if name in page.evaluate(FOCUSED):
+            if press is not None:
+                page.keyboard.press(press)
+                page.wait_for_load_state("domcontentloaded")
+            return
+    raise AssertionError(f"no Tab reaches {name}")

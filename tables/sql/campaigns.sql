@@ -22,8 +22,9 @@ FROM marketing_campaigns WHERE id = %(id)s
 
 -- name: read_campaigns
 -- Read these campaigns.
-SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country, status,
-       pause_reason, activated_at, completed_at, created_at, updated_at, planning
+SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
+       window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
 
 -- name: list_campaigns
@@ -88,7 +89,8 @@ SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id
 -- name: list_by_status
 -- The newest campaigns of each of these statuses, before an id if one is given, by the index of statuses.
 SELECT c.id, c.name, c.template_name, c.language_code, c.daily_send_limit, c.phone_number_id, c.time_zone, c.country,
-       c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
+       c.window_days, c.window_from, c.window_to, c.window_zone, c.quiet_from, c.quiet_to, c.start_at,
+       c.stale_after_hours, c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
 FROM unnest(%(statuses)s::text[]) WITH ORDINALITY AS s (status, place)
 CROSS JOIN LATERAL (
     SELECT * FROM marketing_campaigns AS m

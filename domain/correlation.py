@@ -17,6 +17,7 @@ from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.webhook_statuses import StatusError, StatusItem
 
 from domain.error_codes import failure
+from domain.people import keys_named
 from domain.times import AHEAD_MAX
 
 KIND_BY_WORD = {
@@ -88,8 +89,14 @@ def decide(
         received_at=received_at,
         failure=_failure(item, attempt or 1, ours.time_scale) if kind is EventKind.FAILED else None,
         pricing=Pricing(type=item.pricing_type, category=item.pricing_category) if item.pricing_category else None,
+        also_known_as=_user_keys(item) if kind is EventKind.SENT and callback else None,
         origin=origin,
     )
+
+
+def _user_keys(item: StatusItem) -> list[str] | None:
+    """The user ids of the recipient, as keys. Later webhooks of the person may have no number."""
+    return list(keys_named(None, (item.recipient_user_id, item.parent_user_id))) or None
 
 
 def _failure(item: StatusItem, attempt: int, time_scale: float) -> Failure:

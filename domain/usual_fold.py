@@ -55,6 +55,8 @@ class UsualFold:
     """By the text of the recipient's id."""
     messages: dict[str, UsualMessage] = field(default_factory=dict)
     """By wamid."""
+    links: list[tuple[RecipientId, str]] = field(default_factory=list)
+    """Recipients and the further keys that their answers or statuses name."""
     received_at: list[datetime] = field(default_factory=list)
     """When the webhook of each folded event arrived. Our own outcomes are left out."""
     events: int = 0
@@ -117,6 +119,9 @@ def fold_usual(  # noqa: PLR0912 - the docstring has the reason
             priced = (at, pricing.type, pricing.category)
             if message.priced is None or priced < message.priced:
                 message.priced = priced
+        if event.also_known_as:
+            owner = RecipientId(UUID(bytes=id_))
+            result.links += [(owner, key) for key in event.also_known_as]
         if kind != "accepted":
             received.append(received_at)
     result.events = len(events) - len(unusual)

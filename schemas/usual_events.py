@@ -34,6 +34,10 @@ class UsualOrigin(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     index: int = 0
 
 
+UsualName = Annotated[str, msgspec.Meta(pattern=r"^([0-9]{7,17}|user:[A-Za-z0-9.]{4,140})\Z")]
+"""As PersonName."""
+
+
 class UsualEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """As RecipientEvent, of four kinds and with fewer fields. Ids and times are the texts of the record."""
 
@@ -49,6 +53,7 @@ class UsualEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     phone_number_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     held_for_quality: bool = False
     pricing: UsualPricing | None = None
+    also_known_as: Annotated[list[UsualName], msgspec.Meta(max_length=4)] | None = None
     origin: UsualOrigin | None = None
 
 

@@ -17,8 +17,8 @@ WORD_CHARS_MAX = 64
 """Longest status word, and most characters that are kept of an id of a phone number or of a word of the pricing."""
 CALLBACK_CHARS_MAX = 512
 """Meta's limit for `biz_opaque_callback_data`."""
-ID_CHARS_MAX = 128
-"""Most characters that are kept of the id of a person."""
+ID_CHARS_MAX = 140
+"""Most characters that are kept of the id of a person. A user id has a country, `ENT.` and up to 128 characters."""
 ERROR_CHARS_MAX = 1000
 """Most characters that are kept of the title, and of the details, of an error."""
 MESSAGE_TYPE = "message"

@@ -97,7 +97,7 @@ class FoldedEvents:
 
     folded: Fold = field(default_factory=Fold)
     links: Sequence[tuple[RecipientId, str]] = ()
-    """Recipients and the further keys that their answers name."""
+    """Recipients and the further keys that their answers or statuses name."""
 
 
 async def fold_events(

@@ -16,7 +16,7 @@ from domain.usual_fold import UsualFacts, UsualFold, fold_usual
 from schemas.places import Record
 from schemas.usual_events import decode_usual
 from sinks.apply import Applied, Unusual, alarm, naming_our_own_errors
-from tables import messages, recipients
+from tables import messages, person_links, recipients
 from tables.database import Connection
 
 
@@ -51,6 +51,8 @@ async def write_usual(connection: Connection, part: UsualPart) -> Applied:
         if changed is not None and changed.has_parked:
             raise Unusual("statuses are parked for one of these wamids")
         rows = await recipients.merge_usual(connection, part.facts)
+        if part.folded.links:
+            await person_links.link_people(connection, part.folded.links)
         doubles = [] if changed is None else await messages.record_usual_double_sends(connection, changed)
         alarm(doubles, ())
     return Applied(rows, double_sends=len(doubles))

@@ -7,6 +7,7 @@ acknowledged the dead letters of the batch. An event that cannot be applied is r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -205,6 +206,8 @@ class BatchWriter:
         folding = await fold_events(connection, others, self._numbers, batch.written_at) if others else FoldedEvents()
         if others and not add_usual(folding.folded, part.folded):
             raise Unusual("events name different recipients for one wamid")
+        if others:
+            folding = replace(folding, links=[*folding.links, *part.folded.links])
         result = Applied(
             refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}}
         )

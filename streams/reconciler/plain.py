@@ -13,11 +13,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from domain.correlation import EARLIEST, Ownership
+from domain.people import keys_named
 from domain.times import AHEAD_MAX
 from schemas.callback import CallbackTexts, decode_texts
 from schemas.codec import PRODUCER
 from schemas.events import SCHEMA_VERSION
 from schemas.places import Record
+from schemas.webhook_statuses import PARENT_ID_SPELLINGS
 from schemas.webhooks import ITEMS_MAX, MESSAGES_FIELD, OTHER_PARTS, WHATSAPP_OBJECT
 
 KINDS = {"sent": "sent", "delivered": "delivered", "read": "read", "played": "read"}
@@ -108,9 +110,10 @@ class ShortWay:
         if not _EARLIEST_S <= int(seconds) <= self._latest_s:
             raise _Unusual
         ids, key = self._attempt(status.get("biz_opaque_callback_data"), wamid, is_our_number=is_our_number)
+        names = _names(status) if kind == "sent" and ids else ""
         text = (
             f'{_HEAD}{kind}",{ids}"wamid":"{wamid}","phone_number_id":"{number}","occurred_at":"{_time(seconds)}",'
-            f'"received_at":"{self._received_at}","held_for_quality":false,{_pricing(status)}{self._origin}'
+            f'"received_at":"{self._received_at}","held_for_quality":false,{_pricing(status)}{names}{self._origin}'
         )
         return PlainEvent(key.encode(), text.encode(), kind, self._body)
 
@@ -126,6 +129,19 @@ class ShortWay:
 
 def _ids(found: CallbackTexts) -> str:
     return f'"campaign_id":"{found.campaign_id}","recipient_id":"{found.recipient_id}","attempt":{found.attempt},'
+
+
+def _names(status: dict[str, Any]) -> str:
+    """The field for the user ids of the recipient, or nothing."""
+    parents = [status[name] for name in PARENT_ID_SPELLINGS if name in status]
+    found = [status["recipient_user_id"], *parents] if "recipient_user_id" in status else parents
+    if not found:
+        return ""
+    keys = keys_named(None, found)
+    if len(parents) > 1 or len(keys) != len(found):
+        raise _Unusual
+    listed = '","'.join(keys)
+    return f'"also_known_as":["{listed}"],'
 
 
 def _list(value: Any, name: str) -> list[Any]:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cli.processes import MODULES
+from simulator.client import SimulatorClient
 from tests.acceptance.commands import Up, is_ready, run, up, wait_for
 
 CREATE = (
@@ -22,6 +24,7 @@ ADD = (
     """-d '{"phone_numbers": ["14694652751", "19453083188"]}'"""
 )
 ACTIVATE = "curl -X POST $API/api/marketing/campaigns/{id}/activate"
+CAMPAIGNS = "/api/marketing/campaigns"
 PROCESS_DAILY = "curl -X POST $API/api/marketing/process-daily"
 STATS = "curl $API/api/marketing/campaigns/{id}/stats"
 SELECT = (
@@ -183,3 +186,41 @@ def test_campaigns_psql_works_without_an_installed_psql(running: Up) -> None:
     wrong = run("psql", "-c", "SELECT nonsense", cwd=running.folder, PATH=bare)
     assert wrong.returncode == 1
     assert "nonsense" in wrong.stderr
+
+
+def test_people_opt_out_by_their_webhooks_and_are_skipped_from_then_on(running: Up) -> None:
+    """Each in a way of their own, through the signed webhooks of the simulator. One person answers and stays."""
+    people = ["14694650001", "14694650002", "14694650003", "14694650004"]
+    word, button, setting, friend = people
+    with SimulatorClient(running.simulator) as whatsapp, httpx.Client(base_url=running.api) as api:
+
+        def sent_to(*numbers: str) -> str:
+            body = {"name": "People", "template_name": "your_template", "language_code": "en_US", "country": "US"}
+            path = f"{CAMPAIGNS}/{api.post(CAMPAIGNS, json=body).json()['id']}"
+            assert api.post(f"{path}/recipients", json={"phone_numbers": numbers}).json()["added"] == len(numbers)
+            assert api.post(f"{path}/activate").status_code == 200
+            wait_for("the end", lambda: api.get(path).json()["status"] == "completed", 60)
+            return path
+
+        def out_by(number: str) -> list[str]:
+            return list(api.get(f"/api/marketing/subscriptions/{number}").json()["out_by"])
+
+        before = sent_to(*people)
+        rows = api.get(f"{before}/recipients").json()["recipients"]
+        wamids = {row["phone_number"]: row["whatsapp_message_id"] for row in rows}
+        whatsapp.send_event("message", number=word, text="Stop!", reply_to=wamids[word])
+        whatsapp.send_event("message", number=button, hides_number=True, type="button", text="Stop promotions",
+                            payload="promo-7", reply_to=wamids[button])  # fmt: skip
+        whatsapp.send_event("preference", number=setting, hides_number=True, value="stop")
+        whatsapp.send_event("message", number=friend, text="Please don't stop", reply_to=wamids[friend])
+        expected = {word: ["keyword"], button: ["keyword"], setting: ["platform"], friend: []}
+        wait_for("the opt-outs hold", lambda: {number: out_by(number) for number in people} == expected)
+        wait_for("the replies are counted", lambda: api.get(f"{before}/stats").json()["replied"] == 3)
+
+        after = api.get(f"{sent_to('+1 469 465 0001', '(469) 465-0002', setting, friend)}/stats").json()
+        assert (after["skipped"], after["sent"], after["failed"]) == (3, 1, 0)
+
+        whatsapp.send_event("message", number=setting, text="START")
+        whatsapp.send_event("message", number=word, text="START")
+        wait_for("a start word revokes a stop word", lambda: out_by(word) == [])
+        assert out_by(setting) == ["platform"], "and nothing else"

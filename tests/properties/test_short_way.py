@@ -60,7 +60,8 @@ UNUSUAL: dict[str, list[Any]] = {
     "errors": [[{"code": 131049, "title": "held"}], [{"code": 131050}]],
     "messages": [[{"from": "1650", "id": "wamid.M", "timestamp": "1767225600", "type": "text", "text": {}}]],
     "metadata": [{}],
-    "parent_user_id": ["u1"],
+    "parent_user_id": ["u1", "US.ENT.1", "US.1"],
+    "recipient_user_id": ["US.1", "US." + "9" * 128, "US." + "9" * 129, "user:US.1", "US.1\n"],
 }  # fmt: skip
 
 
@@ -74,6 +75,8 @@ def status(chance: random.Random) -> dict[str, Any]:
     }
     if chance.random() < 0.7:
         found["biz_opaque_callback_data"] = callback(chance.randint(1, 62))
+    if chance.random() < 0.5:
+        found["recipient_user_id"] = f"US.{chance.randrange(9)}"
     if chance.random() < 0.7:
         found["pricing"] = {"billable": True, "pricing_model": "PMP", "category": "marketing", "type": "regular"}
     return found

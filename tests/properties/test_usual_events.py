@@ -62,8 +62,8 @@ IDS = [
 ]  # fmt: skip
 LEAVES: list[Any] = [
     None, True, False, 0, 1, 2, 62, 63, -1, 1.0, 1e300, 2**63, [], {}, [1], {"type": "x"}, {"category": "x"},
-    {"category": "x", "type": None}, {"topic": "t", "partition": 1, "offset": 2}, {"topic": "t"},
-    *TEXTS, *SPELLINGS, *IDS,
+    {"category": "x", "type": None},  {"topic": "t", "partition": 1, "offset": 2}, {"topic": "t"},
+    ["user:US.1"], ["user:US.1\n"], ["1" * 18], ["1234567"] * 5, ["1234567", 1], *TEXTS, *SPELLINGS, *IDS,
 ]  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def recipient_events(draw: st.DrawFn) -> RecipientEvent:
         not_before=at if kind in (EventKind.DEFERRED, EventKind.EXPIRED) else None,
         held_for_quality=draw(st.integers(0, 9)) == 0,
         pricing=draw(st.sampled_from([None, *(Pricing(type=t, category=c) for t in "aB" for c in "xY")])),
-        also_known_as=draw(st.sampled_from([None, None, None, ["491700000001"]])) if kind is USUAL[0] else None,
+        also_known_as=draw(st.sampled_from([None, None, None, ["491700000001"], ["user:US.1", "15550000001"]])),
         origin=draw(st.sampled_from([None, Origin(topic="webhooks.raw", partition=1, offset=2)])),
     )
 
@@ -144,7 +144,8 @@ def test_what_the_fast_decoder_reads_means_the_same_to_the_general_one(value: by
         producer=usual.producer, kind=EventKind(usual.kind), campaign_id=CampaignId(UUID(bytes=campaign)),
         recipient_id=RecipientId(UUID(bytes=recipient)), attempt=usual.attempt, wamid=Wamid(usual.wamid),
         phone_number_id=usual.phone_number_id, occurred_at=at, received_at=received_at,
-        held_for_quality=usual.held_for_quality, pricing=pricing, origin=event.origin,
+        held_for_quality=usual.held_for_quality, pricing=pricing, also_known_as=usual.also_known_as,
+        origin=event.origin,
     )  # fmt: skip
 
 
@@ -155,6 +156,7 @@ def test_what_our_writers_write_is_read_fast(kind: EventKind) -> None:
         producer="campaign-streams/0.1", kind=kind, campaign_id=CAMPAIGN, recipient_id=PEOPLE[0], attempt=62,
         wamid=Wamid("wamid.é\U0001f600"), phone_number_id=NUMBER_ID, occurred_at=START,
         received_at=START + timedelta(microseconds=1), held_for_quality=True, pricing=Pricing(category="marketing"),
+        also_known_as=["user:US.13491208655302741918"],
         origin=Origin(topic="webhooks.raw", partition=1, offset=2, index=3),
     )  # fmt: skip
     folded = fold_usual([decode_usual(encode(event))], START)

@@ -39,6 +39,13 @@ _SPREADSHEET_ERROR = re.compile(
 )
 _SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
 """The line with which Excel states the delimiter of a file."""
+_NO_TEXT = {
+    b"PK\x03\x04": "an Excel workbook or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x1f\x8b": "compressed with gzip",
+}
+"""First bytes of files that are no text."""
+_MAGIC_BYTES = 4
 _JSON_OBJECT = re.compile(r'\s*\{\s*(?:"|\})')
 
 
@@ -77,6 +84,7 @@ class RecipientFile:
         self._choices = choices
         self._decoder = FileDecoder()
         self._splitter = LineSplitter()
+        self._start = b""
         self._number = 0
         """Lines that were read."""
         self._waiting: list[str] = []
@@ -94,7 +102,10 @@ class RecipientFile:
         return self._layout
 
     def feed(self, block: bytes, *, is_last: bool = False) -> list[FileLine]:
-        """The records that are complete. Raises UnusableFile if the columns cannot be found."""
+        """The records that are complete. Raises UnusableFile if it is no text or has no known columns."""
+        if len(self._start) < _MAGIC_BYTES:
+            self._start = (self._start + block[:_MAGIC_BYTES])[:_MAGIC_BYTES]
+            _require_text(self._start)
         lines = self._splitter.feed(self._decoder.feed(block, is_last=is_last), is_last=is_last)
         lines = self._waiting + lines
         self._waiting = []
@@ -183,6 +194,12 @@ class RecipientFile:
             self._number += 1
             if text.strip():
                 yield _json_line(self._number, text, self._choices)
+
+
+def _require_text(start: bytes) -> None:
+    for first, what in _NO_TEXT.items():
+        if start.startswith(first):
+            raise UnusableFile(f"The file is {what}, not text. Save it as CSV, and import that.")
 
 
 def _first_record(lines: Sequence[str], delimiter: str) -> tuple[int, list[str]]:

@@ -132,6 +132,20 @@ def test_a_file_without_recipients_is_refused_as_a_whole(content: str) -> None:
         read(content)
 
 
+@pytest.mark.parametrize("block", [1, 100])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04\x14\x00", "an Excel workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
+        (b"\x1f\x8b\x08\x00", "compressed with gzip"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named(content: bytes, what: str, block: int) -> None:
+    with pytest.raises(UnusableFile, match=f"The file is {what}.*Save it as CSV"):
+        read(content, block)
+
+
 LINES = st.lists(st.text(alphabet='a";,\n\r1+ {}', max_size=12), max_size=12)
 
 

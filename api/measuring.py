@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime import metrics
@@ -12,6 +13,9 @@ NO_OPERATION = "none"
 """The operation of a path that no route has, and of a request that was refused before it reached one."""
 NO_ANSWER = "none"
 """The status of a request whose client left before the answer began."""
+
+STREAM_TYPE = "text/event-stream"
+"""A stream lasts as long as its page is open, so its duration says nothing about the API."""
 
 
 class Measuring:
@@ -26,12 +30,13 @@ class Measuring:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = NO_ANSWER
+        status, is_stream = NO_ANSWER, False
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = str(message["status"])
+                is_stream = Headers(raw=message["headers"]).get("content-type", "").startswith(STREAM_TYPE)
             await send(message)
 
         try:
@@ -43,4 +48,5 @@ class Measuring:
         finally:
             operation = getattr(scope.get("route"), "name", NO_OPERATION)
             metrics.API_REQUESTS.labels(operation, status).inc()
-            metrics.API_REQUEST_SECONDS.labels(operation).observe(time.perf_counter() - started)
+            if not is_stream:
+                metrics.API_REQUEST_SECONDS.labels(operation).observe(time.perf_counter() - started)

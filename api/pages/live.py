@@ -27,6 +27,9 @@ from api.services import UseServices
 BEAT_S = 1.0
 GATHER_S = 0.2
 """Pause after an event, so that several changes become one."""
+STREAM_S = 15 * 60.0
+"""A stream ends after this time, and the page connects again. So a session that has expired or ended sees no more."""
+RETRY_MS = 500
 PARTS = {"figures": "figures.html", "attention": "attention.html"}
 """Event to template, for the page of one campaign."""
 ROW = "row.html"
@@ -44,11 +47,14 @@ async def follow(services: UseServices, campaign: Annotated[UUID | None, Query()
 
 
 async def events(board: Board, campaign: UUID | None) -> AsyncIterator[str]:
-    """Everything once, and then what changes, until the board is closed."""
+    """Everything once, and then what changes, until the board is closed or `STREAM_S` have passed."""
     sent: dict[str, str] = {}
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + STREAM_S
+    yield f"retry: {RETRY_MS}\n\n"
     with board.subscribe(campaign) as stream:
         dirty = {each.campaign.id for each in board.listed()} if campaign is None else {campaign}
-        while not board.is_closed:
+        while not board.is_closed and loop.time() < ends_at:
             for name, text in _parts(board, stream, dirty | stream.take()):
                 if sent.get(name) != text:
                     sent[name] = text

@@ -178,6 +178,23 @@ function prepareSearch() {
   field.addEventListener("input", find);
 }
 
+// ---------------------------------------------------------------- copies
+
+// The clipboard exists on https and on this machine only.
+function prepareCopies(root) {
+  if (!navigator.clipboard) return;
+  for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
+}
+
+async function copied(event) {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  const before = button.innerHTML;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "Copied";
+  setTimeout(() => { button.innerHTML = before; }, 1500);
+}
+
 if (window.htmx) {
   htmx.createEventSource = (url) => {
     const source = new LiveSource(url);
@@ -186,6 +203,7 @@ if (window.htmx) {
   };
   document.addEventListener("htmx:load", (event) => {
     localTimes(event.target);
+    prepareCopies(document);
     if (document.getElementById("search")) find();
     if (event.target.id === "timeline-part" || event.target.closest("#timeline-part")) drawPlot();
   });
@@ -193,6 +211,8 @@ if (window.htmx) {
 document.addEventListener("DOMContentLoaded", () => {
   localTimes(document);
   prepareSearch();
+  prepareCopies(document);
+  document.addEventListener("click", copied);
   drawPlot();
   redrawWhenNeeded();
 });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 from fastapi import FastAPI, HTTPException
+from fastapi.responses import StreamingResponse
 
 from api.measuring import Measuring
 from runtime.metrics import REGISTRY
@@ -23,6 +24,20 @@ def app() -> FastAPI:
         return thing
 
     return made
+
+
+async def test_a_stream_is_counted_and_not_timed() -> None:
+    made = app()
+
+    @made.get("/stream")
+    async def follow_test_stream() -> StreamingResponse:
+        return StreamingResponse(iter(["data: \n\n"]), media_type="text/event-stream")
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://test") as client:
+        await client.get("/stream")
+    assert count("follow_test_stream", "200") == 1
+    labels = {"operation": "follow_test_stream"}
+    assert REGISTRY.get_sample_value("campaigns_api_request_seconds_count", labels) is None
 
 
 def count(operation: str, status: str) -> float:

@@ -38,6 +38,8 @@ async def _until_beat(stream: AsyncIterator[str]) -> dict[str, str]:
     found = {}
     async for each in stream:
         name, _, data = each.partition("\n")
+        if name.startswith("retry: "):
+            continue
         found[name.removeprefix("event: ")] = data
         if name == "event: beat":
             return found
@@ -78,6 +80,16 @@ async def test_a_stream_ends_with_the_process_and_leaves_nothing(board: Board) -
     async with asyncio.timeout(5):
         assert await _until_beat(stream) == {}
     assert not board.watched.is_set()
+
+
+async def test_a_stream_ends_so_that_the_session_is_checked_again(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "STREAM_S", 0.05)
+    async with asyncio.timeout(5):
+        parts = [each async for each in events(board, CAMPAIGN.id)]
+    assert parts[0] == "retry: 500\n\n"
+    assert parts.count("event: beat\ndata: \n\n") >= 1
 
 
 def test_a_line_break_cannot_begin_an_event() -> None:

@@ -112,6 +112,8 @@ class Databases:
         self.primary, self.standby = self.standby, self.primary
         with psycopg.connect(self.primary_url, autocommit=True) as connection:
             connection.execute("SELECT pg_promote(wait => true)")
+        # A copy of a primary has its settings, and no standby follows the new primary yet: commits would wait forever.
+        self._configure(self.primary, "synchronous_standby_names = ''")
 
     def kill(self, database: Database) -> None:
         """Send SIGKILL to the postmaster and wait for its end."""

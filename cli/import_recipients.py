@@ -110,7 +110,8 @@ async def import_source(
             await report.judge_all(blocks, file, country)
             change += report.describe(file)
         else:
-            change += f"{report.describe(probe)}\n{report.preview(head, country)}"
+            change += report.describe(probe)
+            change += "" if consent.may_act_at_once else f"\n{report.preview(head, country)}"
         if (ending := decline(consent, change)) is not None:
             return EXIT_NOT_ALL if not ending and report.totals.refused else ending
 

@@ -23,6 +23,7 @@ class ProgressLine:
         self._phase = ""
         self._began = (0.0, 0)
         self._shown_at = 0.0
+        self._line = ""
 
     def show(self, phase: str, done: int, total: int) -> None:
         """Show the progress, unless it was shown a moment ago."""
@@ -42,7 +43,7 @@ class ProgressLine:
         """End the phase, so that the next output begins a new line."""
         if self._phase and self._is_terminal:
             self._stream.write("\n")
-        self._phase = ""
+        self._phase = self._line = ""
 
     def _is_due(self, phase: str, now: float, done: int, *, is_last: bool) -> bool:
         if phase != self._phase:
@@ -55,6 +56,9 @@ class ProgressLine:
         return True
 
     def _write(self, line: str) -> None:
+        if line == self._line:
+            return
+        self._line = line
         self._stream.write(f"\r{line:<78}" if self._is_terminal else line + "\n")
         self._stream.flush()
 

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 import structlog
 
 from domain.correlation import Ownership
+from domain.keywords import Keywords
 from runtime.settings import Settings
 from schemas.dead_letters import DeadItem
 from schemas.events import RecipientEvent
 from schemas.places import Record
+from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import Topic
-from streams.reconciler.reading import reconcile
+from streams.reconciler.reading import DEFAULT_KEYWORDS, reconcile
 from topics.decoding import decoded
 
 REPLAYABLE = (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS)
@@ -31,6 +33,8 @@ class ReadRecord:
 
     events: list[RecipientEvent] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+    subscriptions: list[SubscriptionEvent] = field(default_factory=list)
+    """Opt-outs and opt-ins of people."""
 
 
 Reader = Callable[[Record], ReadRecord]
@@ -49,7 +53,8 @@ def reader_of(settings: Settings, topic: Topic) -> Reader:
         settings.whatsapp_phone_number_id,
         settings.time_scale,
     )
-    return lambda record: read_webhooks(record, ownership)
+    keywords = settings.keywords()
+    return lambda record: read_webhooks(record, ownership, keywords)
 
 
 def read_event(record: Record) -> ReadRecord:
@@ -64,10 +69,10 @@ def read_event(record: Record) -> ReadRecord:
     return ReadRecord(refused=Counter([event.reason]))
 
 
-def read_webhooks(record: Record, ownership: Ownership) -> ReadRecord:
+def read_webhooks(record: Record, ownership: Ownership, keywords: Keywords = DEFAULT_KEYWORDS) -> ReadRecord:
     """Read a record of `webhooks.raw`. Items that the reconciler would dead-letter are refused."""
-    found = reconcile(record, ownership, datetime.now(UTC))
-    return ReadRecord(found.events, Counter(item.reason for item in found.dead))
+    found = reconcile(record, ownership, datetime.now(UTC), keywords)
+    return ReadRecord(found.events, Counter(item.reason for item in found.dead), found.subscriptions)
 
 
 def portions(

@@ -1,4 +1,4 @@
-"""The second half of a replay: the planned range is merged into the live rows.
+"""The second half of a replay: the planned range is merged into the live rows, with the opt-outs among its webhooks.
 
 Each batch is one transaction with the progress of the run, and each transaction checks once more whether it made a
 recipient due. Merging known events again changes nothing. No live topic is written and no offset of a sink moves.
@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from domain.backoff import exponential
-from operations.readers import Reader, portions
+from operations.readers import Reader, ReadRecord, portions
 from operations.replay_plan import OnProgress, is_foreign
 from operations.row_changes import Change, ShownRow, change_of, read_rows, read_written
 from operations.shadow import ShadowTables
@@ -26,7 +26,9 @@ from runtime.waiting import pause
 from schemas.events import RecipientEvent
 from schemas.model import RecipientId
 from schemas.places import Record, count
+from schemas.subscriptions import SubscriptionEvent
 from sinks.apply import KnownPhoneNumbers, apply_events, find_refused, is_caused_by_events
+from sinks.subscriptions import store_subscriptions
 from tables import replay_runs
 from tables.database import Connection, connect, is_transient
 from tables.parked import KEPT_S
@@ -58,7 +60,9 @@ class Replay:
         self._settings = settings
         self._shadow = shadow
         self._run = run
-        self._reader = reader
+        self._read = reader
+        self._subscriptions: list[SubscriptionEvent] = []
+        """The opt-outs and opt-ins of the portion that is read now. They belong to no campaign."""
         self._allow_retries = allow_retries
         self._numbers = KnownPhoneNumbers()
         self.done = ReplayTotals()
@@ -92,6 +96,11 @@ class Replay:
             await replay_runs.finish(connection, run)
         return True
 
+    def _reader(self, record: Record) -> ReadRecord:
+        read = self._read(record)
+        self._subscriptions += read.subscriptions if self._run.campaign_id is None else ()
+        return read
+
     async def _own_events(self, events: Sequence[RecipientEvent]) -> list[RecipientEvent]:
         """Without statuses of other systems: they were counted when they arrived, and must not be counted again."""
         foreign = await self._shadow.foreign_among(events)
@@ -119,6 +128,7 @@ class Replay:
             try:
                 async with connection.transaction():
                     changes = await self._merge(connection, outside, events)
+                    await store_subscriptions(connection, self._subscriptions)
                     await replay_runs.advance(connection, self._run, records, len(events), len(changes))
             except Exception as error:
                 if is_caused_by_events(error) and (refused := await find_refused(connection, events, self._numbers)):
@@ -130,6 +140,7 @@ class Replay:
                 log.warning("batch failed; retrying", error=str(error).strip(), tries=tries)
                 await asyncio.sleep(exponential(tries, base_s=0.1, cap_s=10.0))
             else:
+                self._subscriptions.clear()
                 await self._tally.add(changes)
                 return
 

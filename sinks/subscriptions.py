@@ -122,8 +122,7 @@ class SubscriptionWriter:
         """Write events in one transaction with the offsets. The dead letters are published before."""
         await self._letters.publish(batch.dead, records)
         async with connection.transaction():
-            unanswered = await apply_subscriptions(connection, events)
-            await subscriptions.hold(connection, unanswered, are_locked=False)
+            await store_subscriptions(connection, events)
             await subscriptions.hold(connection, locked, are_locked=True)
             await offsets.advance_offsets(connection, self._identity, moves)
 
@@ -153,6 +152,13 @@ class SubscriptionWriter:
         self._waiting_after = page[-1].id if len(page) == WAITING_ROWS_MAX else FIRST_WAITING
         if nameless := sum(each.event.person is None for each in lost):
             log.warning("opt-outs or opt-ins named only a message that is not ours; they are dropped", events=nameless)
+
+
+async def store_subscriptions(connection: Connection, events: Sequence[SubscriptionEvent]) -> None:
+    """Merge events inside the caller's transaction, and keep those whose message is not known yet."""
+    if events:
+        unanswered = await apply_subscriptions(connection, events)
+        await subscriptions.hold(connection, unanswered, are_locked=False)
 
 
 async def apply_subscriptions(connection: Connection, events: Sequence[SubscriptionEvent]) -> list[SubscriptionEvent]:
@@ -187,7 +193,7 @@ async def _refused(connection: Connection, events: Sequence[SubscriptionEvent]) 
     for at, event in enumerate(events):
         try:
             async with connection.transaction(force_rollback=True):
-                await subscriptions.hold(connection, await apply_subscriptions(connection, [event]), are_locked=False)
+                await store_subscriptions(connection, [event])
         except Exception as error:
             if not is_data_error(error):
                 raise

@@ -34,13 +34,16 @@ log = structlog.get_logger("scheduler")
 
 async def watch_webhooks(leader: Leader, settings: Settings, stop: asyncio.Event) -> None:
     """Run a round every two seconds, until `stop`. Raises psycopg.Error when the connection is lost."""
-    watch = WebhookWatch(leader, settings)
+    watch, is_silent = WebhookWatch(leader, settings), False
     try:
         while not await pause(stop, ROUND_S):
             try:
                 await watch.look()
+                is_silent = False
             except Transient as error:
-                log.info("Kafka did not state how far the webhooks are applied; it is queried again", error=str(error))
+                if not is_silent:  # one line for an outage
+                    log.info("Kafka does not state how far the webhooks are applied", error=str(error))
+                is_silent = True
             except LockNotAvailable:
                 log.warning("the row of the webhooks' progress is locked; the next round writes it")
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ import pytest
 from cli.replay_report import document_of, exit_code, lines_of
 from operations.options import InvalidOptions
 from operations.replay import ReplayOptions, ReplayReport, run
+from schemas.bundles import Body, encode_bundle
 from schemas.events import EventKind
 from schemas.model import Wamid
 from schemas.topics import Topic
@@ -230,3 +232,23 @@ async def test_a_stop_while_reading_changes_nothing_and_is_reported(world: World
     assert (answer.verdict, exit_code(answer), answer.plan) == ("stopped", 75, None)
     assert "nothing was changed" in lines_of(answer)[-1]
     assert "records" not in document_of(answer)
+
+
+async def test_a_replay_of_webhooks_applies_their_opt_outs_again(world: World) -> None:
+    """Such as those that a bad release of the reconciler has lost."""
+    [person] = await world.add_recipients(1)
+    key = await world.value("SELECT person FROM campaign_recipients WHERE id = %s", person)
+    message: dict[str, Any] = {
+        "from": "15559990001",
+        "timestamp": str(int(START.timestamp())),
+        "text": {"body": "STOP"},
+    }
+    message["context"] = {"id": "wamid.later"}
+    raw = json.dumps({"field": "messages", "value": {"messages": [message]}}).encode()
+    await world.publish(world.webhooks, (None, encode_bundle([Body(int(START.timestamp() * 1_000_000), raw)])))
+    await replay(world, WEBHOOKS)
+    assert await world.value("SELECT is_unsubscribed('15559990001')")
+    assert not await world.value("SELECT is_unsubscribed(%s)", key)
+    async with world.running_sinks():
+        await world.publish_events(world.event(person, EventKind.ACCEPTED, wamid=Wamid("wamid.later")))
+        await world.wait_for_value(True, "SELECT is_unsubscribed(%s)", key)

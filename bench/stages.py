@@ -7,11 +7,13 @@ from typing import Any
 from bench.contest import Contest
 from bench.ingress.stage import INGRESS
 from bench.reconciler.stage import RECONCILER
+from bench.sink.stage import SINK
 
 STAGES: dict[str, Contest[Any]] = {
     stage.name: stage
     for stage in (
         INGRESS,
         RECONCILER,
+        SINK,
     )
 }

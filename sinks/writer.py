@@ -21,6 +21,7 @@ from schemas.places import Place, Record, TopicIdentity, Watermarks
 from schemas.reasons import DeadLetterReason
 from sinks.apply import (
     Applied,
+    CodeRaised,
     FoldedEvents,
     KnownPhoneNumbers,
     Unusual,
@@ -80,13 +81,21 @@ class BatchWriter:
         except Exception as error:
             if not (isinstance(error, LockNotAvailable | Unusual) or is_caused_by_events(error)):
                 raise
-            log.info("a batch is written again in the general way", reason=str(error) or type(error).__name__)
+            self._note(error)
             batch = Batch(records, *decode_batch(records), moves)
             write = self._write_without_locked if isinstance(error, LockNotAvailable) else self._write_generally
             await write(connection, batch, started_ns)
         else:
             record_usual(records, part.folded.unusual, started_ns)
             await self._finish(connection, batch, applied, batch.events, started_ns, part.folded)
+
+    @staticmethod
+    def _note(error: Exception) -> None:
+        """Log why the fast way gave a batch up. The text of an error of Postgres may name people."""
+        if isinstance(error, CodeRaised):
+            log.error("unhandled exception in the fast way; the batch is written in the general way", exc_info=error)
+        else:
+            log.info("a batch is written again in the general way", reason=type(error).__name__)
 
     async def _write_usually(
         self, connection: Connection, records: Sequence[Record], moves: Moves

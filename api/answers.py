@@ -12,7 +12,7 @@ from domain.lifecycle import CampaignStatus
 from domain.recipient_files.decoding import FileEncoding
 from domain.status import Status
 from domain.windows import Weekday, WindowZone
-from schemas.reasons import LineRefusal, ParameterRefusal, RecipientRefusal
+from schemas.reasons import LineRefusal, ParameterRefusal, RecipientRefusal, WaitReason
 from schemas.subscriptions import Source
 
 
@@ -98,6 +98,36 @@ class CampaignsOut(_Given):
     """The campaigns of the page."""
     next: UUID | None = None
     """`before` of the next page, or null on the last page."""
+
+
+class WaitGroupOut(_Given):
+    """Recipients without a message, for one reason."""
+
+    reason: WaitReason
+    """Why they have none."""
+    recipients: int
+    """How many they are."""
+    next_at: datetime | None
+    """When that can change by itself, at the earliest; null: not by itself, or it is not known."""
+    detail: str | None
+    """The reason of a pause, the open breakers, or the countries whose window is closed."""
+
+
+class ExplanationOut(_Given):
+    """Every recipient of a campaign: with a message, or for exactly one reason without."""
+
+    campaign_id: UUID
+    """The campaign."""
+    status: CampaignStatus
+    """Its state."""
+    as_of: datetime
+    """The time of the answer."""
+    total: int
+    """All recipients: those with a message, and the sum of the reasons."""
+    with_message: int
+    """Recipients whose message is sent, delivered or read."""
+    reasons: list[WaitGroupOut]
+    """Why the others have no message. A reason without recipients is left out."""
 
 
 class InvalidRecipient(_Given):

@@ -10,7 +10,7 @@ import structlog
 from fastapi import Query
 from fastapi.responses import JSONResponse
 
-from api.answers import CampaignOut, CampaignsOut, ResumedOut, RetriedOut
+from api.answers import CampaignOut, CampaignsOut, ExplanationOut, ResumedOut, RetriedOut
 from api.bodies import CampaignIn, CampaignPatch, CloneIn, PauseIn, ResumeIn
 from api.failed import retry_before_resume
 from api.idempotency import Once, UseOnce
@@ -23,7 +23,7 @@ from domain.lifecycle import Action
 from runtime.settings_rules import is_real
 from schemas.model import CampaignId
 from schemas.stats import CampaignProgress
-from tables import campaigns, drafts, editing, stats
+from tables import campaigns, drafts, editing, explanations, stats
 from tables.campaigns import Campaign, UnknownCampaign
 from tables.database import Connection
 from topics.publisher import PublishFailed
@@ -140,6 +140,12 @@ async def resume_campaign(
 async def cancel_campaign(campaign_id: UseCampaignId, connection: UseStopConnection) -> CampaignOut:
     """Stop forever. Waiting recipients are skipped; sent messages keep their statuses."""
     return await act_on(campaign_id, Action.CANCEL, connection)
+
+
+@router.get("/{campaign_id}/explain", tags=["stats"])
+async def explain_campaign(campaign_id: UseCampaignId, connection: UseListConnection) -> ExplanationOut:
+    """Explain why recipients have no message yet: each of them for exactly one reason, with the time of a change."""
+    return ExplanationOut.model_validate(await explanations.read(connection, campaign_id))
 
 
 @router.get("/{campaign_id}/stats", tags=["stats"])

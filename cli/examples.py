@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "resume": ("campaigns resume 'Spring sale' --retry-failed", "campaigns resume 3f9a1c2e 77b0d4e1 --yes"),
     "cancel": ("campaigns cancel 'Spring sale'", "campaigns cancel 3f9a1c2e --dry-run"),
     "stats": ("campaigns stats 'Spring sale'", "campaigns stats 3f9a1c2e --json"),
+    "explain": ("campaigns explain 'Spring sale'", "campaigns explain 3f9a1c2e --json"),
     "watch": ("campaigns watch 'Spring sale'", "campaigns watch 3f9a1c2e --every 10 --json"),
     "export": (
         "campaigns export 'Spring sale' --status failed --format excel --output failed.csv",

@@ -26,6 +26,7 @@ from cli.delete import delete
 from cli.demo.command import demo
 from cli.edit import edit
 from cli.examples import add_examples
+from cli.explain import explain
 from cli.export import export
 from cli.failed import failed
 from cli.import_recipients import import_recipients
@@ -84,6 +85,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
             resume,
             cancel,
             stats,
+            explain,
             watch,
             export,
         ),

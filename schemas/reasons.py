@@ -129,6 +129,30 @@ class PauseReason(ReasonCode):
     )
 
 
+class WaitReason(ReasonCode):
+    """Why a recipient of a campaign has no message yet, as `campaigns explain` counts it."""
+
+    DRAFT = "draft", "explain", "The campaign is a draft: activate it."
+    PAUSED = "paused", "explain", "The campaign is paused, for the reason in `detail`: resume it."
+    CANCELLED = "cancelled", "explain", "The campaign is cancelled: the recipient is skipped, or will be."
+    WAITING_FOR_START = "waiting_for_start", "explain", "The campaign starts later."
+    PLANNING = "planning", "explain", "The recipient gets a planned time in the background."
+    IN_TURN = "in_turn", "explain", "The recipient is due, and is released at the rate of the number."
+    DAILY_LIMIT = "daily_limit", "explain", "The limit of the day is used, or kept for others."
+    OUTSIDE_WINDOW = "outside_window", "explain", "The window is closed by the clocks that decide for the recipient."
+    NEVER_OPEN = "never_open", "explain", "The zones of the recipient's country are never in the window together."
+    BREAKER = "breaker", "explain", "The open breaker in `detail` holds the campaign."
+    BACKOFF = "backoff", "explain", "An attempt failed for a while; the recipient is due again after a pause."
+    HELD_BACK = "held_back", "explain", "Meta held the message back (131049); it is sent again a day later."
+    IN_FLIGHT = "in_flight", "explain", "The message is released or being sent, and its outcome is not recorded yet."
+    UNKNOWN = "unknown", "explain", "The message may have been sent: nobody knows, and it is not sent again by itself."
+    FAILED = "failed", "explain", "The message failed and is not sent again by itself."
+    OPTED_OUT = "opted_out", "explain", "The person has unsubscribed."
+    SAME_PERSON = "same_person", "explain", "Another recipient of the campaign is the same person."
+    TEMPLATE_PARAMETERS_INVALID = "template_parameters_invalid", "explain", "No message can be made of the parameters."
+    SKIPPED = "skipped", "explain", "The recipient was skipped for another reason."
+
+
 class FailureReason(ReasonCode):
     """Why an attempt failed, where the reason is ours. All other failures carry the text of the Cloud API."""
 

@@ -35,6 +35,13 @@ class JudgedRow:
     retry_count: int
     due_in_s: float | None
     """Seconds until it is due again; None: never automatically."""
+    is_deferred: bool = False
+    """The newest attempt was deferred."""
+    is_requested: bool = False
+    """An operator requested to repeat the newest attempt."""
+    failure_class: str | None = None
+    window_country: str | None = None
+    """The country whose clocks its window follows."""
     parameters: tuple[str, ...] = ()
 
 

@@ -29,7 +29,26 @@ def recount(rows: Sequence[JudgedRow]) -> dict[str, int]:
             counts[f"failure/{_failure_key(row)}"] += 1
         if row.status == "skipped":
             counts[f"skip/{row.failure_reason if row.failure_reason in SKIP_KEYS else 'unknown'}"] += 1
+        if row.due_in_s is not None:
+            wait = _wait_key(row)
+            counts[f"wait/{wait}"] += 1
+            if row.window_country is not None and wait not in ("backoff", "held_back"):
+                counts[f"window/{row.window_country}"] += 1
     return {name: n for name, n in counts.items() if n}
+
+
+def _wait_key(row: JudgedRow) -> str:
+    match row.status:
+        case "pending":
+            return "planned"
+        case "queued":
+            return "deferred" if row.is_deferred else "expired"
+        case "unknown":
+            return "requested_unknown"
+        case _ if row.is_requested:
+            return "requested"
+        case _:
+            return "held_back" if row.failure_class == "held_back" else "backoff"
 
 
 def _failure_key(row: JudgedRow) -> str:

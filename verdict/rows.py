@@ -17,6 +17,8 @@ ROWS = """
            extract(epoch FROM read_at)::float8, extract(epoch FROM failed_at)::float8,
            failure_code, failure_reason, retry_count,
            extract(epoch FROM next_attempt_at - clock_timestamp())::float8,
+           deferred_attempt IS NOT DISTINCT FROM attempt, retry_attempt IS NOT DISTINCT FROM attempt, failure_class,
+           window_country,
            coalesce(template_parameters, '[]'::jsonb)
     FROM campaign_recipients WHERE campaign_id = %s ORDER BY id
 """

@@ -1354,7 +1354,25 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
 $$;
 
--- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying,due}, failure/<key>, skip/<key>.
+-- Why a due recipient waits (domain/waiting.py repeats it); NULL for one that is not due, now or later.
+CREATE FUNCTION wait_counter_key(
+    status text, next_attempt_at timestamptz, attempt smallint, deferred_attempt smallint, retry_attempt smallint,
+    failure_class text
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN next_attempt_at IS NULL THEN NULL
+        WHEN status = 'pending' THEN 'planned'
+        WHEN status = 'queued' AND attempt = deferred_attempt THEN 'deferred'
+        WHEN status = 'queued' THEN 'expired'
+        WHEN status = 'unknown' THEN 'requested_unknown'
+        WHEN attempt = retry_attempt THEN 'requested'
+        WHEN failure_class = 'held_back' THEN 'held_back'
+        ELSE 'backoff'
+    END
+$$;
+
+-- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying,due}, failure/<key>, skip/<key>,
+-- wait/<key>, and window/<country> for the due ones that wait for no retry, where the window follows the recipients.
 -- The three trigger functions differ only in their source rows, so one text creates them.
 DO $do$
 DECLARE
@@ -1373,11 +1391,12 @@ BEGIN
                 WITH grouped AS MATERIALIZED (
                     SELECT campaign_id, status, sent_at IS NOT NULL AS is_sent, delivered_at IS NOT NULL AS is_delivered,
                            read_at IS NOT NULL AS is_read, replied_at IS NOT NULL AS is_replied,
-                           next_attempt_at IS NOT NULL AS is_due,
+                           wait_counter_key(status, next_attempt_at, attempt, deferred_attempt, retry_attempt,
+                                            failure_class) AS wait, window_country,
                            CASE status WHEN 'failed' THEN failure_counter_key(failure_code, failure_text)
                                        WHEN 'skipped' THEN skip_counter_key(skip_reason) END AS reason,
                            sum(sign) AS n
-                    FROM (%2$s) AS changed GROUP BY 1, 2, 3, 4, 5, 6, 7, 8)
+                    FROM (%2$s) AS changed GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9)
                 SELECT campaign_id, dimension, key, n
                 FROM (
                     SELECT campaign_id,
@@ -1386,8 +1405,8 @@ BEGIN
                            sum(n) FILTER (WHERE is_delivered) AS delivered,
                            sum(n) FILTER (WHERE is_read) AS read,
                            sum(n) FILTER (WHERE is_replied) AS replied,
-                           sum(n) FILTER (WHERE status IN ('failed', 'unknown') AND is_due) AS retrying,
-                           sum(n) FILTER (WHERE is_due) AS due
+                           sum(n) FILTER (WHERE status IN ('failed', 'unknown') AND wait IS NOT NULL) AS retrying,
+                           sum(n) FILTER (WHERE wait IS NOT NULL) AS due
                     FROM grouped GROUP BY campaign_id) AS sums
                 CROSS JOIN LATERAL (VALUES
                     ('funnel', 'total', total), ('funnel', 'sent', sent), ('funnel', 'delivered', delivered),
@@ -1400,7 +1419,14 @@ BEGIN
                 GROUP BY campaign_id, status HAVING sum(n) <> 0
                 UNION ALL
                 SELECT campaign_id, CASE status WHEN 'failed' THEN 'failure' ELSE 'skip' END, reason, sum(n)
-                FROM grouped WHERE reason IS NOT NULL GROUP BY 1, 2, 3 HAVING sum(n) <> 0;
+                FROM grouped WHERE reason IS NOT NULL GROUP BY 1, 2, 3 HAVING sum(n) <> 0
+                UNION ALL
+                SELECT campaign_id, 'wait', wait, sum(n) FROM grouped
+                WHERE wait IS NOT NULL GROUP BY campaign_id, wait HAVING sum(n) <> 0
+                UNION ALL
+                SELECT campaign_id, 'window', window_country, sum(n) FROM grouped
+                WHERE window_country IS NOT NULL AND wait NOT IN ('backoff', 'held_back')
+                GROUP BY campaign_id, window_country HAVING sum(n) <> 0;
                 RETURN NULL;
             END $body$ $create$, source.verb, source.rows);
     END LOOP;

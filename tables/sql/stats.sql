@@ -125,7 +125,9 @@ WITH stored AS (
           SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = %(id)s) AS every
     GROUP BY dimension, key HAVING sum(n) <> 0),
 mine AS MATERIALIZED (
-    SELECT status, sent_at, delivered_at, read_at, replied_at, next_attempt_at, failure_code, failure_text, skip_reason
+    SELECT status, sent_at, delivered_at, read_at, replied_at, next_attempt_at, failure_code, failure_text, skip_reason,
+           window_country, wait_counter_key(
+               status, next_attempt_at, attempt, deferred_attempt, retry_attempt, failure_class) AS wait
     FROM campaign_recipients WHERE campaign_id = %(id)s),
 counted AS (
     SELECT 'funnel' AS dimension, key, n
@@ -141,7 +143,10 @@ counted AS (
     UNION ALL SELECT 'failure', failure_counter_key(failure_code, failure_text), count(*) FROM mine
               WHERE status = 'failed' GROUP BY 2
     UNION ALL SELECT 'skip', skip_counter_key(skip_reason), count(*) FROM mine
-              WHERE status = 'skipped' GROUP BY 2)
+              WHERE status = 'skipped' GROUP BY 2
+    UNION ALL SELECT 'wait', wait, count(*) FROM mine WHERE wait IS NOT NULL GROUP BY 2
+    UNION ALL SELECT 'window', window_country, count(*) FROM mine
+              WHERE window_country IS NOT NULL AND wait NOT IN ('backoff', 'held_back') GROUP BY 2)
 SELECT dimension, key, coalesce(stored.n, 0)::bigint, coalesce(counted.n, 0)::bigint
 FROM stored FULL JOIN counted USING (dimension, key)
 WHERE stored.n IS DISTINCT FROM counted.n

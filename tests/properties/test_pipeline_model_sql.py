@@ -19,7 +19,9 @@ import pytest
 
 from domain.breakers import Breaker, Scope, Signal, letters
 from domain.facts import NOTHING
+from domain.lifecycle import CampaignStatus
 from domain.signals import Signals
+from domain.waiting import Situation, explain, reached
 from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import RecipientId
@@ -270,9 +272,16 @@ class Sql:
             "unclaimed": sorted((job.recipient_id, job.attempt) for job in unclaimed),
             "counters": await self.rows(
                 "SELECT dimension || '/' || key, sum(n)::integer FROM campaign_counter_deltas"
-                " WHERE dimension IN ('status', 'funnel') GROUP BY 1 HAVING sum(n) <> 0 ORDER BY 1"
+                " WHERE dimension IN ('status', 'funnel', 'wait') GROUP BY 1 HAVING sum(n) <> 0 ORDER BY 1"
             ),
         }
+
+
+def explained(counters: dict[str, int], now: datetime) -> int:
+    """How many recipients an explanation puts into its groups. The reasons of skips are not in the model."""
+    situation = Situation(CampaignStatus.ACTIVE, now, opens_at={"": now}, left_today=1)
+    skips = {"skip/unknown": counters.get("status/skipped", 0)}
+    return reached(counters) + sum(group.recipients for group in explain({**counters, **skips}, situation))
 
 
 def modelled(tables: Tables, now: datetime) -> dict[str, Any]:
@@ -348,7 +357,9 @@ async def follow(url: str, histories: Sequence[list[Call]]) -> None:
                 await sql.surroundings(call)
                 where = f"history {number}, call {place}: {call.name}{call.values}"
                 assert await sql.do(call) == _plain(call.answer), where
-                assert await sql.state(people) == modelled(call.after, call.now), where
+                found = await sql.state(people)
+                assert found == modelled(call.after, call.now), where
+                assert explained(dict(found["counters"]), call.now) == len(people), where
 
 
 @pytest.mark.parametrize("part", range(2))

@@ -37,7 +37,8 @@ SCANNED = frozenset({
 
 HOT_GROUPS = (
     "backlog",
-    "budget_returns", "campaigns", "closing", "drafts", "editing", "held_events", "ledger", "messages", "parked",
+    "budget_returns", "campaigns", "closing", "drafts", "editing", "explanations", "held_events", "ledger",
+    "messages", "parked",
     "person_links", "planning", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
     "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "trace", "webhook_progress",
     "windows",
@@ -251,6 +252,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("trace", "read_messages"): {"id": "one"},
     ("trace", "read_subscriptions"): {"person": "15550000001"},
     ("windows", "list_sending"): NONE,
+    ("explanations", "read_situation"): {"campaign": BIG},
+    ("explanations", "find_retry_times"): {"campaign": BIG, "limit": 1000},
     ("windows", "watch_campaigns"): {"blocked": [BIG], "reason": "stale"},
     ("editing", "expire_released"): {"id": BIG},
 }  # fmt: skip

@@ -12,6 +12,7 @@ from domain.facts import NOTHING, Facts, merge
 from domain.fold import fold, merge_parked
 from domain.parked import Learned, Message
 from domain.status import Status, next_attempt_at, status
+from domain.waiting import kind_of
 from schemas.events import RecipientEvent, RetryClass
 from schemas.model import CampaignId, RecipientId
 from tests.properties.pipeline.rules import RULES, Rules
@@ -133,7 +134,10 @@ def counted(row: Row) -> Counter[str]:
         ("funnel/delivered", facts.delivered_at), ("funnel/read", facts.read_at), ("funnel/retrying", is_retrying),
         ("funnel/due", row.due_at),
     )  # fmt: skip
-    return Counter(key for key, holds in keys if holds)
+    counts = Counter(key for key, holds in keys if holds)
+    if row.due_at is not None:
+        counts[f"wait/{kind_of(facts)}"] = 1
+    return counts
 
 
 def _status_by_the_last_acceptance(facts: Facts) -> Status:

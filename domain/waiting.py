@@ -1,0 +1,169 @@
+"""Why the recipients of a campaign have no message yet: every one in exactly one group. Pure.
+
+The counters of a campaign give the sizes of the groups, so an explanation costs the same for ten recipients and for ten
+million. What a recipient waits for in itself is in the counters (`WaitKind`). What the whole campaign waits for is
+decided here: its state, its start, a breaker, its window, the limit of the day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from schemas.events import RetryClass
+from schemas.reasons import WaitReason
+
+from domain.facts import Facts
+from domain.lifecycle import CampaignStatus
+from domain.status import Status, status
+
+
+class WaitKind(StrEnum):
+    """What made a recipient due, now or later."""
+
+    PLANNED = "planned"
+    DEFERRED = "deferred"
+    EXPIRED = "expired"
+    REQUESTED = "requested"
+    REQUESTED_UNKNOWN = "requested_unknown"
+    BACKOFF = "backoff"
+    HELD_BACK = "held_back"
+
+
+RETRIES = frozenset({WaitKind.BACKOFF, WaitKind.HELD_BACK})
+"""They wait for a time of their own."""
+REACHED = (Status.SENT, Status.DELIVERED, Status.READ)
+SKIPS = {
+    "opted_out": WaitReason.OPTED_OUT,
+    "campaign_cancelled": WaitReason.CANCELLED,
+    "same_person": WaitReason.SAME_PERSON,
+    "template_parameters_invalid": WaitReason.TEMPLATE_PARAMETERS_INVALID,
+    "unknown": WaitReason.SKIPPED,
+}
+
+
+def kind_of(facts: Facts) -> WaitKind:
+    """The kind of wait of a recipient that is due, now or later. `wait_counter_key` in schema.sql is the same."""
+    match status(facts):
+        case Status.PENDING:
+            return WaitKind.PLANNED
+        case Status.QUEUED:
+            is_deferred = facts.deferred is not None and facts.deferred.attempt == facts.attempt
+            return WaitKind.DEFERRED if is_deferred else WaitKind.EXPIRED
+        case Status.UNKNOWN:
+            return WaitKind.REQUESTED_UNKNOWN
+    if facts.retry_attempt == facts.attempt:
+        return WaitKind.REQUESTED
+    is_held_back = facts.failure is not None and facts.failure.retry_class is RetryClass.HELD_BACK
+    return WaitKind.HELD_BACK if is_held_back else WaitKind.BACKOFF
+
+
+@dataclass(frozen=True, slots=True)
+class WaitGroup:
+    """Recipients without a message, for one reason."""
+
+    reason: WaitReason
+    recipients: int
+    next_at: datetime | None = None
+    """When that can change by itself, at the earliest; None: not by itself, or it is not known."""
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the whole campaign waits for."""
+
+    status: CampaignStatus
+    now: datetime
+    pause_reason: str | None = None
+    start_at: datetime | None = None
+    breakers: tuple[str, ...] = ()
+    """The open breakers that hold the campaign, by scope and key."""
+    probe_at: datetime | None = None
+    opens_at: Mapping[str, datetime | None] | None = None
+    """When the window of each country opens: not later than now if it is open, None if never. The country of those that
+    follow the clock of the campaign is empty. None: its hours make no sense, and the scheduler pauses it."""
+    follows: bool = False
+    left_today: int | None = None
+    """What is left of the limit of the day; None: there is no limit."""
+    next_day_at: datetime | None = None
+    """When the limit of the next day can be used."""
+    retry_at: Mapping[WaitKind, datetime] | None = None
+    """The earliest due time of a kind, where it is known."""
+
+
+def explain(counters: Mapping[str, int], situation: Situation) -> list[WaitGroup]:
+    """The groups of the recipients without a message. Their sum and the reached recipients are all recipients."""
+    return [group for group in _groups(counters, situation) if group.recipients > 0]
+
+
+def reached(counters: Mapping[str, int]) -> int:
+    """The recipients with a message."""
+    return sum(counters.get(f"status/{each}", 0) for each in REACHED)
+
+
+def _groups(counters: Mapping[str, int], situation: Situation) -> Iterator[WaitGroup]:
+    waits = {kind: counters.get(f"wait/{kind}", 0) for kind in WaitKind}
+    unplanned = counters.get("status/pending", 0) - waits[WaitKind.PLANNED]
+    in_flight = counters.get("status/queued", 0) - waits[WaitKind.DEFERRED] - waits[WaitKind.EXPIRED]
+    unknown = counters.get("status/unknown", 0) - waits[WaitKind.REQUESTED_UNKNOWN]
+    retried = waits[WaitKind.REQUESTED] + waits[WaitKind.BACKOFF] + waits[WaitKind.HELD_BACK]
+    yield WaitGroup(WaitReason.IN_FLIGHT, in_flight)
+    yield WaitGroup(WaitReason.UNKNOWN, unknown)
+    yield WaitGroup(WaitReason.FAILED, counters.get("status/failed", 0) - retried)
+    yield from (WaitGroup(reason, counters.get(f"skip/{key}", 0)) for key, reason in SKIPS.items())
+    whole = _whole(situation)
+    if whole is not None:
+        reason, next_at, detail = whole
+        yield WaitGroup(reason, unplanned + sum(waits.values()), next_at, detail)
+        return
+    yield WaitGroup(WaitReason.PLANNING, unplanned, situation.now)
+    known = situation.retry_at or {}
+    yield WaitGroup(WaitReason.BACKOFF, waits[WaitKind.BACKOFF], known.get(WaitKind.BACKOFF))
+    yield WaitGroup(WaitReason.HELD_BACK, waits[WaitKind.HELD_BACK], known.get(WaitKind.HELD_BACK))
+    yield from _ready(sum(n for kind, n in waits.items() if kind not in RETRIES), counters, situation)
+
+
+def _whole(situation: Situation) -> tuple[WaitReason, datetime | None, str | None] | None:
+    """What holds everybody who waits, whatever they wait for themselves."""
+    match situation.status:
+        case CampaignStatus.DRAFT:
+            return WaitReason.DRAFT, None, None
+        case CampaignStatus.PAUSED:
+            return WaitReason.PAUSED, None, situation.pause_reason
+        case CampaignStatus.CANCELLED:
+            return WaitReason.CANCELLED, None, None
+    if situation.start_at is not None and situation.start_at > situation.now:
+        return WaitReason.WAITING_FOR_START, situation.start_at, None
+    return None
+
+
+def _ready(ready: int, counters: Mapping[str, int], situation: Situation) -> Iterator[WaitGroup]:
+    """Those that would be released now, if the campaign may send to them."""
+    if situation.breakers:
+        yield WaitGroup(WaitReason.BREAKER, ready, situation.probe_at, ", ".join(situation.breakers))
+        return
+    opens_at = situation.opens_at or {}
+    counts = {country: counters.get(f"window/{country}", 0) for country in opens_at} if situation.follows else {}
+    others = ready - sum(counts.values())  # those of no country, and all of a campaign that follows its own clock
+    counts[""] = counts.get("", 0) + others
+    closed = {each: n for each, n in counts.items() if not _is_open(opens_at.get(each), situation.now)}
+    never = {each: n for each, n in closed.items() if opens_at.get(each) is None}
+    later = {each: n for each, n in closed.items() if each not in never}
+    yield WaitGroup(WaitReason.NEVER_OPEN, sum(never.values()), None, _names(never))
+    times = [at for each, n in later.items() if n > 0 and (at := opens_at[each]) is not None]
+    yield WaitGroup(WaitReason.OUTSIDE_WINDOW, sum(later.values()), min(times, default=None), _names(later))
+    free = ready - sum(closed.values())
+    left = free if situation.left_today is None else max(0, min(free, situation.left_today))
+    yield WaitGroup(WaitReason.IN_TURN, left, situation.now)
+    yield WaitGroup(WaitReason.DAILY_LIMIT, free - left, situation.next_day_at)
+
+
+def _is_open(opens_at: datetime | None, now: datetime) -> bool:
+    return opens_at is not None and opens_at <= now
+
+
+def _names(counts: Mapping[str, int]) -> str | None:
+    return ", ".join(sorted(each for each, n in counts.items() if each and n > 0)) or None

@@ -1,0 +1,94 @@
+"""Explains why recipients of a campaign have no message yet, from the counters: no recipient is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain.days import UnknownTimeZone, day_of
+from domain.lifecycle import CampaignStatus
+from domain.waiting import Situation, WaitGroup, WaitKind, explain, reached
+from domain.windows import Hours, InvalidWindow, WindowZone, next_open
+from tables import breakers
+from tables.breakers import KnownBreaker
+from tables.campaigns import UnknownCampaign
+from tables.database import Connection
+from tables.statements import load
+from tables.windows import OWN_CLOCK, hours_of
+
+_SQL = load("explanations")
+RETRIES_READ = 1000
+"""So many of the first retries are searched for the earliest due times."""
+_WINDOW = "window/"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Every recipient of a campaign: with a message, or in one of the groups."""
+
+    campaign_id: UUID
+    status: CampaignStatus
+    as_of: datetime
+    total: int
+    with_message: int
+    reasons: list[WaitGroup]
+
+
+async def read(connection: Connection, campaign: UUID) -> Explanation:
+    """Explain a campaign. Raises UnknownCampaign."""
+    row = await (await connection.execute(_SQL["read_situation"], {"campaign": campaign})).fetchone()
+    if row is None:
+        raise UnknownCampaign
+    status, pause_reason, start_at, limit, now, counters, used, *window = row
+    held = (await breakers.holding(connection, [campaign])).get(campaign, [])
+    values = {"campaign": campaign, "limit": RETRIES_READ}
+    times = await (await connection.execute(_SQL["find_retry_times"], values)).fetchall()
+    opens_at, next_day_at, left = None, None, None
+    try:
+        hours = hours_of(tuple(window))
+        opens_at = _openings(hours, _countries(counters), now)
+        today = day_of(now, hours.time_zone)
+    except (InvalidWindow, UnknownTimeZone):  # the scheduler pauses such a campaign
+        follows = False
+    else:
+        follows = hours.follows is WindowZone.RECIPIENT
+        next_day_at = next_open(hours.window, [hours.time_zone], today.ends_at)
+        left = None if limit is None else max(0, limit - used.get(today.date.isoformat(), 0))
+    situation = Situation(
+        status=CampaignStatus(status),
+        now=now,
+        pause_reason=pause_reason,
+        start_at=start_at,
+        breakers=tuple(f"{each.scope.value} {breakers.shown_key(each.scope, each.key)}".strip() for each in held),
+        probe_at=_probe_at(held),
+        opens_at=opens_at,
+        follows=follows,
+        left_today=left,
+        next_day_at=next_day_at,
+        retry_at={WaitKind(kind): at for kind, at in times},
+    )
+    return Explanation(
+        campaign_id=campaign,
+        status=situation.status,
+        as_of=now,
+        total=counters.get("funnel/total", 0),
+        with_message=reached(counters),
+        reasons=explain(counters, situation),
+    )
+
+
+def _countries(counters: Mapping[str, int]) -> set[str]:
+    return {OWN_CLOCK, *(key.removeprefix(_WINDOW) for key in counters if key.startswith(_WINDOW))}
+
+
+def _openings(hours: Hours, countries: Collection[str], now: datetime) -> dict[str, datetime | None]:
+    return {each: next_open(hours.window, hours.zones(each), now) for each in countries}
+
+
+def _probe_at(held: Collection[KnownBreaker]) -> datetime | None:
+    """When the last of the breakers lets a probe through; None if a person must act."""
+    times = [each.probe_at for each in held if each.probe_at is not None]
+    needs_human = any(each.needs_human for each in held)
+    return None if needs_human else max(times, default=None)

@@ -9,8 +9,10 @@ from types import MappingProxyType
 
 from api.pages.advice import FailureLine, SkipLine, failure_lines, pause_text, skip_lines
 from domain.breakers import Scope
+from domain.days import UnknownTimeZone
 from domain.lifecycle import ACTIONS, Action, CampaignStatus
 from domain.stats import percentage
+from domain.windows import WEEK, InvalidWindow, WindowZone, make_window, next_open
 from schemas.stats import CampaignStats
 from tables.breakers import KnownBreaker
 from tables.campaign_names import short_id
@@ -85,6 +87,10 @@ class CampaignView:
     stats: CampaignStats
     short: str
     status: StatusWord
+    waits_until: datetime | None
+    """When it begins to send, because it is before its start or outside its window."""
+    hours: str
+    """When it sends, in words; empty if at any time."""
     eta: datetime | None
     per_s: float | None
     segments: tuple[Segment, ...]
@@ -128,6 +134,8 @@ def view(
         stats=stats,
         short=short_id(campaign.id),
         status=STATUS_WORDS[status],
+        waits_until=waits_until(campaign, stats.as_of) if status is CampaignStatus.ACTIVE else None,
+        hours=hours(campaign),
         eta=eta,
         per_s=per_s if status is CampaignStatus.ACTIVE else None,
         segments=segments(stats),
@@ -141,6 +149,33 @@ def view(
         everything_fails=_everything_fails(stats),
         actions=actions - {Action.ACTIVATE.value} if stats.total_target == 0 else actions,
     )
+
+
+def waits_until(campaign: Campaign, now: datetime) -> datetime | None:
+    """When the first message may leave. None: now, or it depends on the recipient's country or cannot be known."""
+    start = max(now, campaign.start_at or now)
+    if campaign.window_zone != WindowZone.CAMPAIGN:
+        return start if start > now else None
+    window = (campaign.window_days, campaign.window_from, campaign.window_to, campaign.quiet_from, campaign.quiet_to)
+    try:
+        opens = next_open(make_window(*window), (campaign.time_zone,), start)
+    except (UnknownTimeZone, InvalidWindow):  # the scheduler pauses such a campaign and gives the reason
+        return None
+    return opens if opens is not None and opens > now else None
+
+
+def hours(campaign: Campaign) -> str:
+    """The window in words, such as `09:00 to 20:00, mon to fri`."""
+    words = []
+    if (campaign.window_from, campaign.window_to) != ("00:00", "24:00"):
+        words.append(f"{campaign.window_from} to {campaign.window_to}")
+    if len(campaign.window_days) < len(WEEK):
+        words.append(" ".join(str(day).capitalize()[:3] for day in WEEK if day in campaign.window_days))
+    if campaign.quiet_from is not None:
+        words.append(f"not {campaign.quiet_from} to {campaign.quiet_to}")
+    if words and campaign.window_zone != WindowZone.CAMPAIGN:
+        words.append("by the clock of each country")
+    return ", ".join(words)
 
 
 def segments(stats: CampaignStats) -> tuple[Segment, ...]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.pages.views import STATUS_WORDS, CampaignView, funnel, segments, view
+from api.pages.views import STATUS_WORDS, CampaignView, funnel, hours, segments, view, waits_until
 from domain.breakers import Scope
 from domain.lifecycle import CampaignStatus
 from domain.stats import campaign_stats
+from domain.windows import WEEK
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
 from tables.breakers import KnownBreaker
@@ -101,3 +103,28 @@ def test_a_campaign_that_does_not_run_has_no_speed() -> None:
     paused = replace(CAMPAIGN, status=CampaignStatus.PAUSED, pause_reason="operator")
     assert view(paused, _stats("paused"), per_s=9.0).per_s is None
     assert view(CAMPAIGN, _stats(), per_s=9.0).per_s == 9.0
+
+
+ALWAYS = replace(CAMPAIGN, window_from="00:00", window_to="24:00")
+
+
+def test_a_campaign_waits_for_its_start_and_its_hours() -> None:
+    noon = NOW  # 12:00 UTC, a Thursday
+    morning = replace(ALWAYS, window_from="08:00", window_to="11:00")
+    assert waits_until(ALWAYS, noon) is None
+    assert waits_until(morning, noon) == noon + timedelta(hours=20)
+    assert waits_until(replace(morning, time_zone="America/Sao_Paulo"), noon) is None, "it is nine o'clock there"
+    assert waits_until(replace(ALWAYS, start_at=noon + timedelta(hours=1)), noon) == noon + timedelta(hours=1)
+    assert waits_until(replace(ALWAYS, start_at=noon - timedelta(hours=1)), noon) is None
+    later = replace(morning, start_at=noon + timedelta(days=1))
+    assert waits_until(later, noon) == noon + timedelta(days=1, hours=20)
+    assert waits_until(replace(morning, time_zone="Mars/One"), noon) is None
+    assert waits_until(replace(morning, window_zone="recipient"), noon) is None
+
+
+def test_hours_are_words() -> None:
+    assert hours(ALWAYS) == ""
+    weekdays = replace(ALWAYS, window_from="09:00", window_to="20:00", window_days=WEEK[:5])
+    assert hours(weekdays).startswith("09:00 to 20:00, ")
+    assert hours(replace(ALWAYS, quiet_from="12:00", quiet_to="13:00")) == "not 12:00 to 13:00"
+    assert "clock of each country" in hours(replace(weekdays, window_zone="recipient"))

@@ -24,6 +24,7 @@ peers have Python environments of their own under `bench/peers/`. Kafka and Post
 
 - The product and its peers run in turn, at least three times in one run, on the same servers and with the same input.
 - Trust the ratios. Absolute speeds hold for the named machine only, and drift with its load.
+- A load average near or above the number of cores means that other programs ran too. Then only large differences count.
 - `right` is the share of the results that are right. A fast program with wrong results is no faster.
 - CPU and memory are those of the contestant's own processes. Servers and the load generator are not included.
 """

@@ -92,6 +92,20 @@ async def test_a_window_may_change_while_the_campaign_runs_but_not_whose_clock_i
     assert (await api.process())["released"] == 1
 
 
+async def test_an_explanation_puts_every_recipient_into_one_reason(api: Api) -> None:
+    campaign = await api.campaign(daily_send_limit=1)
+    path = f"{CAMPAIGNS}/{campaign}/explain"
+    await api.add(campaign, "14694652751", "14694652752", "14694652753")
+    draft = (await api.http.get(path)).json()
+    assert [(each["reason"], each["recipients"]) for each in draft["reasons"]] == [("draft", 3)]
+    await api.act(campaign, "activate")
+    assert (await api.process())["released"] == 1
+    running = (await api.http.get(path)).json()
+    assert (running["status"], running["total"], running["with_message"]) == ("active", 3, 0)
+    assert {each["reason"]: each["recipients"] for each in running["reasons"]} == {"in_flight": 1, "daily_limit": 2}
+    assert (await api.http.get(f"{CAMPAIGNS}/{uuid4()}/explain")).status_code == 404
+
+
 async def test_only_a_draft_is_deleted(api: Api) -> None:
     campaign = await api.campaign()
     await api.add(campaign, "14694652751")

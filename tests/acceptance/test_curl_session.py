@@ -101,7 +101,7 @@ def test_the_first_hour_by_the_command_line(running: Up) -> None:
     assert "completed: 2 of 2 handled (100.0 %), 0 failed" in running.shell("campaigns watch 'First hour'")
     short = created[-8:]
     assert f"{short}  completed  First hour  2 of 2 handled" in running.shell("campaigns list")
-    assert f"<td>{short}</td>" in running.shell("curl -s $API/")
+    assert f"<code>{short}</code>" in running.shell("curl -s $API/")
     wait_for("both read", lambda: json.loads(running.shell(f"campaigns stats {short} --json"))["read"] == 2, 60)
     assert "verdict: exact" in running.shell("campaigns verify")
 

@@ -42,7 +42,9 @@ def api(database_url: str, kafka: str, topic_prefix: str, tmp_path: Path) -> Ite
 def generated(api: ServedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generated:
     document = httpx.get(f"{api.url}/openapi.json", headers={"X-API-Key": api.key}).raise_for_status()
     (tmp_path / "openapi.json").write_bytes(document.content)
-    (tmp_path / "generator.json").write_text(json.dumps({"post_hooks": []}))
+    streamed = dict.fromkeys(("text/csv", "application/x-ndjson"), "application/octet-stream")
+    configuration = {"post_hooks": [], "content_type_overrides": streamed}
+    (tmp_path / "generator.json").write_text(json.dumps(configuration))
     subprocess.run(
         [
             Path(sys.executable).with_name("openapi-python-client"), "generate", "--meta", "none", "--fail-on-warning",

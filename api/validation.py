@@ -37,6 +37,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "name": "Write a name with 1 to 200 characters that is not only white space.",
         "recipients": "Write true or false, without quotes.",
         "reason": "Write a reason with 1 to 200 characters that is not only white space.",
+        "after": "Write the `next` of the previous page, or leave it out to begin with the first page.",
         "limit": "Write a whole number in the documented range.",
         "status": "Write one of the statuses: pending, queued, sent, delivered, read, failed, skipped, unknown.",
         "format": "Write json or csv.",

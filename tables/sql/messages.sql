@@ -98,7 +98,10 @@ WITH doubled AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT EXISTS (
         SELECT FROM messages AS m WHERE m.recipient_id = learned.recipient_id AND m.attempt = learned.attempt OFFSET 1
     ) AS has_two) AS counted
-    LEFT JOIN old_messages AS old ON old.recipient_id = learned.recipient_id AND old.attempt = learned.attempt
+    LEFT JOIN LATERAL (  -- OFFSET keeps it one probe of the index for each attempt
+        SELECT o.wamid_key FROM old_messages AS o
+        WHERE o.recipient_id = learned.recipient_id AND o.attempt = learned.attempt OFFSET 0
+    ) AS old ON true
     WHERE has_two OR old.wamid_key IS NOT NULL
 )
 INSERT INTO double_sends (recipient_id, attempt, wamid)

@@ -13,7 +13,7 @@ from domain.recipient_files.decoding import FileEncoding
 from domain.status import Status
 from domain.windows import Weekday, WindowZone
 from schemas.reasons import LineRefusal, ParameterRefusal, RecipientRefusal, WaitReason
-from schemas.subscriptions import Source
+from schemas.sources import Source
 
 
 class _Given(BaseModel):

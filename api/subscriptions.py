@@ -20,7 +20,7 @@ from api.routes import json_router
 from api.services import Services, UseListConnection, UseServices, UseStopConnection
 from domain.phone_numbers import NamedPerson, person_named
 from domain.written_numbers import InvalidPhoneNumber
-from schemas.subscriptions import Source
+from schemas.sources import Source
 from tables import subscriptions
 from tables.subscription_pages import FIRST_SUBSCRIPTION, STATEMENT_COLUMNS, SubscriptionPlace, read_subscriptions
 from tables.subscriptions import Subscription

@@ -56,7 +56,8 @@ def checked(model: type[M], given: Mapping[str, Any], options: Mapping[str, str]
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        found = field_errors(error.errors(), known_fields(model))
+        errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        found = field_errors(errors, known_fields(model))
         named = [(each["field"].partition(".")[0], each["message"]) for each in found]
         lines = [f"{options.get(field, field)}: {WORDS.get(field, message)}" for field, message in named]
         raise InvalidOptions("\n".join(dict.fromkeys(lines))) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import DryRun, Json, LineLimit, Yes
-from schemas.subscriptions import Source
+from schemas.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

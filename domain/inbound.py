@@ -14,7 +14,8 @@ from schemas.codec import PRODUCER
 from schemas.events import EventKind, Origin, RecipientEvent
 from schemas.model import Wamid
 from schemas.reasons import DeadLetterReason, ItemOutcome
-from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from schemas.webhook_people import MessageItem, PersonNames, PreferenceItem
 from schemas.webhook_statuses import StatusItem
 

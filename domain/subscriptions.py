@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 
 from domain.people import PersonKey, person_of
 

@@ -318,6 +318,7 @@ REASON_CODES: tuple[type[ReasonCode], ...] = (
     ItemOutcome,
     EventOutcome,
     SkipReason,
+    WaitReason,
     PauseReason,
     FailureReason,
     TransportError,

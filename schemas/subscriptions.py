@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from schemas.events import Origin, PersonName
 from schemas.model import UtcTime, Wamid, WireModel
+from schemas.sources import Source
 
 SCHEMA_VERSION = 1
 PERSON_CHARACTERS_MAX = 160
@@ -24,16 +25,6 @@ class SubscriptionKind(StrEnum):
 
     OPTED_OUT = "opted_out"
     OPTED_IN = "opted_in"
-
-
-class Source(StrEnum):
-    """The source of an opt-out or opt-in."""
-
-    KEYWORD = "keyword"
-    """The person, by a word such as STOP or by a button."""
-    PLATFORM = "platform"
-    """The person, in WhatsApp's own settings, or Meta's refusal because of them (131050)."""
-    OPERATOR = "operator"
 
 
 class SubscriptionEvent(WireModel):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
-from schemas.subscriptions import Source
+from schemas.sources import Source
 from tables.database import Connection
 from tables.recipient_pages import WINDOW_ROWS
 from tables.statements import load

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from domain.people import PersonKey
 from domain.subscriptions import StatedSubscription, SubscriptionKey
 from schemas.codec import PRODUCER, decode, encode
-from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from tables.arrays import plain, text, times
 from tables.database import Connection
 from tables.statements import load

@@ -186,10 +186,10 @@ async def activate(campaign_id: UseCampaignId, _form: UseForm, services: UseServ
 async def pause(campaign_id: UseCampaignId, form: UseForm, connection: UseStopConnection) -> Response:
     """Stop sending. Nothing else can use up the connection for it."""
     try:
-        reason = PauseIn(reason=form.optional("reason") or PAUSED_BY_OPERATOR).reason
+        pause_of = PauseIn.model_validate({"reason": form.optional("reason") or PAUSED_BY_OPERATOR})
     except ValidationError:
         raise Problem(ProblemCode.INVALID_FIELD, "The reason may have 200 characters. Nothing was paused.") from None
-    await act_on(campaign_id, Action.PAUSE, connection, reason)
+    await act_on(campaign_id, Action.PAUSE, connection, pause_of.reason)
     return RedirectResponse(HOME, 303) if form.text("back") == HOME else _to(campaign_id, "paused")
 
 

@@ -12,7 +12,8 @@ import pytest
 from schemas.codec import decode, encode
 from schemas.control import ControlKind
 from schemas.events import EventKind
-from schemas.subscriptions import Source, SubscriptionKind
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionKind
 from scripts.export_schemas import PUBLISHED
 from tests.support.paths import FIXTURES
 

@@ -12,7 +12,7 @@ import pytest
 
 from domain.people import PersonKey
 from domain.subscriptions import StatedSubscription
-from schemas.subscriptions import Source
+from schemas.sources import Source
 from tables import subscription_pages
 from tables.database import Connection
 from tables.subscriptions import merge

@@ -10,7 +10,7 @@ import pytest
 from cli.confirmation import Consent
 from cli.subscriptions import export_opt_outs, import_opt_outs, list_statements
 from domain.recipient_files.columns import Choices
-from schemas.subscriptions import Source
+from schemas.sources import Source
 from tables.database import Connection
 from tables.subscriptions import read, state_by_operator, unpublished
 

@@ -13,7 +13,8 @@ from schemas.codec import encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind
 from schemas.model import Wamid
-from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.subscriptions import apply_subscriptions
 from tables.database import Connection
 from tables.subscriptions import read, state_by_operator, unpublished

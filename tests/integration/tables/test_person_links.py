@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from schemas.model import RecipientId
-from schemas.subscriptions import Source
+from schemas.sources import Source
 from tables.ledger import ClaimResult
 from tables.person_links import link_people
 from tables.subscriptions import Subscription, read, state_by_operator

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from domain.facts import NOTHING, Facts, facts_of, merge
 from domain.status import Status, failure_reason, next_attempt_at, retry_count, status
+from domain.waiting import kind_of
 from schemas.events import WEBHOOK_KINDS, EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import CampaignId, RecipientId, Wamid
 from schemas.reasons import SkipReason
@@ -103,6 +104,8 @@ def counters(known: Iterable[Facts]) -> dict[str, int]:
         found["funnel/replied"] += facts.replied_at is not None
         found["funnel/retrying"] += word in (Status.FAILED, Status.UNKNOWN) and due is not None
         found["funnel/due"] += due is not None
+        if due is not None:
+            found[f"wait/{kind_of(facts)}"] += 1
         if word is Status.FAILED and facts.failure is not None:
             code = facts.failure.code
             found[f"failure/{'unknown' if code is None else code}"] += 1

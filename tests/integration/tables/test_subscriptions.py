@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.people import PersonKey, person_of
 from domain.subscriptions import StatedSubscription, fold_subscriptions
-from schemas.subscriptions import Source
+from schemas.sources import Source
 from tables.database import Connection
 from tables.person_links import link_keys
 from tables.subscriptions import Subscription, merge, read, state_by_operator, unpublished

@@ -21,7 +21,8 @@ from domain.inbound import (
 )
 from domain.keywords import Keywords
 from schemas.events import EventKind, Origin, RecipientEvent
-from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from schemas.webhook_people import read_message, read_preference
 from schemas.webhook_statuses import read_status
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from domain.people import PersonKey, person_of
 from domain.subscriptions import FoldedSubscriptions, StatedSubscription, fold_subscriptions, keys_of_event, out_by
 from schemas.model import Wamid
-from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 SPELLINGS = ("5215500001234", "525500001234", "15550000001", "user:US.1349")

@@ -12,7 +12,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from producers.scheduler.webhook_age import WebhookWatch
 from runtime.settings import Settings
-from schemas.subscriptions import Source, SubscriptionEvent, SubscriptionKind
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from tables.leadership import Leader
 from tables.webhook_progress import read_age
 from tests.support.world import World

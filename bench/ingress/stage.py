@@ -188,14 +188,14 @@ INGRESS = Contest(
     ),
     (
         Case("1 status a body, 64 connections", Posting(30_000)),
-        Case("1 status a body, 1,000 connections", Posting(30_000, connections=1000)),
+        Case("1 status a body, 1,000 connections", Posting(30_000, connections=1000), is_in_smoke=False),
         Case("half of its own full load", Posting(20_000, half_load=True)),
         Case(
             "a broker that is frozen for 50 ms of every 100 ms",
             Posting(10_000, broker_pauses=True),
             without=frozenset({CEILING}),
         ),
-        Case("10 statuses a body, 64 connections", Posting(15_000, statuses=10)),
+        Case("10 statuses a body, 64 connections", Posting(15_000, statuses=10), is_in_smoke=False),
         Case("1,000 statuses a body (340 KB), 16 connections", Posting(300, statuses=1000, connections=16)),
     ),
     (

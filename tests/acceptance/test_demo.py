@@ -122,6 +122,7 @@ def test_the_demo_stays_within_its_memory_and_leaves_no_files(ended: Ended) -> N
     assert not Path(folder).exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_processes_and_leaves_no_files(tmp_path: Path) -> None:
     log = tmp_path / "stderr"
     with log.open("w") as stderr:

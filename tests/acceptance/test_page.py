@@ -76,6 +76,7 @@ def _publish(settings: Settings, *snapshots: CampaignStats) -> None:
         thread.submit(lambda: asyncio.run(publish())).result()
 
 
+@pytest.mark.slow
 def test_the_page_is_live_and_survives_a_lost_connection(
     browser: Browser, database_url: str, kafka: str, topic_prefix: str, tmp_path: Path
 ) -> None:

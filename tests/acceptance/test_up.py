@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.acceptance.commands import is_ready, run, up, wait_for
 
@@ -27,6 +28,7 @@ def all_gone(family: list[psutil.Process]) -> bool:
     return not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.slow
 def test_data_survives_kill_9_and_a_normal_end_leaves_no_process(tmp_path: Path) -> None:
     with up(tmp_path) as first:
         campaign = json.loads(first.shell(CREATE))["id"]

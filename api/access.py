@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import re
 import secrets
 import time
@@ -25,6 +24,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.documentation import PUBLIC_PATHS
+from api.keys import matching_key
 from api.pages import failures, paths
 from api.pages import session as sessions
 from api.pages.forms import SESSION
@@ -126,9 +126,7 @@ class Access:
         if given is None:
             scheme, _, token = headers.get("authorization", "").partition(" ")
             given = token.strip() if scheme.lower() == "bearer" else ""
-        # Every key is compared, so that the time does not reveal the key that matches.
-        matches = [key for key in self._keys if hmac.compare_digest(given.encode(), key)]
-        return matches[0] if matches else None
+        return matching_key(self._keys, given)
 
     def _session(self, headers: Headers, key: bytes | None) -> PageSession | None:
         """The session of a request to the page: of its cookie, or of a key in its headers."""

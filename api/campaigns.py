@@ -44,7 +44,7 @@ async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce
     """Create a draft. Nothing is sent before it is activated."""
     number = number_of(body.phone_number_id, services)
     new = new_campaign(body, number, is_real=is_real(services.settings))
-    return await _create_once(once, lambda connection: campaigns.create(connection, new), "campaign created")
+    return await create_once(once, lambda connection: campaigns.create(connection, new), "campaign created")
 
 
 @router.get("")
@@ -97,7 +97,7 @@ async def clone_campaign(campaign_id: UseCampaignId, once: UseOnce, body: CloneI
     async def clone(connection: Connection) -> Campaign:
         return await drafts.clone(connection, campaign_id, wanted.name, with_recipients=wanted.recipients)
 
-    return await _create_once(once, clone, "campaign cloned", source=str(campaign_id))
+    return await create_once(once, clone, "campaign cloned", source=str(campaign_id))
 
 
 @router.post("/{campaign_id}/activate")
@@ -166,7 +166,7 @@ def number_of(given: str | None, services: Services) -> str:
     return number
 
 
-async def _create_once(
+async def create_once(
     once: Once, make: Callable[[Connection], Awaitable[Campaign]], event: str, **logged: str
 ) -> JSONResponse:
     """Answer with the created campaign, once per key, and log it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TypeVar
@@ -14,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from domain.people import PersonKey
 from domain.status import Status
 from domain.table_files import TableForm, table_rows, table_start
-from tables.database import Connection
+from tables.database import Connecting, Connection
 from tables.recipient_events import EVENT_COLUMNS, PastEvent, read_events
 from tables.recipient_pages import COLUMNS, FIRST_ID, Recipient, read_page
 
@@ -23,9 +22,6 @@ PAGE_ROWS = 1000
 CSV_TYPE = "text/csv"
 CONTENT_TYPES = {TableForm.CSV: CSV_TYPE, TableForm.EXCEL: "text/csv; charset=utf-16"}
 _PHONE_COLUMNS = frozenset({"phone_number", "person"})
-
-Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
-"""Gives a connection for one page. It is held for that page only, even if the client reads slowly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ async def import_blocks(
     waiting: list[FileLine] = []
     adding: asyncio.Task[ImportedChunk] | None = None
     try:
-        async for block, is_last in _with_end(blocks):
+        async for block, is_last in with_end(blocks):
             waiting += await asyncio.to_thread(file.feed, block, is_last=is_last)
             while len(waiting) >= CHUNK_LINES or (is_last and waiting):
                 lines, waiting = waiting[:CHUNK_LINES], waiting[CHUNK_LINES:]
@@ -129,7 +129,8 @@ def _unread(line: FileLine) -> UnaddedLine:
     return UnaddedLine(line, why)
 
 
-async def _with_end(blocks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+async def with_end(blocks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+    """The blocks that are not empty, each with False, and an empty last one with True: the input of `feed`."""
     async for block in blocks:
         if block:
             yield block, False

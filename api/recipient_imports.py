@@ -2,7 +2,7 @@
 
 The answer counts the lines and lists the first refused ones. With `answer=refused_lines` it is the file of all refused
 lines instead, to correct and import again. Nothing of the file is stored, so the same file may be sent for that once
-more: whoever is in the campaign is not added again.
+more: a person that the campaign has is not added again.
 """
 
 from __future__ import annotations

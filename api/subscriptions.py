@@ -22,7 +22,7 @@ from domain.phone_numbers import NamedPerson, person_named
 from domain.written_numbers import InvalidPhoneNumber
 from schemas.sources import Source
 from tables import subscriptions
-from tables.subscription_pages import FIRST_SUBSCRIPTION, STATEMENT_COLUMNS, SubscriptionPlace, read_subscriptions
+from tables.subscription_pages import STATEMENT_COLUMNS, SubscriptionPlace, read_subscriptions, subscription_pages
 from tables.subscriptions import Subscription
 
 router = json_router("/api/marketing/subscriptions", "subscriptions")
@@ -86,21 +86,15 @@ def _place(after: str) -> SubscriptionPlace:
 
 
 async def _csv(services: Services, sources: list[Source] | None, subscribed: bool | None) -> AsyncIterator[str]:
-    """All rows, page by page. A connection is held for one page only, even if the client reads slowly."""
+    """All rows, page by page."""
     yield ",".join(STATEMENT_COLUMNS) + "\r\n"
-    after: SubscriptionPlace | None = FIRST_SUBSCRIPTION
-    while after is not None:
-        async with services.lists.connection() as connection:
-            page = await read_subscriptions(
-                connection, limit=PAGE_ROWS, after=after, sources=sources, subscribed=subscribed
-            )
+    async for rows in subscription_pages(services.lists.connection, PAGE_ROWS, sources, subscribed):
         written = io.StringIO()
         csv.writer(written).writerows(
             (each.person, each.source.value, str(each.subscribed).lower(), each.occurred_at.isoformat())
-            for each in page.rows
+            for each in rows
         )
         yield written.getvalue()
-        after = page.after
 
 
 # The path may contain a slash: 089/123456.

@@ -58,7 +58,7 @@ def wait_until(is_ready: Callable[[], bool], running: subprocess.Popen[bytes], l
         if running.poll() is not None or time.monotonic() > end:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
             raise ChildFailed("\n".join([f"not ready: {running.args!r}", *lines]))
-        time.sleep(0.02)
+        time.sleep(0.02)  # a process says nothing when it is ready, so it is tried again
 
 
 def free_port() -> int:

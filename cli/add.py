@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import CampaignName, DryRun, Json, Yes
+from cli.options import CampaignName, DryRun, Json, NumbersCountry, Yes
 
 if TYPE_CHECKING:
     from api.answers import InvalidRecipient
@@ -29,9 +29,7 @@ def add(
             help="Phone numbers; files with a number per line or the JSON of the REST API; - reads standard input",
         ),
     ],
-    country: Annotated[
-        str | None, typer.Option("--country", help="Country of numbers without + or 00; else the campaign's")
-    ] = None,
+    country: NumbersCountry = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,

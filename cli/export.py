@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from domain.status import Status
     from tables.database import Connection
 
-_FILE_MODE = 0o600
-"""The file has phone numbers, so only its owner may read it."""
-
 
 def export(
     campaign: CampaignName,
@@ -94,15 +91,9 @@ async def export_campaign(
 
 def opened(output: Path | None) -> AbstractContextManager[BinaryIO]:
     """The new file, or stdout, which stays open. Raises InvalidOptions if it exists or cannot be written."""
-    import os
     import sys
     from contextlib import nullcontext
 
-    from operations.options import InvalidOptions
+    from cli.private_files import new_private_file
 
-    if output is None:
-        return nullcontext(sys.stdout.buffer)
-    try:
-        return os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE), "wb")
-    except OSError as error:
-        raise InvalidOptions(f"{output} cannot be written: {error.strerror}.") from None
+    return nullcontext(sys.stdout.buffer) if output is None else new_private_file(output)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import CampaignName, DryRun, Json, Yes
+from cli.options import CampaignName, DryRun, Json, NumbersCountry, PhoneColumn, Yes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -31,16 +31,12 @@ STANDARD_INPUT = "-"
 def import_recipients(
     campaign: CampaignName,
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, or JSON lines; - reads standard input")],
-    phone_column: Annotated[
-        str | None, typer.Option("--phone-column", help="Column of the phone numbers: its header, or its place from 1")
-    ] = None,
+    phone_column: PhoneColumn = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", metavar="NAME=COLUMN", help="Template parameter and its column; may be repeated"),
     ] = None,
-    country: Annotated[
-        str | None, typer.Option("--country", help="Country of numbers without + or 00; else the campaign's")
-    ] = None,
+    country: NumbersCountry = None,
     refused: Annotated[
         Path | None, typer.Option("--refused", help="File for the refused lines; else FILE with .refused in its name")
     ] = None,
@@ -120,7 +116,7 @@ async def import_source(
 
         await report.run(blocks, file, country, add_judged)
     except UnusableFile as unusable:
-        raise InvalidOptions(f"{file_name}: {_with_options(str(unusable))}") from None
+        raise InvalidOptions(f"{file_name}: {with_options(str(unusable))}") from None
     except ActionNotAllowed as error:
         note(printable(f"not added: {error}"))
         return EXIT_NOT_ALL
@@ -200,5 +196,6 @@ def checked_country(country: str | None) -> str | None:
         raise InvalidOptions("; ".join(f"--country: {item['msg']}" for item in error.errors())) from None
 
 
-def _with_options(message: str) -> str:
+def with_options(message: str) -> str:
+    """A message about a file, with the names of the options instead of those of the REST API."""
     return message.replace("with phone_column", "with --phone-column").replace("with parameter.", "with --parameter.")

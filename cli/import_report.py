@@ -16,6 +16,7 @@ from api.additions import Judged
 from api.answers import RecipientsAdded
 from api.imports import AddJudged, ImportedChunk, ImportTotals, UnaddedLine, import_blocks, judge_lines, refusals
 from cli.console import note, printable
+from cli.private_files import new_private_file, unwritable
 from cli.progress import ProgressLine
 from domain.recipient_files.cells import DELIMITERS
 from domain.recipient_files.decoding import FileEncoding
@@ -134,12 +135,12 @@ class ImportReport:
         lines = [refused_line(layout, each.line, each.why.reason, each.why.message) for each in refused]
         try:
             if self._file is None:
-                self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+                self._file = new_private_file(path)
                 lines.insert(0, refused_head(layout))
             self._file.write("".join(lines).encode("utf-8", "surrogateescape"))
             self._file.flush()
         except OSError as error:
-            raise InvalidOptions(f"{path} cannot be written: {error.strerror}.") from None
+            raise unwritable(path, error) from None
 
 
 def refused_path(file: str, named: Path | None, *, is_dry: bool) -> Path | None:

@@ -24,12 +24,18 @@ CampaignNames = Annotated[
 RecipientIds = Annotated[list[UUID] | None, typer.Argument(help="Recipient ids")]
 Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="Process at most this many")]
 LineLimit = Annotated[int, typer.Option(min=1, max=100_000, help="Print at most this many lines")]
+NumbersCountry = Annotated[
+    str | None, typer.Option("--country", help="Country of numbers without + or 00; else the campaign's")
+]
+PhoneColumn = Annotated[
+    str | None, typer.Option("--phone-column", help="Column of the phone numbers: its header, or its place from 1")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the change, and never act")]
 Yes = Annotated[bool, typer.Option("--yes", help="Act without a question")]
 AllowRetries = Annotated[
     bool, typer.Option("--allow-retries", help="Apply even if some recipients would be messaged again")
 ]
-WindowDays = Annotated[str | None, typer.Option("--days", help="WindowDays on which it sends, as mon,tue,wed,thu,fri")]
+WindowDays = Annotated[str | None, typer.Option("--days", help="Days on which it sends, as mon,tue,wed,thu,fri")]
 WindowTimes = Annotated[
     str | None,
     typer.Option("--window", help="Local times between which it sends, as 09:00-20:00; 00:00-24:00 is the whole day"),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import DryRun, Json, LineLimit, Yes
+from cli.options import DryRun, Json, LineLimit, PhoneColumn, Yes
 from schemas.sources import Source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from typing import BinaryIO
 
     from cli.confirmation import Consent
@@ -56,15 +56,13 @@ def subscriptions_export(source: OfSource = None) -> None:
 @subscriptions.command("import")
 def subscriptions_import(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, or JSON lines; - reads standard input")],
-    phone_column: Annotated[
-        str | None, typer.Option("--phone-column", help="Column of the phone numbers: its header, or its place from 1")
-    ] = None,
+    phone_column: PhoneColumn = None,
     country: Annotated[str | None, typer.Option("--country", help="Country of numbers without + or 00")] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Opt out everybody whom a file names, as an operator. An odd number is opted out too."""
+    """Opt out each person in a file, as an operator. A number that is not valid is opted out too."""
     from cli.confirmation import Consent
     from cli.connected import run_connected
     from cli.console import note, printable_lines
@@ -90,14 +88,17 @@ async def list_statements(
     connection: Connection, sources: Sequence[Source] | None, subscribed: bool | None, limit: int, *, as_json: bool
 ) -> int:
     """Print the statements, by person."""
+    from contextlib import nullcontext
+
     import orjson
 
     from cli.console import note
     from runtime.process import EXIT_OK
+    from tables.subscription_pages import subscription_pages
 
     rows: list[StatementRow] = []
     is_more = False
-    async for page in _pages(connection, sources, subscribed):
+    async for page in subscription_pages(lambda: nullcontext(connection), PAGE_ROWS, sources, subscribed):
         rows += page
         if is_more := len(rows) > limit:
             break
@@ -119,28 +120,16 @@ async def export_opt_outs(connection: Connection, sources: Sequence[Source] | No
     """Print the opt-outs as CSV."""
     import csv
     import sys
+    from contextlib import nullcontext
 
     from runtime.process import EXIT_OK
+    from tables.subscription_pages import subscription_pages
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["phone_number", "source", "opted_out_at"])
-    async for page in _pages(connection, sources, subscribed=False):
+    async for page in subscription_pages(lambda: nullcontext(connection), PAGE_ROWS, sources, subscribed=False):
         writer.writerows([each.person, each.source.value, each.occurred_at.isoformat()] for each in page)
     return EXIT_OK
-
-
-async def _pages(
-    connection: Connection, sources: Sequence[Source] | None, subscribed: bool | None
-) -> AsyncIterator[list[StatementRow]]:
-    from tables.subscription_pages import FIRST_SUBSCRIPTION, SubscriptionPlace, read_subscriptions
-
-    after: SubscriptionPlace | None = FIRST_SUBSCRIPTION
-    while after is not None:
-        page = await read_subscriptions(
-            connection, limit=PAGE_ROWS, after=after, sources=sources, subscribed=subscribed
-        )
-        yield page.rows
-        after = page.after
 
 
 async def import_opt_outs(
@@ -149,9 +138,10 @@ async def import_opt_outs(
     """Opt out the people of a file, in chunks. Raises InvalidOptions for a file that cannot be read."""
     import orjson
 
+    from api.imports import with_end
     from cli.confirmation import decline
     from cli.console import note, printable
-    from cli.import_recipients import begin
+    from cli.import_recipients import begin, with_options
     from domain.recipient_files.columns import UnusableFile
     from domain.recipient_files.reader import RecipientFile
     from operations.options import InvalidOptions
@@ -162,17 +152,17 @@ async def import_opt_outs(
     try:
         _, head, blocks = await begin(source, choices)
         first = ", ".join(repr(line.text[:40]) for line in head[:3])
-        change = f"opt out everybody whom {name} names, for all campaigns. Its first lines are {first}"
+        change = f"opt out each person in {name}, for all campaigns. Its first lines are {first}"
         if not consent.is_dry and (ending := decline(consent, change)) is not None:
             return ending
         file = RecipientFile(choices)
-        async for block, is_last in _with_last(blocks):
+        async for block, is_last in with_end(blocks):
             persons = result.judge(file.feed(block, is_last=is_last))
             for start in range(0, len(persons), PAGE_ROWS):
                 if not consent.is_dry:
                     result.added += await opt_out_by_operator(connection, persons[start : start + PAGE_ROWS])
     except UnusableFile as unusable:
-        raise InvalidOptions(f"{name}: {unusable}".replace("with phone_column", "with --phone-column")) from None
+        raise InvalidOptions(f"{name}: {with_options(str(unusable))}") from None
     for line in result.refused:
         note(printable(line))
     if (more := result.refused_lines - len(result.refused)) > 0:
@@ -188,13 +178,6 @@ async def import_opt_outs(
         f" {result.refused_lines} name nobody; {done}"
     )
     return EXIT_NOT_ALL if result.refused_lines else EXIT_OK
-
-
-async def _with_last(blocks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
-    """The blocks, and an empty last one."""
-    async for block in blocks:
-        yield block, False
-    yield b"", True
 
 
 class OptOutImport:

@@ -191,7 +191,7 @@ def person_of_user(user_id: str) -> PersonKey | None:
 
 
 def keys_named(number: object, user_ids: Iterable[object]) -> tuple[PersonKey, ...]:
-    """The keys of one person whom an answer or a webhook names; without what does not have the form of a name.
+    """The keys of one person, from the names in an answer or a webhook. A value that is no name is left out.
 
     The key of the phone number is the first. Some senders write + before the number, or a user id in its place.
     """

@@ -15,6 +15,10 @@ OTHER = "other"
 """The key that sums the rarer codes beyond `KEYS_MAX`."""
 
 
+FAILS_MIN = 20
+"""From so many failed recipients on, a campaign in which everything fails is a problem and not chance."""
+
+
 def percentage(part: int, whole: int) -> float:
     """Per cent with one decimal, a half rounded up; 0.0 for an empty denominator."""
     if whole <= 0:
@@ -75,3 +79,8 @@ def _under(prefix: str, counters: Mapping[str, int]) -> dict[str, int]:
         found = dict(ranked[: KEYS_MAX - 1])
         found[OTHER] = found.get(OTHER, 0) + sum(n for _, n in ranked[KEYS_MAX - 1 :])
     return dict(sorted(found.items()))
+
+
+def everything_fails(stats: CampaignStats) -> bool:
+    """Whether every handled recipient failed, and there are enough of them to be sure."""
+    return stats.failed >= FAILS_MIN and stats.sent == 0 and stats.failed >= stats.handled - stats.skipped

@@ -5,9 +5,6 @@ from __future__ import annotations
 from domain.stats import percentage
 from schemas.stats import CampaignProgress, CampaignStats
 
-FAILS_MIN = 20
-"""From so many handled recipients on, a campaign in which everything fails is a problem and not chance."""
-
 
 def progress_text(stats: CampaignStats) -> str:
     """How many recipients are handled, and how many of those failed: `120 of 5,000 handled (2.4 %), 3 failed`."""
@@ -22,11 +19,6 @@ def progress_text(stats: CampaignStats) -> str:
 def end_text(progress: CampaignProgress) -> str:
     """The estimated end, to be added to a text: `, done about 2026-11-26 09:30Z`; empty without an estimate."""
     return "" if progress.eta is None else f", done about {progress.eta:%Y-%m-%d %H:%M}Z"
-
-
-def everything_fails(stats: CampaignStats) -> bool:
-    """Whether every handled recipient failed, and there are enough of them to be sure."""
-    return stats.failed >= FAILS_MIN and stats.sent == 0 and stats.failed >= stats.handled - stats.skipped
 
 
 def most_frequent_failure(stats: CampaignStats) -> str | None:

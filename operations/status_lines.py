@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
+from domain.stats import everything_fails
 from domain.webhook_age import WEBHOOK_AGE_MAX_S
-from operations.campaign_progress import end_text, everything_fails, most_frequent_failure, progress_text
+from operations.campaign_progress import end_text, most_frequent_failure, progress_text
 from operations.status import ACTIVE_SHOWN, STAGES, AcceptedSends, DatabaseStatus, KafkaStatus
 from schemas.model import CampaignId
 from schemas.stats import CampaignProgress

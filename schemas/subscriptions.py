@@ -43,8 +43,8 @@ class SubscriptionEvent(WireModel):
     also_known_as: list[PersonName] | None = Field(default=None, max_length=4, repr=False)
     """Further keys of the same person that the webhook named. They are personal data."""
     wamid: Wamid | None = Field(default=None, min_length=1, max_length=512, repr=False)
-    """WhatsApp's id of a message. Its recipient is the same person, who answered it, or to whom Meta refused it. It may
-    be the message of another system."""
+    """WhatsApp's id of a message. Its recipient is the same person: they answered it, or Meta refused to deliver it. It
+    may be the message of another system."""
     kind: SubscriptionKind
     """Whether the person opted out or in."""
     source: Source

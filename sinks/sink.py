@@ -26,6 +26,7 @@ from runtime.waiting import pause
 from schemas.places import REMEDY, OffsetMismatch, Place, Record, TopicIdentity, Watermarks
 from schemas.topics import Topic
 from sinks.batch import Moves, moves_of
+from sinks.connection import SinkConnection
 from sinks.letters import BatchLetters
 from sinks.subscriptions import SubscriptionWriter
 from sinks.writer import BatchWriter
@@ -59,20 +60,17 @@ log = structlog.get_logger(__name__)
 class EventWriter(Protocol):
     """What a sink needs to write the records of its topic."""
 
+    @property
+    def connection(self) -> SinkConnection:
+        """The connection over which it writes."""
+        ...
+
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Write a batch and move the offsets, in one transaction."""
         ...
 
     async def apply_held(self) -> None:
         """Try again what waits in Postgres."""
-        ...
-
-    async def read_offsets(self, available: Watermarks) -> Mapping[int, int]:
-        """The offsets at which to start in these partitions."""
-        ...
-
-    async def close(self) -> None:
-        """Close the connection. The next call opens another one."""
         ...
 
 
@@ -205,7 +203,7 @@ class Sink:
 
     async def close(self) -> None:
         """Close the connection to Postgres."""
-        await self._writer.close()
+        await self._writer.connection.close()
 
     async def _require_same_topic(self) -> None:
         """Check that the topic was not recreated: a consumer continues in the new topic without an error.
@@ -276,7 +274,7 @@ class Sink:
         tries = 0
         while True:
             try:
-                return await self._writer.read_offsets(available)
+                return await offsets.read_offsets(await self._writer.connection.get(), self._identity, available)
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -290,5 +288,5 @@ class Sink:
         metrics.RETRIES.labels(self._stage).inc()
         delay_s = exponential(tries, base_s=0.1, cap_s=5.0)
         log.warning("retrying", error=str(error) or type(error).__name__, tries=tries, delay_s=delay_s)
-        await self._writer.close()
+        await self._writer.connection.close()
         await pause(self._stop, delay_s)

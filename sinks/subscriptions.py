@@ -9,7 +9,7 @@ link to the recipient is missing.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,19 +19,18 @@ from domain.subscriptions import fold_subscriptions, keys_of_event
 from runtime import metrics
 from runtime.settings import Settings
 from schemas.dead_letters import DeadItem
-from schemas.places import Place, Record, TopicIdentity, Watermarks
+from schemas.places import Place, Record, TopicIdentity
 from schemas.reasons import DeadLetterReason
 from schemas.subscriptions import SubscriptionEvent
 from sinks.batch import Moves
+from sinks.connection import SinkConnection
 from sinks.letters import BatchLetters
 from tables import offsets, person_links, subscriptions
-from tables.database import Connection, LockNotAvailable, connect, is_data_error, is_transient
+from tables.database import Connection, LockNotAvailable, is_data_error, is_transient
 from tables.subscriptions import FIRST_WAITING
 from topics.decoding import dead_item, decoded
 from topics.exits import ENDS_PROCESSES
 
-LOCK_TIMEOUT = "1s"
-"""How long a batch waits for a row that another session has locked. Then the events of such rows wait."""
 WAITING_EVERY_S = 1.0
 WAITING_ROWS_MAX = 500
 
@@ -51,10 +50,9 @@ class SubscriptionWriter:
     """The Postgres connection of the sink of subscriptions, and what it writes there."""
 
     def __init__(self, settings: Settings, identity: TopicIdentity, letters: BatchLetters) -> None:
-        self._settings = settings
         self._identity = identity
         self._letters = letters
-        self._connection: Connection | None = None
+        self.connection = SinkConnection(settings)
         self._waiting_at = 0.0
         self._waiting_after = FIRST_WAITING
 
@@ -64,7 +62,7 @@ class SubscriptionWriter:
         Raises psycopg.Error, PublishFailed and TooManyDeadLetters. Nothing is written then.
         """
         batch = _decoded(records, condemned)
-        connection = await self._connected()
+        connection = await self.connection.get()
         try:
             await self._apply(connection, batch.events, batch, moves, records)
         except LockNotAvailable:
@@ -86,29 +84,12 @@ class SubscriptionWriter:
             return
         self._waiting_at = time.monotonic() + WAITING_EVERY_S
         try:
-            await self._apply_waiting(await self._connected())
+            await self._apply_waiting(await self.connection.get())
         except Exception as error:
             if not is_transient(error):
                 raise
             log.warning("waiting opt-outs still wait", error=str(error) or type(error).__name__)
-            await self.close()
-
-    async def read_offsets(self, available: Watermarks) -> Mapping[int, int]:
-        """The offsets at which to start in these partitions. Raises psycopg.Error and OffsetMismatch."""
-        return await offsets.read_offsets(await self._connected(), self._identity, available)
-
-    async def close(self) -> None:
-        """Close the connection. The next call opens another one."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
-            url = self._settings.database_url.get_secret_value()
-            session = {"lock_timeout": LOCK_TIMEOUT}
-            self._connection = await connect(url, application_name="campaigns-sink", session=session)
-        return self._connection
+            await self.connection.close()
 
     async def _apply(
         self,

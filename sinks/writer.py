@@ -17,7 +17,7 @@ from runtime import metrics
 from runtime.settings import Settings
 from runtime.tracing import now_ns
 from schemas.events import RecipientEvent
-from schemas.places import Place, Record, TopicIdentity, Watermarks
+from schemas.places import Place, Record, TopicIdentity
 from schemas.reasons import DeadLetterReason
 from sinks.apply import (
     Applied,
@@ -32,21 +32,19 @@ from sinks.apply import (
     write_folded,
 )
 from sinks.batch import Batch, Moves, decode_batch, webhook_delays_s
+from sinks.connection import SinkConnection
 from sinks.held import HeldEvents
 from sinks.letters import BatchLetters
 from sinks.reported_failures import feed_breakers
 from sinks.spans import record_applied, record_usual
 from sinks.usual import UsualPart, take_usual, write_usual
 from tables import held_events, offsets
-from tables.database import Connection, LockNotAvailable, connect, is_transient
+from tables.database import Connection, LockNotAvailable, is_transient
 from tables.recipients import MERGE_SESSION
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.decoding import dead_item
 from topics.exits import ENDS_PROCESSES
 from topics.publisher import PublishFailed
-
-LOCK_TIMEOUT = "1s"
-"""How long a batch waits for a row that another session has locked. Then the events of such rows are held."""
 
 NOTHING_USUAL = UsualFold()
 NO_USUAL_PART = UsualPart()
@@ -63,7 +61,7 @@ class BatchWriter:
         self._letters = letters
         self._numbers = KnownPhoneNumbers()
         self._held = HeldEvents(letters, self._numbers)
-        self._connection: Connection | None = None
+        self.connection = SinkConnection(settings, MERGE_SESSION)
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Write a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.
@@ -71,7 +69,7 @@ class BatchWriter:
         Raises psycopg.Error, PublishFailed and TooManyDeadLetters. Nothing is written then.
         """
         started_ns = now_ns()
-        connection = await self._connected()
+        connection = await self.connection.get()
         if len(records) == 1 and records[0].place == condemned:
             letters = [dead_item(records[0], DeadLetterReason.BUG, ENDS_PROCESSES)]
             await self._write_generally(connection, Batch(records, [], [], letters, moves), started_ns)
@@ -145,31 +143,14 @@ class BatchWriter:
     async def apply_held(self) -> None:
         """Apply held events whose rows are free again. An outage of Postgres is left to the next batch."""
         try:
-            found = await self._held.apply(await self._connected())
+            found = await self._held.apply(await self.connection.get())
         except Exception as error:
             if not (is_transient(error) or isinstance(error, PublishFailed | TooManyDeadLetters)):
                 raise
             log.warning("held events still wait", error=str(error) or type(error).__name__)
-            await self.close()
+            await self.connection.close()
         else:
             self._count(found.applied, found.events)
-
-    async def read_offsets(self, available: Watermarks) -> Mapping[int, int]:
-        """The offsets at which to start in these partitions. Raises psycopg.Error and OffsetMismatch."""
-        return await offsets.read_offsets(await self._connected(), self._identity, available)
-
-    async def close(self) -> None:
-        """Close the connection. The next call opens another one."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
-            url = self._settings.database_url.get_secret_value()
-            session = MERGE_SESSION | {"lock_timeout": LOCK_TIMEOUT}
-            self._connection = await connect(url, application_name="campaigns-sink", session=session)
-        return self._connection
 
     async def _apply(self, connection: Connection, batch: Batch) -> Applied:
         try:

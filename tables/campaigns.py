@@ -106,7 +106,7 @@ class NotAdded:
     present: frozenset[str] = field(repr=False)
     """Numbers that the campaign has."""
     other_spellings: frozenset[str] = field(repr=False)
-    """Numbers of people whom the campaign has with another number."""
+    """Numbers of people that the campaign has under another number."""
 
     def __contains__(self, phone_number: str) -> bool:
         """Whether the number was not added."""

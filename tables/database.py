@@ -14,7 +14,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -98,6 +98,8 @@ def _hang_up(number: int) -> None:
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 """What functions on a connection need; `connect` and `pool` make bounded ones."""
+Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Gives a connection for the time of a block, such as the reading of one page."""
 Pool = psycopg_pool.AsyncConnectionPool[BoundedConnection]
 DatabaseError = psycopg.Error
 """Every refusal of Postgres and every loss of its connection."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from schemas.sources import Source
-from tables.database import Connection
+from tables.database import Connecting, Connection
 from tables.recipient_pages import WINDOW_ROWS
 from tables.statements import load
 
@@ -66,3 +66,20 @@ async def read_subscriptions(
     if len(rows) > limit:
         return StatementPage(rows[:limit], (rows[limit - 1].person, rows[limit - 1].source.value))
     return StatementPage(rows, (last_person, last_source) if examined == window else None)
+
+
+async def subscription_pages(
+    connecting: Connecting,
+    limit: int,
+    sources: Sequence[Source] | None = None,
+    subscribed: bool | None = None,
+) -> AsyncIterator[list[StatementRow]]:
+    """All statements of `read_subscriptions`, page by page. A connection is held for one page only."""
+    after: SubscriptionPlace | None = FIRST_SUBSCRIPTION
+    while after is not None:
+        async with connecting() as connection:
+            page = await read_subscriptions(
+                connection, limit=limit, after=after, sources=sources, subscribed=subscribed
+            )
+        yield page.rows
+        after = page.after

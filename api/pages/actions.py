@@ -18,9 +18,9 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from api.additions import add, judge
-from api.answers import CampaignOut, InvalidRecipient
+from api.answers import InvalidRecipient
 from api.bodies import RECIPIENTS_MAX, CampaignIn, PauseIn
-from api.campaigns import act_on, number_of
+from api.campaigns import act_on, create_once, number_of
 from api.failed import RetryOrder, retry_before_resume, retry_failed
 from api.idempotency import Once
 from api.new_campaigns import new_campaign
@@ -39,7 +39,6 @@ from runtime.settings_rules import is_real
 from schemas.events import CODE_MAX
 from tables import campaigns
 from tables.campaigns import PAUSED_BY_OPERATOR
-from tables.database import Connection
 from topics.publisher import PublishFailed
 
 NEW = f"{CAMPAIGNS}/new"
@@ -87,17 +86,13 @@ async def create(form: UseForm, services: UseServices, session: UseSession) -> R
         return _new(services, session, form_values(form), {"phone_number_id": str(problem.detail)})
     new = new_campaign(body, number, is_real=is_real(services.settings))
 
-    async def work(connection: Connection) -> CampaignOut:
-        return CampaignOut.model_validate(await campaigns.create(connection, new))
-
     key = form.text("once")
     async with services.pool.connection() as connection:
         once = Once(
             connection, f"page-{key}" if _ONCE.fullmatch(key) else None, hashlib.sha256(repr(new).encode()).digest()
         )
-        answer = await once.do(201, work)
+        answer = await create_once(once, lambda found: campaigns.create(found, new), "campaign created")
     created = json.loads(bytes(answer.body))["id"]
-    log.info("campaign created", campaign_id=created)
     return RedirectResponse(f"{CAMPAIGNS}/{created}/add", 303)
 
 

@@ -45,7 +45,7 @@ _OURS: Mapping[str, str] = MappingProxyType(
         FailureReason.ENDED_SENDERS: "Report it to the operators: the sender ended on these messages.",
     }
 )
-_SKIPS: Mapping[str, str] = MappingProxyType({each.value: each.meaning for each in SkipReason})
+SKIP_MEANINGS: Mapping[str, str] = MappingProxyType({each.value: each.meaning for each in SkipReason})
 _PAUSES: Mapping[str, str] = MappingProxyType(
     {PAUSED_BY_OPERATOR: "by an operator", **{each.value: each.meaning.rstrip(".") for each in PauseReason}}
 )
@@ -77,23 +77,25 @@ class SkipLine:
 
 def failure_lines(failures: Mapping[str, int]) -> tuple[FailureLine, ...]:
     """The failures of a campaign, the most frequent first."""
-    ranked = sorted(failures.items(), key=lambda pair: (-pair[1], pair[0]))
-    return tuple(_failure(code, count) for code, count in ranked if count > 0)
+    return tuple(_failure(code, count) for code, count in _ranked(failures))
 
 
 def skip_lines(skips: Mapping[str, int]) -> tuple[SkipLine, ...]:
     """The skips of a campaign, the most frequent first."""
-    ranked = sorted(skips.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(
-        SkipLine(code, count, _SKIPS.get(code, "The reason is not known to this version."))
-        for code, count in ranked
-        if count > 0
+        SkipLine(code, count, SKIP_MEANINGS.get(code, "The reason is not known to this version."))
+        for code, count in _ranked(skips)
     )
 
 
 def pause_text(reason: str | None) -> str:
     """Why a campaign is paused, as words after a colon."""
     return _PAUSES.get(reason or "", reason or "")
+
+
+def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The codes that occur, the most frequent first."""
+    return sorted(((code, n) for code, n in counts.items() if n > 0), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _failure(code: str, count: int) -> FailureLine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import time
 
@@ -10,6 +9,7 @@ import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from api.keys import matching_key
 from api.pages import failures, session
 from api.pages.forms import UseForm, UseOpenForm
 from api.pages.paths import HOME, SIGN_IN, SIGN_OUT, own_path
@@ -32,18 +32,15 @@ async def show_sign_in(services: UseServices) -> Response:
 @router.post(SIGN_IN)
 async def begin_session(request: Request, form: UseOpenForm, services: UseServices) -> Response:
     """Exchange a key for a session. The cookie is for this site only, and no script can read it."""
-    given = form.text("key").encode()
-    # Every key is compared, so that the time does not reveal the key that matches.
-    keys = [each.get_secret_value().encode() for each in services.settings.api_keys]
-    matches = [key for key in keys if hmac.compare_digest(given, key)]
+    key = matching_key([each.get_secret_value().encode() for each in services.settings.api_keys], form.text("key"))
     next_path = own_path(form.text("next"))
-    if not matches:
+    if key is None:
         log.warning("a sign-in to the page was refused")
         return failures.sign_in(next_path, refused=REFUSED)
     answer = RedirectResponse(next_path, 303)
     answer.set_cookie(
         session.COOKIE,
-        session.issue(matches[0], secrets.token_hex(16), int(time.time())),
+        session.issue(key, secrets.token_hex(16), int(time.time())),
         max_age=session.LIFETIME_S,
         path="/",
         secure=is_encrypted(request),

@@ -8,8 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from api.pages.advice import SKIP_MEANINGS
 from domain.status import Status
-from schemas.reasons import SkipReason
 from tables.recipient_pages import Recipient
 
 HIDDEN_FROM = 4
@@ -38,7 +38,6 @@ _OUTCOMES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "unknown": ("question", "The answer of WhatsApp was lost"),
     }
 )
-_SKIPS: Mapping[str, str] = MappingProxyType({each.value: each.meaning for each in SkipReason})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def reason_of(recipient: Recipient) -> str:
     """Why a recipient failed or was skipped, in words; empty for the others."""
     reason = recipient.failure_reason or ""
     if recipient.status == Status.SKIPPED:
-        return _SKIPS.get(reason, reason)
+        return SKIP_MEANINGS.get(reason, reason)
     return f"{recipient.failure_code}: {reason}" if recipient.failure_code is not None and reason else reason
 
 

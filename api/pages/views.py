@@ -11,17 +11,15 @@ from api.pages.advice import FailureLine, SkipLine, failure_lines, pause_text, s
 from domain.breakers import Scope
 from domain.days import UnknownTimeZone
 from domain.lifecycle import ACTIONS, Action, CampaignStatus
-from domain.stats import percentage
-from domain.windows import WEEK, InvalidWindow, WindowZone, make_window, next_open
+from domain.stats import everything_fails, percentage
+from domain.windows import WEEK, InvalidWindow, WindowZone, next_open
 from schemas.stats import CampaignStats
 from tables.breakers import KnownBreaker
 from tables.campaign_names import short_id
-from tables.campaigns import Campaign
+from tables.campaigns import WINDOW_SETTINGS, Campaign, window_of
 
 RATES_FROM_SENT = 100
 """A rate of fewer messages says little, so it is shown in grey."""
-EVERYTHING_FAILS_FROM = 20
-"""From so many handled recipients on, a campaign in which everything fails is a problem and not chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ def view(
         failures=failure_lines(stats.failures),
         skips=skip_lines(stats.skips),
         breakers=tuple(_shown(each) for each in breakers),
-        everything_fails=_everything_fails(stats),
+        everything_fails=everything_fails(stats),
         actions=actions - {Action.ACTIVATE.value} if stats.total_target == 0 else actions,
     )
 
@@ -156,9 +154,9 @@ def waits_until(campaign: Campaign, now: datetime) -> datetime | None:
     start = max(now, campaign.start_at or now)
     if campaign.window_zone != WindowZone.CAMPAIGN:
         return start if start > now else None
-    window = (campaign.window_days, campaign.window_from, campaign.window_to, campaign.quiet_from, campaign.quiet_to)
     try:
-        opens = next_open(make_window(*window), (campaign.time_zone,), start)
+        window = window_of({name: getattr(campaign, name) for name in WINDOW_SETTINGS})
+        opens = next_open(window, (campaign.time_zone,), start)
     except (UnknownTimeZone, InvalidWindow):  # the scheduler pauses such a campaign and gives the reason
         return None
     return opens if opens is not None and opens > now else None
@@ -209,10 +207,6 @@ def funnel(stats: CampaignStats) -> tuple[FunnelStep, ...]:
         FunnelStep("read", "Read", stats.read, stats.read_rate),
         FunnelStep("replied", "Replied", stats.replied, percentage(stats.replied, stats.sent)),
     )
-
-
-def _everything_fails(stats: CampaignStats) -> bool:
-    return stats.failed >= EVERYTHING_FAILS_FROM and stats.sent == 0 and stats.failed >= stats.handled - stats.skipped
 
 
 def _shown(breaker: KnownBreaker) -> ShownBreaker:

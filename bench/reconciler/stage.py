@@ -71,7 +71,7 @@ def _run(arena: Arena, reader: Participant, reading: Input) -> Run:
             with measured(running.pid) as usage:
                 end = time.monotonic() + DEADLINE_S
                 while (count := reached()) < total and time.monotonic() < end and running.poll() is None:
-                    time.sleep(POLL_S)
+                    time.sleep(POLL_S)  # the end of the work shows in the topic only
                 seconds = time.perf_counter() - began
         right = posted.right(_values(arena, target, reached()))
     return Run(count - first, seconds, usage.cpu_s, usage.memory_mb, right)

@@ -74,7 +74,7 @@ def _run(arena: Arena, writer: Writer, messages: Messages) -> Run:
                 while (count := writer.reached(connection, log)) < total and time.monotonic() < end:
                     if running.poll() is not None:
                         break
-                    time.sleep(POLL_S)
+                    time.sleep(POLL_S)  # the end of the work shows in Postgres only
                 seconds = time.perf_counter() - began
         right = rows_right(connection, writer.table, workload)
     more = {"Postgres CPU s / million": server.cpu_s / max(1, count - first) * 1e6}

@@ -1,7 +1,7 @@
 """The file of the refused lines: it can be corrected and imported again.
 
-It has the columns of its source, and three more that an import leaves out: the line, the reason and a sentence. A line
-whose cells cannot be told apart stands in the first column as it was.
+It has the columns of its source, and three more that an import leaves out: the line, the reason and a sentence. If the
+cells of a line cannot be separated, the whole line is in the first column, unchanged.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from tests.cluster.disks import Disk
 from tests.cluster.probes import Probes
 from tests.faults.proxy import Proxy
 from tests.faults.servers import folder_for_servers
-from tests.faults.world import NUMBER_ID, SIMULATED, ProcessWorld, noting
+from tests.faults.world import NUMBER_ID, ProcessWorld, noting, simulator_config
 from tests.support.waiting import eventually
 
 NAMES = (
@@ -117,14 +117,7 @@ def _start_processes(
     environment = child_environment(variables)
     events: list[ChildEvent] = []
     supervisor = ending.enter_context(Supervisor(logs, noting(events)))
-    config = {
-        **SIMULATED,
-        "port": simulator_port,
-        "webhook_url": f"http://{LOOPBACK}:{for_webhooks.port}/webhooks/whatsapp",
-        "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
-        "access_token": settings.whatsapp_access_token.get_secret_value(),
-        "phone_number_ids": [NUMBER_ID],
-    }
+    config = simulator_config(settings, simulator_port, for_webhooks.port)
     supervisor.start(simulator_child(config, logs / "simulator.json", environment, "tidy"))
     for name in NAMES:
         own = {f"{PREFIX}METRICS_PORT": str(probe_ports[name])}

@@ -202,14 +202,7 @@ def _start_processes(
     environment = child_environment(variables)
     events: list[ChildEvent] = []
     with Supervisor(logs, noting(events)) as supervisor:
-        config = {
-            **SIMULATED,
-            "port": simulator_port,
-            "webhook_url": f"http://{LOOPBACK}:{ingress_port}/webhooks/whatsapp",
-            "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
-            "access_token": settings.whatsapp_access_token.get_secret_value(),
-            "phone_number_ids": [NUMBER_ID],
-        }
+        config = simulator_config(settings, simulator_port, ingress_port)
         supervisor.start(simulator_child(config, logs / "simulator.json", environment, "tidy"))
         for name in NAMES:
             version = {f"{PREFIX}WHATSAPP_API_VERSION": VERSIONS[name]} if name in VERSIONS else {}
@@ -233,6 +226,18 @@ def _start_processes(
             )
             found.wait_until_ready()
             yield found
+
+
+def simulator_config(settings: Settings, port: int, webhook_port: int) -> dict[str, object]:
+    """The configuration of the simulator of these settings. It posts its webhooks to a port of loopback."""
+    return {
+        **SIMULATED,
+        "port": port,
+        "webhook_url": f"http://{LOOPBACK}:{webhook_port}/webhooks/whatsapp",
+        "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
+        "access_token": settings.whatsapp_access_token.get_secret_value(),
+        "phone_number_ids": [NUMBER_ID],
+    }
 
 
 def noting(events: list[ChildEvent]) -> Callable[[ChildEvent], None]:

@@ -255,7 +255,7 @@ class Database:
             moves = moves_of(records, {0: position})
             await writer.write(records, moves)
             position = moves[0][1]
-        await writer.close()
+        await writer.connection.close()
         for table, unstable in TABLES.items():
             query = f"SELECT to_jsonb(t) - '{unstable}' FROM {table} AS t ORDER BY t::text COLLATE \"C\""
             rows = await (await self.connection.execute(query.encode())).fetchall()

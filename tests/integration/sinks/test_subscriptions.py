@@ -93,7 +93,7 @@ class TestSink:
         assert (read_headers(headers).stage, read_headers(headers).reason) == ("subscriptions", "malformed")
 
     async def test_an_opt_out_by_its_message_waits_until_the_message_is_known(self, world: World) -> None:
-        """Two of the three events name nobody whom the campaign knows."""
+        """Two of the three events name a person that the campaign does not have."""
         nameless, aliased, later = await world.add_recipients(3)
         events = {person: world.event(person, EventKind.ACCEPTED) for person in (nameless, aliased, later)}
         wamids = {person: event.wamid for person, event in events.items()}

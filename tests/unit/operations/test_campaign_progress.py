@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from operations.campaign_progress import end_text, everything_fails, most_frequent_failure, progress_text
+from domain.stats import everything_fails
+from operations.campaign_progress import end_text, most_frequent_failure, progress_text
 from schemas.model import CampaignId
 from schemas.stats import CampaignProgress
 

@@ -31,6 +31,7 @@ def _total(board: Board, campaign: str) -> int:
     return -1 if known is None else known.stats.total_target
 
 
+@pytest.mark.slow
 async def test_a_page_lives_through_outages(database_url: str, topic_prefix: str) -> None:
     server = urlsplit(database_url)
     assert server.port is not None

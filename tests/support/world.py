@@ -45,6 +45,7 @@ FIRST_PHONE_NUMBER = 15_550_000_000
 SECRET = "callback-secret"
 FAST = Rates(mps=1000, cap_s=10)
 NEVER = datetime(2100, 1, 1, tzinfo=UTC)
+_APPLIED = "SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets WHERE topic = %s"
 
 
 class World:
@@ -288,13 +289,21 @@ class World:
             stop.set()
             await asyncio.gather(*tasks)
 
+    async def applied_offsets(self) -> dict[int, int]:
+        """The next offset of the sinks in each partition of the events. The subscriptions have offsets of their own."""
+        return dict(await self.run("SELECT topic_partition, next_offset FROM sink_offsets WHERE topic = %s", self.events))
+
+    async def applied_records(self) -> int:
+        """How many records of the events the sinks have applied in total."""
+        return int(await self.value(_APPLIED, self.events))
+
     async def wait_for_applied(self, records: int) -> None:
-        """Wait until the sinks have applied so many records in total."""
-        await self.wait_for_value(records, "SELECT sum(next_offset)::int FROM sink_offsets")
+        """Wait until the sinks have applied so many records of the events in total."""
+        await self.wait_for_value(records, _APPLIED, self.events)
 
     async def apply(self, *events: RecipientEvent) -> None:
         """Publish events, and run a sink until it has applied them."""
-        applied = await self.value("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
+        applied = await self.applied_records()
         async with self.running_sinks():
             await self.publish_events(*events)
             await self.wait_for_applied(applied + len(events))

@@ -101,8 +101,7 @@ async def test_an_answer_on_its_way_is_no_difference(world: World) -> None:
 async def test_what_the_topic_has_deleted_is_outside_retention(world: World) -> None:
     old, wrong, new = await world.add_recipients(3)
     await world.apply(world.event(old, EventKind.SENT), world.event(wrong, EventKind.SENT))
-    ends = {row[0]: row[1] for row in await world.run("SELECT topic_partition, next_offset FROM sink_offsets")}
-    await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
+    await asyncio.to_thread(delete_records, world.kafka, world.events, await world.applied_offsets())
     await world.apply(world.event(new, EventKind.SENT), world.event(wrong, EventKind.READ, 1))
     found = await compare(world)
     assert (found.outside_retention, found.differs, found.equal) == (2, 0, 1)
@@ -132,8 +131,7 @@ async def test_a_row_whose_first_attempt_is_deleted_is_outside_retention(world: 
         person, world.campaign, now - timedelta(hours=1), START,
     )  # fmt: skip
     await world.apply(world.retryable_failure(person))
-    ends = {row[0]: row[1] for row in await world.run("SELECT topic_partition, next_offset FROM sink_offsets")}
-    await asyncio.to_thread(delete_records, world.kafka, world.events, ends)
+    await asyncio.to_thread(delete_records, world.kafka, world.events, await world.applied_offsets())
     soon: dict[str, Any] = {"occurred_at": now + timedelta(minutes=5), "received_at": now + timedelta(minutes=5)}
     await world.apply(world.retryable_failure(person, attempt=2, wamid=Wamid("wamid.2"), **soon))
     if is_pruned:
@@ -150,7 +148,7 @@ async def test_records_deleted_during_the_read_are_outside_retention(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.apply(*(world.event(person, EventKind.SENT) for person in await world.add_recipients(4)))
-    ends = {row[0]: row[1] for row in await world.run("SELECT topic_partition, next_offset FROM sink_offsets")}
+    ends = await world.applied_offsets()
     catch_up = Recomputation.catch_up
 
     async def delete_and_catch_up(self: Recomputation) -> None:

@@ -244,8 +244,7 @@ async def test_dead_letters_are_published_once_while_postgres_refuses_the_batch(
 
 
 async def _progress_of(world: World) -> tuple[int, str]:
-    offsets = await world.value("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
-    return offsets, await world.value("SELECT status FROM campaign_recipients")
+    return await world.applied_records(), await world.value("SELECT status FROM campaign_recipients")
 
 
 async def test_the_keys_that_an_answer_names_are_linked_in_the_transaction_of_its_event(world: World) -> None:

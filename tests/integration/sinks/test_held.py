@@ -46,7 +46,7 @@ async def test_a_locked_recipient_delays_its_own_events_and_no_other(world: Worl
         async with locked(world, "SELECT FROM campaign_recipients WHERE id = %s FOR UPDATE", first):
             await world.publish_events(*(event for person in (first, *others) for event in story(world, person)))
             await delivered(world, OTHERS)
-            await world.wait_for_value(4 * (1 + OTHERS), "SELECT sum(next_offset)::int FROM sink_offsets")
+            await world.wait_for_applied(4 * (1 + OTHERS))
             assert await world.value(HELD) == 4
             assert (await compare_with_topic(settings, None)).differs == 0
             until = await applied_until(world.connection, settings)

@@ -59,8 +59,7 @@ async def test_events_become_rows_counters_and_offsets(world: World) -> None:
     )
     async with world.running_sinks():
         await wait_for_status(world, "read", 50)
-        stored = "SELECT sum(next_offset)::int FROM sink_offsets WHERE topic = %s"
-        await world.wait_for_value(200, stored, world.events)
+        await world.wait_for_applied(200)
     totals = (await stats.read(world.connection, [world.campaign]))[world.campaign]
     assert (totals.total_target, totals.sent, totals.delivered, totals.read, totals.pending) == (50, 50, 50, 50, 0)
     assert await stats.recount(world.connection, world.campaign) == []
@@ -176,8 +175,7 @@ async def test_a_sink_applies_up_to_its_limit_halts_and_gets_further_after_a_res
 
         monkeypatch.setattr(sink, "halt_until_stopped", halt_until_stopped)
         await asyncio.wait_for(sink.run(few, stop), 30)
-        passed = await world.value("SELECT coalesce(sum(next_offset), 0)::int FROM sink_offsets")
-        return passed, len(await world.read(world.events + ".dead"))
+        return await world.applied_records(), len(await world.read(world.events + ".dead"))
 
     assert [await run_until_halted() for _ in range(2)] == [(10, 10), (20, 20)]
     assert len(halts) == 2, "it neither ends nor tries again"

@@ -291,7 +291,9 @@ class World:
 
     async def applied_offsets(self) -> dict[int, int]:
         """The next offset of the sinks in each partition of the events. The subscriptions have offsets of their own."""
-        return dict(await self.run("SELECT topic_partition, next_offset FROM sink_offsets WHERE topic = %s", self.events))
+        return dict(
+            await self.run("SELECT topic_partition, next_offset FROM sink_offsets WHERE topic = %s", self.events)
+        )
 
     async def applied_records(self) -> int:
         """How many records of the events the sinks have applied in total."""

@@ -299,9 +299,9 @@ class World:
         """How many records of the events the sinks have applied in total."""
         return int(await self.value(_APPLIED, self.events))
 
-    async def wait_for_applied(self, records: int) -> None:
-        """Wait until the sinks have applied so many records of the events in total."""
-        await self.wait_for_value(records, _APPLIED, self.events)
+    async def wait_for_applied(self, records: int, topic: str | None = None) -> None:
+        """Wait until the sinks have applied so many records of a topic, or of the events, in total."""
+        await self.wait_for_value(records, _APPLIED, topic or self.events)
 
     async def apply(self, *events: RecipientEvent) -> None:
         """Publish events, and run a sink until it has applied them."""

@@ -84,7 +84,7 @@ class TestSink:
         )
         await world.publish(world.subscriptions, (b"x", b'{"kind": "no such"}'))
         async with world.running_sinks(2):
-            await world.wait_for_applied(6)
+            await world.wait_for_applied(6, world.subscriptions)
         found = {name: (await read(world.connection, name)).out_by for name in ("15550000001", USER, "15550000002")}
         assert found == {"15550000001": (Source.KEYWORD,), USER: (Source.PLATFORM,), "15550000002": ()}
         [letter] = await world.read(world.subscriptions + ".dead")
@@ -134,6 +134,6 @@ class TestSink:
         bad = stated("15550000001").model_copy(update={"person": "1555\x000000"})
         await world.publish(world.subscriptions, *((b"same", encode(each)) for each in (bad, stated("15550000002"))))
         async with world.running_sinks():
-            await world.wait_for_applied(2)
+            await world.wait_for_applied(2, world.subscriptions)
         assert not (await read(world.connection, "15550000002")).subscribed
         assert len(await world.read(world.subscriptions + ".dead")) == 1

@@ -67,7 +67,7 @@ async def test_the_moment_advances_only_with_what_the_reconciler_and_the_sink_ha
         await asyncio.to_thread(commit, settings, world.webhooks, partition, 1)
         assert not await is_up_to_date(world, watch), "the sink has not applied its event"
         async with world.running_sinks():
-            await world.wait_for_applied(1)
+            await world.wait_for_applied(1, world.subscriptions)
         assert await is_up_to_date(world, watch)
         await world.run("UPDATE sink_offsets SET topic_id = 'of a deleted topic'")
         await world.publish_subscriptions(opt_out)

@@ -98,6 +98,8 @@ class Case(Generic[Task]):
     """Names of peers that do not take part, because this work says nothing about them."""
     is_in_smoke: bool = True
     """Whether a smoke run holds it. A case that starts processes again and proves nothing more stays out."""
+    rounds_max: int | None = None
+    """Most rounds, for a case that is long and compares nothing. None: as many as the run has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def hold(stage: Contest[Task], arena: Arena, rounds: int, note: Callable[[str], 
         available = [each for each in (stage.ours, *stage.peers) if each.is_available]
         opened = {each.name: ending.enter_context(each.opened(arena)) for each in available}
         return [
-            _hold(case, stage.ours.name, opened, rounds, note)
+            _hold(case, stage.ours.name, opened, min(rounds, case.rounds_max or rounds), note)
             for case in stage.cases
             if case.is_in_smoke or not arena.is_smoke
         ]

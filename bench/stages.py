@@ -7,6 +7,7 @@ from typing import Any
 from bench.contest import Contest
 from bench.ingress.stage import INGRESS
 from bench.reconciler.stage import RECONCILER
+from bench.sender.stage import SENDER
 from bench.sink.stage import SINK
 
 STAGES: dict[str, Contest[Any]] = {
@@ -14,6 +15,7 @@ STAGES: dict[str, Contest[Any]] = {
     for stage in (
         INGRESS,
         RECONCILER,
+        SENDER,
         SINK,
     )
 }

@@ -1,0 +1,1 @@
+"""The sender, with its claims, its ledger and Kafka, against HTTP clients that only post."""

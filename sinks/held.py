@@ -69,6 +69,9 @@ class HeldEvents:
             return await self._apply_alone(connection)
 
     async def _apply_together(self, connection: Connection) -> HeldRound:
+        if not await held_events.is_any(connection):
+            self._after = FIRST
+            return HeldRound()
         started_ns = now_ns()
         async with connection.transaction():
             page = await self._page(connection)

@@ -119,6 +119,9 @@ class SubscriptionWriter:
         await self._apply(connection, others, batch, moves, records, locked)
 
     async def _apply_waiting(self, connection: Connection) -> None:
+        if not await subscriptions.is_any_waiting(connection):
+            self._waiting_after = FIRST_WAITING
+            return
         async with connection.transaction():
             page = await subscriptions.take_waiting(connection, self._waiting_after, WAITING_ROWS_MAX)
             known = await _recipients(connection, [each.event for each in page])

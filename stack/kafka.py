@@ -66,6 +66,11 @@ SETTINGS = {
     # A killed broker may register again after this time, instead of the 9 s of a cluster.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "1000",
+    # By default the controller writes an empty record to its disk every 500 ms, which only a gauge needs.
+    "metadata.max.idle.interval.ms": "0",
+    # Each of these threads wakes several times a second, and clients of one machine keep only one busy.
+    "group.coordinator.threads": "1",
+    "share.coordinator.threads": "1",
     "num.network.threads": "2",
     "num.io.threads": "4",
     "num.replica.fetchers": "1",

@@ -37,6 +37,7 @@ from runtime.waiting import pause
 from schemas.places import EPOCH, Record
 from streams.faust_credentials import credentials
 from streams.membership import leave_when_stopped
+from streams.patient_stream import PatientStream
 from topics.apply import require_topic
 from topics.dead_letter_limit import TooManyDeadLetters, halt_until_stopped
 from topics.watchdog import Watchdog
@@ -67,6 +68,7 @@ class Consumption:
     """The real name of the topic."""
     batch_max: int
     within_s: float
+    """How long a batch waits for more records after its first one."""
     buffer_records_max: int
     """Records in Faust's buffer between fetcher and agent. It decides the memory of the process."""
 
@@ -244,6 +246,7 @@ def _app(settings: Settings, consumption: Consumption) -> Any:
         topic_allow_declare=False,
         topic_disable_leader=True,
         store="memory://",
+        Stream=PatientStream,
         table_standby_replicas=0,
         processing_guarantee="at_least_once",
         stream_wait_empty=True,

@@ -70,6 +70,8 @@ async def list_by_status(connection: Connection, status: CampaignStatus, after: 
 
 async def find_cancelled(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
     """Those of these cancelled campaigns that have recipients to skip."""
+    if not ids:
+        return []
     cursor = await connection.execute(_SQL["find_cancelled"], {"ids": list(ids)})
     return [row[0] for row in await cursor.fetchall()]
 
@@ -93,6 +95,8 @@ async def skip_chunk(connection: Connection, campaign: UUID, limit: int, places:
 
 async def complete(connection: Connection, ids: Sequence[UUID], unknown_s: float) -> list[UUID]:
     """Complete those of these campaigns that have no open recipient. An `unknown` one is open for `unknown_s`."""
+    if not ids:
+        return []
     limits = {"deltas_max": DELTAS_MAX, "unknowns_max": UNKNOWNS_MAX}
     cursor = await connection.execute(_SQL["complete_campaigns"], {"ids": list(ids), "unknown_s": unknown_s, **limits})
     return [row[0] for row in await cursor.fetchall()]
@@ -100,5 +104,7 @@ async def complete(connection: Connection, ids: Sequence[UUID], unknown_s: float
 
 async def reopen(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
     """Reopen those of these completed campaigns in which a recipient is due again."""
+    if not ids:
+        return []
     cursor = await connection.execute(_SQL["reopen_campaigns"], {"ids": list(ids)})
     return [row[0] for row in await cursor.fetchall()]

@@ -23,6 +23,7 @@ from runtime.settings import Settings
 from schemas.places import Watermarks
 from topics.clients import client_config, consumer_config, observer_config
 from topics.errors import error_of, is_not_ready
+from topics.watermarks import read_watermarks
 
 TIMEOUT_S = 5.0
 """Limit of each query. An operator waits for the answer."""
@@ -133,13 +134,7 @@ class KafkaQueries:
 
     def _watermarks(self, topic: str) -> Watermarks:
         listed = self._consumer.list_topics(topic, self._timeout_s).topics[topic].partitions
-        found: Watermarks = {}
-        for partition in sorted(listed):
-            marks = self._consumer.get_watermark_offsets(_at(topic, partition), timeout=self._timeout_s)
-            if marks is None:
-                raise KafkaAway(f"no watermarks of {topic} within {self._timeout_s:.0f} s")
-            found[partition] = marks
-        return found
+        return read_watermarks(self._consumer, topic, listed, self._timeout_s)
 
     def _committed(self, group: str, places: list[TopicPartition]) -> dict[int, int]:
         """Query with a consumer that never joins: the admin client crashes while a coordinator is not ready."""

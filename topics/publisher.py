@@ -24,7 +24,8 @@ PUBLISH_TIMEOUT_S = 90.0
 """Above the message timeout, so that librdkafka has reported every record by then."""
 
 QUEUE_FULL_PAUSE_S = 0.005
-_POLL_S = 0.1
+_POLL_S = 0.25
+"""A report ends the wait at once. The limit bounds how long a close takes."""
 _NOWHERE = (-1, -1)
 
 Delivered = Callable[[KafkaError | None, Message | None], None]

@@ -14,6 +14,7 @@ from runtime.process import EXIT_TRANSIENT
 from runtime.pulse import CHECKS_PER_LIMIT, Heartbeats, IsReachable, always, log_stall
 from runtime.settings import Settings
 from topics.clients import observer_config
+from topics.watermarks import read_watermarks
 
 BROKER_TIMEOUT_S = 5.0
 
@@ -117,8 +118,9 @@ class Watchdog:
             return 0.0
         places = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
         longest = 0.0
+        watermarks = read_watermarks(consumer, self._topic, partitions, BROKER_TIMEOUT_S)
         for place in consumer.committed(places, timeout=BROKER_TIMEOUT_S):
-            low, end = consumer.get_watermark_offsets(place, timeout=BROKER_TIMEOUT_S)
+            low, end = watermarks[place.partition]
             committed = max(place.offset, low)  # it is negative before the first commit
             metrics.set_lag(self._topic, place.partition, end - committed, self._statuses_per_record())
             longest = max(longest, clocks.stalled_for(place.partition, committed, end, watched_s))

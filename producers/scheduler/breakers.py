@@ -7,6 +7,7 @@ counted once it is committed. A crash between Kafka's acknowledgement and the ma
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 
@@ -26,6 +27,7 @@ from topics.jobs import PUBLISH_TIMEOUT_S
 from topics.publisher import Publisher, PublishFailed
 
 ROUND_S = 1.0
+FORGET_EVERY_S = 10.0
 CHANGES_MAX = 500
 HOLD_LIMIT_MIN_S = 60.0
 """However much a demo shortens a day, an outage of a minute pauses nothing."""
@@ -36,6 +38,7 @@ log = structlog.get_logger("scheduler")
 async def watch_breakers(leader: Leader, publisher: Publisher, settings: Settings, stop: asyncio.Event) -> None:
     """Run a round every second until `stop`. Changes wait in Postgres while Kafka is away."""
     limit_s = max(HOLD_LIMIT_MIN_S, HOLD_LIMIT_S / settings.time_scale)
+    forget_at = 0.0
     while not await pause(stop, ROUND_S):
         async with leader.turn() as connection:
             for campaign_id, reason in await breakers.pause_held(connection, limit_s):
@@ -43,7 +46,9 @@ async def watch_breakers(leader: Leader, publisher: Publisher, settings: Setting
             changes = await breakers.unpublished_changes(connection, CHANGES_MAX)
             for scope, count in (await breakers.count_open(connection)).items():
                 metrics.BREAKERS_OPEN.labels(scope.value).set(count)
-            await breakers.forget_recovered(connection, CHANGES_MAX)
+            if time.monotonic() >= forget_at:
+                forget_at = time.monotonic() + FORGET_EVERY_S
+                await breakers.forget_recovered(connection, CHANGES_MAX)
         try:
             await publish_changes(leader, publisher, settings, changes)
         except PublishFailed as error:

@@ -30,6 +30,10 @@ INSERT INTO held_events (
     recipient_id, topic, topic_partition, topic_offset, key, value, header_names, header_values, written_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 
+-- name: is_any
+-- Whether anything is held, at any place and under any lock.
+SELECT EXISTS (SELECT FROM held_events)
+
 -- name: take
 -- The next held records after a place. Another sink may hold some of them: those are left to it.
 SELECT id, topic, topic_partition, topic_offset, key, value, header_names, header_values, written_at

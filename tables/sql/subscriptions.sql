@@ -42,6 +42,10 @@ SELECT * FROM unnest(%(is_locked)s::boolean[], %(person)s::text[], %(wamid)s::te
 ON CONFLICT (wamid, person, source, occurred_at, subscribed) DO UPDATE SET
     is_locked = waiting_subscriptions.is_locked OR excluded.is_locked
 
+-- name: is_any_waiting
+-- Whether any event waits, at any place and under any lock.
+SELECT EXISTS (SELECT FROM waiting_subscriptions)
+
 -- name: take_waiting
 -- The next waiting events after a place. Another sink may hold some of them: those are left to it.
 SELECT id, event, is_locked, waits_since < now() - make_interval(secs => %(wait_max_s)s) AS is_old

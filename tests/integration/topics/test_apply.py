@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.topics import SPECS, Topic, TopicSpec
+from tests.support.waiting import eventually
 from topics.apply import apply
 
 
@@ -56,8 +57,13 @@ def test_partitions_and_settings_are_altered_but_never_lowered(kafka: str, topic
     assert few.partitions_added == 3
     assert "retention.ms" in few.settings_changed
     assert (many.partitions_added, many.partitions_kept) == (0, 6)
-    config = config_of(kafka, f"{topic_prefix}few")
-    assert (config["retention.ms"], config["segment.bytes"]) == ("1000", "1048577")
+
+    def altered() -> dict[str, str] | None:
+        config = config_of(kafka, f"{topic_prefix}few")
+        return config if config["retention.ms"] == "1000" else None
+
+    # The controller has answered. The broker that is queried learns of it a moment later.
+    assert eventually(altered, "the setting is altered")["segment.bytes"] == "1048577"
     assert len(admin.list_topics(timeout=10).topics[f"{topic_prefix}few"].partitions) == 4
 
 

@@ -21,7 +21,8 @@ from typing import Any
 
 from bench.contest import ROUNDS_MIN, Arena, CaseResult, Contest, hold
 from bench.environments import install
-from bench.page import section, with_sections
+from bench.measurement import Measurement
+from bench.page import measurement_section, section, with_sections
 from bench.report import json_lines, table
 from bench.stages import STAGES
 from stack.embedded import embedded_stack
@@ -38,13 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             install(name)
     rounds = 1 if options.smoke else max(ROUNDS_MIN, options.rounds)
     is_right = True
-    with _arena(options, needs_postgres=any(stage.needs_postgres for stage in stages)) as arena:
+    with _arena(
+        options,
+        needs_kafka=any(not isinstance(stage, Measurement) or stage.needs_kafka for stage in stages),
+        needs_postgres=any(stage.needs_postgres for stage in stages),
+    ) as arena:
         for stage in stages:
-            load = os.getloadavg()[0]
-            results = hold(stage, arena, rounds, _note)
-            if not options.smoke:
-                _write(stage.name, section(stage, results, rounds, f"{datetime.now(UTC):%Y-%m-%d}", load))
-            is_right = _print(stage, results) and is_right
+            if isinstance(stage, Measurement):
+                is_right = _measure(stage, arena) and is_right
+            else:
+                is_right = _hold(stage, arena, rounds) and is_right
     return 0 if is_right else 1
 
 
@@ -59,11 +63,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 @contextmanager
-def _arena(options: argparse.Namespace, *, needs_postgres: bool) -> Iterator[Arena]:
+def _arena(options: argparse.Namespace, *, needs_kafka: bool, needs_postgres: bool) -> Iterator[Arena]:
     """The given servers, or embedded ones."""
     with (
         tempfile.TemporaryDirectory(prefix="campaigns-bench-", ignore_cleanup_errors=True) as folder,
-        embedded_stack(kafka=not options.kafka, postgres=needs_postgres and not options.database_url) as stack,
+        embedded_stack(
+            kafka=needs_kafka and not options.kafka, postgres=needs_postgres and not options.database_url
+        ) as stack,
     ):
         yield Arena(
             kafka=options.kafka or stack.kafka_bootstrap_servers,
@@ -77,6 +83,31 @@ def _arena(options: argparse.Namespace, *, needs_postgres: bool) -> Iterator[Are
 
 def _note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _hold(stage: Contest[Any], arena: Arena, rounds: int) -> bool:
+    """Hold a contest and report it. Returns whether all results of ours are right."""
+    load = os.getloadavg()[0]
+    results = hold(stage, arena, rounds, _note)
+    if not arena.is_smoke:
+        _write(stage.name, section(stage, results, rounds, _today(), load))
+    return _print(stage, results)
+
+
+def _measure(stage: Measurement, arena: Arena) -> bool:
+    """Measure a stage without a peer and report it. Returns whether all results are right."""
+    load = os.getloadavg()[0]
+    measured = stage.measure(arena, _note)
+    if not arena.is_smoke:
+        _write(stage.name, measurement_section(stage, measured, _today(), load))
+    for each in measured.tables:
+        print(f"\n{stage.title}: {each.title}\n", *each.lines(), sep="\n")
+    print("", *measured.notes, measured.json_line(stage.name), sep="\n", flush=True)
+    return measured.right == 1.0
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def _print(stage: Contest[Any], results: Sequence[CaseResult]) -> bool:

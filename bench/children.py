@@ -29,12 +29,14 @@ class ChildFailed(RuntimeError):
 
 @contextmanager
 def child(
-    argv: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+    argv: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program while the body runs. Its output goes to `log`. It is ended with TERM, else killed."""
+    """Run a program while the body runs, in `folder` if one is given. Its output goes to `log`. It is ended with TERM,
+    else killed.
+    """
     clean = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})}
     with log.open("ab") as stream:
-        running = subprocess.Popen([str(word) for word in argv], env=clean, stdout=stream, stderr=stream)
+        running = subprocess.Popen([str(word) for word in argv], env=clean, cwd=folder, stdout=stream, stderr=stream)
     try:
         yield running
     finally:

@@ -13,6 +13,7 @@ import psutil
 
 from bench.contest import CaseResult, Contest
 from bench.environments import versions
+from bench.measurement import Measured, Measurement
 from bench.report import losses, table
 
 WIDTH = 120
@@ -52,6 +53,18 @@ def section(stage: Contest[Any], results: Sequence[CaseResult], rounds: int, mea
     lines += ["", f"### {stage.title}: what was not compared", "", *_list(stage.not_compared)]
     lines += ["", f"### {stage.title}: where the product is behind", ""]
     lines += _list(losses(results) or ["In no figure of this run."])
+    return "\n".join(lines) + "\n"
+
+
+def measurement_section(stage: Measurement, measured: Measured, measured_on: str, load: float) -> str:
+    """The section of a stage without a peer."""
+    lines = [f"## {stage.title}", "", *_wrapped(stage.question), ""]
+    lines += _wrapped(f"Measured on {measured_on}. {_machine(load)}")
+    for table_ in measured.tables:
+        lines += ["", f"### {stage.title}: {table_.title}", "", *table_.lines()]
+    if measured.notes:
+        lines += ["", f"### {stage.title}: what the figures mean", "", *_list(measured.notes)]
+    lines += ["", f"### {stage.title}: what was not measured", "", *_list(stage.not_measured)]
     return "\n".join(lines) + "\n"
 
 

@@ -36,7 +36,7 @@ def table(result: CaseResult) -> list[str]:
         [name, *_figures(runs, compared.get(name)), *(_more(runs, column) for column in extra)]
         for name, runs in result.runs.items()
     ]
-    return list(_markdown(headings, rows))
+    return list(markdown(headings, rows))
 
 
 def _figures(runs: Sequence[Run], compared: PeerComparison | None) -> list[str]:
@@ -54,7 +54,8 @@ def _more(runs: Sequence[Run], column: str) -> str:
     return f"{statistics.median(values):.1f}" if values else ""
 
 
-def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a Markdown table. All columns but the first hold numbers."""
     yield f"| {' | '.join(headings)} |"
     yield f"|---|{'---:|' * (len(headings) - 1)}"
     for row in rows:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from bench.contest import Contest
+from bench.idle.stage import IDLE
 from bench.ingress.stage import INGRESS
+from bench.measurement import Measurement
 from bench.reconciler.stage import RECONCILER
 from bench.sender.stage import SENDER
 from bench.sink.stage import SINK
 
-STAGES: dict[str, Contest[Any]] = {
+STAGES: dict[str, Contest[Any] | Measurement] = {
     stage.name: stage
     for stage in (
         INGRESS,
         RECONCILER,
         SENDER,
         SINK,
+        IDLE,
     )
 }

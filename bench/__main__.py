@@ -21,9 +21,9 @@ from typing import Any
 
 from bench.contest import ROUNDS_MIN, Arena, CaseResult, Contest, hold
 from bench.environments import install
-from bench.measurement import Measurement
 from bench.page import measurement_section, section, with_sections
 from bench.report import json_lines, table
+from bench.solo import SoloStage
 from bench.stages import STAGES
 from stack.embedded import embedded_stack
 
@@ -41,11 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_right = True
     with _arena(
         options,
-        needs_kafka=any(not isinstance(stage, Measurement) or stage.needs_kafka for stage in stages),
+        needs_kafka=any(not isinstance(stage, SoloStage) or stage.needs_kafka for stage in stages),
         needs_postgres=any(stage.needs_postgres for stage in stages),
     ) as arena:
         for stage in stages:
-            if isinstance(stage, Measurement):
+            if isinstance(stage, SoloStage):
                 is_right = _measure(stage, arena) and is_right
             else:
                 is_right = _hold(stage, arena, rounds) and is_right
@@ -94,7 +94,7 @@ def _hold(stage: Contest[Any], arena: Arena, rounds: int) -> bool:
     return _print(stage, results)
 
 
-def _measure(stage: Measurement, arena: Arena) -> bool:
+def _measure(stage: SoloStage, arena: Arena) -> bool:
     """Measure a stage without a peer and report it. Returns whether all results are right."""
     load = os.getloadavg()[0]
     measured = stage.measure(arena, _note)

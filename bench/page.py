@@ -13,8 +13,8 @@ import psutil
 
 from bench.contest import CaseResult, Contest
 from bench.environments import versions
-from bench.measurement import Measured, Measurement
 from bench.report import losses, table
+from bench.solo import Measured, SoloStage
 
 WIDTH = 120
 HEAD = """\
@@ -56,7 +56,7 @@ def section(stage: Contest[Any], results: Sequence[CaseResult], rounds: int, mea
     return "\n".join(lines) + "\n"
 
 
-def measurement_section(stage: Measurement, measured: Measured, measured_on: str, load: float) -> str:
+def measurement_section(stage: SoloStage, measured: Measured, measured_on: str, load: float) -> str:
     """The section of a stage without a peer."""
     lines = [f"## {stage.title}", "", *_wrapped(stage.question), ""]
     lines += _wrapped(f"Measured on {measured_on}. {_machine(load)}")

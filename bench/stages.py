@@ -7,12 +7,12 @@ from typing import Any
 from bench.contest import Contest
 from bench.idle.stage import IDLE
 from bench.ingress.stage import INGRESS
-from bench.measurement import Measurement
 from bench.reconciler.stage import RECONCILER
 from bench.sender.stage import SENDER
 from bench.sink.stage import SINK
+from bench.solo import SoloStage
 
-STAGES: dict[str, Contest[Any] | Measurement] = {
+STAGES: dict[str, Contest[Any] | SoloStage] = {
     stage.name: stage
     for stage in (
         INGRESS,

@@ -13,7 +13,7 @@ import psutil
 from bench.children import child, wait_until
 from bench.contest import Arena
 from bench.idle.processes import KindUse, ProcessUse, by_kind, total, uses
-from bench.measurement import Measured, Measurement, Note, Table
+from bench.solo import Measured, Note, SoloStage, Table
 
 SETTLED_S = 75.0
 """The Java compiler is busy for about a minute after a start."""
@@ -71,7 +71,7 @@ def _rows(found: Sequence[KindUse]) -> list[list[str]]:
     ]  # fmt: skip
 
 
-IDLE = Measurement(
+IDLE = SoloStage(
     "idle",
     "Idle",
     "`campaigns up` runs every process, the simulator, Kafka and PostgreSQL, and has no campaign. After it has "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from bench.contest import Arena
-from bench.measurement import Measured, Measurement, Table
 from bench.page import measurement_section
+from bench.solo import Measured, SoloStage, Table
 
 MEASURED = Measured([Table("by process", ("", "MiB"), [["sink", "50"]])], 1.0, {"memory_mb": 50}, ["It is small."])
 
@@ -21,7 +21,7 @@ def test_the_line_of_json_has_the_figures_that_decide() -> None:
 
 
 def test_the_section_has_tables_meaning_and_what_was_left_out() -> None:
-    stage = Measurement("idle", "Idle", "What does it cost?", unused, ["An open page."])
+    stage = SoloStage("idle", "Idle", "What does it cost?", unused, ["An open page."])
     section = measurement_section(stage, MEASURED, "2026-11-26", 0.5)
     assert "### Idle: by process\n\n|  | MiB |\n|---|---:|\n| sink | 50 |\n" in section
     assert section.index("- It is small.") < section.index("- An open page.")

@@ -43,7 +43,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class SoloStage:
     """A stage without a peer."""
 
     name: str

@@ -168,6 +168,7 @@ SINK_WEBHOOK_DELAY_SECONDS = ManyHistogram(
 )
 SINK_DOUBLE_SENDS = _counter("sink_double_sends_total", "Attempts with a second wamid, which proves a double send")
 STATS_SNAPSHOTS = _counter("stats_snapshots_total", "Published snapshots")
+STATS_MINUTES = _counter("stats_minutes_total", "Published minutes of campaigns on campaign.timeline")
 STATS_REFUSED = _counter("stats_refused_total", "Snapshots that Kafka cannot take, because they are too large")
 
 

@@ -230,6 +230,12 @@ class Settings(BaseModel):
         le=36_500,
         description="Days that the budgets of past days stay. Without it: forever.",
     )
+    keep_timeline_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that the minutes of the timelines of campaigns stay. Without it: forever.",
+    )
     keep_dead_letter_acts_days: int | None = Field(
         default=None,
         ge=31,

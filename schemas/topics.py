@@ -18,6 +18,7 @@ class Topic(StrEnum):
     SUBSCRIPTION_EVENTS = "subscription.events"
     CAMPAIGN_CONTROL = "campaign.control"
     CAMPAIGN_STATS = "campaign.stats"
+    CAMPAIGN_TIMELINE = "campaign.timeline"
 
     @property
     def dead(self) -> str:
@@ -47,6 +48,11 @@ class TopicSpec:
     cleanup_policy: str = "delete"
     record_bytes_max: int = DEFAULT_RECORD_BYTES_MAX
 
+    @property
+    def is_compacted(self) -> bool:
+        """Whether the broker keeps only the last record of each key."""
+        return "compact" in self.cleanup_policy.split(",")
+
     def config(self) -> dict[str, str]:
         """The settings of the topic, by Kafka's names."""
         config = {
@@ -55,7 +61,7 @@ class TopicSpec:
             "max.message.bytes": str(self.record_bytes_max),
             "unclean.leader.election.enable": "false",
         }
-        if self.cleanup_policy == "compact":
+        if self.is_compacted:
             # A new reader needs only the last snapshots; without these settings it would read weeks of them.
             config |= {
                 "min.cleanable.dirty.ratio": "0.1",
@@ -90,6 +96,7 @@ SPECS: tuple[TopicSpec, ...] = (
     *_with_dead_letters(TopicSpec(Topic.CAMPAIGN_CONTROL, 1, 30 * DAY_MS)),
     # A dead letter has no key for compaction, so retention by time applies.
     *_with_dead_letters(TopicSpec(Topic.CAMPAIGN_STATS, 4, UNLIMITED, "compact"), dead_retention_ms=30 * DAY_MS),
+    *_with_dead_letters(TopicSpec(Topic.CAMPAIGN_TIMELINE, 4, 30 * DAY_MS, "compact,delete")),
 )
 
 BY_NAME: dict[str, TopicSpec] = {spec.name: spec for spec in SPECS}
@@ -113,5 +120,6 @@ USES: dict[Topic, TopicUse] = {
     Topic.SUBSCRIPTION_EVENTS: TopicUse("person, else wamid", ("reconciler", "scheduler"), ("sink",)),
     Topic.CAMPAIGN_CONTROL: TopicUse("campaign_id, else scope and key of the breaker", ("scheduler",), ()),
     Topic.CAMPAIGN_STATS: TopicUse("campaign_id", ("stats",), ("api",)),
+    Topic.CAMPAIGN_TIMELINE: TopicUse("campaign_id/minute", ("stats",), ()),
 }
 """No process of ours reads the topics without a reader: other systems may."""

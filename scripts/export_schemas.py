@@ -20,6 +20,7 @@ from schemas.jobs import SendJob
 from schemas.model import WireModel
 from schemas.stats import CampaignStats
 from schemas.subscriptions import SubscriptionEvent
+from schemas.timeline import CampaignMinute
 from schemas.topics import BY_NAME, DAY_MS, UNLIMITED, USES, Topic, TopicSpec
 
 FOLDER = Path("docs/schemas")
@@ -46,6 +47,7 @@ PUBLISHED: tuple[Published, ...] = (
     Published(Topic.SUBSCRIPTION_EVENTS, SubscriptionEvent),
     Published(Topic.CAMPAIGN_CONTROL, ControlEvent),
     Published(Topic.CAMPAIGN_STATS, CampaignStats),
+    Published(Topic.CAMPAIGN_TIMELINE, CampaignMinute),
 )
 
 
@@ -85,7 +87,7 @@ def _asyncapi() -> dict[str, Any]:
 
 def _channel(published: Published, spec: TopicSpec) -> dict[str, Any]:
     name = published.record.__name__
-    is_transactional = published.topic is Topic.CAMPAIGN_STATS
+    is_transactional = published.topic in {Topic.CAMPAIGN_STATS, Topic.CAMPAIGN_TIMELINE}
     return {
         "address": published.topic.value,
         "description": " ".join(
@@ -102,7 +104,7 @@ def _channel(published: Published, spec: TopicSpec) -> dict[str, Any]:
                 "topic": published.topic.value,
                 "partitions": spec.partitions,
                 "topicConfiguration": {
-                    "cleanup.policy": [spec.cleanup_policy],
+                    "cleanup.policy": spec.cleanup_policy.split(","),
                     "retention.ms": spec.retention_ms,
                     "max.message.bytes": spec.record_bytes_max,
                 },
@@ -113,8 +115,9 @@ def _channel(published: Published, spec: TopicSpec) -> dict[str, Any]:
 
 
 def _kept(spec: TopicSpec) -> str:
-    if spec.cleanup_policy == "compact":
-        return "Compacted: the last record of each key is kept."
+    if spec.is_compacted:
+        days = "" if spec.retention_ms == UNLIMITED else f" for {spec.retention_ms / DAY_MS:g} day(s)"
+        return f"Compacted: the last record of each key is kept{days}."
     if spec.retention_ms == UNLIMITED:
         return "Records are kept without limit."
     return f"Records are kept for {spec.retention_ms / DAY_MS:g} day(s)."

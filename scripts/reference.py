@@ -183,9 +183,10 @@ _WORDS: Mapping[int, str] = {UNLIMITED: "without limit", DAY_MS: "1 day"}
 
 def kept(spec: TopicSpec) -> str:
     """How long the records of a topic are kept."""
-    if spec.cleanup_policy == "compact":
-        return "last of each key"
-    return _WORDS.get(spec.retention_ms, f"{spec.retention_ms / DAY_MS:g} days")
+    days = _WORDS.get(spec.retention_ms, f"{spec.retention_ms / DAY_MS:g} days")
+    if spec.is_compacted:
+        return "last of each key" if spec.retention_ms == UNLIMITED else f"last of each key, {days}"
+    return days
 
 
 def main() -> None:

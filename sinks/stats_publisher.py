@@ -28,7 +28,9 @@ ACTIVE_S = 0.25
 IDLE_S = 1.0
 """Pause after a round that published nothing. Well below the 10 s after which the server ends an idle session."""
 SNAPSHOTS_MAX = 500
-"""Snapshots in one Kafka transaction; the next round publishes the others."""
+"""Snapshots, or minutes of campaigns, in one Kafka transaction; the next round publishes the others."""
+TIMELINE_EVERY_S = 1.0
+"""Pause between two publications of minutes. The present minute changes with each fold."""
 FORGET_EVERY_S = 60.0
 """Pause between two deletions of old parked statuses, once all old ones are deleted. Before, one chunk per round."""
 ELECTION = Election(
@@ -76,13 +78,19 @@ async def _lead(settings: Settings, leader: Leader, stop: asyncio.Event, beats: 
     publisher = SnapshotPublisher(settings)
     await publisher.open()
     log.info("publishing stats")
-    forget_at, place = time.monotonic(), stats.FIRST_PLACE
+    forget_at = timeline_at = time.monotonic()
+    place = stats.FIRST_PLACE
     try:
         while not stop.is_set():
             beats.beat()
             async with leader.turn() as connection:
                 place = await stats.fold(connection, place)
                 published = await publish_once(connection, publisher) + await delete_once(connection, publisher)
+                if (
+                    time.monotonic() >= timeline_at
+                    and await publish_minutes_once(connection, publisher) < SNAPSHOTS_MAX
+                ):
+                    timeline_at = time.monotonic() + TIMELINE_EVERY_S
                 if time.monotonic() >= forget_at and await forget_parked(connection) < ROWS_MAX:
                     forget_at = time.monotonic() + FORGET_EVERY_S
             is_busy = published or place != stats.FIRST_PLACE or time.monotonic() >= forget_at
@@ -109,6 +117,16 @@ async def publish_once(connection: Connection, publisher: SnapshotPublisher) -> 
     metrics.STATS_SNAPSHOTS.inc(len(published))
     metrics.STATS_REFUSED.inc(len(refused))
     return len(snapshots)
+
+
+async def publish_minutes_once(connection: Connection, publisher: SnapshotPublisher) -> int:
+    """Publish the minutes of campaigns whose last version is not published; returns their number."""
+    minutes = await stats.read_unpublished_minutes(connection, SNAPSHOTS_MAX)
+    if minutes:
+        await publisher.publish_minutes(minutes)
+        await stats.mark_minutes_published(connection, minutes)
+        metrics.STATS_MINUTES.inc(len(minutes))
+    return len(minutes)
 
 
 async def delete_once(connection: Connection, publisher: SnapshotPublisher) -> int:

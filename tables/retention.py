@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ class Prunable(StrEnum):
     MESSAGES = "messages"
     SUBSCRIPTION_OUTBOX = "subscription_outbox"
     BUDGETS = "budgets"
+    TIMELINE = "timeline"
     DEAD_LETTER_ACTS = "dead_letter_acts"
     IDEMPOTENCY_KEYS = "idempotency_keys"
 
@@ -39,6 +40,7 @@ START: Mapping[Prunable, ChunkPlace] = {
     Prunable.MESSAGES: {"after_recipient": UUID(int=0), "after_attempt": 0},
     Prunable.SUBSCRIPTION_OUTBOX: {"after_id": 0},
     Prunable.BUDGETS: {"after_campaign": UUID(int=0), "after_day": date(1, 1, 1)},
+    Prunable.TIMELINE: {"after_campaign": UUID(int=0), "after_minute": datetime(1, 1, 1, tzinfo=UTC)},
     Prunable.DEAD_LETTER_ACTS: {"after_topic": "", "after_partition": -1, "after_offset": -1},
     Prunable.IDEMPOTENCY_KEYS: {"after_key": ""},
 }

@@ -15,6 +15,7 @@ from domain.windows import WHOLE_DAY, InvalidWindow, SendingWindow, make_window
 from schemas.codec import PRODUCER
 from schemas.model import CampaignId
 from schemas.stats import CampaignProgress, CampaignStats
+from schemas.timeline import CampaignMinute
 from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
@@ -49,6 +50,7 @@ class Minute:
     delivered: int
     read: int
     failed: int
+    replied: int = 0
 
 
 async def fold(connection: Connection, after: str = FIRST_PLACE, *, rows_max: int = FOLD_ROWS) -> str:
@@ -86,6 +88,22 @@ async def read_timeline(connection: Connection, campaign: UUID, limit: int) -> l
     """The last minutes in which the counters of a campaign changed, the oldest first."""
     cursor = await connection.execute(SQL["read_timeline"], {"campaign": campaign, "limit": limit})
     return [Minute(*row) for row in reversed(await cursor.fetchall())]
+
+
+async def read_unpublished_minutes(connection: Connection, rows_max: int) -> list[CampaignMinute]:
+    """Minutes whose last version is not published, the oldest first."""
+    cursor = await connection.execute(SQL["read_unpublished_minutes"], {"rows_max": rows_max})
+    return [_minute(row) for row in await cursor.fetchall()]
+
+
+async def mark_minutes_published(connection: Connection, minutes: Sequence[CampaignMinute]) -> None:
+    """Mark these versions of minutes as published: Kafka has acknowledged them."""
+    parameters = {
+        "ids": plain(each.campaign_id for each in minutes),
+        "minutes": [each.minute for each in minutes],
+        "versions": plain(each.version for each in minutes),
+    }
+    await connection.execute(SQL["mark_minutes_published"], parameters)
 
 
 async def read_unpublished(connection: Connection, rows_max: int) -> list[CampaignStats]:
@@ -132,6 +150,12 @@ async def recount(connection: Connection, campaign_id: CampaignId) -> list[Diffe
 def _stats(row: Sequence[Any]) -> CampaignStats:
     campaign_id, name, status, version, as_of, counters = row
     return campaign_stats(campaign_id, name, status, counters, version=version, as_of=as_of, producer=PRODUCER)
+
+
+def _minute(row: Sequence[Any]) -> CampaignMinute:
+    campaign_id, minute, sent, delivered, read_, failed, replied, version = row
+    return CampaignMinute(producer=PRODUCER, campaign_id=campaign_id, minute=minute, sent=sent, delivered=delivered,
+                          read=read_, failed=failed, replied=replied, version=version)  # fmt: skip
 
 
 def _progress(row: Sequence[Any]) -> CampaignProgress:

@@ -17,6 +17,7 @@ from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats, snapshot_key
+from schemas.timeline import CampaignMinute
 from schemas.topics import Topic
 from topics.clients import producer_config
 from topics.errors import error_of
@@ -41,7 +42,7 @@ class SnapshotPublisher:
     """Publishes batches of snapshots, each batch in one transaction."""
 
     def __init__(self, settings: Settings) -> None:
-        self._topic = settings.topic(Topic.CAMPAIGN_STATS)
+        self._stats, self._timeline = settings.topic(Topic.CAMPAIGN_STATS), settings.topic(Topic.CAMPAIGN_TIMELINE)
         config = producer_config(
             settings, transactional_id=f"{settings.topic_prefix}campaigns-stats", linger_ms=0, message_timeout_ms=15_000
         )
@@ -62,15 +63,19 @@ class SnapshotPublisher:
         records = [(snapshot, encode(snapshot)) for snapshot in snapshots]
         fitting = [(snapshot.key, value) for snapshot, value in records if len(value) <= SNAPSHOT_BYTES_MAX]
         if fitting:
-            await asyncio.to_thread(self._publish, fitting)
+            await asyncio.to_thread(self._publish, self._stats, fitting)
         return [snapshot for snapshot, value in records if len(value) > SNAPSHOT_BYTES_MAX]
+
+    async def publish_minutes(self, minutes: Sequence[CampaignMinute]) -> None:
+        """Publish minutes of campaigns. They are committed when it returns. Raises NotPublished or PublisherFenced."""
+        await asyncio.to_thread(self._publish, self._timeline, [(each.key, encode(each)) for each in minutes])
 
     async def delete(self, campaigns: Sequence[CampaignId]) -> None:
         """Publish a record without a value for each campaign: compaction then removes its snapshots.
 
         They are committed when it returns. Raises NotPublished or PublisherFenced.
         """
-        await asyncio.to_thread(self._publish, [(snapshot_key(each), None) for each in campaigns])
+        await asyncio.to_thread(self._publish, self._stats, [(snapshot_key(each), None) for each in campaigns])
 
     async def close(self) -> None:
         """Close without waiting: the next publisher publishes what is not committed."""
@@ -79,11 +84,11 @@ class SnapshotPublisher:
         except KafkaException as error:  # the reason for closing is known already; this error must not hide it
             log.info("the producer could not flush at its end", error=str(error))
 
-    def _publish(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def _publish(self, topic: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         try:
             self._producer.begin_transaction()
             for key, value in records:
-                self._producer.produce(self._topic, key=key, value=value)
+                self._producer.produce(topic, key=key, value=value)
             self._producer.commit_transaction(TIMEOUT_S)
         except KafkaException as error:
             self._abort(error)

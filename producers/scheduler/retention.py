@@ -66,6 +66,7 @@ def days_by_table(settings: Settings) -> dict[Prunable, int]:
         Prunable.MESSAGES: settings.keep_messages_days,
         Prunable.SUBSCRIPTION_OUTBOX: settings.keep_outbox_days,
         Prunable.BUDGETS: settings.keep_budgets_days,
+        Prunable.TIMELINE: settings.keep_timeline_days,
         Prunable.DEAD_LETTER_ACTS: settings.keep_dead_letter_acts_days,
         Prunable.IDEMPOTENCY_KEYS: KEYS_KEPT_DAYS,
     }

@@ -113,6 +113,22 @@ WITH chunk AS MATERIALIZED (
 SELECT (SELECT count(*) FROM deleted), count(*) OVER (), campaign_id, day
 FROM chunk ORDER BY campaign_id DESC, day DESC LIMIT 1
 
+-- name: prune_timeline
+-- Delete published minutes of timelines. No check reads them, and a change that is counted now has the present minute.
+WITH chunk AS MATERIALIZED (
+    SELECT campaign_id, minute FROM campaign_timeline
+    WHERE (campaign_id, minute) > (%(after_campaign)s::uuid, %(after_minute)s::timestamptz)
+    ORDER BY campaign_id, minute LIMIT %(limit)s
+), locked AS MATERIALIZED (
+    SELECT t.campaign_id, t.minute FROM chunk JOIN campaign_timeline AS t USING (campaign_id, minute)
+    WHERE t.minute < now() - %(days)s * interval '1 day' AND t.version = t.published_version
+    FOR UPDATE OF t SKIP LOCKED
+), deleted AS (
+    DELETE FROM campaign_timeline AS t USING locked WHERE t.campaign_id = locked.campaign_id AND t.minute = locked.minute
+)
+SELECT (SELECT count(*) FROM locked), count(*) OVER (), campaign_id, minute
+FROM chunk ORDER BY campaign_id DESC, minute DESC LIMIT 1
+
 -- name: prune_dead_letter_acts
 -- Delete the acts on dead letters that their topics no longer contain.
 WITH chunk AS MATERIALIZED (

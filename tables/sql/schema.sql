@@ -1312,8 +1312,14 @@ CREATE TABLE campaign_timeline (
     delivered   bigint NOT NULL,
     read        bigint NOT NULL,
     failed      bigint NOT NULL,
+    replied     bigint NOT NULL DEFAULT 0,
+    version     bigint NOT NULL DEFAULT 1,
+    published_version bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (campaign_id, minute)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+COMMENT ON COLUMN campaign_timeline.version IS 'Rises with each change of the minute, so that the last record of it wins';
+CREATE INDEX campaign_timeline_unpublished ON campaign_timeline (minute, campaign_id)
+    WHERE version > published_version;
 COMMENT ON TABLE campaign_timeline IS 'Changes of the counters by minute: a row for each minute in which one changed';
 
 -- Deleted campaigns. The stats publisher removes their last snapshot from the topic, and then their row.

@@ -30,18 +30,20 @@ kept AS (
         minute = excluded.minute,
         handled = excluded.handled + CASE WHEN known.minute = excluded.minute THEN known.handled ELSE 0 END),
 charted AS (
-    INSERT INTO campaign_timeline AS known (campaign_id, minute, sent, delivered, read, failed)
-    SELECT campaign_id, minute, sent, delivered, read, failed
+    INSERT INTO campaign_timeline AS known (campaign_id, minute, sent, delivered, read, failed, replied)
+    SELECT campaign_id, minute, sent, delivered, read, failed, replied
     FROM (SELECT campaign_id, date_trunc('minute', counted_at) AS minute,
                  coalesce(sum(n) FILTER (WHERE dimension = 'funnel' AND key = 'sent'), 0) AS sent,
                  coalesce(sum(n) FILTER (WHERE dimension = 'funnel' AND key = 'delivered'), 0) AS delivered,
                  coalesce(sum(n) FILTER (WHERE dimension = 'funnel' AND key = 'read'), 0) AS read,
-                 coalesce(sum(n) FILTER (WHERE dimension = 'status' AND key = 'failed'), 0) AS failed
+                 coalesce(sum(n) FILTER (WHERE dimension = 'status' AND key = 'failed'), 0) AS failed,
+                 coalesce(sum(n) FILTER (WHERE dimension = 'funnel' AND key = 'replied'), 0) AS replied
           FROM moved GROUP BY 1, 2) AS changes
-    WHERE (sent, delivered, read, failed) <> (0, 0, 0, 0) ORDER BY campaign_id, minute
+    WHERE (sent, delivered, read, failed, replied) <> (0, 0, 0, 0, 0) ORDER BY campaign_id, minute
     ON CONFLICT (campaign_id, minute) DO UPDATE SET
         sent = known.sent + excluded.sent, delivered = known.delivered + excluded.delivered,
-        read = known.read + excluded.read, failed = known.failed + excluded.failed),
+        read = known.read + excluded.read, failed = known.failed + excluded.failed,
+        replied = known.replied + excluded.replied, version = known.version + 1),
 raised AS (
     INSERT INTO campaign_stats AS s (campaign_id, version, campaign_status, folded_at)
     SELECT changed.campaign_id, 1, c.status, clock_timestamp()
@@ -84,8 +86,19 @@ LEFT JOIN LATERAL (
 
 -- name: read_timeline
 -- The last minutes of a campaign in which a counter changed, the newest first.
-SELECT minute, sent, delivered, read, failed FROM campaign_timeline
+SELECT minute, sent, delivered, read, failed, replied FROM campaign_timeline
 WHERE campaign_id = %(campaign)s ORDER BY minute DESC LIMIT %(limit)s
+
+-- name: read_unpublished_minutes
+-- Minutes whose last version is not published, the oldest first.
+SELECT campaign_id, minute, sent, delivered, read, failed, replied, version FROM campaign_timeline
+WHERE version > published_version ORDER BY minute, campaign_id LIMIT %(rows_max)s
+
+-- name: mark_minutes_published
+-- Mark versions of minutes as published: Kafka has acknowledged them.
+UPDATE campaign_timeline AS t SET published_version = p.version
+FROM unnest(%(ids)s::uuid[], %(minutes)s::timestamptz[], %(versions)s::bigint[]) AS p (id, minute, version)
+WHERE t.campaign_id = p.id AND t.minute = p.minute AND t.published_version < p.version
 
 -- name: read_unpublished
 -- The folded counters of every campaign whose last version is not published, the oldest first.

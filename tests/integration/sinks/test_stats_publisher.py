@@ -10,19 +10,22 @@ import pytest
 
 from runtime.settings import Settings
 from schemas.codec import decode
-from schemas.model import CampaignId
+from schemas.model import CampaignId, RecipientId
 from schemas.stats import CampaignStats, snapshot_key
+from schemas.timeline import CampaignMinute
+from schemas.topics import Topic
 from sinks import stats_publisher
-from sinks.stats_publisher import delete_once, publish_once
+from sinks.stats_publisher import delete_once, publish_minutes_once, publish_once
 from tables import drafts, stats
-from tests.support.kafka_topics import create_topics, read_all
+from tests.support.kafka_topics import create_topics, read_all, value_of
 from tests.support.world import World
 from topics.snapshots import PublisherFenced, SnapshotPublisher
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    create_topics(settings.kafka_bootstrap_servers, settings.topic("campaign.stats"), partitions=1)
+    names = (settings.topic(Topic.CAMPAIGN_STATS), settings.topic(Topic.CAMPAIGN_TIMELINE))
+    create_topics(settings.kafka_bootstrap_servers, *names, partitions=1)
     return settings
 
 
@@ -37,6 +40,11 @@ def published(settings: Settings, campaign: CampaignId) -> list[CampaignStats]:
     topic = settings.topic("campaign.stats")
     found = [decode(CampaignStats, m.value()) for m in read_all(settings.kafka_bootstrap_servers, topic)]
     return [snapshot for snapshot in found if snapshot.campaign_id == campaign]
+
+
+def minutes(settings: Settings) -> list[CampaignMinute]:
+    topic = settings.topic(Topic.CAMPAIGN_TIMELINE)
+    return [decode(CampaignMinute, value_of(m)) for m in read_all(settings.kafka_bootstrap_servers, topic)]
 
 
 @contextlib.asynccontextmanager
@@ -114,6 +122,47 @@ async def test_a_running_publisher_deletes_snapshots(world: World, settings: Set
     await running
     records = read_all(settings.kafka_bootstrap_servers, settings.topic("campaign.stats"))
     assert [m.value() for m in records if m.key() == snapshot_key(draft)][-1] is None
+
+
+async def test_each_minute_is_published_and_a_late_change_is_a_higher_version(world: World, settings: Settings) -> None:
+    people = await world.add_recipients(3)
+    sent, delivered, replied = (
+        f"UPDATE campaign_recipients SET {column} = now() WHERE id = ANY(%s)"
+        for column in ("sent_at", "delivered_at", "replied_at")
+    )
+    early, later = "2026-03-01T12:00:30Z", "2026-03-01T12:01:00Z"
+
+    async def count(at: str, sql: str, ids: list[RecipientId]) -> None:
+        await world.run(sql, ids)
+        await world.run("UPDATE campaign_counter_deltas SET counted_at = %s", at)
+        await stats.fold(world.connection)
+
+    async with opened(settings) as publisher:
+        await count(early, sent, people)
+        assert await publish_minutes_once(world.connection, publisher) == 1
+        assert await publish_minutes_once(world.connection, publisher) == 0, "nothing is new"
+        await count(later, delivered, people[:2])
+        await count(later, replied, people[:1])
+        await count(early, delivered, people[2:])
+        unmarked = await stats.read_unpublished_minutes(world.connection, 10)
+        await publisher.publish_minutes(unmarked)  # and then it died, before it could mark them
+    async with opened(settings) as next_one:
+        assert await publish_minutes_once(world.connection, next_one) == 2
+    records = minutes(settings)
+    latest = {each.key: each for each in sorted(records, key=lambda each: each.version)}
+    assert sorted((each.minute.minute, each.version) for each in records) == [(0, 1), (0, 2), (0, 2), (1, 2), (1, 2)]
+    assert sorted((each.sent, each.delivered, each.replied) for each in latest.values()) == [(0, 2, 1), (3, 1, 0)]
+
+
+async def test_a_running_publisher_publishes_minutes(world: World, settings: Settings) -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(stats_publisher.run(settings, stop))
+    people = await world.add_recipients(2)
+    await world.run("UPDATE campaign_recipients SET sent_at = now() WHERE id = ANY(%s)", people)
+    await world.wait_for_value(2, "SELECT sum(sent)::int FROM campaign_timeline WHERE version = published_version")
+    stop.set()
+    await running
+    assert sum(each.sent for each in {each.key: each for each in minutes(settings)}.values()) == 2
 
 
 async def _rename(world: World, length: int) -> None:

@@ -260,6 +260,16 @@ CHUNKS: list[tuple[Prunable, str, tuple[str, ...], list[str]]] = [
         ["0", "1", "30"],
     ),
     (
+        Prunable.TIMELINE,
+        (
+            "INSERT INTO campaign_timeline (campaign_id, minute, sent, delivered, read, failed, published_version)"
+            " SELECT id, now() - n * interval '1 day', n, 0, 0, 0, published"
+            " FROM marketing_campaigns, (VALUES (1, 1), (30, 1), (32, 1), (33, 0), (40, 1)) AS v (n, published)"
+        ),
+        (),
+        ["1", "30", "33"],
+    ),
+    (
         Prunable.DEAD_LETTER_ACTS,
         (
             "INSERT INTO dead_letter_acts (topic_id, topic_partition, topic_offset, topic, act, acted_at)"
@@ -282,6 +292,7 @@ CHUNKS: list[tuple[Prunable, str, tuple[str, ...], list[str]]] = [
 KEYS = {
     Prunable.SUBSCRIPTION_OUTBOX: "SELECT person FROM subscription_outbox",
     Prunable.BUDGETS: "SELECT used::text FROM campaign_days",
+    Prunable.TIMELINE: "SELECT sent::text FROM campaign_timeline",
     Prunable.DEAD_LETTER_ACTS: "SELECT topic_offset::text FROM dead_letter_acts",
     Prunable.IDEMPOTENCY_KEYS: "SELECT key FROM idempotency_keys",
 }

@@ -210,6 +210,9 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("retention", "prune_budgets"): {
         "days": 1, "limit": 2000, "after_campaign": UUID(int=0), "after_day": START.date()
     },
+    ("retention", "prune_timeline"): {
+        "days": 1, "limit": 2000, "after_campaign": UUID(int=0), "after_minute": START
+    },
     ("retention", "prune_dead_letter_acts"): {
         "days": 31, "limit": 2000, "after_topic": "", "after_partition": 0, "after_offset": 0, "unlimited": []
     },
@@ -221,6 +224,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("stats", "fold_deltas"): {"after": "(0,0)", "rows_max": 20_000},
     ("stats", "read_stats"): {"ids": [BIG]},
     ("stats", "read_unpublished"): {"rows_max": 500},
+    ("stats", "read_unpublished_minutes"): {"rows_max": 500},
+    ("stats", "mark_minutes_published"): {"ids": [BIG], "minutes": [START], "versions": [1]},
     ("stats", "read_deleted"): {"rows_max": 500},
     ("stats", "forget_deleted"): {"ids": [BIG]},
     ("stats", "mark_published"): {"ids": [BIG], "versions": [1]},

@@ -37,6 +37,7 @@ def test_every_topic_is_created_as_specified(kafka: str, topic_prefix: str) -> N
     raw = config_of(kafka, topic_prefix + Topic.WEBHOOKS_RAW)
     assert raw["max.message.bytes"] == str(4 * 1024 * 1024)
     assert config_of(kafka, topic_prefix + Topic.CAMPAIGN_STATS)["cleanup.policy"] == "compact"
+    assert not any(topic.is_changed for topic in apply(settings(kafka, topic_prefix)).topics), "they are as specified"
 
 
 def test_a_second_run_changes_nothing(kafka: str, topic_prefix: str) -> None:

@@ -18,7 +18,9 @@ def test_every_topic_has_its_dead_letters_with_room_for_their_headers() -> None:
 
 
 def test_only_snapshots_are_compacted() -> None:
-    assert [name for name, spec in BY_NAME.items() if spec.cleanup_policy == "compact"] == [Topic.CAMPAIGN_STATS]
+    compacted = {Topic.CAMPAIGN_STATS, Topic.CAMPAIGN_TIMELINE}
+    assert {name for name, spec in BY_NAME.items() if spec.is_compacted} == compacted
+    assert BY_NAME[Topic.CAMPAIGN_TIMELINE].config()["cleanup.policy"] == "compact,delete", "old minutes go"
 
 
 def test_the_largest_body_fits_its_record_and_the_record_its_clients() -> None:

@@ -32,6 +32,7 @@ def test_each_channel_names_its_key_and_retention() -> None:
         Topic.SUBSCRIPTION_EVENTS,
         Topic.CAMPAIGN_CONTROL,
         Topic.CAMPAIGN_STATS,
+        Topic.CAMPAIGN_TIMELINE,
     }
     for name, channel in document["channels"].items():
         kafka = channel["bindings"]["kafka"]

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
 from bench.children import child, process_argv, wait_until
 from bench.contest import Arena, Case, Contest, Contestant, Run
-from bench.sink.verdict import OURS, PEER, rows_right
+from bench.environments import python_of
+from bench.sink.progress import Connected, Place, committed, printed, stored
+from bench.sink.verdict import OURS, PEER, rows_right, statuses_right
 from bench.sink.workload import Workload, records_of, start_of_now
 from bench.sink.world import create_rows, create_topics
 from bench.usage import measured
 from runtime.settings import Settings
-from schemas.topics import Topic
 
 HERE = Path(__file__).parent
 WARM_SHARE = 0.1
 """The share of the events after which the measurement begins: the start of a process is not measured."""
+END_SHARE = 0.9
+"""The share at which it ends: a peer that commits large batches waits for the rest of its last one."""
 POLL_S = 0.02
 DEADLINE_S = 600.0
 SMOKE_RECIPIENTS = 200
 
-Connected = psycopg.Connection[tuple[Any, ...]]
-Argv = Callable[[Settings], Sequence[str | Path]]
-Reached = Callable[[Connected, Path], int]
-"""How many records are applied, by the database and the log of the contestant."""
+Argv = Callable[[Place], Sequence[str | Path]]
+Progress = Callable[[Place], AbstractContextManager[Callable[[], int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Writer:
 
     argv: Argv
     table: str
-    reached: Reached
+    progress: Progress
 
     @contextmanager
     def opened(self, arena: Arena) -> Iterator[Callable[[Messages], Run]]:
@@ -64,21 +65,33 @@ def _run(arena: Arena, writer: Writer, messages: Messages) -> Run:
     with _database(arena) as settings, _connected(settings) as connection:
         create_rows(settings.database_url.get_secret_value(), workload)
         total = create_topics(settings, records_of(workload))
-        log = arena.folder / f"{settings.topic_prefix}sink.log"
-        with child(writer.argv(settings), log, _environment(settings)) as running:
-            wait_until(lambda: writer.reached(connection, log) >= total * WARM_SHARE, running, log)
-            first, began = writer.reached(connection, log), time.perf_counter()
-            first = 0 if first >= total else first  # a tiny input may be done at the first look
-            with measured(running.pid) as client, measured(arena.postgres_pid) as server:
-                end = time.monotonic() + DEADLINE_S
-                while (count := writer.reached(connection, log)) < total and time.monotonic() < end:
-                    if running.poll() is not None:
-                        break
-                    time.sleep(POLL_S)  # the end of the work shows in Postgres only
-                seconds = time.perf_counter() - began
-        right = rows_right(connection, writer.table, workload)
+        place = Place(settings, connection, arena.folder / f"{settings.topic_prefix}sink.log")
+        with writer.progress(place) as reached:
+            run = _applied(arena, writer, place, reached, total)
+        more = {**run.more, "status right %": statuses_right(connection, writer.table, workload) * 100}
+        return replace(run, right=rows_right(connection, writer.table, workload), more=more)
+
+
+def _applied(arena: Arena, writer: Writer, place: Place, reached: Callable[[], int], total: int) -> Run:
+    """Run the process until everything is applied. The result is not judged yet."""
+    with child(writer.argv(place), place.log, _environment(place.settings)) as running:
+        wait_until(lambda: reached() >= total * WARM_SHARE, running, place.log)
+        first, began = reached(), time.perf_counter()
+        first = 0 if first >= total else first  # a tiny input may be done at the first look
+        with measured(running.pid) as client, measured(arena.postgres_pid) as server:
+            count = _wait(reached, total * END_SHARE, running)
+            seconds = time.perf_counter() - began
+        _wait(reached, total, running)
     more = {"Postgres CPU s / million": server.cpu_s / max(1, count - first) * 1e6}
-    return Run(count - first, seconds, client.cpu_s, client.memory_mb, right, more)
+    return Run(count - first, seconds, client.cpu_s, client.memory_mb, 0.0, more)
+
+
+def _wait(reached: Callable[[], int], target: float, running: subprocess.Popen[bytes]) -> int:
+    """Wait until so many records are applied, or the process has ended, or it takes too long; returns their number."""
+    end = time.monotonic() + DEADLINE_S
+    while (count := reached()) < target and time.monotonic() < end and running.poll() is None:
+        time.sleep(POLL_S)  # the end of the work shows in its progress only
+    return count
 
 
 @contextmanager
@@ -110,19 +123,12 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _sink_reached(connection: Connected, _log: Path) -> int:
-    row = connection.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM sink_offsets").fetchone()
-    return int(row[0]) if row else 0
+def _peer_argv(name: str, python: Path, place: Place) -> list[str | Path]:
+    return [python, HERE / name, place.settings.kafka_bootstrap_servers, place.topic, place.database_url]
 
 
-def _printed(_connection: Connected, log: Path) -> int:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    return next((int(line) for line in reversed(lines) if line.isdigit()), 0)
-
-
-def _executemany_argv(settings: Settings) -> list[str | Path]:
-    topic, url = settings.topic(Topic.RECIPIENT_EVENTS), settings.database_url.get_secret_value()
-    return [sys.executable, HERE / "executemany.py", settings.kafka_bootstrap_servers, topic, url]
+def _peer_group(place: Place) -> AbstractContextManager[Callable[[], int]]:
+    return committed(place, f"{place.topic}.peer")
 
 
 SINK = Contest(
@@ -135,14 +141,21 @@ SINK = Contest(
     Contestant(
         "campaign-streams",
         "One process. A transaction has 5,000 records at most: messages, rows, counters and offsets.",
-        Writer(lambda _settings: process_argv("sinks.sink"), OURS, _sink_reached).opened,
+        Writer(lambda _place: process_argv("sinks.sink"), OURS, stored).opened,
     ),
     (
         Contestant(
             "consume + executemany",
             "confluent-kafka `consume(500)`, orjson, and an upsert for each event by psycopg's `executemany`, which is "
             "pipelined, on a plain table without facts, counters and checks.",
-            Writer(_executemany_argv, PEER, _printed).opened,
+            Writer(partial(_peer_argv, "executemany.py", Path(sys.executable)), PEER, printed).opened,
+        ),
+        Contestant(
+            "Quix Streams PostgreSQLSink",
+            "An upsert by primary key on the same plain table, without metadata columns and schema updates. A commit "
+            "for 40,000 records or a second, so that the sink removes most repeated keys before it writes.",
+            Writer(partial(_peer_argv, "quix.py", python_of("quix")), PEER, _peer_group).opened,
+            environment="quix",
         ),
     ),
     (

@@ -30,6 +30,13 @@ def rows_right(connection: psycopg.Connection[tuple[Any, ...]], table: str, work
     return right if table != OURS or _has_the_rest(connection, list(truth.values())) else 0.0
 
 
+def statuses_right(connection: psycopg.Connection[tuple[Any, ...]], table: str, workload: Workload) -> float:
+    """The share of the rows whose status is right, whatever their times are."""
+    truth = workload.truth()
+    rows = connection.execute(ROWS[table]).fetchall()
+    return sum(bool(row[1] == truth[row[0]].status) for row in rows) / len(truth)
+
+
 def _has_the_rest(connection: psycopg.Connection[tuple[Any, ...]], truth: list[MessageTruth]) -> bool:
     """Whether counters and messages agree with the rows."""
     expected = {

@@ -22,14 +22,17 @@ RELEASED_TOGETHER = 1_000
 
 PEER_TABLE: LiteralString = """
 CREATE TABLE peer_recipients (
-    id uuid PRIMARY KEY, campaign_id uuid NOT NULL, phone_number text NOT NULL, status text NOT NULL DEFAULT 'pending',
+    id uuid PRIMARY KEY, campaign_id uuid, phone_number text, status text NOT NULL DEFAULT 'pending',
     whatsapp_message_id text, sent_at timestamptz, delivered_at timestamptz, read_at timestamptz,
     failed_at timestamptz, failure_reason text, retry_count integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (campaign_id, phone_number)
 ) WITH (fillfactor = 80)
 """
-"""The table of the original pipeline, as most teams have it: no facts, no counters, no ledger."""
+"""The table of the original pipeline, as most teams have it: no facts, no counters, no ledger.
+
+Campaign and number may be null, because a connector inserts the columns of an event before it finds the conflict.
+"""
 
 
 def create_topics(settings: Settings, records: Iterable[tuple[bytes, bytes]]) -> int:

@@ -19,7 +19,7 @@ Connected = psycopg.Connection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SinkPlace:
     """Where a contestant runs: its settings, a connection to its database, and the log of its process."""
 
     settings: Settings
@@ -38,7 +38,7 @@ class Place:
 
 
 @contextmanager
-def stored(place: Place) -> Iterator[Callable[[], int]]:
+def stored(place: SinkPlace) -> Iterator[Callable[[], int]]:
     """By the offsets that the product writes in the transaction of the rows."""
 
     def count() -> int:
@@ -49,7 +49,7 @@ def stored(place: Place) -> Iterator[Callable[[], int]]:
 
 
 @contextmanager
-def printed(place: Place) -> Iterator[Callable[[], int]]:
+def printed(place: SinkPlace) -> Iterator[Callable[[], int]]:
     """By the last number that the process printed after a commit."""
 
     def count() -> int:
@@ -60,7 +60,7 @@ def printed(place: Place) -> Iterator[Callable[[], int]]:
 
 
 @contextmanager
-def committed(place: Place, group: str) -> Iterator[Callable[[], int]]:
+def committed(place: SinkPlace, group: str) -> Iterator[Callable[[], int]]:
     """By the offsets that a consumer group has committed after its rows."""
     consumer = Consumer({"bootstrap.servers": place.settings.kafka_bootstrap_servers, "group.id": group})
     try:

@@ -17,7 +17,7 @@ import psycopg
 from bench.children import child, process_argv, wait_until
 from bench.contest import Arena, Case, Contest, Contestant, Run
 from bench.environments import python_of
-from bench.sink.progress import Connected, Place, committed, printed, stored
+from bench.sink.progress import Connected, SinkPlace, committed, printed, stored
 from bench.sink.verdict import OURS, PEER, rows_right, statuses_right
 from bench.sink.workload import Workload, records_of, start_of_now
 from bench.sink.world import create_rows, create_topics
@@ -33,8 +33,8 @@ POLL_S = 0.02
 DEADLINE_S = 600.0
 SMOKE_RECIPIENTS = 200
 
-Argv = Callable[[Place], Sequence[str | Path]]
-Progress = Callable[[Place], AbstractContextManager[Callable[[], int]]]
+Argv = Callable[[SinkPlace], Sequence[str | Path]]
+Progress = Callable[[SinkPlace], AbstractContextManager[Callable[[], int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ def _run(arena: Arena, writer: Writer, messages: Messages) -> Run:
     with _database(arena) as settings, _connected(settings) as connection:
         create_rows(settings.database_url.get_secret_value(), workload)
         total = create_topics(settings, records_of(workload))
-        place = Place(settings, connection, arena.folder / f"{settings.topic_prefix}sink.log")
+        place = SinkPlace(settings, connection, arena.folder / f"{settings.topic_prefix}sink.log")
         with writer.progress(place) as reached:
             run = _applied(arena, writer, place, reached, total)
         more = {**run.more, "status right %": statuses_right(connection, writer.table, workload) * 100}
         return replace(run, right=rows_right(connection, writer.table, workload), more=more)
 
 
-def _applied(arena: Arena, writer: Writer, place: Place, reached: Callable[[], int], total: int) -> Run:
+def _applied(arena: Arena, writer: Writer, place: SinkPlace, reached: Callable[[], int], total: int) -> Run:
     """Run the process until everything is applied. The result is not judged yet."""
     with child(writer.argv(place), place.log, _environment(place.settings)) as running:
         wait_until(lambda: reached() >= total * WARM_SHARE, running, place.log)
@@ -123,11 +123,11 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _peer_argv(name: str, python: Path, place: Place) -> list[str | Path]:
+def _peer_argv(name: str, python: Path, place: SinkPlace) -> list[str | Path]:
     return [python, HERE / name, place.settings.kafka_bootstrap_servers, place.topic, place.database_url]
 
 
-def _peer_group(place: Place) -> AbstractContextManager[Callable[[], int]]:
+def _peer_group(place: SinkPlace) -> AbstractContextManager[Callable[[], int]]:
     return committed(place, f"{place.topic}.peer")
 
 

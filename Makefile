@@ -105,3 +105,4 @@ lock: setup-dev ## update the pinned packages
 	@for peer in bench/peers/*.in; do \
 		.venv/bin/uv pip compile $$peer --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-emit-find-links --no-header --no-annotate --quiet -o $${peer%.in}.txt || exit 1; done
+	@$(RUN) -m bench.peer_jars

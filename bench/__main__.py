@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 from bench.contest import ROUNDS_MIN, Arena, CaseResult, Contest, hold
@@ -26,6 +27,7 @@ from bench.report import json_lines, table
 from bench.solo import SoloStage
 from bench.stages import STAGES
 from stack.embedded import embedded_stack
+from stack.environment import StackUnavailable
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stages = [STAGES[name] for name in options.stages or STAGES]
     if not options.smoke:
         for name in sorted({each for stage in stages for each in stage.environments()}):
-            install(name)
+            _install(name)
     rounds = 1 if options.smoke else max(ROUNDS_MIN, options.rounds)
     is_right = True
     with _arena(
@@ -50,6 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             else:
                 is_right = _hold(stage, arena, rounds) and is_right
     return 0 if is_right else 1
+
+
+def _install(name: str) -> None:
+    """Install an environment. Without it its peers stay out."""
+    try:
+        install(name)
+    except (StackUnavailable, CalledProcessError) as error:
+        _note(f"the peers in the environment {name} stay out, because it cannot be installed: {error}")
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

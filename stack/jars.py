@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,18 +52,27 @@ class Jar:
 
 
 def kafka_jars(note: Callable[[str], None]) -> Path:
-    """The folder with exactly the locked jars. Missing jars are downloaded."""
+    """The folder with exactly the locked jars of the broker. Missing jars are downloaded."""
     version = kafka_version()
-    lock = lock_file(version).read_text()
-    folder = cache_folder() / f"kafka-{version}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
+    return locked_jars(f"kafka-{version}", f"Apache Kafka {version}", lock_file(version), note)
+
+
+def locked_jars(name: str, title: str, lock: Path, note: Callable[[str], None]) -> Path:
+    """The folder with exactly the jars of a lock, in the cache under `name`. Missing jars are downloaded."""
+    folder = jars_folder(name, lock)
     if folder.is_dir():  # it is complete, because it got its name after the last download
         return folder
     with creation_lock(folder):
         if not folder.is_dir():
-            with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as work:
-                _fetch_all(read_lock(lock), Path(work), note)
+            with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=folder.parent) as work:
+                _fetch_all(title, read_lock(lock.read_text()), Path(work), note)
                 (Path(work) / "libs").rename(folder)
     return folder
+
+
+def jars_folder(name: str, lock: Path) -> Path:
+    """Where the jars of a lock are, or will be. A changed lock has another folder."""
+    return cache_folder() / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
 
 
 def lock_file(version: str) -> Path:
@@ -92,16 +101,15 @@ def check_sha256(jar: Jar, path: Path) -> None:
         )
 
 
-def _fetch_all(jars: list[Jar], work: Path, note: Callable[[str], None]) -> None:
+def _fetch_all(title: str, jars: list[Jar], work: Path, note: Callable[[str], None]) -> None:
     libs = work / "libs"
     libs.mkdir()
-    version = kafka_version()
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         waiting = [pool.submit(_fetch, jar, work / "repository", libs) for jar in jars]
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 future.result()
-                note(f"Apache Kafka {version}: {done} of {len(jars)} jars")
+                note(f"{title}: {done} of {len(jars)} jars")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -145,31 +153,31 @@ def _maven(repository: Path) -> Any:
     )
 
 
-def write_lock() -> None:
-    """Resolve the jars of the requested version, and write their versions and checksums to its lock."""
+def write_lock(lock: Path, head: str, roots: Collection[str], without: Collection[str] = ()) -> None:
+    """Resolve what `roots` need, except the groups `without`, and write versions and checksums to a lock."""
     from jgo.parse import Coordinate  # noqa: PLC0415
 
-    version = kafka_version()
-    roots = (f"org.apache.kafka:kafka_2.13:{version}", LOGGING)
     with tempfile.TemporaryDirectory() as work:
         context = _maven(Path(work))
-        # `raw` ignores the managed versions of the bridge, which include an old kafka-clients.
+        # `raw` ignores the managed versions of the roots, which include an old kafka-clients.
         scoped = [replace(Coordinate.parse(root), scope="compile", raw=True) for root in roots]
         inputs, transitive = context.resolver.resolve([context.create_dependency(one) for one in scoped])
         lines = set()
         for dependency in [*inputs, *(d for d in transitive if d.scope in {"compile", "runtime"})]:
             artifact = dependency.artifact
+            if artifact.groupId in without:
+                continue
             digest = hashlib.sha256(artifact.resolve().read_bytes()).hexdigest()
             lines.add(f"{artifact.groupId}:{artifact.artifactId}:{artifact.version} {digest}\n")
             print(artifact, file=sys.stderr)
-    head = (
-        "# The jars of the embedded broker. Written by `python -m stack.jars`; every download is checked against it.\n"
-    )
-    lock = lock_file(version)
     fresh = lock.with_suffix(".new")
-    fresh.write_text(head + "".join(sorted(lines)))
+    fresh.write_text(f"# {head}\n" + "".join(sorted(lines)))
     fresh.replace(lock)
 
 
 if __name__ == "__main__":
-    write_lock()
+    write_lock(
+        lock_file(kafka_version()),
+        "The jars of the embedded broker. Written by `python -m stack.jars`; every download is checked against it.",
+        (f"org.apache.kafka:kafka_2.13:{kafka_version()}", LOGGING),
+    )

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from runtime.failures import FailureKind
 from runtime.settings import Settings
 from schemas.topics import Topic
+from topics.errors import failure_kind
 
 COMMITTED_S = 10.0
 Connected = psycopg.Connection[tuple[Any, ...]]
@@ -68,7 +70,12 @@ def committed(place: SinkPlace, group: str) -> Iterator[Callable[[], int]]:
         partitions = [TopicPartition(place.topic, number) for number in found]
 
         def count() -> int:
-            return sum(max(0, each.offset) for each in consumer.committed(partitions, COMMITTED_S))
+            try:
+                return sum(max(0, each.offset) for each in consumer.committed(partitions, COMMITTED_S))
+            except KafkaException as error:
+                if failure_kind(error) is not FailureKind.TRANSIENT:
+                    raise
+                return 0  # the group is not known yet, or the broker is busy: the caller counts again
 
         yield count
     finally:

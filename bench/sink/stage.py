@@ -17,8 +17,9 @@ import psycopg
 from bench.children import child, process_argv, wait_until
 from bench.contest import Arena, Case, Contest, Contestant, Run
 from bench.environments import python_of
+from bench.sink.debezium import ENVIRONMENT, connect_argv, group_of
 from bench.sink.progress import Connected, SinkPlace, committed, printed, stored
-from bench.sink.verdict import OURS, PEER, rows_right, statuses_right
+from bench.sink.verdict import DEBEZIUM, OURS, PEER, rows_right, statuses_right
 from bench.sink.workload import Workload, records_of, start_of_now
 from bench.sink.world import create_rows, create_topics
 from bench.usage import measured
@@ -131,6 +132,10 @@ def _peer_group(place: SinkPlace) -> AbstractContextManager[Callable[[], int]]:
     return committed(place, f"{place.topic}.peer")
 
 
+def _connect_group(place: SinkPlace) -> AbstractContextManager[Callable[[], int]]:
+    return committed(place, group_of(place))
+
+
 SINK = Contest(
     "sink",
     "Sink",
@@ -157,13 +162,20 @@ SINK = Contest(
             Writer(partial(_peer_argv, "quix.py", python_of("quix")), PEER, _peer_group).opened,
             environment="quix",
         ),
+        Contestant(
+            "Debezium JDBC",
+            "One worker of Kafka Connect with two tasks and a heap of 1 GiB: upsert, reduction buffer, UNNEST, batches "
+            "of 5,000. Its table has the fields of an event, so no transform touches a value.",
+            Writer(connect_argv, DEBEZIUM, _connect_group).opened,
+            environment=ENVIRONMENT,
+        ),
     ),
     (
         Case("messages that are read", Messages(40_000)),
         Case("one message of 20 fails", Messages(40_000, one_fails_of=20), is_in_smoke=False),
     ),
     (
-        "Debezium's JDBC sink and other connectors: they keep the last event, and neither counters nor facts.",
+        "Redpanda Connect and Confluent's JDBC sink, which keep the last event as Debezium does.",
         "Two sinks, several brokers, and a Postgres on another machine.",
     ),
     needs_postgres=True,

@@ -10,9 +10,13 @@ from bench.sink.workload import MessageTruth, Workload
 
 OURS = "campaign_recipients"
 PEER = "peer_recipients"
+DEBEZIUM = "debezium_recipients"
 ROWS: dict[str, LiteralString] = {
     OURS: "SELECT id, status, sent_at, delivered_at, read_at, whatsapp_message_id FROM campaign_recipients",
     PEER: "SELECT id, status, sent_at, delivered_at, read_at, whatsapp_message_id FROM peer_recipients",
+    DEBEZIUM: "SELECT recipient_id, CASE kind WHEN 'accepted' THEN 'sent' ELSE kind END,"
+    " CASE WHEN kind IN ('accepted', 'sent') THEN occurred_at END, CASE WHEN kind = 'delivered' THEN occurred_at END,"
+    " CASE WHEN kind = 'read' THEN occurred_at END, wamid FROM debezium_recipients",
 }
 COUNTED: LiteralString = """
 SELECT key, sum(n)::bigint FROM (

@@ -34,6 +34,13 @@ CREATE TABLE peer_recipients (
 Campaign and number may be null, because a connector inserts the columns of an event before it finds the conflict.
 """
 
+DEBEZIUM_TABLE: LiteralString = """
+CREATE TABLE debezium_recipients (
+    recipient_id uuid PRIMARY KEY, campaign_id uuid, kind text, wamid text, occurred_at timestamptz
+) WITH (fillfactor = 80)
+"""
+"""A table with the fields of an event: a connector writes the fields of its records and computes none."""
+
 
 def create_topics(settings: Settings, records: Iterable[tuple[bytes, bytes]]) -> int:
     """Create the topics of a sink, and fill that of events; returns the number of records."""
@@ -76,5 +83,12 @@ def create_rows(url: str, workload: Workload) -> None:
             "INSERT INTO peer_recipients (id, campaign_id, phone_number)"
             " SELECT id, campaign_id, phone_number FROM campaign_recipients ORDER BY id"
         )
-        connection.execute("VACUUM ANALYZE campaign_recipients, peer_recipients, campaign_counter_deltas")
+        connection.execute(DEBEZIUM_TABLE)
+        connection.execute(
+            "INSERT INTO debezium_recipients (recipient_id, campaign_id)"
+            " SELECT id, campaign_id FROM campaign_recipients ORDER BY id"
+        )
+        connection.execute(
+            "VACUUM ANALYZE campaign_recipients, peer_recipients, debezium_recipients, campaign_counter_deltas"
+        )
         connection.execute("CHECKPOINT")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.bulk.stage import BULK
 from bench.contest import Contest
 from bench.idle.stage import IDLE
 from bench.ingress.stage import INGRESS
@@ -20,5 +21,6 @@ STAGES: dict[str, Contest[Any] | SoloStage] = {
         SENDER,
         SINK,
         IDLE,
+        BULK,
     )
 }

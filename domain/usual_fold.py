@@ -163,6 +163,19 @@ def learned_of_usual(message: UsualMessage) -> Learned:
     return Learned(RecipientId(UUID(bytes=message.recipient)), message.attempt, message.phone_number_id, priced=priced)
 
 
+def usual_of_learned(learned: Learned) -> UsualMessage | None:
+    """The opposite. None if the recipient is not known, or if statuses are parked."""
+    if learned.recipient_id is None or learned.attempt is None or learned.parked is not NOTHING:
+        return None
+    priced = learned.priced
+    return UsualMessage(
+        learned.recipient_id.bytes,
+        learned.attempt,
+        learned.phone_number_id,
+        None if priced is None else (priced.at, priced.pricing.type, priced.pricing.category),
+    )
+
+
 def add_usual(result: Fold, usual: UsualFold) -> bool:
     """Add usual events to the fold of the others of the batch.
 
@@ -179,6 +192,20 @@ def add_usual(result: Fold, usual: UsualFold) -> bool:
         if other is not None and not _agree(other, learned):
             return False
     return True
+
+
+def divide(result: Fold, usual: UsualFold) -> UsualFold | None:
+    """Add to `result` what usual events state of its own recipients and wamids; returns the rest of their facts.
+
+    None: as False of `add_usual`.
+    """
+    rest = UsualFold(dict(usual.facts), dict(usual.messages))
+    shared = UsualFold()
+    for text in {str(recipient) for recipient in result.facts} & usual.facts.keys():
+        shared.facts[text] = rest.facts.pop(text)
+    for wamid in result.messages.keys() & usual.messages.keys():
+        shared.messages[wamid] = rest.messages.pop(wamid)
+    return rest if add_usual(result, shared) else None
 
 
 def _agree(a: Learned, b: Learned) -> bool:

@@ -131,12 +131,17 @@ async def write_folded(connection: Connection, batch: FoldedEvents) -> Applied:
         lost = await _merge_parked(connection, folded, changed)
         rows = await merge_facts(connection, folded.facts)
         doubles = await messages.record_double_sends(connection, changed)
-        if batch.links:
-            await person_links.link_people(connection, batch.links)
-        if folded.foreign:
-            await parked.count_foreign(connection, folded.foreign)
+        await write_beside(connection, batch)
         alarm(doubles, lost)
     return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), folded.erased, len(lost))
+
+
+async def write_beside(connection: Connection, batch: FoldedEvents) -> None:
+    """Write what folded events state beside messages and rows: links of people, and counts of foreign statuses."""
+    if batch.links:
+        await person_links.link_people(connection, batch.links)
+    if batch.folded.foreign:
+        await parked.count_foreign(connection, batch.folded.foreign)
 
 
 async def apply_events(

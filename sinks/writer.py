@@ -7,12 +7,11 @@ acknowledged the dead letters of the batch. An event that cannot be applied is r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
-from domain.usual_fold import UsualFold, add_usual
+from domain.usual_fold import UsualFold
 from runtime import metrics
 from runtime.settings import Settings
 from runtime.tracing import now_ns
@@ -35,6 +34,7 @@ from sinks.batch import Batch, Moves, decode_batch, webhook_delays_s
 from sinks.connection import SinkConnection
 from sinks.held import HeldEvents
 from sinks.letters import BatchLetters
+from sinks.mixed import mix, write_mixed
 from sinks.reported_failures import feed_breakers
 from sinks.spans import record_applied, record_usual
 from sinks.usual import UsualPart, take_usual, write_usual
@@ -47,7 +47,6 @@ from topics.exits import ENDS_PROCESSES
 from topics.publisher import PublishFailed
 
 NOTHING_USUAL = UsualFold()
-NO_USUAL_PART = UsualPart()
 
 log = structlog.get_logger("sinks.sink")
 
@@ -184,29 +183,28 @@ class BatchWriter:
         connection: Connection,
         batch: Batch,
         refused: Mapping[int, DeadLetterReason],
-        part: UsualPart = NO_USUAL_PART,
+        part: UsualPart | None = None,
     ) -> Applied:
         """Write all events but the refused ones, and the usual ones, in one transaction with the offsets.
 
-        The dead letters are published before: no row is locked while Kafka acknowledges them, and no offset moves
-        before.
+        Without `part` all of them are written in the general way. The dead letters are published before: no row is
+        locked while Kafka acknowledges them, and no offset moves before.
         """
         positions = [at for at in range(len(batch.events)) if at not in refused]
         others = [batch.events[at] for at in positions]
         folding = await fold_events(connection, others, self._numbers, batch.written_at) if others else FoldedEvents()
-        if others and not add_usual(folding.folded, part.folded):
-            raise Unusual("events name different recipients for one wamid")
-        if others:
-            folding = replace(folding, links=[*folding.links, *part.folded.links])
+        mixed = mix(folding, part) if part is not None and others else None
         result = Applied(
             refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}}
         )
         await self._letters.publish(batch.dead(result.refused), batch.records)
         async with connection.transaction():
-            if others:
-                applied = await write_folded(connection, folding)
-            else:
+            if mixed is not None:
+                applied = await write_mixed(connection, mixed)
+            elif part is not None:
                 applied = await write_usual(connection, part)
+            else:
+                applied = await write_folded(connection, folding)
             await held_events.hold(connection, batch.held)
             await offsets.advance_offsets(connection, self._identity, batch.moves)
         result.add(applied, positions)

@@ -6,7 +6,7 @@ has a class of its own, because psycopg finds the type of a parameter by its cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import ClassVar, TypeVar
@@ -65,6 +65,10 @@ class SmallintArray(BinaryArray, oid=1005, element=21):
     """Values of smallint."""
 
 
+class IntegerArray(BinaryArray, oid=1007, element=23):
+    """Values of integer."""
+
+
 class BigintArray(BinaryArray, oid=1016, element=20):
     """Values of bigint."""
 
@@ -88,9 +92,16 @@ def times(values: Sequence[datetime | None]) -> TimeArray:
     return TimeArray(_array(TimeArray, values, _time))
 
 
-def smallints(values: Sequence[int]) -> SmallintArray:
+def smallints(values: Sequence[int | None]) -> SmallintArray:
     """Numbers of 16 bits."""
-    return SmallintArray(_header(SmallintArray, len(values)) + b"".join([_SMALLINT(2, value) for value in values]))
+    elements = [_NULL if value is None else _SMALLINT(2, value) for value in values]
+    return SmallintArray(_header(SmallintArray, len(values)) + b"".join(elements))
+
+
+def integers(values: Sequence[int | None]) -> IntegerArray:
+    """Numbers of 32 bits."""
+    elements = [_NULL if value is None else _INTEGER(4, value) for value in values]
+    return IntegerArray(_header(IntegerArray, len(values)) + b"".join(elements))
 
 
 def bigints(values: Sequence[int]) -> BigintArray:
@@ -98,10 +109,9 @@ def bigints(values: Sequence[int]) -> BigintArray:
     return BigintArray(_header(BigintArray, len(values)) + b"".join([_BIGINT(8, value) for value in values]))
 
 
-def booleans(values: Iterable[bool]) -> BooleanArray:
+def booleans(values: Sequence[bool]) -> BooleanArray:
     """Booleans."""
-    elements = [_BOOLEAN[value] for value in values]
-    return BooleanArray(_header(BooleanArray, len(elements)) + b"".join(elements))
+    return BooleanArray(_header(BooleanArray, len(values)) + b"".join([_BOOLEAN[value] for value in values]))
 
 
 def _header(kind: type[BinaryArray], count: int) -> bytes:

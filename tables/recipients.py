@@ -16,8 +16,9 @@ from domain.usual_fold import UsualFacts
 from schemas.events import RetryClass
 from schemas.model import RecipientId
 from tables import binary_arrays as binary
-from tables.arrays import plain, text, times
+from tables.arrays import plain
 from tables.database import Connection
+from tables.fact_columns import COLUMNS, merge_parameters
 from tables.statements import load
 
 SQL = load("recipients")
@@ -37,36 +38,20 @@ MERGE_SESSION = {
 
 _NUMBER = attrgetter("int")
 """Sort key of ids: the order of Postgres, and faster than the comparison of UUID."""
-_TIMES = ("sent_at", "delivered_at", "read_at", "replied_at", "accepted_at", "failed_at",
-          "deferred_until", "expired_until")  # fmt: skip
-_TEXTS = ("whatsapp_message_id", "failure_text", "failure_class", "skip_reason")
-COLUMNS = (
-    "attempt", "sent_at", "delivered_at", "read_at", "replied_at", "accepted_attempts", "accepted_attempt",
-    "accepted_at", "whatsapp_message_id", "failed_attempts", "held_back_attempts", "failed_attempt", "failed_at",
-    "failure_code", "failure_text", "failure_class", "failure_backoff_s", "deferred_attempt", "deferred_until",
-    "expired_attempt", "expired_until", "unknown_attempt", "skipped_attempt", "skip_reason", "retry_attempt",
-    "held_for_quality",
-)  # fmt: skip
-"""The columns that hold facts, in the order of `_row`."""
 
 
-async def merge_facts(connection: Connection, learned: Mapping[RecipientId, Facts]) -> int:
-    """Merge the facts of each recipient into its row; returns how many rows changed. Ids without a row are ignored."""
-    if not learned:
+async def merge_facts(
+    connection: Connection, learned: Mapping[RecipientId, Facts], usual: Iterable[UsualFacts] = ()
+) -> int:
+    """Merge the facts of each recipient into its row; returns how many rows changed. Ids without a row are ignored.
+
+    `usual`: the facts of further recipients. No recipient may be in both.
+    """
+    others = list(usual)
+    if not learned and not others:
         return 0
-    cursor = await connection.execute(SQL["merge_recipients"], merge_parameters(learned), prepare=True)
+    cursor = await connection.execute(SQL["merge_recipients"], merge_parameters(learned, others), prepare=True)
     return cursor.rowcount
-
-
-def merge_parameters(learned: Mapping[RecipientId, Facts]) -> dict[str, Any]:
-    """The parameters of `merge_recipients`, sorted by id."""
-    ids = sorted(learned, key=_NUMBER)
-    columns = zip(*(_row(learned[recipient]) for recipient in ids), strict=True)
-    parameters: dict[str, Any] = {"id": plain(ids)}
-    for name, values in zip(COLUMNS, columns, strict=True):
-        as_array = times if name in _TIMES else text if name in _TEXTS else plain
-        parameters[name] = as_array(values)
-    return parameters
 
 
 async def merge_usual(connection: Connection, learned: Sequence[UsualFacts]) -> int:
@@ -111,23 +96,6 @@ async def read_facts(connection: Connection, ids: Iterable[RecipientId]) -> dict
     """The facts of those of these recipients that have a row."""
     cursor = await connection.execute(SQL["read_facts"], {"ids": plain(sorted(ids, key=_NUMBER))})
     return {row[0]: facts_of_row(dict(zip(COLUMNS, row[1:], strict=True))) for row in await cursor.fetchall()}
-
-
-def _row(facts: Facts) -> tuple[Any, ...]:
-    accepted, failure, skipped = facts.acceptance, facts.failure, facts.skipped
-    deferred, expired = facts.deferred, facts.expired
-    return (
-        facts.attempt, facts.sent_at, facts.delivered_at, facts.read_at, facts.replied_at, facts.accepted_attempts,
-        *((accepted.attempt, accepted.at, accepted.wamid) if accepted else (None, None, None)),
-        facts.failed_attempts, facts.held_back_attempts,
-        *((failure.attempt, failure.at, failure.code, failure.text, failure.retry_class.value, failure.backoff_s)
-          if failure else (None, None, None, None, None, None)),
-        *((deferred.attempt, deferred.until) if deferred else (None, None)),
-        *((expired.attempt, expired.until) if expired else (None, None)),
-        facts.unknown_attempt or None,
-        *((skipped.attempt, skipped.reason) if skipped else (None, None)),
-        facts.retry_attempt or None, facts.held_for_quality,
-    )  # fmt: skip
 
 
 def facts_of_row(row: Mapping[str, Any]) -> Facts:

@@ -22,7 +22,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from tables.database import Connection
-from tables.recipients import COLUMNS
+from tables.fact_columns import COLUMNS
 
 MEANINGS = ("status", "next_attempt_at", "retry_count", "failure_reason")
 SHOWN = (*COLUMNS, *MEANINGS)

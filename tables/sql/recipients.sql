@@ -5,14 +5,14 @@
 
 -- name: merge_recipients
 -- Merge one row of facts per recipient. The input is sorted by id, so rows are locked in that order. Only rows that
--- change are written.
+-- change are written. An array may be empty: then no recipient has that fact.
 UPDATE campaign_recipients AS r SET
     attempt = greatest(r.attempt, f.attempt),
     sent_at = least(r.sent_at, f.sent_at),
     delivered_at = least(r.delivered_at, f.delivered_at),
     read_at = least(r.read_at, f.read_at),
     replied_at = least(r.replied_at, f.replied_at),
-    accepted_attempts = r.accepted_attempts | f.accepted_attempts,
+    accepted_attempts = r.accepted_attempts | coalesce(f.accepted_attempts, 0),
     accepted_attempt = greatest(r.accepted_attempt, f.accepted_attempt),
     accepted_at = CASE WHEN recipient_accepts(
             f.accepted_attempt, f.accepted_at, f.whatsapp_message_id,
@@ -22,8 +22,8 @@ UPDATE campaign_recipients AS r SET
             f.accepted_attempt, f.accepted_at, f.whatsapp_message_id,
             r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
         THEN f.whatsapp_message_id ELSE r.whatsapp_message_id END,
-    failed_attempts = r.failed_attempts | f.failed_attempts,
-    held_back_attempts = r.held_back_attempts | f.held_back_attempts,
+    failed_attempts = r.failed_attempts | coalesce(f.failed_attempts, 0),
+    held_back_attempts = r.held_back_attempts | coalesce(f.held_back_attempts, 0),
     failed_attempt = greatest(r.failed_attempt, f.failed_attempt),
     failed_at = CASE WHEN recipient_fails(
             f.failed_attempt, f.failed_at, f.failure_code, f.failure_text, f.failure_class, f.failure_backoff_s,
@@ -56,7 +56,7 @@ UPDATE campaign_recipients AS r SET
     skip_reason = CASE WHEN recipient_skips(f.skipped_attempt, f.skip_reason, r.skipped_attempt, r.skip_reason)
         THEN f.skip_reason ELSE r.skip_reason END,
     retry_attempt = greatest(r.retry_attempt, f.retry_attempt),
-    held_for_quality = r.held_for_quality OR f.held_for_quality,
+    held_for_quality = r.held_for_quality OR coalesce(f.held_for_quality, false),
     updated_at = clock_timestamp()
 FROM unnest(
     %(id)s::uuid[], %(attempt)s::smallint[], %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[],

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.fold import fold
-from domain.usual_fold import UsualFold, add_usual, fold_usual
+from domain.usual_fold import UsualFold, add_usual, divide, fold_usual
 from runtime import metrics
 from runtime.settings import Settings
 from schemas.codec import Malformed, decode, encode
@@ -174,6 +174,23 @@ def test_the_usual_fold_is_the_fold_of_the_domain(batch: list[bytes]) -> None:
     whole = fold([event for event in events if event is not None], created_at, set(), latest)
     if add_usual(others, usual):
         assert (others.facts, others.messages, others.erased) == (whole.facts, whole.messages, whole.erased)
+
+
+@MANY
+@given(st.lists(values(), max_size=12))
+def test_a_divided_fold_has_each_recipient_and_wamid_once(batch: list[bytes]) -> None:
+    created_at = dict.fromkeys(PEOPLE, START - timedelta(days=90))
+    latest = datetime(2030, 1, 1, tzinfo=UTC)
+    usual = fold_usual([decode_usual(value) for value in batch], latest, without=frozenset({str(GONE)}))
+    events = [event for at in usual.unusual if (event := _decoded(batch[at])) is not None]
+    whole, divided = (fold(events, created_at, set(), latest) for _ in range(2))
+    rest = divide(divided, usual)
+    assert (rest is None) is not add_usual(whole, usual)
+    if rest is not None:
+        assert not {str(person) for person in divided.facts} & rest.facts.keys()
+        assert not divided.messages.keys() & rest.messages.keys()
+        assert add_usual(divided, rest)
+        assert (divided.facts, divided.messages) == (whole.facts, whole.messages)
 
 
 def _decoded(value: bytes) -> RecipientEvent | None:

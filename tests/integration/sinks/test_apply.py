@@ -20,10 +20,12 @@ from schemas.model import RecipientId, Wamid
 from schemas.places import Outgoing, TopicIdentity
 from schemas.reasons import DeadLetterReason
 from sinks.apply import KnownPhoneNumbers, apply_by_halves, apply_events
+from tables.binary_arrays import uuids
 from tables.database import Connection
+from tables.fact_columns import merge_parameters
 from tables.messages import merge_messages
 from tables.offsets import accept_topic, advance_offsets, has_moved, read_offsets
-from tables.recipients import merge_facts, merge_parameters, read_facts
+from tables.recipients import merge_facts, read_facts
 from tests.support.histories import START
 from tests.support.waiting import eventually_async
 from tests.support.world import NUMBER_ID, World
@@ -99,7 +101,7 @@ def test_rows_are_given_in_the_order_of_their_ids() -> None:
     """The statement keeps the order in which it is given them: see its plan in test_sink.py."""
     people = [RecipientId(UUID(int=n)) for n in (3, 1, 2**127, 2)]
     given = merge_parameters({person: Facts(attempt=1) for person in people})["id"]
-    assert given == "{" + ",".join(str(person) for person in sorted(people, key=lambda each: each.int)) + "}"
+    assert given == uuids([person.bytes for person in sorted(people, key=lambda each: each.int)])
 
 
 @pytest.mark.parametrize("is_pipelined", [False, True])

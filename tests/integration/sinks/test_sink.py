@@ -20,7 +20,8 @@ from schemas.model import RecipientId, Wamid
 from schemas.places import OffsetMismatch
 from sinks import sink
 from tables import recipients, stats
-from tables.recipients import SQL, merge_parameters
+from tables.fact_columns import merge_parameters
+from tables.recipients import SQL
 from tests.support.histories import START
 from tests.support.kafka_topics import recreate_topic
 from tests.support.processes import process

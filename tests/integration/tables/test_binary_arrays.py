@@ -17,6 +17,8 @@ CASES: list[tuple[Callable[[Any], object], str, Sequence[Any]]] = [
     (binary_arrays.times, "timestamptz", [datetime(1, 1, 1, tzinfo=UTC), None, datetime(2000, 1, 1, tzinfo=UTC)]),
     (binary_arrays.times, "timestamptz", [datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]),
     (binary_arrays.smallints, "smallint", [0, 1, -1, 32_767]),
+    (binary_arrays.smallints, "smallint", [None, 1]),
+    (binary_arrays.integers, "integer", [0, None, -1, 2_147_483_647]),
     (binary_arrays.bigints, "bigint", [0, 1 << 62, -1, -(1 << 63)]),
     (binary_arrays.booleans, "boolean", [True, False]),
     (binary_arrays.texts, "text", []),

@@ -27,7 +27,8 @@ from schemas.reasons import SkipReason
 from sinks.apply import KnownPhoneNumbers, apply_events
 from tables import stats
 from tables.database import Connection, connect, is_transient
-from tables.recipients import COLUMNS, facts_of_row, merge_facts, read_facts
+from tables.fact_columns import COLUMNS
+from tables.recipients import facts_of_row, merge_facts, read_facts
 from tests.support.boundaries import CREATED_AT, MAX_RETRIES, PLANNED_AT, ROWS
 from tests.support.histories import RECIPIENT, START, events
 from tests.support.world import NUMBER_ID, World

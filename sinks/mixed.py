@@ -1,0 +1,60 @@
+"""Writes the usual events of a batch and its other events together: one merge of the messages and one of the rows.
+
+An ordinary batch has both, because some messages fail. Only the recipients and wamids of the other events are folded in
+the general way; the rest stays as the fast way made it. One statement merges all rows, because two statements would not
+lock them in the order of their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from domain.usual_fold import UsualFold, UsualMessage, add_usual, divide, usual_of_learned
+from sinks.apply import Applied, FoldedEvents, Unusual, alarm, naming_our_own_errors, write_beside, write_folded
+from sinks.usual import UsualPart
+from tables import messages, recipients
+from tables.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class MixedPart:
+    """A batch that is folded and not written yet."""
+
+    others: FoldedEvents
+    """The other events, and what usual events state of their recipients and wamids."""
+    rest: UsualFold
+    messages: Mapping[str, UsualMessage] | None
+    """What the batch states per wamid. None: it has statuses without a recipient, and `others` has everything."""
+
+
+def mix(others: FoldedEvents, part: UsualPart) -> MixedPart:
+    """Join the fold of other events, which it changes, with that of the usual ones. Raises Unusual."""
+    linked = replace(others, links=[*others.links, *part.folded.links])
+    named = {wamid: usual_of_learned(learned) for wamid, learned in others.folded.messages.items()}
+    if None in named.values():
+        if not add_usual(others.folded, part.folded):
+            raise Unusual("events name different recipients for one wamid")
+        return MixedPart(linked, UsualFold(), None)
+    rest = divide(others.folded, part.folded)
+    if rest is None:
+        raise Unusual("events name different recipients for one wamid")
+    joined = {wamid: usual_of_learned(learned) for wamid, learned in others.folded.messages.items()}
+    stated = {wamid: message for wamid, message in joined.items() if message is not None}
+    return MixedPart(linked, rest, {**rest.messages, **stated})
+
+
+async def write_mixed(connection: Connection, part: MixedPart) -> Applied:
+    """Write a batch inside the caller's transaction. Raises psycopg.Error, CodeRaised and Unusual."""
+    if part.messages is None:
+        return await write_folded(connection, part.others)
+    folded = part.others.folded
+    with naming_our_own_errors(len(folded.facts)):
+        changed = await messages.merge_usual(connection, part.messages)
+        if changed is not None and changed.has_parked:
+            raise Unusual("statuses are parked for one of these wamids")
+        rows = await recipients.merge_facts(connection, folded.facts, part.rest.facts.values())
+        doubles = [] if changed is None else await messages.record_usual_double_sends(connection, changed)
+        await write_beside(connection, part.others)
+        alarm(doubles, ())
+    return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), folded.erased)

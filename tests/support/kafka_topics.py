@@ -67,7 +67,7 @@ def delete_records(bootstrap: str, name: str, ends: dict[int, int]) -> None:
         deleted.result(DEADLINE_S)
 
 
-def put(bootstrap: str, topic: str, records: Iterable[tuple[bytes | None, bytes]]) -> None:
+def put(bootstrap: str, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": "all"})
     for key, value in records:
         producer.produce(topic, key=key, value=value)

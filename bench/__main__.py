@@ -2,6 +2,7 @@
 
     python -m bench                       every stage
     python -m bench ingress --rounds 5    one stage
+    python -m bench sink --large          the large stages of the sink
     python -m bench --smoke               everything, tiny: it proves that all of it runs, and writes no page
 
 The last line of a stage is JSON about the fastest peer. A stage fails if a result of ours is not right.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -35,7 +37,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stages that are named; none means all. Returns 1 if a result of ours is wrong."""
     options = _options(argv)
-    stages = [STAGES[name] for name in options.stages or STAGES]
+    stages = _chosen(options)
     if not options.smoke:
         for name in sorted({each for stage in stages for each in stage.environments()}):
             _install(name)
@@ -54,6 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if is_right else 1
 
 
+def _chosen(options: argparse.Namespace) -> list[Contest[Any] | SoloStage]:
+    """The named stages, or all. `--large` replaces each by the large stages that belong to it."""
+    if options.large:
+        names = tuple(options.stages) or ("",)
+        return [stage for stage in STAGES.values() if stage.is_large and stage.name.startswith(names)]
+    if options.stages:
+        return [STAGES[name] for name in options.stages]
+    return [stage for stage in STAGES.values() if not stage.is_large]
+
+
 def _install(name: str) -> None:
     """Install an environment. Without it its peers stay out."""
     try:
@@ -67,6 +79,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("stages", nargs="*", choices=[[], *STAGES], help="stages to measure; none means all")
     parser.add_argument("--rounds", type=int, default=ROUNDS_MIN, help=f"runs of each contestant, {ROUNDS_MIN} or more")
     parser.add_argument("--smoke", action="store_true", help="a tiny run of everything, without installing anything")
+    parser.add_argument("--large", action="store_true", help="the large stages: minutes each, and up to 20 GB of disk")
     parser.add_argument("--kafka", default="", help="addresses of a Kafka to use instead of an embedded one")
     parser.add_argument("--database-url", default="", help="address of a Postgres to use instead of an embedded one")
     return parser.parse_args(argv)
@@ -136,4 +149,5 @@ def _write(name: str, text: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and databases are removed
     sys.exit(main())

@@ -55,6 +55,8 @@ class SoloStage:
     """What it leaves out, a sentence each."""
     needs_kafka: bool = True
     needs_postgres: bool = True
+    is_large: bool = False
+    """Whether it takes many minutes or much disk, so that it runs only if it is requested."""
 
     def environments(self) -> frozenset[str]:
         """A stage without a peer needs no environment."""

@@ -44,7 +44,9 @@ def stored(place: SinkPlace) -> Iterator[Callable[[], int]]:
     """By the offsets that the product writes in the transaction of the rows."""
 
     def count() -> int:
-        row = place.connection.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM sink_offsets").fetchone()
+        row = place.connection.execute(
+            "SELECT coalesce(sum(next_offset), 0)::bigint FROM sink_offsets WHERE topic = %s", [place.topic]
+        ).fetchone()
         return int(row[0]) if row else 0
 
     yield count

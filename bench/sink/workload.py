@@ -1,17 +1,18 @@
 """The workload: recipients that were released, and their events as the product's own writers make them.
 
 Each message is accepted, sent, delivered and read, or it fails after it was sent. 5 % of the events come twice. Their
-order is random within a window, as where many partitions and webhooks arrive together. The truth is computed from the
+order is random within a window. The truth is computed from the
 events alone.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from itertools import islice
 from uuid import UUID
 
 from schemas.codec import PRODUCER, encode
@@ -23,6 +24,7 @@ FAILED = (EventKind.ACCEPTED, EventKind.SENT, EventKind.FAILED)
 STEP = {kind: step for kinds in (READ, FAILED) for step, kind in enumerate(kinds)}
 DUPLICATES = 0.05
 WINDOW = 5_000
+"""As where many partitions and webhooks arrive together."""
 NOT_DELIVERABLE = Failure(code=131026, reason="Message undeliverable", retry_class=RetryClass.NEVER, backoff_s=0)
 NUMBER_ID = "106540352242922"
 CAMPAIGN = CampaignId(UUID("0197d3a0-0000-7000-8000-000000000001"))
@@ -47,10 +49,16 @@ class Workload:
     start: datetime
     one_fails_of: int = 0
     """Every so many messages one fails; 0: none."""
+    window: int = WINDOW
+    """The number of events that are shuffled together."""
+    given: tuple[RecipientId, ...] = ()
+    """The recipients, if they exist already."""
     seed: int = 1
 
-    def ids(self) -> list[RecipientId]:
+    def ids(self) -> Sequence[RecipientId]:
         """Ids as the database makes them: version 7, in the order of time."""
+        if self.given:
+            return self.given
         digits = random.Random(self.seed)  # noqa: S311 - a benchmark needs the same events again
         first_ms = int(self.start.timestamp() * 1000)
         heads = ((first_ms + n // 10) << 80 | 7 << 76 | n % 10 << 64 | 2 << 62 for n in range(self.recipients))
@@ -59,15 +67,10 @@ class Workload:
     def events(self) -> Iterator[RecipientEvent]:
         """The events in the order of their records."""
         shuffle = random.Random(self.seed + 1)  # noqa: S311 - as above
-        window: list[RecipientEvent] = []
-        for event in self._in_order(shuffle):
-            window.append(event)
-            if len(window) == WINDOW:
-                shuffle.shuffle(window)
-                yield from window
-                window = []
-        shuffle.shuffle(window)
-        yield from window
+        events = self._in_order(shuffle)
+        while window := list(islice(events, self.window)):
+            shuffle.shuffle(window)
+            yield from window
 
     def _in_order(self, draw: random.Random) -> Iterator[RecipientEvent]:
         for place, recipient in enumerate(self.ids()):

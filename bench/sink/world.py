@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import LiteralString
 
 import psycopg
 from confluent_kafka import Producer
 
+from bench.sink.progress import Connected
 from bench.sink.workload import CAMPAIGN, NUMBER_ID, Workload
 from runtime.settings import Settings
+from schemas.model import RecipientId
 from schemas.topics import BY_NAME, Topic
 from tables.migrate import migrate
 from topics.apply import apply
@@ -71,13 +73,9 @@ def create_rows(url: str, workload: Workload) -> None:
             "INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date)"
             " SELECT id, %s, (15550000000 + n)::text, %s"
             " FROM unnest(%s::uuid[]) WITH ORDINALITY AS u (id, n)",
-            [CAMPAIGN, workload.start, ids],
+            [CAMPAIGN, workload.start, list(ids)],
         )
-        for first in range(0, len(ids), RELEASED_TOGETHER):
-            connection.execute(
-                "UPDATE campaign_recipients SET attempt = 1 WHERE id = ANY(%s::uuid[])",
-                [ids[first : first + RELEASED_TOGETHER]],
-            )
+        release(connection, ids)
         connection.execute(PEER_TABLE)
         connection.execute(
             "INSERT INTO peer_recipients (id, campaign_id, phone_number)"
@@ -92,3 +90,12 @@ def create_rows(url: str, workload: Workload) -> None:
             "VACUUM ANALYZE campaign_recipients, peer_recipients, debezium_recipients, campaign_counter_deltas"
         )
         connection.execute("CHECKPOINT")
+
+
+def release(connection: Connected, ids: Sequence[RecipientId]) -> None:
+    """Release recipients as the scheduler does it."""
+    for first in range(0, len(ids), RELEASED_TOGETHER):
+        connection.execute(
+            "UPDATE campaign_recipients SET attempt = 1 WHERE id = ANY(%s::uuid[])",
+            [list(ids[first : first + RELEASED_TOGETHER])],
+        )

@@ -34,3 +34,19 @@ def test_some_events_come_twice_and_no_order_is_kept() -> None:
     assert len(once) < len(events) < len(once) * 1.2
     assert events != sorted(events, key=lambda each: each.occurred_at)
     assert list(WORKLOAD.events()) == events
+
+
+def test_a_larger_window_leaves_fewer_events_of_a_recipient_near_each_other() -> None:
+    """In a window of all events the first tenth has events of most recipients."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    near = list(Workload(500, start, window=50).events())
+    far = list(Workload(500, start, window=1 << 62).events())
+    assert set(map(repr, near)) == set(map(repr, far))
+    assert len({event.recipient_id for event in near[:200]}) < 60
+    assert len({event.recipient_id for event in far[:200]}) > 120
+
+
+def test_recipients_that_exist_already_keep_their_ids() -> None:
+    given = tuple(WORKLOAD.ids()[:3])
+    workload = Workload(3, WORKLOAD.start, given=given)
+    assert set(workload.truth()) == {event.recipient_id for event in workload.events()} == set(given)

@@ -1,0 +1,68 @@
+"""The requests of people who watch a campaign, and how long the API takes to answer them."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+CAMPAIGNS = "/api/marketing/campaigns"
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Times of the answers to one request, in milliseconds."""
+
+    values: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        """Half of the answers were faster."""
+        return self._at(0.5)
+
+    @property
+    def p99(self) -> float:
+        """One of a hundred was slower."""
+        return self._at(0.99)
+
+    def _at(self, share: float) -> float:
+        return sorted(self.values)[min(len(self.values) - 1, int(len(self.values) * share))]
+
+
+def paths(campaign: UUID, deep: UUID) -> Mapping[str, str]:
+    """What is requested, by its name. `deep`: a recipient near the end of the list."""
+    own = f"{CAMPAIGNS}/{campaign}"
+    return {
+        "list of campaigns": CAMPAIGNS,
+        "stats": f"{own}/stats",
+        "explain": f"{own}/explain",
+        "timeline": f"/campaigns/{campaign}/timeline",
+        "recipients, first page": f"{own}/recipients",
+        "recipients, deep page": f"{own}/recipients?after={deep}",
+        "failed recipients, first page": f"{own}/recipients?status=failed",
+        "failed recipients, deep page": f"{own}/recipients?status=failed&after={deep}",
+    }
+
+
+def requested(port: int, wanted: Mapping[str, str], times: int, goes_on: Callable[[], bool]) -> dict[str, Latencies]:
+    """Request each path in turn, at least `times` times and while it goes on. Raises ValueError for another answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    found: dict[str, list[float]] = {name: [] for name in wanted}
+    done = 0
+    try:
+        while done < times or goes_on():
+            for name, path in wanted.items():
+                began = time.perf_counter()
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                body = answer.read()
+                found[name].append((time.perf_counter() - began) * 1000)
+                if answer.status != 200:
+                    raise ValueError(f"{path}: {answer.status} {body[:200]!r}")
+            done += 1
+    finally:
+        connection.close()
+    return {name: Latencies(values) for name, values in found.items()}

@@ -1,0 +1,175 @@
+"""Stats and lists of one campaign that grows from ten thousand to ten million rows, alone and while `verify` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+
+from bench.children import ROOT, accepts, child, free_port, process_argv, wait_until
+from bench.contest import Arena
+from bench.growth.requests import Latencies, paths, requested
+from bench.large import grow
+from bench.sink.workload import CAMPAIGN, start_of_now
+from bench.solo import Measured, Note, SoloStage, Table
+from bench.usage import Usage, measured
+from bench.worlds import environment_of, own_installation
+from runtime.settings import Settings
+from tables import stats
+from tables.database import connect
+
+SIZES, SMOKE_SIZES = (10_000, 100_000, 1_000_000, 10_000_000), (100, 400)
+TIMES, SMOKE_TIMES = 200, 2
+WARM_TIMES = 20
+DEEP_SHARE = 0.9
+VERIFY_S = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """The figures at one size."""
+
+    rows: int
+    alone: Mapping[str, Latencies]
+    beside: Mapping[str, Latencies]
+    verify_s: float
+    verify: Usage
+    is_right: bool
+
+
+def _measure(arena: Arena, note: Note) -> Measured:
+    log = arena.folder / "growth.log"
+    sizes = SMOKE_SIZES if arena.is_smoke else SIZES
+    with own_installation(arena) as settings, _api(settings, log) as port:
+        found = [_at(arena, settings, port, rows, note) for rows in sizes]
+    last, first = found[-1], found[0]
+    worst = max(last.alone[name].median / first.alone[name].median for name in last.alone)
+    return Measured(
+        [
+            _curve("alone: median (p99) in ms", [(size.rows, size.alone) for size in found]),
+            _curve("while `campaigns verify` runs: median (p99) in ms", [(size.rows, size.beside) for size in found]),
+            _verify_table(found),
+        ],
+        statistics.mean(size.is_right for size in found),
+        {
+            "rows": last.rows,
+            "largest_ratio_of_medians": round(worst, 2),
+            "verify_s": round(last.verify_s, 1),
+            "verify_memory_mb": round(last.verify.memory_mb),
+        },
+        (
+            f"From {first.rows:,} to {last.rows:,} rows no median grew more than {worst:.1f} times.",
+            "A run is right if `campaigns verify` finds no difference at any size.",
+        ),
+    )
+
+
+def _at(arena: Arena, settings: Settings, port: int, rows: int, note: Note) -> _Size:
+    url = settings.database_url.get_secret_value()
+    grow(url, start_of_now(), rows, note)
+    asyncio.run(_fold(url))
+    note(f"growth: {rows:,} rows are there")
+    wanted = paths(CAMPAIGN, _deep(url))
+    times = arena.items(TIMES, SMOKE_TIMES)
+    requested(port, wanted, arena.items(WARM_TIMES, 1), lambda: False)
+    alone = requested(port, wanted, times, lambda: False)
+    with _verify(arena, settings) as (running, usage):
+        began = time.monotonic()
+        beside = requested(port, wanted, 1, lambda: running.poll() is None)
+        seconds = time.monotonic() - began
+        is_right = running.wait() == 0
+    note(f"growth: {rows:,} rows: verify took {seconds:.1f} s and {usage.memory_mb:.0f} MiB, right: {is_right}")
+    return _Size(rows, alone, beside, seconds, usage, is_right)
+
+
+async def _fold(url: str) -> None:
+    """Fold the counters, as the stats publisher does all the time."""
+    async with await connect(url, application_name="bench") as connection:
+        while await stats.fold(connection) != stats.FIRST_PLACE:
+            pass
+        await connection.execute("VACUUM campaign_counter_deltas, campaign_counters")
+
+
+def _deep(url: str) -> UUID:
+    with psycopg.connect(url, autocommit=True) as connection:
+        place = connection.execute(
+            "SELECT id FROM campaign_recipients ORDER BY id"
+            " OFFSET (SELECT (count(*) * %s)::bigint FROM campaign_recipients) LIMIT 1",
+            [DEEP_SHARE],
+        ).fetchone()
+    assert place is not None
+    found: UUID = place[0]
+    return found
+
+
+@contextmanager
+def _api(settings: Settings, log: Path) -> Iterator[int]:
+    """Run the API, and yield its port."""
+    port = free_port()
+    with child(process_argv("api.server"), log, environment_of(settings, API_PORT=str(port))) as running:
+        wait_until(lambda: accepts(port), running, log)
+        yield port
+
+
+@contextmanager
+def _verify(arena: Arena, settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], Usage]]:
+    """Run `campaigns verify` in the background; its memory is complete after the body."""
+    argv = [sys.executable, "-m", "cli", "verify"]
+    environment = {**environment_of(settings), "PYTHONPATH": str(ROOT)}
+    with (
+        (arena.folder / "verify.log").open("ab") as log,
+        subprocess.Popen(argv, env=environment, cwd=arena.folder, stdout=log, stderr=log) as running,
+    ):
+        try:
+            with measured(running.pid) as usage:
+                yield running, usage
+        finally:
+            running.terminate()
+
+
+def _curve(title: str, sizes: Sequence[tuple[int, Mapping[str, Latencies]]]) -> Table:
+    names = list(sizes[0][1])
+    rows = [[name, *(f"{found[name].median:.1f} ({found[name].p99:.1f})" for _, found in sizes)] for name in names]
+    return Table(title, ("", *(f"{rows_:,} rows" for rows_, _ in sizes)), rows)
+
+
+def _verify_table(found: Sequence[_Size]) -> Table:
+    rows = [
+        [
+            f"{size.rows:,} rows",
+            f"{size.verify_s:.1f}",
+            f"{size.verify.memory_mb:.0f}",
+            "yes" if size.is_right else "no",
+        ]
+        for size in found
+    ]
+    return Table("`campaigns verify`", ("", "seconds", "MiB at its peak", "no difference"), rows)
+
+
+def _word(is_right: bool) -> str:
+    return "yes" if is_right else "no"
+
+
+GROWTH = SoloStage(
+    "growth",
+    "Growth",
+    "One campaign grows to ten million recipients with their messages. At each size the API answers the requests of "
+    "people who watch it, one after the other on one connection. A deep page begins after nine tenths of them. "
+    "The same requests run while `campaigns verify` compares all rows, counters and messages, which takes one core.",
+    _measure,
+    (
+        "Many campaigns: the list reads a page of them by an index.",
+        "Tables that do not fit into the memory of the machine.",
+        "Searches for a number, which read one row by an index, and exports, which read all rows.",
+    ),
+    is_large=True,
+)

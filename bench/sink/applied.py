@@ -1,0 +1,89 @@
+"""Runs the process of a contestant until it has applied a backlog, and measures the middle of it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from bench.children import child, wait_until
+from bench.contest import Arena, Run
+from bench.sink.progress import Connected, SinkPlace
+from bench.usage import measured
+from bench.worlds import environment_of
+from runtime.settings import Settings
+
+WARM_SHARE = 0.1
+"""The share of the events after which the measurement begins: the start of a process is not measured."""
+END_SHARE = 0.9
+"""The share at which it ends: a peer that commits large batches waits for the rest of its last one."""
+POLL_S = 0.02
+DEADLINE_S = 600.0
+
+Argv = Callable[[SinkPlace], Sequence[str | Path]]
+Progress = Callable[[SinkPlace], AbstractContextManager[Callable[[], int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A contestant: its processes, its table, and how far it is."""
+
+    argv: Argv
+    table: str
+    progress: Progress
+    processes: int = 1
+
+
+def applied(arena: Arena, writer: Writer, settings: Settings, connection: Connected, total: int) -> Run:
+    """Apply `total` events of the topic. The result is not judged yet."""
+    place = SinkPlace(settings, connection, arena.folder / f"{settings.topic_prefix}sink.log")
+    with writer.progress(place) as reached, ExitStack() as ending:
+        argv = writer.argv(place)
+        running = [
+            ending.enter_context(child(argv, place.log, environment_of(settings))) for _ in range(writer.processes)
+        ]
+        wait_until(lambda: reached() >= total * WARM_SHARE, running[0], place.log)
+        first, began = reached(), time.perf_counter()
+        first = 0 if first >= total else first  # a tiny input may be done at the first look
+        with ExitStack() as measuring:
+            clients = [measuring.enter_context(measured(each.pid)) for each in running]
+            server = measuring.enter_context(measured(arena.postgres_pid))
+            count = _wait(reached, total * END_SHARE, running)
+            seconds = time.perf_counter() - began
+        _wait(reached, total, running)
+    more = {"Postgres CPU s / million": server.cpu_s / max(1, count - first) * 1e6}
+    cpu_s, memory_mb = sum(each.cpu_s for each in clients), sum(each.memory_mb for each in clients)
+    return Run(count - first, seconds, cpu_s, memory_mb, 0.0, more)
+
+
+def _wait(reached: Callable[[], int], target: float, running: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait until so many records are applied, or a process has ended, or it takes too long; returns their number."""
+    end = time.monotonic() + DEADLINE_S
+    while (count := reached()) < target and time.monotonic() < end and all(each.poll() is None for each in running):
+        time.sleep(POLL_S)  # the end of the work shows in its progress only
+    return count
+
+
+@contextmanager
+def own_database(arena: Arena) -> Iterator[tuple[Settings, Connected]]:
+    """Settings with a prefix and an empty database of their own, and a connection to it."""
+    prefix = arena.prefix()
+    name = prefix.strip(".").replace("-", "_")
+    with psycopg.connect(arena.database_url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            settings = Settings.model_validate({
+                "kafka_bootstrap_servers": arena.kafka,
+                "database_url": urlunsplit(urlsplit(arena.database_url)._replace(path=f"/{name}")),
+                "topic_prefix": prefix,
+            })  # fmt: skip
+            with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as connection:
+                yield settings, connection
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -27,7 +27,7 @@ from bench.environments import install
 from bench.page import measurement_section, section, with_sections
 from bench.report import json_lines, table
 from bench.solo import SoloStage
-from bench.stages import STAGES
+from bench.stages import STAGES, chosen
 from stack.embedded import embedded_stack
 from stack.environment import StackUnavailable
 
@@ -37,7 +37,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stages that are named; none means all. Returns 1 if a result of ours is wrong."""
     options = _options(argv)
-    stages = _chosen(options)
+    stages = chosen(options.stages, is_large=options.large)
     if not options.smoke:
         for name in sorted({each for stage in stages for each in stage.environments()}):
             _install(name)
@@ -54,16 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             else:
                 is_right = _hold(stage, arena, rounds) and is_right
     return 0 if is_right else 1
-
-
-def _chosen(options: argparse.Namespace) -> list[Contest[Any] | SoloStage]:
-    """The named stages, or all. `--large` replaces each by the large stages that belong to it."""
-    if options.large:
-        names = tuple(options.stages) or ("",)
-        return [stage for stage in STAGES.values() if stage.is_large and stage.name.startswith(names)]
-    if options.stages:
-        return [STAGES[name] for name in options.stages]
-    return [stage for stage in STAGES.values() if not stage.is_large]
 
 
 def _install(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bench.bulk.stage import BULK
@@ -29,3 +30,12 @@ STAGES: dict[str, Contest[Any] | SoloStage] = {
         GROWTH,
     )
 }
+
+
+def chosen(names: Sequence[str], *, is_large: bool) -> list[Contest[Any] | SoloStage]:
+    """The stages that are named; without names all of one size. The large stages of `sink` begin with its name."""
+    if is_large:
+        return [stage for stage in STAGES.values() if stage.is_large and stage.name.startswith(tuple(names) or "")]
+    if names:
+        return [STAGES[name] for name in names]
+    return [stage for stage in STAGES.values() if not stage.is_large]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, LiteralString
 
-import psycopg
-
+from bench.sink.progress import Connected
 from bench.sink.workload import MessageTruth, Workload
 from schemas.model import RecipientId
 
@@ -37,7 +36,6 @@ SELECT count(*) FROM messages AS m JOIN campaign_recipients AS r
     ON r.whatsapp_message_id = m.wamid AND m.recipient_id = r.id AND m.attempt = 1
 WHERE r.id = ANY(%s)
 """
-Connected = psycopg.Connection[tuple[Any, ...]]
 
 
 def rows_right(connection: Connected, table: str, workload: Workload) -> float:

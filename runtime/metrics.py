@@ -77,8 +77,11 @@ API_REQUEST_SECONDS = _histogram(
 INGRESS_REQUESTS = _counter("ingress_requests_total", "Webhook requests, by outcome", "outcome")
 INGRESS_BUNDLES = _counter("ingress_bundles_total", "Bundles that Kafka acknowledged")
 INGRESS_BUNDLE_BODIES = _histogram("ingress_bundle_bodies", "Webhook bodies in a bundle", _SIZES)
-INGRESS_ACK_SECONDS = _histogram(
-    "ingress_ack_seconds", "Seconds from the receipt of a body to the acknowledgement by Kafka", _LATENCY_S
+INGRESS_ACK_SECONDS = ManyHistogram(
+    "campaigns_ingress_ack_seconds",
+    "Seconds from the receipt of a body to the acknowledgement by Kafka",
+    registry=REGISTRY,
+    buckets=_LATENCY_S,
 )
 INGRESS_UNVERIFIED_BYTES = _gauge("ingress_unverified_bytes", "Bytes of bodies whose signature is not verified yet")
 INGRESS_PENDING_BYTES = _gauge("ingress_pending_bytes", "Bytes of verified bodies that wait for Kafka")

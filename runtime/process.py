@@ -39,10 +39,22 @@ BEAT_S = 1.0
 """How often the event loop shows that it runs."""
 
 RunProcess = Callable[[Settings, asyncio.Event], Awaitable[None]]
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
+_NEW_LOOP = "new_loop"
 
 
 class Transient(Exception):
     """A dependency is away; a restart may find it. It is never raised for an invalid record."""
+
+
+def on_loop(new_loop: NewLoop) -> Callable[[RunProcess], RunProcess]:
+    """Mark a process that runs on another event loop than that of asyncio."""
+
+    def mark(run: RunProcess) -> RunProcess:
+        setattr(run, _NEW_LOOP, new_loop)
+        return run
+
+    return mark
 
 
 def run_process(name: str, run: RunProcess, settings: Settings) -> int:
@@ -53,7 +65,8 @@ def run_process(name: str, run: RunProcess, settings: Settings) -> int:
     try:
         probes.serve(settings)
         TRACES.start(settings, name)
-        asyncio.run(_until_stopped(run, settings, deadline))
+        with asyncio.Runner(loop_factory=getattr(run, _NEW_LOOP, None)) as runner:
+            runner.run(_until_stopped(run, settings, deadline))
         failure: BaseException | None = None
     except BaseException as error:  # noqa: BLE001 - the one place where every failure becomes an exit code
         failure = error

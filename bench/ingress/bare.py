@@ -1,4 +1,4 @@
-"""The ceiling: the server of the ingress with an app that checks the signature, answers 200, and stores nothing."""
+"""The ceiling: the server of the ingress with a handler that checks the signature, answers 200, and stores nothing."""
 
 from __future__ import annotations
 
@@ -11,28 +11,49 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import uvloop
+
 from bench.ingress.posts import SECRET
-from runtime.http import serve
+from producers.ingress.process import spare_the_collector
+from producers.ingress.replies import ACCEPTED, FAILED, UNSIGNED
+from producers.ingress.request import Request
+from producers.ingress.server import serve_webhooks
+from producers.ingress.signature import SignatureCheck
 
-HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
+BODY_S = 20.0
 
 
-async def app(scope, receive, send):  # type: ignore[no-untyped-def]
-    """Check and answer one request."""
-    chunks = []
-    while True:
-        message = await receive()
-        chunks.append(message["body"])
-        if not message["more_body"]:
-            break
-    signature = next((value for name, value in scope["headers"] if name == b"x-hub-signature-256"), b"")
-    expected = b"sha256=" + hmac.digest(SECRET, b"".join(chunks), hashlib.sha256).hex().encode()
-    status = 200 if hmac.compare_digest(signature, expected) else 403
-    await send({"type": "http.response.start", "status": status, "headers": HEADERS})
-    await send({"type": "http.response.body", "body": b"ok"})
+class Bare:
+    """Checks and answers. See `request.RequestHandler`."""
+
+    def begin(self, request: Request) -> None:
+        """Let the body come."""
+
+    def receive(self, request: Request, count: int) -> None:
+        """Let the rest come."""
+
+    def complete(self, request: Request) -> None:
+        """Check the signature."""
+        expected = b"sha256=" + hmac.digest(SECRET, request.body, hashlib.sha256).hex().encode()
+        is_genuine = hmac.compare_digest(request.headers.get(b"x-hub-signature-256", b""), expected)
+        request.answer(ACCEPTED if is_genuine else UNSIGNED[SignatureCheck.MISMATCH])
+
+    def abandon(self, request: Request, *, is_slow: bool) -> None:
+        """Nothing is held for it."""
+
+    def fail(self, request: Request) -> None:
+        """Refuse it."""
+        request.answer(FAILED)
+
+
+async def main(port: int) -> None:
+    """Serve until the process is ended."""
+    spare_the_collector()
+    await serve_webhooks(Bare(), "127.0.0.1", port, asyncio.Event(), BODY_S)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    asyncio.run(serve(app, "127.0.0.1", parser.parse_args().port, asyncio.Event(), interface="asginl"))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(parser.parse_args().port))

@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ANSWER_BYTES_MAX = 64 * 1024
+ANSWER_BYTES_MAX = 4096
+"""Bytes of an answer that are read at a time. To allocate more would cost more than to read twice."""
 LATE_ANSWER_S = 30.0
 """A request that gets no answer within this time ends the run."""
 

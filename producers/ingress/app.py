@@ -1,4 +1,4 @@
-"""The HTTP side of the ingress: verify the signature, hand the bytes over, and answer 200 once they are durable.
+"""The webhooks: verify the signature, hand the bytes over, and answer 200 once they are durable.
 
 Every verified body is stored, whatever its bytes are. Only the reconciler judges content, because Meta repeats
 a refused webhook for 7 days and then drops it. The app is thin, because every microsecond here is paid for every
@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -20,15 +21,17 @@ import orjson
 import structlog
 from prometheus_client import Counter
 
-from producers.ingress.deadlines import Deadlines
+from producers.ingress import replies
+from producers.ingress.bundler import Bundler, Publish
 from producers.ingress.pending_bytes import PendingBytes
-from producers.ingress.signature import SignatureCheck, check, is_well_formed
+from producers.ingress.replies import Reply
+from producers.ingress.request import Request
+from producers.ingress.signature import SignatureCheck, check_well_formed, is_well_formed
 from runtime import metrics
 from schemas.bundles import Body
 from topics.publisher import PublishFailed, RecordTooLarge
 
-WEBHOOK_PATH = "/webhooks/whatsapp"
-RETRY_AFTER_S = 5
+WEBHOOK_PATH = b"/webhooks/whatsapp"
 CHALLENGE_LENGTH_MAX = 1024
 PARAMETERS_MAX = 20
 """Meta sends three. More are not read."""
@@ -37,35 +40,10 @@ LENGTH_DIGITS_MAX = 18
 CHECKED_IN_LOOP_BYTES_MAX = 64 * 1024
 """A larger body is verified in a thread: a full-size one takes some 20 ms, and other requests must not wait for it."""
 
-AsgiScope = MutableMapping[str, Any]
-AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A response, and the outcome under which it is counted."""
-
-    status: int
-    outcome: str
-    body: bytes = b""
-    content_type: bytes = b"text/plain; charset=utf-8"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    start: dict[str, Any] = field(init=False)
-    """Its first message in ASGI, and `end` its second. They are built once, for all requests that get this reply."""
-    end: dict[str, Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        length = (b"content-length", str(len(self.body)).encode())
-        headers = [(b"content-type", self.content_type), (b"x-content-type-options", b"nosniff"), length, *self.headers]
-        start = {"type": "http.response.start", "status": self.status, "headers": headers}
-        object.__setattr__(self, "start", start)
-        object.__setattr__(self, "end", {"type": "http.response.body", "body": self.body})
-
 
 @dataclass(frozen=True, slots=True)
 class IngressOptions:
-    """The secrets, the limits, and the function that makes a body durable."""
+    """The secrets, the limits, and the function that makes a bundle durable."""
 
     app_secrets: tuple[bytes, ...]
     verify_token: bytes
@@ -74,30 +52,12 @@ class IngressOptions:
     """The budget of bytes from anyone: they are received, and their signature is not verified yet."""
     pending: PendingBytes
     """The budget of verified bytes that wait for Kafka."""
-    body_timeout_s: float
-    commit: Callable[[Body], Awaitable[None]]
+    publish: Publish
     is_ready: Callable[[], Awaitable[bool]]
 
 
-RETRY_LATER = ((b"retry-after", str(RETRY_AFTER_S).encode()),)
-TOO_LARGE = Reply(413, "too_large", b"body too large")
-TOO_SLOW = Reply(408, "too_slow", b"body came too slowly", headers=((b"connection", b"close"),))
-OVERLOADED = Reply(503, "overloaded", b"try again later", headers=RETRY_LATER)
-NOT_DURABLE = Reply(503, "not_durable", b"try again later", headers=RETRY_LATER)
-GONE = Reply(400, "client_gone")
-ACCEPTED = Reply(200, "accepted", b"ok")
-UNSIGNED = {
-    SignatureCheck.MISSING: Reply(401, SignatureCheck.MISSING, b"signature missing"),
-    SignatureCheck.MISMATCH: Reply(403, SignatureCheck.MISMATCH, b"signature does not match"),
-}
-NOT_VERIFIED = Reply(403, "verification_refused", b"not verified")
-WRONG_METHOD = Reply(405, "wrong_method", b"method not allowed", headers=((b"allow", b"GET, POST"),))
-NOT_FOUND = Reply(404, "not_found", b"not found")
-NO_BODY = {"type": "http.response.body", "body": b""}
-
-
 class IngressApp:
-    """The ASGI application. It has no lifespan, as granian's interface `asginl` requires."""
+    """Handles the requests of the ingress. See `request.RequestHandler`."""
 
     def __init__(self, options: IngressOptions, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._options = options
@@ -106,43 +66,127 @@ class IngressApp:
         self._logged_at: dict[str, float] = {}
         # One thread: strangers can occupy one core at most. It is started with the first large body.
         self._verifier = ThreadPoolExecutor(1, "signature-check")
-        self._deadlines = Deadlines(options.body_timeout_s)
+        self._bundler: Bundler[Request] = Bundler(options.publish, self._settle)
         self._counters: dict[str, Counter] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
-        """Answer one request."""
-        if scope["path"] == WEBHOOK_PATH:
-            answer = await self._take(scope, receive) if scope["method"] == "POST" else self._answer_others(scope)
-            self._count(answer)
+    def begin(self, request: Request) -> None:
+        """Refuse a webhook that cannot be genuine before its body comes, and answer requests that need no body."""
+        if request.path != WEBHOOK_PATH:
+            self._answer_probe(request)
+            return
+        if request.method != b"POST":
+            is_query = request.method == b"GET"
+            self._finish(request, self._verify(request.query) if is_query else replies.WRONG_METHOD)
+            return
+        if not is_well_formed(request.headers.get(b"x-hub-signature-256")):
+            self._finish(request, replies.UNSIGNED[SignatureCheck.MISSING])
+            return
+        length = request.headers.get(b"content-length", b"")
+        if length.isdigit() and (len(length) > LENGTH_DIGITS_MAX or int(length) > self._options.body_bytes_max):
+            self._finish(request, replies.TOO_LARGE)
+
+    def receive(self, request: Request, count: int) -> None:
+        """Count bytes on arrival: a false length is harmless."""
+        if request.size > self._options.body_bytes_max or request.path != WEBHOOK_PATH:
+            self._finish(request, replies.TOO_LARGE)
+        elif not self._options.unverified.take(count, request.held):
+            self._finish(request, replies.OVERLOADED)
         else:
-            answer = await self._answer_probe(scope)
-        await send(answer.start)
-        await send(answer.end if scope["method"] != "HEAD" else NO_BODY)
+            request.held += count
 
-    def _count(self, answer: Reply) -> None:
-        """Count the answer under its outcome. To find a counter by its label costs more than to count."""
-        counter = self._counters.get(answer.outcome)
+    def complete(self, request: Request) -> None:
+        """Verify a body: a small one at once, and a large one in a thread."""
+        if request.path != WEBHOOK_PATH:
+            return
+        raw = request.body
+        secrets, signature = self._options.app_secrets, request.headers[b"x-hub-signature-256"]
+        if len(raw) > CHECKED_IN_LOOP_BYTES_MAX:
+            self._spawn(request, self._verify_large(request, signature, raw))
+        else:
+            self._judge(request, raw, check_well_formed(secrets, signature, raw))
+
+    def abandon(self, request: Request, *, is_slow: bool) -> None:
+        """Release what the request holds. A client that is gone reads no answer; it is counted all the same."""
+        self._finish(request, replies.TOO_SLOW if is_slow else replies.GONE)
+
+    def fail(self, request: Request) -> None:
+        """Answer 500 for a request that our code cannot handle. Meta repeats it."""
+        self._log.exception("a request raised")
+        self._finish(request, replies.FAILED)
+
+    async def _verify_large(self, request: Request, signature: bytes, raw: bytes) -> None:
+        verify = partial(check_well_formed, self._options.app_secrets, signature, raw)
+        self._judge(request, raw, await asyncio.get_running_loop().run_in_executor(self._verifier, verify))
+
+    def _judge(self, request: Request, raw: bytes, verdict: SignatureCheck) -> None:
+        """Hand a genuine body over, and refuse any other."""
+        self._options.unverified.release(request.held)
+        request.held = 0
+        if verdict is not SignatureCheck.GENUINE:
+            self._finish(request, replies.UNSIGNED[verdict])
+        elif not self._options.pending.take(len(raw)):
+            self._finish(request, replies.OVERLOADED)
+        else:
+            self._bundler.add(Body(self._now_us(), raw), request)
+
+    def _settle(self, requests: Sequence[Request], failure: Exception | None) -> None:
+        """Answer the requests of a bundle: its bodies are durable, or it is not known."""
+        self._options.pending.release(sum(request.size for request in requests))
+        reply = replies.ACCEPTED
+        if isinstance(failure, PublishFailed | RecordTooLarge):
+            reply = replies.NOT_DURABLE
+            self._log_refusal(reply, reason=str(failure))
+        elif failure is not None:
+            reply = replies.FAILED
+            self._log.error("a bundle raised", exc_info=failure)
+        self._count(reply, len(requests))
+        for request in requests:
+            request.answer(reply)
+
+    def _finish(self, request: Request, reply: Reply) -> None:
+        """Answer a request that is not handed over."""
+        self._options.unverified.release(request.held)
+        request.held = 0
+        self._count(reply)
+        request.answer(reply)
+
+    def _count(self, reply: Reply, count: int = 1) -> None:
+        """Count answers under their outcome. To find a counter by its label costs more than to count."""
+        counter = self._counters.get(reply.outcome)
         if counter is None:
-            counter = self._counters[answer.outcome] = metrics.INGRESS_REQUESTS.labels(answer.outcome)
-        counter.inc()
-        if answer.status >= 400:
-            self._log_refusal(answer)
+            counter = self._counters[reply.outcome] = metrics.INGRESS_REQUESTS.labels(reply.outcome)
+        counter.inc(count)
+        if reply.status >= 400:
+            self._log_refusal(reply)
 
-    def _answer_others(self, scope: AsgiScope) -> Reply:
-        """The answer to a request for the path of the webhooks that brings no webhook."""
-        return self._verify(scope["query_string"]) if scope["method"] == "GET" else WRONG_METHOD
-
-    async def _answer_probe(self, scope: AsgiScope) -> Reply:
-        match scope["path"], scope["method"]:
-            case "/health", "GET" | "HEAD":
-                return _json(200, {"status": "ok"})
-            case "/ready", "GET" | "HEAD":
-                ready = await self._options.is_ready()
-                return _json(200 if ready else 503, {"status": "ready" if ready else "kafka_unreachable"})
-            case (("/health" | "/ready"), _):
-                return WRONG_METHOD
+    def _answer_probe(self, request: Request) -> None:
+        match request.path, request.method:
+            case b"/health", b"GET" | b"HEAD":
+                request.answer(_json(200, {"status": "ok"}))
+            case b"/ready", b"GET" | b"HEAD":
+                self._spawn(request, self._answer_ready(request))
+            case ((b"/health" | b"/ready"), _):
+                request.answer(replies.WRONG_METHOD)
             case _:
-                return NOT_FOUND
+                request.answer(replies.NOT_FOUND)
+
+    async def _answer_ready(self, request: Request) -> None:
+        ready = await self._options.is_ready()
+        request.answer(_json(200 if ready else 503, {"status": "ready" if ready else "kafka_unreachable"}))
+
+    def _spawn(self, request: Request, work: Coroutine[Any, Any, None]) -> None:
+        """Do work for a request that takes a while."""
+
+        async def contained() -> None:
+            try:
+                await work
+            except Exception:  # noqa: BLE001 - a request that fails harms no other one
+                self.fail(request)
+
+        task = asyncio.get_running_loop().create_task(contained())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _verify(self, query: bytes) -> Reply:
         """Answer Meta's verification of the callback address with its challenge."""
@@ -151,99 +195,15 @@ class IngressApp:
         is_ours = hmac.compare_digest(token, self._options.verify_token) and bool(self._options.verify_token)
         is_complete = parameters.get(b"hub.mode") == b"subscribe" and 0 < len(challenge) <= CHALLENGE_LENGTH_MAX
         if not is_ours or not is_complete:
-            return NOT_VERIFIED
+            return replies.NOT_VERIFIED
         return Reply(200, "verified", challenge)
 
-    async def _take(self, scope: AsgiScope, receive: AsgiReceive) -> Reply:
-        """The way of a webhook. Nearly all are small and come in one piece: they take the short way."""
-        headers = dict(scope["headers"])
-        signature = headers.get(b"x-hub-signature-256")
-        if not is_well_formed(signature):
-            return UNSIGNED[SignatureCheck.MISSING]
-        length = headers.get(b"content-length", b"")
-        if length.isdigit() and (len(length) > LENGTH_DIGITS_MAX or int(length) > self._options.body_bytes_max):
-            return TOO_LARGE
-        waiting = self._deadlines.begin()
-        try:
-            message = await receive()
-        except asyncio.CancelledError:
-            if self._deadlines.is_overdue(waiting):
-                return TOO_SLOW
-            raise
-        finally:
-            self._deadlines.end(waiting)
-        raw: bytes | None = message.get("body")
-        if raw is None or message.get("more_body") or len(raw) > CHECKED_IN_LOOP_BYTES_MAX:
-            return await self._take_in_pieces(signature, message, receive)
-        if len(raw) > self._options.body_bytes_max:
-            return TOO_LARGE
-        if not self._options.unverified.has_room(len(raw)):  # it is verified at once, so nothing is reserved
-            return OVERLOADED
-        verdict = check(self._options.app_secrets, signature, raw)
-        return await self._hand_over(raw) if verdict is SignatureCheck.GENUINE else UNSIGNED[verdict]
-
-    async def _take_in_pieces(
-        self, signature: bytes | None, first: MutableMapping[str, Any], receive: AsgiReceive
-    ) -> Reply:
-        """The way of a webhook that is large, or that comes in pieces."""
-        with self._options.unverified.request() as take:
-            raw = await self._read(first, receive, take)
-            if isinstance(raw, Reply):
-                return raw
-            secrets = self._options.app_secrets
-            if len(raw) <= CHECKED_IN_LOOP_BYTES_MAX:
-                verdict = check(secrets, signature, raw)
-            else:
-                loop = asyncio.get_running_loop()
-                verdict = await loop.run_in_executor(self._verifier, check, secrets, signature, raw)
-        return await self._hand_over(raw) if verdict is SignatureCheck.GENUINE else UNSIGNED[verdict]
-
-    async def _read(
-        self, message: MutableMapping[str, Any], receive: AsgiReceive, take: Callable[[int], bool]
-    ) -> bytes | Reply:
-        """The whole body from its first message on, or the reply that refuses it.
-
-        Bytes are counted on arrival: a false length is harmless.
-        """
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._options.body_timeout_s):
-                while True:
-                    if message["type"] == "http.disconnect":
-                        return GONE
-                    chunk = message.get("body", b"")
-                    size += len(chunk)
-                    if size > self._options.body_bytes_max:
-                        return TOO_LARGE
-                    if not take(len(chunk)):
-                        return OVERLOADED
-                    chunks.append(chunk)
-                    if not message.get("more_body", False):
-                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                    message = await receive()
-        except TimeoutError:
-            return TOO_SLOW
-
-    async def _hand_over(self, raw: bytes) -> Reply:
-        pending = self._options.pending
-        if not pending.take(len(raw)):
-            return OVERLOADED
-        try:
-            await self._options.commit(Body(self._now_us(), raw))
-        except (PublishFailed, RecordTooLarge) as error:
-            self._log_refusal(NOT_DURABLE, reason=str(error))
-            return NOT_DURABLE
-        finally:
-            pending.release(len(raw))
-        return ACCEPTED
-
-    def _log_refusal(self, answer: Reply, **more: str) -> None:
+    def _log_refusal(self, reply: Reply, **more: str) -> None:
         """Log one line per second and kind, so that invalid requests cannot fill the disk."""
         now = time.monotonic()
-        if now - self._logged_at.get(answer.outcome, -1.0) >= 1.0:
-            self._logged_at[answer.outcome] = now
-            self._log.warning("webhook refused", status=answer.status, outcome=answer.outcome, **more)
+        if now - self._logged_at.get(reply.outcome, -1.0) >= 1.0:
+            self._logged_at[reply.outcome] = now
+            self._log.warning("webhook refused", status=reply.status, outcome=reply.outcome, **more)
 
 
 def _parameters(query: bytes) -> dict[bytes, bytes]:

@@ -9,12 +9,13 @@ import asyncio
 import gc
 import time
 
+import uvloop
+
 from producers.ingress.app import IngressApp, IngressOptions
-from producers.ingress.bundler import Bundler
 from producers.ingress.pending_bytes import PendingBytes
+from producers.ingress.server import serve_webhooks
 from runtime import metrics
-from runtime.http import serve
-from runtime.process import Transient
+from runtime.process import Transient, on_loop
 from runtime.pulse import watched_loop
 from runtime.settings import InvalidSettings, Settings
 from schemas.places import Outgoing
@@ -34,6 +35,7 @@ COLLECT_AFTER_OBJECTS = 20_000
 """Objects that come to exist between two collections. A thousand requests in flight have as many."""
 
 
+@on_loop(uvloop.new_event_loop)
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop`. Requests received before it are answered."""
     secrets = tuple(secret.get_secret_value().encode() for secret in settings.webhook_app_secrets)
@@ -55,21 +57,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             UNVERIFIED_BODIES_MAX * settings.ingress_body_bytes_max, metrics.INGRESS_UNVERIFIED_BYTES, LARGE_SHARE
         ),
         pending=PendingBytes(settings.ingress_pending_bytes_max, metrics.INGRESS_PENDING_BYTES),
-        body_timeout_s=BODY_TIMEOUT_S,
-        commit=Bundler(publish).commit,
+        publish=publish,
         is_ready=readiness.is_ready,
     )
-    _spare_the_collector()
+    spare_the_collector()
     ending = asyncio.Event()
     waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
     try:
         async with watched_loop(settings, "ingress"):
-            await serve(
+            await serve_webhooks(
                 IngressApp(options),
                 settings.ingress_host,
                 settings.ingress_port,
                 ending,
-                interface="asginl",
+                BODY_TIMEOUT_S,
                 is_port_shared=settings.ingress_port_shared,
             )
     finally:
@@ -80,7 +81,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         raise Transient("the Kafka producer has failed for good; a new process gets a new one")
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Make garbage collections rare and cheap: requests make no cycles, and what exists now stays.
 
     With Python's defaults a collection came with every few requests, and cost 4 of 40 µs of a request.

@@ -13,6 +13,7 @@ import re
 import string
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from itertools import islice
 
 PREFIX = b"sha256="
@@ -44,14 +45,27 @@ def check(secrets: Sequence[bytes], header: bytes | None, body: bytes) -> Signat
     """Compare `X-Hub-Signature-256` with the body under every secret. During a rotation there are several."""
     if header is None or _HEADER.fullmatch(header) is None:
         return SignatureCheck.MISSING
+    return check_well_formed(secrets, header, body)
+
+
+def check_well_formed(secrets: Sequence[bytes], header: bytes, body: bytes) -> SignatureCheck:
+    """The same for a header that is known to be well-formed."""
     claimed = bytes.fromhex(header[len(PREFIX) :].decode())
     is_genuine = False
     for secret in secrets:  # every secret is compared, so the time does not reveal the secret that matches
-        is_genuine |= hmac.compare_digest(hmac.digest(secret, body, "sha256"), claimed)
+        keyed = _keyed(secret).copy()
+        keyed.update(body)
+        is_genuine |= hmac.compare_digest(keyed.digest(), claimed)
     if not is_genuine and not body.isascii():
         for digest in _digests_of_escaped(secrets, body):
             is_genuine |= hmac.compare_digest(digest, claimed)
     return SignatureCheck.GENUINE if is_genuine else SignatureCheck.MISMATCH
+
+
+@lru_cache(8)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    """The HMAC of a secret before its first byte. Its copy takes 1 µs less than a new one."""
+    return hmac.new(secret, digestmod=hashlib.sha256)
 
 
 def sign(secret: bytes, body: bytes) -> bytes:
@@ -97,7 +111,7 @@ def _escape(piece: bytes) -> Iterator[bytes]:
 
 
 def _digests_of_escaped(secrets: Sequence[bytes], body: bytes) -> list[bytes]:
-    digests = [hmac.new(secret, digestmod=hashlib.sha256) for secret in secrets]
+    digests = [_keyed(secret).copy() for secret in secrets]
     try:
         for piece in escape_unicode(body):
             for digest in digests:

@@ -22,7 +22,6 @@ from domain.correlation import Ownership
 from operations.dead_letters import Letter
 from operations.redrive import Acted, _send_back
 from producers.ingress.app import IngressApp, IngressOptions
-from producers.ingress.bundler import Bundler
 from producers.ingress.pending_bytes import PendingBytes
 from producers.ingress.signature import sign
 from runtime import metrics
@@ -37,6 +36,7 @@ from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import SPECS, Topic
 from streams.reconciler.process import Reconciler
 from streams.reconciler.reading import reconcile
+from tests.support.http_client import HttpClient, post
 from tests.support.paths import FIXTURES
 from topics.memory import MemoryPublisher
 
@@ -128,7 +128,7 @@ class Inbound:
                 (SECRET,), b"", BODY_BYTES_MAX,
                 PendingBytes(10**9, metrics.INGRESS_UNVERIFIED_BYTES),
                 PendingBytes(10**9, metrics.INGRESS_PENDING_BYTES),
-                5.0, Bundler(publish).commit, is_ready,
+                publish, is_ready,
             ),
             now_us=lambda: RECEIVED_US,
         )  # fmt: skip
@@ -158,19 +158,9 @@ class Inbound:
 
 
 async def _status_of(app: IngressApp, body: bytes) -> int:
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    headers = [(b"x-hub-signature-256", sign(SECRET, body))]
-    path = "/webhooks/whatsapp"
-    await app({"type": "http", "path": path, "method": "POST", "query_string": b"", "headers": headers}, receive, send)
-    status: int = sent[0]["status"]
-    return status
+    client = HttpClient(app)
+    client.send(post(body, sign(SECRET, body)))
+    return (await client.answer()).status
 
 
 def fates_alone(raw: bytes) -> Counter[str]:

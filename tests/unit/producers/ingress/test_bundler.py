@@ -1,8 +1,7 @@
 """The time at which a bundle is published. The tests acknowledge the bundles."""
 
 import asyncio
-
-import pytest
+from collections.abc import Sequence
 
 from producers.ingress.bundler import Bundler
 from producers.ingress.pending_bytes import SMALL_BYTES, PendingBytes
@@ -30,96 +29,111 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-def commit(group: Bundler, raw: bytes) -> "asyncio.Task[None]":
-    return asyncio.ensure_future(group.commit(Body(1, raw)))
+class Group:
+    """A bundler, and how its bodies were settled."""
+
+    def __init__(self, broker: Broker, gather_s: float = 60) -> None:
+        self.settled: dict[bytes, Exception | None] = {}
+        self._bundler: Bundler[bytes] = Bundler(broker.publish, self._settle, gather_s)
+
+    def add(self, *raw: bytes) -> None:
+        for each in raw:
+            self._bundler.add(Body(1, each), each)
+
+    def _settle(self, items: Sequence[bytes], failure: Exception | None) -> None:
+        self.settled |= dict.fromkeys(items, failure)
 
 
 async def test_a_body_is_published_at_once_if_no_bundle_is_in_flight() -> None:
     broker = Broker()
-    task = commit(Bundler(broker.publish, gather_s=60), b"a")
+    group = Group(broker)
+    group.add(b"a")
     await turn()
-    assert broker.bundles == [[b"a"]]
-    assert not task.done()
+    assert (broker.bundles, group.settled) == ([[b"a"]], {})
     broker.waiting[0].set_result(None)
-    await task
+    await turn()
+    assert group.settled == {b"a": None}
+
+
+async def test_bodies_of_one_turn_of_the_loop_share_a_bundle() -> None:
+    broker = Broker()
+    Group(broker).add(b"a", b"b")
+    await turn()
+    assert broker.bundles == [[b"a", b"b"]]
 
 
 async def test_bodies_gather_until_the_acknowledgement_in_flight_returns() -> None:
     broker = Broker()
-    group = Bundler(broker.publish, gather_s=60)
-    tasks = [commit(group, raw) for raw in (b"a", b"b", b"c")]
+    group = Group(broker)
+    group.add(b"a")
+    await turn()
+    group.add(b"b", b"c")
     await turn()
     assert broker.bundles == [[b"a"]]
     broker.waiting[0].set_result(None)
     await turn()
     assert broker.bundles == [[b"a"], [b"b", b"c"]]
-    broker.waiting[1].set_result(None)
-    await asyncio.gather(*tasks)
+
+
+async def test_the_next_bundle_is_published_before_the_last_one_is_settled() -> None:
+    broker = Broker()
+    bundles_at_settling: list[int] = []
+    bundler: Bundler[bytes] = Bundler(broker.publish, lambda *_: bundles_at_settling.append(len(broker.bundles)), 60)
+    bundler.add(Body(1, b"a"), b"a")
+    await turn()
+    bundler.add(Body(1, b"b"), b"b")
+    broker.waiting[0].set_result(None)
+    await turn()
+    assert bundles_at_settling == [2]
 
 
 async def test_a_slow_acknowledgement_is_not_waited_for_longer_than_the_gathering_time() -> None:
     broker = Broker()
-    group = Bundler(broker.publish, gather_s=0.01)
-    tasks = [commit(group, raw) for raw in (b"a", b"b")]
+    group = Group(broker, gather_s=0.01)
+    group.add(b"a")
+    await turn()
+    group.add(b"b")
     async with asyncio.timeout(5):
         while len(broker.bundles) < 2:
             await turn()
     assert broker.bundles == [[b"a"], [b"b"]]
-    for acknowledged in broker.waiting:
-        acknowledged.set_result(None)
-    await asyncio.gather(*tasks)
 
 
 async def test_a_full_bundle_is_published() -> None:
     broker = Broker()
-    group = Bundler(broker.publish, gather_s=60)
-    tasks = [commit(group, b"x") for _ in range(1 + BODIES_MAX)]
+    group = Group(broker)
+    group.add(b"x")
+    await turn()
+    group.add(*[b"x"] * BODIES_MAX)
     await turn()
     assert [len(bundle) for bundle in broker.bundles] == [1, BODIES_MAX]
-    for acknowledged in broker.waiting:
-        acknowledged.set_result(None)
-    await asyncio.gather(*tasks)
 
 
 async def test_no_bundle_exceeds_its_size_and_a_large_body_is_published_alone() -> None:
     broker = Broker()
-    group = Bundler(broker.publish, gather_s=60)
-    large = b"L" * (BYTES_MAX + 1)
-    tasks = [commit(group, raw) for raw in (b"first", b"s", b"h" * (BYTES_MAX - 10), large, b"t")]
+    group = Group(broker)
+    group.add(b"first")
+    await turn()
+    group.add(b"s", b"h" * (BYTES_MAX - 10), b"L" * (BYTES_MAX + 1), b"t")
     await turn()
     assert [[raw[:1] for raw in bundle] for bundle in broker.bundles] == [[b"f"], [b"s"], [b"h"], [b"L"]]
     broker.waiting[0].set_result(None)
     await turn()
     assert broker.bundles[-1] == [b"t"]
-    for acknowledged in broker.waiting[1:]:
-        acknowledged.set_result(None)
-    await asyncio.gather(*tasks)
 
 
-async def test_a_failure_reaches_every_caller_of_its_bundle_and_no_other() -> None:
+async def test_a_failure_reaches_every_body_of_its_bundle_and_no_other() -> None:
     broker = Broker()
-    group = Bundler(broker.publish, gather_s=60)
-    first, second, third = (commit(group, raw) for raw in (b"a", b"b", b"c"))
+    group = Group(broker)
+    group.add(b"a")
     await turn()
+    group.add(b"b", b"c")
     broker.waiting[0].set_result(None)
     await turn()
-    broker.waiting[1].set_exception(ConnectionError("gone"))
-    await first
-    for task in (second, third):
-        with pytest.raises(ConnectionError):
-            await task
-
-
-async def test_a_caller_that_disconnects_affects_no_other() -> None:
-    broker = Broker()
-    group = Bundler(broker.publish, gather_s=60)
-    first, gone, other = (commit(group, raw) for raw in (b"a", b"b", b"c"))
+    gone = ConnectionError("gone")
+    broker.waiting[1].set_exception(gone)
     await turn()
-    gone.cancel()
-    broker.waiting[0].set_result(None)
-    await turn()
-    broker.waiting[1].set_result(None)
-    await asyncio.gather(first, other)
+    assert group.settled == {b"a": None, b"b": gone, b"c": gone}
 
 
 def test_pending_bytes_are_limited_and_released() -> None:

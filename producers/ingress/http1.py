@@ -18,7 +18,7 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from producers.ingress.replies import BAD_REQUEST, HEAD_TOO_LARGE, Reply
-from producers.ingress.request import RequestHandler, Request
+from producers.ingress.request import Request, RequestHandler
 
 HEAD_BYTES_MAX = 32 * 1024
 """A head that is longer is refused when the next bytes of it come. One read from the socket is 256 KiB at most."""

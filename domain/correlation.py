@@ -6,6 +6,7 @@ origin and time of receipt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -29,6 +30,8 @@ KIND_BY_WORD = {
 }
 """Any other word is counted, stays raw in `webhooks.raw`, and changes nothing."""
 
+NAMES_MAX = 4
+"""Most names of a person in an event."""
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """The service did not exist before. The sink compares with the creation of the campaign."""
 
@@ -89,14 +92,17 @@ def decide(
         received_at=received_at,
         failure=_failure(item, attempt or 1, ours.time_scale) if kind is EventKind.FAILED else None,
         pricing=Pricing(type=item.pricing_type, category=item.pricing_category) if item.pricing_category else None,
-        also_known_as=_user_keys(item) if kind is EventKind.SENT and callback else None,
+        also_known_as=names_of(item.recipient_id, item.user_ids) if kind is EventKind.SENT and callback else None,
         origin=origin,
     )
 
 
-def _user_keys(item: StatusItem) -> list[str] | None:
-    """The user ids of the recipient, as keys. Later webhooks of the person may have no number."""
-    return list(keys_named(None, (item.recipient_user_id, item.parent_user_id))) or None
+def names_of(number: object, user_ids: Sequence[object]) -> list[str] | None:
+    """The keys of the recipient in a status that has a user id: later webhooks of the person may lack one of them.
+
+    A status without a user id names nobody who was not known: the number is the one dialled.
+    """
+    return list(keys_named(number, user_ids)[:NAMES_MAX]) or None if user_ids else None
 
 
 def _failure(item: StatusItem, attempt: int, time_scale: float) -> Failure:

@@ -1,4 +1,4 @@
-"""Decides what a person's message or preference means: a reply, an opt-out or opt-in, or nothing. Pure.
+"""Decides what a person's message or preference means: a reply, an opt-out or opt-in, names, or nothing. Pure.
 
 Laws: every item has a decision. The same item, read again or in another order, gives the same events, except for their
 origin and time of receipt. An opt-out is honoured whichever of our numbers it was sent to, and by whichever name the
@@ -7,6 +7,7 @@ person is known: as the number, as a user id, or as the recipient of the message
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,9 +20,9 @@ from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from schemas.webhook_people import MessageItem, PersonNames, PreferenceItem
 from schemas.webhook_statuses import StatusItem
 
-from domain.correlation import EARLIEST
+from domain.correlation import EARLIEST, NAMES_MAX
 from domain.keywords import Keywords
-from domain.people import keys_named
+from domain.people import PersonKey, keys_named
 from domain.times import AHEAD_MAX
 
 STOPPED_CODE = 131050
@@ -31,8 +32,6 @@ KIND_BY_PREFERENCE = {"stop": SubscriptionKind.OPTED_OUT, "resume": Subscription
 """Any other value, such as `signup`, is counted and changes nothing: only `resume` revokes a stop."""
 NO_REPLY = frozenset({"reaction", "system"})
 """A reaction names a message, but it is no answer. A system message comes from WhatsApp."""
-NAMES_MAX = 4
-"""Most further names in an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +69,23 @@ class PersonEvents:
 
 
 def decide_message(item: MessageItem, receipt: Receipt, keywords: Keywords) -> PersonEvents | IgnoredItem | RefusedItem:
-    """Decide about one message. It is a reply if it names the message that it answers."""
+    """Decide about one message. It is a reply if it names the message that it answers.
+
+    A message that names the person by several names links them, and so does one in which WhatsApp reports new names.
+    """
     kind = keywords.meaning(item.texts)
     reply_to = item.reply_to if item.type not in NO_REPLY else None
-    if kind is None and reply_to is None:
+    keys = keys_named(item.names.number, item.names.user_ids)
+    former = () if item.former is None else keys_named(item.former.number, item.former.user_ids)
+    names_more = len(keys) > 1 or bool(keys and former)
+    if kind is None and reply_to is None and not names_more:
         return IgnoredItem(ItemOutcome.MESSAGE.value)
     at = _time_of(item, receipt)
     if isinstance(at, RefusedItem):
         return at
     reply = None if reply_to is None else _reply(item, reply_to, at, receipt)
     if kind is None:
-        return PersonEvents(reply)
+        return PersonEvents(reply, _identified(keys, former, at, receipt) if names_more else None)
     stated = _subscription(item.names, reply_to, kind, Source.KEYWORD, at, receipt)
     return stated if isinstance(stated, RefusedItem) else PersonEvents(reply, stated)
 
@@ -101,8 +106,7 @@ def opt_out_of_failure(item: StatusItem, event: RecipientEvent, receipt: Receipt
     """The opt-out that a failed status proves, if it does. Only the person's own `resume` revokes it."""
     if event.failure is None or event.failure.code != STOPPED_CODE:
         return None
-    users = tuple(each for each in (item.recipient_user_id, item.parent_user_id) if each)
-    names, kind = PersonNames(item.recipient_id, users), SubscriptionKind.OPTED_OUT
+    names, kind = PersonNames(item.recipient_id, item.user_ids), SubscriptionKind.OPTED_OUT
     stated = _subscription(names, item.wamid, kind, Source.PLATFORM, item.occurred_at, receipt)
     return None if isinstance(stated, RefusedItem) else stated
 
@@ -133,6 +137,22 @@ def _subscription(
         wamid=None if wamid is None else Wamid(wamid),
         kind=kind,
         source=source,
+        occurred_at=at,
+        received_at=receipt.received_at,
+        origin=receipt.origin,
+    )
+
+
+def _identified(
+    keys: Sequence[PersonKey], former: Sequence[PersonKey], at: datetime, receipt: Receipt
+) -> SubscriptionEvent:
+    return SubscriptionEvent(
+        producer=PRODUCER,
+        person=keys[0],
+        also_known_as=list(keys[1 : 1 + NAMES_MAX]) or None,
+        formerly=list(former[:NAMES_MAX]) or None,
+        kind=SubscriptionKind.IDENTIFIED,
+        source=Source.PLATFORM,
         occurred_at=at,
         received_at=receipt.received_at,
         origin=receipt.origin,

@@ -141,8 +141,9 @@ class RecipientEvent(WireModel):
     pricing: Pricing | None = None
     """The price category, if the webhook has one."""
     also_known_as: list[PersonName] | None = Field(default=None, max_length=4, repr=False)
-    """For accepted and sent: keys of the person that the answer or the status named, besides that of the number that
-    was dialled. A key is a phone number in digits, or `user:` and a user id. They are personal data."""
+    """For accepted and sent: keys of the person that the answer or the status named. Those of an answer are without
+    that of the number that was dialled. A key is a phone number in digits, or `user:` and a user id. They are personal
+    data."""
     origin: Origin | None = None
     """The record from which this event was read."""
 

@@ -1,4 +1,4 @@
-"""`subscription.events`: every opt-out and opt-in of a person, by source.
+"""`subscription.events`: every opt-out and opt-in of a person, by source, and what is learned about their names.
 
 A person is subscribed if no source has opted out. Readers keep the latest event of each source by `occurred_at` (of two
 at one moment the opt-out), because a record may arrive twice, or after a newer one.
@@ -21,14 +21,18 @@ PERSON_CHARACTERS_MAX = 160
 
 
 class SubscriptionKind(StrEnum):
-    """Opt-out or opt-in."""
+    """Opt-out or opt-in, or names alone."""
 
     OPTED_OUT = "opted_out"
     OPTED_IN = "opted_in"
+    IDENTIFIED = "identified"
+    """A webhook named one person by several keys, or reported new ones. It opts nobody out or in."""
 
 
 class SubscriptionEvent(WireModel):
-    """One opt-out or opt-in of a person. The person is named by a key, by the message that was answered, or by both.
+    """One opt-out or opt-in of a person, or the names of one.
+
+    The person is named by a key, by the message that was answered, or by both.
 
     Raises ValidationError if neither is there.
     """
@@ -42,13 +46,16 @@ class SubscriptionEvent(WireModel):
     if a webhook names nobody: then the person is the recipient of the message `wamid`."""
     also_known_as: list[PersonName] | None = Field(default=None, max_length=4, repr=False)
     """Further keys of the same person that the webhook named. They are personal data."""
+    formerly: list[PersonName] | None = Field(default=None, max_length=4, repr=False)
+    """Keys that the same human has left: a changed number or user id. A former number may belong to a stranger now.
+    They are personal data."""
     wamid: Wamid | None = Field(default=None, min_length=1, max_length=512, repr=False)
     """WhatsApp's id of a message. Its recipient is the same person: they answered it, or Meta refused to deliver it. It
     may be the message of another system."""
     kind: SubscriptionKind
     """Whether the person opted out or in."""
     source: Source
-    """Who or what declared it. Each source has a truth of its own."""
+    """Who or what declared it. Each source has a truth of its own. Names alone come from the platform."""
     occurred_at: UtcTime
     """When it was declared. The latest event of a source is true, and of two at one moment the opt-out."""
     received_at: UtcTime | None = None

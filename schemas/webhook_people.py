@@ -24,6 +24,8 @@ from schemas.webhook_statuses import (
 
 CLICK = "marketing_messages_link_click"
 """The action of a click on a link of a marketing message (Meta, "Track click events", 30 June 2026)."""
+SYSTEM = "system"
+"""The type of a message from WhatsApp about a person."""
 TEXT_CHARS_MAX = 1000
 """Most characters that are kept of a message. A word that opts out is shorter."""
 
@@ -38,7 +40,7 @@ class PersonNames:
 
 @dataclass(frozen=True, slots=True)
 class MessageItem:
-    """One message from a person."""
+    """One message from a person, or from WhatsApp about a person."""
 
     type: str
     names: PersonNames
@@ -48,6 +50,8 @@ class MessageItem:
     """The wamid of our message that the person answered."""
     texts: tuple[str, ...] = field(default=(), repr=False)
     """The whole text, or the payload and the text of the button."""
+    former: PersonNames | None = None
+    """The names that the person has left, where WhatsApp reports new ones: those are then in `names`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,31 @@ def read_message(message: dict[str, Any], value: dict[str, Any]) -> MessageItem:
     """Read one element of `messages`; `value` is the object around it."""
     named = (message.get("from"), message.get("from_user_id"), message.get("from_parent_user_id"))
     context = _object(message.get("context"))
+    kind = (read_text(message.get("type"), WORD_CHARS_MAX) or "").strip().lower()
+    names, former = _names(named, value, "messages"), None
+    if kind == SYSTEM and isinstance(message.get("system"), dict):
+        names, former = _changed_names(message["system"], names)
     return MessageItem(
-        type=(read_text(message.get("type"), WORD_CHARS_MAX) or "").strip().lower(),
-        names=_names(named, value, "messages"),
+        type=kind,
+        names=names,
+        former=former,
         occurred_at=_time(message.get("timestamp")),
         phone_number_id=_phone_number_id(value),
         reply_to=_wamid(context.get("id")),
         texts=tuple(_texts(message)),
+    )
+
+
+def read_user_id_update(update: dict[str, Any], value: dict[str, Any]) -> MessageItem:
+    """Read one element of `user_id_update`, the form in which some providers report a new user id."""
+    users, parents = _object(update.get("user_id")), _object(update.get("parent_user_id"))
+    current, previous = ([each.get(name) for each in (users, parents)] for name in ("current", "previous"))
+    return MessageItem(
+        type=SYSTEM,
+        names=_person(None, *current),
+        former=_person(update.get("wa_id"), *previous),
+        occurred_at=_time(update.get("timestamp")),
+        phone_number_id=_phone_number_id(value),
     )
 
 
@@ -101,6 +123,29 @@ def _texts(message: dict[str, Any]) -> list[str]:
         reply = _object(interactive.get(name))
         found += [reply.get("id"), reply.get("title")]
     return [clean_text(each, TEXT_CHARS_MAX) for each in found if isinstance(each, str) and each]
+
+
+def _changed_names(system: dict[str, Any], sender: PersonNames) -> tuple[PersonNames, PersonNames | None]:
+    """The new names in a system message, and those that the person has left: Meta's page "System messages" (2026).
+
+    It has no contacts. Its sender is the person by the old names, or by those that did not change. Without a previous
+    name it reports something else.
+    """
+    new = _person(system.get("wa_id") or system.get("new_wa_id"), system.get("user_id"), system.get("parent_user_id"))
+    previous = (system.get("previous_user_id"), system.get("previous_parent_user_id"))
+    old = _person(sender.number, *previous, *sender.user_ids)
+    kept = {new.number, *new.user_ids}
+    number = old.number if old.number not in kept else None
+    users = tuple(each for each in old.user_ids if each not in kept)
+    if not (new.number or new.user_ids) or not (number or users):
+        return sender, None
+    return new, PersonNames(number, users)
+
+
+def _person(number: Any, *user_ids: Any) -> PersonNames:
+    """The names among these values."""
+    users = [read_identifier(each, ID_CHARS_MAX) for each in user_ids]
+    return PersonNames(read_identifier(number, ID_CHARS_MAX), tuple(dict.fromkeys(each for each in users if each)))
 
 
 def _names(named: tuple[Any, Any, Any], value: dict[str, Any], part: str) -> PersonNames:

@@ -5,6 +5,7 @@ Never join on the phone number of a status: it may be missing, and it may differ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ ID_CHARS_MAX = 140
 ERROR_CHARS_MAX = 1000
 """Most characters that are kept of the title, and of the details, of an error."""
 MESSAGE_TYPE = "message"
+CONTACT_NAMES = ("wa_id", "user_id", "parent_user_id")
 PARENT_ID_SPELLINGS = ("parent_recipient_user_id", "parent_user_id", "recipient_parent_user_id")
 """Meta's documentation spells it in three ways."""
 
@@ -61,6 +63,31 @@ class StatusItem:
     recipient_id: str | None = field(default=None, repr=False)
     recipient_user_id: str | None = field(default=None, repr=False)
     parent_user_id: str | None = field(default=None, repr=False)
+    contact: Contact = field(default=(), repr=False)
+    """The user ids of the recipient's contact in the same value."""
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """All user ids of the recipient."""
+        named = (self.recipient_user_id, self.parent_user_id, *self.contact)
+        return tuple(dict.fromkeys(each for each in named if each))
+
+
+Contact = tuple[str, ...]
+"""The user ids of a contact: its own and that of the parent account, as far as they are there."""
+NO_CONTACTS: Mapping[str, Contact] = {}
+
+
+def read_contacts(contacts: Any) -> dict[str, Contact]:
+    """The user ids of the contacts of a value, by each of their names. Items are batched, so the place says nothing."""
+    found: dict[str, Contact] = {}
+    for contact in contacts if isinstance(contacts, list) else ():
+        if isinstance(contact, dict):
+            names = [read_identifier(contact.get(name), ID_CHARS_MAX) for name in CONTACT_NAMES]
+            users = tuple(each for each in names[1:] if each)
+            if users:
+                found |= {name: users for name in names if name}
+    return found
 
 
 def is_of_another_type(status: Any) -> bool:
@@ -69,8 +96,8 @@ def is_of_another_type(status: Any) -> bool:
     return isinstance(kind, str) and kind.strip().lower() not in ("", MESSAGE_TYPE)
 
 
-def read_status(status: Any, metadata: Any) -> StatusItem:
-    """Read one element of `statuses`. Raises MalformedItem with a reason code."""
+def read_status(status: Any, metadata: Any, contacts: Mapping[str, Contact] = NO_CONTACTS) -> StatusItem:
+    """Read one element of `statuses`. `contacts`: those of its value. Raises MalformedItem with a reason code."""
     if not isinstance(status, dict):
         raise MalformedItem(DeadLetterReason.MALFORMED_STATUS.value)
     wamid, word = status.get("id"), status.get("status")
@@ -81,6 +108,9 @@ def read_status(status: Any, metadata: Any) -> StatusItem:
     pricing = status.get("pricing")
     if not isinstance(pricing, dict):
         pricing = {}
+    recipient_id = read_identifier(status.get("recipient_id"), ID_CHARS_MAX)
+    user_id = read_text(status.get("recipient_user_id"), ID_CHARS_MAX)
+    parents = (read_text(status.get(name), ID_CHARS_MAX) for name in PARENT_ID_SPELLINGS)
     return StatusItem(
         wamid=wamid,
         status=word.strip().lower(),
@@ -92,11 +122,10 @@ def read_status(status: Any, metadata: Any) -> StatusItem:
         error=_error(status.get("errors")),
         pricing_type=read_text(pricing.get("type"), WORD_CHARS_MAX) or "",
         pricing_category=read_text(pricing.get("category"), WORD_CHARS_MAX),
-        recipient_id=read_identifier(status.get("recipient_id"), ID_CHARS_MAX),
-        recipient_user_id=read_text(status.get("recipient_user_id"), ID_CHARS_MAX),
-        parent_user_id=next(
-            (text for name in PARENT_ID_SPELLINGS if (text := read_text(status.get(name), ID_CHARS_MAX))), None
-        ),
+        recipient_id=recipient_id,
+        recipient_user_id=user_id,
+        parent_user_id=next((each for each in parents if each), None),
+        contact=contacts.get(recipient_id or "") or contacts.get(user_id or "") or (),
     )
 
 

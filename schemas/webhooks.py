@@ -8,19 +8,36 @@ a `BadItem` or an `OtherItem`, so that it is counted and never lost. `domain.cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.codec import Malformed
 from schemas.lenient_json import read_json
 from schemas.reasons import DeadLetterReason, ItemOutcome
-from schemas.webhook_people import MessageItem, PreferenceItem, action_outcome, read_message, read_preference
-from schemas.webhook_statuses import MalformedItem, StatusItem, is_of_another_type, read_status
+from schemas.webhook_people import (
+    MessageItem,
+    PreferenceItem,
+    action_outcome,
+    read_message,
+    read_preference,
+    read_user_id_update,
+)
+from schemas.webhook_statuses import (
+    Contact,
+    MalformedItem,
+    StatusItem,
+    is_of_another_type,
+    read_contacts,
+    read_status,
+)
 
 WHATSAPP_OBJECT = "whatsapp_business_account"
 MESSAGES_FIELD = "messages"
 PREFERENCES_FIELD = "user_preferences"
+USER_ID_FIELD = "user_id_update"
+"""No field of Meta's any more. Some providers still forward it."""
+FIELDS = (MESSAGES_FIELD, PREFERENCES_FIELD, USER_ID_FIELD)
 ITEMS_MAX = 10_000
 """Most items of one body. Meta sends at most 1,000 updates."""
 
@@ -103,7 +120,7 @@ def _entry(entry: Any) -> Iterator[WebhookItem]:
 def _change(change: Any) -> Iterator[WebhookItem]:
     if not isinstance(change, dict) or not isinstance(change.get("field", ""), str | None):
         yield BadItem(DeadLetterReason.MALFORMED_CHANGE.value)
-    elif not _is_named(change.get("field"), MESSAGES_FIELD) and not _is_named(change.get("field"), PREFERENCES_FIELD):
+    elif not any(_is_named(change.get("field"), field) for field in FIELDS):
         yield OtherItem(ItemOutcome.OTHER_FIELD.value)
     elif not isinstance(change.get("value"), dict):
         yield BadItem(DeadLetterReason.MALFORMED_VALUE.value)
@@ -120,8 +137,9 @@ def _value(value: dict[str, Any]) -> Iterator[WebhookItem]:
     statuses = value.get("statuses")
     found = statuses is not None
     if isinstance(statuses, list):
+        contacts = read_contacts(value.get("contacts"))
         for status in statuses:
-            yield _status(status, value.get("metadata"))
+            yield _status(status, value.get("metadata"), contacts)
     elif found:
         yield BadItem(DeadLetterReason.MALFORMED_STATUSES.value)
     for part, read in _PARTS.items():
@@ -133,11 +151,11 @@ def _value(value: dict[str, Any]) -> Iterator[WebhookItem]:
         yield OtherItem(ItemOutcome.EMPTY.value)
 
 
-def _status(status: Any, metadata: Any) -> WebhookItem:
+def _status(status: Any, metadata: Any, contacts: Mapping[str, Contact]) -> WebhookItem:
     if is_of_another_type(status):
         return OtherItem(ItemOutcome.OTHER_TYPE.value)
     try:
-        return read_status(status, metadata)
+        return read_status(status, metadata, contacts)
     except MalformedItem as error:
         return BadItem(error.reason)
     except Exception as error:  # noqa: BLE001 - our bug on this item must not cost its neighbours
@@ -153,6 +171,10 @@ def _guarded(read: PartReader, item: Any, value: dict[str, Any]) -> WebhookItem:
 
 def _message(message: Any, value: dict[str, Any]) -> WebhookItem:
     return read_message(message, value) if isinstance(message, dict) else OtherItem(ItemOutcome.MESSAGE.value)
+
+
+def _user_id_update(update: Any, value: dict[str, Any]) -> WebhookItem:
+    return read_user_id_update(update, value) if isinstance(update, dict) else OtherItem(ItemOutcome.MESSAGE.value)
 
 
 def _preference(preference: Any, value: dict[str, Any]) -> WebhookItem:
@@ -173,6 +195,7 @@ PartReader = Callable[[Any, dict[str, Any]], WebhookItem]
 _PARTS: dict[str, PartReader] = {
     "messages": _message,
     "user_preferences": _preference,
+    "user_id_update": _user_id_update,
     "user_actions": _action,
     "errors": _system_error,
 }

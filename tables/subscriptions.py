@@ -68,6 +68,7 @@ async def merge(connection: Connection, stated: Mapping[SubscriptionKey, StatedS
         "source": [source.value for _, source in keys],
         "subscribed": plain(stated[key].subscribed for key in keys),
         "occurred_at": times(stated[key].occurred_at for key in keys),
+        "opted_out_at": times(stated[key].opted_out_at for key in keys),
     }
     await connection.execute(_SQL["merge_subscriptions"], values)
 

@@ -8,18 +8,19 @@ whole body: every refusal, every ignored item and every odd spelling is decided 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from domain.correlation import EARLIEST, Ownership
-from domain.people import keys_named
+from domain.correlation import EARLIEST, Ownership, names_of
+from domain.people import USER, person_of_user
 from domain.times import AHEAD_MAX
 from schemas.callback import CallbackTexts, decode_texts
 from schemas.codec import PRODUCER
 from schemas.events import SCHEMA_VERSION
 from schemas.places import Record
-from schemas.webhook_statuses import PARENT_ID_SPELLINGS
+from schemas.webhook_statuses import PARENT_ID_SPELLINGS, Contact, read_contacts
 from schemas.webhooks import ITEMS_MAX, MESSAGES_FIELD, OTHER_PARTS, WHATSAPP_OBJECT
 
 KINDS = {"sent": "sent", "delivered": "delivered", "read": "read", "played": "read"}
@@ -96,9 +97,10 @@ class ShortWay:
             raise _Unusual
         ours = self._ownership.phone_number_id
         is_our_number = not ours or number == ours
-        found += [self._event(status, number, is_our_number=is_our_number) for status in statuses]
+        contacts = read_contacts(value.get("contacts"))
+        found += [self._event(status, number, contacts, is_our_number=is_our_number) for status in statuses]
 
-    def _event(self, status: Any, number: str, *, is_our_number: bool) -> PlainEvent:
+    def _event(self, status: Any, number: str, contacts: Mapping[str, Contact], *, is_our_number: bool) -> PlainEvent:
         if type(status) is not dict or "errors" in status or status.get("type", "message") != "message":
             raise _Unusual
         wamid, word, seconds = status.get("id"), status.get("status"), status.get("timestamp")
@@ -110,7 +112,7 @@ class ShortWay:
         if not _EARLIEST_S <= int(seconds) <= self._latest_s:
             raise _Unusual
         ids, key = self._attempt(status.get("biz_opaque_callback_data"), wamid, is_our_number=is_our_number)
-        names = _names(status) if kind == "sent" and ids else ""
+        names = _names(status, contacts) if kind == "sent" and ids else ""
         text = (
             f'{_HEAD}{kind}",{ids}"wamid":"{wamid}","phone_number_id":"{number}","occurred_at":"{_time(seconds)}",'
             f'"received_at":"{self._received_at}","held_for_quality":false,{_pricing(status)}{names}{self._origin}'
@@ -131,17 +133,30 @@ def _ids(found: CallbackTexts) -> str:
     return f'"campaign_id":"{found.campaign_id}","recipient_id":"{found.recipient_id}","attempt":{found.attempt},'
 
 
-def _names(status: dict[str, Any]) -> str:
-    """The field for the user ids of the recipient, or nothing."""
+def _names(status: dict[str, Any], contacts: Mapping[str, Contact]) -> str:
+    """The field for the names of the recipient, or nothing."""
+    recipient, user = status.get("recipient_id"), status.get("recipient_user_id")
     parents = [status[name] for name in PARENT_ID_SPELLINGS if name in status]
-    found = [status["recipient_user_id"], *parents] if "recipient_user_id" in status else parents
-    if not found:
+    if not (user or parents or contacts):
         return ""
-    keys = keys_named(None, found)
-    if len(parents) > 1 or len(keys) != len(found):
+    if any(type(each) is not str for each in (recipient or "", user or "")) or len(parents) > 1:
+        raise _Unusual
+    if recipient and _WORD.fullmatch(recipient) is None:  # the general way reads other spellings
+        raise _Unusual
+    contact = contacts.get(recipient or "") or contacts.get(user or "") or ()
+    users = [each for each in (user, *parents, *contact) if each]
+    keys = names_of(recipient, users)
+    if keys is None:
+        return ""
+    if not all(map(_is_user_id, users)):
         raise _Unusual
     listed = '","'.join(keys)
     return f'"also_known_as":["{listed}"],'
+
+
+def _is_user_id(name: Any) -> bool:
+    """Whether a name is a user id as Meta writes it. The general way cleans others."""
+    return type(name) is str and person_of_user(name) == USER + name
 
 
 def _list(value: Any, name: str) -> list[Any]:

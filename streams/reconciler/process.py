@@ -26,6 +26,7 @@ from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
+from streams.reconciler.known_names import KnownNames
 from streams.reconciler.plain import PlainEvent
 from streams.reconciler.reading import STAGE, Reconciled, reconcile
 from topics.dead_letter_limit import DeadLetterLimit
@@ -74,6 +75,7 @@ class Reconciler:
         self._now = now
         self._log = structlog.get_logger(STAGE)
         self._words_logged: set[str] = set()
+        self._known_names = KnownNames()
         self._items_per_record = 1.0
         for outcome in ItemOutcome:  # Prometheus sees no increase in a series that begins with the first item
             metrics.RECONCILER_ITEMS.labels(outcome.value)
@@ -100,10 +102,13 @@ class Reconciler:
         for record in records:
             found.append(self._read(record))
             await asyncio.sleep(0)  # a batch may have 50,000 items, and the heartbeats of the group share this loop
+        for each in found:
+            each.subscriptions = [one for one in each.subscriptions if not self._known_names.are_known(one)]
         bodies = sum(max(each.bodies, 1) for each in found)
         is_divisible = len(records) > 1
         self._dead_letters.require([item for each in found for item in each.dead], bodies, is_divisible=is_divisible)
         await self._publish_events(found)
+        self._known_names.remember(one for each in found for one in each.subscriptions)
         dead = [item for each in found for item in each.dead]
         await self._dead_letters.publish(dead, bodies, is_divisible=is_divisible)
         metrics.RECONCILER_BATCH_SECONDS.observe(time.monotonic() - started)

@@ -453,39 +453,66 @@ CREATE TABLE subscriptions (
     subscribed  boolean NOT NULL,
     occurred_at timestamptz NOT NULL,
     updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    opted_out_at timestamptz,
     PRIMARY KEY (person, source)
 );
+COMMENT ON COLUMN subscriptions.opted_out_at IS 'The latest opt-out, also before a later opt-in';
 
--- A row has the key of its person, also if it was written by hand with another spelling of the number.
+-- A row has the key of its person, also if it was written by hand with another spelling of the number, and its opt-out.
 CREATE FUNCTION key_subscription() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.person := person_of(NEW.person);
+    NEW.opted_out_at := greatest(NEW.opted_out_at, CASE WHEN NOT NEW.subscribed THEN NEW.occurred_at END);
     RETURN NEW;
 END $$;
-CREATE TRIGGER subscriptions_key BEFORE INSERT OR UPDATE OF person ON subscriptions
+CREATE TRIGGER subscriptions_key BEFORE INSERT OR UPDATE ON subscriptions
     FOR EACH ROW EXECUTE FUNCTION key_subscription();
 
--- Two keys of one human, as an answer of the Cloud API stated them: the number dialled, and its `wa_id` or a user id. Each
--- link has a row for both directions.
+-- Two keys of one human, as an answer or a webhook stated them: a phone number and a user id, a number dialled and its
+-- `wa_id`, or a number and the one before. Each link has a row for both directions.
 CREATE TABLE person_links (
     person    text NOT NULL,
     linked_to text NOT NULL,
+    same_account boolean NOT NULL DEFAULT true,
     PRIMARY KEY (person, linked_to)
 );
+COMMENT ON COLUMN person_links.same_account IS
+    'Both keys name one account; false: one human has left one of them, and it may belong to somebody else';
 
--- The keys of a person: the one given, and those that are linked with it. A link of a link is not followed, so that one
--- wrong `wa_id` cannot join many people.
-CREATE FUNCTION keys_of(in_person text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
-    SELECT in_person UNION ALL SELECT l.linked_to FROM person_links AS l WHERE l.person = in_person
+-- The keys that links lead to from a key, itself included, and whether all links on the way are of one account. A key
+-- with more than 16 links is the end of the way, and so are 64 keys: one wrong `wa_id` cannot join many people.
+-- domain/subscriptions.py repeats it.
+CREATE FUNCTION reach_of(in_person text) RETURNS TABLE (person text, same_account boolean) LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE reach (person, same_account) AS (
+        SELECT in_person, true
+        UNION
+        SELECT near.linked_to, reach.same_account AND near.same_account
+        FROM reach CROSS JOIN LATERAL (
+            SELECT first.linked_to, first.same_account, count(*) OVER () AS n
+            FROM (SELECT l.linked_to, l.same_account FROM person_links AS l
+                  WHERE l.person = reach.person ORDER BY l.linked_to LIMIT 17) AS first
+        ) AS near
+        WHERE near.n <= 16 OR reach.person = in_person
+    )
+    SELECT person, same_account FROM reach LIMIT 64
 $$;
 
--- The sources that have unsubscribed a person. The truth of a source is the latest statement under any key of the person,
--- because an opt-in under a phone number revokes the opt-out under a user id; of two at one moment the opt-out.
+-- The keys of a human.
+CREATE FUNCTION keys_of(in_person text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+    SELECT DISTINCT person FROM reach_of(in_person)
+$$;
+
+-- The sources that have unsubscribed a person. An opt-out under any key of the human holds. Only a later opt-in under a key
+-- of the same account revokes it: the opt-in of a stranger who has got the human's old number does not. Of two statements
+-- at one moment the opt-out holds.
 CREATE FUNCTION sources_out(in_person text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
-    SELECT DISTINCT s.source FROM keys_of(in_person) AS k (person) JOIN subscriptions AS s USING (person)
-    WHERE NOT s.subscribed AND NOT EXISTS (
-        SELECT FROM keys_of(in_person) AS k (person) JOIN subscriptions AS later USING (person)
-        WHERE later.source = s.source AND later.subscribed AND later.occurred_at > s.occurred_at)
+    WITH stated AS MATERIALIZED (
+        SELECT k.same_account, s.source, s.subscribed, s.occurred_at, s.opted_out_at
+        FROM reach_of(in_person) AS k JOIN subscriptions AS s USING (person)
+    )
+    SELECT DISTINCT source FROM stated AS out WHERE opted_out_at IS NOT NULL AND NOT EXISTS (
+        SELECT FROM stated AS back
+        WHERE back.source = out.source AND back.same_account AND back.subscribed AND back.occurred_at > out.opted_out_at)
 $$;
 
 -- Whether a source has unsubscribed the person. Releases and claims decide by it.

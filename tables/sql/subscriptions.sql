@@ -1,14 +1,19 @@
 -- Statements of subscriptions, of the events about them that wait, and of their outbox.
 
 -- name: merge_subscriptions
--- Merge what was stated at each source: the latest wins, and an opt-out wins against an opt-in of the same time. The input
--- is sorted by its key, so rows are locked in that order.
-INSERT INTO subscriptions AS s (person, source, subscribed, occurred_at)
+-- Merge what was stated at each source: the latest wins, and an opt-out wins against an opt-in of the same time. The latest
+-- opt-out is kept beside it. The input is sorted by its key, so rows are locked in that order.
+INSERT INTO subscriptions AS s (person, source, subscribed, occurred_at, opted_out_at)
 SELECT * FROM unnest(
-    %(person)s::text[], %(source)s::text[], %(subscribed)s::boolean[], %(occurred_at)s::timestamptz[])
+    %(person)s::text[], %(source)s::text[], %(subscribed)s::boolean[], %(occurred_at)s::timestamptz[],
+    %(opted_out_at)s::timestamptz[])
 ON CONFLICT (person, source) DO UPDATE SET
-    subscribed = excluded.subscribed, occurred_at = excluded.occurred_at, updated_at = clock_timestamp()
+    subscribed = CASE WHEN (excluded.occurred_at, NOT excluded.subscribed) > (s.occurred_at, NOT s.subscribed)
+        THEN excluded.subscribed ELSE s.subscribed END,
+    occurred_at = greatest(s.occurred_at, excluded.occurred_at),
+    opted_out_at = greatest(s.opted_out_at, excluded.opted_out_at), updated_at = clock_timestamp()
 WHERE (excluded.occurred_at, NOT excluded.subscribed) > (s.occurred_at, NOT s.subscribed)
+   OR excluded.opted_out_at > coalesce(s.opted_out_at, '-infinity')
 
 -- name: find_locked_subscriptions
 -- The lines whose row another transaction has locked. The free rows are locked until the end of the transaction.

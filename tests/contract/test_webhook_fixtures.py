@@ -81,6 +81,7 @@ EXPECTED: dict[str, list[str]] = {
     "status_unknown_fields": ["sent"],
     "status_unknown_word": ["ignored:unknown_status"],
     "status_without_recipient_id": ["sent"],
+    "system_changed_number": ["identified:platform"],
     "system_error_code_0": ["system_error"],
     "template_status_update": ["other_field"],
     "timestamp_of_1970": ["refused:timestamp_too_old", "read"],
@@ -109,7 +110,7 @@ EXPECTED: dict[str, list[str]] = {
     ],
     "user_actions": ["click", "user_action", "user_action"],
     "status_failed_stopped_by_the_person": ["failed:131050"],
-    "user_id_update": ["other_field"],
+    "user_id_update": ["identified:platform"],
     "user_preferences": ["opted_out:platform"],
 }
 

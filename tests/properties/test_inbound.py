@@ -31,11 +31,10 @@ from schemas.codec import decode
 from schemas.dead_letters import REDRIVES_MAX, read_headers
 from schemas.events import RecipientEvent
 from schemas.places import Outgoing, Place, Record
-from schemas.reasons import ItemOutcome
 from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import SPECS, Topic
 from streams.reconciler.process import Reconciler
-from streams.reconciler.reading import reconcile
+from streams.reconciler.reading import Reconciled, reconcile
 from tests.support.http_client import HttpClient, post
 from tests.support.paths import FIXTURES
 from topics.memory import MemoryPublisher
@@ -163,10 +162,9 @@ async def _status_of(app: IngressApp, body: bytes) -> int:
     return (await client.answer()).status
 
 
-def fates_alone(raw: bytes) -> Counter[str]:
-    """What the items of a body become, in a record of its own."""
-    record = Record(Topic.WEBHOOKS_RAW, 0, 0, None, encode_bundle([Body(RECEIVED_US, raw)]))
-    return reconcile(record, OURS, NOW).outcomes
+def alone(raw: bytes) -> Reconciled:
+    """What a body becomes in a record of its own."""
+    return reconcile(Record(Topic.WEBHOOKS_RAW, 0, 0, None, encode_bundle([Body(RECEIVED_US, raw)])), OURS, NOW)
 
 
 async def follow(posted: Sequence[bytes]) -> None:
@@ -190,9 +188,12 @@ async def follow(posted: Sequence[bytes]) -> None:
         if place in dead:
             assert [body.raw for body in decode_bundle(dead[place].record.value)] == [raw], "its letter has its bytes"
         elif place not in with_events:
-            ignored = fates_alone(raw)
-            assert ignored.total() > 0, "a body without events and letter is counted"
-            assert not ignored.keys() & {ItemOutcome.EVENT.value, ItemOutcome.DEAD_LETTER.value}
+            ignored = alone(raw)
+            assert ignored.outcomes.total() > 0, "a body without events and letter is counted"
+            assert not ignored.dead
+            published_before = {(each.person, *(each.also_known_as or ())) for each in stated}
+            assert not ignored.events
+            assert {(each.person, *(each.also_known_as or ())) for each in ignored.subscriptions} <= published_before
 
     for times in range(1, REDRIVES_MAX + 1):
         done = Acted()

@@ -61,6 +61,12 @@ UNUSUAL: dict[str, list[Any]] = {
     "messages": [[{"from": "1650", "id": "wamid.M", "timestamp": "1767225600", "type": "text", "text": {}}]],
     "metadata": [{}],
     "parent_user_id": ["u1", "US.ENT.1", "US.1"],
+    "recipient_id": ["", "+16505551234", "US.1", 16505551234, "1650 5551234", "12"],
+    "contacts": [
+        [{"wa_id": "16505551234", "user_id": "US.7"}], [{"wa_id": 16505551234, "user_id": "US.7"}],
+        [{"user_id": "US.1", "parent_user_id": "US.ENT.2", "wa_id": None}], [{"user_id": "U"}, 3], [{"wa_id": "1"}],
+    ],
+    "user_id": ["US.1\n", 7, "x" * 200],
     "recipient_user_id": ["US.1", "US." + "9" * 128, "US." + "9" * 129, "user:US.1", "US.1\n"],
 }  # fmt: skip
 
@@ -86,10 +92,12 @@ def webhook(seed: int) -> bytes:
     """A plain webhook in which up to four values are replaced, removed or added, at any depth."""
     chance = random.Random(seed)
     metadata = {"display_phone_number": "15550783881", "phone_number_id": NUMBER}
-    values = [
+    values: list[dict[str, Any]] = [
         {"metadata": dict(metadata), "statuses": [status(chance) for _ in range(chance.randint(1, 3))]}
         for _ in range(chance.choice([1, 1, 1, 2]))
     ]
+    if chance.random() < 0.5:
+        values[0]["contacts"] = [{"profile": {"name": "P"}, "wa_id": "16505551234", "user_id": "US.3"}]
     changes = [{"field": "messages", "value": value} for value in values]
     body: dict[str, Any] = {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}
     for _ in range(chance.choice([0, 0, 1, 1, 2, 4])):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.people import PersonKey, person_of
-from domain.subscriptions import fold_subscriptions, out_by
+from domain.subscriptions import fold_subscriptions, out_by, reach_of
 from schemas.codec import encode
 from schemas.dead_letters import read_headers
 from schemas.events import EventKind
@@ -28,26 +28,26 @@ WAITING = "SELECT count(*)::int FROM waiting_subscriptions"
 
 def stated(
     person: str | None, kind: SubscriptionKind = OUT, source: Source = Source.KEYWORD, minute: float = 0,
-    also: str | None = None, wamid: str | None = None,
+    also: str | None = None, wamid: str | None = None, former: str | None = None,
 ) -> SubscriptionEvent:  # fmt: skip
     return SubscriptionEvent(
         person=person, also_known_as=[also] if also else None, wamid=Wamid(wamid) if wamid else None, kind=kind,
-        source=source, occurred_at=NOON + timedelta(minutes=minute),
+        source=source, occurred_at=NOON + timedelta(minutes=minute), formerly=[former] if former else None,
     )  # fmt: skip
 
 
-async def linked_keys(connection: Connection, key: str) -> list[PersonKey]:
-    cursor = await connection.execute("SELECT DISTINCT keys_of(%s)", [key])
-    return [PersonKey(row[0]) for row in await cursor.fetchall()]
+async def reached(connection: Connection, key: str) -> dict[PersonKey, bool]:
+    cursor = await connection.execute("SELECT person, bool_or(same_account) FROM reach_of(%s) GROUP BY 1", [key])
+    return {PersonKey(person): same_account for person, same_account in await cursor.fetchall()}
 
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_any_order_division_and_replay_gives_what_the_domain_says(connection: Connection, seed: int) -> None:
     chance = random.Random(seed)
-    names = ("5215500001234", "525500001234", "15550000001", USER)
+    names = ("5215500001234", "525500001234", "15550000001", "15550000002", USER, "user:US.2")
     events = [
-        stated(chance.choice(names), chance.choice([OUT, IN]), chance.choice(list(Source)), chance.randrange(4),
-               chance.choice([None, None, *names]))
+        stated(chance.choice(names), chance.choice(list(SubscriptionKind)), chance.choice(list(Source)),
+               chance.randrange(4), chance.choice([None] * 9 + [*names]), former=chance.choice([None] * 9 + [*names]))
         for _ in range(30)
     ]  # fmt: skip
     rows = []
@@ -59,12 +59,16 @@ async def test_any_order_division_and_replay_gives_what_the_domain_says(connecti
             size = chance.randint(1, 8)
             await apply_subscriptions(connection, again[:size])
             again = again[size:]
-        cursor = await connection.execute("SELECT person, source, subscribed, occurred_at FROM subscriptions")
+        cursor = await connection.execute(
+            "SELECT person, source, subscribed, occurred_at, opted_out_at FROM subscriptions"
+        )
         rows.append(set(await cursor.fetchall()))
     folded = fold_subscriptions(events, {})
-    assert rows == [{(*key, last.subscribed, last.occurred_at) for key, last in folded.stated.items()}] * 3
+    expected = {(*key, last.subscribed, last.occurred_at, last.opted_out_at) for key, last in folded.stated.items()}
+    assert rows == [expected] * 3
     for name in names:
-        keys = await linked_keys(connection, person_of(name))
+        keys = reach_of(person_of(name), folded.links)
+        assert await reached(connection, person_of(name)) == keys
         assert set((await read(connection, name)).out_by) == set(out_by(keys, folded.stated))
         cursor = await connection.execute("SELECT is_unsubscribed(%s)", [person_of(name)])
         assert await cursor.fetchone() == (bool(out_by(keys, folded.stated)),)

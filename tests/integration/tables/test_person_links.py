@@ -6,10 +6,12 @@ from uuid import uuid4
 
 import pytest
 
+from domain.people import PersonKey
+from domain.subscriptions import LINKS_FOLLOWED_MAX
 from schemas.model import RecipientId
 from schemas.sources import Source
 from tables.ledger import ClaimResult
-from tables.person_links import link_people
+from tables.person_links import link_keys, link_people
 from tables.subscriptions import Subscription, read, state_by_operator
 from tests.support.world import World
 
@@ -51,12 +53,27 @@ async def test_an_opt_in_by_an_operator_holds_under_each_key(world: World) -> No
     assert await world.run("SELECT person FROM subscriptions WHERE person = %s", USER) == [], "it was never out"
 
 
-async def test_a_link_of_a_link_is_not_followed(world: World) -> None:
+async def test_an_opt_out_holds_over_a_link_of_a_link(world: World) -> None:
+    [job] = await world.release_jobs(1)
+    await link_people(world.connection, [(job.recipient_id, USER)])
+    await link_keys(world.connection, {(PersonKey(WA_ID), PersonKey(USER)): True})
+    await state_by_operator(world.connection, WA_ID, subscribed=False)
+    assert await world.claim([job]) == [ClaimResult.SKIPPED]
+
+
+async def test_one_key_for_everybody_joins_nobody(world: World) -> None:
     """An answer with one `wa_id` for everybody must not let one opt-out stop them all."""
-    one, other = await world.release_jobs(2)
-    await link_people(world.connection, [(one.recipient_id, WA_ID), (other.recipient_id, WA_ID)])
-    await state_by_operator(world.connection, one.phone_number, subscribed=False)
-    assert await world.claim([one, other]) == [ClaimResult.SKIPPED, ClaimResult.CLAIMED]
+    jobs = await world.release_jobs(LINKS_FOLLOWED_MAX + 1)
+    await link_people(world.connection, [(job.recipient_id, WA_ID) for job in jobs])
+    await state_by_operator(world.connection, jobs[0].phone_number, subscribed=False)
+    assert await world.claim(jobs) == [ClaimResult.SKIPPED, *[ClaimResult.CLAIMED] * LINKS_FOLLOWED_MAX]
+
+
+async def test_a_link_of_one_account_stays_one(world: World) -> None:
+    pair = (PersonKey(WA_ID), PersonKey(USER))
+    for same_account in (False, True, False):
+        await link_keys(world.connection, {pair: same_account})
+    assert await world.run("SELECT DISTINCT same_account FROM person_links") == [(True,)]
 
 
 async def test_a_known_link_the_own_key_and_a_row_that_is_gone_change_nothing(world: World) -> None:

@@ -232,6 +232,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("status", "read_sending"): {"silent_s": 600, "day_s": 86_400},
     ("subscriptions", "merge_subscriptions"): {
         "person": ["15550000001"], "source": ["keyword"], "subscribed": [False], "occurred_at": [START],
+        "opted_out_at": [START],
     },
     ("subscriptions", "opt_out_by_operator"): {"persons": ["15550000001", "15550000002"]},
     ("subscription_pages", "list_subscriptions"): {
@@ -244,7 +245,9 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("subscriptions", "take_waiting"): {"after": 0, "limit": 500, "wait_max_s": 86_400},
     ("subscriptions", "unlock_waiting"): {"ids": [1]},
     ("subscriptions", "release_waiting"): {"ids": [1]},
-    ("person_links", "link_keys"): {"ones": ["15550000001"], "others": ["15550000002"]},
+    ("person_links", "link_keys"): {
+        "ones": ["15550000001"], "others": ["15550000002"], "same_account": "{false}",
+    },
     ("subscriptions", "find_out_by"): {"person": "15550000001"},
     ("subscriptions", "read_unpublished"): {"limit": 1000},
     ("subscriptions", "mark_published"): {"ids": [1]},

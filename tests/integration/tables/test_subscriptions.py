@@ -48,7 +48,7 @@ async def test_one_source_does_not_revoke_the_statement_of_another(connection: C
 
 
 async def test_a_statement_under_one_key_holds_for_the_linked_ones_and_the_latest_wins(connection: Connection) -> None:
-    await link_keys(connection, [(PERSON, USER)])
+    await link_keys(connection, {(PersonKey(PERSON), PersonKey(USER)): True})
     await state(connection, USER, Source.KEYWORD, NOON, subscribed=False)
     assert (await read(connection, PERSON)).out_by == (Source.KEYWORD,)
     await state(connection, PERSON, Source.KEYWORD, LATER, subscribed=True)
@@ -58,7 +58,7 @@ async def test_a_statement_under_one_key_holds_for_the_linked_ones_and_the_lates
 
 
 async def test_an_operators_opt_out_holds_against_a_later_opt_in_under_another_key(connection: Connection) -> None:
-    await link_keys(connection, [(PERSON, USER)])
+    await link_keys(connection, {(PersonKey(PERSON), PersonKey(USER)): True})
     await state(connection, USER, Source.OPERATOR, datetime.now(UTC) + timedelta(days=1), subscribed=True)
     assert not (await state_by_operator(connection, PERSON, subscribed=False)).subscribed
 

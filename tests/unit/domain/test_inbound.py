@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,8 +24,9 @@ from domain.keywords import Keywords
 from schemas.events import EventKind, Origin, RecipientEvent
 from schemas.sources import Source
 from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
-from schemas.webhook_people import read_message, read_preference
+from schemas.webhook_people import MessageItem, read_message, read_preference
 from schemas.webhook_statuses import read_status
+from schemas.webhooks import parse_body
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RECEIPT = Receipt(AT, Origin(topic="webhooks.raw", partition=0, offset=1), AT)
@@ -74,6 +76,61 @@ def test_a_person_is_known_by_each_name_of_the_message_and_of_its_contact(
     event = stated(message(value, **fields, **TEXT, context={"id": OURS}))
     assert (event.person, event.also_known_as, event.wamid) == (person, others, OURS)
     assert event.key == (person or OURS).encode()
+
+
+NEW_USER, NEW_NUMBER = "US.22222222222222222222", "15550000002"
+
+
+@pytest.mark.parametrize(
+    ("fields", "person", "others", "former"),
+    [
+        ({"from": NUMBER, "from_user_id": USER}, "525500001234", [f"user:{USER}"], None),
+        (
+            {"from": NUMBER, "from_user_id": USER, "type": "system", "system": {
+                "type": "user_changed_number", "wa_id": NEW_NUMBER, "user_id": NEW_USER, "previous_user_id": USER}},
+            NEW_NUMBER, [f"user:{NEW_USER}"], ["525500001234", f"user:{USER}"],
+        ),
+        (
+            {"from": NEW_NUMBER, "from_user_id": NEW_USER, "type": "system", "system": {
+                "type": "user_changed_number", "wa_id": NEW_NUMBER, "user_id": NEW_USER, "previous_user_id": USER,
+                "previous_parent_user_id": PARENT}},
+            NEW_NUMBER, [f"user:{NEW_USER}"], [f"user:{USER}", f"user:{PARENT}"],
+        ),
+        (
+            {"from_user_id": USER, "type": "system", "system": {
+                "type": "user_changed_user_id", "user_id": NEW_USER, "previous_user_id": USER}},
+            f"user:{NEW_USER}", None, [f"user:{USER}"],
+        ),
+        (
+            {"from": NUMBER, "type": "system", "system": {"type": "customer_changed_number", "new_wa_id": NEW_NUMBER}},
+            NEW_NUMBER, None, ["525500001234"],
+        ),
+    ],
+    ids=["two names", "a new number", "reported under the new one", "a new user id", "the old form"],
+)  # fmt: skip
+def test_names_are_learned_from_messages_and_from_reports_of_new_ones(
+    fields: dict[str, Any], person: str, others: list[str] | None, former: list[str] | None
+) -> None:
+    event = stated(message(**fields))
+    assert (event.kind, event.source) == (SubscriptionKind.IDENTIFIED, Source.PLATFORM)
+    assert (event.person, event.also_known_as, event.formerly) == (person, others, former)
+
+
+def test_a_new_user_id_is_also_read_in_the_form_of_a_provider() -> None:
+    update = {"wa_id": NUMBER, "user_id": {"previous": USER, "current": NEW_USER}, "timestamp": "1767225600"}
+    [item] = parse_body(json.dumps({"field": "user_id_update", "value": {"user_id_update": [update]}}).encode())
+    assert isinstance(item, MessageItem)
+    event = stated(decide_message(item, RECEIPT, KEYWORDS))
+    assert (event.person, event.formerly) == (f"user:{NEW_USER}", ["525500001234", f"user:{USER}"])
+
+
+def test_a_reply_is_counted_and_its_names_are_learned() -> None:
+    decided = message(**NAMED, from_user_id=USER, context={"id": OURS})
+    assert isinstance(decided, PersonEvents)
+    assert decided.event is not None
+    assert decided.event.kind is EventKind.REPLIED
+    assert decided.subscription is not None
+    assert decided.subscription.kind is SubscriptionKind.IDENTIFIED
 
 
 def test_a_contact_of_another_message_names_nobody() -> None:

@@ -6,7 +6,17 @@ from functools import cache, partial
 
 from fastapi import FastAPI
 
-from api import campaigns, documentation, health, processing, recipient_imports, recipients, retries, subscriptions
+from api import (
+    campaigns,
+    documentation,
+    health,
+    processing,
+    recipient_imports,
+    recipients,
+    retries,
+    subscriptions,
+    templates,
+)
 from api.access import Access
 from api.measuring import Measuring
 from api.openapi import document
@@ -28,8 +38,9 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(Access, keys=services.settings.api_keys)
     app.add_middleware(Measuring)  # the last one added is the outermost
     resources = (health, campaigns, recipient_imports, recipients, retries, processing, subscriptions, documentation)
-    for module in (*resources, *PAGES):
+    for module in (*resources, templates, *PAGES):
         app.include_router(module.router)
+    app.include_router(templates.of_campaigns)
     register(app)
     described = partial(document, app, needs_key=bool(services.settings.api_keys))
     app.openapi = cache(described)  # type: ignore[method-assign] # FastAPI documents this way of replacing it

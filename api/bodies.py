@@ -20,6 +20,8 @@ from api.formats import COUNTRY_FORMAT, ZONE_FORMAT
 from domain.days import UnknownTimeZone, zone
 from domain.error_codes import ErrorClass
 from domain.json_values import JsonNumber
+from domain.parameter_texts import InvalidTemplateParameters
+from domain.parameters import parse, stored
 from domain.phone_numbers import COUNTRIES
 from domain.windows import LOCAL_TIME, LOCAL_TIME_OR_24, WEEK, Weekday, WindowZone
 from schemas.events import CODE_MAX
@@ -56,6 +58,14 @@ def _whole(given: Any) -> Any:
     return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
+def _sendable(given: Any) -> Any:
+    """Template parameters in their stored form, by the rules for those of recipients."""
+    try:
+        return stored(parse(given))
+    except InvalidTemplateParameters as invalid:
+        raise ValueError(f"{invalid}") from None
+
+
 def _in_order(days: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
     if not days:
         raise ValueError("Name at least one day of the week.")
@@ -73,6 +83,8 @@ WRITTEN = r"^[^\x00]*[^\s\x00\x85][^\x00]*$"
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=WRITTEN), AfterValidator(_storable)]
 TemplateName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_]+$")]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2,4})?$", examples=["en_US"])]
+MetaWord = Annotated[str, Field(pattern=r"^[A-Za-z_]{1,64}$")]
+"""A status or a category of Meta's, in small or capital letters."""
 DailyLimit = Annotated[int, Field(gt=0, le=2_147_483_647, strict=True), BeforeValidator(_whole)]
 MetaCode = Annotated[int, Field(ge=0, le=CODE_MAX, strict=True), BeforeValidator(_whole)]
 LocalTime = Annotated[str, Field(pattern=LOCAL_TIME, examples=["09:00"])]
@@ -95,6 +107,13 @@ Country = Annotated[
     AfterValidator(_known_country),
 ]
 """The country of numbers that are written without a country code."""
+
+
+TemplateParameters = (
+    Annotated[list[str | float], Field(title="PositionalParameters")]
+    | Annotated[dict[str, Any], Field(title="KeyedParameters")]
+    | None
+)
 
 
 class _Taken(BaseModel):
@@ -208,6 +227,17 @@ class CloneIn(_Taken):
     """Copy the recipients too, with their parameters, at most 100,000."""
 
 
+class PreviewIn(_Taken):
+    """Parameters with which a template is filled."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"language_code": "en_US", "template_parameters": ["Ana"]}})
+
+    language_code: LanguageCode
+    """The language of the template, as en or en_US."""
+    template_parameters: Annotated[TemplateParameters, BeforeValidator(_sendable)] = None
+    """The parameters, in a form of `RecipientIn`."""
+
+
 class PauseIn(_Taken):
     """Why it is paused."""
 
@@ -220,11 +250,7 @@ class RecipientIn(_Taken):
 
     phone_number: str | int
     """The number in any usual spelling, or a whole JSON number."""
-    template_parameters: (
-        Annotated[list[str | float], Field(title="PositionalParameters")]
-        | Annotated[dict[str, Any], Field(title="KeyedParameters")]
-        | None
-    ) = None
+    template_parameters: TemplateParameters = None
     """Texts in order; or an object with the keys "1", "2", ... or with names; or {"components": [...]}."""
 
 

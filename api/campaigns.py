@@ -19,6 +19,8 @@ from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
 from api.services import Services, UseCampaignId, UseConnection, UseListConnection, UseServices, UseStopConnection
+from api.template_answers import ActivatedOut, TemplateCheckOut
+from api.template_checks import require_template
 from domain.lifecycle import Action
 from runtime.settings_rules import is_real
 from schemas.model import CampaignId
@@ -101,9 +103,25 @@ async def clone_campaign(campaign_id: UseCampaignId, once: UseOnce, body: CloneI
 
 
 @router.post("/{campaign_id}/activate")
-async def activate_campaign(campaign_id: UseCampaignId, connection: UseConnection) -> CampaignOut:
-    """Plan all recipients over the days, and start sending."""
-    return await act_on(campaign_id, Action.ACTIVATE, connection)
+async def activate_campaign(
+    campaign_id: UseCampaignId,
+    services: UseServices,
+    ignore_template: Annotated[
+        bool, Query(description="Activate although the template check refuses it. Meta refuses what does not fit")
+    ] = False,
+) -> ActivatedOut:
+    """Plan all recipients over the days, and start sending.
+
+    The template is compared with the parameters of the recipients before. What Meta would refuse refuses the
+    activation, unless the request has `ignore_template`. A template that cannot be read refuses nothing.
+    """
+    check = None
+    if not ignore_template:
+        check = await require_template(services.pool.connection, services.settings, services.templates, campaign_id)
+    async with services.pool.connection() as connection:
+        activated = await act_on(campaign_id, Action.ACTIVATE, connection)
+    found = None if check is None else TemplateCheckOut.model_validate(check)
+    return ActivatedOut(**activated.model_dump(), template_check=found)
 
 
 @router.post("/{campaign_id}/pause")

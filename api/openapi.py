@@ -22,15 +22,18 @@ _HEADERS: Mapping[int, tuple[str, str]] = {
     405: ("Allow", "Every method that the path takes"),
     503: ("Retry-After", "Seconds after which the request may be repeated"),
 }
-_CODES_OF_ONE: Mapping[ProblemCode, str] = {
-    ProblemCode.EMPTY_CAMPAIGN: "activate_campaign",
-    ProblemCode.SETTING_NOT_EDITABLE: "edit_campaign",
-    ProblemCode.UNKNOWN_RECIPIENT: "remove_recipient",
-    ProblemCode.RECIPIENT_RELEASED: "remove_recipient",
-    ProblemCode.UNUSABLE_FILE: "import_recipients",
-    ProblemCode.IMPORTS_BUSY: "import_recipients",
+_CODES_OF_SOME: Mapping[ProblemCode, frozenset[str]] = {
+    ProblemCode.EMPTY_CAMPAIGN: frozenset({"activate_campaign"}),
+    ProblemCode.SETTING_NOT_EDITABLE: frozenset({"edit_campaign"}),
+    ProblemCode.TEMPLATE_REFUSED: frozenset({"activate_campaign"}),
+    ProblemCode.TEMPLATE_UNREADABLE: frozenset({"list_templates", "preview_template", "preview_campaign"}),
+    ProblemCode.UNKNOWN_TEMPLATE: frozenset({"preview_template", "preview_campaign"}),
+    ProblemCode.UNKNOWN_RECIPIENT: frozenset({"remove_recipient", "preview_campaign"}),
+    ProblemCode.RECIPIENT_RELEASED: frozenset({"remove_recipient"}),
+    ProblemCode.UNUSABLE_FILE: frozenset({"import_recipients"}),
+    ProblemCode.IMPORTS_BUSY: frozenset({"import_recipients"}),
 }
-"""Codes that one operation alone answers."""
+"""Codes that only these operations answer."""
 _CODES_OF_KEYS = frozenset({ProblemCode.REQUEST_IN_PROGRESS, ProblemCode.IDEMPOTENCY_KEY_REUSED})
 """Codes of the operations that take an `Idempotency-Key`."""
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -67,6 +70,7 @@ the Cloud API cannot take are refused when the recipient is added.
 TAGS = [
     {"name": "campaigns", "description": "Drafts, running campaigns, and what an operator does to them."},
     {"name": "recipients", "description": "The people of a campaign."},
+    {"name": "templates", "description": "The message templates of the account, and how campaigns fit them."},
     {"name": "stats", "description": "The exact progress."},
     {"name": "subscriptions", "description": "Opt-outs and opt-ins by the operator."},
     {"name": "probes", "description": "For load balancers and orchestrators. They need no key."},
@@ -145,10 +149,12 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     parameters = {each["name"] for each in operation.get("parameters", ())}
     if parameters - {"campaign_id", "recipient_id"}:
         statuses.add(422)
-    if "campaign_id" in parameters:
-        statuses.add(404)
     unused = {ProblemCode.NOT_FOUND, ProblemCode.BAD_REQUEST}
-    unused |= {code for code, only in _CODES_OF_ONE.items() if only != operation["operationId"]}
+    if parameters & {"campaign_id", "template_name"}:
+        statuses.add(404)
+    if "campaign_id" not in parameters:
+        unused.add(ProblemCode.UNKNOWN_CAMPAIGN)
+    unused |= {code for code, only in _CODES_OF_SOME.items() if operation["operationId"] not in only}
     has_key = HEADER.lower() in {name.lower() for name in parameters}
     if not has_key:
         unused |= _CODES_OF_KEYS

@@ -24,6 +24,9 @@ class ProblemCode(StrEnum):
     WRONG_STATE = "wrong_state"
     EMPTY_CAMPAIGN = "empty_campaign"
     SETTING_NOT_EDITABLE = "setting_not_editable"
+    TEMPLATE_REFUSED = "template_refused"
+    TEMPLATE_UNREADABLE = "template_unreadable"
+    UNKNOWN_TEMPLATE = "unknown_template"
     RECIPIENT_RELEASED = "recipient_released"
     REQUEST_IN_PROGRESS = "request_in_progress"
     BODY_TOO_LARGE = "body_too_large"
@@ -47,6 +50,7 @@ PROBLEMS: Mapping[ProblemCode, tuple[int, str]] = MappingProxyType(
         ProblemCode.NOT_FOUND: (404, "There is nothing at this path."),
         ProblemCode.UNKNOWN_CAMPAIGN: (404, "There is no campaign with this id."),
         ProblemCode.UNKNOWN_RECIPIENT: (404, "The campaign has no such recipient."),
+        ProblemCode.UNKNOWN_TEMPLATE: (404, "The account has no such template in this language."),
         ProblemCode.METHOD_NOT_ALLOWED: (405, "The path does not take this method. The header Allow has the others."),
         ProblemCode.BODY_TOO_SLOW: (408, "The body did not arrive in time."),
         ProblemCode.WRONG_STATE: (409, "The state of the campaign does not allow this. Nothing was changed."),
@@ -54,6 +58,10 @@ PROBLEMS: Mapping[ProblemCode, tuple[int, str]] = MappingProxyType(
         ProblemCode.SETTING_NOT_EDITABLE: (
             409,
             "This setting cannot change in the state of the campaign. `errors` names it. Nothing was changed.",
+        ),
+        ProblemCode.TEMPLATE_REFUSED: (
+            409,
+            "Meta would refuse messages of this template. `errors` has the reasons. Nothing was changed.",
         ),
         ProblemCode.RECIPIENT_RELEASED: (
             409,
@@ -67,6 +75,7 @@ PROBLEMS: Mapping[ProblemCode, tuple[int, str]] = MappingProxyType(
         ProblemCode.IDEMPOTENCY_KEY_REUSED: (422, "This Idempotency-Key belongs to another request."),
         ProblemCode.INTERNAL_ERROR: (500, "The server failed. Its log has the reason."),
         ProblemCode.UNAVAILABLE: (503, "Postgres does not answer. Repeat the request after Retry-After seconds."),
+        ProblemCode.TEMPLATE_UNREADABLE: (503, "The templates cannot be read from the Cloud API now."),
         ProblemCode.IMPORTS_BUSY: (503, "Two imports run already. Repeat the request after Retry-After seconds."),
     }
 )

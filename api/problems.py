@@ -21,6 +21,7 @@ from starlette.routing import compile_path
 
 from api.pages import failures, paths
 from api.problem_codes import PROBLEMS, ProblemCode
+from api.template_checks import TemplateRefused
 from api.validation import field_errors
 from domain.editing import SettingNotEditable
 from domain.lifecycle import ActionNotAllowed, EmptyCampaign
@@ -34,6 +35,11 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 DETAILS_MAX = 5
 """Most wrong fields in the sentence of a problem. `errors` has all of them."""
+
+_INSIST = (
+    "Correct the recipients or the template. To activate all the same: `ignore_template` of the REST API, or "
+    "`campaigns activate --ignore-template`."
+)
 
 log = structlog.get_logger("api")
 
@@ -93,6 +99,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(UnknownCampaign, _unknown_campaign)
     app.add_exception_handler(ActionNotAllowed, _not_allowed)
     app.add_exception_handler(EmptyCampaign, _empty_campaign)
+    app.add_exception_handler(TemplateRefused, _template_refused)
     app.add_exception_handler(SettingNotEditable, _not_editable)
     app.add_exception_handler(InvalidWindow, _invalid_window)
     app.add_exception_handler(NoSuchRecipient, _unknown_recipient)
@@ -153,6 +160,17 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
 
 async def _empty_campaign(request: Request, _error: Exception) -> Response:
     return _respond(request, ProblemCode.EMPTY_CAMPAIGN)
+
+
+async def _template_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TemplateRefused)
+    check = error.check
+    errors = [{"field": "template", "message": each.detail, "type": each.fault} for each in check.findings]
+    errors += [
+        {"field": each.field, "message": f"{each.recipients:,} recipient(s): {each.detail}", "type": each.reason}
+        for each in check.counts
+    ]
+    return _respond(request, ProblemCode.TEMPLATE_REFUSED, f"{error} {_INSIST}", errors)
 
 
 async def _not_editable(_request: Request, error: Exception) -> Response:

@@ -29,11 +29,13 @@ from api.problem_codes import ProblemCode
 from api.problems import RETRY_AFTER_S, Problem
 from api.routes import json_router
 from api.services import Services, UseCampaignId, UseServices
+from api.template_checks import known_template
 from domain.lifecycle import ActionNotAllowed, CampaignStatus
 from domain.recipient_files.columns import Choices, InvalidMapping, UnusableFile, read_mapping
 from domain.recipient_files.reader import Layout, RecipientFile
 from domain.recipient_files.refused import refused_head, refused_line
 from tables import campaigns
+from tables.campaigns import Campaign
 
 router = json_router("/api/marketing/campaigns/{campaign_id}/recipients/import", "recipients")
 
@@ -111,11 +113,16 @@ async def import_recipients(
 ) -> Response:
     """Import a file of recipients, CSV or JSON lines, while it arrives. A wrong line stops no other.
 
+    Columns whose headers are the names of the template (`first_name`, `header`, `button_1`) become its parameters.
+
     The encoding, the delimiter and the columns are found and reported. Lines are added in chunks of 5,000. If the
     connection breaks, the chunks before are added, and the same request adds the rest.
     """
     _require_type(request)
-    choices = Choices(phone_column, _mapping(parameter), country or await _country(services, campaign_id))
+    mapping = _mapping(parameter)
+    campaign = await _campaign(services, campaign_id)
+    template = await known_template(services.templates, campaign.template_name, campaign.language_code)
+    choices = Choices(phone_column, mapping, country or campaign.country, template)
     file = RecipientFile(choices)
     if services.imports.locked():
         raise Problem(ProblemCode.IMPORTS_BUSY, headers={"Retry-After": str(RETRY_AFTER_S)})
@@ -159,13 +166,13 @@ def _mapping(parameter: Sequence[str] | None) -> Mapping[str, str] | None:
         raise Problem(ProblemCode.INVALID_FIELD, str(invalid), field="parameter") from None
 
 
-async def _country(services: Services, campaign_id: UUID) -> str | None:
-    """The country of the campaign. Raises UnknownCampaign, and ActionNotAllowed before the file is read."""
+async def _campaign(services: Services, campaign_id: UUID) -> Campaign:
+    """The campaign. Raises UnknownCampaign, and ActionNotAllowed before the file is read."""
     async with services.pool.connection() as connection:
         campaign = await campaigns.read(connection, campaign_id)
     if campaign.status is CampaignStatus.CANCELLED:
         raise ActionNotAllowed("the campaign is cancelled: no recipients can be added", campaign.status)
-    return campaign.country
+    return campaign
 
 
 async def _until_stop(importing: Coroutine[Any, Any, None], stopping: asyncio.Event) -> None:

@@ -107,7 +107,7 @@ async def list_recipients(
     statuses = [each.value for each in status] if status else None
     async with services.lists.connection() as connection:
         campaign = await campaigns.read(connection, campaign_id)
-        person = None if phone_number is None else _person(phone_number, campaign.country)
+        person = None if phone_number is None else person_of_number(phone_number, campaign.country)
         form = format or ("csv" if accept.partition(";")[0].strip() == CSV_TYPE else "json")
         if form != "json":
             chosen = Selection(campaign_id, status, person)
@@ -129,12 +129,13 @@ async def list_recipient_events(
     """The events of all recipients as CSV: claims, outcomes, and the statuses of the messages, in the order of time."""
     async with services.lists.connection() as connection:
         campaign = await campaigns.read(connection, campaign_id)
-    person = None if phone_number is None else _person(phone_number, campaign.country)
+    person = None if phone_number is None else person_of_number(phone_number, campaign.country)
     chosen = Selection(campaign_id, status, person)
     return table_answer("events", chosen, format, export_events(services.lists.connection, chosen, format))
 
 
-def _person(written: str, country: str | None) -> PersonKey:
+def person_of_number(written: str, country: str | None) -> PersonKey:
+    """The person with this number, by the country of the campaign. Raises Problem."""
     try:
         return person_named(written, country).person
     except InvalidPhoneNumber as invalid:

@@ -13,6 +13,7 @@ from fastapi import Depends, Path, Request
 
 from api.pages.board import Board
 from runtime.settings import Settings
+from runtime.template_reader import TemplateReader
 from tables.campaigns import UnknownCampaign
 from tables.database import Connection, Pool
 from topics.publisher import AsyncPublisher
@@ -44,6 +45,12 @@ class Services:
     clock: Callable[[], datetime] = _utc_now
     board: Board = field(default_factory=Board)
     """The figures of open pages. `api.pages.sources` feeds it."""
+    templates: TemplateReader = field(init=False)
+    """The templates of the account, which all requests share for a minute."""
+
+    def __post_init__(self) -> None:
+        """Make the reader of the account of the settings."""
+        object.__setattr__(self, "templates", TemplateReader(self.settings))
 
 
 def _services(request: Request) -> Services:

@@ -40,6 +40,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns add 'Spring sale' numbers.txt --yes",
         "campaigns add 3f9a1c2e - --country US --yes < numbers.txt",
     ),
+    "templates list": ("campaigns templates list", "campaigns templates list --status approved --category marketing"),
+    "templates show": ("campaigns templates show spring_offer", "campaigns templates show spring_offer --language de"),
+    "templates preview": (
+        "campaigns templates preview 'Spring sale'",
+        "campaigns templates preview 3f9a1c2e --recipient +14694652751",
+        'campaigns templates preview 3f9a1c2e --parameters \'["Ana", "19.90"]\'',
+    ),
+    "templates check": ("campaigns templates check 'Spring sale'", "campaigns templates check 3f9a1c2e --json"),
     "import": (
         "campaigns import 'Spring sale' customers.csv",
         "campaigns import 'Spring sale' customers.csv --parameter 1=first_name --parameter 2=price --country DE --yes",
@@ -50,7 +58,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns remove 'Spring sale' '+1 945 308 3188'",
         "campaigns remove 3f9a1c2e 0190b7f2-6a3c-7d41-8e55-3f9a1c2e77b0 --yes",
     ),
-    "activate": ("campaigns activate 'Spring sale'", "campaigns activate 3f9a1c2e --dry-run"),
+    "activate": (
+        "campaigns activate 'Spring sale'",
+        "campaigns activate 3f9a1c2e --dry-run",
+        "campaigns activate 3f9a1c2e --ignore-template --yes",
+    ),
     "pause": (
         "campaigns pause 'Spring sale' --reason 'wrong picture'",
         "campaigns pause --all --yes --reason incident",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cli.import_report import ImportReport
     from domain.recipient_files.columns import Choices
     from domain.recipient_files.reader import FileLine, RecipientFile
+    from runtime.template_reader import TemplateReader
     from tables.database import Connection
 
 EXIT_NOT_ALL = 1
@@ -52,6 +53,7 @@ def import_recipients(
     from domain.recipient_files.columns import Choices
     from operations.options import InvalidOptions
     from runtime.process import EXIT_USAGE
+    from runtime.template_reader import TemplateReader
 
     consent = Consent(yes, dry_run)
     try:
@@ -64,7 +66,9 @@ def import_recipients(
     with source, report:
         raise typer.Exit(run_connected(
             "import",
-            lambda _, found: import_source(found, campaign, file, source, choices, consent, report, as_json=json),
+            lambda settings, found: import_source(
+                found, campaign, file, source, choices, consent, report, as_json=json, reader=TemplateReader(settings)
+            ),
         ))  # fmt: skip
 
 
@@ -78,11 +82,13 @@ async def import_source(
     report: ImportReport,
     *,
     as_json: bool,
+    reader: TemplateReader | None = None,
 ) -> int:
     """Show what the file has, and add its recipients if the operator consents. Raises InvalidOptions."""
     import dataclasses
 
     from api.additions import add
+    from api.template_checks import known_template
     from cli.confirmation import decline
     from cli.console import note, printable
     from cli.lifecycle import label
@@ -95,8 +101,12 @@ async def import_source(
     from tables import campaigns
 
     found = await find_campaign(connection, name)
-    country = choices.country or (await campaigns.read(connection, found.id)).country
-    choices = dataclasses.replace(choices, country=country)
+    known = await campaigns.read(connection, found.id)
+    country = choices.country or known.country
+    template = None
+    if reader is not None:
+        template = await known_template(reader, known.template_name, known.language_code)
+    choices = dataclasses.replace(choices, country=country, template=template)
     try:
         probe, head, blocks = await begin(source, choices)
         file = RecipientFile(choices)

@@ -40,7 +40,7 @@ from cli.pipeline import (
     wait_until_ready,
     write_private,
 )
-from operations.installation import SIMULATED_NUMBER_ID
+from operations.installation import SIMULATED_ACCOUNT_ID, SIMULATED_NUMBER_ID
 from operations.local_up import EMBEDDED_LINE
 from operations.startup import usable_settings
 from runtime.process import EXIT_TRANSIENT, EXIT_USAGE, Transient
@@ -152,6 +152,7 @@ def _variables(found: Servers, given: Mapping[str, str], ports: Ports, state: Pa
         values[f"{PREFIX}WHATSAPP_PHONE_NUMBER_ID"] = given.get(
             f"{PREFIX}WHATSAPP_PHONE_NUMBER_ID", SIMULATED_NUMBER_ID
         )
+        values[f"{PREFIX}WHATSAPP_ACCOUNT_ID"] = given.get(f"{PREFIX}WHATSAPP_ACCOUNT_ID", SIMULATED_ACCOUNT_ID)
     generated = _generated(state / "secrets.json")
     names = GENERATED if is_simulated else ("CALLBACK_SECRET",)
     made_up = {f"{PREFIX}{name}": generated[name] for name in names}

@@ -47,6 +47,7 @@ from cli.show import show
 from cli.stats import stats
 from cli.status import status
 from cli.subscriptions import subscriptions
+from cli.templates import templates
 from cli.topics import topics
 from cli.trace import trace
 from cli.unknown import unknown
@@ -125,6 +126,7 @@ app.add_typer(db, name="db", rich_help_panel=START_PANEL)
 app.add_typer(topics, name="topics", rich_help_panel=START_PANEL)
 app.add_typer(unknown, name="unknown", rich_help_panel=QUERY_PANEL)
 app.add_typer(subscriptions, name="subscriptions", rich_help_panel=CAMPAIGN_PANEL)
+app.add_typer(templates, name="templates", rich_help_panel=CAMPAIGN_PANEL)
 app.add_typer(breakers, name="breakers", rich_help_panel=QUERY_PANEL)
 app.add_typer(failed, name="failed", rich_help_panel=REPAIR_PANEL)
 app.add_typer(parked, name="parked", rich_help_panel=QUERY_PANEL)

@@ -21,6 +21,8 @@ SIMULATOR_TIME_SCALE = 4.0
 """Simulated people read messages within seconds, not minutes."""
 DATABASE_PASSWORD = "DATABASE_PASSWORD"  # noqa: S105 - the name of one
 SIMULATED_NUMBER_ID = "106540352242922"
+SIMULATED_ACCOUNT_ID = "102290129340398"
+"""The account of the simulator, whose templates are listed and checked."""
 SIMULATED_TIME_SCALE = "100"
 """Backoffs of hours pass within minutes, because nobody is held up by a simulator."""
 
@@ -75,6 +77,7 @@ def install(
         made |= {
             "WHATSAPP_API_URL": addresses.simulator,
             "WHATSAPP_PHONE_NUMBER_ID": SIMULATED_NUMBER_ID,
+            "WHATSAPP_ACCOUNT_ID": SIMULATED_ACCOUNT_ID,
             "TIME_SCALE": SIMULATED_TIME_SCALE,
         }
     variables = {f"{PREFIX}{name}": value for name, value in made.items() if f"{PREFIX}{name}" not in given}

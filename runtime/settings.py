@@ -21,7 +21,7 @@ PREFIX = "CAMPAIGNS_"
 STATE_FOLDER = Path(".campaigns")
 MECHANISMS = frozenset({"sasl.mechanism", "sasl.mechanisms"})
 """librdkafka has both names for the same option."""
-MAY_BE_EMPTY = frozenset({"topic_prefix", "instance", "whatsapp_phone_number_id", "traces"})
+MAY_BE_EMPTY = frozenset({"topic_prefix", "instance", "whatsapp_phone_number_id", "whatsapp_account_id", "traces"})
 """Settings whose empty value is a choice. Any other empty variable is a value that did not arrive."""
 
 
@@ -82,6 +82,13 @@ class Settings(BaseModel):
         max_length=64,
         pattern=r"^[0-9]*$",
         description="The phone number id (digits) of campaigns that name none.",
+    )
+    whatsapp_account_id: str = Field(
+        default="",
+        max_length=64,
+        pattern=r"^[0-9]*$",
+        description="The id (digits) of the WhatsApp Business account that owns the templates. Without it templates "
+        "are neither listed nor checked.",
     )
     whatsapp_mps: int = Field(default=80, ge=1, le=5000, description="Messages per second of one phone number.")
     callback_secret: SecretStr = Field(

@@ -261,6 +261,40 @@ class ParameterRefusal(ReasonCode):
     COMPONENTS_INVALID = "components_invalid", "api, sender", "A component does not have the form of the Cloud API."
 
 
+class ParameterMisfit(ReasonCode):
+    """Why the parameters of a recipient do not fit the template. Meta refuses such a message."""
+
+    MISSING = "missing_parameter", "templates", "A variable of the template has no parameter."
+    SUPERFLUOUS = "superfluous_parameter", "templates", "The template has no place for a parameter."
+    WRONG_FORM = (
+        "wrong_parameter_form",
+        "templates",
+        "The template has named parameters and the recipient positional ones, or the reverse.",
+    )
+    HEADER_MISSING = "header_missing", "templates", "The template has a header with a medium, and the message has none."
+    HEADER_KIND = "header_kind", "templates", "The header of the message is of another kind than that of the template."
+    BUTTON_MISSING = "button_missing", "templates", "A button of the template needs a parameter and has none."
+    BUTTON_KIND = "button_kind", "templates", "A button of the message is of another kind than that of the template."
+    BUTTON_SUPERFLUOUS = "button_superfluous", "templates", "The template has no such button, or it takes no parameter."
+    CARDS = "cards_differ", "templates", "The carousel of the message has another number of cards than the template."
+    TOO_LONG = "text_too_long", "templates", "A text with its parameters is longer than Meta takes."
+    UNREADABLE = "parameters_unreadable", "templates", "The stored parameters have a form that no message can have."
+
+
+class TemplateFault(ReasonCode):
+    """What is wrong with the template of a campaign itself."""
+
+    NOT_FOUND = "template_not_found", "templates", "The account has no template of this name."
+    LANGUAGE_MISSING = "template_language_missing", "templates", "The template does not exist in this language."
+    NOT_APPROVED = "template_not_approved", "templates", "Meta has not approved the template, or removes it."
+    PAUSED = "template_paused", "templates", "Meta has paused the template because of its quality."
+    DISABLED = "template_disabled", "templates", "Meta has disabled the template."
+    NOT_MARKETING = "template_not_marketing", "templates", "The category of the template is not marketing."
+    LOW_QUALITY = "template_low_quality", "templates", "The quality of the template is low, so Meta may pause it."
+    UNREADABLE = "template_unreadable", "templates", "The templates cannot be read now, so nothing was compared."
+    UNCHECKED = "recipients_unchecked", "templates", "The time was over before all recipients were compared."
+
+
 class LineRefusal(ReasonCode):
     """Why a line of an imported file is not read. The other lines are."""
 
@@ -326,6 +360,8 @@ REASON_CODES: tuple[type[ReasonCode], ...] = (
     ForeignCallback,
     RecipientRefusal,
     ParameterRefusal,
+    ParameterMisfit,
+    TemplateFault,
     LineRefusal,
     RepairRefusal,
 )

@@ -33,6 +33,7 @@ from api.pages.session import PageSession
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.services import Services, UseCampaignId, UseServices, UseStopConnection
+from api.template_checks import require_template
 from api.validation import field_errors, known_fields
 from domain.lifecycle import Action
 from runtime.settings_rules import is_real
@@ -171,7 +172,8 @@ async def _add_page(
 
 @router.post(CAMPAIGNS + "/{campaign_id}/activate")
 async def activate(campaign_id: UseCampaignId, _form: UseForm, services: UseServices) -> Response:
-    """Start sending."""
+    """Start sending, unless Meta would refuse the messages."""
+    await require_template(services.pool.connection, services.settings, services.templates, campaign_id)
     async with services.pool.connection() as connection:
         await act_on(campaign_id, Action.ACTIVATE, connection)
     return _to(campaign_id, "activated")

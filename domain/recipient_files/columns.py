@@ -15,6 +15,8 @@ from domain.parameter_texts import is_name
 from domain.parameters import FIELD, TEXTS_MAX
 from domain.phone_numbers import normalise
 from domain.recipient_files.cells import looks_like_number
+from domain.template_slots import column_key, extra_slots_of, slots_of
+from domain.templates import MessageTemplate
 from domain.written_numbers import InvalidPhoneNumber, shown
 
 _WHATSAPP = "whatsapp whatsappnumber whatsappnummer whatsappphone waid"
@@ -54,6 +56,8 @@ class Choices:
     parameters: Mapping[str, str] | None = None
     """Parameter of the template to the header or the place of its column."""
     country: str | None = None
+    template: MessageTemplate | None = None
+    """The template of the campaign, if it is known: columns are then found by its names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,8 @@ def _parameters(headers: Sequence[str], width: int, choices: Choices) -> tuple[t
     """Each parameter with its column: as named; else the columns that are headed 1, 2, 3 or {{first_name}}."""
     if choices.parameters is not None:
         named = {name: _place(column, headers, width) for name, column in choices.parameters.items()}
+    elif choices.template is not None and (named := _by_template(headers, choices.template)):
+        pass
     else:
         named = {}
         for place, header in enumerate(headers):
@@ -191,7 +197,21 @@ def _parameters(headers: Sequence[str], width: int, choices: Choices) -> tuple[t
                 raise UnusableFile(f"Several columns are headed {_shown(header)}. Name one with parameter.")
             if name is not None:
                 named[name] = place
-    return _ordered(named)
+    extra = () if choices.template is None else extra_slots_of(choices.template)
+    of_body = {name: place for name, place in named.items() if name not in extra}
+    return (*_ordered(of_body), *((name, named[name]) for name in extra if name in named))
+
+
+def _by_template(headers: Sequence[str], template: MessageTemplate) -> dict[str, int]:
+    """The columns whose headers are the names of the template, such as `First name` for first_name."""
+    found: dict[str, int] = {}
+    for place, header in enumerate(headers):
+        slot = next((slot for slot in slots_of(template) if column_key(header) == column_key(slot)), None)
+        if slot in found:
+            raise UnusableFile(f"Several columns are headed {_shown(header)}. Name one with parameter.")
+        if slot is not None:
+            found[slot] = place
+    return found
 
 
 def _ordered(named: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -29,6 +29,8 @@ from domain.recipient_files.cells import (
 from domain.recipient_files.columns import REFUSED_COLUMNS, Choices, Columns, UnusableFile, find_columns
 from domain.recipient_files.decoding import FileDecoder, FileEncoding
 from domain.recipient_files.lines import LINE_CHARACTERS_MAX, LineSplitter
+from domain.template_slots import extra_slots_of, parameters_of
+from domain.templates import MessageTemplate
 
 SAMPLE_LINES = 200
 """So many lines show the delimiter and the columns."""
@@ -153,7 +155,8 @@ class RecipientFile:
         assert layout is not None
         assert layout.delimiter is not None
         assert layout.columns is not None
-        read, delimiter, width = _reader(layout.columns), layout.delimiter, len(layout.columns.headers)
+        template = self._choices.template
+        read, delimiter, width = _reader(layout.columns, template), layout.delimiter, len(layout.columns.headers)
         blank = f'{whitespace}{delimiter}"'
         place, count = 0, len(lines)
         while place < count:
@@ -213,11 +216,14 @@ def _first_record(lines: Sequence[str], delimiter: str) -> tuple[int, list[str]]
     raise UnusableFile("The quotes of the first line cannot be read, so the columns are not known.")
 
 
-def _reader(columns: Columns) -> Callable[[int, str, list[str]], FileLine]:
+def _reader(columns: Columns, template: MessageTemplate | None) -> Callable[[int, str, list[str]], FileLine]:
     """What makes a record of the cells of a line."""
     width, phone = len(columns.headers), columns.phone
     places = [place for _, place in columns.parameters]
     names = None if columns.parameters and columns.parameters[0][0] == "1" else [name for name, _ in columns.parameters]
+    extra = () if template is None else extra_slots_of(template)
+    filled = template if any(name in extra for name, _ in columns.parameters) else None
+    slots = [name for name, _ in columns.parameters]
     in_json = columns.json_parameters
     used = [phone, *places] if in_json is None else [phone, in_json]
     fields = {place: f"{FIELD}.{name}" for name, place in columns.parameters}
@@ -241,6 +247,9 @@ def _reader(columns: Columns) -> Callable[[int, str, list[str]], FileLine]:
         if not places:
             return FileLine(number, text, cells[phone])
         texts = [cells[place].strip() for place in places]
+        if filled is not None:
+            made = parameters_of(filled, dict(zip(slots, texts, strict=True)))
+            return FileLine(number, text, {"phone_number": cells[phone], FIELD: made})
         parameters = texts if names is None else dict(zip(names, texts, strict=True))
         return FileLine(number, text, {"phone_number": cells[phone], FIELD: parameters})
 

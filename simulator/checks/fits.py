@@ -114,14 +114,21 @@ def _check_buttons(buttons: Sequence[Mapping[str, Any]], given: GivenComponents)
     for index, one in parameters.items():
         kind = str(buttons[index].get("type")).upper() if index < len(buttons) else "UNKNOWN"
         kind = "URL" if kind == "OTP" else kind
+        if kind == "URL" == str(one.get("sub_type")).upper() and one.get("parameters") and not _takes(buttons[index]):
+            raise with_code(132018, f"buttons: Button at index {index} of type Url does not require parameters")
         if kind != str(one.get("sub_type")).upper():
             sub_type = str(one.get("sub_type")).upper()
             raise with_code(132012, f"buttons: Format mismatch at index {index}, expected {kind}, received {sub_type}")
     for index, button in enumerate(buttons):
         kind = str(button.get("type")).upper()
-        needs = kind in ("COPY_CODE", "OTP") or (kind == "URL" and bool(variables_of(str(button.get("url", "")))))
+        needs = kind in ("COPY_CODE", "OTP") or (kind == "URL" and _takes(button))
         if needs and not (parameters.get(index, {}).get("parameters")):
             raise missing(f"buttons: Button at index {index} of type {kind.capitalize()} requires a parameter")
+
+
+def _takes(button: Mapping[str, Any]) -> bool:
+    """Whether a button with an address takes its end. That of a one-time password does."""
+    return str(button.get("type")).upper() == "OTP" or bool(variables_of(str(button.get("url", ""))))
 
 
 def _check_cards(cards: Sequence[Mapping[str, Any]], form: str, given: GivenComponents) -> None:

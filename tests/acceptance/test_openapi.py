@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.served_api import ServedApi, served_api
+from tests.support.served_api import ServedApi, served_api, simulated_templates
 
 CONFIGURATION = ROOT / "tests" / "support" / "schemathesis.toml"
 EXAMPLES = 25
@@ -20,7 +20,10 @@ EXAMPLES = 25
 def test_every_answer_is_documented_and_every_documented_request_is_accepted(
     database_url: str, kafka: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    with served_api(database_url, kafka, topic_prefix, tmp_path, with_key=True) as api:
+    with (
+        simulated_templates() as account,
+        served_api(database_url, kafka, topic_prefix, tmp_path, with_key=True, account=account) as api,
+    ):
         campaign = _active_campaign(api)
         done = subprocess.run(
             [

@@ -21,6 +21,7 @@ READS = {
     "unknown list",
     "parked list", "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",
     "subscriptions list", "subscriptions export",
+    "templates list", "templates show", "templates preview", "templates check",
 }  # fmt: skip
 """Commands that change no data."""
 REPAIRS_ON_REQUEST = {"verify", "sink"}

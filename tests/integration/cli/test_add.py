@@ -67,11 +67,22 @@ async def test_a_campaign_from_creation_to_its_end(
     [known] = json.loads(capsys.readouterr().out)["duplicates"]
     assert (known["place"], known["reason"]) == ("argument 1", "already_in_campaign")
 
-    assert await activate_campaign(world.connection, created["id"][-8:], Consent(), as_json=False) == 64
+    assert (
+        await activate_campaign(
+            settings, world.connection, created["id"][-8:], Consent(), ignore_template=False, as_json=False
+        )
+        == 64
+    )
     assert "spring_offer (en_US) to 2 recipient(s), 250 a day" in capsys.readouterr().err
-    assert await activate_campaign(world.connection, "Spring sale", SURE, as_json=True) == 0
+    assert (
+        await activate_campaign(settings, world.connection, "Spring sale", SURE, ignore_template=False, as_json=True)
+        == 0
+    )
     assert json.loads(capsys.readouterr().out) == {"activated": [created["id"]], "refused": []}
-    assert await activate_campaign(world.connection, "Spring sale", SURE, as_json=False) == 1, "it is active"
+    assert (
+        await activate_campaign(settings, world.connection, "Spring sale", SURE, ignore_template=False, as_json=False)
+        == 1
+    ), "it is active"
 
     assert await print_campaigns(world.connection, None, 50, as_json=False) == 0
     line = f"{created['id'][-8:]}  active     Spring sale  0 of 2 handled (0.0 %), 0 failed"

@@ -40,8 +40,8 @@ HOT_GROUPS = (
     "budget_returns", "campaigns", "closing", "drafts", "editing", "explanations", "held_events", "ledger",
     "messages", "parked",
     "person_links", "planning", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
-    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "trace", "webhook_progress",
-    "windows",
+    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "trace",
+    "webhook_progress", "windows",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -253,6 +253,12 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("subscriptions", "mark_published"): {"ids": [1]},
     ("webhook_progress", "read_age"): NONE,
     ("webhook_progress", "record_progress"): {"at": START},
+    ("template_checks", "measure_chunk"): {
+        "campaign": BIG, "after": UUID(int=0), "limit": 20_000, "first": 20, "body": '{"1": 1}', "header": "{}",
+        "body_room": 1000, "header_room": 50,
+    },
+    ("template_checks", "read_first"): {"ids": "some"},
+    ("template_checks", "read_one"): {"campaign": BIG, "id": None, "person": "15550000001"},
     ("trace", "find_by_id"): {"id": "one"},
     ("trace", "find_by_person"): {"person": "15550000001"},
     ("trace", "find_by_wamid"): {"wamid": "wamid.1"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from domain.recipient_files.columns import Choices, Columns, UnusableFile, find_columns
+from tests.support.templates import URL_BUTTON, body, buttons, header, template
 
 ANA = ["4711", "Ana", "+49 151 23456789", "19,90"]
 HEADERS = ["id", "first_name", "Mobile number", "price"]
@@ -94,3 +95,26 @@ def test_what_is_not_clear_is_not_guessed(rows: list[list[str]], named: dict[str
     with pytest.raises(UnusableFile) as refused:
         columns(*rows, **named)
     assert text in str(refused.value)
+
+
+OFFER = template(
+    header("IMAGE"), body("{{first_name}}, {{price}}"), buttons(URL_BUTTON), parameter_format="NAMED", name="offer"
+)
+
+
+def test_a_known_template_finds_its_columns_by_its_own_names() -> None:
+    headers = ["Button 1", "{{price}}", "First name", "Mobile number", "HEADER", "other"]
+    found = columns(headers, ["x", "1", "Ana", "+49 151 23456789", "7", ""], template=OFFER)
+    assert found.parameters == (("price", 1), ("first_name", 2), ("header", 4), ("button_1", 0))
+    assert found.unused == ("other",)
+
+
+def test_a_mapping_that_is_given_goes_before_the_names_of_the_template() -> None:
+    found = columns(HEADERS, ANA, template=OFFER, parameters={"first_name": "first_name", "header": "id"})
+    assert found.parameters == (("first_name", 1), ("header", 0))
+    assert columns(HEADERS, ANA, template=template(body("Hi"))).parameters == ()
+
+
+def test_two_columns_of_one_name_of_the_template_are_refused() -> None:
+    with pytest.raises(UnusableFile, match="Several columns are headed"):
+        columns(["price", "PRICE", "phone"], ["1", "2", "+49 151 23456789"], template=OFFER)

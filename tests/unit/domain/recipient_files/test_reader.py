@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from domain.recipient_files.columns import Choices, UnusableFile
 from domain.recipient_files.lines import LINE_CHARACTERS_MAX
 from domain.recipient_files.reader import FileLine, RecipientFile
+from tests.support import components as sent
+from tests.support.templates import URL_BUTTON, body, buttons, header, template
 
 ANA, BO = "+4915123456789", "+4915123456780"
 
@@ -39,6 +41,20 @@ def test_parameters_come_from_columns() -> None:
     assert items(content, parameters={"1": "vorname", "2": "Preis"}) == [(2, positional)]
     named = {"phone_number": ANA, "template_parameters": {"name": "Ana"}}
     assert items(content, parameters={"name": "1"}) == [(2, named)]
+
+
+def test_columns_of_a_header_and_of_buttons_make_components() -> None:
+    found = template(header("IMAGE"), body("Hi {{1}}"), buttons(URL_BUTTON))
+    content = f"phone,1,header,button_1\n{ANA},Ana,https://a.b/c.png,spring\n{BO},Bo,,\n"
+    components = [
+        sent.header("image", {"link": "https://a.b/c.png"}),
+        sent.body(sent.text("Ana")),
+        sent.button(parameters=[sent.text("spring")]),
+    ]
+    assert items(content, template=found) == [
+        (2, {"phone_number": ANA, "template_parameters": {"components": components}}),
+        (3, {"phone_number": BO, "template_parameters": ["Bo"]}),
+    ]
 
 
 def test_parameters_in_json_are_those_of_the_rest_api() -> None:

@@ -1,0 +1,152 @@
+"""The bodies of answers about templates, as pydantic models."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from api.answers import CampaignOut
+from schemas.reasons import ParameterMisfit, TemplateFault
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+class TemplateOut(_Given):
+    """One message template in one language."""
+
+    name: str
+    """The name."""
+    language: str
+    """The language, as en or en_US."""
+    status: str
+    """Meta's word, such as APPROVED, PAUSED or REJECTED. Meta sends approved templates only."""
+    category: str
+    """Meta's word: MARKETING, UTILITY or AUTHENTICATION."""
+    quality: str
+    """GREEN, YELLOW, RED or UNKNOWN."""
+    is_named: bool
+    """Whether the parameters have names. Otherwise they have numbers."""
+    parameters: list[str]
+    """The names that columns of an imported file can have: those of the body, then those of header and buttons."""
+    rejected_for: str | None
+    """Why Meta rejected it."""
+    components: list[dict[str, Any]]
+    """The components as Meta describes them."""
+
+
+class TemplatesOut(_Given):
+    """The templates of the account that pass the filters, in the order of name and language."""
+
+    templates: list[TemplateOut]
+    """The templates of the page."""
+    next: str | None = None
+    """`after` of the next page, or null on the last page."""
+
+
+class ButtonOut(_Given):
+    """A button as a person sees it."""
+
+    kind: str
+    """Meta's word in small letters, such as quick_reply or url."""
+    text: str
+    """The label."""
+    target: str
+    """The address, the code that is copied, the phone number, or the payload of a quick reply."""
+
+
+class PreviewOut(_Given):
+    """A message, or a card of a carousel, as a person reads it. A variable without a parameter stays as it is."""
+
+    header: str | None
+    """The text of the header, or its medium in brackets."""
+    body: str | None
+    """The text."""
+    footer: str | None
+    """The text below."""
+    buttons: list[ButtonOut]
+    """The buttons in their order."""
+    cards: list[PreviewOut]
+    """The cards of a carousel."""
+
+
+class MisfitOut(_Given):
+    """One thing that does not fit the template."""
+
+    reason: ParameterMisfit
+    """The code."""
+    field: str
+    """The place in the parameters."""
+    detail: str
+    """What is wrong, in a sentence."""
+
+
+class FilledTemplateOut(_Given):
+    """A template, filled with the parameters of one recipient."""
+
+    template: TemplateOut
+    """The template."""
+    preview: PreviewOut
+    """The message."""
+    lines: list[str]
+    """The message as lines of text."""
+    misfits: list[MisfitOut]
+    """Why Meta would refuse the message. Empty if it fits."""
+    recipient_id: UUID | None = None
+    """The recipient; null for parameters of the request."""
+
+
+class FindingOut(_Given):
+    """One thing that is wrong with the template itself."""
+
+    fault: TemplateFault
+    """The code."""
+    detail: str
+    """What is wrong, in a sentence."""
+    refuses: bool
+    """Whether Meta would refuse every message. Otherwise it is a warning."""
+
+
+class MisfitCountOut(MisfitOut):
+    """How many recipients have one misfit."""
+
+    recipients: int
+    """The recipients."""
+
+
+class MisfitLineOut(_Given):
+    """A recipient whose parameters do not fit."""
+
+    recipient_id: UUID
+    """The recipient."""
+    phone_number: str
+    """The number that is dialled."""
+    misfits: list[MisfitOut]
+    """The reasons."""
+
+
+class TemplateCheckOut(_Given):
+    """A campaign compared with its template."""
+
+    refuses: bool
+    """Whether Meta would refuse some or all messages. An activation is refused then, unless it says otherwise."""
+    findings: list[FindingOut]
+    """What is wrong with the template itself."""
+    compared: int
+    """Recipients whose parameters were compared."""
+    misfitting: int
+    """Those that do not fit."""
+    counts: list[MisfitCountOut]
+    """The recipients by misfit. One recipient may have several."""
+    lines: list[MisfitLineOut]
+    """The first 20 recipients that do not fit."""
+
+
+class ActivatedOut(CampaignOut):
+    """The activated campaign."""
+
+    template_check: TemplateCheckOut | None = None
+    """What the template check found: warnings only. Null if it was not made."""

@@ -1,0 +1,175 @@
+"""Compares a campaign with its template before anything is sent, for the REST API and the command line.
+
+A template that cannot be read is a warning: Meta's answer must never be needed to start a campaign. What Meta would
+refuse for certain refuses the activation, unless the operator insists. No lock is held while recipients are compared.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from domain.lifecycle import ActionNotAllowed, CampaignStatus
+from domain.template_fit import Finding, Misfit, find_faults
+from domain.templates import MessageTemplate
+from runtime.settings import Settings
+from runtime.settings_rules import is_real
+from runtime.template_reader import TemplateReader, TemplatesUnreadable
+from schemas.reasons import ParameterMisfit, TemplateFault
+from tables import campaigns, template_checks
+from tables.campaigns import Campaign
+from tables.database import Connecting, Connection
+
+LINES_MAX = 20
+"""Recipients that do not fit and are named."""
+COMPARE_S = 10.0
+"""So long recipients are compared: about two million. An operator waits for it."""
+REASONS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MisfitCount:
+    """How many recipients have one misfit."""
+
+    reason: ParameterMisfit
+    field: str
+    detail: str
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class MisfitLine:
+    """A recipient whose parameters do not fit, and the reasons."""
+
+    recipient_id: UUID
+    phone_number: str = field(repr=False)
+    misfits: tuple[Misfit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateCheck:
+    """What a campaign and its template have against each other."""
+
+    template: MessageTemplate | None
+    """None if it does not exist in this language, or cannot be read."""
+    findings: tuple[Finding, ...]
+    compared: int = 0
+    """Recipients whose parameters were compared."""
+    misfitting: int = 0
+    """Those that do not fit."""
+    counts: tuple[MisfitCount, ...] = ()
+    lines: tuple[MisfitLine, ...] = ()
+    """The first of them."""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether Meta would refuse some or all messages."""
+        return self.misfitting > 0 or any(each.refuses for each in self.findings)
+
+    @property
+    def reasons(self) -> list[str]:
+        """What is wrong, in sentences: what refuses first."""
+        ordered = sorted(self.findings, key=lambda each: not each.refuses)
+        of_recipients = [f"{each.recipients:,} recipient(s), {each.field}: {each.detail}" for each in self.counts]
+        return (
+            [each.detail for each in ordered if each.refuses]
+            + of_recipients
+            + [each.detail for each in ordered if not each.refuses]
+        )
+
+
+class TemplateRefused(ActionNotAllowed):
+    """Meta would refuse messages of the campaign; nothing was changed."""
+
+    def __init__(self, check: TemplateCheck, status: CampaignStatus) -> None:
+        self.check = check
+        shown = " ".join(check.reasons[:REASONS_SHOWN])
+        super().__init__(f"the template check refuses the activation. {shown}", status)
+
+
+async def check_template(
+    connecting: Connecting,
+    settings: Settings,
+    reader: TemplateReader,
+    campaign: Campaign,
+    *,
+    fresh: bool = False,
+    compare_s: float = COMPARE_S,
+) -> TemplateCheck:
+    """Compare a campaign and its recipients with the template as Meta has it. Nothing is changed.
+
+    No connection is held while Meta answers.
+    """
+    try:
+        found = await reader.read_named(campaign.template_name, fresh=fresh)
+    except TemplatesUnreadable as why:
+        return TemplateCheck(None, (_warning(TemplateFault.UNREADABLE, f"The template was not checked. {why}"),))
+    findings = find_faults(found, campaign.language_code, needs_marketing=False, takes_unlisted=not is_real(settings))
+    template = next((each for each in found if each.language == campaign.language_code), None)
+    if template is None:
+        return TemplateCheck(None, tuple(findings))
+    async with connecting() as connection:
+        return await _compare(connection, campaign.id, template, findings, time.monotonic() + compare_s)
+
+
+async def known_template(reader: TemplateReader, name: str, language: str) -> MessageTemplate | None:
+    """A template whose names an import may use. None if it does not exist or cannot be read."""
+    try:
+        found = await reader.read_named(name)
+    except TemplatesUnreadable:
+        return None
+    return next((each for each in found if each.language == language), None)
+
+
+async def require_template(
+    connecting: Connecting, settings: Settings, reader: TemplateReader, campaign_id: UUID
+) -> TemplateCheck | None:
+    """The check of a draft that is to be activated; None in another state. Raises TemplateRefused, UnknownCampaign."""
+    async with connecting() as connection:
+        campaign = await campaigns.read(connection, campaign_id)
+    if campaign.status is not CampaignStatus.DRAFT:
+        return None
+    check = await check_template(connecting, settings, reader, campaign)
+    if check.refuses:
+        raise TemplateRefused(check, campaign.status)
+    return check
+
+
+async def _compare(
+    connection: Connection, campaign_id: UUID, template: MessageTemplate, findings: Sequence[Finding], until: float
+) -> TemplateCheck:
+    compared = misfitting = 0
+    counts: Counter[Misfit] = Counter()
+    first: dict[UUID, tuple[Misfit, ...]] = {}
+    is_late = False
+    async with aclosing(template_checks.compare(connection, campaign_id, template, LINES_MAX)) as chunks:
+        async for chunk in chunks:
+            compared += chunk.recipients
+            for group in chunk.groups:
+                misfitting += group.recipients
+                for misfit in group.misfits:
+                    counts[misfit] += group.recipients
+            if len(first) < LINES_MAX:
+                named = sorted((each, group.misfits) for group in chunk.groups for each in group.first)
+                first |= dict(named[: LINES_MAX - len(first)])
+            if time.monotonic() > until:
+                is_late = True
+                break
+    known = await template_checks.read_first(connection, list(first)) if first else []
+    late = [_warning(TemplateFault.UNCHECKED, f"Only the first {compared:,} recipients were compared.")]
+    return TemplateCheck(
+        template,
+        (*findings, *(late if is_late else ())),
+        compared,
+        misfitting,
+        tuple(MisfitCount(each.reason, each.field, each.detail, n) for each, n in counts.most_common()),
+        tuple(MisfitLine(each.id, each.phone_number, first[each.id]) for each in known),
+    )
+
+
+def _warning(fault: TemplateFault, detail: str) -> Finding:
+    return Finding(fault, detail, refuses=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Self
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +27,7 @@ from domain.phone_numbers import COUNTRIES
 from domain.windows import LOCAL_TIME, LOCAL_TIME_OR_24, WEEK, Weekday, WindowZone
 from schemas.events import CODE_MAX
 from tables.campaigns import PAUSED_BY_OPERATOR, STALE_AFTER_HOURS
+from tables.test_sends import MESSAGES_MAX
 
 START_YEARS = (2000, 2100)
 RECIPIENTS_MAX = 10_000
@@ -236,6 +238,23 @@ class PreviewIn(_Taken):
     """The language of the template, as en or en_US."""
     template_parameters: Annotated[TemplateParameters, BeforeValidator(_sendable)] = None
     """The parameters, in a form of `RecipientIn`."""
+
+
+class TestSendIn(_Taken):
+    """The numbers that get the message of a campaign as a test, and its parameters."""
+
+    __test__ = False  # pytest takes classes of this name for tests
+
+    model_config = ConfigDict(json_schema_extra={"example": {"phone_numbers": ["+1 469 465 2751"]}})
+
+    phone_numbers: Annotated[list[str | int], Field(min_length=1, max_length=MESSAGES_MAX)]
+    """The numbers, in any usual spelling. At most 10, of different people."""
+    recipient_id: UUID | None = None
+    """The recipient of the campaign whose parameters are used. Without it and `template_parameters`: the first one."""
+    template_parameters: Annotated[TemplateParameters, BeforeValidator(_sendable)] = None
+    """Parameters of the test's own, in a form of `RecipientIn`."""
+    ignore_template: Annotated[bool, Field(strict=True)] = False
+    """Send although the template check refuses the message."""
 
 
 class PauseIn(_Taken):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from api.answers import CampaignOut
+from domain.lifecycle import CampaignStatus
+from domain.status import Status
 from schemas.reasons import ParameterMisfit, TemplateFault
 
 
@@ -150,3 +153,56 @@ class ActivatedOut(CampaignOut):
 
     template_check: TemplateCheckOut | None = None
     """What the template check found: warnings only. Null if it was not made."""
+
+
+class TestMessageOut(_Given):
+    """One message of a test."""
+
+    __test__ = False  # pytest takes classes of this name for tests
+
+    recipient_id: UUID
+    """The row of the number in the test."""
+    phone_number: str
+    """The number that is dialled."""
+    status: Status
+    """What became of it. A person who has opted out is `skipped`."""
+    failure_code: int | None
+    """Meta's code of a failure."""
+    failure_reason: str | None
+    """Why it failed or was skipped."""
+    whatsapp_message_id: str | None
+    """WhatsApp's id of the message (wamid)."""
+    sent_at: datetime | None
+    """When it was sent."""
+    delivered_at: datetime | None
+    """When it was delivered."""
+    read_at: datetime | None
+    """When it was read."""
+
+
+class TestSendOut(_Given):
+    """A test of a campaign: a campaign of its own with a message for each number."""
+
+    __test__ = False  # pytest takes classes of this name for tests
+
+    id: UUID
+    """The id of the test. It is the id of a campaign, whose routes work for it."""
+    test_of: UUID
+    """The campaign whose message is tested."""
+    status: CampaignStatus
+    """`completed` once every message has an outcome."""
+    pause_reason: str | None
+    """Why it is paused."""
+    created_at: datetime
+    """When it was started."""
+    messages: list[TestMessageOut]
+    """The messages."""
+
+
+class TestSendsOut(_Given):
+    """The newest tests of a campaign, the newest first."""
+
+    __test__ = False  # pytest takes classes of this name for tests
+
+    tests: list[TestSendOut]
+    """The tests."""

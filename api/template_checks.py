@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from domain.lifecycle import ActionNotAllowed, CampaignStatus
-from domain.template_fit import Finding, Misfit, find_faults
+from domain.template_fit import Finding, Misfit, find_faults, misfits_of
 from domain.templates import MessageTemplate
 from runtime.settings import Settings
 from runtime.settings_rules import is_real
@@ -88,7 +88,7 @@ class TemplateRefused(ActionNotAllowed):
     def __init__(self, check: TemplateCheck, status: CampaignStatus) -> None:
         self.check = check
         shown = " ".join(check.reasons[:REASONS_SHOWN])
-        super().__init__(f"the template check refuses the activation. {shown}", status)
+        super().__init__(f"Meta would refuse messages of the campaign. {shown}", status)
 
 
 async def check_template(
@@ -107,9 +107,8 @@ async def check_template(
     try:
         found = await reader.read_named(campaign.template_name, fresh=fresh)
     except TemplatesUnreadable as why:
-        return TemplateCheck(None, (_warning(TemplateFault.UNREADABLE, f"The template was not checked. {why}"),))
-    findings = find_faults(found, campaign.language_code, needs_marketing=False, takes_unlisted=not is_real(settings))
-    template = next((each for each in found if each.language == campaign.language_code), None)
+        return _unreadable(why)
+    findings, template = _judged(settings, campaign, found)
     if template is None:
         return TemplateCheck(None, tuple(findings))
     async with connecting() as connection:
@@ -137,6 +136,35 @@ async def require_template(
     if check.refuses:
         raise TemplateRefused(check, campaign.status)
     return check
+
+
+async def require_message(
+    settings: Settings, reader: TemplateReader, campaign: Campaign, given: object
+) -> TemplateCheck:
+    """The check of one message with these parameters. Raises TemplateRefused."""
+    try:
+        found = await reader.read_named(campaign.template_name)
+    except TemplatesUnreadable as why:
+        return _unreadable(why)
+    findings, template = _judged(settings, campaign, found)
+    wrong = [] if template is None else misfits_of(template, given)
+    counts = tuple(MisfitCount(each.reason, each.field, each.detail, 1) for each in wrong)
+    check = TemplateCheck(template, tuple(findings), 1, 1 if wrong else 0, counts)
+    if check.refuses:
+        raise TemplateRefused(check, campaign.status)
+    return check
+
+
+def _unreadable(why: TemplatesUnreadable) -> TemplateCheck:
+    return TemplateCheck(None, (_warning(TemplateFault.UNREADABLE, f"The template was not checked. {why}"),))
+
+
+def _judged(
+    settings: Settings, campaign: Campaign, found: Sequence[MessageTemplate]
+) -> tuple[list[Finding], MessageTemplate | None]:
+    """What is wrong with the template of a campaign, and the template in its language."""
+    findings = find_faults(found, campaign.language_code, needs_marketing=False, takes_unlisted=not is_real(settings))
+    return findings, next((each for each in found if each.language == campaign.language_code), None)
 
 
 async def _compare(

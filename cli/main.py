@@ -48,6 +48,7 @@ from cli.stats import stats
 from cli.status import status
 from cli.subscriptions import subscriptions
 from cli.templates import templates
+from cli.test_send import send_test
 from cli.topics import topics
 from cli.trace import trace
 from cli.unknown import unknown
@@ -81,6 +82,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
             add,
             import_recipients,
             remove,
+            send_test,
             activate,
             pause,
             resume,
@@ -95,7 +97,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     (REPAIR_PANEL, (replay, rebuild, recover)),
     (PROCESS_PANEL, (ingress, api, scheduler, sender, reconciler, sink, stats_publisher)),
 )
-_NAMES: dict[Callable[..., None], str] = {list_campaigns: "list", import_recipients: "import"}
+_NAMES: dict[Callable[..., None], str] = {list_campaigns: "list", import_recipients: "import", send_test: "test-send"}
 """Names that are not those of the functions."""
 _PASSING_THROUGH: tuple[Callable[..., None], ...] = (psql, simulator)
 

@@ -28,12 +28,13 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
 FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
 
 -- name: list_campaigns
--- Read a page of campaigns, the newest first.
+-- Read a page of campaigns without those that test others, the newest first.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns
-WHERE %(before)s::uuid IS NULL OR id < %(before)s::uuid
+WHERE (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
+  AND NOT EXISTS (SELECT FROM test_sends AS t WHERE t.campaign_id = marketing_campaigns.id)
 ORDER BY id DESC LIMIT %(limit)s
 
 -- name: lock_campaign
@@ -87,7 +88,8 @@ SELECT (SELECT id FROM campaign_recipients WHERE campaign_id = %(campaign)s ORDE
 SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id
 
 -- name: list_by_status
--- The newest campaigns of each of these statuses, before an id if one is given, by the index of statuses.
+-- The newest campaigns of each of these statuses without those that test others, before an id if one is given, by the
+-- index of statuses.
 SELECT c.id, c.name, c.template_name, c.language_code, c.daily_send_limit, c.phone_number_id, c.time_zone, c.country,
        c.window_days, c.window_from, c.window_to, c.window_zone, c.quiet_from, c.quiet_to, c.start_at,
        c.stale_after_hours, c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
@@ -95,6 +97,7 @@ FROM unnest(%(statuses)s::text[]) WITH ORDINALITY AS s (status, place)
 CROSS JOIN LATERAL (
     SELECT * FROM marketing_campaigns AS m
     WHERE m.status = s.status AND (%(before)s::uuid IS NULL OR m.id < %(before)s::uuid)
+      AND NOT EXISTS (SELECT FROM test_sends AS t WHERE t.campaign_id = m.id)
     ORDER BY m.id DESC LIMIT %(limit)s
 ) AS c
 ORDER BY s.place, c.id DESC

@@ -90,6 +90,14 @@ END $$;
 CREATE TRIGGER marketing_campaigns_touch BEFORE UPDATE ON marketing_campaigns FOR EACH ROW
     WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();
 
+-- Campaigns by which an operator sends the message of another campaign to himself. Lists of campaigns leave them out.
+CREATE TABLE test_sends (
+    campaign_id uuid PRIMARY KEY REFERENCES marketing_campaigns (id) ON DELETE CASCADE,
+    test_of     uuid NOT NULL
+);
+CREATE INDEX test_sends_of ON test_sends (test_of, campaign_id);
+COMMENT ON COLUMN test_sends.test_of IS 'The campaign whose message is tested. It may have been deleted since.';
+
 -- When the sending of a campaign was last in order: something was released, or nothing was due. The scheduler writes it
 -- every minute, so after an outage it shows how long nothing could be sent.
 CREATE TABLE campaign_watch (

@@ -40,8 +40,8 @@ HOT_GROUPS = (
     "budget_returns", "campaigns", "closing", "drafts", "editing", "explanations", "held_events", "ledger",
     "messages", "parked",
     "person_links", "planning", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
-    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "trace",
-    "webhook_progress", "windows",
+    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "test_sends",
+    "trace", "webhook_progress", "windows",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -68,6 +68,8 @@ EXEMPT = {
     ("status", "list_locks"): "it reads no table of ours",
     ("status", "count_sessions"): "it reads no table of ours",
     ("subscriptions", "hold_subscriptions"): "it inserts rows",
+    ("test_sends", "add_test"): "it inserts one row",
+    ("test_sends", "retry_never"): "a test has ten recipients at most",
     ("webhook_progress", "read_now"): "it reads no table",
     ("subscriptions", "state_by_operator"): "it writes the few keys of one person by the primary key",
 }
@@ -253,6 +255,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("subscriptions", "mark_published"): {"ids": [1]},
     ("webhook_progress", "read_age"): NONE,
     ("webhook_progress", "record_progress"): {"at": START},
+    ("test_sends", "list_tests"): {"test_of": BIG, "limit": 20},
+    ("test_sends", "list_messages"): {"campaigns": [DRAFT]},
     ("template_checks", "measure_chunk"): {
         "campaign": BIG, "after": UUID(int=0), "limit": 20_000, "first": 20, "body": '{"1": 1}', "header": "{}",
         "body_room": 1000, "header_room": 50,

@@ -17,7 +17,7 @@ from domain.lifecycle import ActionNotAllowed, CampaignStatus
 from domain.template_fit import Finding, Misfit, find_faults, misfits_of
 from domain.templates import MessageTemplate
 from runtime.settings import Settings
-from runtime.settings_rules import is_real
+from runtime.settings_rules import MARKETING_ENDPOINT, is_real
 from runtime.template_reader import TemplateReader, TemplatesUnreadable
 from schemas.reasons import ParameterMisfit, TemplateFault
 from tables import campaigns, template_checks
@@ -163,7 +163,12 @@ def _judged(
     settings: Settings, campaign: Campaign, found: Sequence[MessageTemplate]
 ) -> tuple[list[Finding], MessageTemplate | None]:
     """What is wrong with the template of a campaign, and the template in its language."""
-    findings = find_faults(found, campaign.language_code, needs_marketing=False, takes_unlisted=not is_real(settings))
+    findings = find_faults(
+        found,
+        campaign.language_code,
+        needs_marketing=settings.whatsapp_endpoint == MARKETING_ENDPOINT,
+        takes_unlisted=not is_real(settings),
+    )
     return findings, next((each for each in found if each.language == campaign.language_code), None)
 
 

@@ -21,7 +21,16 @@ PREFIX = "CAMPAIGNS_"
 STATE_FOLDER = Path(".campaigns")
 MECHANISMS = frozenset({"sasl.mechanism", "sasl.mechanisms"})
 """librdkafka has both names for the same option."""
-MAY_BE_EMPTY = frozenset({"topic_prefix", "instance", "whatsapp_phone_number_id", "whatsapp_account_id", "traces"})
+MAY_BE_EMPTY = frozenset(
+    {
+        "topic_prefix",
+        "instance",
+        "whatsapp_phone_number_id",
+        "whatsapp_account_id",
+        "traces",
+        "whatsapp_product_policy",
+    }
+)
 """Settings whose empty value is a choice. Any other empty variable is a value that did not arrive."""
 
 
@@ -89,6 +98,18 @@ class Settings(BaseModel):
         pattern=r"^[0-9]*$",
         description="The id (digits) of the WhatsApp Business account that owns the templates. Without it templates "
         "are neither listed nor checked.",
+    )
+    whatsapp_endpoint: str = Field(
+        default="messages",
+        pattern=r"^(messages|marketing_messages)$",
+        description="Endpoint of the Cloud API to which messages are sent: messages, or marketing_messages for the "
+        "Marketing Messages API, which takes templates of the category marketing only.",
+    )
+    whatsapp_product_policy: str = Field(
+        default="",
+        pattern=r"^(CLOUD_API_FALLBACK|STRICT)?$",
+        description="The `product_policy` of messages to marketing_messages: CLOUD_API_FALLBACK also sends what the "
+        "Marketing Messages API cannot send, STRICT does not. Without it Meta's default holds.",
     )
     whatsapp_mps: int = Field(default=80, ge=1, le=5000, description="Messages per second of one phone number.")
     callback_secret: SecretStr = Field(

@@ -26,6 +26,8 @@ PUBLISHED = frozenset({
 SECRET_CHARACTERS_MIN = 16
 META_TOKEN_PREFIX = "EA"  # noqa: S105 - every access token of Meta starts with it
 META_TOKEN_CHARACTERS_MIN = 40
+MARKETING_ENDPOINT = "marketing_messages"
+"""The endpoint of the Marketing Messages API."""
 TRACES_PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
 _OWN_SECRETS = ("callback_secret", "webhook_app_secrets", "api_keys")
 
@@ -38,6 +40,7 @@ def problems(settings: Settings) -> list[str]:
         *_weak_secrets(settings),
         *_packages(settings),
         *_keywords(settings),
+        *_endpoint(settings),
     ]
 
 
@@ -125,6 +128,14 @@ def _keywords(settings: Settings) -> Iterator[str]:
         settings.keywords()
     except ValueError as error:
         yield f"{_variable('stop_words')} and {_variable('start_words')}: {error}"
+
+
+def _endpoint(settings: Settings) -> Iterator[str]:
+    if settings.whatsapp_product_policy and settings.whatsapp_endpoint != MARKETING_ENDPOINT:
+        yield (
+            f"{_variable('whatsapp_product_policy')}: belongs to the endpoint {MARKETING_ENDPOINT}, but "
+            f"{_variable('whatsapp_endpoint')} is {settings.whatsapp_endpoint}"
+        )
 
 
 def _texts(value: SecretStr | tuple[SecretStr, ...]) -> list[str]:

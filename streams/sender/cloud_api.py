@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -40,13 +41,33 @@ ANSWER_BYTES_MAX = 64 * 1024
 """Largest answer that is read. A real answer has less than 1 KiB."""
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where messages are posted: `messages`, or `marketing_messages` of the Marketing Messages API."""
+
+    name: str = "messages"
+    product_policy: str = ""
+    """Whether marketing_messages falls back to the Cloud API (CLOUD_API_FALLBACK or STRICT). Empty: Meta's default."""
+
+
+MESSAGES = Endpoint()
+
+
 class CloudApi:
     """Posts for every phone number of one access token. Use it as an async context manager."""
 
     def __init__(
-        self, *, url: str, version: str, access_token: SecretStr, timeout_s: float, connections: int = CONNECTIONS_MIN
+        self,
+        *,
+        url: str,
+        version: str,
+        access_token: SecretStr,
+        timeout_s: float,
+        connections: int = CONNECTIONS_MIN,
+        endpoint: Endpoint = MESSAGES,
     ) -> None:
         self._root = f"{url}/{version}"
+        self._endpoint = endpoint
         self._urls: dict[str, httpx.URL] = {}
         self._timeout_s = timeout_s
         self._connections = max(CONNECTIONS_MIN, connections)
@@ -112,7 +133,7 @@ class CloudApi:
         InvalidTemplateParameters is the recipient's; any other exception concerns every message.
         """
         assert self._client is not None
-        body = orjson.dumps(message(job, callback_data))
+        body = orjson.dumps(message(job, callback_data, self._endpoint))
         request = self._client.build_request("POST", self._url(job.phone_number_id), content=body)
         if any(byte < 0x20 or byte == 0x7F for _, value in request.headers.raw for byte in value):
             raise ValueError("a header has a control character")
@@ -129,7 +150,7 @@ class CloudApi:
         """The endpoint of a number. It is cached, because parsing it would cost a tenth of each post."""
         url = self._urls.get(phone_number_id)
         if url is None:
-            url = httpx.URL(f"{self._root}/{quote(phone_number_id, safe='')}/messages")
+            url = httpx.URL(f"{self._root}/{quote(phone_number_id, safe='')}/{self._endpoint.name}")
             if not url.host or url.userinfo:
                 raise ValueError("the address has no host, or has a user and a password")
             url.host.encode("idna")  # the HTTP client resolves this name
@@ -137,12 +158,13 @@ class CloudApi:
         return url
 
 
-def message(job: SendJob, callback_data: str) -> dict[str, Any]:
+def message(job: SendJob, callback_data: str, endpoint: Endpoint = MESSAGES) -> dict[str, Any]:
     """The body of the template message. Raises InvalidTemplateParameters."""
     template: dict[str, Any] = {"name": job.template_name, "language": {"code": job.language_code}}
     components = request_components(parse(job.template_parameters))
     if components:
         template["components"] = components
+    policy = {"product_policy": endpoint.product_policy} if endpoint.product_policy else {}
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
@@ -150,6 +172,7 @@ def message(job: SendJob, callback_data: str) -> dict[str, Any]:
         "type": "template",
         "biz_opaque_callback_data": callback_data,
         "template": template,
+        **policy,
     }
 
 

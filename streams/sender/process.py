@@ -21,7 +21,7 @@ from schemas.places import Record
 from schemas.topics import Topic
 from streams.faust_app import Consumption, Handle, consume
 from streams.sender.claims import SESSION, STATEMENT_TIMEOUT_S, Claims, boot_time
-from streams.sender.cloud_api import CloudApi
+from streams.sender.cloud_api import CloudApi, Endpoint
 from streams.sender.failures import Failures
 from streams.sender.gate import Gate
 from streams.sender.intake import JobIntake, Window
@@ -137,6 +137,7 @@ async def sending(
         access_token=settings.whatsapp_access_token,
         timeout_s=settings.send_timeout_s,
         connections=settings.send_window,
+        endpoint=Endpoint(settings.whatsapp_endpoint, settings.whatsapp_product_policy),
     )
     claims = Claims(pool, lease_s=settings.lease_s, clock=boot_time, progressed=progressed)
     pauses = ProbePauses().scaled(settings.time_scale)

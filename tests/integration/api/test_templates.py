@@ -184,3 +184,16 @@ async def test_a_file_is_imported_by_the_names_of_the_template(api: Api) -> None
     [[stored]] = await api.rows("SELECT template_parameters FROM campaign_recipients WHERE campaign_id = %s", campaign)
     assert stored == FITTING
     assert (await check(api, campaign))["refuses"] is False
+
+
+async def test_the_marketing_endpoint_takes_marketing_templates_only(
+    database_url: str, account: SimulatedAccount
+) -> None:
+    changed = {**account.settings, "whatsapp_endpoint": "marketing_messages"}
+    async with an_api(database_url, "127.0.0.1:1", "none-", **changed) as api:
+        campaign = await api.campaign(template_name="greeting")
+        await api.add(campaign, {"phone_number": ANA, "template_parameters": {"first_name": "Ana"}})
+        refused = (await api.http.post(f"{CAMPAIGNS}/{campaign}/activate")).json()
+        assert (refused["code"], [each["type"] for each in refused["errors"]]) == (
+            "template_refused", ["template_not_marketing"],
+        )  # fmt: skip

@@ -98,3 +98,14 @@ def test_words_that_are_both_stop_and_start_are_refused_without_showing_them() -
     with pytest.raises(InvalidSettings, match=r"CAMPAIGNS_STOP_WORDS and CAMPAIGNS_START_WORDS: .* both") as refused:
         read(STOP_WORDS="default, Enough", START_WORDS="default,enough!")
     assert "nough" not in str(refused.value)
+
+
+def test_a_product_policy_belongs_to_marketing_messages() -> None:
+    assert read().whatsapp_endpoint == "messages"
+    both = read(WHATSAPP_ENDPOINT="marketing_messages", WHATSAPP_PRODUCT_POLICY="STRICT")
+    assert (both.whatsapp_endpoint, both.whatsapp_product_policy) == ("marketing_messages", "STRICT")
+    assert read(WHATSAPP_PRODUCT_POLICY="").whatsapp_product_policy == ""
+    with pytest.raises(InvalidSettings, match=r"^CAMPAIGNS_WHATSAPP_PRODUCT_POLICY: belongs to the endpoint"):
+        read(WHATSAPP_PRODUCT_POLICY="STRICT")
+    with pytest.raises(InvalidSettings, match=r"^CAMPAIGNS_WHATSAPP_ENDPOINT: "):
+        read(WHATSAPP_ENDPOINT="direct_send")

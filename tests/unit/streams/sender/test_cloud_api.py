@@ -17,7 +17,7 @@ from domain.parameter_texts import InvalidTemplateParameters
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from streams.sender import cloud_api
-from streams.sender.cloud_api import ANSWER_BYTES_MAX, CloudApi, message
+from streams.sender.cloud_api import ANSWER_BYTES_MAX, CloudApi, Endpoint, message
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -63,7 +63,7 @@ async def _serving(handler: Handler) -> AsyncIterator[Server]:
         await runner.cleanup()
 
 
-def _api(port: int, *, timeout_s: float = 5.0, **more: int) -> CloudApi:
+def _api(port: int, *, timeout_s: float = 5.0, **more: Any) -> CloudApi:
     url = f"http://127.0.0.1:{port}"
     return CloudApi(url=url, version="v25.0", access_token=SecretStr("tok"), timeout_s=timeout_s, **more)
 
@@ -71,6 +71,21 @@ def _api(port: int, *, timeout_s: float = 5.0, **more: int) -> CloudApi:
 async def _post(port: int, *, timeout_s: float = 5.0, job: SendJob | None = None) -> Outcome:
     async with _api(port, timeout_s=timeout_s) as api:
         return await api.post(job or _job(), "1.data")
+
+
+@pytest.mark.parametrize("policy", ["", "STRICT", "CLOUD_API_FALLBACK"])
+async def test_marketing_messages_are_posted_to_their_endpoint_with_the_policy(policy: str) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"messages": [{"id": "wamid.A"}]})
+
+    async with _serving(answer) as server, CloudApi(
+        url=f"http://127.0.0.1:{server.port}", version="v25.0", access_token=SecretStr("tok"), timeout_s=5,
+        endpoint=Endpoint("marketing_messages", policy),
+    ) as api:  # fmt: skip
+        assert isinstance(await api.post(_job(), "1.data"), Accepted)
+    [(path, _, body)] = server.requests
+    assert path == "/v25.0/106540352242922/marketing_messages"
+    assert body == message(_job(), "1.data") | ({"product_policy": policy} if policy else {})
 
 
 async def test_the_message_is_posted_once_with_token_and_callback_data() -> None:

@@ -58,6 +58,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns remove 'Spring sale' '+1 945 308 3188'",
         "campaigns remove 3f9a1c2e 0190b7f2-6a3c-7d41-8e55-3f9a1c2e77b0 --yes",
     ),
+    "adopt": (
+        "campaigns adopt 'Spring sale' --table original.campaign_recipients --dry-run",
+        "campaigns adopt 3f9a1c2e --table original.campaign_recipients --only campaign_id=42 --refused left.csv --yes",
+    ),
     "test-send": (
         "campaigns test-send 'Spring sale' --to +14694652751",
         "campaigns test-send 3f9a1c2e --to +14694652751 --to '+1 945 308 3188' --recipient +14694652799 --yes",

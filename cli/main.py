@@ -14,6 +14,7 @@ import typer
 
 from cli.activate import activate
 from cli.add import add
+from cli.adopt import adopt
 from cli.breakers import breakers
 from cli.cancel import cancel
 from cli.check import check
@@ -81,6 +82,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
             delete,
             add,
             import_recipients,
+            adopt,
             remove,
             send_test,
             activate,

@@ -295,6 +295,16 @@ class TemplateFault(ReasonCode):
     UNCHECKED = "recipients_unchecked", "templates", "The time was over before all recipients were compared."
 
 
+class AdoptionRefusal(ReasonCode):
+    """Why a row of another table is not adopted, and what is written for one that is."""
+
+    UNKNOWN_STATUS = "unknown_status_word", "adopt", "The status is not one of the original table."
+    IN_FUTURE = "time_in_future", "adopt", "A time of the row is in the future."
+    ALREADY_PRESENT = "already_present", "adopt", "The campaign has the number, the person or the id already."
+    SKIPPED_BEFORE = "skipped_before_adoption", "adopt", "The other system skipped the recipient."
+    FAILED_BEFORE = "failed_before_adoption", "adopt", "The message failed in the other system, without a reason."
+
+
 class LineRefusal(ReasonCode):
     """Why a line of an imported file is not read. The other lines are."""
 
@@ -362,6 +372,7 @@ REASON_CODES: tuple[type[ReasonCode], ...] = (
     ParameterRefusal,
     ParameterMisfit,
     TemplateFault,
+    AdoptionRefusal,
     LineRefusal,
     RepairRefusal,
 )

@@ -42,6 +42,11 @@ async def delete(connection: Connection, campaign_id: UUID) -> None:
         if row is None:
             raise UnknownCampaign
         status = CampaignStatus(row[0])
+        if row[1]:
+            raise ActionNotAllowed(
+                "the campaign has adopted the recipients of another table: what was sent to them stays on record",
+                status,
+            )
         if status is not CampaignStatus.DRAFT:
             raise ActionNotAllowed(
                 f"the campaign is {status}: only a draft can be deleted. What was sent stays on record", status

@@ -88,7 +88,9 @@ async def newest(connection: Connection, tested: UUID, limit: int) -> list[TestS
     rows = await (await connection.execute(_SQL["list_tests"], {"test_of": tested, "limit": limit})).fetchall()
     found = [TestSend(id_, of, CampaignStatus(status), why, at) for id_, of, status, why, at in rows]
     messages: dict[UUID, list[TestMessage]] = {each.id: [] for each in found}
-    cursor = await connection.execute(_SQL["list_messages"], {"campaigns": list(messages)})
+    cursor = await connection.execute(
+        _SQL["list_messages"], {"campaigns": list(messages), "limit": len(messages) * MESSAGES_MAX}
+    )
     for campaign, recipient, number, status, *rest in await cursor.fetchall():
         messages[campaign].append(TestMessage(recipient, number, Status(status), *rest))
     return [replace(each, messages=tuple(messages[each.id])) for each in found]

@@ -2,7 +2,8 @@
 
 -- name: lock_draft
 -- Lock a campaign against every other transaction, also one that adds recipients. It waits for those that add some now.
-SELECT status FROM marketing_campaigns WHERE id = %(id)s FOR UPDATE
+SELECT status, EXISTS (SELECT FROM adoptions WHERE campaign_id = marketing_campaigns.id)
+FROM marketing_campaigns WHERE id = %(id)s FOR UPDATE
 
 -- name: delete_recipients
 -- Delete a chunk of the recipients of a campaign. Returns how many it has, and the last one.

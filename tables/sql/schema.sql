@@ -98,6 +98,19 @@ CREATE TABLE test_sends (
 CREATE INDEX test_sends_of ON test_sends (test_of, campaign_id);
 COMMENT ON COLUMN test_sends.test_of IS 'The campaign whose message is tested. It may have been deleted since.';
 
+-- How far the rows of another table are taken over into a campaign, so that an interrupted adoption goes on. Its key keeps
+-- such a campaign from being deleted: its messages were sent.
+CREATE TABLE adoptions (
+    campaign_id  uuid PRIMARY KEY REFERENCES marketing_campaigns (id),
+    source       text NOT NULL,
+    done_through text,
+    adopted      bigint NOT NULL DEFAULT 0,
+    refused      bigint NOT NULL DEFAULT 0,
+    begun_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at     timestamptz
+);
+COMMENT ON COLUMN adoptions.done_through IS 'The last key whose row is in the campaign and whose events are in Kafka';
+
 -- When the sending of a campaign was last in order: something was released, or nothing was due. The scheduler writes it
 -- every minute, so after an outage it shows how long nothing could be sent.
 CREATE TABLE campaign_watch (

@@ -256,7 +256,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("webhook_progress", "read_age"): NONE,
     ("webhook_progress", "record_progress"): {"at": START},
     ("test_sends", "list_tests"): {"test_of": BIG, "limit": 20},
-    ("test_sends", "list_messages"): {"campaigns": [DRAFT]},
+    ("test_sends", "list_messages"): {"campaigns": [DRAFT], "limit": 200},
     ("template_checks", "measure_chunk"): {
         "campaign": BIG, "after": UUID(int=0), "limit": 20_000, "first": 20, "body": '{"1": 1}', "header": "{}",
         "body_room": 1000, "header_room": 50,

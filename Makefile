@@ -102,7 +102,7 @@ lock: setup-dev ## update the pinned packages
 			--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o $$out || exit 1; done
 	@.venv/bin/uv pip compile requirements-mutants.in --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements-mutants.txt
-	@for peer in bench/peers/*.in; do \
+	@for peer in $(filter-out bench/peers/earlier.in,$(wildcard bench/peers/*.in)); do \
 		.venv/bin/uv pip compile $$peer --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-emit-find-links --no-header --no-annotate --quiet -o $${peer%.in}.txt || exit 1; done
 	@$(RUN) -m bench.peer_jars

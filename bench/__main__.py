@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_right = True
     with _arena(
         options,
-        needs_kafka=any(not isinstance(stage, SoloStage) or stage.needs_kafka for stage in stages),
+        needs_kafka=any(stage.needs_kafka for stage in stages),
         needs_postgres=any(stage.needs_postgres for stage in stages),
     ) as arena:
         for stage in stages:

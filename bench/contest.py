@@ -116,6 +116,7 @@ class Contest(Generic[Task]):
     not_compared: Sequence[str]
     """What the contest leaves out, a sentence each."""
     needs_postgres: bool = False
+    needs_kafka: bool = True
     is_large: bool = False
     """Whether it takes many minutes or much disk, so that it runs only if it is requested."""
 

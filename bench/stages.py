@@ -10,6 +10,8 @@ from bench.contest import Contest
 from bench.growth.stage import GROWTH
 from bench.idle.stage import IDLE
 from bench.ingress.stage import INGRESS
+from bench.loop.stage import LOOP
+from bench.loop.sustained import LOOP_SUSTAINED
 from bench.reconciler.stage import RECONCILER
 from bench.sender.stage import SENDER
 from bench.sink.scale import SINK_SCALE
@@ -27,6 +29,8 @@ STAGES: dict[str, Contest[Any] | SoloStage] = {
         SINK_SCALE,
         IDLE,
         BULK,
+        LOOP,
+        LOOP_SUSTAINED,
         GROWTH,
     )
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 _MIB = 1024 * 1024
+POSTGRES = "PostgreSQL, all its processes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def kind_of(argv: Sequence[str]) -> str:
         return "other"
     program = argv[0].rpartition("/")[2]
     if program.startswith("postgres"):
-        return "PostgreSQL, all its processes"
+        return POSTGRES
     if program == "java":
         return "Kafka"
     if any(word.endswith("stack/guard.py") for word in argv):

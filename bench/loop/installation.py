@@ -16,7 +16,7 @@ import orjson
 import psycopg
 
 from bench.children import ROOT, accepts, child, wait_until
-from bench.loop.ledger import Row
+from bench.loop.ledger import StoredRow
 from bench.loop.side import Side
 from stack.ports import free_ports
 
@@ -53,7 +53,7 @@ def simulator_config(port: int, ingress_port: int) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class RunningStack:
     """A running installation, and its simulator."""
 
     side: Side
@@ -97,11 +97,11 @@ class Installation:
         with urllib.request.urlopen(f"{self.simulator}/_simulator/ledger", timeout=ANSWER_S) as answer:  # noqa: S310
             return [orjson.loads(line) for line in answer if line.strip()]
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[StoredRow]:
         """The recipients as Postgres has them."""
         with psycopg.connect(self.database_url) as connection:
             found = connection.execute("SELECT phone_number, status, whatsapp_message_id FROM campaign_recipients")
-            return [Row(*each) for each in found.fetchall()]
+            return [StoredRow(*each) for each in found.fetchall()]
 
     def _get(self, url: str) -> dict[str, Any]:
         with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:  # noqa: S310 - an address of our own
@@ -118,7 +118,7 @@ class Installation:
 
 
 @contextmanager
-def installed(side: Side, folder: Path, **settings: str) -> Iterator[Installation]:
+def installed(side: Side, folder: Path, **settings: str) -> Iterator[RunningStack]:
     """Start an installation in an empty folder. `settings`: names without their prefix."""
     folder.mkdir(parents=True)
     ports = dict(zip(("api", "ingress", "simulator"), free_ports(3), strict=True))
@@ -137,7 +137,7 @@ def installed(side: Side, folder: Path, **settings: str) -> Iterator[Installatio
         wait_until(lambda: "\n{" in log.read_text(encoding="utf-8"), running, log)
         known = _published(folder / ".campaigns" / "env")
         api = f"http://127.0.0.1:{ports['api']}"
-        yield Installation(side, folder, api, simulator, known["CAMPAIGNS_DATABASE_URL"], running.pid, beside.pid)
+        yield RunningStack(side, folder, api, simulator, known["CAMPAIGNS_DATABASE_URL"], running.pid, beside.pid)
 
 
 def _published(file: Path) -> Mapping[str, str]:

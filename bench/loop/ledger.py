@@ -10,7 +10,7 @@ ORDER = ("sent", "delivered", "read")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoredRow:
     """A recipient as the installation knows it."""
 
     phone_number: str
@@ -23,7 +23,7 @@ def expected_status(statuses: Iterable[str]) -> str:
     return max(statuses, key=ORDER.index, default="sent")
 
 
-def right_share(entries: Iterable[Mapping[str, object]], rows: Iterable[Row]) -> float:
+def right_share(entries: Iterable[Mapping[str, object]], rows: Iterable[StoredRow]) -> float:
     """The share of the rows that have the message and the status of the ledger. 0 if anybody got two messages."""
     accepted = [entry for entry in entries if entry["accepted"]]
     if any(count > 1 for count in Counter(str(entry["to"]) for entry in accepted).values()):

@@ -12,8 +12,8 @@ from functools import partial
 import psutil
 
 from bench.contest import Arena, Case, Contest, Contestant, Run
-from bench.idle.processes import ProcessUse, by_kind, uses
-from bench.loop.installation import Installation, installed, until
+from bench.idle.processes import POSTGRES, KindUse, ProcessUse, by_kind, uses
+from bench.loop.installation import RunningStack, installed, until
 from bench.loop.ledger import right_share
 from bench.loop.side import COMMIT, EARLIER, Side, earlier, is_in_history, present
 
@@ -23,24 +23,29 @@ RATE = "5000"
 """More than any side reaches, so the machine is the limit."""
 VERIFIED_S = 60.0
 SMOKE_MESSAGES = 40
+SHOWN = {
+    "sender": "sender", POSTGRES: "Postgres", "Kafka": "Kafka", "simulator": "simulator", "reconciler": "reconciler",
+    "sink": "sink", "ingress": "ingress", "": "others",
+}  # fmt: skip
+"""The columns of the table, by the kind of the process."""
 EARLIER_SHARE = 0.6
 """The share of the messages that the earlier commit gets: a slow side needs as long for fewer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sends:
+class LoopLoad:
     """What is sent: one message to each of so many people."""
 
     messages: int
 
 
 @contextmanager
-def _opened(arena: Arena, *, is_present: bool) -> Iterator[Callable[[Sends], Run]]:
+def _opened(arena: Arena, *, is_present: bool) -> Iterator[Callable[[LoopLoad], Run]]:
     side = present() if is_present else earlier()
     yield partial(_run, arena, side, 1.0 if is_present else EARLIER_SHARE)
 
 
-def _run(arena: Arena, side: Side, share: float, sends: Sends) -> Run:
+def _run(arena: Arena, side: Side, share: float, sends: LoopLoad) -> Run:
     messages = int(arena.items(sends.messages, SMOKE_MESSAGES) * share)
     with installed(side, arena.folder / arena.prefix(), WHATSAPP_MPS=RATE) as running:
         campaign = running.campaign(messages)
@@ -50,17 +55,26 @@ def _run(arena: Arena, side: Side, share: float, sends: Sends) -> Run:
         seconds = time.monotonic() - began
         found = by_kind(before, process_uses(running), seconds)
         right = right_share(running.ledger(), running.rows()) if is_done and verifies(running) else 0.0
-    by_process = {f"{use.kind} us": use.cpu_share * seconds / messages * 1e6 for use in found if use.cpu_share > 0.005}
     cpu_s = sum(use.cpu_share for use in found) * seconds
-    return Run(messages, seconds, cpu_s, sum(use.pss_mb for use in found), right, by_process)
+    return Run(
+        messages, seconds, cpu_s, sum(use.pss_mb for use in found), right, _by_process(found, seconds / messages)
+    )
 
 
-def process_uses(running: Installation) -> dict[int, ProcessUse]:
+def _by_process(found: list[KindUse], seconds_a_message: float) -> dict[str, float]:
+    """Microseconds of CPU a message, for the processes that count. The heading of a column is short."""
+    shares = dict.fromkeys(SHOWN.values(), 0.0)
+    for use in found:
+        shares[SHOWN.get(use.kind, "others")] += use.cpu_share * seconds_a_message * 1e6
+    return shares
+
+
+def process_uses(running: RunningStack) -> dict[int, ProcessUse]:
     """What each process of an installation and of its simulator has used so far."""
     return uses(psutil.Process(running.pid)) | uses(psutil.Process(running.simulator_pid))
 
 
-def is_complete(running: Installation, campaign: str, messages: int) -> bool:
+def is_complete(running: RunningStack, campaign: str, messages: int) -> bool:
     """Whether the simulator has sent every status, and the counters have all of them."""
     state = running.state()
     if state["accepted"] < messages or not state["quiet"]:
@@ -69,7 +83,7 @@ def is_complete(running: Installation, campaign: str, messages: int) -> bool:
     return int(counted["sent"] + counted["delivered"] + counted["read"]) == int(state["statuses_planned"])
 
 
-def verifies(running: Installation) -> bool:
+def verifies(running: RunningStack) -> bool:
     """Whether `campaigns verify` finds no difference between counters, rows and ledger."""
     environment = {"PYTHONPATH": str(running.side.root), "PATH": "/usr/bin:/bin"}
     argv = [str(running.side.python), "-m", "cli", "verify"]
@@ -94,7 +108,7 @@ LOOP = Contest(
     )
     if is_in_history()
     else (),
-    (Case("2.5 statuses a message", Sends(15_000)),),
+    (Case("2.5 statuses a message", LoopLoad(15_000)),),
     (
         "Several machines: here everything shares the cores.",
         "Bursts of faults: `make faults` and `make chaos` have them.",

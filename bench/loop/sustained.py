@@ -13,7 +13,7 @@ import psycopg
 
 from bench.contest import Arena
 from bench.idle.processes import KindUse, by_kind
-from bench.loop.installation import Installation, installed, until
+from bench.loop.installation import RunningStack, installed, until
 from bench.loop.ledger import right_share
 from bench.loop.side import present
 from bench.loop.stage import is_complete, process_uses, verifies
@@ -99,12 +99,12 @@ def _run(arena: Arena, rate: int, seconds: float) -> Steady:
     return Steady(accepted / sent_s, lags, uses, accepted, total_s, latencies, right)
 
 
-def _behind(running: Installation, campaign: str, state: Mapping[str, Any]) -> float:
+def _behind(running: RunningStack, campaign: str, state: Mapping[str, Any]) -> float:
     counted = running.stats(campaign)
     return max(0.0, float(state["statuses_said"] - counted["sent"] - counted["delivered"] - counted["read"]))
 
 
-def _applied(running: Installation) -> dict[str, float]:
+def _applied(running: RunningStack) -> dict[str, float]:
     """When the row of each message was changed last."""
     with psycopg.connect(running.database_url) as connection:
         return dict(connection.execute(APPLIED).fetchall())

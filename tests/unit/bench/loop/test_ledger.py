@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.loop.ledger import Row, expected_status, right_share
+from bench.loop.ledger import StoredRow, expected_status, right_share
 
 
 def entry(to: str, wamid: str, *statuses: str, accepted: bool = True) -> dict[str, object]:
@@ -21,14 +21,14 @@ def test_the_furthest_status_counts(statuses: tuple[str, ...], status: str) -> N
 
 def test_a_row_is_right_with_the_message_and_the_status_of_the_ledger() -> None:
     entries = [entry("+1", "a", "sent", "read"), entry("2", "b", "sent"), entry("3", "c", accepted=False)]
-    assert right_share(entries, [Row("1", "read", "a"), Row("2", "sent", "b")]) == 1.0
-    assert right_share(entries, [Row("1", "delivered", "a"), Row("2", "sent", "b")]) == 0.5
-    assert right_share(entries, [Row("1", "read", "x"), Row("2", "sent", "b")]) == 0.5
+    assert right_share(entries, [StoredRow("1", "read", "a"), StoredRow("2", "sent", "b")]) == 1.0
+    assert right_share(entries, [StoredRow("1", "delivered", "a"), StoredRow("2", "sent", "b")]) == 0.5
+    assert right_share(entries, [StoredRow("1", "read", "x"), StoredRow("2", "sent", "b")]) == 0.5
 
 
 def test_a_missing_row_or_a_second_message_makes_everything_wrong() -> None:
     entries = [entry("1", "a", "sent"), entry("2", "b", "sent")]
-    rows = [Row("1", "sent", "a"), Row("2", "sent", "b")]
+    rows = [StoredRow("1", "sent", "a"), StoredRow("2", "sent", "b")]
     assert right_share(entries, rows[:1]) == 0.0
     assert right_share([*entries, entry("1", "again")], rows) == 0.0
     assert right_share([], []) == 0.0

@@ -85,10 +85,10 @@ def refuse(
     event: RecipientEvent, created_at: Mapping[RecipientId, datetime], latest: datetime = EPOCH
 ) -> DeadLetterReason | None:
     """Why this event must not be merged, if so. A merge keeps the earliest time, so an incorrect one would stay."""
-    if event.occurred_at > max(event.received_at, latest) + AHEAD_MAX:
+    if event.occurred_at - max(event.received_at, latest) > AHEAD_MAX:  # a sum could overflow the calendar
         return DeadLetterReason.TIMESTAMP_IN_FUTURE
     if event.recipient_id is None:
-        too_old = event.occurred_at < event.received_at - PARKED_AGE_MAX
+        too_old = event.received_at - event.occurred_at > PARKED_AGE_MAX
         return DeadLetterReason.TIMESTAMP_TOO_OLD if too_old else None
     campaign_created_at = created_at.get(event.recipient_id)
     if campaign_created_at is None:

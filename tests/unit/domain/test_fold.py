@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -123,6 +123,15 @@ def test_a_time_is_in_the_future_by_the_latest_of_receipt_record_and_present() -
     ahead = event(occurred_at=START + timedelta(minutes=11))
     assert fold([ahead], CREATED, set(), START).refused == {0: DeadLetterReason.TIMESTAMP_IN_FUTURE}
     assert fold([ahead], CREATED, set(), START + timedelta(minutes=1)).refused == {}
+
+
+@pytest.mark.parametrize(
+    ("year", "refused"), [(1, {}), (9999, {0: DeadLetterReason.TIMESTAMP_TOO_OLD})], ids=["first", "last"]
+)
+def test_a_receipt_in_the_first_or_last_year_can_be_compared(year: int, refused: dict[int, DeadLetterReason]) -> None:
+    received_at = datetime(year, 1 if year == 1 else 12, 1 if year == 1 else 31, tzinfo=UTC)
+    parked = event(recipient_id=None, attempt=None, received_at=received_at)
+    assert fold([parked, event(received_at=received_at)], CREATED, set(), START).refused == refused
 
 
 @pytest.mark.parametrize("order", [1, -1])

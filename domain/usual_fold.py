@@ -59,28 +59,47 @@ class UsualFold:
     """Recipients and the further keys that their answers or statuses name."""
     received_at: list[datetime] = field(default_factory=list)
     """When the webhook of each folded event arrived. Our own outcomes are left out."""
-    events: int = 0
-    """The number of folded events."""
+    times: dict[str, datetime] = field(default_factory=dict)
+    """Texts of times that were read before. Meta states whole seconds, so many events have the same one."""
+    records: int = 0
+    """The number of records, folded or not."""
     unusual: list[int] = field(default_factory=list)
     """Positions of the records that must be decoded as RecipientEvent."""
 
+    @property
+    def events(self) -> int:
+        """The number of folded events."""
+        return self.records - len(self.unusual)
 
-def fold_usual(  # noqa: PLR0912 - the docstring has the reason
+
+def fold_usual(
     events: Sequence[UsualEvent | None], latest: datetime, without: frozenset[str] = frozenset()
 ) -> UsualFold:
-    """Fold the events of a batch. None stands for a record that is no usual event.
+    """Fold the events of a batch, as `fold_more` does."""
+    result = UsualFold()
+    fold_more(result, events, latest, without)
+    return result
+
+
+def fold_more(  # noqa: PLR0912, PLR0915 - the docstring has the reason
+    result: UsualFold, events: Sequence[UsualEvent | None], latest: datetime, without: frozenset[str] = frozenset()
+) -> None:
+    """Fold the next events of a batch into `result`. None stands for a record that is no usual event.
 
     Events after `latest`, those of the recipients in `without`, and those with another spelling of an id or a time are
     unusual. This is one loop without calls for the most frequent case, because each call costs a tenth of an event.
     """
-    result = UsualFold()
     facts, messages, received, unusual = result.facts, result.messages, result.received_at, result.unusual
+    times = result.times
     campaigns: set[str] = set()
-    for position, event in enumerate(events):
+    for position, event in enumerate(events, result.records):
         if event is None:
             unusual.append(position)
             continue
-        at, received_at = time_of(event.occurred_at), time_of(event.received_at)
+        text, received_at = event.occurred_at, time_of(event.received_at)
+        at = times.get(text)
+        if at is None and (at := time_of(text)) is not None:
+            times[text] = at
         recipient, kind, attempt, wamid = event.recipient_id, event.kind, event.attempt, event.wamid
         known = facts.get(recipient)
         id_ = id_of(recipient) if known is None else known.id
@@ -105,17 +124,19 @@ def fold_usual(  # noqa: PLR0912 - the docstring has the reason
                 known.delivered_at = at
             if is_read and (known.read_at is None or at < known.read_at):
                 known.read_at = at
-            if attempt > known.attempt or (attempt == known.attempt and _is_earlier(at, wamid, known)):
-                known.attempt, known.accepted_at, known.wamid = attempt, at, wamid
-            known.accepted_attempts |= 1 << attempt
-            known.held_for_quality |= is_held
+            if attempt != known.attempt or at <= known.accepted_at:  # else this acceptance changes nothing
+                if attempt > known.attempt or (attempt == known.attempt and _is_earlier(at, wamid, known)):
+                    known.attempt, known.accepted_at, known.wamid = attempt, at, wamid
+                known.accepted_attempts |= 1 << attempt
+            if is_held:
+                known.held_for_quality = True
         message = messages.get(wamid)
         if message is None:
             message = messages[wamid] = UsualMessage(id_, attempt, event.phone_number_id, None)
         elif message.phone_number_id is None:
             message.phone_number_id = event.phone_number_id
         pricing = event.pricing
-        if pricing is not None:
+        if pricing is not None and (message.priced is None or at <= message.priced[0]):
             priced = (at, pricing.type, pricing.category)
             if message.priced is None or priced < message.priced:
                 message.priced = priced
@@ -124,8 +145,7 @@ def fold_usual(  # noqa: PLR0912 - the docstring has the reason
             result.links += [(owner, key) for key in event.also_known_as]
         if kind != "accepted":
             received.append(received_at)
-    result.events = len(events) - len(unusual)
-    return result
+    result.records += len(events)
 
 
 def _remember(campaigns: set[str], text: str) -> bool:

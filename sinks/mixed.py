@@ -50,7 +50,7 @@ async def write_mixed(connection: Connection, part: MixedPart) -> Applied:
         return await write_folded(connection, part.others)
     folded = part.others.folded
     with naming_our_own_errors(len(folded.facts)):
-        changed = await messages.merge_usual(connection, part.messages)
+        changed = await messages.merge_usual(connection, messages.usual_columns(part.messages))
         if changed is not None and changed.has_parked:
             raise Unusual("statuses are parked for one of these wamids")
         rows = await recipients.merge_facts(connection, folded.facts, part.rest.facts.values())

@@ -2,7 +2,10 @@
 
 Each topic has a consumer and a writer of its own (`sinks.writer`, `sinks.subscriptions`), so that neither holds up the
 other. A consumer takes batches from Kafka and gives them to its writer. While Postgres or Kafka is unavailable, it
-retries the same batch. It drops nothing, and it reads no further.
+retries the same batch. It drops nothing, and it reads at most one batch further.
+
+While Postgres writes a batch, the next one is read and decoded. Batches are written in order, one transaction after the
+other; only the work that needs no database is done ahead.
 """
 
 from __future__ import annotations
@@ -48,6 +51,10 @@ IDENTIFY_EVERY_S = 10.0
 """Pause between two checks for a recreated topic. Records that a sink reads from it in between are applied again, from
 the topic's beginning, after an operator has accepted the topic."""
 IDENTIFY_TIMEOUT_S = 3.0
+RECORDS_MAX = 10_000
+"""Most records of a batch, so of a transaction. With a backlog, larger ones cost Postgres a little less for each event,
+and take memory and the locks of their rows for longer. Without one, a batch has what arrived while the batch before was
+written."""
 DEAD_LETTER_TIMEOUT_S = 5.0
 """How long Kafka may take to acknowledge dead letters. No row is locked meanwhile."""
 
@@ -63,6 +70,10 @@ class EventWriter(Protocol):
     @property
     def connection(self) -> SinkConnection:
         """The connection over which it writes."""
+        ...
+
+    async def foresee(self, records: Sequence[Record]) -> None:
+        """Do what can be done for these records while the batch before them is written. It uses no connection."""
         ...
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
@@ -170,11 +181,15 @@ class Sink:
         self._guard = ExitGuard(marks, self._store_part, self._condemn)
         self._condemned: Place | None = None
         self._beats = Heartbeats()
+        self._storing = asyncio.Lock()
+        """Held while the connection of the writer is used."""
         self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def consume(self) -> None:
         """Consume until `stop`, or until another sink has advanced one of our partitions."""
-        intake = self._intake = RecordIntake(self._settings, self._stage, self._identity.topic, self._positions_of)
+        intake = self._intake = RecordIntake(
+            self._settings, self._stage, self._identity.topic, self._positions_of, self._settled, RECORDS_MAX
+        )
         watchdog = Watchdog(
             self._settings,
             self._stage,
@@ -186,20 +201,38 @@ class Sink:
         await intake.open()
         watchdog.start()
         HEALTH.started()
+        coming = asyncio.create_task(self._take())
         try:
             while not self._stop.is_set():
-                records = await intake.take()
-                await self._require_same_topic()
-                if records:
-                    await self._store(records)
-                await self._writer.apply_held()
+                records = await coming
+                async with self._storing:
+                    # Begun with the lock held: no partition of these records is given away before they are stored.
+                    coming = asyncio.create_task(self._take())
+                    await self._require_same_topic()
+                    if records:
+                        await self._store(records)
+                    await self._writer.apply_held()
         except OwnedByAnother as moved:
             log.warning("another sink already advanced this partition; rejoining the group", partitions=str(moved))
         except StoppedInAssignment as stopped:
             log.info("the sink ends without its new partitions", reason=str(stopped))
         finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)  # these records are not stored, so they come again
             watchdog.stop()
             await intake.close()
+
+    async def _take(self) -> Sequence[Record]:
+        """The next records, prepared for the writer unless they have to be handled one by one."""
+        records = await self._intake.take()
+        if records and await self._guard.trusts(records):
+            await self._writer.foresee(records)
+        return records
+
+    async def _settled(self) -> None:
+        """Wait until the batch that is being stored is stored."""
+        async with self._storing:
+            pass
 
     async def close(self) -> None:
         """Close the connection to Postgres."""
@@ -229,7 +262,8 @@ class Sink:
         metrics.BATCH_RECORDS.labels(self._stage).observe(len(records))
         start, size = 0, len(records)
         while start < len(records) and not self._stop.is_set():
-            part = records[start : start + size]
+            # A whole batch stays the same object: the writer knows it by that.
+            part = records if size == len(records) else records[start : start + size]
             try:
                 await self._guard.handle(part)
             except TooManyDeadLetters as error:
@@ -271,18 +305,19 @@ class Sink:
 
     async def _positions_of(self, available: Watermarks) -> Mapping[int, int]:
         """The offsets at which to start in assigned partitions. It waits while Postgres is unavailable."""
-        tries = 0
-        while True:
-            try:
-                return await offsets.read_offsets(await self._writer.connection.get(), self._identity, available)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                if self._stop.is_set():
-                    raise StoppedInAssignment("stopped while Postgres was unavailable") from error
-                tries += 1
-                self._beats.beat()
-                await self._wait(error, tries)
+        async with self._storing:
+            tries = 0
+            while True:
+                try:
+                    return await offsets.read_offsets(await self._writer.connection.get(), self._identity, available)
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    if self._stop.is_set():
+                        raise StoppedInAssignment("stopped while Postgres was unavailable") from error
+                    tries += 1
+                    self._beats.beat()
+                    await self._wait(error, tries)
 
     async def _wait(self, error: Exception, tries: int) -> None:
         metrics.RETRIES.labels(self._stage).inc()

@@ -56,6 +56,9 @@ class SubscriptionWriter:
         self._waiting_at = 0.0
         self._waiting_after = FIRST_WAITING
 
+    async def foresee(self, records: Sequence[Record]) -> None:
+        """Do nothing: opt-outs are few."""
+
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Write a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.
 

@@ -6,18 +6,24 @@ recipients without a row, times that are refused, parked statuses. A property te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from domain.fold import BEFORE_CAMPAIGN_MAX
 from domain.times import AHEAD_MAX
-from domain.usual_fold import UsualFacts, UsualFold, fold_usual
+from domain.usual_fold import UsualFacts, UsualFold, fold_more
+from runtime.slices import in_slices
 from schemas.places import Record
 from schemas.usual_events import decode_usual
 from sinks.apply import Applied, Unusual, alarm, naming_our_own_errors
 from tables import messages, person_links, recipients
+from tables.binary_arrays import BinaryArray
 from tables.database import Connection
+
+DECODED_TOGETHER = 250
+"""Records that are decoded before other tasks run, about half a millisecond: Postgres may have answered meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +34,79 @@ class UsualPart:
     facts: Sequence[UsualFacts] = ()
     """The facts in the order of ids, in which the merge locks the rows."""
     others: Sequence[Record] = ()
+    columns: Columns | None = None
+    """What is sent, unless the other records have to be written with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is sent of usual events."""
+
+    rows: Mapping[str, BinaryArray]
+    messages: Mapping[str, BinaryArray]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedRecords:
+    """Records whose usual events are decoded and folded, without Postgres."""
+
+    records: Sequence[Record]
+    latest: datetime
+    """Later events are left to the general way."""
+    part: UsualPart
+
+
+async def decode_records(records: Sequence[Record]) -> DecodedRecords:
+    """Decode and fold records. Other tasks run after each slice. Raises CodeRaised."""
+    latest = datetime.now(UTC) + AHEAD_MAX
+    return DecodedRecords(records, latest, await _fold(records, latest))
 
 
 async def take_usual(connection: Connection, records: Sequence[Record]) -> UsualPart:
     """Fold the usual events of these records. It locks nothing. Raises psycopg.Error and CodeRaised."""
+    return await take_decoded(connection, await decode_records(records))
+
+
+async def take_decoded(connection: Connection, decoded: DecodedRecords) -> UsualPart:
+    """As `take_usual`, of decoded records."""
+    part = decoded.part
+    if part.columns is None:
+        return part
+    refused = await recipients.find_refused(connection, part.columns.rows, BEFORE_CAMPAIGN_MAX)
+    if not refused:
+        return part
+    ids = {part.facts[at].id for at in refused}
+    without = frozenset(text for text, each in part.folded.facts.items() if each.id in ids)
+    return await _fold(decoded.records, decoded.latest, without)
+
+
+async def _fold(records: Sequence[Record], latest: datetime, without: frozenset[str] = frozenset()) -> UsualPart:
+    folded = UsualFold()
     with naming_our_own_errors(len(records)):
-        events = [decode_usual(record.value) for record in records]
-        latest = datetime.now(UTC) + AHEAD_MAX
-        folded = fold_usual(events, latest)
-        facts = _in_order(folded)
-        if refused := await recipients.find_refused(connection, facts, BEFORE_CAMPAIGN_MAX):
-            ids = {facts[at].id for at in refused}
-            folded = fold_usual(events, latest, frozenset(t for t, each in folded.facts.items() if each.id in ids))
-            facts = _in_order(folded)
-        return UsualPart(folded, facts, [records[at] for at in folded.unusual])
+        async for some in in_slices(records, DECODED_TOGETHER):
+            fold_more(folded, [decode_usual(record.value) for record in some], latest, without)
+        facts = sorted(folded.facts.values(), key=lambda each: each.id)
+        if not facts:
+            return UsualPart(folded, facts, records)
+        rows = recipients.usual_columns(facts)
+        await asyncio.sleep(0)
+        columns = Columns(rows, messages.usual_columns({} if folded.unusual else folded.messages))
+        return UsualPart(folded, facts, [records[at] for at in folded.unusual], columns)
 
 
 async def write_usual(connection: Connection, part: UsualPart) -> Applied:
     """Write usual events inside the caller's transaction. Raises psycopg.Error, CodeRaised and Unusual."""
+    columns = part.columns
+    if columns is None:
+        return Applied()
     with naming_our_own_errors(part.folded.events):
-        changed = await messages.merge_usual(connection, part.folded.messages)
+        known = messages.usual_columns(part.folded.messages) if part.others else columns.messages
+        changed = await messages.merge_usual(connection, known)
         if changed is not None and changed.has_parked:
             raise Unusual("statuses are parked for one of these wamids")
-        rows = await recipients.merge_usual(connection, part.facts)
+        rows = await recipients.merge_usual(connection, columns.rows)
         if part.folded.links:
             await person_links.link_people(connection, part.folded.links)
         doubles = [] if changed is None else await messages.record_usual_double_sends(connection, changed)
         alarm(doubles, ())
     return Applied(rows, double_sends=len(doubles))
-
-
-def _in_order(folded: UsualFold) -> list[UsualFacts]:
-    return sorted(folded.facts.values(), key=lambda each: each.id)

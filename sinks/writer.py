@@ -7,6 +7,7 @@ acknowledged the dead letters of the batch. An event that cannot be applied is r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
@@ -37,7 +38,7 @@ from sinks.letters import BatchLetters
 from sinks.mixed import mix, write_mixed
 from sinks.reported_failures import feed_breakers
 from sinks.spans import record_applied, record_usual
-from sinks.usual import UsualPart, take_usual, write_usual
+from sinks.usual import DecodedRecords, UsualPart, decode_records, take_decoded, take_usual, write_usual
 from tables import held_events, offsets
 from tables.database import Connection, LockNotAvailable, is_transient
 from tables.recipients import MERGE_SESSION
@@ -61,6 +62,13 @@ class BatchWriter:
         self._numbers = KnownPhoneNumbers()
         self._held = HeldEvents(letters, self._numbers)
         self.connection = SinkConnection(settings, MERGE_SESSION)
+        self._foreseen: list[DecodedRecords] = []
+        """The batch that is written next, and the one after it."""
+
+    async def foresee(self, records: Sequence[Record]) -> None:
+        """Decode and fold the records of the next batch."""
+        with suppress(CodeRaised):  # `write` decodes them again, and finds the event at fault
+            self._foreseen = [*self._foreseen[-1:], await decode_records(records)]
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Write a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.
@@ -102,7 +110,12 @@ class BatchWriter:
         It leaves locked rows, refused values and parked statuses to the general way. They are rare, so such a batch is
         written again as a whole.
         """
-        part = await take_usual(connection, records)
+        foreseen = [each for each in self._foreseen if each.records is records]
+        self._foreseen = [each for each in self._foreseen if each.records is not records]
+        if foreseen:
+            part = await take_decoded(connection, foreseen[0])
+        else:
+            part = await take_usual(connection, records)
         batch = Batch(records, *decode_batch(part.others), moves)
         return part, batch, await self._write_others(connection, batch, {}, part)
 

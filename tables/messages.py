@@ -43,14 +43,12 @@ class ChangedAttempts:
     """Whether one of these messages has parked statuses, which then have to be merged too."""
 
 
-async def merge_usual(connection: Connection, learned: Mapping[str, UsualMessage]) -> ChangedAttempts | None:
-    """Merge what usual events state per wamid, as `merge_messages` does. Returns None if no row changed."""
-    if not learned:
-        return None
+def usual_columns(learned: Mapping[str, UsualMessage]) -> dict[str, binary.BinaryArray]:
+    """What usual events state per wamid, as the columns of `merge_usual`."""
     wamids = sorted(learned)
     values = [learned[wamid] for wamid in wamids]
     prices = [value.priced or (None, None, None) for value in values]
-    parameters = {
+    return {
         "wamid": binary.texts(wamids),
         "recipient_id": binary.uuids([value.recipient for value in values]),
         "attempt": binary.smallints([value.attempt for value in values]),
@@ -59,7 +57,11 @@ async def merge_usual(connection: Connection, learned: Mapping[str, UsualMessage
         "pricing_type": binary.texts([price[1] for price in prices]),
         "pricing_category": binary.texts([price[2] for price in prices]),
     }
-    cursor = await connection.execute(_SQL["merge_usual"], parameters, prepare=True, binary=True)
+
+
+async def merge_usual(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> ChangedAttempts | None:
+    """Merge what usual events state per wamid, as `merge_messages` does. Returns None if no row changed."""
+    cursor = await connection.execute(_SQL["merge_usual"], columns, prepare=True, binary=True)
     answer = cursor.pgresult
     assert answer is not None, "the statement returns one row"
     recipients, attempts, has_parked = (answer.get_value(0, column) for column in range(3))

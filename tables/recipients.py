@@ -54,11 +54,9 @@ async def merge_facts(
     return cursor.rowcount
 
 
-async def merge_usual(connection: Connection, learned: Sequence[UsualFacts]) -> int:
-    """Merge the facts of usual events, sorted by id, as `merge_facts` does."""
-    if not learned:
-        return 0
-    values = {
+def usual_columns(learned: Sequence[UsualFacts]) -> dict[str, binary.BinaryArray]:
+    """The facts of usual events, sorted by id, as the columns that the two statements below need."""
+    return {
         "id": binary.uuids([each.id for each in learned]),
         "attempt": binary.smallints([each.attempt for each in learned]),
         "sent_at": binary.times([each.sent_at for each in learned]),
@@ -69,18 +67,18 @@ async def merge_usual(connection: Connection, learned: Sequence[UsualFacts]) -> 
         "whatsapp_message_id": binary.texts([each.wamid for each in learned]),
         "held_for_quality": binary.booleans([each.held_for_quality for each in learned]),
     }
-    return (await connection.execute(SQL["merge_usual"], values, prepare=True)).rowcount
 
 
-async def find_refused(connection: Connection, learned: Sequence[UsualFacts], before_max: timedelta) -> list[int]:
+async def merge_usual(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> int:
+    """Merge the facts of usual events, as `merge_facts` does."""
+    return (await connection.execute(SQL["merge_usual"], columns, prepare=True)).rowcount
+
+
+async def find_refused(
+    connection: Connection, columns: Mapping[str, binary.BinaryArray], before_max: timedelta
+) -> list[int]:
     """The positions whose recipient has no row, or whose facts are more than `before_max` older than its campaign."""
-    if not learned:
-        return []
-    values = {
-        "id": binary.uuids([each.id for each in learned]),
-        "earliest_at": binary.times([each.sent_at for each in learned]),
-        "before_max": before_max,
-    }
+    values = {"id": columns["id"], "earliest_at": columns["sent_at"], "before_max": before_max}
     cursor = await connection.execute(SQL["find_refused"], values, prepare=True, binary=True)
     return [line - 1 for (line,) in await cursor.fetchall()]
 

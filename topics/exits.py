@@ -142,10 +142,14 @@ class ExitGuard:
         self._known: dict[int, ExitMark] = {}
         self._careful_left: dict[int, int] = {}
 
+    async def trusts(self, records: Sequence[Record]) -> bool:
+        """Whether none of these records has to be handled alone. Then the caller may already decode them."""
+        await self._begin(records)
+        return not any(left > 0 for left in self._careful_left.values())
+
     async def handle(self, records: Sequence[Record]) -> None:
         """Handle a batch. Raises what `handle` raises, except for a record that is handled alone: it is condemned."""
-        await self._begin(records)
-        if not any(left > 0 for left in self._careful_left.values()):
+        if await self.trusts(records):
             await self._handle(records)
             return
         careful = [record for record in records if self._careful_left.get(record.partition, 0) > 0]

@@ -7,7 +7,8 @@ lag tools and the watchdog, and are never read here.
 
 All calls of the consumer run in one thread, because they block. A rebalance calls back in that thread and waits for the
 event loop to read the positions. Records of a partition that was revoked while they were read are dropped, and its
-new owner reads them again.
+new owner reads them again. The reader may read the next batch while it stores the one before: a partition is given away
+only after that one is stored.
 """
 
 from __future__ import annotations
@@ -24,13 +25,20 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from runtime import metrics
 from runtime.process import Transient
 from runtime.settings import Settings
+from runtime.slices import in_slices
 from schemas.places import OffsetMismatch, Place, Record, Watermarks, require_kept
 from topics.clients import consumer_config
 from topics.errors import is_not_ready
 from topics.records import record_of
 
 RECORDS_MAX = 5000
-"""Most records of a batch. A larger batch gains little and holds locks longer."""
+"""Most records of a batch, unless the reader has another limit."""
+BYTES_MAX = 16 * 1024 * 1024
+"""No more is read for a batch that has this size, so that large records make smaller batches."""
+READ_TOGETHER = 2500
+"""Records between two looks at the size of a batch."""
+CONVERTED_TOGETHER = 250
+"""The event loop makes so many records at once, and then lets others run: it also serves the reader's connection."""
 IDLE_WAIT_S = 0.5
 FETCH_WAIT_MS = 1_500
 """How long the broker keeps a fetch without records open; a record ends it at once. The default of 500 costs an idle
@@ -46,6 +54,8 @@ CLOSE_TIMEOUT_S = 15.0
 LEAVE_TIMEOUT_S = 5.0
 LEAVE_POLL_S = 0.1
 
+Settled = Callable[[], Awaitable[None]]
+"""Called before partitions are given away: waits until what was taken of them is stored."""
 PositionsOf = Callable[[Watermarks], Awaitable[Mapping[int, int]]]
 """Called at an assignment: maps the watermarks of the new partitions to the offsets at which to start."""
 
@@ -58,12 +68,22 @@ log = structlog.get_logger(__name__)
 class RecordIntake:
     """A consumer of one topic. `positions` holds the next offset of each partition that is ours."""
 
-    def __init__(self, settings: Settings, group: str, topic: str, positions_of: PositionsOf) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        group: str,
+        topic: str,
+        positions_of: PositionsOf,
+        settled: Settled | None = None,
+        records_max: int = RECORDS_MAX,
+    ) -> None:
         self.positions: dict[int, int] = {}
         self.awaited: frozenset[int] = frozenset()
         """Assigned partitions whose offsets have not been read from Postgres yet."""
         self._topic = topic
         self._positions_of = positions_of
+        self._settled = settled
+        self._records_max = records_max
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "kafka-consumer")
         self._failure: BaseException | None = None
@@ -83,8 +103,11 @@ class RecordIntake:
 
         Raises OffsetMismatch if the topic does not have an offset, Transient if the consumer has failed.
         """
-        records = await self._call(self._poll)
-        return [record for record in records if self._is_ours(record)]
+        records: list[Record] = []
+        async for some in in_slices(await self._call(self._poll), CONVERTED_TOGETHER):
+            made = [record_of(self._topic, message) for message in some]
+            records += [record for record in made if self._is_ours(record)]
+        return records
 
     def _is_ours(self, record: Record) -> bool:
         """Whether its partition is still assigned, and its offset is not below the stored one."""
@@ -116,16 +139,33 @@ class RecordIntake:
             [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
 
-    def _poll(self) -> list[Record]:
+    def _poll(self) -> list[Message]:
+        """The messages of a batch, without errors. The event loop makes records of them."""
         self._commit()
-        first = self._consumer.poll(IDLE_WAIT_S)
-        found = [] if first is None else [first, *self._consumer.consume(RECORDS_MAX - 1, GATHER_S)]
+        found: list[Message] = []
+        self._gather(found)
         if self._failure is not None:  # these partitions have no position, so further errors would follow
             raise self._failure
-        for message in found:
-            if (error := message.error()) is not None:
-                self._require_usable(message, error)
-        return [record_of(self._topic, message) for message in found if message.error() is None]
+        failed = [(message, error) for message in found if (error := message.error()) is not None]
+        for message, error in failed:
+            self._require_usable(message, error)
+        return [message for message in found if message.error() is None] if failed else found
+
+    def _gather(self, found: list[Message]) -> None:
+        """Read until the topic has no more for GATHER_S, or until the batch is full."""
+        first = self._consumer.poll(IDLE_WAIT_S)
+        if first is None:
+            return
+        found.append(first)
+        size, deadline = 0, time.monotonic() + GATHER_S
+        while len(found) < self._records_max and size < BYTES_MAX:
+            left_s = max(0.0, deadline - time.monotonic())
+            wanted = min(READ_TOGETHER, self._records_max - len(found))
+            more = self._consumer.consume(wanted, left_s)
+            found += more
+            if len(more) < wanted:
+                return
+            size += sum(len(message) for message in more)
 
     def _require_usable(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's name for it
@@ -166,6 +206,9 @@ class RecordIntake:
         return starts
 
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        """Give partitions away, after the batch that is being stored: their new owner reads the offsets then."""
+        if self._settled is not None:
+            asyncio.run_coroutine_threadsafe(_of(self._settled()), self._loop).result()
         for revoked in partitions:
             self.positions.pop(revoked.partition, None)
             self._uncommitted.discard(revoked.partition)
@@ -189,10 +232,10 @@ class RecordIntake:
         now = time.monotonic()
         is_due = self._uncommitted and now - self._committed_at >= COMMIT_EVERY_S
         is_due_again = now - self._committed_at >= COMMIT_AGAIN_S
-        moved = dict(self.positions)
-        if not moved or not (wait or is_due or is_due_again):
+        if not self.positions or not (wait or is_due or is_due_again):
             return
-        self._uncommitted.clear()
+        self._uncommitted.clear()  # before the positions are read: the loop may advance one meanwhile
+        moved = dict(self.positions)
         self._committed_at = now
         try:
             places = [TopicPartition(self._topic, p, offset) for p, offset in moved.items()]
@@ -220,5 +263,5 @@ class RecordIntake:
         self._consumer.close()
 
 
-async def _of(positions: Awaitable[Mapping[int, int]]) -> Mapping[int, int]:
-    return await positions
+async def _of(awaited: Awaitable[T]) -> T:
+    return await awaited

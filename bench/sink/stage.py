@@ -69,7 +69,7 @@ CONNECT = Writer(connect_argv, DEBEZIUM, _connect_group)
 
 PRODUCT = Contestant(
     "campaign-streams",
-    "One process. A transaction has 5,000 records at most: messages, rows, counters and offsets.",
+    "One process. A transaction has 10,000 records at most: messages, rows, counters and offsets.",
     partial(_opened, SINK_WRITER),
 )
 PEERS = (

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, TopicPartition
 
 from runtime.process import Transient
 from runtime.settings import Settings
-from schemas.places import OffsetMismatch, Record, Watermarks
+from schemas.places import EPOCH, OffsetMismatch, Record, Watermarks
 from topics import intake
 from topics.errors import NOT_READY
-from topics.intake import RecordIntake
+from topics.intake import BYTES_MAX, READ_TOGETHER, RecordIntake
 
 NOWHERE = "127.0.0.1:1"
 SETTINGS = Settings.model_validate(
@@ -29,6 +29,46 @@ class Message:
 
     def error(self) -> KafkaError:
         return self._error
+
+
+class Read:
+    """A message with a record."""
+
+    def __init__(self, partition: int = 0, offset: int = 0, size: int = 1) -> None:
+        self._partition, self._offset, self._value = partition, offset, b"x" * size
+
+    def partition(self) -> int:
+        return self._partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def value(self) -> bytes:
+        return self._value
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def timestamp(self) -> tuple[int, int]:
+        return TIMESTAMP_NOT_AVAILABLE, 0
+
+    def key(self) -> None:
+        return None
+
+    headers = error = key
+
+
+class Backlog:
+    """A consumer of a long topic."""
+
+    def __init__(self, record: Read) -> None:
+        self._record = record
+
+    def poll(self, _timeout_s: float) -> Read:
+        return self._record
+
+    def consume(self, count: int, _timeout_s: float) -> list[Read]:
+        return [self._record] * count
 
 
 class Consumer:
@@ -113,9 +153,38 @@ async def test_only_records_of_our_partitions_from_the_stored_offset_on_are_take
 ) -> None:
     """The consumer may still return records of a partition that was revoked, or from before the offset in Postgres."""
     taken = an_intake(Consumer(), monkeypatch)
-    read = [Record("recipient.events", partition, offset, None, b"") for partition, offset in ((0, 4), (0, 5), (1, 9))]
+    read = [Read(partition, offset) for partition, offset in ((0, 4), (0, 5), (1, 9))]
     monkeypatch.setattr(taken, "_poll", lambda: read)
     taken.positions = {0: 5}
-    assert await taken.take() == [read[1]]
+    assert await taken.take() == [Record("recipient.events", 0, 5, None, b"x", EPOCH)]
     taken._revoked(None, [TopicPartition("recipient.events", 0)])
     assert await taken.take() == []
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 7000), (BYTES_MAX, 1 + READ_TOGETHER), (BYTES_MAX // 5000, 7000)])
+async def test_a_batch_ends_at_its_number_of_records_or_at_its_size(
+    size: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "Consumer", lambda _config: Backlog(Read(size=size)))
+    taken = RecordIntake(SETTINGS, "sink", "recipient.events", no_positions, records_max=7000)
+    monkeypatch.setattr(taken, "_commit", lambda: None)
+    taken.positions = {0: 0}
+    assert len(await taken.take()) == count
+
+
+async def test_a_partition_is_given_away_after_what_was_taken_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored, waiting = asyncio.Event(), asyncio.Event()
+
+    async def settled() -> None:
+        waiting.set()
+        await stored.wait()
+
+    monkeypatch.setattr(intake, "Consumer", lambda _config: Consumer())
+    taken = RecordIntake(SETTINGS, "sink", "recipient.events", no_positions, settled)
+    taken.positions = {0: 5}
+    revoking = asyncio.create_task(asyncio.to_thread(taken._revoked, None, [TopicPartition("recipient.events", 0)]))
+    await waiting.wait()
+    assert taken.positions == {0: 5}
+    stored.set()
+    await revoking
+    assert taken.positions == {}

@@ -34,12 +34,12 @@ class UsualPart:
     facts: Sequence[UsualFacts] = ()
     """The facts in the order of ids, in which the merge locks the rows."""
     others: Sequence[Record] = ()
-    columns: Columns | None = None
+    columns: UsualColumns | None = None
     """What is sent, unless the other records have to be written with them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class UsualColumns:
     """What is sent of usual events."""
 
     rows: Mapping[str, BinaryArray]
@@ -90,7 +90,7 @@ async def _fold(records: Sequence[Record], latest: datetime, without: frozenset[
             return UsualPart(folded, facts, records)
         rows = recipients.usual_columns(facts)
         await asyncio.sleep(0)
-        columns = Columns(rows, messages.usual_columns({} if folded.unusual else folded.messages))
+        columns = UsualColumns(rows, messages.usual_columns({} if folded.unusual else folded.messages))
         return UsualPart(folded, facts, [records[at] for at in folded.unusual], columns)
 
 

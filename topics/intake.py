@@ -54,7 +54,7 @@ CLOSE_TIMEOUT_S = 15.0
 LEAVE_TIMEOUT_S = 5.0
 LEAVE_POLL_S = 0.1
 
-Settled = Callable[[], Awaitable[None]]
+BeforeRevoking = Callable[[], Awaitable[None]]
 """Called before partitions are given away: waits until what was taken of them is stored."""
 PositionsOf = Callable[[Watermarks], Awaitable[Mapping[int, int]]]
 """Called at an assignment: maps the watermarks of the new partitions to the offsets at which to start."""
@@ -74,7 +74,7 @@ class RecordIntake:
         group: str,
         topic: str,
         positions_of: PositionsOf,
-        settled: Settled | None = None,
+        settled: BeforeRevoking | None = None,
         records_max: int = RECORDS_MAX,
     ) -> None:
         self.positions: dict[int, int] = {}

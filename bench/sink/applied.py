@@ -40,15 +40,17 @@ class Writer:
     processes: int = 1
 
 
-def applied(arena: Arena, writer: Writer, settings: Settings, connection: Connected, total: int) -> Run:
-    """Apply `total` events of the topic. The result is not judged yet."""
+def applied(
+    arena: Arena, writer: Writer, settings: Settings, connection: Connected, total: int, warm_share: float = WARM_SHARE
+) -> Run:
+    """Apply `total` events of the topic, and measure from a share of them. The result is not judged yet."""
     place = SinkPlace(settings, connection, arena.folder / f"{settings.topic_prefix}sink.log")
     with writer.progress(place) as reached, ExitStack() as ending:
         argv = writer.argv(place)
         running = [
             ending.enter_context(child(argv, place.log, environment_of(settings))) for _ in range(writer.processes)
         ]
-        wait_until(lambda: reached() >= total * WARM_SHARE, running[0], place.log)
+        wait_until(lambda: reached() >= total * warm_share, running[0], place.log)
         first, began = reached(), time.perf_counter()
         first = 0 if first >= total else first  # a tiny input may be done at the first look
         with ExitStack() as measuring:

@@ -22,6 +22,9 @@ from runtime.settings import Settings
 from tables.migrate import migrate
 
 RECIPIENTS = 100_000
+SMALL_RECIPIENTS = 200_000
+JOINED_SHARE = 0.4
+"""One sink and two sinks are measured after this share, when both have their partitions."""
 LARGE_ROWS, SMOKE_LARGE_ROWS = 10_000_000, 4_000
 COPIES, SMOKE_COPIES = 8, 1
 """How often a replay has all events again. Three rounds replay ten million statuses."""
@@ -77,11 +80,12 @@ def _table(runs: dict[str, list[Run]]) -> Table:
 
 
 def _small(arena: Arena, processes: int) -> Run:
-    workload = Workload(arena.items(RECIPIENTS, SMOKE_RECIPIENTS), start_of_now())
+    workload = Workload(arena.items(SMALL_RECIPIENTS, SMOKE_RECIPIENTS), start_of_now())
     with own_database(arena) as (settings, connection):
         create_rows(settings.database_url.get_secret_value(), workload)
         total = create_topics(settings, records_of(workload))
-        run = applied(arena, replace(SINK_WRITER, processes=processes), settings, connection, total)
+        writer = replace(SINK_WRITER, processes=processes)
+        run = applied(arena, writer, settings, connection, total, JOINED_SHARE)
         return replace(run, right=rows_right(connection, OURS, workload))
 
 
@@ -136,8 +140,8 @@ def _run_replay(arena: Arena, settings: Settings, connection: Connected, workloa
 SINK_SCALE = SoloStage(
     "sink-scale",
     "Sink, at scale",
-    "One sink applies a backlog to a table that has its recipients only: 100,000 messages with 4.2 events each. Beside "
-    "it, two sinks apply the same; one sink applies as many events of recipients that are spread over a table of ten "
+    "One sink applies a backlog to a table that has its recipients only: 200,000 messages with 4.2 events each. Beside "
+    "it, two sinks apply the same; one sink applies the events of 100,000 recipients that are spread over a table of ten "
     "million rows with their messages; and one sink replays 3.4 million statuses that are all applied already. The "
     "table of ten million rows is filled with all triggers. All counters are compared with all rows at the end of each "
     f"run. Each ratio compares runs of the same round, and there are {ROUNDS_MIN} rounds.",

@@ -141,7 +141,7 @@ SINK_SCALE = SoloStage(
     "sink-scale",
     "Sink, at scale",
     "One sink applies a backlog to a table that has its recipients only: 200,000 messages with 4.2 events each. Beside "
-    "it, two sinks apply the same; one sink applies the events of 100,000 recipients that are spread over a table of ten "
+    "it, two sinks apply the same; one sink applies the events of 100,000 recipients in a table of ten "
     "million rows with their messages; and one sink replays 3.4 million statuses that are all applied already. The "
     "table of ten million rows is filled with all triggers. All counters are compared with all rows at the end of each "
     f"run. Each ratio compares runs of the same round, and there are {ROUNDS_MIN} rounds.",

@@ -93,11 +93,11 @@ async def _read_filtered(connection: Connection, values: dict[str, Any], limit: 
     window = max(WINDOW_ROWS, limit + 1)
     row = await (await connection.execute(_SQL[statement], {**values, "window": window})).fetchone()
     assert row is not None
-    ids, examined, last = row
+    ids, last = row
     rows = await _read(connection, "read_recipients", {"ids": ids[:limit]})
     if len(ids) > limit:
         return Page(rows, ids[limit - 1])
-    return Page(rows, last if examined == window else None)
+    return Page(rows, last)
 
 
 async def _read(connection: Connection, statement: str, values: dict[str, Any]) -> list[Recipient]:

@@ -29,41 +29,54 @@ FROM campaign_recipients
 WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id
 
 -- name: choose_any
--- Of the next recipients: the ids of those with one of these statuses, how many were examined, and the last one.
-WITH examined AS MATERIALIZED (
-    SELECT id, status FROM campaign_recipients
-    WHERE campaign_id = %(campaign)s AND id > %(after)s
-    ORDER BY id LIMIT %(window)s
+-- Of the next recipients: the ids of those with one of these statuses, and where they were too few the last recipient
+-- that was examined, unless the list ends before. A page that is full examines no further.
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM (
+        SELECT id, status FROM campaign_recipients
+        WHERE campaign_id = %(campaign)s AND id > %(after)s ORDER BY id LIMIT %(window)s
+    ) AS examined
+    WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s
 )
-SELECT ARRAY(SELECT id FROM examined WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s),
-       (SELECT count(*) FROM examined), (SELECT id FROM examined ORDER BY id DESC LIMIT 1)
+SELECT ARRAY(SELECT id FROM chosen ORDER BY id), CASE WHEN (SELECT count(*) FROM chosen) < %(limit)s THEN (
+    SELECT id FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s ORDER BY id OFFSET %(window)s - 1 LIMIT 1) END
 
 -- name: choose_failed
 -- The same for `failed`, by the index of recipients with a failed attempt.
-WITH examined AS MATERIALIZED (
-    SELECT id, status FROM campaign_recipients
-    WHERE campaign_id = %(campaign)s AND id > %(after)s AND failed_attempts <> 0
-    ORDER BY id LIMIT %(window)s
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM (
+        SELECT id, status FROM campaign_recipients
+        WHERE campaign_id = %(campaign)s AND id > %(after)s AND failed_attempts <> 0 ORDER BY id LIMIT %(window)s
+    ) AS examined
+    WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s
 )
-SELECT ARRAY(SELECT id FROM examined WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s),
-       (SELECT count(*) FROM examined), (SELECT id FROM examined ORDER BY id DESC LIMIT 1)
+SELECT ARRAY(SELECT id FROM chosen ORDER BY id), CASE WHEN (SELECT count(*) FROM chosen) < %(limit)s THEN (
+    SELECT id FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s AND failed_attempts <> 0 ORDER BY id OFFSET %(window)s - 1 LIMIT 1) END
 
 -- name: choose_skipped
 -- The same for `skipped`, by the index of recipients with a skipped attempt.
-WITH examined AS MATERIALIZED (
-    SELECT id, status FROM campaign_recipients
-    WHERE campaign_id = %(campaign)s AND id > %(after)s AND skipped_attempt IS NOT NULL
-    ORDER BY id LIMIT %(window)s
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM (
+        SELECT id, status FROM campaign_recipients
+        WHERE campaign_id = %(campaign)s AND id > %(after)s AND skipped_attempt IS NOT NULL ORDER BY id LIMIT %(window)s
+    ) AS examined
+    WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s
 )
-SELECT ARRAY(SELECT id FROM examined WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s),
-       (SELECT count(*) FROM examined), (SELECT id FROM examined ORDER BY id DESC LIMIT 1)
+SELECT ARRAY(SELECT id FROM chosen ORDER BY id), CASE WHEN (SELECT count(*) FROM chosen) < %(limit)s THEN (
+    SELECT id FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s AND skipped_attempt IS NOT NULL ORDER BY id OFFSET %(window)s - 1 LIMIT 1) END
 
 -- name: choose_unknown
 -- The same for `unknown`, by the index of recipients with an unknown attempt.
-WITH examined AS MATERIALIZED (
-    SELECT id, status FROM campaign_recipients
-    WHERE campaign_id = %(campaign)s AND id > %(after)s AND unknown_attempt IS NOT NULL
-    ORDER BY id LIMIT %(window)s
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM (
+        SELECT id, status FROM campaign_recipients
+        WHERE campaign_id = %(campaign)s AND id > %(after)s AND unknown_attempt IS NOT NULL ORDER BY id LIMIT %(window)s
+    ) AS examined
+    WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s
 )
-SELECT ARRAY(SELECT id FROM examined WHERE status = ANY (%(statuses)s::text[]) ORDER BY id LIMIT %(limit)s),
-       (SELECT count(*) FROM examined), (SELECT id FROM examined ORDER BY id DESC LIMIT 1)
+SELECT ARRAY(SELECT id FROM chosen ORDER BY id), CASE WHEN (SELECT count(*) FROM chosen) < %(limit)s THEN (
+    SELECT id FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s AND unknown_attempt IS NOT NULL ORDER BY id OFFSET %(window)s - 1 LIMIT 1) END

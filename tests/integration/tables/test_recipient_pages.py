@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -83,3 +85,24 @@ async def test_a_person_may_be_filtered_by_status_too(world: World) -> None:
     assert found.rows == []
     found = await read_page(world.connection, campaign, limit=9, person="15550000001", statuses=["pending"])
     assert len(found.rows) == 1
+
+
+@pytest.mark.parametrize("status", list(FACTS))
+async def test_a_full_page_examines_no_further(world: World, status: str) -> None:
+    campaign = await world.start_campaign(2000)
+    await world.run(f"UPDATE campaign_recipients SET {FACTS[status]} WHERE campaign_id = %s", campaign)
+    await world.run("VACUUM ANALYZE campaign_recipients")
+    statement = SQL.get(f"choose_{status}", SQL["choose_any"])
+    values = {"campaign": campaign, "after": FIRST_ID, "limit": 11, "statuses": [status], "window": 1500}
+    cursor = await world.connection.execute("EXPLAIN (ANALYZE, FORMAT json) " + statement, values)
+    [(plan,)] = await cursor.fetchall()
+    scans = [node for node in nodes(plan[0]["Plan"]) if "Relation Name" in node]
+    assert scans
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= 2 * 11, plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The node and all nodes under it."""
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from nodes(each)

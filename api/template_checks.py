@@ -27,7 +27,7 @@ from tables.database import Connecting, Connection
 LINES_MAX = 20
 """Recipients that do not fit and are named."""
 COMPARE_S = 10.0
-"""So long recipients are compared: about two million. An operator waits for it."""
+"""So long recipients are compared, because an operator waits for it."""
 REASONS_SHOWN = 5
 
 

@@ -39,6 +39,8 @@ COLUMNS = (
 """Columns of the original table that are taken over. `scheduled_send_date` is not: the campaign is planned anew."""
 REQUIRED = frozenset({"id", "phone_number", "status"})
 TIMES = ("sent_at", "delivered_at", "read_at", "failed_at")
+MOMENTS = frozenset({*TIMES, "created_at", "updated_at"})
+"""Columns that must be times."""
 ATTEMPT = 1
 """All that the other system did counts as one attempt."""
 KEYS = UUID("b6f1e6a4-6a0e-5d0c-9a51-0f2f8f6c7a10")

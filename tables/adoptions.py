@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import orjson
 from psycopg import sql
 
-from domain.adoption import COLUMNS, REQUIRED, AdoptedRow
+from domain.adoption import COLUMNS, MOMENTS, REQUIRED, AdoptedRow
 from tables.database import Connection
 from tables.statements import load
 
 _SQL = load("adoptions")
+_TIME_TYPES = ("timestamp", "date")
+_MOMENT: LiteralString = (
+    "CASE WHEN {0} IS NOT NULL THEN"
+    " least(greatest({0}::timestamp with time zone, '1970-01-01'), '9000-01-01') END AS {1}"
+)
+"""A time without a zone is in UTC, the zone of our connections. Infinite and very old times come within a range."""
 
 
 class UnusableTable(ValueError):
@@ -68,9 +74,13 @@ async def find_table(
     wanted = [*mapping.values(), *(named[column] for column in sorted(REQUIRED)), *([] if only is None else [only[0]])]
     if missing := [column for column in wanted if column not in types]:
         raise UnusableTable(f"The table {name} has no column {missing[0]}. It has {', '.join(types)}.")
-    return SourceTable(
-        name, {ours: theirs for ours, theirs in named.items() if theirs in types}, types[named["id"]], only
-    )
+    columns = {ours: theirs for ours, theirs in named.items() if theirs in types}
+    for ours in sorted(MOMENTS & columns.keys()):
+        if not types[columns[ours]].startswith(_TIME_TYPES):
+            kind = types[columns[ours]]
+            detail = f"The column {columns[ours]} of {name} is {kind}, not a time."
+            raise UnusableTable(f"{detail} Make a view that casts it to timestamptz, and adopt the view.")
+    return SourceTable(name, columns, types[named["id"]], only)
 
 
 async def read_batch(connection: Connection, table: SourceTable, after: str | None, limit: int) -> list[dict[str, Any]]:
@@ -83,7 +93,7 @@ async def read_batch(connection: Connection, table: SourceTable, after: str | No
         conditions.append(sql.SQL("{}::text = %(only)s").format(sql.Identifier(table.only[0])))
     query = sql.SQL("SELECT {}, {}::text AS key FROM {} {} ORDER BY {} LIMIT %(limit)s").format(
         sql.SQL(", ").join(
-            sql.SQL("{} AS {}").format(sql.Identifier(theirs), sql.Identifier(ours))
+            sql.SQL(_MOMENT if ours in MOMENTS else "{} AS {}").format(sql.Identifier(theirs), sql.Identifier(ours))
             for ours, theirs in table.columns.items()
         ),
         key,

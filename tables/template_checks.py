@@ -23,7 +23,7 @@ from tables.statements import load
 _SQL = load("template_checks")
 
 CHUNK_ROWS = 20_000
-"""Recipients of one statement: about 100 ms, far below the statement timeout."""
+"""Recipients of one statement, far below the statement timeout."""
 NO_ROOM = 2_147_483_647
 
 

@@ -216,3 +216,32 @@ async def test_columns_with_other_names_and_keys_of_other_types_are_mapped(
     ids = await world.run("SELECT id FROM campaign_recipients WHERE campaign_id = %s", campaign.id)
     assert len({row[0] for row in ids}) == 9
     assert all(isinstance(row[0], UUID) for row in ids)
+
+
+async def test_odd_times_stop_no_other_row(world: World, merging: Connection, plain: Settings) -> None:
+    await world.connection.execute(
+        "CREATE TABLE original.odd (id int PRIMARY KEY, phone_number text, status text, sent_at date,"
+        " read_at timestamptz);"
+        "INSERT INTO original.odd VALUES (1, '14694650001', 'pending', '-infinity', NULL),"
+        " (2, '14694650002', 'sent', '2026-01-01', 'infinity'), (3, '14694650003', 'sent', '2026-01-01', NULL),"
+        " (4, '14694650004', 'pending', NULL, NULL)"
+    )
+    campaign, left = await draft(world), list[RefusedRow]()
+    table = await adoptions.find_table(merging, "original.odd", {}, None)
+    await adopt_table(plain, merging, Kafka(), table, campaign, left.extend)
+    assert [(each.key, str(each.reason)) for each in left] == [("2", "time_in_future")]
+    rows = await world.run(
+        "SELECT phone_number, status, sent_at::date::text FROM campaign_recipients WHERE campaign_id = %s ORDER BY 1",
+        campaign.id,
+    )
+    assert rows == [
+        ("14694650001", "sent", "1970-01-01"), ("14694650003", "sent", "2026-01-01"), ("14694650004", "pending", None),
+    ]  # fmt: skip
+
+
+async def test_a_column_of_texts_is_no_time(world: World, merging: Connection) -> None:
+    await world.connection.execute(
+        "CREATE TABLE original.texts (id int PRIMARY KEY, phone_number text, status text, sent_at text)"
+    )
+    with pytest.raises(UnusableTable, match=r"sent_at of original\.texts is text, not a time"):
+        await adoptions.find_table(merging, "original.texts", {}, None)

@@ -103,6 +103,8 @@ class Silence:
         """Whether new posts must wait."""
         if len(self.open_since) < SILENT_POSTS_MIN:
             return False
-        oldest = next(iter(self.open_since.values()))
         limit_s = min(SILENCE_MAX_S, max(SILENCE_MIN_S, SILENCE_FACTOR * self.latency_s))
-        return now - max(self.answered_at, oldest) > limit_s
+        if now - self.answered_at <= limit_s:
+            return False  # as nearly always; to find the oldest post takes longer, because a dict keeps deleted places
+        oldest = next(iter(self.open_since.values()))
+        return now - oldest > limit_s

@@ -151,7 +151,7 @@ SENDER_CLAIMS = _counter("sender_claims_total", "Claims, by outcome", "outcome")
 SENDER_CLAIMS_STOPPED = _gauge(
     "sender_claims_stopped", "1 while nothing is claimed, because webhooks may not be applied for more than 60 s"
 )
-SENDER_CLAIM_SECONDS = _histogram("sender_claim_seconds", "Seconds to claim the jobs of one number", _LATENCY_S)
+SENDER_CLAIM_SECONDS = _histogram("sender_claim_seconds", "Seconds of a claim, which takes many jobs", _LATENCY_S)
 SENDER_OUTCOMES = _counter("sender_outcomes_total", "Claimed attempts, by outcome", "outcome")
 SENDER_IN_FLIGHT = _gauge("sender_in_flight", "Sends that are in flight now")
 SENDER_POST_SECONDS = _histogram("sender_post_seconds", "Seconds until the Cloud API answered", _LATENCY_S)

@@ -21,6 +21,7 @@ from domain.breakers import ProbePauses
 from domain.signals import NO_SIGNALS, Signals
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
+from tables.binary_arrays import BinaryArray, integers, smallints, texts, times, uuids
 from tables.statements import load
 
 Key: TypeAlias = tuple[UUID, int]
@@ -120,9 +121,9 @@ async def claim(
         _SQL["claim_attempts"],
         {
             "token": token,
-            "recipients": [job.recipient_id for job in jobs],
-            "attempts": [job.attempt for job in jobs],
-            "deadlines": [job.send_before for job in jobs],
+            "recipients": uuids([job.recipient_id.bytes for job in jobs]),
+            "attempts": smallints([job.attempt for job in jobs]),
+            "deadlines": times([job.send_before for job in jobs]),
             "lease_s": lease_s,
             "producer": PRODUCER,
         },
@@ -150,12 +151,12 @@ async def settle(
         _SQL["settle_attempts"],
         {
             **_owned([each.claim for each in settlements]),
-            "outcomes": [each.outcome for each in settlements],
-            "wamids": [each.wamid for each in settlements],
-            "events": [each.event for each in settlements],
-            "letters": [each.signals.letters for each in settlements],
-            "codes": [each.signals.code for each in settlements],
-            "reasons": [each.signals.reason for each in settlements],
+            "outcomes": texts([each.outcome for each in settlements]),
+            "wamids": texts([each.wamid for each in settlements]),
+            "events": texts([each.event for each in settlements]),
+            "letters": texts([each.signals.letters for each in settlements]),
+            "codes": integers([each.signals.code for each in settlements]),
+            "reasons": texts([each.signals.reason for each in settlements]),
             "first_s": pauses.first_s,
             "max_s": pauses.max_s,
         },
@@ -171,9 +172,9 @@ async def mark_published(connection: AsyncConnection[Any], published: Collection
     await connection.execute(
         _SQL["mark_published"],
         {
-            "recipients": [each.recipient_id for each in published],
-            "attempts": [each.attempt for each in published],
-            "outcomes": [each.outcome for each in published],
+            "recipients": uuids([each.recipient_id.bytes for each in published]),
+            "attempts": smallints([each.attempt for each in published]),
+            "outcomes": texts([each.outcome for each in published]),
         },
     )
 
@@ -192,11 +193,11 @@ async def declare_unknown(connection: AsyncConnection[Any], limit: int) -> list[
     return [UnpublishedOutcome(*row) for row in await cursor.fetchall()]
 
 
-def _owned(claims: Collection[Claim]) -> dict[str, list[Any]]:
+def _owned(claims: Collection[Claim]) -> dict[str, BinaryArray]:
     return {
-        "recipients": [each.recipient_id for each in claims],
-        "attempts": [each.attempt for each in claims],
-        "tokens": [each.token for each in claims],
+        "recipients": uuids([each.recipient_id.bytes for each in claims]),
+        "attempts": smallints([each.attempt for each in claims]),
+        "tokens": uuids([each.token.bytes for each in claims]),
     }
 
 

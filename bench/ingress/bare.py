@@ -14,11 +14,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import uvloop
 
 from bench.ingress.posts import SECRET
-from producers.ingress.process import spare_the_collector
 from producers.ingress.replies import ACCEPTED, FAILED, UNSIGNED
 from producers.ingress.request import Request
 from producers.ingress.server import serve_webhooks
 from producers.ingress.signature import SignatureCheck
+from runtime.collector import collect_rarely
 
 BODY_S = 20.0
 
@@ -48,7 +48,7 @@ class Bare:
 
 async def main(port: int) -> None:
     """Serve until the process is ended."""
-    spare_the_collector()
+    collect_rarely()
     await serve_webhooks(Bare(), "127.0.0.1", port, asyncio.Event(), BODY_S)
 
 

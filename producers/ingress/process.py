@@ -6,7 +6,6 @@ It starts without Kafka and answers 503 until Kafka is reachable. It never start
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 
 import uvloop
@@ -15,6 +14,7 @@ from producers.ingress.app import IngressApp, IngressOptions
 from producers.ingress.pending_bytes import PendingBytes
 from producers.ingress.server import serve_webhooks
 from runtime import metrics
+from runtime.collector import collect_rarely
 from runtime.process import Transient, on_loop
 from runtime.pulse import watched_loop
 from runtime.settings import InvalidSettings, Settings
@@ -31,8 +31,6 @@ LARGE_SHARE = 0.75
 READY_KEPT_S = 1.0
 """How long an answer about Kafka is cached, so that probes cause no load."""
 FLUSH_S = 10.0
-COLLECT_AFTER_OBJECTS = 20_000
-"""Objects that come to exist between two collections. A thousand requests in flight have as many."""
 
 
 @on_loop(uvloop.new_event_loop)
@@ -60,7 +58,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         publish=publish,
         is_ready=readiness.is_ready,
     )
-    spare_the_collector()
+    collect_rarely()
     ending = asyncio.Event()
     waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
     try:
@@ -79,15 +77,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await publisher.close(FLUSH_S)
     if publisher.fatal.is_set():
         raise Transient("the Kafka producer has failed for good; a new process gets a new one")
-
-
-def spare_the_collector() -> None:
-    """Make garbage collections rare and cheap: requests make no cycles, and what exists now stays.
-
-    With Python's defaults a collection came with every few requests, and cost 4 of 40 µs of a request.
-    """
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 100)
 
 
 async def _pass_on(event: asyncio.Event, ending: asyncio.Event) -> None:

@@ -1,9 +1,7 @@
 """The Cloud API client: builds the template message, posts it ONCE, and returns the outcome that the answer proves.
 
-The API has no idempotency key, so no layer here may retry a request or follow a redirect. The transport below httpx
-reports a connection that broke after the request as if it had never been made (`httpx.ConnectTimeout`). Errors are
-therefore distinguished by aiohttp's own exceptions. An error counts as possibly sent unless it surely happened before
-the first byte.
+The API has no idempotency key, so no layer here may retry a request or follow a redirect: aiohttp repeats idempotent
+methods only, and POST is none. An error counts as possibly sent unless it surely happened before the first byte.
 """
 
 from __future__ import annotations
@@ -17,11 +15,10 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
-import httpx
 import orjson
 import structlog
-from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
+from yarl import URL
 
 from domain.outcomes import Outcome, Rejected, outcome_of_answer, outcome_of_error
 from domain.parameter_texts import InvalidTemplateParameters
@@ -68,19 +65,23 @@ class CloudApi:
     ) -> None:
         self._root = f"{url}/{version}"
         self._endpoint = endpoint
-        self._urls: dict[str, httpx.URL] = {}
+        self._urls: dict[str, URL] = {}
         self._timeout_s = timeout_s
         self._connections = max(CONNECTIONS_MIN, connections)
         self._token = access_token
-        self._client: httpx.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
         self._logged: set[type[Exception]] = set()
 
     async def __aenter__(self) -> Self:
         """Open the connection pool, inside the running loop."""
-        self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(client=_session(self._connections)),
-            timeout=httpx.Timeout(self._timeout_s, connect=CONNECT_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
-            follow_redirects=False,
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._connections, keepalive_timeout=KEEPALIVE_S, ssl=ssl.create_default_context()
+            ),
+            # The whole request has a limit in `post`, so aiohttp needs no timer for each read.
+            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             trust_env=False,
             headers={
                 "Authorization": f"Bearer {self._token.get_secret_value()}",
@@ -95,49 +96,34 @@ class CloudApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection."""
-        if self._client is not None:
-            await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def post(self, job: SendJob, callback_data: str) -> Outcome:
         """Post one message once. No failure of the network or the server raises an exception."""
-        if self._client is None:
+        if self._session is None:
             raise RuntimeError("CloudApi is used outside its context")
         try:
-            request = self._request(job, callback_data)
+            url, body = self._url(job.phone_number_id), orjson.dumps(message(job, callback_data, self._endpoint))
         except InvalidTemplateParameters as error:
             return Rejected(None, f"{FailureReason.INVALID_TEMPLATE_PARAMETERS}: {error}")
         except Exception as error:  # noqa: BLE001 - nothing has left yet, so the message gives its claim back
             self._log_bug("the request cannot be built; nothing is sent", error)
             return outcome_of_error(TransportError.UNUSABLE)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await self._client.send(request, stream=True)
-                try:
-                    content = await _content(answer)
-                finally:
-                    await answer.aclose()
-        except TimeoutError:
-            return outcome_of_error(TransportError.TIMEOUT)
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._session.post(url, data=body, allow_redirects=False) as answer,
+            ):
+                content = await _content(answer)
+        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError too
             return outcome_of_error(transport_error_of(error))
         except Exception as error:  # noqa: BLE001 - it may have been sent; one message must not end all sends in flight
             self._log_bug("the HTTP client failed; the outcome is unknown", error)
             return outcome_of_error(TransportError.CLIENT)
         if content is None:
             return outcome_of_error(TransportError.TOO_LARGE)
-        return outcome_of_answer(answer.status_code, content, answer.headers.get("retry-after"))
-
-    def _request(self, job: SendJob, callback_data: str) -> httpx.Request:
-        """The whole request. It raises wherever the HTTP client would refuse the request before the first byte.
-
-        InvalidTemplateParameters is the recipient's; any other exception concerns every message.
-        """
-        assert self._client is not None
-        body = orjson.dumps(message(job, callback_data, self._endpoint))
-        request = self._client.build_request("POST", self._url(job.phone_number_id), content=body)
-        if any(byte < 0x20 or byte == 0x7F for _, value in request.headers.raw for byte in value):
-            raise ValueError("a header has a control character")
-        return request
+        return outcome_of_answer(answer.status, content, answer.headers.get("retry-after"))
 
     def _log_bug(self, event: str, error: Exception) -> None:
         """Log the first exception of each type: it repeats for every message. Its text may hold the token."""
@@ -146,14 +132,19 @@ class CloudApi:
             place = traceback.extract_tb(error.__traceback__)[-1]
             _log.error(event, error=type(error).__name__, file=place.filename, line=place.lineno)
 
-    def _url(self, phone_number_id: str) -> httpx.URL:
-        """The endpoint of a number. It is cached, because parsing it would cost a tenth of each post."""
+    def _url(self, phone_number_id: str) -> URL:
+        """The endpoint of a number. It is cached, because parsing it would cost a tenth of each post.
+
+        It raises ValueError wherever the HTTP client would refuse every request to it before the first byte.
+        """
         url = self._urls.get(phone_number_id)
         if url is None:
-            url = httpx.URL(f"{self._root}/{quote(phone_number_id, safe='')}/{self._endpoint.name}")
-            if not url.host or url.userinfo:
+            url = URL(f"{self._root}/{quote(phone_number_id, safe='')}/{self._endpoint.name}")
+            if not url.host or url.user is not None or url.password is not None:
                 raise ValueError("the address has no host, or has a user and a password")
             url.host.encode("idna")  # the HTTP client resolves this name
+            if any(character < " " or character == "\x7f" for character in self._token.get_secret_value()):
+                raise ValueError("a header has a control character")
             self._urls[phone_number_id] = url
         return url
 
@@ -177,31 +168,23 @@ def message(job: SendJob, callback_data: str, endpoint: Endpoint = MESSAGES) -> 
 
 
 def transport_error_of(error: BaseException) -> TransportError:
-    """The error that ended a request without an answer, read from the cause that httpx wraps."""
-    cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
-    match cause:
+    """The error that ended a request without an answer."""
+    match error:
         case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
             return TransportError.CONNECT  # this includes the lack of a free connection: neither has sent a byte
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | httpx.UnsupportedProtocol() | httpx.InvalidURL():
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return TransportError.UNUSABLE
-        case aiohttp.ServerTimeoutError() | TimeoutError():
+        case TimeoutError():  # aiohttp's own are of this type too
             return TransportError.TIMEOUT
         case _:
             return TransportError.DISCONNECT
 
 
-def _session(connections: int) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_S, ssl=ssl.create_default_context())
-    return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
-    )
-
-
-async def _content(answer: httpx.Response) -> bytes | None:
+async def _content(answer: aiohttp.ClientResponse) -> bytes | None:
     """The whole body, or None if it is larger than any real answer."""
-    content = bytearray()
-    async for chunk in answer.aiter_raw():
-        content += chunk
+    content = await answer.content.readany()
+    while not answer.content.at_eof():
         if len(content) > ANSWER_BYTES_MAX:
             return None
-    return bytes(content)
+        content += await answer.content.readany()
+    return content if len(content) <= ANSWER_BYTES_MAX else None

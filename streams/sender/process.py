@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from domain.breakers import ProbePauses
+from runtime.collector import collect_rarely
 from runtime.process import Transient
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
@@ -38,6 +39,8 @@ from topics.publisher import AsyncPublisher, Publisher
 DRAIN_S = 40.0
 """Sends in flight at the stop get this long: an answer takes 20 s at most, its settlement the rest."""
 DATABASE_CONNECTIONS = 5
+TRUSTED_S = 1.0
+"""A connection that answered so recently needs no check: a sender repeats every statement whose answer is lost."""
 BATCH_MAX = 128
 BATCH_WITHIN_S = 0.05
 """At 500 jobs a second 25 jobs share a claim; a job alone waits no longer than this."""
@@ -77,6 +80,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until `stop`, then drain."""
     settings.require("whatsapp_access_token", "callback_secret")
     await database.require_right_schema(settings)
+    collect_rarely()
     beats = Heartbeats()
     publisher = AsyncPublisher(settings)
     jobs = Consumption(STAGE, settings.topic(Topic.SEND_JOBS), BATCH_MAX, BATCH_WITHIN_S, BUFFER_RECORDS_MAX)
@@ -130,6 +134,7 @@ async def sending(
         size=DATABASE_CONNECTIONS,
         statement_timeout_s=STATEMENT_TIMEOUT_S,
         session=SESSION,
+        trusted_s=TRUSTED_S,
     )
     api = CloudApi(
         url=settings.whatsapp_api_url,

@@ -45,6 +45,8 @@ class Trouble:
 
     def pending(self, number: str) -> Collection[asyncio.Future[None]]:
         """Troubles of this number that are not settled now."""
+        if not self._pending:
+            return ()  # as for nearly every message
         return [settled for settled, where in self._pending.items() if where in (number, EVERYWHERE)]
 
     def settled_at(self, number: str) -> float:

@@ -82,6 +82,21 @@ async def test_a_standby_is_no_server_to_work_on(database_url: str) -> None:
     assert is_transient(refused.value)
 
 
+@pytest.mark.parametrize(("trusted_s", "expected"), [(0.0, "replaced"), (3600.0, "lent")])
+async def test_a_connection_that_answered_recently_is_lent_without_a_check(
+    database_url: str, trusted_s: float, expected: str
+) -> None:
+    """Its server process is gone, so only a check could notice it before the next statement."""
+    async with database.pool(database_url, application_name="campaigns-pool", size=1, trusted_s=trusted_s) as pool:
+        async with pool.connection() as connection:
+            await connection.execute("SELECT 1")
+            ended = connection.info.backend_pid
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+            await other.execute("SELECT pg_terminate_backend(%s, 5000)", [ended])
+        async with pool.connection() as connection:
+            assert ("lent" if connection.info.backend_pid == ended else "replaced") == expected
+
+
 async def test_a_pool_replaces_a_connection_whose_server_process_is_frozen(database_url: str) -> None:
     """The empty statement with which a pool checks a connection had no limit: every request waited for ever."""
     async with database.pool(database_url, application_name="campaigns-pool", size=1, timeout_s=10) as pool:

@@ -331,9 +331,9 @@ async def test_an_exception_of_the_client_after_the_start_is_unknown_and_ends_no
 ) -> None:
     """It may have been raised after the request had left."""
 
-    async def broken(*_args: object, **_options: object) -> None:
+    def broken(*_args: object, **_options: object) -> None:
         raise ValueError("not one of its own exceptions")
 
     async with CloudApi(url="http://x", version="v25.0", access_token=SecretStr("t"), timeout_s=1) as api:
-        monkeypatch.setattr(api._client, "send", broken)
+        monkeypatch.setattr(api._session, "post", broken)
         assert await api.post(_job(), "x") == UnknownOutcome("client_failed")

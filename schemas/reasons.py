@@ -102,7 +102,7 @@ class SkipReason(ReasonCode):
 
     OPTED_OUT = "opted_out", "scheduler, sender", "The person has unsubscribed."
     CAMPAIGN_CANCELLED = "campaign_cancelled", "scheduler, sender", "The campaign was cancelled."
-    SAME_PERSON = "same_person", "scheduler", "Another recipient of the campaign is the same person."
+    SAME_PERSON = "same_person", "scheduler, sender", "Another recipient of the campaign is the same person."
     TEMPLATE_PARAMETERS_INVALID = (
         "template_parameters_invalid",
         "scheduler",

@@ -1017,6 +1017,29 @@ CREATE FUNCTION ledger_event(
         'not_before', CASE WHEN kind IN ('deferred', 'expired') THEN coalesce(due_at, clock_timestamp()) END))::text
 $$;
 
+-- The other rows of a campaign that are the same human by links.
+CREATE FUNCTION twins_of(in_campaign uuid, in_recipient uuid, in_person text) RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
+    SELECT o.id FROM reach_of(in_person) AS k
+    JOIN campaign_recipients AS o ON o.campaign_id = in_campaign AND o.person = k.person
+    WHERE o.id <> in_recipient
+$$;
+
+-- Whether another row of the campaign, which is the same human, was sent, may have been sent, or is being sent. Of two that
+-- are being sent the earlier claim counts (domain/repeats.py repeats it).
+CREATE FUNCTION is_repeated(in_campaign uuid, in_recipient uuid, in_attempt smallint, in_person text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) AND EXISTS (
+        SELECT FROM twins_of(in_campaign, in_recipient, in_person) AS t (id)
+        JOIN campaign_recipients AS o ON o.id = t.id
+        WHERE o.accepted_attempts & ~o.failed_attempts <> 0 OR EXISTS (
+            SELECT FROM send_ledger AS l
+            LEFT JOIN send_ledger AS mine ON mine.recipient_id = in_recipient AND mine.attempt = in_attempt
+            WHERE l.recipient_id = o.id AND o.failed_attempts & (1::bigint << l.attempt::integer) = 0
+              AND (l.outcome IN ('accepted', 'unknown')
+                   OR l.outcome IS NULL
+                      AND (mine.token IS NULL OR (l.claimed_at, l.recipient_id) < (mine.claimed_at, in_recipient)))))
+$$;
+
 -- The one place that decides whether an attempt may be posted now. NULL permits it; a text is the reason against it.
 -- Claim and renewal both call it, so a pause, a cancellation or an opt-out holds from the next claim or renewal on.
 -- The order matters. A database that does not know its history refuses nothing for good ('paused' is not written to the
@@ -1032,6 +1055,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
         WHEN c.status = 'cancelled' THEN 'campaign_cancelled'
         WHEN c.status <> 'active' THEN 'paused'
         WHEN is_unsubscribed(r.person) THEN 'opted_out'
+        WHEN is_repeated(r.campaign_id, r.id, in_attempt, r.person) THEN 'same_person'
         WHEN EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) AND EXISTS (
             SELECT FROM breaker_scopes(c.phone_number_id, r.person, c.template_name, c.language_code) AS s
             JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
@@ -1077,6 +1101,8 @@ $$;
 -- The rule it guards: one attempt is claimed or refused once, by one token. It judges only recipients that it could lock,
 -- so nothing about them changes meanwhile, and a row that somebody else has locked holds up no other job. ON CONFLICT DO
 -- NOTHING is the last guard: the loser of a race gets no row.
+-- It also locks the other rows of the same humans, so that of two rows that turn out to be one human one is claimed. While
+-- another session claims the other row, or if both are in one call, the job is 'busy'.
 -- A repeated call with the same token waits for the first and returns its result, so a sender reads back a claim whose
 -- answer was lost. That also holds after the sweep has declared the attempt unknown: the owner has not posted, finds its lease
 -- over, and settles the attempt as not sent.
@@ -1089,11 +1115,20 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 #variable_conflict use_column
 DECLARE
     free uuid[];
+    repeated uuid[];
+    twins uuid[];
+    busy uuid[];
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(in_token::text, 0));
+    SELECT coalesce(array_agg(r.id), '{}'), coalesce(array_agg(t.id), '{}') INTO repeated, twins
+    FROM campaign_recipients AS r CROSS JOIN LATERAL twins_of(r.campaign_id, r.id, r.person) AS t (id)
+    WHERE r.id = ANY (recipients) AND EXISTS (SELECT FROM person_links AS l WHERE l.person = r.person);
     SELECT coalesce(array_agg(f.id), '{}') INTO free FROM (
-        SELECT r.id FROM campaign_recipients AS r WHERE r.id = ANY (recipients) ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
+        SELECT r.id FROM campaign_recipients AS r WHERE r.id = ANY (recipients || twins)
+        ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
     ) AS f;
+    SELECT coalesce(array_agg(pair.id), '{}') INTO busy FROM unnest(repeated, twins) AS pair (id, twin)
+    WHERE pair.twin <> ALL (free) OR pair.twin < pair.id AND pair.twin = ANY (recipients);
     IF EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) THEN
         PERFORM take_probes(array_agg(j.id), array_agg(j.n), array_agg(j.deadline), lease_s)
         FROM unnest(recipients, attempts, deadlines) AS j (id, n, deadline)
@@ -1118,8 +1153,9 @@ BEGIN
             WHEN judged.token = in_token AND judged.published_at IS NULL THEN judged.outcome
             WHEN judged.token IS NOT NULL THEN 'held'
             WHEN judged.id <> ALL (free) THEN 'busy'
+            WHEN judged.refusal IS NULL AND judged.id = ANY (busy) THEN 'busy'
             WHEN judged.refusal IS NULL THEN 'claimed'
-            WHEN judged.refusal IN ('campaign_cancelled', 'opted_out') THEN 'skipped'
+            WHEN judged.refusal IN ('campaign_cancelled', 'opted_out', 'same_person') THEN 'skipped'
             WHEN judged.refusal = 'breaker_open' THEN 'deferred'
             ELSE judged.refusal END AS verdict,
             -- A pair is not known to the release, so its message must not be due before the breaker's next probe.
@@ -1209,7 +1245,7 @@ BEGIN
         SELECT judged.*, CASE
             WHEN judged.refusal IS NULL THEN NULL
             WHEN judged.refusal IN ('paused', 'breaker_open') THEN 'deferred'
-            WHEN judged.refusal IN ('campaign_cancelled', 'opted_out') THEN 'skipped'
+            WHEN judged.refusal IN ('campaign_cancelled', 'opted_out', 'same_person') THEN 'skipped'
             ELSE 'expired' END AS new_outcome
         FROM judged
     ), changed AS (

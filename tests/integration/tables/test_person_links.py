@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
 from domain.people import PersonKey
+from domain.repeats import OtherAttempt, is_repeated
 from domain.subscriptions import LINKS_FOLLOWED_MAX
+from schemas.jobs import SendJob
 from schemas.model import RecipientId
 from schemas.sources import Source
-from tables.ledger import ClaimResult
+from tables import ledger
+from tables.database import Connection
+from tables.ledger import Claim, ClaimResult
 from tables.person_links import link_keys, link_people
 from tables.subscriptions import Subscription, read, state_by_operator
 from tests.support.world import World
 
 WA_ID = "15559990001"
 USER = "user:US.13491208655302741918"
+
+
+def key_of(job: SendJob) -> tuple[RecipientId, int]:
+    return job.recipient_id, job.attempt
+
+
+@contextlib.asynccontextmanager
+async def open_rows(connection: Connection) -> AsyncIterator[tuple[UUID, UUID]]:
+    """Two linked rows of a campaign, in the order of their ids. They are rolled back."""
+    async with connection.transaction(force_rollback=True):
+        cursor = await connection.execute(
+            "WITH c AS (INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
+            " VALUES ('c', 't', 'en', '1', 'active') RETURNING id)"
+            " INSERT INTO campaign_recipients (campaign_id, phone_number, attempt)"
+            " SELECT c.id, p, 1 FROM c, unnest(ARRAY['15550000001', '15550000002']) AS p RETURNING id"
+        )
+        first, second = sorted(row[0] for row in await cursor.fetchall())
+        await link_keys(connection, {(PersonKey("15550000001"), PersonKey("15550000002")): False})
+        yield first, second
 
 
 async def dialled(world: World) -> str:
@@ -85,3 +112,86 @@ async def test_a_known_link_the_own_key_and_a_row_that_is_gone_change_nothing(wo
         )
     key = await dialled(world)
     assert sorted(await world.run("SELECT person, linked_to FROM person_links")) == sorted([(key, WA_ID), (WA_ID, key)])
+
+
+async def two_rows_of_one_human(world: World) -> list[SendJob]:
+    """Two released recipients whose link is not stored yet, in the order of their ids."""
+    return await world.release_jobs(2)
+
+
+async def link(world: World, jobs: list[SendJob]) -> None:
+    """A webhook names both numbers as one account's."""
+    await link_people(world.connection, [(jobs[0].recipient_id, jobs[1].phone_number)])
+
+
+async def skip_reasons(world: World) -> list[str]:
+    rows = await world.run("SELECT event::json ->> 'skip_reason' FROM send_ledger WHERE outcome = 'skipped'")
+    return [row[0] for row in rows]
+
+
+async def test_of_two_rows_that_are_one_human_the_second_is_skipped_before_its_post(world: World) -> None:
+    jobs = await two_rows_of_one_human(world)
+    await link(world, jobs)
+    assert await world.claim(jobs) == [ClaimResult.CLAIMED, ClaimResult.BUSY], "both are in one call"
+    assert await world.claim(jobs[1:]) == [ClaimResult.SKIPPED]
+    assert await skip_reasons(world) == ["same_person"]
+    assert await world.count("releases") == 0
+
+
+async def test_rows_that_are_linked_after_both_claims_are_sent_once(world: World) -> None:
+    jobs = await two_rows_of_one_human(world)
+    token = uuid4()
+    assert await world.claim(jobs, token=token) == [ClaimResult.CLAIMED] * 2
+    await link(world, jobs)
+    answers = await ledger.renew(world.connection, [Claim(*key_of(job), token) for job in jobs], 45)
+    assert [answers[key_of(job)].verdict for job in jobs] == [ClaimResult.RENEWED, ClaimResult.SKIPPED]
+    assert await skip_reasons(world) == ["same_person"]
+
+
+async def test_a_row_whose_twin_is_claimed_at_this_moment_comes_again(world: World) -> None:
+    jobs = await two_rows_of_one_human(world)
+    await link(world, jobs)
+    async with world.another() as other, other.transaction():
+        assert (await ledger.claim(other, uuid4(), jobs[:1], 45))[key_of(jobs[0])].verdict is ClaimResult.CLAIMED
+        assert await world.claim(jobs[1:]) == [ClaimResult.BUSY]
+    assert await world.claim(jobs[1:]) == [ClaimResult.SKIPPED]
+
+
+async def test_the_sql_follows_the_table_of_repeats(connection: Connection) -> None:
+    """The claim of the twin is so many seconds after that of the row; None: the row has no claim."""
+    outcomes = ("accepted", "unknown", "rejected", "deferred", "expired", "skipped", None)
+    noon = datetime(2026, 5, 5, 12, tzinfo=UTC)
+    insert = """
+        INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
+                                 claimed_at, outcome, outcome_at, event)
+        SELECT id, 1, campaign_id, '2026-05-05', 'infinity', gen_random_uuid(), 'infinity', %(at)s, %(ended)s::text,
+               CASE WHEN %(ended)s::text IS NOT NULL THEN now() END,
+               CASE WHEN %(ended)s::text IS NOT NULL THEN '{}' END
+        FROM campaign_recipients WHERE id = %(id)s"""
+    for outcome, has_failed, order in itertools.product(outcomes, (False, True), (None, -1, 0, 1)):
+        async with open_rows(connection) as (row, twin):
+            twin_at = noon + timedelta(seconds=order or 0)
+            await connection.execute(insert, {"id": twin, "at": twin_at, "ended": outcome})
+            if order is not None:
+                await connection.execute(insert, {"id": row, "at": noon, "ended": None})
+            if has_failed:
+                await connection.execute("UPDATE campaign_recipients SET failed_attempts = 2 WHERE id = %s", [twin])
+            cursor = await connection.execute(
+                "SELECT is_repeated(campaign_id, id, 1::smallint, person) FROM campaign_recipients WHERE id = %s", [row]
+            )
+            other = OtherAttempt(twin, twin_at, outcome, has_failed)
+            expected = is_repeated(row, None if order is None else noon, [other])
+            assert await cursor.fetchone() == (expected,), (outcome, has_failed, order)
+
+
+async def test_a_row_whose_twin_was_sent_is_skipped_at_its_release(world: World) -> None:
+    campaign = await world.start_campaign(2)
+    jobs = sorted((await world.release()).jobs, key=lambda job: job.recipient_id)
+    assert await world.claim(jobs[:1]) == [ClaimResult.CLAIMED]
+    await link(world, jobs)
+    await world.run("DELETE FROM releases WHERE recipient_id = %s", jobs[1].recipient_id)
+    deferred = "UPDATE campaign_recipients SET deferred_attempt = 1, deferred_until = now() WHERE id = %s"
+    await world.run(deferred, jobs[1].recipient_id)
+    assert (await world.release()).skipped == 1
+    assert await world.statuses(campaign) == {"queued": 1, "skipped": 1}
+    assert await skip_reasons(world) == ["same_person"]

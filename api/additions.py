@@ -14,8 +14,8 @@ from api.validation import did_you_mean, known_fields
 from domain.json_values import JsonNumber
 from domain.parameter_texts import InvalidTemplateParameters
 from domain.parameters import parse, stored
-from domain.people import PersonKey, person_of
-from domain.phone_numbers import PhoneNumber, country_of, normalise
+from domain.people import USER, PersonKey, person_of_user
+from domain.phone_numbers import country_of_name, normalise
 from domain.written_numbers import InvalidPhoneNumber, shown
 from schemas.reasons import ParameterRefusal, RecipientRefusal
 from tables import campaigns
@@ -35,13 +35,17 @@ class UnknownField(ValueError):
         self.name = name
 
 
+class InvalidUserId(ValueError):
+    """A user id does not have the form of WhatsApp's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """The recipients to add by position in the request, the invalid ones, and the repeated ones."""
 
     people: dict[int, NewRecipient]
     countries: dict[str, str]
-    """The country of each phone number to add."""
+    """The country of each recipient to add, by name."""
     refused: list[InvalidRecipient]
     repeated: list[InvalidRecipient]
 
@@ -61,18 +65,22 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
             field = shown(unknown.name[:VALUE_CHARACTERS_MAX])
             judged.refused.append(_refused(index, item, RecipientRefusal.UNKNOWN_FIELD, field, message))
             continue
+        except InvalidUserId:
+            judged.refused.append(_refused(index, item, RecipientRefusal.NOT_A_USER_ID, "user_id"))
+            continue
         except InvalidTemplateParameters as invalid:
             judged.refused.append(_refused(index, item, invalid.reason, invalid.field, invalid.detail))
             continue
-        number = recipient.phone_number
-        first = seen.setdefault(person_of(number), index)
-        if first == index:
+        keys = [recipient.person] if recipient.user_id is None else [recipient.person, _user_key(recipient.user_id)]
+        first = min((seen[key] for key in keys if key in seen), default=None)
+        if first is None:
+            seen |= dict.fromkeys(keys, index)
             judged.people[index] = recipient
-            judged.countries[number] = country_of(PhoneNumber(number))
+            judged.countries[recipient.name] = country_of_name(recipient.phone_number or recipient.user_id or "")
             continue
-        is_same = judged.people[first].phone_number == number
+        is_same = judged.people[first].name == recipient.name
         reason = RecipientRefusal.REPEATED_IN_REQUEST if is_same else RecipientRefusal.SAME_PERSON
-        judged.repeated.append(_refused(index, number, reason))
+        judged.repeated.append(_refused(index, recipient.name, reason))
     return judged
 
 
@@ -82,15 +90,13 @@ async def add(connection: Connection, campaign_id: UUID, judged: Judged) -> Reci
     known = [
         _refused(
             index,
-            each.phone_number,
-            RecipientRefusal.ALREADY_IN_CAMPAIGN
-            if each.phone_number in others.present
-            else RecipientRefusal.SAME_PERSON,
+            each.name,
+            RecipientRefusal.ALREADY_IN_CAMPAIGN if each.name in others.present else RecipientRefusal.SAME_PERSON,
         )
         for index, each in judged.people.items()
-        if each.phone_number in others
+        if each.name in others
     ]
-    added = [country for number, country in judged.countries.items() if number not in others]
+    added = [country for name, country in judged.countries.items() if name not in others]
     return RecipientsAdded(
         added=len(added),
         countries=dict(Counter(added).most_common()),
@@ -101,12 +107,33 @@ async def add(connection: Connection, campaign_id: UUID, judged: Judged) -> Reci
 
 def _recipient(item: Any, country: str | None) -> NewRecipient:
     if not isinstance(item, dict):
-        return NewRecipient(normalise(item, country))
+        number, user_id = _names(item, None, country)
+        return NewRecipient(number, user_id=user_id)
     for name in item:
         if name not in KNOWN_FIELDS:
             raise UnknownField(name)
-    number = normalise(item.get("phone_number"), country)
-    return NewRecipient(number, stored(parse(item.get("template_parameters"))))
+    number, user_id = _names(item.get("phone_number"), item.get("user_id"), country)
+    return NewRecipient(number, stored(parse(item.get("template_parameters"))), user_id)
+
+
+def _names(number: Any, user_id: Any, country: str | None) -> tuple[str | None, str | None]:
+    """The digits of the number and the user id. Exports and lists may have a user id in the place of a number.
+
+    Raises InvalidPhoneNumber and InvalidUserId.
+    """
+    if user_id is None and isinstance(number, str) and (key := person_of_user(number.strip())) is not None:
+        return None, key.removeprefix(USER)
+    if user_id is None:
+        return normalise(number, country), None
+    key = person_of_user(user_id.strip()) if isinstance(user_id, str) else None
+    if key is None:
+        raise InvalidUserId
+    is_empty = number is None or (isinstance(number, str) and not number.strip())
+    return None if is_empty else normalise(number, country), key.removeprefix(USER)
+
+
+def _user_key(user_id: str) -> PersonKey:
+    return PersonKey(USER + user_id)
 
 
 def _refused(
@@ -123,7 +150,7 @@ def _refused(
 
 def _echo(item: Any) -> Any:
     """The refused value, cut to a length, with a code for each character that cannot be seen."""
-    value = item.get("phone_number") if isinstance(item, dict) else item
+    value = item.get("phone_number", item.get("user_id")) if isinstance(item, dict) else item
     if value is None or isinstance(value, bool):
         return value
     text = value.text if isinstance(value, JsonNumber) else value if isinstance(value, str) else repr(value)

@@ -211,8 +211,10 @@ class RecipientOut(_Given):
     """The id of the row."""
     campaign_id: UUID
     """The campaign."""
-    phone_number: str
-    """The number that is dialled: digits only."""
+    phone_number: str | None
+    """The number that is dialled: digits only. Null: the message is sent to the user id."""
+    user_id: str | None
+    """The business-scoped user id of WhatsApp, if the recipient was added with one."""
     status: Status
     """The status, computed from the facts."""
     whatsapp_message_id: str | None

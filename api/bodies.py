@@ -265,10 +265,12 @@ class PauseIn(_Taken):
 
 
 class RecipientIn(_Taken):
-    """A recipient with template parameters."""
+    """A recipient with a phone number, a user id or both, and template parameters."""
 
-    phone_number: str | int
-    """The number in any usual spelling, or a whole JSON number."""
+    phone_number: str | int | None = None
+    """The number in any usual spelling, or a whole JSON number. The message is sent to it."""
+    user_id: str | None = None
+    """The business-scoped user id of WhatsApp. Without a number the message is sent to it."""
     template_parameters: TemplateParameters = None
     """Texts in order; or an object with the keys "1", "2", ... or with names; or {"components": [...]}."""
 
@@ -319,6 +321,7 @@ class RecipientsIn(_Taken):
                 "phone_numbers": [
                     "14694652751",
                     {"phone_number": "+1 945 308 3188", "template_parameters": ["Ana", "19.90"]},
+                    {"user_id": "US.13491208655302741918"},
                 ]
             }
         }

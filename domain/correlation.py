@@ -115,5 +115,5 @@ def _failure(item: StatusItem, attempt: int, time_scale: float) -> Failure:
         from_webhook=True,
         time_scale=time_scale,
         transient_hint=error.is_transient,
-        phone_number=item.recipient_id or "",
+        recipient=item.recipient_id or item.recipient_user_id or "",
     )

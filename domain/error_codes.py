@@ -185,7 +185,7 @@ WEBHOOK_BACKOFF_MIN_S = 600
 BACKOFF_FACTOR = 10.0
 """The retries come after a minute, ten minutes and an hour, so that three of them outlast an outage of ten minutes."""
 BACKOFF_MAX_S = 3600
-NO_MARKETING_PREFIX = "1"
+NO_MARKETING_PREFIXES = ("1", "US.")
 """The calling code +1. Meta refuses marketing messages to it with 131049 since 1 April 2025."""
 
 
@@ -213,17 +213,17 @@ def failure(
     from_webhook: bool,
     time_scale: float,
     transient_hint: bool = False,
-    phone_number: str = "",
+    recipient: str = "",
 ) -> Failure:
     """What a failed attempt states about itself: why, and what may follow.
 
-    `transient_hint` is Meta's `is_transient`, which counts for unknown codes only. `phone_number` are the digits of the
-    person, if they are known: Meta delivers no marketing to numbers that begin with 1, so a day later is no better.
+    `transient_hint` is Meta's `is_transient`, which counts for unknown codes only. `recipient` is the number or the
+    user id of the person, if it is known: Meta delivers no marketing to the United States, so a day later is no better.
     """
     code = code if code is not None and 0 <= code <= CODE_MAX else None
     kind = error_class(code, transient_hint=transient_hint)
     row = row_of(code)
-    if kind is HELD_BACK and not phone_number.startswith(NO_MARKETING_PREFIX):
+    if kind is HELD_BACK and not recipient.startswith(NO_MARKETING_PREFIXES):
         retry_class, wait_s = RetryClass.HELD_BACK, float(HELD_BACK_S)
     elif kind in RETRYABLE:
         retry_class = RetryClass.BACKOFF

@@ -112,9 +112,14 @@ def country_of(number: PhoneNumber) -> str:
     return region or phonenumbers.region_code_for_country_code(found.country_code)
 
 
-def clock_country(digits: str) -> str:
-    """The country whose clocks decide when a number may get a message; empty for a number of no country."""
-    country = country_of(PhoneNumber(digits))
+def country_of_name(name: str) -> str:
+    """The ISO code of the country of a number, or of a user id, which begins with it."""
+    return name.partition(".")[0] if "." in name else country_of(PhoneNumber(name))
+
+
+def clock_country(name: str) -> str:
+    """The country whose clocks decide when a number or a user id may get a message; empty for none."""
+    country = country_of_name(name)
     return country if country in COUNTRIES else ""
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId, UtcTime, WireModel
 
@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 
 
 class SendJob(WireModel):
-    """Send this template to this number as this attempt, and not after `send_before`.
+    """Send this template to this person as this attempt, and not after `send_before`.
 
     `template_parameters` is either a list of positional body texts, or a mapping of named body texts,
     or ``{"components": [...]}`` exactly as the Cloud API takes them. The phone number is digits only (E.164 without +).
@@ -30,8 +30,10 @@ class SendJob(WireModel):
     """The number of the attempt. The ledger lets each attempt be claimed once, so a repeated job sends nothing."""
     phone_number_id: str = Field(min_length=1, max_length=64)
     """The Cloud API's id of the number that sends."""
-    phone_number: str = Field(pattern=r"^[1-9][0-9]{6,14}$", repr=False)
-    """The number of the recipient: digits only, E.164 without the plus."""
+    phone_number: str | None = Field(default=None, pattern=r"^[1-9][0-9]{6,14}$", repr=False)
+    """The number of the recipient: digits only, E.164 without the plus. None: the message goes to the user id."""
+    user_id: str | None = Field(default=None, pattern=r"^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$", repr=False)
+    """The business-scoped user id of the recipient, if it is known."""
     template_name: str = Field(min_length=1, max_length=512)
     """The name of the template."""
     language_code: str = Field(min_length=2, max_length=16)
@@ -40,6 +42,17 @@ class SendJob(WireModel):
     """Positional texts, named texts, or components. `domain/parameters.py` has parsed them."""
     send_before: UtcTime
     """After this time the attempt expires without a send."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.phone_number is None and self.user_id is None:
+            raise ValueError("a phone number or a user id is needed")
+        return self
+
+    @property
+    def recipient_name(self) -> str:
+        """The phone number, or the user id of a recipient without one."""
+        return self.phone_number or self.user_id or ""
 
     @property
     def key(self) -> bytes:

@@ -228,6 +228,11 @@ class RecipientRefusal(ReasonCode):
     TOO_SHORT = "too_short", "api", "The number is too short for the country whose code it begins with."
     TOO_LONG = "too_long", "api", "The number is too long."
     WRONG_LENGTH = "wrong_length", "api", "The number does not have a length that its country uses."
+    NOT_A_USER_ID = (
+        "not_a_user_id",
+        "api",
+        "It is not a user id of WhatsApp: a country code, a dot, and letters and digits, as in US.1349120865.",
+    )
     UNKNOWN_FIELD = "unknown_field", "api", "The recipient has a field that the API does not know."
     REPEATED_IN_REQUEST = "repeated_in_request", "api", "The number occurs earlier in the same request."
     ALREADY_IN_CAMPAIGN = "already_in_campaign", "api", "The campaign has this recipient."

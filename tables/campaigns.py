@@ -16,7 +16,7 @@ import orjson
 from psycopg.errors import ForeignKeyViolation
 
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
-from domain.people import person_of
+from domain.people import USER, PersonKey, person_of
 from domain.windows import WEEK, SendingWindow, WindowZone, make_window
 from tables import breakers, planning
 from tables.database import Connection
@@ -93,24 +93,35 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class NewRecipient:
-    """A recipient to add. The phone number is normalised to digits."""
+    """A recipient to add: by a phone number in digits, by a user id, or by both."""
 
-    phone_number: str = field(repr=False)
+    phone_number: str | None = field(repr=False)
     template_parameters: list[Any] | dict[str, Any] | None = field(default=None, repr=False)
+    user_id: str | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The phone number, or the key of the user id."""
+        return self.phone_number or f"{USER}{self.user_id}"
+
+    @property
+    def person(self) -> PersonKey:
+        """The key of the person."""
+        return person_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class NotAdded:
-    """The phone numbers that were not added, because the campaign has them or their people."""
+    """The names of recipients that were not added, because the campaign has them or their people."""
 
     present: frozenset[str] = field(repr=False)
-    """Numbers that the campaign has."""
+    """Names that the campaign has."""
     other_spellings: frozenset[str] = field(repr=False)
-    """Numbers of people that the campaign has under another number."""
+    """Names of people that the campaign has under another name."""
 
-    def __contains__(self, phone_number: str) -> bool:
-        """Whether the number was not added."""
-        return phone_number in self.present or phone_number in self.other_spellings
+    def __contains__(self, name: str) -> bool:
+        """Whether the recipient of this name was not added."""
+        return name in self.present or name in self.other_spellings
 
 
 def stored_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +216,7 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
     async with connection.transaction():
         await _campaign(connection, "read_campaign", {"id": campaign_id})
         others = await _insert(connection, campaign_id, people)
-        has_new = len(others) < len({each.phone_number for each in people})
+        has_new = len(others) < len({each.name for each in people})
         present = await _present(connection, campaign_id, others)
         campaign = await lock(connection, campaign_id)
         if campaign.status is CampaignStatus.CANCELLED:
@@ -226,7 +237,7 @@ async def _is_empty(connection: Connection, campaign_id: UUID) -> bool:
 
 async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[str]:
     # Two clients that add the same people lock them in the same order, so neither can wait for the other for ever.
-    ordered = sorted(people, key=lambda each: person_of(each.phone_number))
+    ordered = sorted(people, key=lambda each: each.person)
     parameters = [
         None if each.template_parameters is None else orjson.dumps(each.template_parameters).decode()
         for each in ordered
@@ -234,6 +245,7 @@ async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[Ne
     values = {
         "campaign": campaign_id,
         "phone_numbers": [each.phone_number for each in ordered],
+        "user_ids": [each.user_id for each in ordered],
         "template_parameters": parameters,
     }
     try:
@@ -243,10 +255,10 @@ async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[Ne
     return [row[0] for row in await cursor.fetchall()]
 
 
-async def _present(connection: Connection, campaign_id: UUID, phone_numbers: Sequence[str]) -> frozenset[str]:
-    if not phone_numbers:
+async def _present(connection: Connection, campaign_id: UUID, names: Sequence[str]) -> frozenset[str]:
+    if not names:
         return frozenset()
-    values = {"campaign": campaign_id, "phone_numbers": list(phone_numbers)}
+    values = {"campaign": campaign_id, "names": list(names)}
     cursor = await connection.execute(_SQL["find_present"], values)
     return frozenset(row[0] for row in await cursor.fetchall())
 

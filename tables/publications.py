@@ -81,7 +81,7 @@ async def find_unclaimed(
 
 
 def _job_again(row: Sequence[Any]) -> SendJob:
-    recipient, attempt, phone, parameters, send_before, number, campaign, template, language = row
+    recipient, attempt, phone, user_id, parameters, send_before, number, campaign, template, language = row
     return SendJob(
         producer=PRODUCER,
         campaign_id=CampaignId(campaign),
@@ -89,6 +89,7 @@ def _job_again(row: Sequence[Any]) -> SendJob:
         attempt=attempt,
         phone_number_id=number,
         phone_number=phone,
+        user_id=user_id,
         template_name=template,
         language_code=language,
         template_parameters=parameters,

@@ -27,7 +27,7 @@ class Recipient:
 
     id: UUID
     campaign_id: UUID
-    phone_number: str = field(repr=False)
+    phone_number: str | None = field(repr=False)
     status: str
     whatsapp_message_id: str | None = field(repr=False)
     scheduled_send_date: datetime | None
@@ -45,6 +45,7 @@ class Recipient:
     failure_code: int | None
     next_attempt_at: datetime | None
     person: str = field(repr=False)
+    user_id: str | None = field(repr=False)
 
 
 COLUMNS = tuple(each.name for each in fields(Recipient))

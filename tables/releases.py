@@ -157,7 +157,7 @@ async def _judge(connection: Connection, row: Sequence[Any], opened: SendingCamp
             tried=tried, now=now, is_held=is_held, number_closed_at=number_closed_at,
             template_closed_at=template_closed_at, open=opened,
         )  # fmt: skip
-        _job((FIRST_ID, 1, "10000000", None, now), due)
+        _job((FIRST_ID, 1, "10000000", None, None, now), due)
     except ValidationError as invalid:
         field = str(invalid.errors(include_url=False, include_input=False)[0]["loc"][0])
         await pause_broken(connection, campaign, _REASON_BY_FIELD[field])
@@ -293,13 +293,13 @@ async def _release_share(
     }
     rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()
     step = ReleaseStep(
-        jobs=tuple(_job(row[:5], campaign) for row in rows if row[5] == "queued"),
-        skipped=sum(row[5] == "skipped" for row in rows),
-        exhausted=sum(row[5] == "failed" for row in rows),
+        jobs=tuple(_job(row[:6], campaign) for row in rows if row[6] == "queued"),
+        skipped=sum(row[6] == "skipped" for row in rows),
+        exhausted=sum(row[6] == "failed" for row in rows),
     )
     return _Released(step, {
-        lane: max((row[7], row[0]) for row in rows if row[6] == lane.value)
-        for lane in Lane if any(row[6] == lane.value for row in rows)
+        lane: max((row[8], row[0]) for row in rows if row[7] == lane.value)
+        for lane in Lane if any(row[7] == lane.value for row in rows)
     })  # fmt: skip
 
 
@@ -316,10 +316,11 @@ def _job(row: Sequence[Any], campaign: _DueCampaign) -> SendJob:
         attempt=row[1],
         phone_number_id=campaign.number,
         phone_number=row[2],
+        user_id=row[3],
         template_name=campaign.template_name,
         language_code=campaign.language_code,
-        template_parameters=row[3],
-        send_before=row[4],
+        template_parameters=row[4],
+        send_before=row[5],
     )
 
 

@@ -53,5 +53,5 @@ def count_released(jobs: Sequence[SendJob], started_ns: int) -> None:
                 under=None,
                 campaign_id=str(job.campaign_id),
                 number=job.phone_number_id,
-                to=mask_phone(job.phone_number),
+                to=mask_phone(job.recipient_name),
             )

@@ -12,7 +12,7 @@ from verdict.judge import Held, JudgedRow
 JudgeConnection = psycopg.Connection[tuple[Any, ...]]
 
 ROWS = """
-    SELECT id::text, phone_number, status, attempt, whatsapp_message_id,
+    SELECT id::text, coalesce(phone_number, person), status, attempt, whatsapp_message_id,
            extract(epoch FROM sent_at)::float8, extract(epoch FROM delivered_at)::float8,
            extract(epoch FROM read_at)::float8, extract(epoch FROM failed_at)::float8,
            failure_code, failure_reason, retry_count,

@@ -167,5 +167,11 @@ async def _page(
 def _shown(recipient: Recipient) -> ShownPerson:
     word, icon, tone = PERSON_STATUS[recipient.status]
     return ShownPerson(
-        recipient, masked(recipient.phone_number), word, icon, tone, last_change(recipient), reason_of(recipient)
+        recipient,
+        masked(recipient.phone_number or recipient.person),
+        word,
+        icon,
+        tone,
+        last_change(recipient),
+        reason_of(recipient),
     )

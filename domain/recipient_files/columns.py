@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from domain.parameter_texts import is_name
 from domain.parameters import FIELD, TEXTS_MAX
+from domain.people import person_of_user
 from domain.phone_numbers import normalise
 from domain.recipient_files.cells import looks_like_number
 from domain.template_slots import column_key, extra_slots_of, slots_of
@@ -31,6 +32,8 @@ telefone téléphone telefoon telefoonnummer recipient to
 _NUMBER = "number nummer numero número numéro"
 NUMBER_HEADERS = tuple(frozenset(words.split()) for words in (_WHATSAPP, _MOBILE, _PHONE, _NUMBER))
 """Words for a phone number without spaces and signs. A word of an earlier set goes before those of later sets."""
+USER_HEADERS = frozenset(["userid", "bsuid", "whatsappuserid", "whatsappid", "businessscopeduserid"])
+"""Words for WhatsApp's user id."""
 REFUSED_COLUMNS = ("refused_line", "refused_reason", "refused_message")
 """The columns that a file of refused lines has more than its source. They are left out when it is imported."""
 _DECIMAL_COMMA = re.compile(r"-?[0-9]{1,3}(?:\.?[0-9]{3})*,[0-9]{1,4}")
@@ -68,6 +71,9 @@ class Columns:
     """The headers of the file, or names by place for a file without."""
     has_headers: bool
     phone: int
+    """The column of the phone numbers, which may also have user ids."""
+    user: int | None
+    """The column of user ids beside it."""
     parameters: tuple[tuple[str, int], ...]
     """Parameter and place of its column, in the order of positional parameters."""
     json_parameters: int | None
@@ -78,7 +84,7 @@ class Columns:
     @property
     def unused(self) -> tuple[str, ...]:
         """The columns that are not read."""
-        used = {self.phone, self.json_parameters, *(place for _, place in self.parameters)}
+        used = {self.phone, self.user, self.json_parameters, *(place for _, place in self.parameters)}
         return tuple(
             header for place, header in enumerate(self.headers) if place not in used and header not in REFUSED_COLUMNS
         )
@@ -103,12 +109,32 @@ def find_columns(rows: Sequence[Sequence[str]], choices: Choices) -> Columns:
     has_headers = not any(map(looks_like_number, first))
     data = rows[1:] if has_headers else rows
     headers = tuple(each.strip() for each in first) if has_headers else ()
-    phone = _phone_column(headers, len(first), data, choices)
+    user = _user_column(headers, data)
+    try:
+        phone = _phone_column(headers, len(first), data, choices)
+    except UnusableFile:
+        if user is None or choices.phone_column is not None:
+            raise
+        phone = user
+    user = None if user == phone else user
     names = headers or tuple("phone_number" if place == phone else f"column_{place + 1}" for place in range(len(first)))
     parameters = _parameters(headers, len(first), choices)
     in_json = headers.index(FIELD) if FIELD in headers and not parameters else None
     commas = tuple(name for place, name in enumerate(names) if place != phone and _has_decimal_commas(data, place))
-    return Columns(names, has_headers, phone, parameters, in_json, commas)
+    return Columns(names, has_headers, phone, user, parameters, in_json, commas)
+
+
+def _user_column(headers: Sequence[str], data: Sequence[Sequence[str]]) -> int | None:
+    """The column that is named like user ids and has WhatsApp's. Ids of another system have another form."""
+    words = [re.sub(r"[\W_]", "", header).casefold() for header in headers]
+    found = [
+        place for place, word in enumerate(words) if word in USER_HEADERS and _share(data, place, _is_user) >= 1 / 2
+    ]
+    return found[0] if found else None
+
+
+def _is_user(cell: str) -> bool:
+    return person_of_user(cell.strip()) is not None
 
 
 def _phone_column(headers: Sequence[str], width: int, data: Sequence[Sequence[str]], choices: Choices) -> int:

@@ -218,7 +218,7 @@ def _first_record(lines: Sequence[str], delimiter: str) -> tuple[int, list[str]]
 
 def _reader(columns: Columns, template: MessageTemplate | None) -> Callable[[int, str, list[str]], FileLine]:
     """What makes a record of the cells of a line."""
-    width, phone = len(columns.headers), columns.phone
+    width, phone, user = len(columns.headers), columns.phone, columns.user
     places = [place for _, place in columns.parameters]
     names = None if columns.parameters and columns.parameters[0][0] == "1" else [name for name, _ in columns.parameters]
     extra = () if template is None else extra_slots_of(template)
@@ -226,8 +226,11 @@ def _reader(columns: Columns, template: MessageTemplate | None) -> Callable[[int
     slots = [name for name, _ in columns.parameters]
     in_json = columns.json_parameters
     used = [phone, *places] if in_json is None else [phone, in_json]
+    used += [] if user is None else [user]
     fields = {place: f"{FIELD}.{name}" for name, place in columns.parameters}
     fields[phone] = "phone_number"
+    if user is not None:
+        fields[user] = "user_id"
     if in_json is not None:
         fields[in_json] = FIELD
 
@@ -242,6 +245,13 @@ def _reader(columns: Columns, template: MessageTemplate | None) -> Callable[[int
                     return FileLine(number, text, None, LineFault(LineRefusal.UNREADABLE_BYTES, fields[place]))
                 if place != phone and _SPREADSHEET_ERROR.fullmatch(cells[place]):
                     return FileLine(number, text, None, LineFault(LineRefusal.SPREADSHEET_ERROR, fields[place]))
+        line = _with_parameters(number, text, cells)
+        if user is not None and cells[user].strip() and line.fault is None:
+            item = line.item if isinstance(line.item, dict) else {"phone_number": line.item}
+            return FileLine(number, text, {**item, "user_id": cells[user].strip()})
+        return line
+
+    def _with_parameters(number: int, text: str, cells: list[str]) -> FileLine:
         if in_json is not None:
             return _with_json(number, text, cells[phone], cells[in_json])
         if not places:
@@ -282,8 +292,5 @@ def _json_line(number: int, text: str, choices: Choices) -> FileLine:
     if choices.phone_column is None and choices.parameters is None:
         return FileLine(number, text, item)
     parameters = {name: item.get(column) for name, column in (choices.parameters or {}).items()}
-    return FileLine(
-        number,
-        text,
-        {"phone_number": item.get(choices.phone_column or "phone_number"), FIELD: parameters or item.get(FIELD)},
-    )
+    mapped = {"phone_number": item.get(choices.phone_column or "phone_number"), FIELD: parameters or item.get(FIELD)}
+    return FileLine(number, text, {**mapped, "user_id": item["user_id"]} if item.get("user_id") else mapped)

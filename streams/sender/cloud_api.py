@@ -150,7 +150,10 @@ class CloudApi:
 
 
 def message(job: SendJob, callback_data: str, endpoint: Endpoint = MESSAGES) -> dict[str, Any]:
-    """The body of the template message. Raises InvalidTemplateParameters."""
+    """The body of the template message. Meta recommends the number, where both names are known.
+
+    Raises InvalidTemplateParameters.
+    """
     template: dict[str, Any] = {"name": job.template_name, "language": {"code": job.language_code}}
     components = request_components(parse(job.template_parameters))
     if components:
@@ -159,7 +162,7 @@ def message(job: SendJob, callback_data: str, endpoint: Endpoint = MESSAGES) -> 
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
-        "to": job.phone_number,
+        **({"to": job.phone_number} if job.phone_number else {"recipient": job.user_id}),
         "type": "template",
         "biz_opaque_callback_data": callback_data,
         "template": template,

@@ -12,7 +12,7 @@ from domain import error_codes
 from domain.backoff import exponential, scaled_s
 from domain.error_codes import SCOPE_WIDE, ErrorClass
 from domain.outcomes import Accepted, NotSent, Rejected, UnknownOutcome
-from domain.people import person_of
+from domain.people import USER, PersonKey, person_of
 from domain.signals import NO_SIGNALS, Signals
 from runtime.logs import mask_phone
 from schemas.codec import PRODUCER
@@ -48,7 +48,7 @@ class Events:
         match outcome:
             case Accepted(wamid=wamid, held=held, names=names):
                 wamid = Wamid(wamid) if wamid else None
-                others = [name for name in names if name != person_of(job.phone_number)] or None
+                others = [name for name in names if name != person_of_job(job)] or None
                 return self.event(job, EventKind.ACCEPTED, wamid=wamid, held_for_quality=held, also_known_as=others)
             case Rejected() if is_held(outcome, is_probe=is_probe):
                 self._log_held(outcome)
@@ -58,7 +58,7 @@ class Events:
             case NotSent():
                 return self._held(job)
             case UnknownOutcome(reason=reason):
-                _log.warning("outcome unknown", reason=reason, to=mask_phone(job.phone_number), attempt=job.attempt)
+                _log.warning("outcome unknown", reason=reason, to=mask_phone(job.recipient_name), attempt=job.attempt)
                 return self.event(job, EventKind.UNKNOWN)
             case _:
                 assert_never(outcome)
@@ -96,8 +96,13 @@ class Events:
             from_webhook=False,
             time_scale=self._time_scale,
             transient_hint=rejected.transient_hint,
-            phone_number=job.phone_number,
+            recipient=job.recipient_name,
         )
+
+
+def person_of_job(job: SendJob) -> PersonKey:
+    """The key of the person of a job."""
+    return person_of(job.phone_number or f"{USER}{job.user_id}")
 
 
 def is_held(rejected: Rejected, *, is_probe: bool) -> bool:

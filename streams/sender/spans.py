@@ -35,7 +35,7 @@ def record_claim(job: SendJob, answer: ClaimAnswer, started_ns: int, published_b
         verdict=answer.verdict.value,
         campaign_id=str(job.campaign_id),
         number=job.phone_number_id,
-        to=mask_phone(job.phone_number),
+        to=mask_phone(job.recipient_name),
     )
 
 
@@ -57,5 +57,5 @@ def record_post(job: SendJob, outcome: Outcome, started_ns: int) -> None:
         wamid=mask_wamid(outcome.wamid) if isinstance(outcome, Accepted) and outcome.wamid else None,
         campaign_id=str(job.campaign_id),
         number=job.phone_number_id,
-        to=mask_phone(job.phone_number),
+        to=mask_phone(job.recipient_name),
     )

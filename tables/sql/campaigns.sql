@@ -59,25 +59,30 @@ RETURNING id, name, template_name, language_code, daily_send_limit, phone_number
           status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: add_recipients
--- Add recipients in the given order, and return the numbers that were not added: the number or its person exists
--- already, and its row does not change.
+-- Add recipients in the given order, and return the names that were not added: the number, the user id or the person
+-- exists already, and its row does not change. The name is the number, or the key of the user id.
 WITH given AS MATERIALIZED (
-    SELECT u.phone_number, u.template_parameters::jsonb, u.place
-    FROM unnest(%(phone_numbers)s::text[], %(template_parameters)s::text[])
-        WITH ORDINALITY AS u (phone_number, template_parameters, place)
+    SELECT u.phone_number, u.user_id, coalesce(u.phone_number, 'user:' || u.user_id) AS name,
+           u.template_parameters::jsonb, u.place
+    FROM unnest(%(phone_numbers)s::text[], %(user_ids)s::text[], %(template_parameters)s::text[])
+        WITH ORDINALITY AS u (phone_number, user_id, template_parameters, place)
 ),
 added AS (
-    INSERT INTO campaign_recipients (campaign_id, phone_number, template_parameters)
-    SELECT %(campaign)s, phone_number, template_parameters FROM given ORDER BY place
+    INSERT INTO campaign_recipients (campaign_id, phone_number, user_id, template_parameters)
+    SELECT %(campaign)s, phone_number, user_id, template_parameters FROM given ORDER BY place
     ON CONFLICT DO NOTHING
-    RETURNING phone_number
+    RETURNING coalesce(phone_number, 'user:' || user_id) AS name
 )
-SELECT phone_number FROM given WHERE phone_number NOT IN (SELECT phone_number FROM added)
+SELECT name FROM given WHERE name NOT IN (SELECT name FROM added)
 
 -- name: find_present
--- Those of these phone numbers that the campaign has, spelled as here.
+-- Those of these names that the campaign has, spelled as here.
 SELECT phone_number FROM campaign_recipients
-WHERE campaign_id = %(campaign)s AND phone_number = ANY (%(phone_numbers)s::text[])
+WHERE campaign_id = %(campaign)s AND phone_number = ANY (%(names)s::text[])
+UNION ALL
+SELECT 'user:' || r.user_id FROM unnest(%(names)s::text[]) AS u (name)
+JOIN campaign_recipients AS r ON r.campaign_id = %(campaign)s AND r.user_id = substr(u.name, 6)
+WHERE starts_with(u.name, 'user:')
 
 -- name: is_empty
 -- Whether a campaign has no recipient. The order makes the planner use the index, also where most rows are of the campaign.

@@ -34,10 +34,10 @@ DELETE FROM marketing_campaigns WHERE id = %(campaign)s
 -- Copy a chunk of recipients into another campaign, in their order. One that repeats a person is left out. Returns how
 -- many the chunk has, and the last one.
 WITH chunk AS MATERIALIZED (
-    SELECT id, phone_number, template_parameters, max_retries, repetition FROM campaign_recipients
+    SELECT id, phone_number, user_id, template_parameters, max_retries, repetition FROM campaign_recipients
     WHERE campaign_id = %(campaign)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 ), copied AS (
-    INSERT INTO campaign_recipients (campaign_id, phone_number, template_parameters, max_retries)
-    SELECT %(clone)s, phone_number, template_parameters, max_retries FROM chunk WHERE repetition = 0 ORDER BY id
+    INSERT INTO campaign_recipients (campaign_id, phone_number, user_id, template_parameters, max_retries)
+    SELECT %(clone)s, phone_number, user_id, template_parameters, max_retries FROM chunk WHERE repetition = 0 ORDER BY id
 )
 SELECT (SELECT count(*) FROM chunk), (SELECT id FROM chunk ORDER BY id DESC LIMIT 1)

@@ -23,7 +23,7 @@ WHERE id = %(campaign)s AND planning AND status NOT IN ('draft', 'cancelled')
 
 -- name: lock_unplanned
 -- Lock pending recipients without a planned time, in the order in which they were added.
-SELECT id, phone_number FROM campaign_recipients
+SELECT id, coalesce(phone_number, user_id) FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND id > %(after)s AND attempt = 0 AND scheduled_send_date IS NULL
 ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 

@@ -18,7 +18,7 @@ FROM job WHERE rel.recipient_id = job.recipient_id AND rel.attempt = job.attempt
 -- Releases whose job must be published (again): it was never published, because the leader died in between; or the
 -- sender's group has passed it and it was not claimed; or the topic was recreated since; or it was published so long ago
 -- that the topic may be lost.
-SELECT rel.recipient_id, rel.attempt, r.phone_number, r.template_parameters, rel.send_before, rel.phone_number_id,
+SELECT rel.recipient_id, rel.attempt, r.phone_number, r.user_id, r.template_parameters, rel.send_before, rel.phone_number_id,
        c.id, c.template_name, c.language_code
 FROM releases AS rel
 JOIN marketing_campaigns AS c ON c.id = rel.campaign_id

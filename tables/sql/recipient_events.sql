@@ -2,7 +2,7 @@
 
 -- name: read_events
 -- What happened to these recipients, in the order of time: their claims and outcomes, and the statuses of their messages.
-SELECT r.id, r.phone_number, e.attempt, e.event, e.at, e.wamid, e.code, e.text
+SELECT r.id, coalesce(r.phone_number, r.person), e.attempt, e.event, e.at, e.wamid, e.code, e.text
 FROM campaign_recipients AS r
 CROSS JOIN LATERAL (
     SELECT l.attempt, v.event, v.at, l.wamid,

@@ -158,7 +158,7 @@ WITH fresh AS MATERIALIZED (
         failure_class     = CASE WHEN r.attempt < 62 THEN r.failure_class ELSE 'never' END,
         failure_backoff_s = CASE WHEN r.attempt < 62 THEN r.failure_backoff_s ELSE 0 END
     FROM due WHERE r.id = due.id AND r.attempt = due.attempt
-    RETURNING r.id, r.attempt, r.phone_number, r.template_parameters, r.status, r.skip_reason,
+    RETURNING r.id, r.attempt, r.phone_number, r.user_id, r.template_parameters, r.status, r.skip_reason,
               r.failed_at, r.failure_text, r.failure_class, due.lane, due.next_attempt_at AS was_due_at, due.send_before
 ), released AS (
     INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
@@ -187,7 +187,7 @@ WITH fresh AS MATERIALIZED (
     UPDATE campaign_days SET used = used + (SELECT count(*) FROM changed WHERE status = 'queued')
     WHERE campaign_id = %(campaign)s AND day = %(day)s
 )
-SELECT id, attempt, phone_number, template_parameters, send_before, status, lane, was_due_at FROM changed
+SELECT id, attempt, phone_number, user_id, template_parameters, send_before, status, lane, was_due_at FROM changed
 
 -- name: spend_tokens
 -- Take the released attempts from the number's bucket.

@@ -187,7 +187,7 @@ RETURN coalesce(CASE left(digits, 2)
 
 -- --------------------------------------------------------------------------------------------------------- recipients
 
--- One row per phone number and campaign: its facts, and the columns generated from them. The functions repeat the rules
+-- One row per person and campaign: its facts, and the columns generated from them. The functions repeat the rules
 -- of domain/status.py and domain/facts.py in SQL; contract tests compare both on the same facts.
 
 -- The status. The first condition that holds decides.
@@ -238,7 +238,8 @@ $$;
 CREATE TABLE campaign_recipients (
     id                  uuid PRIMARY KEY DEFAULT campaigns_uuid_v7(),
     campaign_id         uuid NOT NULL REFERENCES marketing_campaigns (id),
-    phone_number        text NOT NULL CHECK (phone_number ~ '^[1-9][0-9]{6,14}$'),
+    phone_number        text CHECK (phone_number ~ '^[1-9][0-9]{6,14}$'),
+    user_id             text CHECK (user_id ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$'),
     repetition          smallint NOT NULL DEFAULT 0 CHECK (repetition >= 0),
     template_parameters jsonb,
     scheduled_send_date timestamptz,
@@ -272,8 +273,9 @@ CREATE TABLE campaign_recipients (
     skip_reason         text COLLATE "C",
     retry_attempt       smallint,
     held_for_quality    boolean NOT NULL DEFAULT false,
-    -- The key of the person, generated from the dialled number.
-    person              text NOT NULL GENERATED ALWAYS AS (person_of(phone_number)) STORED,
+    -- The key of the person, generated from the dialled number, or from the user id of somebody without one.
+    person              text NOT NULL GENERATED ALWAYS AS (
+                            coalesce(person_of(phone_number), 'user:' || user_id)) STORED,
     -- Generated from the facts. They cannot be written; write a fact instead.
     status              text NOT NULL GENERATED ALWAYS AS (recipient_status(
                             attempt, accepted_attempts, failed_attempts, delivered_at, read_at,
@@ -299,6 +301,9 @@ CREATE TABLE campaign_recipients (
     CHECK (read_at IS NULL OR delivered_at IS NOT NULL)
 ) WITH (fillfactor = 80);
 
+CREATE UNIQUE INDEX campaign_recipients_user ON campaign_recipients (campaign_id, user_id) WHERE user_id IS NOT NULL;
+COMMENT ON COLUMN campaign_recipients.user_id IS
+    'The business-scoped user id of WhatsApp. Without a phone number the message is sent to it';
 COMMENT ON COLUMN campaign_recipients.repetition IS
     '0: the first row of its person in the campaign. Above: a row that repeats the person; it is skipped, not sent';
 
@@ -499,6 +504,20 @@ CREATE TABLE person_links (
 );
 COMMENT ON COLUMN person_links.same_account IS
     'Both keys name one account; false: one human has left one of them, and it may belong to somebody else';
+
+-- A recipient with a number and a user id links them, for every writer. The order keeps it and a sink from a deadlock.
+CREATE FUNCTION link_recipients() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO person_links AS l (person, linked_to, same_account)
+    SELECT person, 'user:' || user_id, true FROM new_rows WHERE phone_number IS NOT NULL AND user_id IS NOT NULL
+    UNION
+    SELECT 'user:' || user_id, person, true FROM new_rows WHERE phone_number IS NOT NULL AND user_id IS NOT NULL
+    ORDER BY 1, 2
+    ON CONFLICT (person, linked_to) DO UPDATE SET same_account = true WHERE NOT l.same_account;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER campaign_recipients_link AFTER INSERT ON campaign_recipients
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION link_recipients();
 
 -- The keys that links lead to from a key, itself included, and whether all links on the way are of one account. A key
 -- with more than 16 links is the end of the way, and so are 64 keys: one wrong `wa_id` cannot join many people.

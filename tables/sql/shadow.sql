@@ -69,20 +69,22 @@ WITH seen AS MATERIALIZED (
     WHERE id = ANY(%(ids)s::uuid[]) AND NOT EXISTS (SELECT FROM recipients_before AS b WHERE b.id = l.id)),
 before AS (INSERT INTO recipients_before SELECT * FROM seen)
 INSERT INTO campaign_recipients (
-    id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at, {facts})
-SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at, {facts} FROM seen
+    id, campaign_id, phone_number, user_id, scheduled_send_date, max_retries, created_at, updated_at, {facts})
+SELECT id, campaign_id, phone_number, user_id, scheduled_send_date, max_retries, created_at, updated_at, {facts} FROM seen
 
 -- name: add_bare_rows
 -- Add these live rows that are missing here, without facts.
-INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
-SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
+INSERT INTO campaign_recipients (
+    id, campaign_id, phone_number, user_id, scheduled_send_date, max_retries, created_at, updated_at)
+SELECT id, campaign_id, phone_number, user_id, scheduled_send_date, max_retries, created_at, updated_at
 FROM {live}.campaign_recipients WHERE id = ANY(%(ids)s::uuid[])
 ON CONFLICT DO NOTHING
 
 -- name: add_missing_rows
 -- Add, without facts, every live row that has facts and is missing here. A fact written by hand may have no attempt.
-INSERT INTO campaign_recipients (id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at)
-SELECT id, campaign_id, phone_number, scheduled_send_date, max_retries, created_at, updated_at
+INSERT INTO campaign_recipients (
+    id, campaign_id, phone_number, user_id, scheduled_send_date, max_retries, created_at, updated_at)
+SELECT id, campaign_id, phone_number, user_id, scheduled_send_date, max_retries, created_at, updated_at
 FROM {live}.campaign_recipients AS l
 WHERE (%(campaign)s::uuid IS NULL OR campaign_id = %(campaign)s)
   AND (attempt > 0 OR accepted_attempts <> 0 OR failed_attempts <> 0 OR held_back_attempts <> 0 OR held_for_quality

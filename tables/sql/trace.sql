@@ -21,7 +21,8 @@ UNION SELECT recipient_id FROM old_messages WHERE wamid_key = wamid_key(%(wamid)
 
 -- name: read_recipient
 -- The row, with its campaign.
-SELECT r.id, r.campaign_id, c.name, c.status, c.created_at, r.phone_number, r.person, r.status AS recipient_status,
+SELECT r.id, r.campaign_id, c.name, c.status, c.created_at,
+       coalesce(r.phone_number, r.person) AS phone_number, r.person, r.status AS recipient_status,
        r.attempt, r.next_attempt_at, r.failure_reason, r.retry_count, r.scheduled_send_date, r.updated_at
 FROM campaign_recipients AS r JOIN marketing_campaigns AS c ON c.id = r.campaign_id
 WHERE r.id = %(id)s

@@ -70,7 +70,7 @@ async def test_every_record_is_shown_with_its_effect(world: World, settings: Set
     world.settings = settings
     async with world.running_sinks():
         await world.wait_for_applied(57)
-    for sought in (job.phone_number, "+" + job.phone_number, str(person), WAMID):
+    for sought in (job.recipient_name, "+" + job.recipient_name, str(person), WAMID):
         found = await collect(settings, sought, reason_of)
         assert [each.recipient_id for each in found.dossiers] == [person]
         effects = [(step.traced.event.kind if step.traced.event else None, step.effect) for step in found.history.steps]
@@ -91,7 +91,7 @@ async def test_every_record_is_shown_with_its_effect(world: World, settings: Set
         assert len(found.dossiers[0].ledger) == 1
         printed = "\n".join(as_lines(found)) + repr(as_document(found))
         assert "webhooks.raw/3@77[5]" in printed
-        assert job.phone_number not in printed
+        assert job.recipient_name not in printed
         assert WAMID not in printed
         trace_id = f"{trace_id_of(person, 1):032x}"
         assert f"trace of attempt 1: {trace_id}" in "\n".join(as_lines(found, with_traces=True))
@@ -135,7 +135,7 @@ async def test_without_kafka_the_database_answers(
     monkeypatch.setattr(lag, "TIMEOUT_S", 0.5)
     (job,) = await world.release_jobs(1)
     found = await collect(
-        settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}), job.phone_number, reason_of
+        settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}), job.recipient_name, reason_of
     )
     assert [each.recipient_id for each in found.dossiers] == [job.recipient_id]
     assert len(found.dossiers[0].releases) == 1

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.lifecycle import Action
 from domain.people import PersonKey, person_of
 from domain.subscriptions import fold_subscriptions, out_by, reach_of
 from schemas.codec import encode
@@ -16,7 +17,10 @@ from schemas.model import Wamid
 from schemas.sources import Source
 from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.subscriptions import apply_subscriptions
+from tables import campaigns
+from tables.campaigns import NewRecipient
 from tables.database import Connection
+from tables.ledger import ClaimResult
 from tables.subscriptions import read, state_by_operator, unpublished
 from tests.support.world import World
 
@@ -72,6 +76,52 @@ async def test_any_order_division_and_replay_gives_what_the_domain_says(connecti
         assert set((await read(connection, name)).out_by) == set(out_by(keys, folded.stated))
         cursor = await connection.execute("SELECT is_unsubscribed(%s)", [person_of(name)])
         assert await cursor.fetchone() == (bool(out_by(keys, folded.stated)),)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_each_human_gets_one_message_unless_opted_out_whatever_the_order(world: World, seed: int) -> None:
+    """Rows of one human under several names, and what webhooks report of them, in any order and more than once."""
+    chance = random.Random(seed)
+    numbers, users = [f"1555000000{n}" for n in range(1, 6)], [f"US.{n}" for n in range(1, 4)]
+    rows = [NewRecipient(number) for number in numbers] + [NewRecipient(None, user_id=user) for user in users]
+    campaign = await world.create_campaign(0)
+    await campaigns.add_recipients(world.connection, campaign, rows)
+    await world.act(campaign, Action.ACTIVATE)
+    jobs = list((await world.release()).jobs)
+    names = [*numbers, *(f"user:{user}" for user in users)]
+    events = [
+        stated(chance.choice(names), chance.choice([*SubscriptionKind, SubscriptionKind.IDENTIFIED]),
+               minute=chance.randrange(9), also=chance.choice([None, *names]),
+               former=chance.choice([None, None, *names]))
+        for _ in range(7)
+    ]  # fmt: skip
+    told = events + chance.sample(events, 3)
+    chance.shuffle(told)
+    for event in told:
+        await apply_subscriptions(world.connection, [event])
+    verdicts: dict[PersonKey, str] = {}
+    chance.shuffle(jobs)
+    while jobs:
+        part, jobs = jobs[:3], jobs[3:]
+        for job, verdict in zip(part, await world.claim(part), strict=True):
+            if verdict is ClaimResult.BUSY:
+                jobs.append(job)
+            else:
+                verdicts[person_of(job.phone_number or f"user:{job.user_id}")] = verdict.value
+    folded = fold_subscriptions(events, {})
+    out = {key for key in verdicts if out_by(reach_of(key, folded.links), folded.stated)}
+    humans = {frozenset(reach_of(key, folded.links)) for key in verdicts}
+    expected = [(1 if human - out else 0, len(human)) for human in sorted(humans, key=sorted)]
+    found = [
+        (sum(verdicts[key] == "claimed" for key in human), sum(key in verdicts for key in human))
+        for human in sorted(humans, key=sorted)
+    ]
+    assert found == expected
+    assert not {key for key in out if verdicts[key] == "claimed"}
+    reasons = (
+        "SELECT event::json ->> 'skip_reason', count(*)::int FROM send_ledger WHERE outcome = 'skipped' GROUP BY 1"
+    )
+    assert dict(await world.run(reasons)).get("opted_out", 0) == len(out)
 
 
 @pytest.mark.usefixtures("topics")

@@ -92,7 +92,7 @@ async def test_one_key_for_everybody_joins_nobody(world: World) -> None:
     """An answer with one `wa_id` for everybody must not let one opt-out stop them all."""
     jobs = await world.release_jobs(LINKS_FOLLOWED_MAX + 1)
     await link_people(world.connection, [(job.recipient_id, WA_ID) for job in jobs])
-    await state_by_operator(world.connection, jobs[0].phone_number, subscribed=False)
+    await state_by_operator(world.connection, jobs[0].recipient_name, subscribed=False)
     assert await world.claim(jobs) == [ClaimResult.SKIPPED, *[ClaimResult.CLAIMED] * LINKS_FOLLOWED_MAX]
 
 
@@ -108,7 +108,7 @@ async def test_a_known_link_the_own_key_and_a_row_that_is_gone_change_nothing(wo
     for _ in range(2):
         await link_people(
             world.connection,
-            [(job.recipient_id, WA_ID), (job.recipient_id, job.phone_number), (RecipientId(uuid4()), WA_ID)],
+            [(job.recipient_id, WA_ID), (job.recipient_id, job.recipient_name), (RecipientId(uuid4()), WA_ID)],
         )
     key = await dialled(world)
     assert sorted(await world.run("SELECT person, linked_to FROM person_links")) == sorted([(key, WA_ID), (WA_ID, key)])
@@ -121,7 +121,7 @@ async def two_rows_of_one_human(world: World) -> list[SendJob]:
 
 async def link(world: World, jobs: list[SendJob]) -> None:
     """A webhook names both numbers as one account's."""
-    await link_people(world.connection, [(jobs[0].recipient_id, jobs[1].phone_number)])
+    await link_people(world.connection, [(jobs[0].recipient_id, jobs[1].recipient_name)])
 
 
 async def skip_reasons(world: World) -> list[str]:

@@ -97,9 +97,11 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("campaigns", "read_campaign"): {"id": BIG},
     ("campaigns", "lock_campaign"): {"id": BIG},
     ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},
-    ("campaigns", "add_recipients"): {"campaign": BIG, "phone_numbers": ["14690000001"], "template_parameters": [None]},
+    ("campaigns", "add_recipients"): {
+        "campaign": BIG, "phone_numbers": ["14690000001"], "user_ids": [None], "template_parameters": [None]
+    },
     ("campaigns", "is_empty"): {"campaign": BIG},
-    ("campaigns", "find_present"): {"campaign": BIG, "phone_numbers": ["15550000001"]},
+    ("campaigns", "find_present"): {"campaign": BIG, "names": ["15550000001", "user:US.1"]},
     ("closing", "list_by_status"): {"status": "active", "after": UUID(int=0), "limit": 500},
     ("closing", "find_cancelled"): {"ids": [GONE]},
     ("closing", "lock_cancelled"): {"campaign": GONE, "limit": 2000, **PLACES},

@@ -71,7 +71,7 @@ async def test_recipients_follow_the_clocks_of_their_countries(world: World) -> 
     tokyo = around_now("Asia/Tokyo")
     await start(world, [BERLIN, TOKYO, TOKYO[:-1] + "9"], window_zone="recipient", **tokyo)
     jobs = (await world.release()).jobs
-    assert Counter(job.phone_number[:2] for job in jobs) == {"81": 2}
+    assert Counter(job.recipient_name[:2] for job in jobs) == {"81": 2}
     assert all(job.send_before <= datetime.now(UTC) + timedelta(hours=1) for job in jobs)
     countries = await world.run("SELECT window_country, attempt FROM campaign_recipients ORDER BY 1, 2")
     assert countries == [("DE", 0), ("JP", 1), ("JP", 1)]
@@ -85,7 +85,7 @@ async def test_a_number_of_no_country_and_one_planned_by_hand_follow_the_campaig
         " VALUES (%s, '14155550100', now())",
         campaign,
     )  # fmt: skip
-    assert sorted(job.phone_number for job in (await world.release()).jobs) == ["14155550100", NOWHERE]
+    assert sorted(job.recipient_name for job in (await world.release()).jobs) == ["14155550100", NOWHERE]
 
 
 async def test_retries_wait_for_the_window_of_their_country(world: World) -> None:
@@ -95,7 +95,7 @@ async def test_retries_wait_for_the_window_of_their_country(world: World) -> Non
         " WHERE campaign_id = %s",
         campaign,
     )  # fmt: skip
-    assert [(job.phone_number, job.attempt) for job in (await world.release()).jobs] == [(TOKYO, 2)]
+    assert [(job.recipient_name, job.attempt) for job in (await world.release()).jobs] == [(TOKYO, 2)]
 
 
 async def test_many_countries_are_released_in_the_order_in_which_they_are_due(world: World) -> None:
@@ -106,8 +106,8 @@ async def test_many_countries_are_released_in_the_order_in_which_they_are_due(wo
     )
     memory, rates = ReleaseMemory(), Rates(mps=10, cap_s=100)
     first = (await release_step(await world.releaser(), rates, memory)).jobs
-    assert Counter(job.phone_number[:2] for job in first) == {"81": 5, "82": 5}
-    assert {int(job.phone_number[-2:]) for job in first} == set(range(15, 20))
+    assert Counter(job.recipient_name[:2] for job in first) == {"81": 5, "82": 5}
+    assert {int(job.recipient_name[-2:]) for job in first} == set(range(15, 20))
 
 
 async def test_a_new_window_expires_what_the_old_one_released(world: World) -> None:
@@ -224,4 +224,4 @@ async def test_a_reopened_campaign_is_not_late(world: World) -> None:
     await world.run("UPDATE campaign_recipients SET attempt = 1, skipped_attempt = 1, skip_reason = 'opted_out'")
     await world.run("UPDATE marketing_campaigns SET status = 'completed', started_at = now() - interval '9 days'")
     await campaigns.add_recipients(world.connection, campaign, [NewRecipient(BERLIN)])
-    assert [job.phone_number for job in (await world.release(FAST)).jobs] == [BERLIN]
+    assert [job.recipient_name for job in (await world.release(FAST)).jobs] == [BERLIN]

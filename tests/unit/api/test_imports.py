@@ -29,7 +29,7 @@ class Target:
         """Add the judged recipients."""
         if self.fails:
             raise ConnectionError("Postgres is away")
-        self.numbers += [each.phone_number for each in judged.people.values()]
+        self.numbers += [each.name for each in judged.people.values()]
         return RecipientsAdded(added=len(judged.people), countries={}, duplicates=judged.repeated, invalid=[])
 
     def notice(self, chunk: ImportedChunk) -> None:

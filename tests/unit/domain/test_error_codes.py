@@ -56,7 +56,7 @@ def test_only_retryable_classes_are_retried(kind: ErrorClass) -> None:
 @pytest.mark.parametrize("webhook", [False, True])
 def test_131049_is_permanent_for_numbers_of_the_calling_code_1(webhook: bool) -> None:
     classes = [
-        failure(131049, "", attempt=1, from_webhook=webhook, time_scale=1, phone_number=number).retry_class
+        failure(131049, "", attempt=1, from_webhook=webhook, time_scale=1, recipient=number).retry_class
         for number in ("14155550100", "491711234567", "")
     ]
     assert classes == [RetryClass.NEVER, RetryClass.HELD_BACK, RetryClass.HELD_BACK]

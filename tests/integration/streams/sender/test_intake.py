@@ -34,7 +34,7 @@ async def test_each_job_is_posted_once_settled_published_and_marked(bench: Bench
     await bench.take(jobs)
     await bench.take(jobs)
     await bench.finish()
-    assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs)
+    assert sorted(bench.api.posts) == sorted(job.recipient_name for job in jobs)
     assert len(set(bench.api.callbacks)) == 200
     assert set(await bench.ledger_rows()) == {("accepted", True)}
     events = bench.kafka.events()
@@ -160,7 +160,7 @@ async def test_a_connection_lost_at_the_claim_loses_no_attempt(bench: Bench) -> 
     await cutting
     await bench.finish()
     assert cuts > 0
-    assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs)
+    assert sorted(bench.api.posts) == sorted(job.recipient_name for job in jobs)
     assert {row[0] for row in await bench.ledger_rows()} == {"accepted"}
 
 
@@ -231,7 +231,7 @@ async def test_a_throttled_number_holds_up_no_other(database_url: str) -> None:
         async with asyncio.timeout(5):
             await bench.take([*throttled, *jobs[10:]])
         await bench.finish()
-        assert sorted(bench.api.posts) == sorted(job.phone_number for job in jobs[10:])
+        assert sorted(bench.api.posts) == sorted(job.recipient_name for job in jobs[10:])
         assert await bench.world.count("send_ledger") == 10
         assert await bench.world.count("releases") == 10, "the scheduler publishes these again"
 
@@ -257,7 +257,7 @@ async def test_a_job_that_ends_each_sender_fails_without_a_post_and_the_others_a
             await guarded(bench.sender, marks).handle(batch)
     await guarded(bench.sender, marks).handle(batch)
     await bench.finish()
-    assert sorted(bench.api.posts) == sorted([jobs[0].phone_number, jobs[2].phone_number])
+    assert sorted(bench.api.posts) == sorted([jobs[0].recipient_name, jobs[2].recipient_name])
     assert sorted(await bench.ledger_rows()) == [("accepted", True), ("accepted", True), ("rejected", True)]
     [failed] = [event for event in bench.kafka.events() if event.kind is EventKind.REJECTED]
     assert failed.recipient_id == bad.recipient_id

@@ -128,7 +128,7 @@ async def test_jobs_become_posts_and_events_and_a_stop_is_clean(
     found = events(settings, 300)
     assert {event.kind for event in found} == {EventKind.ACCEPTED}
     assert {event.recipient_id for event in found} == {job.recipient_id for job in jobs}
-    assert not any(job.phone_number in sender.log for job in jobs)
+    assert not any(job.recipient_name in sender.log for job in jobs)
 
 
 async def test_a_stop_waits_for_the_answers_in_flight(

@@ -17,7 +17,7 @@ from tests.support.shown_campaigns import CAMPAIGN, NOW
 MINUTE = timedelta(minutes=1)
 WAITING = Recipient(
     UUID(int=5), CAMPAIGN.id, "14694652751", "pending", None, NOW + MINUTE, None, None, None, None, None, 0, 3, None,
-    NOW, NOW, 0, None, NOW + MINUTE, "14694652751",
+    NOW, NOW, 0, None, NOW + MINUTE, "14694652751", None,
 )  # fmt: skip
 READ = replace(
     WAITING, status="read", attempt=2, next_attempt_at=None, sent_at=NOW + 5 * MINUTE, delivered_at=NOW + 6 * MINUTE,

@@ -118,3 +118,20 @@ def test_a_mapping_that_is_given_goes_before_the_names_of_the_template() -> None
 def test_two_columns_of_one_name_of_the_template_are_refused() -> None:
     with pytest.raises(UnusableFile, match="Several columns are headed"):
         columns(["price", "PRICE", "phone"], ["1", "2", "+49 151 23456789"], template=OFFER)
+
+
+USER = "US.13491208655302741918"
+
+
+def test_user_ids_of_whatsapp_are_found_by_header_and_form() -> None:
+    beside = columns(["phone", "user_id"], ["+4915123456789", ""], ["", USER])
+    assert (beside.phone, beside.user, beside.unused) == (0, 1, ())
+    alone = columns(["name", "BSUID"], ["Ana", USER])
+    assert (alone.phone, alone.user) == (1, None)
+
+
+def test_user_ids_of_another_system_are_not_read() -> None:
+    found = columns(["phone", "user_id"], ["+4915123456789", "4711"])
+    assert (found.user, found.unused) == (None, ("user_id",))
+    with pytest.raises(UnusableFile):
+        columns(["name", "user_id"], ["Ana", "4711"])

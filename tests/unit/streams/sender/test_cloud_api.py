@@ -337,3 +337,16 @@ async def test_an_exception_of_the_client_after_the_start_is_unknown_and_ends_no
     async with CloudApi(url="http://x", version="v25.0", access_token=SecretStr("t"), timeout_s=1) as api:
         monkeypatch.setattr(api._session, "post", broken)
         assert await api.post(_job(), "x") == UnknownOutcome("client_failed")
+
+
+@pytest.mark.parametrize(
+    ("names", "sent"),
+    [
+        ({"phone_number": "14694652751"}, {"to": "14694652751"}),
+        ({"phone_number": None, "user_id": "US.1349"}, {"recipient": "US.1349"}),
+        ({"phone_number": "14694652751", "user_id": "US.1349"}, {"to": "14694652751"}),
+    ],
+)
+def test_a_message_goes_to_the_number_or_else_to_the_user_id(names: dict[str, Any], sent: dict[str, Any]) -> None:
+    body = message(_job().model_copy(update=names), "callback")
+    assert {name: body[name] for name in ("to", "recipient") if name in body} == sent

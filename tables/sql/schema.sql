@@ -1293,7 +1293,9 @@ END $$;
 -- written: its owner tries again, and the others do not wait for it. Only the owner of the token may write, and only where there is no
 -- outcome yet, or an `unknown` that the sweep declared while the owner was frozen: the owner's answer is more exact, and
 -- its event is published after the first. Each written outcome also feeds the breakers of its scopes, in the same
--- transaction: `letters` has its signals, `codes` and `reasons` what an opened breaker shows.
+-- transaction: `letters` has its signals, `codes` and `reasons` what an opened breaker shows. Code 131050 states that the
+-- person has stopped marketing messages: that opt-out of the platform goes to the outbox, and takes effect when it comes
+-- back from its topic. A lock on the person's subscription therefore holds up no outcome.
 CREATE FUNCTION settle_attempts(
     recipients uuid[], attempts smallint[], tokens uuid[], outcomes text[], wamids text[], events text[],
     letters text[] DEFAULT NULL, codes integer[] DEFAULT NULL, reasons text[] DEFAULT NULL,
@@ -1321,6 +1323,16 @@ BEGIN
         WHERE u.signals IS NOT NULL AND u.line = ANY (free)
           AND (l.outcome IS NULL OR (l.outcome = 'unknown' AND u.outcome <> 'unknown'))
         HAVING count(*) > 0;
+    END IF;
+    IF 131050 = ANY (codes) THEN
+        INSERT INTO subscription_outbox (person, source, subscribed, occurred_at)
+        SELECT DISTINCT r.person, 'platform', false, now()
+        FROM unnest(recipients, attempts, tokens, outcomes, codes)
+            WITH ORDINALITY AS u (id, n, token, outcome, code, line)
+        JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token
+        JOIN campaign_recipients AS r ON r.id = u.id
+        WHERE u.code = 131050 AND u.outcome = 'rejected' AND u.line = ANY (free)
+          AND (l.outcome IS NULL OR l.outcome = 'unknown');
     END IF;
     RETURN QUERY
     WITH changed AS (

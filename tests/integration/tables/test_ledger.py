@@ -8,10 +8,14 @@ from uuid import uuid4
 
 import pytest
 
+from domain.inbound import STOPPED_CODE
+from domain.signals import Signals
 from schemas.events import EventKind, RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
-from tables import ledger, releases
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionKind
+from tables import ledger, releases, subscriptions
 from tables.database import Connection
 from tables.ledger import Claim, ClaimAnswer, ClaimResult, Settlement
 from tests.support.world import World
@@ -417,3 +421,21 @@ async def test_a_locked_ledger_row_is_not_marked_and_is_published_again(world: W
         await ledger.mark_published(world.connection, outcomes)
     left = await ledger.unpublished(world.connection, 10, older_than_s=0)
     assert [each.recipient_id for each in left] == [claims[0].recipient_id]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(131050, "rejected"), (131049, "rejected"), (131050, "unknown"), (None, "accepted")]
+)
+async def test_a_refusal_because_the_person_stopped_is_an_opt_out_of_the_platform(
+    world: World, code: int | None, outcome: str
+) -> None:
+    """It goes to the outbox, in the transaction of the outcome, and once."""
+    [claim] = await _claimed(world, 1)
+    settlement = Settlement(claim, outcome, "{}", signals=Signals(code=code))
+    for _ in range(2):
+        await ledger.settle(world.connection, [settlement])
+    person = await world.value("SELECT person FROM campaign_recipients WHERE id = %s", claim.recipient_id)
+    is_stop = (code, outcome) == (STOPPED_CODE, "rejected")
+    expected = [(person, Source.PLATFORM, SubscriptionKind.OPTED_OUT)] if is_stop else []
+    found = [each.event for each in await subscriptions.unpublished(world.connection, 10)]
+    assert [(each.person, each.source, each.kind) for each in found] == expected

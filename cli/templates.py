@@ -251,7 +251,8 @@ def check_lines(check: TemplateCheck) -> Iterator[str]:
         yield f"  {count.recipients:>12,}  {count.reason}  {count.field}: {count.detail}"
     for line in check.lines:
         reasons = ", ".join(dict.fromkeys(str(each.reason) for each in line.misfits))
-        yield f"  {line.recipient_id}  +{line.phone_number}  {reasons}"
+        name = f"+{line.phone_number}" if line.phone_number.isdigit() else line.phone_number
+        yield f"  {line.recipient_id}  {name}  {reasons}"
 
 
 def _read(settings: Settings, name: str | None) -> Sequence[MessageTemplate] | None:

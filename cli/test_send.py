@@ -107,7 +107,7 @@ async def run_test(
             note(printable(line))
         note("not sent: correct the parameters or the template. To send all the same, add --ignore-template")
         return EXIT_NOT_SENT
-    numbers = ", ".join(f"+{each.phone_number}" for each in people)
+    numbers = ", ".join(_shown(each.name) for each in people)
     if (ending := decline(consent, f"send the message of {label(found)} to {numbers} now, as a test")) is not None:
         return ending
     try:
@@ -116,6 +116,11 @@ async def run_test(
         note(printable(f"not sent: {error}"))
         return EXIT_NOT_SENT
     return await _outcome(connection, campaign.id, test, order.wait_s, as_json=as_json)
+
+
+def _shown(name: str) -> str:
+    """A phone number with its +, or the key of a user id."""
+    return f"+{name}" if name.isdigit() else name
 
 
 def _messages_max() -> int:
@@ -140,7 +145,7 @@ async def _started(connection: Connection, campaign: Campaign, people: list[NewR
     async def start(found: Connection) -> TestSendOut:
         return await read_test(found, campaign.id, await test_sends.start(found, campaign, people))
 
-    wanted = repr((campaign.id, [(each.phone_number, each.template_parameters) for each in people]))
+    wanted = repr((campaign.id, [(each.name, each.template_parameters) for each in people]))
     once = Once(connection, order.key and f"cli-{order.key}", hashlib.sha256(wanted.encode()).digest())
     try:
         answer = await once.do(201, start)
@@ -179,7 +184,7 @@ def outcome_lines(found: TestSendOut) -> Iterator[str]:
     """A line for each message: the number, the status, and why it was not sent."""
     for each in found.messages:
         why = f"  {each.failure_reason}" if each.failure_reason else ""
-        yield f"+{each.phone_number}  {each.status}{why}"
+        yield f"{_shown(each.phone_number)}  {each.status}{why}"
 
 
 def _waits(found: TestSendOut) -> bool:

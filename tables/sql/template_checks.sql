@@ -62,11 +62,12 @@ FROM grouped
 
 -- name: read_first
 -- The phone number and the parameters of these recipients, in their order.
-SELECT id, phone_number, template_parameters FROM campaign_recipients WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id
+SELECT id, coalesce(phone_number, person), template_parameters FROM campaign_recipients
+WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id
 
 -- name: read_one
 -- A recipient of a campaign: the one with this id, or of this person, or else the first.
-SELECT id, phone_number, template_parameters FROM campaign_recipients
+SELECT id, coalesce(phone_number, person), template_parameters FROM campaign_recipients
 WHERE campaign_id = %(campaign)s AND (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
   AND (%(person)s::text IS NULL OR person = %(person)s::text)
 ORDER BY id LIMIT 1

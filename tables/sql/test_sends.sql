@@ -16,6 +16,6 @@ WHERE t.test_of = %(test_of)s ORDER BY t.campaign_id DESC LIMIT %(limit)s
 
 -- name: list_messages
 -- The messages of these tests. A test has ten recipients at most.
-SELECT campaign_id, id, phone_number, status, failure_code, failure_reason, whatsapp_message_id, sent_at, delivered_at,
-       read_at
+SELECT campaign_id, id, coalesce(phone_number, person), status, failure_code, failure_reason, whatsapp_message_id,
+       sent_at, delivered_at, read_at
 FROM campaign_recipients WHERE campaign_id = ANY (%(campaigns)s::uuid[]) ORDER BY campaign_id, id LIMIT %(limit)s

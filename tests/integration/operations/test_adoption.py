@@ -132,7 +132,7 @@ async def test_only_those_who_wait_are_released(world: World, merging: Connectio
     campaign = await draft(world)
     await adopt_table(plain, merging, Kafka(), await source(merging), campaign, lambda _: None)
     await campaigns.act(world.connection, campaign.id, Action.ACTIVATE)
-    assert sorted(job.phone_number for job in (await world.release()).jobs) == ["14694650001", "14694650009"]
+    assert sorted(job.recipient_name for job in (await world.release()).jobs) == ["14694650001", "14694650009"]
     assert (await world.release()).jobs == ()
     known = await world.run("SELECT wamid, attempt FROM messages ORDER BY 1")
     assert known == [("wamid.2", 1), ("wamid.3", 1), ("wamid.4", 1)], "later statuses find their rows"

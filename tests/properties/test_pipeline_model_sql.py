@@ -193,7 +193,7 @@ class Sql:
             "number": "1", "follows": False, "countries": [""], "deadlines": [send_before], "producer": "",
         }  # fmt: skip
         cursor = await self.connection.execute(load("releases")["release_due"], values)
-        released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[5] == "queued"]
+        released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[6] == "queued"]
         for key in released:  # the default is the clock of the server
             await self.rows("UPDATE releases SET released_at = %s WHERE (recipient_id, attempt) = (%s, %s)", now, *key)
         return sorted(released)

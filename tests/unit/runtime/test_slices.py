@@ -28,4 +28,5 @@ async def test_another_task_runs_after_each_slice() -> None:
     async for some in in_slices("ab", 1):
         seen += some
     running.cancel()
-    assert seen[:4] == ["a", "other", "b", "other"]
+    assert "other" in seen[seen.index("a") : seen.index("b")]
+    assert "other" in seen[seen.index("b") :]

@@ -91,11 +91,11 @@ def _run(arena: Arena, rate: int, seconds: float) -> Steady:
             time.sleep(SAMPLE_S)
         sent_s = time.monotonic() - began
         is_done = until(partial(is_complete, running, campaign, messages), END_S, 0.25)
-        uses = by_kind(before, process_uses(running), time.monotonic() - began)
+        total_s = time.monotonic() - began
+        uses = by_kind(before, process_uses(running), total_s)
         ledger = running.ledger()
         right = right_share(ledger, running.rows()) if is_done and verifies(running) else 0.0
         latencies = list(latencies_ms(ledger, _applied(running)))
-        total_s = time.monotonic() - began
     return Steady(accepted / sent_s, lags, uses, accepted, total_s, latencies, right)
 
 

@@ -26,6 +26,8 @@ from topics.publisher import Publisher
 LINGER_S = 0.015
 """Half a round trip of extra latency saves nine of ten statements."""
 ROUND_MAX = 500
+PUBLISH_LINGER_S = 0.05
+"""The ledger has the outcome, so its event may wait longer. A round costs a request for each partition of the topic."""
 SETTLE_PATIENCE_S = 600.0
 """How long answers are kept in memory while Postgres is away. Then they are `unknown` until their webhook comes."""
 BUSY_PAUSE_S = 0.2
@@ -51,7 +53,7 @@ class Outbox:
             self._settle_round, linger_s=LINGER_S, round_max=ROUND_MAX
         )
         self._publishing: Rounds[UnpublishedOutcome, None] = Rounds(
-            self._publish_round, linger_s=LINGER_S, round_max=ROUND_MAX
+            self._publish_round, linger_s=PUBLISH_LINGER_S, round_max=ROUND_MAX
         )
 
     async def run(self) -> None:

@@ -21,7 +21,7 @@ from runtime.settings import Settings
 from schemas.dead_letters import DeadItem
 from schemas.places import Place, Record, TopicIdentity
 from schemas.reasons import DeadLetterReason
-from schemas.subscriptions import SubscriptionEvent
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.batch import Moves
 from sinks.connection import SinkConnection
 from sinks.letters import BatchLetters
@@ -166,9 +166,12 @@ async def _recipients(connection: Connection, events: Sequence[SubscriptionEvent
 
 
 async def _are_free(connection: Connection, events: Sequence[SubscriptionEvent]) -> list[bool]:
-    """For each event whether no other session has locked its row. Free rows stay locked until the transaction ends."""
+    """For each event whether no other session has locked its row. Free rows stay locked until the transaction ends.
+
+    Names alone have no row, so they never wait.
+    """
     known = await _recipients(connection, events)
-    keys = [keys_of_event(event, known) for event in events]
+    keys = [[] if event.kind is SubscriptionKind.IDENTIFIED else keys_of_event(event, known) for event in events]
     rows = [(named[0], event.source) if named else None for event, named in zip(events, keys, strict=True)]
     locked = await subscriptions.find_locked(connection, sorted({row for row in rows if row is not None}))
     return [row not in locked for row in rows]

@@ -137,7 +137,7 @@ WITH fresh AS MATERIALIZED (
            CASE
                WHEN r.attempt >= 62 THEN NULL
                WHEN is_unsubscribed(r.person) THEN 'opted_out'
-               WHEN r.repetition > 0 OR is_repeated(%(campaign)s, r.id, r.attempt, r.person) THEN 'same_person'
+               WHEN r.repetition > 0 OR twin_refusal(%(campaign)s, r.id, r.person) = 'same_person' THEN 'same_person'
                WHEN jsonb_typeof(r.template_parameters) NOT IN ('array', 'object', 'null')
                     OR octet_length(r.template_parameters::text) > 262144  -- a job must fit its topic
                    THEN 'template_parameters_invalid'

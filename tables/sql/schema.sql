@@ -1043,20 +1043,21 @@ CREATE FUNCTION twins_of(in_campaign uuid, in_recipient uuid, in_person text) RE
     WHERE o.id <> in_recipient
 $$;
 
--- Whether another row of the campaign, which is the same human, was sent, may have been sent, or is being sent. Of two that
--- are being sent the earlier claim counts (domain/repeats.py repeats it).
-CREATE FUNCTION is_repeated(in_campaign uuid, in_recipient uuid, in_attempt smallint, in_person text) RETURNS boolean
+-- What another row of the campaign, which is the same human, says against a post: 'same_person' if it was sent or may have
+-- been sent, 'twin_open' if it is being sent (domain/repeats.py repeats it).
+CREATE FUNCTION twin_refusal(in_campaign uuid, in_recipient uuid, in_person text) RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) AND EXISTS (
-        SELECT FROM twins_of(in_campaign, in_recipient, in_person) AS t (id)
-        JOIN campaign_recipients AS o ON o.id = t.id
-        WHERE o.accepted_attempts & ~o.failed_attempts <> 0 OR EXISTS (
-            SELECT FROM send_ledger AS l
-            LEFT JOIN send_ledger AS mine ON mine.recipient_id = in_recipient AND mine.attempt = in_attempt
-            WHERE l.recipient_id = o.id AND o.failed_attempts & (1::bigint << l.attempt::integer) = 0
-              AND (l.outcome IN ('accepted', 'unknown')
-                   OR l.outcome IS NULL
-                      AND (mine.token IS NULL OR (l.claimed_at, l.recipient_id) < (mine.claimed_at, in_recipient)))))
+    SELECT CASE WHEN NOT EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) THEN NULL ELSE (
+        SELECT CASE WHEN bool_or(twin.was_sent) THEN 'same_person' WHEN bool_or(twin.is_open) THEN 'twin_open' END
+        FROM (
+            SELECT o.accepted_attempts & ~o.failed_attempts <> 0 OR EXISTS (
+                       SELECT FROM send_ledger AS l
+                       WHERE l.recipient_id = o.id AND l.outcome IN ('accepted', 'unknown')
+                         AND o.failed_attempts & (1::bigint << l.attempt::integer) = 0) AS was_sent,
+                   EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = o.id AND l.outcome IS NULL) AS is_open
+            FROM twins_of(in_campaign, in_recipient, in_person) AS t (id)
+            JOIN campaign_recipients AS o ON o.id = t.id
+        ) AS twin) END
 $$;
 
 -- The one place that decides whether an attempt may be posted now. NULL permits it; a text is the reason against it.
@@ -1064,7 +1065,8 @@ $$;
 -- The order matters. A database that does not know its history refuses nothing for good ('paused' is not written to the
 -- ledger). Then an attempt that is not the row's newest, or already has an outcome, is 'stale': its job is an old copy.
 -- Only a current attempt can expire or be refused for its campaign or its person. A missing recipient is 'stale' too,
--- which is why the joins are outer joins. An open breaker refuses every message of its scope but its probe.
+-- which is why the joins are outer joins. While another row of the same human is being sent, the outcome of that one is
+-- awaited ('twin_open'). An open breaker refuses every message of its scope but its probe.
 CREATE FUNCTION claim_refusal(in_recipient uuid, in_attempt smallint, in_send_before timestamptz)
 RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT CASE
@@ -1074,7 +1076,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
         WHEN c.status = 'cancelled' THEN 'campaign_cancelled'
         WHEN c.status <> 'active' THEN 'paused'
         WHEN is_unsubscribed(r.person) THEN 'opted_out'
-        WHEN is_repeated(r.campaign_id, r.id, in_attempt, r.person) THEN 'same_person'
+        WHEN twin.refusal IS NOT NULL THEN twin.refusal
         WHEN EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) AND EXISTS (
             SELECT FROM breaker_scopes(c.phone_number_id, r.person, c.template_name, c.language_code) AS s
             JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
@@ -1085,6 +1087,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
     FROM (VALUES (true)) AS always
     LEFT JOIN campaign_recipients AS r ON r.id = in_recipient
     LEFT JOIN marketing_campaigns AS c ON c.id = r.campaign_id
+    LEFT JOIN LATERAL twin_refusal(r.campaign_id, r.id, r.person) AS twin (refusal) ON true
 $$;
 
 -- Gives back the daily budget of attempts that were certainly not posted. Its callers do so once per attempt. The budget
@@ -1172,7 +1175,7 @@ BEGIN
             WHEN judged.token = in_token AND judged.published_at IS NULL THEN judged.outcome
             WHEN judged.token IS NOT NULL THEN 'held'
             WHEN judged.id <> ALL (free) THEN 'busy'
-            WHEN judged.refusal IS NULL AND judged.id = ANY (busy) THEN 'busy'
+            WHEN judged.refusal = 'twin_open' OR judged.refusal IS NULL AND judged.id = ANY (busy) THEN 'busy'
             WHEN judged.refusal IS NULL THEN 'claimed'
             WHEN judged.refusal IN ('campaign_cancelled', 'opted_out', 'same_person') THEN 'skipped'
             WHEN judged.refusal = 'breaker_open' THEN 'deferred'
@@ -1263,7 +1266,7 @@ BEGIN
     ), decided AS MATERIALIZED (
         SELECT judged.*, CASE
             WHEN judged.refusal IS NULL THEN NULL
-            WHEN judged.refusal IN ('paused', 'breaker_open') THEN 'deferred'
+            WHEN judged.refusal IN ('paused', 'breaker_open', 'twin_open') THEN 'deferred'
             WHEN judged.refusal IN ('campaign_cancelled', 'opted_out', 'same_person') THEN 'skipped'
             ELSE 'expired' END AS new_outcome
         FROM judged

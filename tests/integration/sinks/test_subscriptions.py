@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -17,10 +18,10 @@ from schemas.model import Wamid
 from schemas.sources import Source
 from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.subscriptions import apply_subscriptions
-from tables import campaigns
+from tables import campaigns, ledger
 from tables.campaigns import NewRecipient
 from tables.database import Connection
-from tables.ledger import ClaimResult
+from tables.ledger import Claim, ClaimResult, Settlement
 from tables.subscriptions import read, state_by_operator, unpublished
 from tests.support.world import World
 
@@ -103,11 +104,15 @@ async def test_each_human_gets_one_message_unless_opted_out_whatever_the_order(w
     chance.shuffle(jobs)
     while jobs:
         part, jobs = jobs[:3], jobs[3:]
-        for job, verdict in zip(part, await world.claim(part), strict=True):
+        token = uuid4()
+        for job, verdict in zip(part, await world.claim(part, token=token), strict=True):
             if verdict is ClaimResult.BUSY:
                 jobs.append(job)
-            else:
-                verdicts[person_of(job.phone_number or f"user:{job.user_id}")] = verdict.value
+                continue
+            if verdict is ClaimResult.CLAIMED:
+                sent = Settlement(Claim(job.recipient_id, job.attempt, token), "accepted", "{}")
+                await ledger.settle(world.connection, [sent])
+            verdicts[person_of(job.phone_number or f"user:{job.user_id}")] = verdict.value
     folded = fold_subscriptions(events, {})
     out = {key for key in verdicts if out_by(reach_of(key, folded.links), folded.stated)}
     humans = {frozenset(reach_of(key, folded.links)) for key in verdicts}
@@ -178,8 +183,11 @@ class TestSink:
         async with world.running_sinks():
             async with world.another("campaigns-psql") as other, other.transaction():
                 await other.execute("SELECT FROM subscriptions FOR UPDATE")
-                await world.publish_subscriptions(revoked, stated("15550000002"))
+                names = stated("15550000001", SubscriptionKind.IDENTIFIED, Source.OPERATOR, also=USER)
+                names = names.model_copy(update={"occurred_at": revoked.occurred_at})
+                await world.publish_subscriptions(revoked, names, stated("15550000002"))
                 await world.wait_for_value(True, "SELECT is_unsubscribed('15550000002')")
+                await world.wait_for_value(2, "SELECT count(*)::int FROM person_links")
                 assert await world.run("SELECT is_locked FROM waiting_subscriptions") == [(True,)]
             await world.wait_for_value(0, WAITING)
         assert (await read(world.connection, "15550000001")).subscribed

@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from domain.people import PersonKey
-from domain.repeats import OtherAttempt, is_repeated
+from domain.repeats import OtherAttempt, twin_refusal
 from domain.subscriptions import LINKS_FOLLOWED_MAX
 from schemas.jobs import SendJob
 from schemas.model import RecipientId
 from schemas.sources import Source
 from tables import ledger
 from tables.database import Connection
-from tables.ledger import Claim, ClaimResult
+from tables.ledger import Claim, ClaimResult, Settlement
 from tables.person_links import link_keys, link_people
 from tables.subscriptions import Subscription, read, state_by_operator
 from tests.support.world import World
@@ -132,7 +131,10 @@ async def skip_reasons(world: World) -> list[str]:
 async def test_of_two_rows_that_are_one_human_the_second_is_skipped_before_its_post(world: World) -> None:
     jobs = await two_rows_of_one_human(world)
     await link(world, jobs)
-    assert await world.claim(jobs) == [ClaimResult.CLAIMED, ClaimResult.BUSY], "both are in one call"
+    token = uuid4()
+    assert await world.claim(jobs, token=token) == [ClaimResult.CLAIMED, ClaimResult.BUSY], "both are in one call"
+    assert await world.claim(jobs[1:]) == [ClaimResult.BUSY], "the outcome of the first is awaited"
+    await ledger.settle(world.connection, [Settlement(Claim(*key_of(jobs[0]), token), "accepted", "{}")])
     assert await world.claim(jobs[1:]) == [ClaimResult.SKIPPED]
     assert await skip_reasons(world) == ["same_person"]
     assert await world.count("releases") == 0
@@ -143,9 +145,11 @@ async def test_rows_that_are_linked_after_both_claims_are_sent_once(world: World
     token = uuid4()
     assert await world.claim(jobs, token=token) == [ClaimResult.CLAIMED] * 2
     await link(world, jobs)
-    answers = await ledger.renew(world.connection, [Claim(*key_of(job), token) for job in jobs], 45)
-    assert [answers[key_of(job)].verdict for job in jobs] == [ClaimResult.RENEWED, ClaimResult.SKIPPED]
-    assert await skip_reasons(world) == ["same_person"]
+    verdicts = []
+    for job in jobs:
+        answers = await ledger.renew(world.connection, [Claim(*key_of(job), token)], 45)
+        verdicts.append(answers[key_of(job)].verdict)
+    assert verdicts == [ClaimResult.DEFERRED, ClaimResult.RENEWED], "nobody knows whether the other one was posted"
 
 
 async def test_a_row_whose_twin_is_claimed_at_this_moment_comes_again(world: World) -> None:
@@ -154,40 +158,35 @@ async def test_a_row_whose_twin_is_claimed_at_this_moment_comes_again(world: Wor
     async with world.another() as other, other.transaction():
         assert (await ledger.claim(other, uuid4(), jobs[:1], 45))[key_of(jobs[0])].verdict is ClaimResult.CLAIMED
         assert await world.claim(jobs[1:]) == [ClaimResult.BUSY]
-    assert await world.claim(jobs[1:]) == [ClaimResult.SKIPPED]
 
 
 async def test_the_sql_follows_the_table_of_repeats(connection: Connection) -> None:
-    """The claim of the twin is so many seconds after that of the row; None: the row has no claim."""
     outcomes = ("accepted", "unknown", "rejected", "deferred", "expired", "skipped", None)
-    noon = datetime(2026, 5, 5, 12, tzinfo=UTC)
     insert = """
         INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
-                                 claimed_at, outcome, outcome_at, event)
-        SELECT id, 1, campaign_id, '2026-05-05', 'infinity', gen_random_uuid(), 'infinity', %(at)s, %(ended)s::text,
+                                 outcome, outcome_at, event)
+        SELECT id, 1, campaign_id, '2026-05-05', 'infinity', gen_random_uuid(), 'infinity', %(ended)s::text,
                CASE WHEN %(ended)s::text IS NOT NULL THEN now() END,
                CASE WHEN %(ended)s::text IS NOT NULL THEN '{}' END
         FROM campaign_recipients WHERE id = %(id)s"""
-    for outcome, has_failed, order in itertools.product(outcomes, (False, True), (None, -1, 0, 1)):
+    for outcome, has_failed in itertools.product(outcomes, (False, True)):
         async with open_rows(connection) as (row, twin):
-            twin_at = noon + timedelta(seconds=order or 0)
-            await connection.execute(insert, {"id": twin, "at": twin_at, "ended": outcome})
-            if order is not None:
-                await connection.execute(insert, {"id": row, "at": noon, "ended": None})
+            await connection.execute(insert, {"id": twin, "ended": outcome})
             if has_failed:
                 await connection.execute("UPDATE campaign_recipients SET failed_attempts = 2 WHERE id = %s", [twin])
             cursor = await connection.execute(
-                "SELECT is_repeated(campaign_id, id, 1::smallint, person) FROM campaign_recipients WHERE id = %s", [row]
+                "SELECT twin_refusal(campaign_id, id, person) FROM campaign_recipients WHERE id = %s", [row]
             )
-            other = OtherAttempt(twin, twin_at, outcome, has_failed)
-            expected = is_repeated(row, None if order is None else noon, [other])
-            assert await cursor.fetchone() == (expected,), (outcome, has_failed, order)
+            expected = twin_refusal([OtherAttempt(outcome, has_failed)])
+            assert await cursor.fetchone() == (expected,), (outcome, has_failed)
 
 
 async def test_a_row_whose_twin_was_sent_is_skipped_at_its_release(world: World) -> None:
     campaign = await world.start_campaign(2)
     jobs = sorted((await world.release()).jobs, key=lambda job: job.recipient_id)
-    assert await world.claim(jobs[:1]) == [ClaimResult.CLAIMED]
+    token = uuid4()
+    assert await world.claim(jobs[:1], token=token) == [ClaimResult.CLAIMED]
+    await ledger.settle(world.connection, [Settlement(Claim(*key_of(jobs[0]), token), "accepted", "{}")])
     await link(world, jobs)
     await world.run("DELETE FROM releases WHERE recipient_id = %s", jobs[1].recipient_id)
     deferred = "UPDATE campaign_recipients SET deferred_attempt = 1, deferred_until = now() WHERE id = %s"

@@ -55,6 +55,24 @@ class CampaignOut(_Given):
     """Nothing is sent before this time."""
     stale_after_hours: int | None
     """The campaign is paused if nothing could be sent for so many hours although recipients waited."""
+    canary: bool
+    """Whether it sends to its first people, waits for their outcomes, and widens in steps."""
+    canary_percent: float
+    """The share of the audience that is sent to first, in percent."""
+    canary_min: int
+    """The fewest people who are sent to first. An audience of less than ten times as many has no canary."""
+    canary_max: int
+    """The most people who are sent to first."""
+    canary_wait_minutes: int
+    """How long the first step waits for outcomes. Later steps wait a fifth of it."""
+    failure_limit_percent: float
+    """The campaign is paused when surely more of its messages failed; 100: never."""
+    opt_out_limit_percent: float
+    """The campaign is paused when surely more people opted out after a message; 100: never."""
+    block_limit_percent: float
+    """The campaign is paused when surely more people are blocked for marketing (131049, 131050); 100: never."""
+    unknown_limit_percent: float
+    """The campaign is paused when surely more outcomes are unknown; 100: never."""
     status: CampaignStatus
     """The state of the campaign."""
     pause_reason: str | None
@@ -110,7 +128,7 @@ class WaitGroupOut(_Given):
     next_at: datetime | None
     """When that can change by itself, at the earliest; null: not by itself, or it is not known."""
     detail: str | None
-    """The reason of a pause, the open breakers, or the countries whose window is closed."""
+    """The reason of a pause, the open breakers, the figures of the canary, or countries whose window is closed."""
 
 
 class ExplanationOut(_Given):

@@ -26,7 +26,7 @@ from domain.parameters import parse, stored
 from domain.phone_numbers import COUNTRIES
 from domain.windows import LOCAL_TIME, LOCAL_TIME_OR_24, WEEK, Weekday, WindowZone
 from schemas.events import CODE_MAX
-from tables.campaigns import PAUSED_BY_OPERATOR, STALE_AFTER_HOURS
+from tables.campaigns import CANARY_WAIT_MINUTES, FIRST, LIMITS, PAUSED_BY_OPERATOR, STALE_AFTER_HOURS
 from tables.test_sends import MESSAGES_MAX
 
 START_YEARS = (2000, 2100)
@@ -96,6 +96,12 @@ Weekdays = Annotated[
     tuple[Weekday, ...], Field(max_length=7, json_schema_extra={"minItems": 1}), AfterValidator(_in_order)
 ]
 StartTime = Annotated[AwareDatetime, AfterValidator(_in_range)]
+Switch = Annotated[bool, Field(strict=True)]
+CanarySize = Annotated[int, Field(ge=1, le=1_000_000, strict=True), BeforeValidator(_whole)]
+CanaryWait = Annotated[int, Field(ge=1, le=1440, strict=True), BeforeValidator(_whole)]
+CanaryPercent = Annotated[float, Field(ge=0.01, le=100, strict=True, allow_inf_nan=False)]
+LimitPercent = Annotated[float, Field(ge=0, le=100, strict=True, allow_inf_nan=False)]
+"""A share of people in percent; 100 stops nothing."""
 StaleHours = Annotated[int, Field(ge=1, le=8760, strict=True), BeforeValidator(_whole)]
 PhoneNumberId = Annotated[str, Field(pattern=r"^[0-9]{1,64}$")]
 ZoneName = Annotated[
@@ -172,6 +178,24 @@ class CampaignIn(_Taken):
     """Nothing is sent before this time, also after the activation."""
     stale_after_hours: StaleHours | None = STALE_AFTER_HOURS
     """The campaign is paused if nothing could be sent for so many hours although recipients waited; null: never."""
+    canary: Switch = True
+    """Whether it sends to its first people, waits for their outcomes, and widens in steps."""
+    canary_percent: CanaryPercent = FIRST.percent
+    """The share of the audience that is sent to first, in percent."""
+    canary_min: CanarySize = FIRST.least
+    """The fewest people who are sent to first. An audience of less than ten times as many has no canary."""
+    canary_max: CanarySize = FIRST.most
+    """The most people who are sent to first."""
+    canary_wait_minutes: CanaryWait = CANARY_WAIT_MINUTES
+    """How long the first step waits for outcomes. Later steps wait a fifth of it."""
+    failure_limit_percent: LimitPercent = LIMITS.failed
+    """The campaign is paused when surely more of its messages failed; 100: never."""
+    opt_out_limit_percent: LimitPercent = LIMITS.opted_out
+    """The campaign is paused when surely more people opted out after a message; 100: never."""
+    block_limit_percent: LimitPercent = LIMITS.blocked
+    """The campaign is paused when surely more people are blocked for marketing (131049, 131050); 100: never."""
+    unknown_limit_percent: LimitPercent = LIMITS.unknown
+    """The campaign is paused when surely more outcomes are unknown; 100: never."""
 
 
 def _unset() -> Any:
@@ -218,6 +242,24 @@ class CampaignPatch(_Taken):
     """Nothing is sent before, or null for no start time."""
     stale_after_hours: StaleHours | None = Field(default_factory=_unset)
     """After so many hours without sending the campaign waits for a person, or null for never."""
+    canary: Switch = Field(default_factory=_unset)
+    """Whether it sends to its first people, waits for their outcomes, and widens in steps."""
+    canary_percent: CanaryPercent = Field(default_factory=_unset)
+    """The share of the audience that is sent to first, in percent."""
+    canary_min: CanarySize = Field(default_factory=_unset)
+    """The fewest people who are sent to first. An audience of less than ten times as many has no canary."""
+    canary_max: CanarySize = Field(default_factory=_unset)
+    """The most people who are sent to first."""
+    canary_wait_minutes: CanaryWait = Field(default_factory=_unset)
+    """How long the first step waits for outcomes. Later steps wait a fifth of it."""
+    failure_limit_percent: LimitPercent = Field(default_factory=_unset)
+    """The campaign is paused when surely more of its messages failed; 100: never."""
+    opt_out_limit_percent: LimitPercent = Field(default_factory=_unset)
+    """The campaign is paused when surely more people opted out after a message; 100: never."""
+    block_limit_percent: LimitPercent = Field(default_factory=_unset)
+    """The campaign is paused when surely more people are blocked for marketing (131049, 131050); 100: never."""
+    unknown_limit_percent: LimitPercent = Field(default_factory=_unset)
+    """The campaign is paused when surely more outcomes are unknown; 100: never."""
 
 
 class CloneIn(_Taken):

@@ -161,9 +161,12 @@ async def cancel_campaign(campaign_id: UseCampaignId, connection: UseStopConnect
 
 
 @router.get("/{campaign_id}/explain", tags=["stats"])
-async def explain_campaign(campaign_id: UseCampaignId, connection: UseListConnection) -> ExplanationOut:
+async def explain_campaign(
+    campaign_id: UseCampaignId, connection: UseListConnection, services: UseServices
+) -> ExplanationOut:
     """Explain why recipients have no message yet: each of them for exactly one reason, with the time of a change."""
-    return ExplanationOut.model_validate(await explanations.read(connection, campaign_id))
+    found = await explanations.read(connection, campaign_id, services.settings.time_scale)
+    return ExplanationOut.model_validate(found)
 
 
 @router.get("/{campaign_id}/stats", tags=["stats"])

@@ -27,6 +27,15 @@ OPTIONS = {
     "quiet_to": "--quiet",
     "start_at": "--start-at",
     "stale_after_hours": "--stale-after",
+    "canary": "--canary",
+    "canary_percent": "--canary",
+    "canary_min": "--canary-min",
+    "canary_max": "--canary-max",
+    "canary_wait_minutes": "--canary-wait",
+    "failure_limit_percent": "--failure-limit",
+    "opt_out_limit_percent": "--opt-out-limit",
+    "block_limit_percent": "--block-limit",
+    "unknown_limit_percent": "--unknown-limit",
 }
 """Setting to its option."""
 _RANGE = "Write two local times as HH:MM-HH:MM, such as 09:00-20:00."
@@ -39,6 +48,7 @@ WORDS = {
     "quiet_to": f"{_RANGE} none removes the quiet hours.",
     "start_at": "Write a time with its offset from UTC, such as 2027-03-01T09:00+01:00, or none.",
     "stale_after_hours": "Write a whole number of hours from 1 to 8,760, or none for never.",
+    "canary_percent": "Write a share of the audience in percent from 0.01 to 100, or none for no canary.",
 }
 """Words for a setting where those of the REST API do not fit a command line."""
 NO_NUMBER = (
@@ -92,6 +102,36 @@ def timing(
         is_number = stale_after.isascii() and stale_after.isdigit() and len(stale_after) < DIGITS_MAX
         given["stale_after_hours"] = None if stale_after == NONE else int(stale_after) if is_number else stale_after
     return given
+
+
+def canary_settings(
+    percent: str | None,
+    least: int | None,
+    most: int | None,
+    wait: int | None,
+    *,
+    limits: Mapping[str, float | None],
+) -> dict[str, Any]:
+    """The settings of the options of the canary and of the limits. An option that is not given sets nothing."""
+    given: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("canary_min", least), ("canary_max", most), ("canary_wait_minutes", wait), *limits.items()
+        )
+        if value is not None
+    }  # fmt: skip
+    if percent is not None:
+        given["canary"] = percent != NONE
+        if percent != NONE:
+            given["canary_percent"] = _number(percent)
+    return given
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _range(text: str) -> tuple[str, str]:

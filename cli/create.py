@@ -8,7 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import DryRun, Json, QuietTimes, StaleAfter, StartAt, WindowDays, WindowTimes, Yes
+from cli.options import (
+    BlockLimit,
+    CanaryMax,
+    CanaryMin,
+    CanaryShare,
+    CanaryWait,
+    DryRun,
+    FailureLimit,
+    Json,
+    OptOutLimit,
+    QuietTimes,
+    StaleAfter,
+    StartAt,
+    UnknownLimit,
+    WindowDays,
+    WindowTimes,
+    Yes,
+)
 
 if TYPE_CHECKING:
     from cli.confirmation import Consent
@@ -43,12 +60,20 @@ def create(
     quiet: QuietTimes = None,
     start_at: StartAt = None,
     stale_after: StaleAfter = None,
+    canary: CanaryShare = None,
+    canary_min: CanaryMin = None,
+    canary_max: CanaryMax = None,
+    canary_wait: CanaryWait = None,
+    failure_limit: FailureLimit = None,
+    opt_out_limit: OptOutLimit = None,
+    block_limit: BlockLimit = None,
+    unknown_limit: UnknownLimit = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Create a draft. Nothing is sent before it is activated."""
-    from cli.campaign_values import timing
+    from cli.campaign_values import canary_settings, timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
 
@@ -56,6 +81,13 @@ def create(
         "name": name, "template_name": template, "language_code": language, "daily_send_limit": daily_limit,
         "phone_number_id": number, "time_zone": time_zone, "country": country,
         **timing(days, window, window_zone, quiet, start_at, stale_after),
+        **canary_settings(
+            canary, canary_min, canary_max, canary_wait,
+            limits={
+                "failure_limit_percent": failure_limit, "opt_out_limit_percent": opt_out_limit,
+                "block_limit_percent": block_limit, "unknown_limit_percent": unknown_limit,
+            },
+        ),
     }  # fmt: skip
     consent = Consent(yes, dry_run)
     raise typer.Exit(

@@ -8,7 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import CampaignName, DryRun, Json, QuietTimes, StaleAfter, StartAt, WindowDays, WindowTimes, Yes
+from cli.options import (
+    BlockLimit,
+    CampaignName,
+    CanaryMax,
+    CanaryMin,
+    CanaryShare,
+    CanaryWait,
+    DryRun,
+    FailureLimit,
+    Json,
+    OptOutLimit,
+    QuietTimes,
+    StaleAfter,
+    StartAt,
+    UnknownLimit,
+    WindowDays,
+    WindowTimes,
+    Yes,
+)
 
 if TYPE_CHECKING:
     from cli.confirmation import Consent
@@ -43,12 +61,20 @@ def edit(
     quiet: QuietTimes = None,
     start_at: StartAt = None,
     stale_after: StaleAfter = None,
+    canary: CanaryShare = None,
+    canary_min: CanaryMin = None,
+    canary_max: CanaryMax = None,
+    canary_wait: CanaryWait = None,
+    failure_limit: FailureLimit = None,
+    opt_out_limit: OptOutLimit = None,
+    block_limit: BlockLimit = None,
+    unknown_limit: UnknownLimit = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Change settings of a campaign: all of a draft; later those that change no message, such as limit and window."""
-    from cli.campaign_values import timing
+    from cli.campaign_values import canary_settings, timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
     from cli.console import note
@@ -60,6 +86,13 @@ def edit(
     }  # fmt: skip
     changes: dict[str, Any] = {each: value for each, value in given.items() if value is not None}
     changes |= timing(days, window, window_zone, quiet, start_at, stale_after)
+    changes |= canary_settings(
+        canary, canary_min, canary_max, canary_wait,
+        limits={
+            "failure_limit_percent": failure_limit, "opt_out_limit_percent": opt_out_limit,
+            "block_limit_percent": block_limit, "unknown_limit_percent": unknown_limit,
+        },
+    )  # fmt: skip
     if no_daily_limit:
         if daily_limit is not None:
             note("Give --daily-limit or --no-daily-limit, not both.")

@@ -23,11 +23,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns create 'Spring sale' --template spring_offer --language en_US",
         "campaigns create 'Spring sale' --template spring_offer --daily-limit 250 --time-zone America/Sao_Paulo --yes",
         "campaigns create 'Spring sale' --template spring_offer --window 09:00-20:00 --window-zone recipient --yes",
+        "campaigns create 'Spring sale' --template spring_offer --canary 2 --canary-wait 30 --opt-out-limit 1 --yes",
     ),
     "edit": (
         "campaigns edit 'Spring sale' --daily-limit 500",
         "campaigns edit 3f9a1c2e --template spring_offer_2 --language en_GB --yes",
         "campaigns edit 3f9a1c2e --no-daily-limit --dry-run",
+        "campaigns edit 3f9a1c2e --canary none --failure-limit 30",
         "campaigns edit 3f9a1c2e --days mon,tue,wed,thu,fri --window 10:00-18:00 --quiet 13:00-14:00",
     ),
     "clone": (

@@ -20,10 +20,14 @@ def explain(campaign: CampaignName, json: Json = False) -> None:
     """Explain why recipients of a campaign have no message yet, and when that can change."""
     from cli.connected import run_connected
 
-    raise typer.Exit(run_connected("explain", lambda _, found: print_explanation(found, campaign, as_json=json)))
+    raise typer.Exit(
+        run_connected(
+            "explain", lambda settings, found: print_explanation(found, campaign, settings.time_scale, as_json=json)
+        )
+    )
 
 
-async def print_explanation(connection: Connection, name: str, *, as_json: bool) -> int:
+async def print_explanation(connection: Connection, name: str, time_scale: float, *, as_json: bool) -> int:
     """Print the explanation of the named campaign, as the API answers it. Raises NotOneCampaign."""
     from api.answers import ExplanationOut
     from cli.console import printable
@@ -32,7 +36,7 @@ async def print_explanation(connection: Connection, name: str, *, as_json: bool)
     from tables import explanations
 
     found = await find_campaign(connection, name)
-    explanation = await explanations.read(connection, found.id)
+    explanation = await explanations.read(connection, found.id, time_scale)
     if as_json:
         print(ExplanationOut.model_validate(explanation).model_dump_json())
         return EXIT_OK

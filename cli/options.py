@@ -50,3 +50,24 @@ StaleAfter = Annotated[
     str | None,
     typer.Option("--stale-after", help="Pause it if nothing could be sent for so many hours, as 24; or none"),
 ]
+CanaryShare = Annotated[
+    str | None,
+    typer.Option("--canary", help="Share of the audience that is sent to first, in percent, as 1; or none"),
+]
+CanaryMin = Annotated[int | None, typer.Option("--canary-min", help="Fewest people who are sent to first, as 50")]
+CanaryMax = Annotated[int | None, typer.Option("--canary-max", help="Most people who are sent to first, as 500")]
+CanaryWait = Annotated[
+    int | None, typer.Option("--canary-wait", help="Minutes that the first step waits for outcomes, as 10")
+]
+FailureLimit = Annotated[
+    float | None, typer.Option("--failure-limit", help="Pause it if more fail, in percent; 100: never")
+]
+OptOutLimit = Annotated[
+    float | None, typer.Option("--opt-out-limit", help="Pause it if more opt out, in percent; 100: never")
+]
+BlockLimit = Annotated[
+    float | None, typer.Option("--block-limit", help="Pause it if more are blocked, in percent; 100: never")
+]
+UnknownLimit = Annotated[
+    float | None, typer.Option("--unknown-limit", help="Pause it if more are unknown, in percent; 100: never")
+]

@@ -14,7 +14,12 @@ from domain.lifecycle import ActionNotAllowed, CampaignStatus
 
 WINDOW = frozenset({"window_days", "window_from", "window_to", "quiet_from", "quiet_to", "start_at"})
 """The settings that decide when a message may be sent."""
-_CHANGING_NO_MESSAGE = frozenset({"name", "daily_send_limit", "country", "stale_after_hours"}) | WINDOW
+CANARY = frozenset({
+    "canary", "canary_percent", "canary_min", "canary_max", "canary_wait_minutes",
+    "failure_limit_percent", "opt_out_limit_percent", "block_limit_percent", "unknown_limit_percent",
+})  # fmt: skip
+"""The size of the canary, and the shares of people at which a campaign is paused."""
+_CHANGING_NO_MESSAGE = frozenset({"name", "daily_send_limit", "country", "stale_after_hours"}) | WINDOW | CANARY
 SETTINGS = _CHANGING_NO_MESSAGE | {"template_name", "language_code", "phone_number_id", "time_zone", "window_zone"}
 """The settings of a campaign."""
 

@@ -2,7 +2,7 @@
 
 The counters of a campaign give the sizes of the groups, so an explanation costs the same for ten recipients and for ten
 million. What a recipient waits for in itself is in the counters (`WaitKind`). What the whole campaign waits for is
-decided here: its state, its start, a breaker, its window, the limit of the day.
+decided here: its state, its start, a breaker, its window, its canary, the limit of the day.
 """
 
 from __future__ import annotations
@@ -90,6 +90,12 @@ class Situation:
     """What is left of the limit of the day; None: there is no limit."""
     next_day_at: datetime | None = None
     """When the limit of the next day can be used."""
+    canary_room: int | None = None
+    """How many more people may get their first attempt before the canary is judged; None: all."""
+    canary_at: datetime | None = None
+    """When the canary is judged at the earliest, if it is known."""
+    canary: str | None = None
+    """The step of the canary and its figures."""
     retry_at: Mapping[WaitKind, datetime] | None = None
     """The earliest due time of a kind, where it is known."""
 
@@ -123,7 +129,8 @@ def _groups(counters: Mapping[str, int], situation: Situation) -> Iterator[WaitG
     known = situation.retry_at or {}
     yield WaitGroup(WaitReason.BACKOFF, waits[WaitKind.BACKOFF], known.get(WaitKind.BACKOFF))
     yield WaitGroup(WaitReason.HELD_BACK, waits[WaitKind.HELD_BACK], known.get(WaitKind.HELD_BACK))
-    yield from _ready(sum(n for kind, n in waits.items() if kind not in RETRIES), counters, situation)
+    beyond = 0 if situation.canary_room is None else max(0, waits[WaitKind.PLANNED] - situation.canary_room)
+    yield from _ready(sum(n for kind, n in waits.items() if kind not in RETRIES), beyond, counters, situation)
 
 
 def _whole(situation: Situation) -> tuple[WaitReason, datetime | None, str | None] | None:
@@ -140,8 +147,8 @@ def _whole(situation: Situation) -> tuple[WaitReason, datetime | None, str | Non
     return None
 
 
-def _ready(ready: int, counters: Mapping[str, int], situation: Situation) -> Iterator[WaitGroup]:
-    """Those that would be released now, if the campaign may send to them."""
+def _ready(ready: int, beyond: int, counters: Mapping[str, int], situation: Situation) -> Iterator[WaitGroup]:
+    """Those that would be released now, if the campaign may send to them. `beyond`: those outside the canary."""
     if situation.breakers:
         yield WaitGroup(WaitReason.BREAKER, ready, situation.probe_at, ", ".join(situation.breakers))
         return
@@ -156,6 +163,9 @@ def _ready(ready: int, counters: Mapping[str, int], situation: Situation) -> Ite
     times = [at for each, n in later.items() if n > 0 and (at := opens_at[each]) is not None]
     yield WaitGroup(WaitReason.OUTSIDE_WINDOW, sum(later.values()), min(times, default=None), _names(later))
     free = ready - sum(closed.values())
+    held = min(free, beyond)
+    yield WaitGroup(WaitReason.CANARY, held, situation.canary_at, situation.canary)
+    free -= held
     left = free if situation.left_today is None else max(0, min(free, situation.left_today))
     yield WaitGroup(WaitReason.IN_TURN, left, situation.now)
     yield WaitGroup(WaitReason.DAILY_LIMIT, free - left, situation.next_day_at)

@@ -111,7 +111,7 @@ class SkipReason(ReasonCode):
 
 
 class PauseReason(ReasonCode):
-    """Why the scheduler paused a campaign by itself: no message can be made of its row, or it is late."""
+    """Why the scheduler paused a campaign by itself: its row makes no message, it is late, or its figures are bad."""
 
     INVALID_TIME_ZONE = "invalid_time_zone", "scheduler", "The time zone of the campaign is not an IANA time zone."
     INVALID_LANGUAGE_CODE = "invalid_language_code", "scheduler", "The language of the campaign is not a language code."
@@ -127,6 +127,26 @@ class PauseReason(ReasonCode):
         "scheduler",
         "Nothing could be sent for longer than `stale_after_hours` although recipients waited. Resume it to send now.",
     )
+    TOO_MANY_OPT_OUTS = (
+        "too_many_opt_outs",
+        "scheduler",
+        "More people opted out than `opt_out_limit_percent` allows. The figures follow the code.",
+    )
+    TOO_MANY_FAILURES = (
+        "too_many_failures",
+        "scheduler",
+        "More messages failed than `failure_limit_percent` allows. The figures follow the code.",
+    )
+    TOO_MANY_BLOCKS = (
+        "too_many_blocks",
+        "scheduler",
+        "More people are blocked for marketing than `block_limit_percent` allows (131049, 131050).",
+    )
+    TOO_MANY_UNKNOWNS = (
+        "too_many_unknowns",
+        "scheduler",
+        "More outcomes are unknown than `unknown_limit_percent` allows. The figures follow the code.",
+    )
 
 
 class WaitReason(ReasonCode):
@@ -141,6 +161,11 @@ class WaitReason(ReasonCode):
     DAILY_LIMIT = "daily_limit", "explain", "The limit of the day is used, or kept for others."
     OUTSIDE_WINDOW = "outside_window", "explain", "The window is closed by the clocks that decide for the recipient."
     NEVER_OPEN = "never_open", "explain", "The zones of the recipient's country are never in the window together."
+    CANARY = (
+        "canary",
+        "explain",
+        "The campaign waits for the outcomes of its first people, with the figures in `detail`.",
+    )
     BREAKER = "breaker", "explain", "The open breaker in `detail` holds the campaign."
     BACKOFF = "backoff", "explain", "An attempt failed for a while; the recipient is due again after a pause."
     HELD_BACK = "held_back", "explain", "Meta held the message back (131049); it is sent again a day later."

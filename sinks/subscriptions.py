@@ -9,8 +9,9 @@ link to the recipient is missing.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 
@@ -21,11 +22,12 @@ from runtime.settings import Settings
 from schemas.dead_letters import DeadItem
 from schemas.places import Place, Record, TopicIdentity
 from schemas.reasons import DeadLetterReason
+from schemas.sources import Source
 from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.batch import Moves
 from sinks.connection import SinkConnection
 from sinks.letters import BatchLetters
-from tables import offsets, person_links, subscriptions
+from tables import canaries, offsets, person_links, subscriptions
 from tables.database import Connection, LockNotAvailable, is_data_error, is_transient
 from tables.subscriptions import FIRST_WAITING
 from topics.decoding import dead_item, decoded
@@ -157,7 +159,20 @@ async def apply_subscriptions(connection: Connection, events: Sequence[Subscript
     folded = fold_subscriptions(events, known)
     await subscriptions.merge(connection, folded.stated)
     await person_links.link_keys(connection, folded.links)
+    await canaries.note_opt_outs(connection, _opt_outs(events, known))
     return [event for event in events if event.wamid is not None and event.wamid not in known]
+
+
+def _opt_outs(
+    events: Sequence[SubscriptionEvent], recipients: Mapping[str, PersonKey]
+) -> list[tuple[str, str | None, datetime]]:
+    """The opt-outs of people themselves: person, answered message and time. What operators enter is no answer."""
+    found: list[tuple[str, str | None, datetime]] = []
+    for event in events:
+        keys = keys_of_event(event, recipients)
+        if event.kind is SubscriptionKind.OPTED_OUT and event.source is not Source.OPERATOR and keys:
+            found.append((keys[0], event.wamid, event.occurred_at))
+    return found
 
 
 async def _recipients(connection: Connection, events: Sequence[SubscriptionEvent]) -> dict[str, PersonKey]:

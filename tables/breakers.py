@@ -51,7 +51,8 @@ class BreakerChange:
 
     id: int
     change: str
-    scope: Scope
+    scope: str
+    """A `Scope`, or `campaign` where the figures of a campaign paused it; the key is the reason code then."""
     key: str
     campaign_id: UUID | None
     code: int | None
@@ -92,9 +93,9 @@ async def feed_reported(connection: Connection, failures: Sequence[ReportedFailu
         await connection.execute(_SQL["feed_reported"], values)
 
 
-def shown_key(scope: Scope, key: str) -> str:
+def shown_key(scope: str, key: str) -> str:
     """The key of a breaker without the phone number of a person."""
-    if scope is not Scope.RECIPIENT:
+    if scope != Scope.RECIPIENT:
         return key
     number, _, phone = key.partition("/")
     return f"{number}/{mask_phone(phone)}"
@@ -136,7 +137,7 @@ async def pause_held(connection: Connection, limit_s: float) -> list[tuple[UUID,
 async def unpublished_changes(connection: Connection, limit: int) -> list[BreakerChange]:
     """Changes that are not published yet, the oldest first."""
     cursor = await connection.execute(_SQL["unpublished_changes"], {"limit": limit})
-    return [BreakerChange(row[0], row[1], Scope(row[2]), *row[3:]) for row in await cursor.fetchall()]
+    return [BreakerChange(*row) for row in await cursor.fetchall()]
 
 
 async def mark_changes(connection: Connection, changes: Collection[BreakerChange]) -> None:

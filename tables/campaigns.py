@@ -15,16 +15,18 @@ from uuid import UUID
 import orjson
 from psycopg.errors import ForeignKeyViolation
 
+from domain.canary import CanarySize
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
 from domain.people import USER, PersonKey, person_of
+from domain.shares import ShareLimits
 from domain.windows import WEEK, SendingWindow, WindowZone, make_window
-from tables import breakers, planning
+from tables import breakers, canaries, planning
 from tables.database import Connection
 from tables.statements import load
 
 _SQL = load("campaigns")
 
-_DAYS_PLACE, _STATUS_PLACE = 8, 16
+_DAYS_PLACE, _STATUS_PLACE = 8, 25
 """Positions of the days of the window and of the status in a row of the campaign statements."""
 
 PAUSED_BY_OPERATOR = "operator"
@@ -34,6 +36,9 @@ PAUSED_BY_OPERATOR = "operator"
 WINDOW_SETTINGS = ("window_days", "window_from", "window_to", "quiet_from", "quiet_to")
 """The settings that make a window."""
 STALE_AFTER_HOURS = 24
+CANARY_WAIT_MINUTES = 10
+FIRST, LIMITS = CanarySize(), ShareLimits()
+"""The usual size of a canary, and the usual limits."""
 
 
 class UnknownCampaign(LookupError):
@@ -59,6 +64,15 @@ class NewCampaign:
     quiet_to: str | None = None
     start_at: datetime | None = None
     stale_after_hours: int | None = STALE_AFTER_HOURS
+    canary: bool = True
+    canary_percent: float = FIRST.percent
+    canary_min: int = FIRST.least
+    canary_max: int = FIRST.most
+    canary_wait_minutes: int = CANARY_WAIT_MINUTES
+    failure_limit_percent: float = LIMITS.failed
+    opt_out_limit_percent: float = LIMITS.opted_out
+    block_limit_percent: float = LIMITS.blocked
+    unknown_limit_percent: float = LIMITS.unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +95,15 @@ class Campaign:
     quiet_to: str | None
     start_at: datetime | None
     stale_after_hours: int | None
+    canary: bool
+    canary_percent: float
+    canary_min: int
+    canary_max: int
+    canary_wait_minutes: int
+    failure_limit_percent: float
+    opt_out_limit_percent: float
+    block_limit_percent: float
+    unknown_limit_percent: float
     status: CampaignStatus
     pause_reason: str | None
     activated_at: datetime | None
@@ -185,7 +208,8 @@ async def active_ids(connection: Connection) -> list[UUID]:
 async def act(connection: Connection, campaign_id: UUID, action: Action, reason: str = PAUSED_BY_OPERATOR) -> Campaign:
     """Change the status by an action. An activation also plans the first recipients; the scheduler plans the rest.
 
-    A resume also lets the open breakers of the campaign's scopes send a probe at once.
+    A resume also lets the open breakers of the campaign's scopes send a probe at once. An activation begins a canary,
+    and so does a resume after the figures had stopped the campaign.
 
     Raises UnknownCampaign, ActionNotAllowed where the action is not allowed, and EmptyCampaign for an activation
     without recipients.
@@ -198,8 +222,10 @@ async def act(connection: Connection, campaign_id: UUID, action: Action, reason:
         changed = await _change_status(connection, campaign_id, status, pause_reason)
         if action is Action.ACTIVATE:
             await planning.request(connection, campaign_id)
+            await canaries.begin(connection, campaign_id)
         if action is Action.RESUME:
             await breakers.reset(connection, campaign_id)
+            await canaries.begin_again(connection, campaign_id)
     if action is not Action.ACTIVATE:
         return changed
     await planning.plan_now(connection, campaign_id)
@@ -223,6 +249,7 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
             raise ActionNotAllowed("the campaign is cancelled: no recipients can be added", campaign.status)
         if campaign.status is not CampaignStatus.DRAFT and has_new:
             await planning.request(connection, campaign_id)
+            await canaries.begin(connection, campaign_id)
         if campaign.status is CampaignStatus.COMPLETED and has_new:
             await _change_status(connection, campaign_id, CampaignStatus.ACTIVE, None)
     if campaign.status is not CampaignStatus.DRAFT and has_new:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from domain.canary import Canary, judge_at
 from domain.days import UnknownTimeZone, day_of
 from domain.lifecycle import CampaignStatus
+from domain.shares import Figures, figures_of
 from domain.waiting import Situation, WaitGroup, WaitKind, explain, reached
 from domain.windows import Hours, InvalidWindow, WindowZone, next_open
 from tables import breakers
@@ -36,12 +38,27 @@ class Explanation:
     reasons: list[WaitGroup]
 
 
-async def read(connection: Connection, campaign: UUID) -> Explanation:
-    """Explain a campaign. Raises UnknownCampaign."""
+async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) -> Explanation:
+    """Explain a campaign. `time_scale` shortens the wait of a canary. Raises UnknownCampaign."""
     row = await (await connection.execute(_SQL["read_situation"], {"campaign": campaign})).fetchone()
     if row is None:
         raise UnknownCampaign
-    status, pause_reason, start_at, limit, now, counters, used, *window = row
+    (
+        status,
+        pause_reason,
+        start_at,
+        limit,
+        now,
+        counters,
+        used,
+        step,
+        allowed,
+        released,
+        filled_at,
+        base,
+        wait,
+        *window,
+    ) = row
     held = (await breakers.holding(connection, [campaign])).get(campaign, [])
     values = {"campaign": campaign, "limit": RETRIES_READ}
     times = await (await connection.execute(_SQL["find_retry_times"], values)).fetchall()
@@ -56,6 +73,7 @@ async def read(connection: Connection, campaign: UUID) -> Explanation:
         follows = hours.follows is WindowZone.RECIPIENT
         next_day_at = next_open(hours.window, [hours.time_zone], today.ends_at)
         left = None if limit is None else max(0, limit - used.get(today.date.isoformat(), 0))
+    canary = Canary(step, allowed, released, filled_at, Figures(**(base or {})))
     situation = Situation(
         status=CampaignStatus(status),
         now=now,
@@ -67,6 +85,9 @@ async def read(connection: Connection, campaign: UUID) -> Explanation:
         follows=follows,
         left_today=left,
         next_day_at=next_day_at,
+        canary_room=canary.room,
+        canary_at=judge_at(canary, 60.0 * wait / time_scale),
+        canary=_canary_text(canary, figures_of(counters).since(canary.base)),
         retry_at={WaitKind(kind): at for kind, at in times},
     )
     return Explanation(
@@ -76,6 +97,15 @@ async def read(connection: Connection, campaign: UUID) -> Explanation:
         total=counters.get("funnel/total", 0),
         with_message=reached(counters),
         reasons=explain(counters, situation),
+    )
+
+
+def _canary_text(canary: Canary, found: Figures) -> str | None:
+    if not canary.is_on:
+        return None
+    return (
+        f"step {canary.step}: {canary.released:,} of {canary.allowed:,} released, {found.handled:,} with an outcome, "
+        f"{found.failed:,} failed, {found.opted_out:,} opted out, {found.blocked:,} blocked, {found.unknown:,} unknown"
     )
 
 

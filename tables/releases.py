@@ -27,7 +27,7 @@ from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from schemas.reasons import PauseReason
-from tables import breakers, windows
+from tables import breakers, canaries, windows
 from tables.database import Connection, LockNotAvailable
 from tables.release_memory import FIRST_ID, Lane, Place, ReleaseMemory
 from tables.statements import load
@@ -91,6 +91,8 @@ class _DueCampaign:
     number_closed_at: datetime | None
     """When a breaker of its number, account or endpoint closed, while the rate recovers."""
     template_closed_at: datetime | None
+    canary_room: int | None
+    """How many more people may get their first attempt now; None: all."""
     open: SendingCampaign
     """Its day, and until when its messages may be sent."""
 
@@ -101,8 +103,9 @@ class _DueCampaign:
 
     @property
     def due(self) -> int:
-        """The due recipients."""
-        return self.fresh + self.tried
+        """The due recipients, within the canary."""
+        fresh = self.fresh if self.canary_room is None else min(self.fresh, self.canary_room)
+        return fresh + self.tried
 
     def demand(self, used: int) -> int:
         """How many attempts it could release now, within the limit of the day."""
@@ -150,12 +153,12 @@ async def _find_due(connection: Connection, rates: Rates, memory: ReleaseMemory)
 
 async def _judge(connection: Connection, row: Sequence[Any], opened: SendingCampaign) -> _DueCampaign | None:
     """The campaign, or None if no job can be made of its row: it is paused then."""
-    campaign, number, limit, template, language, fresh, tried, now, is_held, number_closed_at, template_closed_at = row
+    campaign, number, limit, template, language, fresh, tried, now, is_held, *closed_at, room = row
     try:
         due = _DueCampaign(
             id=campaign, number=number, template_name=template, language_code=language, daily_limit=limit, fresh=fresh,
-            tried=tried, now=now, is_held=is_held, number_closed_at=number_closed_at,
-            template_closed_at=template_closed_at, open=opened,
+            tried=tried, now=now, is_held=is_held, number_closed_at=closed_at[0],
+            template_closed_at=closed_at[1], canary_room=room, open=opened,
         )  # fmt: skip
         _job((FIRST_ID, 1, "10000000", None, None, now), due)
     except ValidationError as invalid:
@@ -279,7 +282,9 @@ async def _release_share(
         share = min(share, daily_limit - used)
     if share <= 0 or not has_started or tuple(window) != campaign.open.window:
         return _Released(ReleaseStep(), {})
-    lanes = memory.lanes(campaign.id, share, fresh=campaign.fresh, tried=campaign.tried)
+    room = await canaries.lock_room(connection, campaign.id)
+    fresh = campaign.fresh if room is None else min(campaign.fresh, room)
+    lanes = memory.lanes(campaign.id, share, fresh=fresh, tried=campaign.tried)
     values = {
         **day,
         **memory.place_of(campaign.id),
@@ -292,6 +297,9 @@ async def _release_share(
         "producer": PRODUCER,
     }
     rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()
+    if room is not None:
+        first = sum(row[5] == "queued" and row[6] == Lane.FRESH for row in rows)
+        await canaries.charge(connection, campaign.id, first)
     step = ReleaseStep(
         jobs=tuple(_job(row[:6], campaign) for row in rows if row[6] == "queued"),
         skipped=sum(row[6] == "skipped" for row in rows),

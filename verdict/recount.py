@@ -15,8 +15,8 @@ CODE_MAX = 9_999_999
 """A code of Meta has at most 7 digits."""
 
 
-def recount(rows: Sequence[JudgedRow]) -> dict[str, int]:
-    """Every counter by `dimension/key`, without zeros."""
+def recount(rows: Sequence[JudgedRow], opted_out: int = 0) -> dict[str, int]:
+    """Every counter by `dimension/key`, without zeros. `opted_out`: the people who opted out after a message."""
     counts = Counter(f"status/{row.status}" for row in rows)
     counts["funnel/total"] = len(rows)
     counts["funnel/sent"] = sum(row.sent_at is not None for row in rows)
@@ -24,6 +24,7 @@ def recount(rows: Sequence[JudgedRow]) -> dict[str, int]:
     counts["funnel/read"] = sum(row.read_at is not None for row in rows)
     counts["funnel/retrying"] = sum(row.status in ("failed", "unknown") and row.due_in_s is not None for row in rows)
     counts["funnel/due"] = sum(row.due_in_s is not None for row in rows)
+    counts["funnel/opted_out"] = opted_out
     for row in rows:
         if row.status == "failed":
             counts[f"failure/{_failure_key(row)}"] += 1

@@ -31,6 +31,8 @@ COUNTERS = """
     GROUP BY 1 HAVING sum(n) <> 0
 """
 
+OPT_OUTS = "SELECT count(*) FROM campaign_opt_outs WHERE campaign_id = %s"
+
 # Claimed before a moment, and still without an answer.
 OPEN_CLAIMS = """
     SELECT recipient_id::text, attempt FROM send_ledger
@@ -68,6 +70,13 @@ def connect(url: str) -> JudgeConnection:
 def read_rows(connection: JudgeConnection, campaign: str) -> list[JudgedRow]:
     """Every recipient of the campaign."""
     return [_row(found) for found in connection.execute(ROWS, [campaign]).fetchall()]
+
+
+def read_opt_outs(connection: JudgeConnection, campaign: str) -> int:
+    """How many people opted out after a message of the campaign."""
+    row = connection.execute(OPT_OUTS, [campaign]).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def read_counters(connection: JudgeConnection, campaign: str) -> dict[str, int]:

@@ -90,7 +90,8 @@ def skip_lines(skips: Mapping[str, int]) -> tuple[SkipLine, ...]:
 
 def pause_text(reason: str | None) -> str:
     """Why a campaign is paused, as words after a colon."""
-    return _PAUSES.get(reason or "", reason or "")
+    code, _, words = (reason or "").partition(": ")
+    return words if words and code in _PAUSES else _PAUSES.get(code, reason or "")
 
 
 def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:

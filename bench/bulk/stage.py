@@ -77,7 +77,7 @@ def _rounded(found: Figures) -> dict[str, object]:
 
 
 def _created(settings: Settings, name: str, number: str) -> UUID:
-    new = NewCampaign(name, "spring_offer", "en", None, number, "UTC")
+    new = NewCampaign(name, "spring_offer", "en", None, number, "UTC", canary=False)
 
     async def create() -> UUID:
         async with await connect(settings.database_url.get_secret_value(), application_name="bench") as connection:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from types import TracebackType
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import httpx
@@ -38,12 +38,21 @@ class Conversation:
         return answer.json()
 
 
+UNSTOPPABLE: Mapping[str, object] = MappingProxyType({
+    "canary": False,
+    **dict.fromkeys(
+        ("failure_limit_percent", "opt_out_limit_percent", "block_limit_percent", "unknown_limit_percent"), 100
+    ),
+})  # fmt: skip
+"""A demo and the tests of faults let many messages fail, and must not be stopped by it."""
+
+
 class CampaignApi(Conversation):
     """The REST API."""
 
     def create(self, name: str) -> str:
         """Create a campaign; returns its id."""
-        body = {"name": name, "template_name": "demo_offer", "language_code": "en_US"}
+        body = {"name": name, "template_name": "demo_offer", "language_code": "en_US", **UNSTOPPABLE}
         return str(self.call("POST", "/api/marketing/campaigns", body)["id"])
 
     def add(self, campaign: str, people: Sequence[Person]) -> int:

@@ -30,7 +30,7 @@ from simulator.client import SimulatorClient
 from stack.environment import StackUnavailable
 from verdict.judge import Evidence, Held, judge
 from verdict.recount import recount, reported
-from verdict.rows import JudgeConnection, connect, read_counters, read_rows, read_tokens
+from verdict.rows import JudgeConnection, connect, read_counters, read_opt_outs, read_rows, read_tokens
 from verdict.truth import Post, post_of
 
 EXIT_EXACT = 0
@@ -223,7 +223,7 @@ def _evidence(
         opted_out=frozenset(person.number for person in everyone if person.opted_out),
         held_by_killed=held,
         counters=read_counters(connection, campaign),
-        recount=recount(rows),
+        recount=recount(rows, read_opt_outs(connection, campaign)),
         reported=api.stats(campaign),
         recount_reported=reported(rows),
         trouble=trouble + ((f"{strangers} posts lack our callback data",) if strangers else ()),

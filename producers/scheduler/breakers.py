@@ -87,7 +87,7 @@ def control_event(change: BreakerChange) -> ControlEvent:
     return ControlEvent(
         producer=PRODUCER,
         kind=ControlKind(change.change),
-        scope=change.scope.value,
+        scope=change.scope,
         key=shown_key(change.scope, change.key),
         campaign_id=None if change.campaign_id is None else CampaignId(change.campaign_id),
         code=change.code,

@@ -12,6 +12,7 @@ import time
 import structlog
 
 from producers.scheduler.breakers import watch_breakers
+from producers.scheduler.canaries import watch_canaries
 from producers.scheduler.gauges import show_gauges
 from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs
 from producers.scheduler.redelivery import Redelivery
@@ -90,6 +91,7 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
             tasks.create_task(Upkeep(leader, settings).run(stop))
             tasks.create_task(Retention(leader, settings).run(stop))
             tasks.create_task(watch_breakers(leader, publisher, settings, stop))
+            tasks.create_task(watch_canaries(leader, settings, stop))
             tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
             tasks.create_task(watch_webhooks(leader, settings, stop))
             tasks.create_task(show_gauges(leader, settings, stop))

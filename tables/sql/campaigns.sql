@@ -4,19 +4,27 @@
 -- Create a draft.
 INSERT INTO marketing_campaigns (
     name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
-    window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours)
+    window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+    canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
+    failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent)
 VALUES (
     %(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s, %(country)s,
     %(window_days)s::text[], %(window_from)s, %(window_to)s, %(window_zone)s, %(quiet_from)s, %(quiet_to)s, %(start_at)s,
-    %(stale_after_hours)s)
+    %(stale_after_hours)s,
+    %(canary)s, %(canary_percent)s, %(canary_min)s, %(canary_max)s, %(canary_wait_minutes)s,
+    %(failure_limit_percent)s, %(opt_out_limit_percent)s, %(block_limit_percent)s, %(unknown_limit_percent)s)
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
           window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+          canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
+          failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
           status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: read_campaign
 -- Read one campaign.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+       canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
+       failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s
 
@@ -24,6 +32,8 @@ FROM marketing_campaigns WHERE id = %(id)s
 -- Read these campaigns.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+       canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
+       failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
 
@@ -31,6 +41,8 @@ FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
 -- Read a page of campaigns without those that test others, the newest first.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+       canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
+       failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns
 WHERE (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
@@ -42,6 +54,8 @@ ORDER BY id DESC LIMIT %(limit)s
 -- for this lock.
 SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+       canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
+       failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
@@ -56,6 +70,8 @@ UPDATE marketing_campaigns SET
 WHERE id = %(id)s
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
           window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
+          canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
+          failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
           status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: add_recipients
@@ -97,7 +113,9 @@ SELECT id FROM marketing_campaigns WHERE status = 'active' ORDER BY id
 -- index of statuses.
 SELECT c.id, c.name, c.template_name, c.language_code, c.daily_send_limit, c.phone_number_id, c.time_zone, c.country,
        c.window_days, c.window_from, c.window_to, c.window_zone, c.quiet_from, c.quiet_to, c.start_at,
-       c.stale_after_hours, c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
+       c.stale_after_hours, c.canary, c.canary_percent, c.canary_min, c.canary_max, c.canary_wait_minutes,
+       c.failure_limit_percent, c.opt_out_limit_percent, c.block_limit_percent, c.unknown_limit_percent,
+       c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
 FROM unnest(%(statuses)s::text[]) WITH ORDINALITY AS s (status, place)
 CROSS JOIN LATERAL (
     SELECT * FROM marketing_campaigns AS m

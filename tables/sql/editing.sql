@@ -7,7 +7,11 @@ UPDATE marketing_campaigns SET
     daily_send_limit = %(daily_send_limit)s, phone_number_id = %(phone_number_id)s, time_zone = %(time_zone)s,
     country = %(country)s, window_days = %(window_days)s::text[], window_from = %(window_from)s,
     window_to = %(window_to)s, window_zone = %(window_zone)s, quiet_from = %(quiet_from)s, quiet_to = %(quiet_to)s,
-    start_at = %(start_at)s, stale_after_hours = %(stale_after_hours)s
+    start_at = %(start_at)s, stale_after_hours = %(stale_after_hours)s, canary = %(canary)s,
+    canary_percent = %(canary_percent)s, canary_min = %(canary_min)s, canary_max = %(canary_max)s,
+    canary_wait_minutes = %(canary_wait_minutes)s, failure_limit_percent = %(failure_limit_percent)s,
+    opt_out_limit_percent = %(opt_out_limit_percent)s, block_limit_percent = %(block_limit_percent)s,
+    unknown_limit_percent = %(unknown_limit_percent)s
 WHERE id = %(id)s
 
 -- name: expire_released

@@ -12,8 +12,11 @@ SELECT c.status, c.pause_reason, c.start_at, c.daily_send_limit, statement_times
        coalesce((SELECT jsonb_object_agg(day, used) FROM campaign_days
                  WHERE campaign_id = c.id AND day BETWEEN statement_timestamp()::date - 2 AND statement_timestamp()::date + 2),
                 '{}'),
+       coalesce(k.step, 0), CASE WHEN c.canary THEN k.allowed END, coalesce(k.released, 0), k.filled_at, k.base,
+       c.canary_wait_minutes,
        c.window_days, c.window_from, c.window_to, c.quiet_from, c.quiet_to, c.window_zone, c.time_zone
-FROM marketing_campaigns AS c WHERE c.id = %(campaign)s
+FROM marketing_campaigns AS c LEFT JOIN campaign_canaries AS k ON k.campaign_id = c.id
+WHERE c.id = %(campaign)s
 
 -- name: find_retry_times
 -- The earliest due time of each kind of wait among the first recipients with an attempt.

@@ -54,6 +54,15 @@ CREATE TABLE marketing_campaigns (
     quiet_to         text,
     start_at         timestamptz,
     stale_after_hours integer DEFAULT 24 CHECK (stale_after_hours BETWEEN 1 AND 8760),
+    canary           boolean NOT NULL DEFAULT true,
+    canary_percent   double precision NOT NULL DEFAULT 1 CHECK (canary_percent BETWEEN 0.01 AND 100),
+    canary_min       integer NOT NULL DEFAULT 50 CHECK (canary_min BETWEEN 1 AND 1000000),
+    canary_max       integer NOT NULL DEFAULT 500 CHECK (canary_max BETWEEN 1 AND 1000000),
+    canary_wait_minutes integer NOT NULL DEFAULT 10 CHECK (canary_wait_minutes BETWEEN 1 AND 1440),
+    failure_limit_percent double precision NOT NULL DEFAULT 15 CHECK (failure_limit_percent BETWEEN 0 AND 100),
+    opt_out_limit_percent double precision NOT NULL DEFAULT 2 CHECK (opt_out_limit_percent BETWEEN 0 AND 100),
+    block_limit_percent double precision NOT NULL DEFAULT 15 CHECK (block_limit_percent BETWEEN 0 AND 100),
+    unknown_limit_percent double precision NOT NULL DEFAULT 5 CHECK (unknown_limit_percent BETWEEN 0 AND 100),
     CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
     -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
     CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
@@ -77,6 +86,10 @@ COMMENT ON COLUMN marketing_campaigns.window_zone IS
 COMMENT ON COLUMN marketing_campaigns.start_at IS 'Nothing is sent before; NULL: sending starts with the activation';
 COMMENT ON COLUMN marketing_campaigns.stale_after_hours IS
     'The campaign is paused if nothing could be sent for so long although recipients waited; NULL: never';
+COMMENT ON COLUMN marketing_campaigns.canary IS
+    'Whether it sends to its first people and waits for their outcomes (domain/canary.py)';
+COMMENT ON COLUMN marketing_campaigns.failure_limit_percent IS
+    'The campaign is paused when surely a larger share of its people failed; 100: never. The other limits likewise';
 COMMENT ON COLUMN marketing_campaigns.replanning IS
     'The daily limit changed: recipients that are not released leave the old plan before the new one begins';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
@@ -117,6 +130,31 @@ CREATE TABLE campaign_watch (
     campaign_id uuid PRIMARY KEY REFERENCES marketing_campaigns (id) ON DELETE CASCADE,
     in_order_at timestamptz NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The canary of an activated campaign, and the windows in which its figures are measured afterwards. Figures are those of
+-- domain/shares.py. `allowed` is the number of people that may get their first attempt: a release obeys it.
+CREATE TABLE campaign_canaries (
+    campaign_id uuid PRIMARY KEY REFERENCES marketing_campaigns (id) ON DELETE CASCADE,
+    step        smallint NOT NULL DEFAULT 0 CHECK (step >= 0),
+    allowed     bigint CHECK (allowed > 0),
+    released    bigint NOT NULL DEFAULT 0 CHECK (released >= 0),
+    filled_at   timestamptz,
+    base        jsonb NOT NULL,
+    windows     jsonb,
+    stopped_at  timestamptz
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON COLUMN campaign_canaries.allowed IS 'NULL: the canary is over, or the campaign is too small for one';
+COMMENT ON COLUMN campaign_canaries.filled_at IS 'Since when everybody of the step has the first attempt';
+COMMENT ON COLUMN campaign_canaries.stopped_at IS 'When the figures paused the campaign; a resume begins a new canary';
+
+-- People who opted out after a message of a campaign: the newest message they had, or the one that they answered. The
+-- counter funnel/opted_out counts the rows.
+CREATE TABLE campaign_opt_outs (
+    campaign_id  uuid NOT NULL REFERENCES marketing_campaigns (id) ON DELETE CASCADE,
+    recipient_id uuid NOT NULL,
+    occurred_at  timestamptz NOT NULL,
+    PRIMARY KEY (campaign_id, recipient_id)
+);
 
 -- ------------------------------------------------------------------------------------------------------------- people
 
@@ -1495,7 +1533,19 @@ CREATE FUNCTION wait_counter_key(
     END
 $$;
 
--- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying,due}, failure/<key>, skip/<key>,
+-- The counters by which a campaign is judged, folded or not: its statuses, its failures by code, and its opt-outs. No
+-- recipient is read.
+CREATE FUNCTION counters_of_figures(in_campaign uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_object_agg(dimension || '/' || key, n), '{}')
+    FROM (SELECT dimension, key, sum(n) AS n
+          FROM (SELECT dimension, key, n FROM campaign_counters WHERE campaign_id = in_campaign
+                UNION ALL
+                SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = in_campaign) AS every
+          WHERE dimension IN ('status', 'failure') OR dimension = 'funnel' AND key IN ('total', 'opted_out')
+          GROUP BY dimension, key) AS summed
+$$;
+
+-- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying,due,opted_out}, failure/<key>, skip/<key>,
 -- wait/<key>, and window/<country> for the due ones that wait for no retry, where the window follows the recipients.
 -- The three trigger functions differ only in their source rows, so one text creates them.
 DO $do$

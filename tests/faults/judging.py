@@ -15,7 +15,7 @@ from runtime.settings import Settings
 from schemas import callback
 from verdict.judge import Evidence, Verdict, judge
 from verdict.recount import recount, reported
-from verdict.rows import JudgeConnection, read_counters, read_rows
+from verdict.rows import JudgeConnection, read_counters, read_opt_outs, read_rows
 from verdict.truth import Post, TimeSpan, post_of
 
 UNANSWERED = """
@@ -78,7 +78,7 @@ def judge_campaign(
         opted_out=frozenset(),
         held_by_killed=unknown,
         counters=read_counters(connection, campaign),
-        recount=recount(rows),
+        recount=recount(rows, read_opt_outs(connection, campaign)),
         reported=stats,
         recount_reported=reported(rows),
         trouble=trouble + ((f"{strangers} posts without callback data of this deployment",) if strangers else ()),

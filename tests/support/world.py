@@ -110,19 +110,31 @@ class World:
     # ------------------------------------------------------------------------------------------ the work of an operator
 
     async def create_campaign(
-        self, recipients: int, limit: int | None = None, number: str = NUMBER_ID, zone: str = "UTC"
+        self,
+        recipients: int,
+        limit: int | None = None,
+        number: str = NUMBER_ID,
+        zone: str = "UTC",
+        *,
+        canary: bool = False,
     ) -> CampaignId:
         """Create a draft as the API does, with a daily limit, and import its recipients."""
-        new = NewCampaign("Test Campaign", "your_template", "en_US", limit, number, zone)
+        new = NewCampaign("Test Campaign", "your_template", "en_US", limit, number, zone, canary=canary)
         campaign = CampaignId((await campaigns.create(self.connection, new)).id)
         await self.import_recipients(campaign, recipients)
         return campaign
 
     async def start_campaign(
-        self, recipients: int, limit: int | None = None, number: str = NUMBER_ID, zone: str = "UTC"
+        self,
+        recipients: int,
+        limit: int | None = None,
+        number: str = NUMBER_ID,
+        zone: str = "UTC",
+        *,
+        canary: bool = False,
     ) -> CampaignId:
         """Create a campaign and activate it, which plans its recipients."""
-        campaign = await self.create_campaign(recipients, limit, number, zone)
+        campaign = await self.create_campaign(recipients, limit, number, zone, canary=canary)
         await self.act(campaign, Action.ACTIVATE)
         return campaign
 

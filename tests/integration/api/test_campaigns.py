@@ -25,6 +25,9 @@ async def test_a_draft_takes_every_setting_and_an_omitted_one_keeps_its_value(ap
         "phone_number_id": "99", "time_zone": "Asia/Tokyo", "country": "DE",
         "window_days": ["mon", "fri"], "window_from": "10:00", "window_to": "18:30", "window_zone": "recipient",
         "quiet_from": "12:00", "quiet_to": "13:00", "start_at": "2027-03-01T08:00:00Z", "stale_after_hours": 48,
+        "canary": False, "canary_percent": 2.5, "canary_min": 20, "canary_max": 200, "canary_wait_minutes": 30,
+        "failure_limit_percent": 20.0, "opt_out_limit_percent": 1.0, "block_limit_percent": 30.0,
+        "unknown_limit_percent": 100.0,
     }  # fmt: skip
     answer = await api.http.patch(path, json=everything)
     assert answer.status_code == 200
@@ -70,6 +73,11 @@ async def test_a_wrong_window_names_its_field(api: Api) -> None:
         ({"start_at": "2027-03-01T08:00:00"}, "start_at"),
         ({"start_at": "0001-01-01T00:00:00+14:00"}, "start_at"),
         ({"stale_after_hours": 0}, "stale_after_hours"),
+        ({"canary": "yes"}, "canary"),
+        ({"canary_percent": 0}, "canary_percent"),
+        ({"canary_min": 0}, "canary_min"),
+        ({"canary_wait_minutes": 1441}, "canary_wait_minutes"),
+        ({"opt_out_limit_percent": 101}, "opt_out_limit_percent"),
     ):
         for answer in (
             await api.http.patch(path, json=wrong),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.campaign_values import timing
+from cli.campaign_values import canary_settings, timing
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,20 @@ from cli.campaign_values import timing
 def test_an_option_sets_its_settings_and_no_others(options: dict[str, str], settings: dict[str, Any]) -> None:
     names = ("days", "window", "window_zone", "quiet", "start_at", "stale_after")
     assert timing(*(options.get(name) for name in names)) == settings
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ({}, {}),
+        ({"percent": "2.5"}, {"canary": True, "canary_percent": 2.5}),
+        ({"percent": "none"}, {"canary": False}),
+        ({"percent": "some"}, {"canary": True, "canary_percent": "some"}),
+        ({"least": 20, "most": 200, "wait": 30}, {"canary_min": 20, "canary_max": 200, "canary_wait_minutes": 30}),
+    ],
+)
+def test_an_option_of_the_canary_sets_its_settings(options: dict[str, Any], settings: dict[str, Any]) -> None:
+    given = [options.get(name) for name in ("percent", "least", "most", "wait")]
+    assert canary_settings(*given, limits={"failure_limit_percent": None}) == settings
+    limits = {"failure_limit_percent": 30.0, "opt_out_limit_percent": None}
+    assert canary_settings(*given, limits=limits) == {**settings, "failure_limit_percent": 30.0}

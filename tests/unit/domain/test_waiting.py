@@ -37,6 +37,12 @@ READY = {"status/pending": 30, "wait/planned": 30}
         ({"left_today": 10, "next_day_at": NOON + 12 * HOUR}, READY,
          [("in_turn", 10, NOON, None), ("daily_limit", 20, NOON + 12 * HOUR, None)]),
         ({"left_today": 0}, READY, [("daily_limit", 30, None, None)]),
+        ({"canary_room": 10, "canary_at": NOON + HOUR, "canary": "step 1"}, READY,
+         [("canary", 20, NOON + HOUR, "step 1"), ("in_turn", 10, NOON, None)]),
+        ({"canary_room": 0, "left_today": 4}, {"status/pending": 30, "wait/planned": 30, "status/failed": 5,
+                                               "wait/requested": 5},
+         [("canary", 30, None, None), ("in_turn", 4, NOON, None), ("daily_limit", 1, None, None)]),
+        ({"canary_room": 5, "opens_at": {"": NOON + HOUR}}, READY, [("outside_window", 30, NOON + HOUR, None)]),
         ({"follows": True, "opens_at": {"": NOON, "DE": NOON, "JP": NOON + HOUR, "RU": None}},
          {**READY, "window/DE": 5, "window/JP": 7, "window/RU": 1, "window/": 17},
          [("never_open", 1, None, "RU"), ("outside_window", 7, NOON + HOUR, "JP"), ("in_turn", 22, NOON, None)]),
@@ -97,6 +103,7 @@ OPENINGS = st.sampled_from([NOON - HOUR, NOON, NOON + HOUR, None])
         opens_at=st.one_of(st.none(), st.fixed_dictionaries({"": OPENINGS, "DE": OPENINGS, "JP": OPENINGS})),
         follows=st.booleans(),
         left_today=st.one_of(st.none(), st.integers(0, 50)),
+        canary_room=st.one_of(st.none(), st.integers(0, 50)),
     ),
 )
 def test_each_recipient_is_in_exactly_one_group(

@@ -43,5 +43,7 @@ def test_skips_and_pauses_have_their_meaning() -> None:
     assert all(each.meaning for each in skips)
     assert pause_text("operator") == "by an operator"
     assert all(pause_text(each.value) != each.value for each in PauseReason)
+    assert pause_text("too_many_failures: 20 of 50 people failed") == "20 of 50 people failed"
+    assert pause_text("legal: they called") == "legal: they called"
     assert pause_text("legal asked us") == "legal asked us"
     assert pause_text(None) == ""

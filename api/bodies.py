@@ -97,8 +97,8 @@ Weekdays = Annotated[
 ]
 StartTime = Annotated[AwareDatetime, AfterValidator(_in_range)]
 Switch = Annotated[bool, Field(strict=True)]
-CanarySize = Annotated[int, Field(ge=1, le=1_000_000, strict=True), BeforeValidator(_whole)]
-CanaryWait = Annotated[int, Field(ge=1, le=1440, strict=True), BeforeValidator(_whole)]
+CanaryPeople = Annotated[int, Field(ge=1, le=1_000_000, strict=True), BeforeValidator(_whole)]
+CanaryMinutes = Annotated[int, Field(ge=1, le=1440, strict=True), BeforeValidator(_whole)]
 CanaryPercent = Annotated[float, Field(ge=0.01, le=100, strict=True, allow_inf_nan=False)]
 LimitPercent = Annotated[float, Field(ge=0, le=100, strict=True, allow_inf_nan=False)]
 """A share of people in percent; 100 stops nothing."""
@@ -182,11 +182,11 @@ class CampaignIn(_Taken):
     """Whether it sends to its first people, waits for their outcomes, and widens in steps."""
     canary_percent: CanaryPercent = FIRST.percent
     """The share of the audience that is sent to first, in percent."""
-    canary_min: CanarySize = FIRST.least
+    canary_min: CanaryPeople = FIRST.least
     """The fewest people who are sent to first. An audience of less than ten times as many has no canary."""
-    canary_max: CanarySize = FIRST.most
+    canary_max: CanaryPeople = FIRST.most
     """The most people who are sent to first."""
-    canary_wait_minutes: CanaryWait = CANARY_WAIT_MINUTES
+    canary_wait_minutes: CanaryMinutes = CANARY_WAIT_MINUTES
     """How long the first step waits for outcomes. Later steps wait a fifth of it."""
     failure_limit_percent: LimitPercent = LIMITS.failed
     """The campaign is paused when surely more of its messages failed; 100: never."""
@@ -246,11 +246,11 @@ class CampaignPatch(_Taken):
     """Whether it sends to its first people, waits for their outcomes, and widens in steps."""
     canary_percent: CanaryPercent = Field(default_factory=_unset)
     """The share of the audience that is sent to first, in percent."""
-    canary_min: CanarySize = Field(default_factory=_unset)
+    canary_min: CanaryPeople = Field(default_factory=_unset)
     """The fewest people who are sent to first. An audience of less than ten times as many has no canary."""
-    canary_max: CanarySize = Field(default_factory=_unset)
+    canary_max: CanaryPeople = Field(default_factory=_unset)
     """The most people who are sent to first."""
-    canary_wait_minutes: CanaryWait = Field(default_factory=_unset)
+    canary_wait_minutes: CanaryMinutes = Field(default_factory=_unset)
     """How long the first step waits for outcomes. Later steps wait a fifth of it."""
     failure_limit_percent: LimitPercent = Field(default_factory=_unset)
     """The campaign is paused when surely more of its messages failed; 100: never."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from domain.shares import Excess, Figures, ShareLimits, excess
+from domain.shares import CampaignFigures, Excess, ShareLimits, excess
 
 GROWTH = 4
 """Each step reaches four times as many people in total."""
@@ -51,7 +51,7 @@ class Canary:
     """So many have got it."""
     filled_at: datetime | None = None
     """Since when nobody else of the step waits for the first attempt."""
-    base: Figures = field(default_factory=Figures)
+    base: CampaignFigures = field(default_factory=CampaignFigures)
     """The figures when the first step began. What happened before is not judged."""
 
     @property
@@ -73,7 +73,7 @@ class CanaryDecision:
     excess: Excess | None = None
 
 
-def begin(size: CanarySize, audience: int, figures: Figures) -> Canary:
+def begin(size: CanarySize, audience: int, figures: CampaignFigures) -> Canary:
     """The first step of an activated campaign, or of one that a person resumed after its figures had stopped it."""
     people = size.people(audience)
     return Canary(step=0 if people is None else 1, allowed=people, base=figures)
@@ -87,7 +87,7 @@ def judge_at(canary: Canary, wait_s: float) -> datetime | None:
 
 
 def decide(
-    canary: Canary, figures: Figures, waiting: int, limits: ShareLimits, now: datetime, wait_s: float
+    canary: Canary, figures: CampaignFigures, waiting: int, limits: ShareLimits, now: datetime, wait_s: float
 ) -> CanaryDecision:
     """Judge the step. `waiting`: the people without a first attempt. `wait_s`: how long the first step waits.
 

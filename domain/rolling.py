@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from domain.shares import Excess, Figures, Measure, ShareLimits, excess
+from domain.shares import CampaignFigures, Excess, Measure, ShareLimits, excess
 
 PEOPLE_MIN = 200
 """With fewer new outcomes a window is not judged: late outcomes of earlier messages would be measured with too few."""
@@ -37,23 +37,27 @@ RULES: Mapping[str, WindowRule] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RollingWindow:
     """The figures at the beginning of the previous window, and of the present one."""
 
-    previous: Figures
-    present: Figures
+    previous: CampaignFigures
+    present: CampaignFigures
     began_at: datetime
     """When the present window began."""
 
 
-def open_windows(base: Figures, figures: Figures, now: datetime) -> dict[str, Window]:
+def open_windows(base: CampaignFigures, figures: CampaignFigures, now: datetime) -> dict[str, RollingWindow]:
     """The windows of a campaign whose canary ended, or that has none. `base`: the figures before its first people."""
-    return {name: Window(base, figures, now) for name in RULES}
+    return {name: RollingWindow(base, figures, now) for name in RULES}
 
 
 def roll(
-    windows: Mapping[str, Window], figures: Figures, limits: ShareLimits, now: datetime, time_scale: float = 1.0
-) -> tuple[dict[str, Window], Excess | None]:
+    windows: Mapping[str, RollingWindow],
+    figures: CampaignFigures,
+    limits: ShareLimits,
+    now: datetime,
+    time_scale: float = 1.0,
+) -> tuple[dict[str, RollingWindow], Excess | None]:
     """The windows from now on, and the share that stops the campaign, if one is surely above its limit."""
     rolled, found = dict(windows), None
     for name, rule in RULES.items():
@@ -63,5 +67,5 @@ def roll(
             found = excess(latest, limits, latest.handled, rule.measures)
         is_over = now >= window.began_at + timedelta(seconds=rule.seconds / time_scale)
         if is_over and figures.since(window.present).handled >= WINDOW_PEOPLE:
-            rolled[name] = Window(window.present, figures, now)
+            rolled[name] = RollingWindow(window.present, figures, now)
     return rolled, found

@@ -33,7 +33,7 @@ class Measure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CampaignFigures:
     """People of a campaign by their outcome, since its activation."""
 
     handled: int = 0
@@ -44,9 +44,9 @@ class Figures:
     unknown: int = 0
     opted_out: int = 0
 
-    def since(self, earlier: Figures) -> Figures:
+    def since(self, earlier: CampaignFigures) -> CampaignFigures:
         """The people who were added since. A retry can take back a failure, so no figure is below zero."""
-        return Figures(*(max(0, now - was) for now, was in zip(astuple(self), astuple(earlier), strict=True)))
+        return CampaignFigures(*(max(0, now - was) for now, was in zip(astuple(self), astuple(earlier), strict=True)))
 
     def bad(self, measure: Measure) -> int:
         """The people that count against the limit of a measure."""
@@ -127,10 +127,10 @@ def pause_reason(found: Excess) -> tuple[PauseReason, str]:
     )
 
 
-def figures_of(counters: Mapping[str, int]) -> Figures:
+def figures_of(counters: Mapping[str, int]) -> CampaignFigures:
     """The figures of a campaign from its counters, by `dimension/key`."""
     blocked = sum(counters.get(f"failure/{code}", 0) for code in BLOCKING)
-    return Figures(
+    return CampaignFigures(
         handled=sum(counters.get(f"status/{word}", 0) for word in _OUTCOMES),
         failed=counters.get("status/failed", 0) - blocked,
         blocked=blocked,
@@ -151,7 +151,7 @@ def surely(bad: int, people: int) -> float:
 
 
 def excess(
-    figures: Figures, limits: ShareLimits, people: int, measures: Collection[Measure] = tuple(Measure)
+    figures: CampaignFigures, limits: ShareLimits, people: int, measures: Collection[Measure] = tuple(Measure)
 ) -> Excess | None:
     """The first share that is surely above its limit among so many people; None: all are in order."""
     for measure in Measure:

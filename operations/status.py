@@ -48,8 +48,9 @@ STAGES: Mapping[str, Topic] = {
     "sender": Topic.SEND_JOBS,
     "sink": Topic.RECIPIENT_EVENTS,
     "subscriptions": Topic.SUBSCRIPTION_EVENTS,
+    "control": Topic.CAMPAIGN_CONTROL,
 }
-"""Consumer group to the topic that it reads. The sink has a second group for opt-outs and opt-ins."""
+"""Consumer group to the topic that it reads. The sink has groups for opt-outs and opt-ins, and for reports of Meta."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class ReadyAnswer:
     status: int | None
 
 
-PROCESSES = {"subscriptions": "sink"}
+PROCESSES = {"subscriptions": "sink", "control": "sink"}
 """The process of a stage, where it has another name."""
 
 

@@ -146,7 +146,7 @@ RECOVERY_NEEDED = _gauge(
 BREAKER_CHANGES = _counter(
     "breaker_changes_total", "Openings, closings and resets of breakers, and pauses because of one", "scope", "change"
 )
-CAMPAIGNS_STOPPED = _counter("campaigns_stopped_total", "Campaigns that their figures paused, by reason code", "reason")
+STOPPED_BY_FIGURES = _counter("stopped_by_figures_total", "Campaigns paused by their figures, by reason code", "reason")
 # Sender
 SENDER_CLAIMS = _counter("sender_claims_total", "Claims, by outcome", "outcome")
 SENDER_CLAIMS_STOPPED = _gauge(

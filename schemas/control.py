@@ -21,11 +21,13 @@ class ControlKind(StrEnum):
     RESET = "reset"
     """An operator resumed a campaign: the breaker sends a probe at once."""
     CAMPAIGN_PAUSED = "campaign_paused"
-    """A breaker paused a campaign. Only an operator resumes it."""
+    """A breaker, a report of Meta, or its figures (scope `campaign`) paused a campaign. Only an operator resumes it."""
+    REPORTED = "reported"
+    """Meta reported by webhook that nothing should be sent to the scope. It stops what was started before."""
 
 
 class ControlEvent(WireModel):
-    """One change of a breaker, or one pause because of a breaker."""
+    """One change of a breaker, one report of Meta, or one pause."""
 
     v: int = SCHEMA_VERSION
     """The version of this schema. It changes only if old readers would misread a record."""
@@ -34,9 +36,9 @@ class ControlEvent(WireModel):
     kind: ControlKind
     """The change."""
     scope: str = Field(max_length=32)
-    """recipient, template, number, account or endpoint; more may follow."""
+    """recipient, template, number, account, endpoint or campaign; more may follow."""
     key: str = Field(max_length=600)
-    """The template and its language, or the id of the number. A phone number of a person is masked."""
+    """The template and its language, the id of the number, or the reason code. A phone number of a person is masked."""
     campaign_id: CampaignId | None = None
     """The campaign that was paused."""
     code: int | None = None
@@ -46,7 +48,7 @@ class ControlEvent(WireModel):
     needs_human: bool = False
     """Whether nothing is sent before a human has acted."""
     occurred_at: UtcTime
-    """When it changed, by the clock of the database."""
+    """When it changed, by the clock of the database, or by that of Meta."""
 
     @property
     def record_key(self) -> bytes:

@@ -81,7 +81,7 @@ class ItemOutcome(ReasonCode):
     CLICK = "click", "reconciler", "It is a click on a link of a marketing message."
     USER_ACTION = "user_action", "reconciler", "It is another action of a person than a click."
     SYSTEM_ERROR = "system_error", "reconciler", "It is an error that Meta reports outside of any message."
-    OTHER_FIELD = "other_field", "reconciler", "Its change is about another field than messages and user_preferences."
+    OTHER_FIELD = "other_field", "reconciler", "Its change is about a field that changes nothing here."
     OTHER_TYPE = "other_type", "reconciler", "It is a status of something else than a message, such as a payment."
     OTHER_OBJECT = "other_object", "reconciler", "Its body is about another object than a WhatsApp account."
     EMPTY = "empty", "reconciler", "Its body or its value holds nothing."

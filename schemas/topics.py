@@ -118,7 +118,9 @@ USES: dict[Topic, TopicUse] = {
         "recipient_id, else wamid", ("reconciler", "sender", "scheduler", "operator"), ("sink",)
     ),
     Topic.SUBSCRIPTION_EVENTS: TopicUse("person, else wamid", ("reconciler", "scheduler"), ("sink",)),
-    Topic.CAMPAIGN_CONTROL: TopicUse("campaign_id, else scope and key of the breaker", ("scheduler",), ()),
+    Topic.CAMPAIGN_CONTROL: TopicUse(
+        "campaign_id, else scope and key of the breaker", ("scheduler", "reconciler"), ("sink",)
+    ),
     Topic.CAMPAIGN_STATS: TopicUse("campaign_id", ("stats",), ("api",)),
     Topic.CAMPAIGN_TIMELINE: TopicUse("campaign_id/minute", ("stats",), ()),
 }

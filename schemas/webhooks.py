@@ -2,8 +2,8 @@
 
 Tolerant where Meta varies (unknown fields, integer or string times, old error shapes, the bare `{"statuses": [...]}`)
 and exact where an effect depends on it (a wamid, a status word, a time). An item that is not understood becomes
-a `BadItem` or an `OtherItem`, so that it is counted and never lost. `domain.correlation` interprets a status, and
-`domain.inbound` a message or a preference.
+a `BadItem` or an `OtherItem`, so that it is counted and never lost. `domain.correlation` interprets a status,
+`domain.inbound` a message or a preference, and `domain.notices` what happens to a template, a number or the account.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from schemas.codec import Malformed
 from schemas.lenient_json import read_json
 from schemas.reasons import DeadLetterReason, ItemOutcome
+from schemas.webhook_notices import NOTICE_FIELDS, NoticeItem, read_notice
 from schemas.webhook_people import (
     MessageItem,
     PreferenceItem,
@@ -58,7 +59,7 @@ class BadItem:
     """The exception of our own code, where the reason is `bug`."""
 
 
-WebhookItem = StatusItem | MessageItem | PreferenceItem | OtherItem | BadItem
+WebhookItem = StatusItem | MessageItem | PreferenceItem | NoticeItem | OtherItem | BadItem
 
 
 def parse_body(raw: bytes) -> list[WebhookItem]:
@@ -114,18 +115,29 @@ def _entry(entry: Any) -> Iterator[WebhookItem]:
         yield BadItem(DeadLetterReason.MALFORMED_ENTRY.value)
         return
     for change in changes:
-        yield from _change(change)
+        yield from _change(change, entry.get("time"))
 
 
-def _change(change: Any) -> Iterator[WebhookItem]:
+def _change(change: Any, time: Any = None) -> Iterator[WebhookItem]:
     if not isinstance(change, dict) or not isinstance(change.get("field", ""), str | None):
         yield BadItem(DeadLetterReason.MALFORMED_CHANGE.value)
+    elif (field := _field(change)) in NOTICE_FIELDS:
+        value = change.get("value")
+        yield (
+            read_notice(field, value, time)
+            if isinstance(value, dict)
+            else BadItem(DeadLetterReason.MALFORMED_VALUE.value)
+        )
     elif not any(_is_named(change.get("field"), field) for field in FIELDS):
         yield OtherItem(ItemOutcome.OTHER_FIELD.value)
     elif not isinstance(change.get("value"), dict):
         yield BadItem(DeadLetterReason.MALFORMED_VALUE.value)
     else:
         yield from _value(change["value"])
+
+
+def _field(change: dict[str, Any]) -> str:
+    return str(change.get("field") or "").strip().lower()
 
 
 def _is_named(name: Any, wanted: str) -> bool:

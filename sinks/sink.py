@@ -1,4 +1,5 @@
-"""The sink: writes `recipient.events` and `subscription.events` to Postgres. Any number of sink processes may run.
+"""The sink: writes `recipient.events` and `subscription.events` to Postgres, and applies reports on `campaign.control`.
+Any number of sink processes may run.
 
 Each topic has a consumer and a writer of its own (`sinks.writer`, `sinks.subscriptions`), so that neither holds up the
 other. A consumer takes batches from Kafka and gives them to its writer. While Postgres or Kafka is unavailable, it
@@ -30,6 +31,7 @@ from schemas.places import REMEDY, OffsetMismatch, Place, Record, TopicIdentity,
 from schemas.topics import Topic
 from sinks.batch import Moves, moves_of
 from sinks.connection import SinkConnection
+from sinks.control import ControlWriter
 from sinks.letters import BatchLetters
 from sinks.subscriptions import SubscriptionWriter
 from sinks.writer import BatchWriter
@@ -47,6 +49,9 @@ from topics.watchdog import Watchdog
 STAGE = "sink"
 SUBSCRIPTIONS_STAGE = "subscriptions"
 """The group that reads the opt-outs and opt-ins. It is a part of each sink process."""
+CONTROL_STAGE = "control"
+"""The group that reads what Meta reported. It is a part of each sink process too."""
+APPLIED_TOPICS = (Topic.RECIPIENT_EVENTS, Topic.SUBSCRIPTION_EVENTS, Topic.CAMPAIGN_CONTROL)
 IDENTIFY_EVERY_S = 10.0
 """Pause between two checks for a recreated topic. Records that a sink reads from it in between are applied again, from
 the topic's beginning, after an operator has accepted the topic."""
@@ -100,6 +105,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                         settings, stop, publisher, SUBSCRIPTIONS_STAGE, Topic.SUBSCRIPTION_EVENTS, SubscriptionWriter
                     )
                 )
+                tasks.create_task(
+                    _consume(settings, stop, publisher, CONTROL_STAGE, Topic.CAMPAIGN_CONTROL, ControlWriter)
+                )
     except BaseExceptionGroup as failed:  # the first failure has cancelled the other consumer
         raise failed.exceptions[0] from failed
     finally:
@@ -142,7 +150,7 @@ async def accept_topic(settings: Settings) -> None:
     """
     connection = await connect(settings.database_url.get_secret_value(), application_name="campaigns-sink")
     async with connection:
-        topics = [(await identify(settings, topic)) for topic in (Topic.RECIPIENT_EVENTS, Topic.SUBSCRIPTION_EVENTS)]
+        topics = [(await identify(settings, topic)) for topic in APPLIED_TOPICS]
         available = {identity: await find_ranges(settings, identity.topic) for identity in topics}
         lost = [each for each in topics if await offsets.is_lost(connection, each, available[each])]
         for identity in lost or topics[:1]:

@@ -6,7 +6,7 @@ under a lock. Nothing here waits for the lock of a campaign: one that is locked 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,8 +16,8 @@ import orjson
 
 from domain.canary import Canary, CanarySize
 from domain.canary import begin as first_step
-from domain.rolling import Window
-from domain.shares import Figures, ShareLimits, figures_of
+from domain.rolling import RollingWindow
+from domain.shares import CampaignFigures, ShareLimits, figures_of
 from schemas.reasons import PauseReason
 from tables.arrays import plain, text, times
 from tables.database import Connection
@@ -36,13 +36,13 @@ class JudgedCampaign:
     now: datetime
     wait_s: float
     limits: ShareLimits
-    figures: Figures
+    figures: CampaignFigures
     waiting: int
     """The people without a first attempt."""
     is_limited: bool
     """Its canary is on."""
     canary: Canary
-    windows: Mapping[str, Window] | None
+    windows: Mapping[str, RollingWindow] | None
 
 
 async def begin(connection: Connection, campaign: UUID) -> None:
@@ -82,6 +82,12 @@ async def lock_room(connection: Connection, campaign: UUID) -> int | None:
     return None if row is None else int(row[0])
 
 
+async def limiting(connection: Connection, campaigns: Collection[UUID]) -> dict[UUID, Canary]:
+    """The present steps of those of these campaigns that their canary limits now, without figures and times."""
+    cursor = await connection.execute(_SQL["list_limiting"], {"ids": plain(campaigns)})
+    return {row[0]: Canary(step=row[1], allowed=row[2], released=row[3]) for row in await cursor.fetchall()}
+
+
 async def charge(connection: Connection, campaign: UUID, released: int) -> None:
     """Count people who got their first attempt, under the lock of `lock_room`."""
     await connection.execute(_SQL["charge"], {"campaign": campaign, "released": released})
@@ -106,7 +112,7 @@ def _judged(row: Sequence[Any]) -> JudgedCampaign:
         figures=figures,
         waiting=counters.get("status/pending", 0),
         is_limited=is_limited,
-        canary=Canary(step, allowed, released, filled_at, figures if base is None else Figures(**base)),
+        canary=Canary(step, allowed, released, filled_at, figures if base is None else CampaignFigures(**base)),
         windows=None if windows is None else {name: _window(each) for name, each in windows.items()},
     )
 
@@ -123,7 +129,9 @@ async def write_steps(connection: Connection, changed: Sequence[tuple[JudgedCamp
     await connection.execute(_SQL["write_steps"], values)
 
 
-async def write_windows(connection: Connection, changed: Sequence[tuple[JudgedCampaign, Mapping[str, Window]]]) -> None:
+async def write_windows(
+    connection: Connection, changed: Sequence[tuple[JudgedCampaign, Mapping[str, RollingWindow]]]
+) -> None:
     """Write the windows that changed."""
     values = {
         "ids": plain(each.id for each, _ in changed),
@@ -153,11 +161,13 @@ async def note_opt_outs(connection: Connection, opt_outs: Sequence[tuple[str, st
         await connection.execute(_SQL["note_opt_outs"], values)
 
 
-def _json(figures: Figures) -> str:
+def _json(figures: CampaignFigures) -> str:
     return orjson.dumps(asdict(figures)).decode()
 
 
-def _window(stored: Mapping[str, Any]) -> Window:
-    return Window(
-        Figures(**stored["previous"]), Figures(**stored["present"]), datetime.fromisoformat(stored["began_at"])
+def _window(stored: Mapping[str, Any]) -> RollingWindow:
+    return RollingWindow(
+        CampaignFigures(**stored["previous"]),
+        CampaignFigures(**stored["present"]),
+        datetime.fromisoformat(stored["began_at"]),
     )

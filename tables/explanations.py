@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.canary import Canary, judge_at
 from domain.days import UnknownTimeZone, day_of
 from domain.lifecycle import CampaignStatus
-from domain.shares import Figures, figures_of
+from domain.shares import CampaignFigures, figures_of
 from domain.waiting import Situation, WaitGroup, WaitKind, explain, reached
 from domain.windows import Hours, InvalidWindow, WindowZone, next_open
 from tables import breakers
@@ -73,7 +73,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
         follows = hours.follows is WindowZone.RECIPIENT
         next_day_at = next_open(hours.window, [hours.time_zone], today.ends_at)
         left = None if limit is None else max(0, limit - used.get(today.date.isoformat(), 0))
-    canary = Canary(step, allowed, released, filled_at, Figures(**(base or {})))
+    canary = Canary(step, allowed, released, filled_at, CampaignFigures(**(base or {})))
     situation = Situation(
         status=CampaignStatus(status),
         now=now,
@@ -100,7 +100,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
     )
 
 
-def _canary_text(canary: Canary, found: Figures) -> str | None:
+def _canary_text(canary: Canary, found: CampaignFigures) -> str | None:
     if not canary.is_on:
         return None
     return (

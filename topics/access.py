@@ -25,8 +25,8 @@ from topics.errors import as_transient, error_of, is_not_ready
 RETRY_S = 0.2
 STAGES = ("reconciler", "sender", "sink")
 """Each reads with a group of its name, and counts the exits of its processes with a second one."""
-PARTS = ("subscriptions",)
-"""Groups of the same kind that belong to a process of another name: the sink reads the opt-outs too."""
+PARTS = ("subscriptions", "control")
+"""Groups of the same kind that belong to a process of another name: the sink reads opt-outs and reports too."""
 GROUPS = tuple(group for stage in (*STAGES, *PARTS) for group in (stage, f"{stage}.exits"))
 GROUP_RIGHTS = (AclOperation.READ,)
 TOPIC_RIGHTS = (AclOperation.READ, AclOperation.WRITE)

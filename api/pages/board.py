@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from api.pages.views import CampaignView, view
+from domain.canary import Canary
 from domain.lifecycle import CampaignStatus
 from schemas.stats import CampaignProgress, CampaignStats
 from tables.breakers import KnownBreaker
@@ -52,12 +53,21 @@ class KnownCampaign:
     stats: CampaignStats
     eta: datetime | None = None
     breakers: tuple[KnownBreaker, ...] = ()
+    canary: Canary | None = None
+    """The step that limits it; None: it sends to everybody."""
     samples: deque[Sample] = field(default_factory=deque)
     fragments: dict[str, str] = field(default_factory=dict)
 
     def view(self) -> CampaignView:
         """The view at this moment."""
-        return view(self.campaign, self.stats, eta=self.eta, per_s=speed(self.samples), breakers=self.breakers)
+        return view(
+            self.campaign,
+            self.stats,
+            eta=self.eta,
+            per_s=speed(self.samples),
+            breakers=self.breakers,
+            canary=self.canary,
+        )
 
     def fragment(self, template: str, render: Callable[[str, CampaignView], str]) -> str:
         """The rendered part, once for all streams."""
@@ -157,7 +167,11 @@ class Board:
         return any(each.campaign is None for each in self._streams)
 
     def report(
-        self, campaign: Campaign, progress: CampaignProgress, breakers: Sequence[KnownBreaker] = ()
+        self,
+        campaign: Campaign,
+        progress: CampaignProgress,
+        breakers: Sequence[KnownBreaker] = (),
+        canary: Canary | None = None,
     ) -> KnownCampaign:
         """Postgres has reported a campaign. It is the newest state of its row, whatever the figures are."""
         self._wanted.discard(campaign.id)
@@ -166,13 +180,12 @@ class Board:
         if known is None:
             known = KnownCampaign(campaign, progress)
         self._known[campaign.id] = known  # at the end: reported last
-        before = (known.campaign, known.eta, known.breakers, _counts(known.stats), speed(known.samples))
-        known.campaign, known.eta, known.breakers = campaign, progress.eta, tuple(breakers)
+        before = _shown(known)
+        known.campaign, known.eta, known.breakers, known.canary = campaign, progress.eta, tuple(breakers), canary
         if progress.as_of >= known.stats.as_of:
             known.stats = progress
         self._sample(known, progress)
-        after = (campaign, progress.eta, known.breakers, _counts(known.stats), speed(known.samples))
-        if is_new or before != after:
+        if is_new or before != _shown(known):
             self._changed(campaign.id, known)
         while len(self._known) > KNOWN_MAX:
             del self._known[next(iter(self._known))]
@@ -241,6 +254,12 @@ class Board:
     def _notify(self) -> None:
         for stream in self._streams:
             stream.notice()
+
+
+def _shown(known: KnownCampaign) -> tuple[object, ...]:
+    """What a change of makes the parts of pages stale."""
+    stats = _counts(known.stats)
+    return known.campaign, known.eta, known.breakers, known.canary, stats, speed(known.samples)
 
 
 def speed(samples: Sequence[Sample]) -> float | None:

@@ -9,7 +9,7 @@ from api.pages.board import Board, KnownCampaign
 from api.pages.views import STATUS_WORDS
 from domain.lifecycle import CampaignStatus
 from schemas.model import CampaignId
-from tables import breakers, campaigns, stats
+from tables import breakers, campaigns, canaries, stats
 from tables.campaigns import Campaign
 from tables.database import Connection
 
@@ -45,8 +45,9 @@ async def report(connection: Connection, board: Board, found: Sequence[Campaign]
     ids = [each.id for each in found]
     progress = await stats.read(connection, [CampaignId(each) for each in ids])
     held = await breakers.holding(connection, ids)
+    limited = await canaries.limiting(connection, ids)
     return [
-        board.report(each, progress[CampaignId(each.id)], held.get(each.id, ()))
+        board.report(each, progress[CampaignId(each.id)], held.get(each.id, ()), limited.get(each.id))
         for each in found
         if each.id in progress  # a draft may have been deleted between the statements
     ]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from api.pages.advice import FailureLine, SkipLine, failure_lines, pause_text, skip_lines
 from domain.breakers import Scope
+from domain.canary import Canary
 from domain.days import UnknownTimeZone
 from domain.lifecycle import ACTIONS, Action, CampaignStatus
 from domain.stats import everything_fails, percentage
@@ -89,6 +90,8 @@ class CampaignView:
     """When it begins to send, because it is before its start or outside its window."""
     hours: str
     """When it sends, in words; empty if at any time."""
+    canary: str
+    """What the canary does now, in words; empty without one."""
     eta: datetime | None
     per_s: float | None
     segments: tuple[Segment, ...]
@@ -123,8 +126,12 @@ def view(
     eta: datetime | None = None,
     per_s: float | None = None,
     breakers: Iterable[KnownBreaker] = (),
+    canary: Canary | None = None,
 ) -> CampaignView:
-    """The view of a campaign. `per_s`: recipients handled per second now. `breakers`: the open ones of its scopes."""
+    """The view of a campaign. `per_s`: recipients handled per second now. `breakers`: the open ones of its scopes.
+
+    `canary`: the step that limits it.
+    """
     status = CampaignStatus(stats.status)
     actions = frozenset(action.value for action, (states, _) in ACTIONS.items() if status in states)
     return CampaignView(
@@ -134,6 +141,7 @@ def view(
         status=STATUS_WORDS[status],
         waits_until=waits_until(campaign, stats.as_of) if status is CampaignStatus.ACTIVE else None,
         hours=hours(campaign),
+        canary=canary_words(canary) if status is CampaignStatus.ACTIVE else "",
         eta=eta,
         per_s=per_s if status is CampaignStatus.ACTIVE else None,
         segments=segments(stats),
@@ -160,6 +168,15 @@ def waits_until(campaign: Campaign, now: datetime) -> datetime | None:
     except (UnknownTimeZone, InvalidWindow):  # the scheduler pauses such a campaign and gives the reason
         return None
     return opens if opens is not None and opens > now else None
+
+
+def canary_words(canary: Canary | None) -> str:
+    """What the canary does now: it sends to its first people, or waits for their outcomes."""
+    if canary is None or canary.allowed is None:
+        return ""
+    if canary.room:
+        return f"sends to its first {canary.allowed:,} people"
+    return f"waits for the outcomes of its first {canary.allowed:,} people"
 
 
 def hours(campaign: Campaign) -> str:

@@ -46,7 +46,7 @@ CREATE TABLE debezium_recipients (
 
 def create_topics(settings: Settings, records: Iterable[tuple[bytes, bytes]]) -> int:
     """Create the topics of a sink, and fill that of events; returns the number of records."""
-    names = (Topic.RECIPIENT_EVENTS, Topic.SUBSCRIPTION_EVENTS)
+    names = (Topic.RECIPIENT_EVENTS, Topic.SUBSCRIPTION_EVENTS, Topic.CAMPAIGN_CONTROL)
     apply(settings, [BY_NAME[name] for topic in names for name in (topic, topic.dead)])
     producer = Producer(producer_config(settings))
     count = 0

@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from domain.canary import Canary, decide
-from domain.rolling import Window, open_windows, roll
+from domain.rolling import RollingWindow, open_windows, roll
 from domain.shares import Excess, pause_reason
 from producers.scheduler.upkeep import losing_what_is_locked
 from runtime import metrics
@@ -47,7 +47,7 @@ async def watch_canaries(leader: Leader, settings: Settings, stop: asyncio.Event
 async def judge_campaigns(connection: Connection, time_scale: float, *, are_all: bool) -> list[UUID]:
     """Judge the campaigns with a canary, or all active ones. Returns those that were paused."""
     steps: list[tuple[JudgedCampaign, Canary]] = []
-    rolled: list[tuple[JudgedCampaign, Mapping[str, Window]]] = []
+    rolled: list[tuple[JudgedCampaign, Mapping[str, RollingWindow]]] = []
     paused = []
     for campaign in await canaries.read_active(connection, are_all=are_all):
         if campaign.is_limited:
@@ -73,7 +73,7 @@ async def judge_campaigns(connection: Connection, time_scale: float, *, are_all:
     return paused
 
 
-def _roll(campaign: JudgedCampaign, time_scale: float) -> tuple[Mapping[str, Window], Excess | None]:
+def _roll(campaign: JudgedCampaign, time_scale: float) -> tuple[Mapping[str, RollingWindow], Excess | None]:
     if campaign.windows is None:
         return open_windows(campaign.canary.base, campaign.figures, campaign.now), None
     return roll(campaign.windows, campaign.figures, campaign.limits, campaign.now, time_scale)
@@ -83,7 +83,7 @@ async def _pause(connection: Connection, campaign: JudgedCampaign, excess: Exces
     code, reason = pause_reason(excess)
     is_paused = await canaries.stop(connection, campaign, code, reason)
     if is_paused:
-        metrics.CAMPAIGNS_STOPPED.labels(code.value).inc()
+        metrics.STOPPED_BY_FIGURES.labels(code.value).inc()
         log.error("campaign paused by its figures", campaign_id=str(campaign.id), code=code.value, reason=reason)
     return is_paused
 

@@ -1,4 +1,4 @@
-"""The reconciler: turns webhooks as Meta sent them into events about recipients and about subscriptions.
+"""The reconciler: turns webhooks as Meta sent them into events about recipients, subscriptions and reports of Meta.
 
 It needs Kafka alone. It publishes all events and dead letters of a batch before the batch is acknowledged. A batch that
 is read twice publishes the same events twice, and the merge downstream is idempotent.
@@ -20,6 +20,7 @@ from runtime import metrics
 from runtime.settings import Settings
 from runtime.tracing import TRACES
 from schemas.codec import encode
+from schemas.control import ControlEvent
 from schemas.events import RecipientEvent
 from schemas.places import Headers, Outgoing, Place, Record
 from schemas.reasons import DeadLetterReason, ItemOutcome
@@ -82,6 +83,7 @@ class Reconciler:
             metrics.RECONCILER_ITEMS.labels(outcome.value)
         self._events_topic = settings.topic(Topic.RECIPIENT_EVENTS)
         self._subscriptions_topic = settings.topic(Topic.SUBSCRIPTION_EVENTS)
+        self._control_topic = settings.topic(Topic.CAMPAIGN_CONTROL)
         self._keywords = settings.keywords()
         limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
         self._dead_letters = DeadLetters(publisher, STAGE, limit)
@@ -157,11 +159,13 @@ class Reconciler:
         if TRACES.is_on:
             _record_spans(event for each in found for event in each.events)
 
-    def _outgoing(self, event: RecipientEvent | SubscriptionEvent | PlainEvent) -> Outgoing:
+    def _outgoing(self, event: RecipientEvent | SubscriptionEvent | ControlEvent | PlainEvent) -> Outgoing:
         if isinstance(event, PlainEvent):
             return Outgoing(self._events_topic, event.key, event.value)
         if isinstance(event, SubscriptionEvent):
             return Outgoing(self._subscriptions_topic, event.key, encode(event))
+        if isinstance(event, ControlEvent):
+            return Outgoing(self._control_topic, event.record_key, encode(event))
         return Outgoing(self._events_topic, event.key, encode(event), _headers(event))
 
 

@@ -26,15 +26,18 @@ from domain.inbound import (
     opt_out_of_failure,
 )
 from domain.keywords import Keywords
+from domain.notices import decide_notice
 from runtime.logs import mask_text
 from schemas.bundles import Body, decode_bundle, encode_bundle
 from schemas.codec import Malformed
+from schemas.control import ControlEvent
 from schemas.dead_letters import ERROR_CHARS_MAX, ITEMS_LISTED_MAX, DeadItem, redrives
 from schemas.events import Origin, RecipientEvent
 from schemas.lenient_json import read_json
 from schemas.places import Place, Record
 from schemas.reasons import DeadLetterReason, ItemOutcome
 from schemas.subscriptions import SubscriptionEvent
+from schemas.webhook_notices import NoticeItem
 from schemas.webhook_people import MessageItem, PreferenceItem
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import BadItem, OtherItem, WebhookItem, items_of
@@ -83,6 +86,8 @@ class Reconciled:
     """Events of plain bodies, which are written already."""
     subscriptions: list[SubscriptionEvent] = field(default_factory=list)
     """Opt-outs and opt-ins of people."""
+    notices: list[ControlEvent] = field(default_factory=list)
+    """What Meta reported about templates, numbers and the account."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """How many items became an event, were refused, or were ignored, by the words of `ItemOutcome`."""
     unknown_words: Counter[str] = field(default_factory=Counter)
@@ -103,16 +108,16 @@ class Reconciled:
         return [self._letter_of(index, each) for index, each in sorted(self.refused.items())]
 
     @property
-    def published(self) -> list[RecipientEvent | SubscriptionEvent]:
+    def published(self) -> list[RecipientEvent | SubscriptionEvent | ControlEvent]:
         """All events to publish."""
-        return [*self.events, *self.subscriptions]
+        return [*self.events, *self.subscriptions, *self.notices]
 
     def refuse_body(self, index: int, body: Body, refusal: Refusal) -> None:
         """Refuse a whole body."""
         self.refused[index] = Refusals(body, 1, refusal)
         self.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
 
-    def refuse_event(self, event: RecipientEvent | SubscriptionEvent | PlainEvent) -> None:
+    def refuse_event(self, event: RecipientEvent | SubscriptionEvent | ControlEvent | PlainEvent) -> None:
         """Refuse the body of an event that its topic does not accept."""
         match event:
             case PlainEvent(body=index):
@@ -213,6 +218,9 @@ def _read_body(
                 found.events += [] if event is None else [event]
                 found.subscriptions += [] if subscription is None else [subscription]
                 found.outcomes[ItemOutcome.EVENT.value] += 1
+            case ControlEvent():
+                found.notices.append(result)
+                found.outcomes[ItemOutcome.EVENT.value] += 1
             case Refusal():
                 refusals = found.refused.setdefault(index, Refusals(body, len(items), result))
                 refusals.add(position, result)
@@ -225,8 +233,8 @@ def _read_body(
                 assert_never(result)
 
 
-ItemResult = PersonEvents | Refusal | str
-"""What became of one item: events, a refusal, or the word under which an ignored item is counted."""
+ItemResult = PersonEvents | ControlEvent | Refusal | str
+"""What became of one item: events, a notice, a refusal, or the word under which an ignored item is counted."""
 
 
 def _read_item(item: WebhookItem, ownership: Ownership, receipt: Receipt, keywords: Keywords) -> ItemResult:
@@ -242,6 +250,9 @@ def _read_item(item: WebhookItem, ownership: Ownership, receipt: Receipt, keywor
                 return _result(decide_message(item, receipt, keywords))
             case PreferenceItem():
                 return _result(decide_preference(item, receipt))
+            case NoticeItem():
+                notice = decide_notice(item, receipt)
+                return notice.reason if isinstance(notice, IgnoredItem) else notice
             case _:
                 assert_never(item)
     except Exception as error:  # noqa: BLE001 - the docstring of the module has the reason

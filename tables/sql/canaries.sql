@@ -22,6 +22,12 @@ SELECT greatest(0, k.allowed - k.released) FROM campaign_canaries AS k
 JOIN marketing_campaigns AS c ON c.id = k.campaign_id
 WHERE k.campaign_id = %(campaign)s AND k.allowed IS NOT NULL AND c.canary FOR NO KEY UPDATE OF k
 
+-- name: list_limiting
+-- Those of these campaigns that their canary limits now: the step, and how far it is released.
+SELECT k.campaign_id, k.step, k.allowed, k.released FROM campaign_canaries AS k
+JOIN marketing_campaigns AS c ON c.id = k.campaign_id
+WHERE k.campaign_id = ANY (%(ids)s::uuid[]) AND k.allowed IS NOT NULL AND c.canary AND c.status = 'active'
+
 -- name: charge
 -- Count people who got their first attempt in the present step.
 UPDATE campaign_canaries SET released = released + %(released)s WHERE campaign_id = %(campaign)s AND allowed IS NOT NULL

@@ -7,10 +7,12 @@ import pytest
 from domain.correlation import IgnoredStatus, Ownership, RefusedStatus, decide
 from domain.inbound import IgnoredItem, PersonEvents, Receipt, RefusedItem, decide_message, decide_preference
 from domain.keywords import Keywords
+from domain.notices import decide_notice
 from schemas.bundles import Body, encode_bundle
 from schemas.codec import Malformed
 from schemas.events import EventKind, Origin, RecipientEvent, RetryClass
 from schemas.places import Record
+from schemas.webhook_notices import NoticeItem
 from schemas.webhook_people import MessageItem, PreferenceItem
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import BadItem, OtherItem, WebhookItem, parse_body
@@ -24,7 +26,7 @@ ORIGIN = Origin(topic="webhooks.raw", partition=0, offset=0)
 RECEIPT = Receipt(RECEIVED_AT, ORIGIN, RECEIVED_AT)
 
 EXPECTED: dict[str, list[str]] = {
-    "account_update": ["other_field"],
+    "account_update": ["stops:account"],
     "bare_change": ["sent"],
     "bare_statuses": ["sent", "delivered"],
     "call_status": ["other_field"],
@@ -83,7 +85,7 @@ EXPECTED: dict[str, list[str]] = {
     "status_without_recipient_id": ["sent"],
     "system_changed_number": ["identified:platform"],
     "system_error_code_0": ["system_error"],
-    "template_status_update": ["other_field"],
+    "template_status_update": ["stops:template"],
     "timestamp_of_1970": ["refused:timestamp_too_old", "read"],
     "timestamp_of_next_year": ["refused:timestamp_in_future", "read"],
     "message_button_of_a_template": ["replied+opted_out:keyword"],
@@ -138,6 +140,9 @@ def _word(item: WebhookItem) -> str:
             return _stated(decide_message(item, RECEIPT, Keywords.of()))
         case PreferenceItem():
             return _stated(decide_preference(item, RECEIPT))
+        case NoticeItem():
+            found = decide_notice(item, RECEIPT)
+            return found.reason if isinstance(found, IgnoredItem) else f"stops:{found.scope}"
 
 
 def _stated(decided: PersonEvents | IgnoredItem | RefusedItem) -> str:

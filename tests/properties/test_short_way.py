@@ -143,7 +143,9 @@ def letters(found: Reconciled) -> list[tuple[Any, ...]]:
 
 def published(found: Reconciled) -> Counter[tuple[bytes, bytes, str]]:
     """Key, bytes and kind of every event."""
-    general = [(each.key, encode(each), each.kind.value) for each in found.published]
+    general = [(each.key, encode(each), each.kind.value) for each in found.events]
+    general += [(each.key, encode(each), each.kind.value) for each in found.subscriptions]
+    general += [(each.record_key, encode(each), each.kind.value) for each in found.notices]
     return Counter([*general, *((each.key, each.value, each.kind) for each in found.plain)])
 
 

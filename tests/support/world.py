@@ -215,7 +215,7 @@ class World:
     async def add_topics(self, settings: Settings) -> None:
         """Create the topics that a sink and a reconciler read, and their topics of dead letters."""
         self.settings = settings
-        topics = [self.events, self.webhooks, self.subscriptions]
+        topics = [self.events, self.webhooks, self.subscriptions, settings.topic(Topic.CAMPAIGN_CONTROL)]
         await asyncio.to_thread(create_topics, self.kafka, *topics)
         await asyncio.to_thread(create_topics, self.kafka, *(topic + ".dead" for topic in topics), partitions=1)
         await asyncio.to_thread(wait_for_leaders, settings, *topics)

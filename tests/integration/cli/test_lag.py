@@ -39,7 +39,13 @@ async def test_the_lag_of_each_partition_is_shown_with_and_without_postgres(
         "recipient.events": (1, 1),
     }
     assert 0 <= waiting["webhooks.raw"]["oldest_age_s"] < 60
-    assert {each["stage"] for each in found["partitions"]} == {"reconciler", "sender", "sink", "subscriptions"}
+    assert {each["stage"] for each in found["partitions"]} == {
+        "reconciler",
+        "sender",
+        "sink",
+        "subscriptions",
+        "control",
+    }
 
     away = settings.model_copy(update={"database_url": SecretStr("postgresql://u:p@127.0.0.1:1/d")})
     assert await show_lag(away, as_json=False) == 0

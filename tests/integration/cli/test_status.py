@@ -71,7 +71,7 @@ async def test_every_line_that_is_not_well_has_a_next_step(world: World, setting
     assert states == {
         "breakers": "ok",
         "scheduler": "wrong", "stats-publisher": "wrong", "api": "look", "reconciler": "wrong", "sender": "wrong",
-        "sink": "wrong", "subscriptions": "wrong", "ingress": "look", "last webhook": "look",
+        "sink": "wrong", "subscriptions": "wrong", "control": "wrong", "ingress": "look", "last webhook": "look",
         "sending": "ok", "webhooks applied": "ok",
         "dead letters of send.jobs": "look", "parked statuses": "look",
         "unknown sends": "look",

@@ -109,6 +109,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("campaigns", "is_empty"): {"campaign": BIG},
     ("campaigns", "find_present"): {"campaign": BIG, "names": ["15550000001", "user:US.1"]},
     ("canaries", "read_new"): {"campaign": BIG},
+    ("canaries", "list_limiting"): {"ids": [BIG]},
     ("canaries", "read_active"): {"all": True},
     ("canaries", "note_opt_outs"): {"persons": ["15550000001"], "wamids": [None], "times": [START]},
     ("closing", "list_by_status"): {"status": "active", "after": UUID(int=0), "limit": 500},

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.shares import BAD_MIN, Excess, Figures, Measure, ShareLimits, excess, figures_of, pause_reason, surely
+from domain.shares import (
+    BAD_MIN,
+    CampaignFigures,
+    Excess,
+    Measure,
+    ShareLimits,
+    excess,
+    figures_of,
+    pause_reason,
+    surely,
+)
 from schemas.reasons import PauseReason
 
 LIMITS = ShareLimits()
@@ -21,30 +31,30 @@ def test_the_figures_come_from_the_counters() -> None:
         "status/read": 5, "status/failed": 12, "status/unknown": 2, "failure/131049": 4, "failure/131050": 1,
         "failure/131026": 7, "funnel/opted_out": 6,
     }  # fmt: skip
-    assert figures_of(counters) == Figures(handled=49, failed=7, blocked=5, unknown=2, opted_out=6)
+    assert figures_of(counters) == CampaignFigures(handled=49, failed=7, blocked=5, unknown=2, opted_out=6)
 
 
 @pytest.mark.parametrize(
     ("figures", "people", "measure"),
     [
-        (Figures(50), 50, None),
-        (Figures(50, failed=2), 50, None),
-        (Figures(50, failed=10), 50, None),  # 20 % of 50 people may be 12 % of everybody
-        (Figures(50, failed=14), 50, Measure.FAILED),
-        (Figures(50, failed=50), 50, Measure.FAILED),
-        (Figures(50, opted_out=2), 50, None),
-        (Figures(50, opted_out=6), 50, Measure.OPTED_OUT),  # 12 %
-        (Figures(500, opted_out=10), 500, None),  # exactly at the limit
-        (Figures(500, opted_out=60), 500, Measure.OPTED_OUT),
-        (Figures(50, blocked=20), 50, Measure.BLOCKED),  # 40 % of 131049
-        (Figures(50, blocked=7), 50, None),
-        (Figures(50, unknown=2), 50, None),
-        (Figures(50, unknown=8), 50, Measure.UNKNOWN),
-        (Figures(2, failed=2), 2, None),  # all of two people
-        (Figures(50, failed=30, opted_out=9), 50, Measure.OPTED_OUT),
+        (CampaignFigures(50), 50, None),
+        (CampaignFigures(50, failed=2), 50, None),
+        (CampaignFigures(50, failed=10), 50, None),  # 20 % of 50 people may be 12 % of everybody
+        (CampaignFigures(50, failed=14), 50, Measure.FAILED),
+        (CampaignFigures(50, failed=50), 50, Measure.FAILED),
+        (CampaignFigures(50, opted_out=2), 50, None),
+        (CampaignFigures(50, opted_out=6), 50, Measure.OPTED_OUT),  # 12 %
+        (CampaignFigures(500, opted_out=10), 500, None),  # exactly at the limit
+        (CampaignFigures(500, opted_out=60), 500, Measure.OPTED_OUT),
+        (CampaignFigures(50, blocked=20), 50, Measure.BLOCKED),  # 40 % of 131049
+        (CampaignFigures(50, blocked=7), 50, None),
+        (CampaignFigures(50, unknown=2), 50, None),
+        (CampaignFigures(50, unknown=8), 50, Measure.UNKNOWN),
+        (CampaignFigures(2, failed=2), 2, None),  # all of two people
+        (CampaignFigures(50, failed=30, opted_out=9), 50, Measure.OPTED_OUT),
     ],
 )
-def test_what_is_too_many(figures: Figures, people: int, measure: Measure | None) -> None:
+def test_what_is_too_many(figures: CampaignFigures, people: int, measure: Measure | None) -> None:
     found = excess(figures, LIMITS, people)
     assert (found.measure if found else None) == measure
 
@@ -61,8 +71,8 @@ def test_the_bound_approaches_the_share_with_more_people(bad: int, times: int) -
     assert surely(bad * times, 1000 * times) >= surely(bad, 1000)
 
 
-@given(st.builds(Figures, *[NUMBERS] * 5), st.integers(1, 2000), st.sampled_from(Measure), st.integers(1, 500))
-def test_worse_figures_are_never_better(figures: Figures, people: int, measure: Measure, more: int) -> None:
+@given(st.builds(CampaignFigures, *[NUMBERS] * 5), st.integers(1, 2000), st.sampled_from(Measure), st.integers(1, 500))
+def test_worse_figures_are_never_better(figures: CampaignFigures, people: int, measure: Measure, more: int) -> None:
     name = {
         Measure.OPTED_OUT: "opted_out",
         Measure.FAILED: "failed",
@@ -74,20 +84,20 @@ def test_worse_figures_are_never_better(figures: Figures, people: int, measure: 
         assert excess(worse, LIMITS, people) is not None
 
 
-@given(st.builds(Figures, *[st.integers(0, BAD_MIN - 1)] * 5), st.integers(1, 10))
-def test_two_people_never_stop_a_campaign(figures: Figures, people: int) -> None:
+@given(st.builds(CampaignFigures, *[st.integers(0, BAD_MIN - 1)] * 5), st.integers(1, 10))
+def test_two_people_never_stop_a_campaign(figures: CampaignFigures, people: int) -> None:
     assert excess(figures, LIMITS, people) is None
 
 
-@given(st.builds(Figures, *[NUMBERS] * 5), st.integers(1, 2000))
-def test_limits_of_100_percent_stop_nothing(figures: Figures, people: int) -> None:
+@given(st.builds(CampaignFigures, *[NUMBERS] * 5), st.integers(1, 2000))
+def test_limits_of_100_percent_stop_nothing(figures: CampaignFigures, people: int) -> None:
     assert excess(figures, ShareLimits(100, 100, 100, 100), people) is None
 
 
-@given(st.builds(Figures, *[NUMBERS] * 5), st.builds(Figures, *[NUMBERS] * 5))
-def test_a_difference_is_never_negative(now: Figures, earlier: Figures) -> None:
+@given(st.builds(CampaignFigures, *[NUMBERS] * 5), st.builds(CampaignFigures, *[NUMBERS] * 5))
+def test_a_difference_is_never_negative(now: CampaignFigures, earlier: CampaignFigures) -> None:
     assert all(now.since(earlier).bad(measure) >= 0 for measure in Measure)
-    assert now.since(Figures()) == now
+    assert now.since(CampaignFigures()) == now
 
 
 @pytest.mark.parametrize("measure", Measure)

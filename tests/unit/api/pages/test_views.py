@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from api.pages.views import STATUS_WORDS, CampaignView, funnel, hours, segments, view, waits_until
 from domain.breakers import Scope
+from domain.canary import Canary
 from domain.lifecycle import CampaignStatus
 from domain.stats import campaign_stats
 from domain.windows import WEEK
@@ -128,3 +129,17 @@ def test_hours_are_words() -> None:
     assert hours(weekdays).startswith("09:00 to 20:00, ")
     assert hours(replace(ALWAYS, quiet_from="12:00", quiet_to="13:00")) == "not 12:00 to 13:00"
     assert "clock of each country" in hours(replace(weekdays, window_zone="recipient"))
+
+
+@pytest.mark.parametrize(
+    ("canary", "words"),
+    [
+        (None, ""),
+        (Canary(step=2), ""),
+        (Canary(step=1, allowed=50, released=20), "sends to its first 50 people"),
+        (Canary(step=2, allowed=2000, released=2000), "waits for the outcomes of its first 2,000 people"),
+    ],
+)
+def test_a_canary_is_shown_while_it_limits_an_active_campaign(canary: Canary | None, words: str) -> None:
+    assert view(CAMPAIGN, _stats(), canary=canary).canary == words
+    assert view(CAMPAIGN, _stats("paused"), canary=canary).canary == ""

@@ -124,3 +124,19 @@ def test_a_status_is_in_the_future_only_by_the_latest_of_receipt_record_and_pres
     assert reasons(RECEIVED_AT, RECEIVED_AT) == ["timestamp_in_future"]
     assert reasons(RECEIVED_AT, later) == []
     assert reasons(later, RECEIVED_AT) == []
+
+
+def test_a_notice_becomes_a_report_and_a_harmless_one_is_counted() -> None:
+    def change(event: str) -> dict[str, object]:
+        value = {"event": event, "message_template_name": "offer", "message_template_language": "en_US"}
+        return {"field": "message_template_status_update", "value": value}
+
+    raw = {"object": "whatsapp_business_account", "entry": [
+        {"time": 1767225500, "changes": [change("PAUSED"), change("APPROVED"), {"field": "account_update", "value": 3}]}
+    ]}  # fmt: skip
+    found = read(json.dumps(raw).encode())
+    (report,) = found.notices
+    assert (report.kind, report.scope, report.key) == ("reported", "template", "offer/en_US")
+    assert report.occurred_at == RECEIVED_AT - timedelta(seconds=99, microseconds=1)
+    assert found.published == [report]
+    assert found.outcomes == {"event": 1, "other_field": 1, "dead_letter": 1}

@@ -1,0 +1,189 @@
+"""Which webhooks about a template, a number or the account stop campaigns, and what a person must do. Pure.
+
+A notice stops the active campaigns of its scope that were started before it, so the order of notices does not matter,
+and a notice that is read again after a resume stops nothing. No notice resumes a campaign: a person does.
+
+Source: Meta, webhooks reference, the pages of the fields; what stops a campaign is our choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from schemas.codec import PRODUCER
+from schemas.control import ControlEvent, ControlKind
+from schemas.reasons import ItemOutcome
+from schemas.webhook_notices import NoticeItem
+
+from domain.breakers import Scope
+from domain.inbound import IgnoredItem, Receipt
+from domain.times import AHEAD_MAX
+
+STOPPING_TEMPLATE_EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "PAUSED": "paused the template, because people gave bad feedback. Improve it, or wait until Meta unpauses it",
+        "DISABLED": "disabled the template. Send with another one",
+        "REJECTED": "rejected the template. Correct it, and submit it again",
+        "PENDING": "reviews the template again. Wait for the approval",
+        "IN_APPEAL": "reviews an appeal about the template. Wait for the decision",
+        "ARCHIVED": "archived the template. Unarchive it, or send with another one",
+        "DELETED": "deleted the template. Send with another one",
+        "PENDING_DELETION": "deletes the template. Send with another one",
+        "LOCKED": "locked the template. Read why in the WhatsApp Manager",
+    }
+)
+"""The events of a template after which nothing is sent with it, and what to do."""
+STOPPING_ACCOUNT_EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "ACCOUNT_RESTRICTION": "restricted the account",
+        "ACCOUNT_VIOLATION": "reported a violation of its policy by the account",
+        "DISABLED_UPDATE": "disabled the account, or will",
+        "ACCOUNT_DELETED": "deleted the account",
+        "ACCOUNT_OFFBOARDED": "offboarded the account",
+        "PARTNER_REMOVED": "disconnected the account from this app",
+    }
+)
+"""The events of an account after which nothing is sent from it."""
+STOPPING_NUMBER_EVENTS: Mapping[str, str] = MappingProxyType(
+    {"FLAGGED": "flagged the number, because its quality is low", "DOWNGRADE": "lowered the limit of the number"}
+)
+PAYMENT_WORDS = ("PAYMENT", "CREDIT", "BILLING")
+"""An alert whose type has one of these words is about money."""
+_AFTER = "Then resume the campaign"
+_NAME_MAX = 250
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StoppingNotice:
+    """What a notice stops, and why."""
+
+    scope: Scope
+    key: str
+    """The template and its language, or the id of a number. Empty: the account, or any number."""
+    reason: str
+
+
+def stopping(field: str, value: Mapping[str, Any]) -> StoppingNotice | None:
+    """What a change stops; None: it stops nothing."""
+    return _READERS[field](value)
+
+
+def decide_notice(item: NoticeItem, receipt: Receipt) -> ControlEvent | IgnoredItem:
+    """The event of a notice. One that stops nothing is counted and changes nothing."""
+    found = stopping(item.field, item.value)
+    if found is None:
+        return IgnoredItem(ItemOutcome.OTHER_FIELD.value)
+    return ControlEvent(
+        producer=PRODUCER,
+        kind=ControlKind.REPORTED,
+        scope=found.scope.value,
+        key=found.key,
+        reason=f"Meta {found.reason}. {_AFTER}.",
+        needs_human=True,
+        occurred_at=time_of(item.time, receipt.received_at),
+    )
+
+
+def time_of(seconds: int | None, received_at: datetime) -> datetime:
+    """When it happened. Meta gives whole seconds: the latest moment in that second counts, at most that of the receipt.
+
+    Without a believable time it is the time of the receipt.
+    """
+    if seconds is None or seconds <= 0:
+        return received_at
+    try:
+        at = datetime.fromtimestamp(seconds, UTC) + _SECOND - timedelta(microseconds=1)
+    except (OverflowError, ValueError, OSError):
+        return received_at
+    return received_at if at > received_at + AHEAD_MAX else min(at, received_at)
+
+
+def _template_key(value: Mapping[str, Any]) -> str | None:
+    """The key of the breaker of the same template. Webhooks write the language with a hyphen too."""
+    name, language = value.get("message_template_name"), value.get("message_template_language")
+    if not isinstance(name, str) or not isinstance(language, str):
+        return None
+    return f"{name[:_NAME_MAX]}/{language.replace('-', '_')[:_NAME_MAX]}"
+
+
+def _template_status(value: Mapping[str, Any]) -> StoppingNotice | None:
+    return _of_template(value, STOPPING_TEMPLATE_EVENTS.get(_word(value.get("event"))))
+
+
+def _template_quality(value: Mapping[str, Any]) -> StoppingNotice | None:
+    if _word(value.get("new_quality_score")) != "RED":
+        return None
+    return _of_template(value, "rates the quality of the template as low. Improve it before Meta pauses it")
+
+
+def _template_components(value: Mapping[str, Any]) -> StoppingNotice | None:
+    what = "reports that somebody edited the template. Compare it with the parameters of the recipients"
+    return _of_template(value, what)
+
+
+def _of_template(value: Mapping[str, Any], reason: str | None) -> StoppingNotice | None:
+    key = _template_key(value)
+    return None if key is None or reason is None else StoppingNotice(Scope.TEMPLATE, key, reason)
+
+
+def _number_quality(value: Mapping[str, Any]) -> StoppingNotice | None:
+    """The webhook has the number as people see it, and no id. So it stops the campaigns of every number."""
+    reason = STOPPING_NUMBER_EVENTS.get(_word(value.get("event")))
+    if reason is None:
+        return None
+    number = value.get("phone_number_id")
+    key = number if isinstance(number, str) and number.isascii() and number.isdecimal() else ""
+    shown = str(value.get("display_phone_number") or "")[:20]
+    return StoppingNotice(
+        Scope.NUMBER, key[:64], f"{reason} ({shown or 'not named'}). Check it in the WhatsApp Manager, and send slower"
+    )
+
+
+def _account_update(value: Mapping[str, Any]) -> StoppingNotice | None:
+    event = _word(value.get("event"))
+    reason = STOPPING_ACCOUNT_EVENTS.get(event)
+    if reason is None or (event == "DISABLED_UPDATE" and _is_reinstated(value.get("ban_info"))):
+        return None
+    return StoppingNotice(Scope.ACCOUNT, "", f"{reason}. Read the Account Quality page, and remove the cause")
+
+
+def _is_reinstated(ban: Any) -> bool:
+    """Meta's page has the state as a text; client libraries also know a list."""
+    state = ban.get("waba_ban_state") if isinstance(ban, Mapping) else None
+    states = state if isinstance(state, list) else [state]
+    return bool(states) and all(_word(each) == "REINSTATE" for each in states)
+
+
+def _account_alert(value: Mapping[str, Any]) -> StoppingNotice | None:
+    """An active alert that is critical or about money."""
+    alert = value.get("alert_info")
+    if not isinstance(alert, Mapping):
+        alert = value
+    kind = _word(alert.get("alert_type"))
+    is_bad = _word(alert.get("alert_severity")) == "CRITICAL" or any(word in kind for word in PAYMENT_WORDS)
+    if not is_bad or _word(alert.get("alert_status") or "ACTIVE") != "ACTIVE":
+        return None
+    return StoppingNotice(
+        Scope.ACCOUNT, "", f"sent the alert {kind[:80] or 'without a type'}. Read it in the WhatsApp Manager"
+    )
+
+
+def _word(given: Any) -> str:
+    return given.strip().upper() if isinstance(given, str) else ""
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], StoppingNotice | None]] = MappingProxyType(
+    {
+        "message_template_status_update": _template_status,
+        "message_template_quality_update": _template_quality,
+        "message_template_components_update": _template_components,
+        "phone_number_quality_update": _number_quality,
+        "account_update": _account_update,
+        "account_alerts": _account_alert,
+    }
+)

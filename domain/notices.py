@@ -133,23 +133,23 @@ def _of_template(value: Mapping[str, Any], reason: str | None) -> StoppingNotice
 
 def _number_quality(value: Mapping[str, Any]) -> StoppingNotice | None:
     """The webhook has the number as people see it, and no id. So it stops the campaigns of every number."""
-    reason = STOPPING_NUMBER_EVENTS.get(_word(value.get("event")))
-    if reason is None:
+    what = STOPPING_NUMBER_EVENTS.get(_word(value.get("event")))
+    if what is None:
         return None
     number = value.get("phone_number_id")
     key = number if isinstance(number, str) and number.isascii() and number.isdecimal() else ""
     shown = str(value.get("display_phone_number") or "")[:20]
     return StoppingNotice(
-        Scope.NUMBER, key[:64], f"{reason} ({shown or 'not named'}). Check it in the WhatsApp Manager, and send slower"
+        Scope.NUMBER, key[:64], f"{what} ({shown or 'not named'}). Check it in the WhatsApp Manager, and send slower"
     )
 
 
 def _account_update(value: Mapping[str, Any]) -> StoppingNotice | None:
     event = _word(value.get("event"))
-    reason = STOPPING_ACCOUNT_EVENTS.get(event)
-    if reason is None or (event == "DISABLED_UPDATE" and _is_reinstated(value.get("ban_info"))):
+    what = STOPPING_ACCOUNT_EVENTS.get(event)
+    if what is None or (event == "DISABLED_UPDATE" and _is_reinstated(value.get("ban_info"))):
         return None
-    return StoppingNotice(Scope.ACCOUNT, "", f"{reason}. Read the Account Quality page, and remove the cause")
+    return StoppingNotice(Scope.ACCOUNT, "", f"{what}. Read the Account Quality page, and remove the cause")
 
 
 def _is_reinstated(ban: Any) -> bool:

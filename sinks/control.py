@@ -33,6 +33,9 @@ class ControlWriter:
         self._letters = letters
         self.connection = SinkConnection(settings)
 
+    async def foresee(self, records: Sequence[Record]) -> None:
+        """Do nothing: reports are few."""
+
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Apply a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.
 

@@ -169,9 +169,9 @@ def _opt_outs(
     """The opt-outs of people themselves: person, answered message and time. What operators enter is no answer."""
     found: list[tuple[str, str | None, datetime]] = []
     for event in events:
-        keys = keys_of_event(event, recipients)
-        if event.kind is SubscriptionKind.OPTED_OUT and event.source is not Source.OPERATOR and keys:
-            found.append((keys[0], event.wamid, event.occurred_at))
+        if event.kind is SubscriptionKind.OPTED_OUT and event.source is not Source.OPERATOR:
+            keys = keys_of_event(event, recipients)
+            found += [(keys[0], event.wamid, event.occurred_at)] if keys else []
     return found
 
 

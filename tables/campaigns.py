@@ -249,7 +249,7 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
             raise ActionNotAllowed("the campaign is cancelled: no recipients can be added", campaign.status)
         if campaign.status is not CampaignStatus.DRAFT and has_new:
             await planning.request(connection, campaign_id)
-            await canaries.begin(connection, campaign_id)
+            await canaries.begin_late(connection, campaign_id)
         if campaign.status is CampaignStatus.COMPLETED and has_new:
             await _change_status(connection, campaign_id, CampaignStatus.ACTIVE, None)
     if campaign.status is not CampaignStatus.DRAFT and has_new:

@@ -46,10 +46,16 @@ class JudgedCampaign:
 
 
 async def begin(connection: Connection, campaign: UUID) -> None:
-    """Begin the canary of a campaign that has none yet and is large enough, in the transaction that started it."""
+    """Begin the canary of a campaign, if it is large enough, in the transaction that activates it."""
+    size, counters, _, _ = await _read_new(connection, campaign)
+    await _write_first(connection, campaign, _first(size, counters))
+
+
+async def begin_late(connection: Connection, campaign: UUID) -> None:
+    """Begin the canary of an activated campaign that was too small for one, if it is large enough now."""
     size, counters, step, _ = await _read_new(connection, campaign)
     canary = _first(size, counters)
-    if step is None or (step == 0 and canary.is_on):
+    if step == 0 and canary.is_on:
         await _write_first(connection, campaign, canary)
 
 

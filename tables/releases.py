@@ -109,7 +109,7 @@ class _DueCampaign:
 
     def demand(self, used: int) -> int:
         """How many attempts it could release now, within the limit of the day."""
-        due = 1 if self.is_held else self.due
+        due = min(1, self.due) if self.is_held else self.due
         return due if self.daily_limit is None else max(0, min(due, self.daily_limit - used))
 
 
@@ -298,7 +298,7 @@ async def _release_share(
     }
     rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()
     if room is not None:
-        first = sum(row[5] == "queued" and row[6] == Lane.FRESH for row in rows)
+        first = sum(row[6] == "queued" and row[7] == Lane.FRESH for row in rows)
         await canaries.charge(connection, campaign.id, first)
     step = ReleaseStep(
         jobs=tuple(_job(row[:6], campaign) for row in rows if row[6] == "queued"),

@@ -50,9 +50,10 @@ JOIN marketing_campaigns AS c ON c.id = u.id
 WHERE k.campaign_id = u.id AND c.status = 'active' AND c.started_at IS NOT DISTINCT FROM u.started_at
 
 -- name: write_windows
--- Write the windows that changed. A campaign that was active before there were canaries gets its row here.
-INSERT INTO campaign_canaries AS k (campaign_id, base, windows)
-SELECT u.id, u.base::jsonb, u.windows::jsonb
+-- Write the windows that changed. A campaign that was active before there were canaries gets its row here, as
+-- one whose canary is over.
+INSERT INTO campaign_canaries AS k (campaign_id, step, base, windows)
+SELECT u.id, 1, u.base::jsonb, u.windows::jsonb
 FROM unnest(%(ids)s::uuid[], %(starts)s::timestamptz[], %(bases)s::text[], %(windows)s::text[])
     AS u (id, started_at, base, windows)
 JOIN marketing_campaigns AS c ON c.id = u.id
@@ -93,7 +94,7 @@ WITH given AS MATERIALIZED (
         CROSS JOIN keys_of(g.person) AS k (person)
         JOIN campaign_recipients AS r ON r.campaign_id = c.id AND r.person = k.person AND r.repetition = 0
         WHERE c.status = 'active' AND r.attempt > 0 AND r.status <> 'skipped'
-          AND coalesce(r.accepted_at, r.updated_at) > g.at - interval '3 days'
+          AND coalesce(r.accepted_at, r.updated_at) BETWEEN g.at - interval '3 days' AND g.at + interval '10 minutes'
         ORDER BY coalesce(r.accepted_at, r.updated_at) DESC LIMIT 1) AS found
     WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.wamid = g.wamid AND m.recipient_id IS NOT NULL)
 ), noted AS (

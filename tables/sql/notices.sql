@@ -11,7 +11,7 @@ WITH reported AS MATERIALIZED (
     FROM marketing_campaigns AS c
     CROSS JOIN LATERAL (
         SELECT u.scope, u.key, u.reason FROM reported AS u
-        WHERE (c.started_at IS NULL OR c.started_at < u.at) AND CASE u.scope
+        WHERE coalesce(c.started_at, c.activated_at, c.created_at) < u.at AND CASE u.scope
                   WHEN 'template' THEN u.key = c.template_name || '/' || c.language_code
                   WHEN 'number' THEN u.key IN ('', c.phone_number_id)
                   WHEN 'account' THEN true

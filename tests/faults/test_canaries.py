@@ -33,7 +33,7 @@ class Scenario:
 
     id: str
     template: str
-    people: list[Person]
+    people: tuple[Person, ...]
 
     def posts(self, world: World) -> list[Post]:
         """What the simulator received of it, in order."""
@@ -43,7 +43,7 @@ class Scenario:
 def begin(world: World, crowd: Crowd, template: str, people: int = AUDIENCE, **settings: object) -> Scenario:
     """Create a campaign with people, and leave it a draft, so that its rules come before its first message."""
     body = {"name": template, "template_name": template, "language_code": "en_US", "canary_min": CANARY, **settings}
-    scenario = Scenario(str(world.api.call("POST", ROUTE, body)["id"]), template, crowd.take(people))
+    scenario = Scenario(str(world.api.call("POST", ROUTE, body)["id"]), template, tuple(crowd.take(people)))
     world.api.add(scenario.id, scenario.people)
     return scenario
 
@@ -83,16 +83,17 @@ def test_bad_campaigns_spend_their_canary_while_healthy_ones_finish(world: World
     settings = {"canary_min": 10, "failure_limit_percent": 40}  # a few transient failures belong to the simulator
     healthy = [begin(world, crowd, f"healthy_{n}", HEALTHY_PEOPLE, **settings) for n in range(HEALTHY)]
     bad = {
-        wrong: "132001", parameters: "", dead: "too_many_failures", blocked: "too_many_blocks",
-        unwanted: "too_many_opt_outs",
+        wrong: "132001", dead: "too_many_failures", blocked: "too_many_blocks", unwanted: "too_many_opt_outs"
     }  # fmt: skip
-    for scenario in (*bad, slow, *healthy):
+    for scenario in (*bad, parameters, slow, *healthy):
         world.api.activate(scenario.id)
     eventually(lambda: len(unwanted.posts(world)) >= CANARY, "the canary is sent", PAUSED_DEADLINE_S)
     for post in unwanted.posts(world)[: CANARY * 12 // 100]:
         world.simulator.send_event("message", number=post.number, text="STOP")
     reasons = {each.template: wait_for(world, each, "paused", PAUSED_DEADLINE_S) for each in bad}
     print(json.dumps(reasons))
+    opened = "SELECT count(*) FROM breaker_changes WHERE change = 'opened' AND key = 'wrong_parameters/en_US'"
+    eventually(lambda: world.count(opened), "a breaker holds the wrong parameters", PAUSED_DEADLINE_S)
     assert all(code in reasons[each.template] for each, code in bad.items())
     spent = {each.template: len({post.number for post in each.posts(world)}) for each in bad}
     assert max(spent.values()) <= CANARY, spent
@@ -102,10 +103,11 @@ def test_bad_campaigns_spend_their_canary_while_healthy_ones_finish(world: World
             f"{scenario.template} is sent", DONE_DEADLINE_S,
         )  # fmt: skip
     assert {each.template: len({post.number for post in each.posts(world)}) for each in bad} == spent
+    assert len({post.number for post in parameters.posts(world)}) <= CANARY  # a breaker holds it, and probes
     for scenario in (*bad, slow, healthy[0]):
         verify(world, scenario)
     world.simulator.remove_rules()
-    for scenario in bad:
+    for scenario in (*bad, parameters):
         world.api.call("POST", f"{ROUTE}/{scenario.id}/cancel")
 
 
@@ -151,7 +153,7 @@ REPORTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
 def test_each_report_of_meta_pauses_a_running_campaign_and_a_resume_stands(world: World, crowd: Crowd) -> None:
     campaign = start_under_load(world, crowd, "reports")
     in_flight = campaign.accepted_unfinished()
-    scenario = Scenario(campaign.id, "demo_offer", [])
+    scenario = Scenario(campaign.id, "demo_offer", ())
     for words, (field, value) in REPORTS.items():
         world.simulator.send_event("raw", field=field, value=value, timestamp=int(time.time()))
         reason = wait_for(world, scenario, "paused", PAUSED_DEADLINE_S)

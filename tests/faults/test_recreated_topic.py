@@ -46,7 +46,7 @@ async def test_a_topic_recreated_under_a_running_sink_stops_it(
     kafka: str, database_url: str, topic_prefix: str, tmp_path: Path, times: int
 ) -> None:
     topic = f"{topic_prefix}recipient.events"
-    create_topics(kafka, topic, f"{topic_prefix}subscription.events")
+    create_topics(kafka, topic, f"{topic_prefix}subscription.events", f"{topic_prefix}campaign.control")
     create_topics(kafka, f"{topic}.dead", partitions=1)
     async with open_world(database_url) as world:
         people: list[UUID] = list(await world.add_recipients(PEOPLE))

@@ -271,5 +271,33 @@ async def test_a_campaign_from_before_there_were_canaries_is_judged_from_now_on(
     await world.run("DELETE FROM campaign_canaries")
     await judge(world, are_all=True)
     assert (await read(world, campaign)).status is CampaignStatus.ACTIVE
+    await world.import_recipients(campaign, 600)
+    assert await canaries.lock_room(world.connection, campaign) is None
     windows = await world.value("SELECT windows FROM campaign_canaries WHERE campaign_id = %s", campaign)
     assert json.loads(json.dumps(windows))["short"]["previous"]["failed"] == 200
+
+
+async def test_an_old_opt_out_that_is_read_again_does_not_count_for_a_new_message(world: World) -> None:
+    campaign = await start(world)
+    await release(world)
+    await answer(world, campaign, 50)
+    (person,) = (await world.run("SELECT person FROM campaign_recipients WHERE attempt = 1 LIMIT 1"))[0]
+    now = datetime.now(UTC)
+    await canaries.note_opt_outs(world.connection, [(person, None, now - timedelta(days=1))])
+    assert await world.count("campaign_opt_outs") == 0
+    await canaries.note_opt_outs(world.connection, [(person, None, now + timedelta(days=4))])
+    assert await world.count("campaign_opt_outs") == 0
+    await canaries.note_opt_outs(world.connection, [(person, None, now)])
+    assert await world.count("campaign_opt_outs") == 1
+
+
+async def test_a_full_canary_takes_no_place_of_a_probe(world: World) -> None:
+    """A breaker is open, and everybody of the step has the first attempt: another campaign sends the probe."""
+    campaign = await start(world)
+    assert await release(world) == 50
+    await world.run("INSERT INTO breakers (scope, key, opened_at, probe_at) VALUES ('account', '', now(), now())")
+    assert await release(world) == 0
+    assert await world.value("SELECT probe_released_at FROM breakers") is None
+    assert (await world.statuses(campaign))["pending"] == 550
+    await world.start_campaign(5)
+    assert await release(world) == 1

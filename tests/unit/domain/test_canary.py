@@ -17,6 +17,7 @@ WAIT_S = 600.0
 WAITED = NOON + timedelta(seconds=WAIT_S)
 LIMITS = ShareLimits()
 FULL = Canary(step=1, allowed=50, released=50, filled_at=NOON)
+FILLING = replace(FULL, released=40, filled_at=None)
 LATER = replace(FULL, step=2, allowed=200, released=200)
 
 
@@ -39,7 +40,7 @@ def _decided(canary: Canary, figures: CampaignFigures, now: datetime = WAITED, w
     ("canary", "figures", "now", "expected"),
     [
         # Not released completely yet; the wait begins when it is.
-        (replace(FULL, released=40, filled_at=None), CampaignFigures(40), NOON, replace(FULL, released=40, filled_at=None)),
+        (FILLING, CampaignFigures(40), NOON, FILLING),
         (replace(FULL, filled_at=None), CampaignFigures(50), NOON, FULL),
         (FULL, CampaignFigures(50), WAITED - timedelta(seconds=1), FULL),
         # Healthy, and slow delivery is healthy: an accepted message has an outcome.

@@ -8,7 +8,7 @@ a `BadItem` or an `OtherItem`, so that it is counted and never lost. `domain.cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,13 +145,18 @@ def _is_named(name: Any, wanted: str) -> bool:
     return name is None or (isinstance(name, str) and name.strip().lower() == wanted)
 
 
+def status_items(value: dict[str, Any], statuses: Sequence[Any]) -> Iterator[WebhookItem]:
+    """The items of some statuses of a value."""
+    contacts = read_contacts(value.get("contacts"))
+    for status in statuses:
+        yield _status(status, value.get("metadata"), contacts)
+
+
 def _value(value: dict[str, Any]) -> Iterator[WebhookItem]:
     statuses = value.get("statuses")
     found = statuses is not None
     if isinstance(statuses, list):
-        contacts = read_contacts(value.get("contacts"))
-        for status in statuses:
-            yield _status(status, value.get("metadata"), contacts)
+        yield from status_items(value, statuses)
     elif found:
         yield BadItem(DeadLetterReason.MALFORMED_STATUSES.value)
     for part, read in _PARTS.items():

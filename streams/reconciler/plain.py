@@ -1,14 +1,16 @@
 """The short way of a plain body: nothing in it but statuses sent, delivered or read, in the form that Meta sends. Pure.
 
 Nearly every webhook is plain. Its events are written directly as JSON, at a tenth of the cost. The bytes are those that
-the general way writes, which a property test proves. At anything unusual this module gives up, and `reading` reads the
-whole body: every refusal, every ignored item and every odd spelling is decided there, and only there.
+the general way writes, which a property test proves. A status that is unusual in itself is left to `reading`. At
+anything else that is unusual this module gives up, and `reading` reads the whole body: every refusal, every ignored
+item and every odd spelling is decided there, and only there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -49,6 +51,23 @@ class PlainEvent(NamedTuple):
     body: int
 
 
+class StatusesLeft(NamedTuple):
+    """The statuses of one value that are not plain, with their positions in the body."""
+
+    value: dict[str, Any]
+    statuses: list[tuple[int, Any]]
+
+
+@dataclass(slots=True)
+class ShortReading:
+    """What the short way made of a body, and what it leaves."""
+
+    events: list[PlainEvent]
+    left: list[StatusesLeft]
+    items: int = 0
+    """All statuses of the body."""
+
+
 class _Unusual(Exception):
     """Something is not plain."""
 
@@ -66,8 +85,8 @@ class ShortWay:
         self._present_us = (present - _EPOCH) // _MICROSECOND
         self._place = f'"origin":{{"topic":"{record.topic}","partition":{record.partition},"offset":{record.offset},'
 
-    def events(self, index: int, received_at_us: int, body: Any) -> list[PlainEvent] | None:
-        """The events of the body at `index`, which was read from strict JSON. None: it is not plain."""
+    def read(self, index: int, received_at_us: int, body: Any) -> ShortReading | None:
+        """The events of the body at `index`, which was read from strict JSON. None: no part of it is plain."""
         latest_us = max(received_at_us, self._present_us)
         if latest_us > _LATEST_US or type(body) is not dict or body.get("object") != WHATSAPP_OBJECT:
             return None
@@ -75,7 +94,7 @@ class ShortWay:
         self._latest_s = (latest_us + _AHEAD_US) // 1_000_000
         self._received_at = _time_us(received_at_us)
         self._origin = f'{self._place}"index":{index}}}}}'
-        found: list[PlainEvent] = []
+        found = ShortReading([], [])
         try:
             for entry in _list(body, "entry"):
                 for change in _list(entry, "changes"):
@@ -84,10 +103,10 @@ class ShortWay:
                     self._read_value(change.get("value"), found)
         except _Unusual:
             return None
-        return found if 0 < len(found) <= ITEMS_MAX else None
+        return found if found.events and found.items <= ITEMS_MAX else None
 
-    def _read_value(self, value: Any, found: list[PlainEvent]) -> None:
-        """Add the events of one value."""
+    def _read_value(self, value: Any, found: ShortReading) -> None:
+        """Add the events of one value. Raises _Unusual if the value itself is not plain."""
         statuses = _list(value, "statuses")
         if any(part in value for part in OTHER_PARTS):
             raise _Unusual
@@ -98,7 +117,15 @@ class ShortWay:
         ours = self._ownership.phone_number_id
         is_our_number = not ours or number == ours
         contacts = read_contacts(value.get("contacts"))
-        found += [self._event(status, number, contacts, is_our_number=is_our_number) for status in statuses]
+        left = []
+        for position, status in enumerate(statuses, start=found.items):
+            try:
+                found.events.append(self._event(status, number, contacts, is_our_number=is_our_number))
+            except _Unusual:
+                left.append((position, status))
+        if left:
+            found.left.append(StatusesLeft(value, left))
+        found.items += len(statuses)
 
     def _event(self, status: Any, number: str, contacts: Mapping[str, Contact], *, is_our_number: bool) -> PlainEvent:
         if type(status) is not dict or "errors" in status or status.get("type", "message") != "message":

@@ -17,6 +17,7 @@ import structlog
 from domain.correlation import Ownership
 from domain.traces import Step
 from runtime import metrics
+from runtime.collector import collect_rarely
 from runtime.settings import Settings
 from runtime.tracing import TRACES
 from schemas.codec import encode
@@ -44,8 +45,10 @@ WORDS_LOGGED_MAX = 20
 """A process logs so many unknown status words, each once. All are counted as `unknown_status`."""
 MEAN_WEIGHT = 0.2
 """Weight of the newest batch in the mean of items per record."""
-BUFFER_RECORDS_MAX = 256
-"""A bundle may have 1 MiB and rarely has 300 KiB, so the buffer stays below some tens of MiB."""
+BUFFER_RECORDS_MAX = 64
+"""Slightly more than a batch. A bundle may have 1 MiB, so more would be more memory, and no more speed."""
+EVENTS_AT_ONCE = 2_000
+"""Kafka stores so many events of a batch while the next ones are read. Their memory is that of two such parts."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -54,6 +57,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     publisher = AsyncPublisher(settings)
     stage = Reconciler(settings, publisher)
     source = settings.topic(Topic.WEBHOOKS_RAW)
+    collect_rarely()
     guard = ExitGuard(KafkaExitMarks(settings, STAGE, source), stage.handle, stage.condemn)
     try:
         await consume(
@@ -97,24 +101,39 @@ class Reconciler:
     async def handle(self, records: Sequence[Record]) -> None:
         """Publish the events and dead letters of a batch. Raises Transient, or TooManyDeadLetters.
 
-        The limit is checked before anything is published, because a halted stage must not publish the same events with
-        every retry.
+        Events are published in parts while the batch is read, up to the first dead letter of the batch. From there on
+        the limit is checked before anything more is published, because a halted stage must not publish the same events
+        with every retry.
         """
         started = time.monotonic()
-        found = []
+        found: list[Reconciled] = []
+        kinds: Counter[str] = Counter()
+        has_dead = False
+        part: list[Reconciled] = []
+        publishing: asyncio.Task[None] | None = None
         for record in records:
-            found.append(self._read(record))
+            each = self._read(record)
+            found.append(each)
+            part.append(each)
+            has_dead = has_dead or each.is_refused
             await asyncio.sleep(0)  # a batch may have 50,000 items, and the heartbeats of the group share this loop
-        for each in found:
-            each.subscriptions = [one for one in each.subscriptions if not self._known_names.are_known(one)]
+            if not has_dead and sum(each.event_count for each in part) >= EVENTS_AT_ONCE:
+                if publishing is not None:
+                    await publishing
+                publishing, part = asyncio.create_task(self._publish_events(part, kinds)), []
+        if publishing is not None:
+            await publishing
         bodies = sum(max(each.bodies, 1) for each in found)
         is_divisible = len(records) > 1
         self._dead_letters.require([item for each in found for item in each.dead], bodies, is_divisible=is_divisible)
-        await self._publish_events(found)
-        self._known_names.remember(one for each in found for one in each.subscriptions)
+        await self._publish_events(part, kinds)
         dead = [item for each in found for item in each.dead]
         await self._dead_letters.publish(dead, bodies, is_divisible=is_divisible)
         metrics.RECONCILER_BATCH_SECONDS.observe(time.monotonic() - started)
+        self._count(found, kinds)
+
+    def _count(self, found: Sequence[Reconciled], kinds: Counter[str]) -> None:
+        """Count a batch that is done. `kinds`: how many events of each kind were published."""
         items = sum(each.outcomes.total() for each in found) / max(1, len(found))
         self._items_per_record += MEAN_WEIGHT * (items - self._items_per_record)
         metrics.RECONCILER_BODIES.inc(sum(each.bodies for each in found))
@@ -122,8 +141,6 @@ class Reconciler:
         for outcome, count in sum((each.outcomes for each in found), Counter[str]()).items():
             metrics.RECONCILER_ITEMS.labels(outcome).inc(count)
         self._log_unknown_words(word for each in found for word in each.unknown_words)
-        kinds = Counter(event.kind.value for each in found for event in each.published)
-        kinds.update(event.kind for each in found for event in each.plain)
         for kind, count in kinds.items():
             metrics.RECONCILER_EVENTS.labels(kind).inc(count)
 
@@ -147,8 +164,8 @@ class Reconciler:
         dead = dead_item(record, DeadLetterReason.BUG, ENDS_PROCESSES)
         await self._dead_letters.publish([dead], 1, is_divisible=False)
 
-    async def _publish_events(self, found: Sequence[Reconciled]) -> None:
-        """Publish all events. The body of an event that is too large for its topic is refused."""
+    async def _publish_events(self, found: Sequence[Reconciled], kinds: Counter[str]) -> None:
+        """Publish all events, and add them to `kinds`. The body of one that is too large for its topic is refused."""
         sources = [(each, event) for each in found for event in (*each.published, *each.plain)]
         try:
             await self._publisher.publish_batch([self._outgoing(event) for _, event in sources])
@@ -158,6 +175,10 @@ class Reconciler:
                 source.refuse_event(event)
         if TRACES.is_on:
             _record_spans(event for each in found for event in each.events)
+        for each in found:
+            kinds.update(event.kind.value for event in each.published)
+            kinds.update(event.kind for event in each.plain)
+            each.forget_events()
 
     def _outgoing(self, event: RecipientEvent | SubscriptionEvent | ControlEvent | PlainEvent) -> Outgoing:
         if isinstance(event, PlainEvent):

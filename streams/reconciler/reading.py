@@ -11,6 +11,7 @@ whole body again, which repeats events of its good items. That is harmless, beca
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
@@ -40,7 +41,7 @@ from schemas.subscriptions import SubscriptionEvent
 from schemas.webhook_notices import NoticeItem
 from schemas.webhook_people import MessageItem, PreferenceItem
 from schemas.webhook_statuses import StatusItem
-from schemas.webhooks import BadItem, OtherItem, WebhookItem, items_of
+from schemas.webhooks import BadItem, OtherItem, WebhookItem, items_of, status_items
 from streams.reconciler.plain import PlainEvent, ShortWay
 
 STAGE = "reconciler"
@@ -106,6 +107,20 @@ class Reconciled:
         if self.malformed is not None:
             return [self._letter(0, self.record.value or b"", self.malformed)]
         return [self._letter_of(index, each) for index, each in sorted(self.refused.items())]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the record, or a part of it, becomes a dead letter."""
+        return self.malformed is not None or bool(self.refused)
+
+    @property
+    def event_count(self) -> int:
+        """How many events are to be published."""
+        return len(self.events) + len(self.plain) + len(self.subscriptions) + len(self.notices)
+
+    def forget_events(self) -> None:
+        """Free the memory of events that are published."""
+        self.events, self.plain, self.subscriptions, self.notices = [], [], [], []
 
     @property
     def published(self) -> list[RecipientEvent | SubscriptionEvent | ControlEvent]:
@@ -193,10 +208,14 @@ def _read_body(
     try:
         read = read_json(body.raw)
         if short is not None and not read.is_lenient:
-            plain = short.events(index, body.received_at_us, read.value)
+            plain = short.read(index, body.received_at_us, read.value)
             if plain is not None:
-                found.plain += plain
-                found.outcomes[ItemOutcome.EVENT.value] += len(plain)
+                found.plain += plain.events
+                found.outcomes[ItemOutcome.EVENT.value] += len(plain.events)
+                for value, left in plain.left:
+                    rest = status_items(value, [status for _, status in left])
+                    placed = zip((position for position, _ in left), rest, strict=True)
+                    _read_items(found, index, body, plain.items, placed, ownership, present, keywords)
                 return
         items = items_of(read.value)
     except Malformed as error:
@@ -208,10 +227,24 @@ def _read_body(
     found.lenient_bodies += read.is_lenient
     if not items:
         found.outcomes[ItemOutcome.EMPTY.value] += 1
+    _read_items(found, index, body, len(items), enumerate(items), ownership, present, keywords)
+
+
+def _read_items(
+    found: Reconciled,
+    index: int,
+    body: Body,
+    count: int,
+    items: Iterable[tuple[int, WebhookItem]],
+    ownership: Ownership,
+    present: datetime,
+    keywords: Keywords,
+) -> None:
+    """Read items of a body with their positions in it. `count`: all items of the body."""
     record = found.record
     origin = Origin(topic=record.topic, partition=record.partition, offset=record.offset, index=index)
     receipt = Receipt(body.received_at, origin, max(body.received_at, present))
-    for position, item in enumerate(items):
+    for position, item in items:
         result = _read_item(item, ownership, receipt, keywords)
         match result:
             case PersonEvents(event, subscription):
@@ -222,7 +255,7 @@ def _read_body(
                 found.notices.append(result)
                 found.outcomes[ItemOutcome.EVENT.value] += 1
             case Refusal():
-                refusals = found.refused.setdefault(index, Refusals(body, len(items), result))
+                refusals = found.refused.setdefault(index, Refusals(body, count, result))
                 refusals.add(position, result)
                 found.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
             case str():

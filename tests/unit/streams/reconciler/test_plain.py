@@ -40,7 +40,8 @@ def webhook(*statuses: Any) -> dict[str, Any]:
 
 
 def events(body: Any) -> list[PlainEvent] | None:
-    return ShortWay(RECORD, OURS, RECEIVED_AT).events(6, RECEIVED_US, body)
+    read = ShortWay(RECORD, OURS, RECEIVED_AT).read(6, RECEIVED_US, body)
+    return None if read is None else read.events
 
 
 def test_a_status_with_our_callback_data_is_an_event_of_its_recipient() -> None:
@@ -118,3 +119,18 @@ def test_a_plain_event_that_is_too_large_refuses_its_body() -> None:
     found.refuse_event(event)
     assert found.plain == []
     assert [(each.reason, each.origin.item) for each in found.dead][-1] == ("record_too_large", 1)
+
+
+def test_a_status_that_is_not_plain_is_left_with_its_position() -> None:
+    forged = {**STATUS, "biz_opaque_callback_data": "1.other.x"}
+    body = webhook(STATUS, forged, STATUS)
+    read = ShortWay(RECORD, OURS, RECEIVED_AT).read(6, RECEIVED_US, body)
+    assert read is not None
+    assert len(read.events) == 2
+    [left] = read.left
+    assert (read.items, left.statuses) == (3, [(1, forged)])
+
+
+def test_a_body_without_a_plain_status_is_not_plain() -> None:
+    forged = {**STATUS, "biz_opaque_callback_data": "1.other.x"}
+    assert ShortWay(RECORD, OURS, RECEIVED_AT).read(6, RECEIVED_US, webhook(forged)) is None

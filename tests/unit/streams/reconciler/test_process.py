@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -16,14 +17,14 @@ from runtime.settings import read_settings
 from runtime.tracing import TRACES
 from schemas.bundles import Body, encode_bundle
 from schemas.callback import encode
-from schemas.places import Record
+from schemas.places import Outgoing, Record
 from schemas.reasons import ItemOutcome
 from schemas.topics import TopicSpec
-from streams.reconciler.process import WORDS_LOGGED_MAX, Reconciler
+from streams.reconciler.process import EVENTS_AT_ONCE, WORDS_LOGGED_MAX, Reconciler
 from tests.support.spans import values
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.memory import MemoryPublisher
-from topics.publisher import PublishFailed
+from topics.publisher import PUBLISH_TIMEOUT_S, PublishFailed
 
 if TYPE_CHECKING:
     from tests.support.spans import Spans
@@ -132,3 +133,44 @@ async def test_an_event_that_is_too_large_has_no_span(spans: Spans) -> None:
     with pytest.raises(PublishFailed):  # this test has no topic for the dead letter
         await Reconciler(SETTINGS, publisher).handle([record(ours(uuid4(), "sent"))])
     assert spans.all == []
+
+
+def large(count: int) -> Record:
+    """A bundle of so many plain statuses."""
+    status = {"id": "wamid.A", "status": "sent", "timestamp": "1767225600"}
+    value = {"metadata": {"phone_number_id": "1"}, "statuses": [status] * count}
+    body = {"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": value}]}]}
+    return record(json.dumps(body).encode())
+
+
+async def test_a_large_batch_is_published_in_parts_and_done_when_kafka_has_all() -> None:
+    publisher = MemoryPublisher()
+    await Reconciler(SETTINGS, publisher).handle([large(EVENTS_AT_ONCE), large(EVENTS_AT_ONCE), large(1)])
+    assert len(publisher.of_topic("recipient.events")) == 2 * EVENTS_AT_ONCE + 1
+
+
+class FirstFails(MemoryPublisher):
+    """Does not acknowledge its first publication."""
+
+    has_failed = False
+
+    async def publish_batch(
+        self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> list[tuple[int, int]]:
+        if not self.has_failed:
+            self.has_failed = True
+            raise PublishFailed("away")
+        return await super().publish_batch(records, timeout_s)
+
+
+async def test_a_part_that_kafka_does_not_acknowledge_fails_the_batch() -> None:
+    with pytest.raises(PublishFailed):
+        await Reconciler(SETTINGS, FirstFails()).handle([large(EVENTS_AT_ONCE), large(1)])
+
+
+async def test_from_the_first_dead_letter_on_nothing_is_published_above_the_limit() -> None:
+    publisher = MemoryPublisher()
+    records = [large(EVENTS_AT_ONCE), record(b"no json", b"no json"), large(EVENTS_AT_ONCE)]
+    with pytest.raises(TooManyDeadLetters):
+        await Reconciler(SETTINGS, publisher).handle(records)
+    assert len(publisher.records) == EVENTS_AT_ONCE

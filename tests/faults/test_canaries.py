@@ -25,6 +25,8 @@ ROUTE = "/api/marketing/campaigns"
 CANARY, AUDIENCE = 100, 1000
 """Of 100 people, 40 % of failures are surely above the limit of 15 %, whoever the 100 are."""
 HEALTHY, HEALTHY_PEOPLE = 20, 100
+PATIENT = 1440
+"""Webhooks come before the judgement: the world shortens ten minutes to three seconds, and they take as long."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,12 @@ def test_bad_campaigns_spend_their_canary_while_healthy_ones_finish(world: World
     world.simulator.add_rule("reject", code=132001, template=wrong.template)
     parameters = begin(world, crowd, "wrong_parameters")
     world.simulator.add_rule("reject", code=132000, template=parameters.template)
-    dead = begin(world, crowd, "dead_numbers")
+    dead = begin(world, crowd, "dead_numbers", canary_wait_minutes=PATIENT)
     world.simulator.add_rule("fail", code=131026, template=dead.template)
-    blocked = begin(world, crowd, "held_back")
+    blocked = begin(world, crowd, "held_back", canary_wait_minutes=PATIENT)
     numbers = [person.number for person in blocked.people[: AUDIENCE * 4 // 10]]
     world.simulator.add_rule("fail", code=131049, template=blocked.template, numbers=numbers)
-    unwanted = begin(world, crowd, "unwanted", canary_wait_minutes=1440)  # the answers come before the judgement
+    unwanted = begin(world, crowd, "unwanted", canary_wait_minutes=PATIENT)
     slow = begin(world, crowd, "slow_delivery", HEALTHY_PEOPLE, canary_min=10)
     world.simulator.add_rule("accept", template=slow.template, statuses=[])
     settings = {"canary_min": 10, "failure_limit_percent": 40}  # a few transient failures belong to the simulator

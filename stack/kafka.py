@@ -292,6 +292,7 @@ def class_cache(jars: Path, formatted: Path, note: Callable[[str], None]) -> Pat
                 if not new.is_file():
                     with (Path(temporary) / "log").open("rb") as log:
                         raise StackUnavailable(f"Kafka's Java runtime wrote no class cache; its log ends:\n{tail(log)}")
+                new.chmod(0o644)  # the JVM lets nobody else read it, but the jars beside it are readable
                 new.rename(file)
     return file
 

@@ -78,6 +78,8 @@ def make_ordinary_user(folder: Path, name: str = "nobody") -> OrdinaryUser:
     for jars in cache_folder().glob("kafka-*"):
         if jars.is_dir():
             shutil.copytree(jars, cache / jars.name)
+    for classes in cache_folder().glob("kafka-*.aot"):
+        shutil.copy2(classes, cache / classes.name)
     home.chmod(0o700)
     for path in (home, *home.rglob("*")):
         os.chown(path, account.pw_uid, account.pw_gid)

@@ -29,7 +29,7 @@ WAMID = Wamid("wamid.HBgLMTU1NTU1NTU1NTUVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA")
 async def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
     bootstrap = settings.kafka_bootstrap_servers
     await asyncio.to_thread(create_topics, bootstrap, settings.topic("recipient.events"), partitions=request.param)
-    for other in ("recipient.events.dead", "subscription.events", "subscription.events.dead"):
+    for other in ("recipient.events.dead", "subscription.events", "subscription.events.dead", "campaign.control"):
         await asyncio.to_thread(create_topics, bootstrap, settings.topic(other), partitions=1)
     return settings
 

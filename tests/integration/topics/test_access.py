@@ -76,4 +76,4 @@ def test_each_right_that_is_missing_is_named(guarded_kafka: str, settings: Setti
 def test_a_cluster_without_an_authoriser_grants_everything(settings: Settings) -> None:
     create_all_topics(settings)
     assert missing_rights(settings, TIMEOUT_S) == []
-    assert len(GROUPS) == 8
+    assert len(GROUPS) == 10

@@ -87,9 +87,13 @@ def judge_at(canary: Canary, wait_s: float) -> datetime | None:
 
 
 def decide(
-    canary: Canary, figures: CampaignFigures, waiting: int, limits: ShareLimits, now: datetime, wait_s: float
-) -> CanaryDecision:
+    canary: Canary, figures: CampaignFigures, waiting: int, limits: ShareLimits, now: datetime, wait_s: float,
+    known_until: datetime | None = None,
+) -> CanaryDecision:  # fmt: skip
     """Judge the step. `waiting`: the people without a first attempt. `wait_s`: how long the first step waits.
+
+    `known_until`: all webhooks up to then are in the figures; None: nothing is known to be late. A step waits until the
+    webhooks of its waiting time are applied, because a failure that is on its way must not be missed.
 
     A step that cannot end well any more is stopped at once: even if all others of it were in order, a share would be
     above its limit.
@@ -106,7 +110,7 @@ def decide(
     if canary.filled_at is None:
         return CanaryDecision(replace(canary, filled_at=now))
     due_at = judge_at(canary, wait_s)
-    if due_at is None or now < due_at or found.handled < OUTCOMES_MIN * canary.released:
+    if due_at is None or min(now, known_until or now) < due_at or found.handled < OUTCOMES_MIN * canary.released:
         return CanaryDecision(canary)
     if (over := excess(found, limits, found.handled)) is not None:
         return CanaryDecision(canary, over)

@@ -34,6 +34,8 @@ class JudgedCampaign:
     started_at: datetime | None
     """Its last start. Nothing is written for a campaign that was started again meanwhile."""
     now: datetime
+    known_until: datetime | None
+    """All webhooks up to then are applied; None: nobody has watched them yet."""
     wait_s: float
     limits: ShareLimits
     figures: CampaignFigures
@@ -106,13 +108,27 @@ async def read_active(connection: Connection, *, are_all: bool) -> list[JudgedCa
 
 
 def _judged(row: Sequence[Any]) -> JudgedCampaign:
-    campaign, started_at, now, wait_minutes, failed, opted_out, blocked, unknown, counters, is_limited, *state = row
+    (
+        campaign,
+        started_at,
+        now,
+        known_until,
+        wait_minutes,
+        failed,
+        opted_out,
+        blocked,
+        unknown,
+        counters,
+        is_limited,
+        *state,
+    ) = row
     step, allowed, released, filled_at, base, windows = state
     figures = figures_of(counters)
     return JudgedCampaign(
         id=campaign,
         started_at=started_at,
         now=now,
+        known_until=known_until,
         wait_s=60.0 * wait_minutes,
         limits=ShareLimits(failed=failed, opted_out=opted_out, blocked=blocked, unknown=unknown),
         figures=figures,

@@ -53,8 +53,9 @@ async def judge_campaigns(connection: Connection, time_scale: float, *, are_all:
         if campaign.is_limited:
             wait_s = campaign.wait_s / time_scale
             decision = decide(
-                campaign.canary, campaign.figures, campaign.waiting, campaign.limits, campaign.now, wait_s
-            )
+                campaign.canary, campaign.figures, campaign.waiting, campaign.limits, campaign.now, wait_s,
+                campaign.known_until,
+            )  # fmt: skip
             excess = decision.excess
             if excess is None and decision.canary != campaign.canary:
                 steps.append((campaign, decision.canary))

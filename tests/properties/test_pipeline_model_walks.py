@@ -52,7 +52,13 @@ def test_every_rule_has_an_expected_violation() -> None:
     assert set(BROKEN_BY) == set(NAMES)
 
 
-@pytest.mark.parametrize("rule", NAMES)
+RARE = {"hidden", "lost", "probe"}
+"""Their counterexamples need hundreds of walks, which take seconds. `make test-all` searches for them."""
+
+
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=[pytest.mark.slow] if rule in RARE else []) for rule in NAMES]
+)
 def test_each_rule_has_a_counterexample_without_it(rule: str) -> None:
     found = first_counterexample(replace(RULES, **{rule: False}), range(WALKS_MAX), STEPS)
     assert found is not None

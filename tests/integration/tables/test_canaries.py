@@ -95,6 +95,18 @@ async def test_a_campaign_sends_in_steps_while_its_figures_are_in_order(world: W
     assert await stats.recount(world.connection, campaign) == []
 
 
+async def test_a_step_waits_for_the_webhooks_of_its_waiting_time(world: World) -> None:
+    campaign = await start(world)
+    await world.run("INSERT INTO webhook_progress (applied_through) VALUES (now() - interval '1 minute')")
+    await release(world)
+    await answer(world, campaign, 50)
+    await judge(world)
+    assert await release(world) == 0, "a failure may be on its way"
+    await world.run("UPDATE webhook_progress SET applied_through = now() + interval '1 minute'")
+    await judge(world)
+    assert await release(world) == 150
+
+
 async def test_bad_figures_pause_it_with_the_reason_and_an_event(world: World) -> None:
     campaign = await start(world)
     await release(world)

@@ -98,6 +98,15 @@ def test_when_a_step_is_judged(canary: Canary, at: datetime | None) -> None:
     assert judge_at(canary, WAIT_S) == at
 
 
+@pytest.mark.parametrize(
+    ("known_until", "widens"),
+    [(None, True), (WAITED, True), (WAITED + timedelta(hours=1), True), (WAITED - timedelta(seconds=1), False)],
+)
+def test_a_step_is_judged_when_the_webhooks_of_its_wait_are_known(known_until: datetime | None, widens: bool) -> None:
+    decided = decide(FULL, CampaignFigures(50), 4950, LIMITS, WAITED, WAIT_S, known_until)
+    assert (decided.canary.step == FULL.step + 1) is widens
+
+
 FIGURES = st.builds(CampaignFigures, st.integers(0, 300), *[st.integers(0, 60)] * 4)
 
 

@@ -35,8 +35,8 @@ UPDATE campaign_canaries SET released = released + %(released)s WHERE campaign_i
 -- name: read_active
 -- The active campaigns with the state of their canary, their limits and their figures. `all`: also those without a canary.
 SELECT c.id, c.started_at, now(), (SELECT applied_through FROM webhook_progress), c.canary_wait_minutes,
-       c.failure_limit_percent, c.opt_out_limit_percent, c.block_limit_percent, c.unknown_limit_percent, counters_of_figures(c.id), c.canary AND k.allowed IS NOT NULL,
-       coalesce(k.step, 0), k.allowed, coalesce(k.released, 0), k.filled_at, k.base, k.windows
+       c.failure_limit_percent, c.opt_out_limit_percent, c.block_limit_percent, c.unknown_limit_percent,
+       counters_of_figures(c.id), c.canary AND k.allowed IS NOT NULL, coalesce(k.step, 0), k.allowed, coalesce(k.released, 0), k.filled_at, k.base, k.windows
 FROM marketing_campaigns AS c LEFT JOIN campaign_canaries AS k ON k.campaign_id = c.id
 WHERE c.status = 'active' AND (%(all)s OR c.canary AND k.allowed IS NOT NULL)
 ORDER BY c.id

@@ -71,7 +71,8 @@ class CampaignApi(Conversation):
 
     def activate(self, campaign: str) -> None:
         """Start the campaign."""
-        self.call("POST", f"/api/marketing/campaigns/{campaign}/activate")
+        # The simulator lists a few templates and takes every name.
+        self.call("POST", f"/api/marketing/campaigns/{campaign}/activate?ignore_template=true")
 
     def stats(self, campaign: str) -> dict[str, Any]:
         """The campaign's stats."""

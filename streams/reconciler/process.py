@@ -165,7 +165,12 @@ class Reconciler:
         await self._dead_letters.publish([dead], 1, is_divisible=False)
 
     async def _publish_events(self, found: Sequence[Reconciled], kinds: Counter[str]) -> None:
-        """Publish all events, and add them to `kinds`. The body of one that is too large for its topic is refused."""
+        """Publish all events but names that were published lately, and add them to `kinds`.
+
+        The body of an event that is too large for its topic is refused.
+        """
+        for each in found:
+            each.subscriptions = [one for one in each.subscriptions if not self._known_names.are_known(one)]
         sources = [(each, event) for each in found for event in (*each.published, *each.plain)]
         try:
             await self._publisher.publish_batch([self._outgoing(event) for _, event in sources])
@@ -178,6 +183,7 @@ class Reconciler:
         for each in found:
             kinds.update(event.kind.value for event in each.published)
             kinds.update(event.kind for event in each.plain)
+            self._known_names.remember(each.subscriptions)
             each.forget_events()
 
     def _outgoing(self, event: RecipientEvent | SubscriptionEvent | ControlEvent | PlainEvent) -> Outgoing:

@@ -149,6 +149,19 @@ async def test_a_large_batch_is_published_in_parts_and_done_when_kafka_has_all()
     assert len(publisher.of_topic("recipient.events")) == 2 * EVENTS_AT_ONCE + 1
 
 
+async def test_the_names_of_a_person_are_published_once() -> None:
+    message = {"from": "15550001234", "id": "wamid.in", "timestamp": "1767225600", "type": "text",
+               "text": {"body": "Thanks"}, "from_user_id": "US.1"}  # fmt: skip
+    value = {"metadata": {"phone_number_id": "1"}, "messages": [message],
+             "contacts": [{"wa_id": "15550001234", "user_id": "US.1"}]}  # fmt: skip
+    body = {"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": value}]}]}
+    publisher = MemoryPublisher()
+    reconciler = Reconciler(SETTINGS, publisher)
+    for _ in range(3):
+        await reconciler.handle([record(json.dumps(body).encode())])
+    assert len(publisher.of_topic("subscription.events")) == 1
+
+
 class FirstFails(MemoryPublisher):
     """Does not acknowledge its first publication."""
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-COLLECT_AFTER_OBJECTS = 20_000
-"""Objects that come to exist between two collections. A thousand messages in flight have as many."""
+THRESHOLDS = (20_000, 20, 100)
+"""Objects that come to exist between two collections of the youngest ones, and how many of these until those of older
+ones. A thousand messages in flight have as many objects."""
 
 
-def collect_rarely() -> None:
-    """Spare what exists now, and collect after more objects. Call it once, when the process has started.
+@contextmanager
+def collecting_rarely(thresholds: tuple[int, int, int] = THRESHOLDS) -> Iterator[None]:
+    """Spare what exists now, and collect after more objects, until the end of the block.
 
     With Python's defaults a collection came with every few messages, and cost 4 of 40 µs of a request of the ingress.
     """
+    usual = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 100)
+    gc.set_threshold(*thresholds)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()

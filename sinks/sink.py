@@ -12,16 +12,15 @@ other; only the work that needs no database is done ahead.
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from domain.backoff import exponential
 from runtime import metrics
+from runtime.collector import collecting_rarely
 from runtime.health import HEALTH
 from runtime.process import Transient
 from runtime.pulse import Heartbeats
@@ -97,7 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Apply events until `stop`."""
     publisher = AsyncPublisher(settings)
     try:
-        with _collecting_rarely():
+        with collecting_rarely(GC_THRESHOLDS):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_consume(settings, stop, publisher, STAGE, Topic.RECIPIENT_EVENTS, BatchWriter))
                 tasks.create_task(
@@ -131,16 +130,6 @@ async def _consume(
             await sink.consume()
     finally:
         await sink.close()
-
-
-@contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    usual = gc.get_threshold()
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
 
 
 async def accept_topic(settings: Settings) -> None:

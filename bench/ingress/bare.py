@@ -18,7 +18,7 @@ from producers.ingress.replies import ACCEPTED, FAILED, UNSIGNED
 from producers.ingress.request import Request
 from producers.ingress.server import serve_webhooks
 from producers.ingress.signature import SignatureCheck
-from runtime.collector import collect_rarely
+from runtime.collector import collecting_rarely
 
 BODY_S = 20.0
 
@@ -48,8 +48,8 @@ class Bare:
 
 async def main(port: int) -> None:
     """Serve until the process is ended."""
-    collect_rarely()
-    await serve_webhooks(Bare(), "127.0.0.1", port, asyncio.Event(), BODY_S)
+    with collecting_rarely():
+        await serve_webhooks(Bare(), "127.0.0.1", port, asyncio.Event(), BODY_S)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from producers.ingress.app import IngressApp, IngressOptions
 from producers.ingress.pending_bytes import PendingBytes
 from producers.ingress.server import serve_webhooks
 from runtime import metrics
-from runtime.collector import collect_rarely
+from runtime.collector import collecting_rarely
 from runtime.process import Transient, on_loop
 from runtime.pulse import watched_loop
 from runtime.settings import InvalidSettings, Settings
@@ -58,19 +58,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         publish=publish,
         is_ready=readiness.is_ready,
     )
-    collect_rarely()
     ending = asyncio.Event()
     waits = [asyncio.ensure_future(_pass_on(event, ending)) for event in (stop, publisher.fatal)]
     try:
         async with watched_loop(settings, "ingress"):
-            await serve_webhooks(
-                IngressApp(options),
-                settings.ingress_host,
-                settings.ingress_port,
-                ending,
-                BODY_TIMEOUT_S,
-                is_port_shared=settings.ingress_port_shared,
-            )
+            with collecting_rarely():
+                await serve_webhooks(
+                    IngressApp(options),
+                    settings.ingress_host,
+                    settings.ingress_port,
+                    ending,
+                    BODY_TIMEOUT_S,
+                    is_port_shared=settings.ingress_port_shared,
+                )
     finally:
         for wait in waits:
             wait.cancel()

@@ -17,7 +17,7 @@ import structlog
 from domain.correlation import Ownership
 from domain.traces import Step
 from runtime import metrics
-from runtime.collector import collect_rarely
+from runtime.collector import collecting_rarely
 from runtime.settings import Settings
 from runtime.tracing import TRACES
 from schemas.codec import encode
@@ -57,16 +57,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     publisher = AsyncPublisher(settings)
     stage = Reconciler(settings, publisher)
     source = settings.topic(Topic.WEBHOOKS_RAW)
-    collect_rarely()
     guard = ExitGuard(KafkaExitMarks(settings, STAGE, source), stage.handle, stage.condemn)
     try:
-        await consume(
-            settings,
-            stop,
-            Consumption(STAGE, source, BATCH_RECORDS_MAX, WITHIN_S, BUFFER_RECORDS_MAX),
-            guard.handle,
-            statuses_per_record=stage.statuses_per_record,
-        )
+        with collecting_rarely():
+            await consume(
+                settings,
+                stop,
+                Consumption(STAGE, source, BATCH_RECORDS_MAX, WITHIN_S, BUFFER_RECORDS_MAX),
+                guard.handle,
+                statuses_per_record=stage.statuses_per_record,
+            )
     finally:
         await publisher.close()
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from domain.breakers import ProbePauses
-from runtime.collector import collect_rarely
+from runtime.collector import collecting_rarely
 from runtime.process import Transient
 from runtime.pulse import Heartbeats
 from runtime.settings import Settings
@@ -80,7 +80,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until `stop`, then drain."""
     settings.require("whatsapp_access_token", "callback_secret")
     await database.require_right_schema(settings)
-    collect_rarely()
     beats = Heartbeats()
     publisher = AsyncPublisher(settings)
     jobs = Consumption(STAGE, settings.topic(Topic.SEND_JOBS), BATCH_MAX, BATCH_WITHIN_S, BUFFER_RECORDS_MAX)
@@ -89,7 +88,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stopping = asyncio.create_task(_stop_when(stop, sender))
             handle = handler(sender, guarded(sender, KafkaExitMarks(settings, STAGE, jobs.topic)))
             try:
-                await consume(settings, stop, jobs, handle, beats, database.answering(settings), sender.share)
+                with collecting_rarely():
+                    await consume(settings, stop, jobs, handle, beats, database.answering(settings), sender.share)
             finally:
                 stopping.cancel()
     finally:

@@ -72,15 +72,6 @@ class UsualFold:
         return self.records - len(self.unusual)
 
 
-def fold_usual(
-    events: Sequence[UsualEvent | None], latest: datetime, without: frozenset[str] = frozenset()
-) -> UsualFold:
-    """Fold the events of a batch, as `fold_more` does."""
-    result = UsualFold()
-    fold_more(result, events, latest, without)
-    return result
-
-
 def fold_more(  # noqa: PLR0912, PLR0915 - the docstring has the reason
     result: UsualFold, events: Sequence[UsualEvent | None], latest: datetime, without: frozenset[str] = frozenset()
 ) -> None:

@@ -25,6 +25,7 @@ from schemas.stats import CampaignStats
 from schemas.topics import Topic
 from topics.clients import observer_config
 from topics.errors import as_transient, needs_operator
+from topics.watermarks import read_watermarks
 
 RECENT_RECORDS = 500
 """Records of each partition that are read at the start."""
@@ -97,21 +98,13 @@ class StatsReader:
             listed = self._consumer.list_topics(self._topic, TIMEOUT_S).topics[self._topic]
             if listed.error is not None:
                 raise Transient(f"topic {self._topic}: {listed.error.str()}")
-            self._consumer.assign([self._start_of(partition) for partition in listed.partitions])
+            ends = read_watermarks(self._consumer, self._topic, listed.partitions, TIMEOUT_S)
+            self._consumer.assign(
+                [TopicPartition(self._topic, p, max(low, high - RECENT_RECORDS)) for p, (low, high) in ends.items()]
+            )
         except KafkaException as error:
             raise as_transient(error, f"topic {self._topic}") from error
         self._checked_at = time.monotonic()
-
-    def _start_of(self, partition: int) -> TopicPartition:
-        place = TopicPartition(self._topic, partition)
-        low, high = self._watermarks(place)
-        return TopicPartition(self._topic, partition, max(low, high - RECENT_RECORDS))
-
-    def _watermarks(self, place: TopicPartition) -> tuple[int, int]:
-        marks: tuple[int, int] | None = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
-        if marks is None:
-            raise Transient(f"topic {self._topic}: no offsets within {TIMEOUT_S:.0f} s")
-        return marks
 
     def _poll(self) -> list[Message]:
         first = self._consumer.poll(POLL_S)
@@ -120,7 +113,7 @@ class StatsReader:
             return [first, *self._consumer.consume(RECORDS_MAX - 1, 0)]
         if time.monotonic() - self._checked_at > CHECK_EVERY_S:
             try:
-                self._watermarks(TopicPartition(self._topic, 0))
+                read_watermarks(self._consumer, self._topic, [0], TIMEOUT_S)
             except KafkaException as error:
                 raise as_transient(error, f"topic {self._topic}") from error
             self._checked_at = time.monotonic()

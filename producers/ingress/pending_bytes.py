@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import TracebackType
-
 from prometheus_client import Gauge
 
 SMALL_BYTES = 64 * 1024
@@ -23,10 +20,6 @@ class PendingBytes:
         self._max_of_large = int(bytes_max * large_share)
         gauge.set_function(lambda: self._held)  # it is read when metrics are collected, and costs a request nothing
 
-    def has_room(self, count: int) -> bool:
-        """Whether a small request could reserve so many bytes now."""
-        return self._held + count <= self._max
-
     def take(self, count: int, taken: int = 0) -> bool:
         """Reserve bytes for a request that has `taken` so many before. Returns whether there was room."""
         limit = self._max if taken + count <= SMALL_BYTES else self._max_of_large
@@ -38,33 +31,3 @@ class PendingBytes:
     def release(self, count: int) -> None:
         """Release bytes that were reserved."""
         self._held -= count
-
-    def request(self) -> Reservation:
-        """A context manager that yields a function, which reserves bytes for one request. Its end releases them."""
-        return Reservation(self)
-
-
-class Reservation:
-    """The bytes that one request has reserved. A class, because a generator costs four times as much."""
-
-    __slots__ = ("_pending", "_taken")
-
-    def __init__(self, pending: PendingBytes) -> None:
-        self._pending = pending
-        self._taken = 0
-
-    def __enter__(self) -> Callable[[int], bool]:
-        return self.take
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pending.release(self._taken)
-        self._taken = 0
-
-    def take(self, count: int) -> bool:
-        """Reserve so many bytes more. Returns whether there was room."""
-        if not self._pending.take(count, self._taken):
-            return False
-        self._taken += count
-        return True

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.fold import fold
-from domain.usual_fold import UsualFold, add_usual, divide, fold_usual
+from domain.usual_fold import UsualFold, add_usual, divide
 from runtime import metrics
 from runtime.settings import Settings
 from schemas.codec import Malformed, decode, encode
@@ -36,6 +36,7 @@ from sinks.writer import BatchWriter
 from tables import offsets
 from tables.database import Connection, connect
 from tests.support.histories import START
+from tests.support.usual_folds import fold_usual
 from tests.support.world import NUMBER_ID
 from topics.dead_letters import DeadLetters
 
@@ -170,7 +171,7 @@ def test_what_our_writers_write_is_read_fast(kind: EventKind) -> None:
 def test_the_usual_fold_is_the_fold_of_the_domain(batch: list[bytes]) -> None:
     created_at = dict.fromkeys(PEOPLE, LONG_AGO)
     latest = datetime(2030, 1, 1, tzinfo=UTC)
-    usual = fold_usual([decode_usual(value) for value in batch], latest, without=frozenset({str(GONE)}))
+    usual = _fold_of_known(batch, latest)
     events = [_decoded(value) for value in batch]
     others = fold([event for at in usual.unusual if (event := events[at]) is not None], created_at, set(), latest)
     whole = fold([event for event in events if event is not None], created_at, set(), latest)
@@ -183,7 +184,7 @@ def test_the_usual_fold_is_the_fold_of_the_domain(batch: list[bytes]) -> None:
 def test_a_divided_fold_has_each_recipient_and_wamid_once(batch: list[bytes]) -> None:
     created_at = dict.fromkeys(PEOPLE, LONG_AGO)
     latest = datetime(2030, 1, 1, tzinfo=UTC)
-    usual = fold_usual([decode_usual(value) for value in batch], latest, without=frozenset({str(GONE)}))
+    usual = _fold_of_known(batch, latest)
     events = [event for at in usual.unusual if (event := _decoded(batch[at])) is not None]
     whole, divided = (fold(events, created_at, set(), latest) for _ in range(2))
     rest = divide(divided, usual)
@@ -193,6 +194,13 @@ def test_a_divided_fold_has_each_recipient_and_wamid_once(batch: list[bytes]) ->
         assert not divided.messages.keys() & rest.messages.keys()
         assert add_usual(divided, rest)
         assert (divided.facts, divided.messages) == (whole.facts, whole.messages)
+
+
+def _fold_of_known(batch: list[bytes], latest: datetime) -> UsualFold:
+    """Fold the usual events of people with a row. A changed byte may name another person, and Postgres refuses it."""
+    events = [decode_usual(value) for value in batch]
+    strangers = {event.recipient_id for event in events if event is not None} - {str(person) for person in PEOPLE}
+    return fold_usual(events, latest, without=frozenset(strangers))
 
 
 def _decoded(value: bytes) -> RecipientEvent | None:

@@ -11,12 +11,13 @@ import pytest
 from domain.facts import NOTHING, Facts, merge
 from domain.fold import Fold
 from domain.parked import Learned
-from domain.usual_fold import add_usual, facts_of_usual, fold_usual
+from domain.usual_fold import add_usual, facts_of_usual
 from schemas.codec import encode
 from schemas.events import EventKind, Pricing, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.usual_events import UsualEvent, decode_usual
 from tests.support.histories import CAMPAIGN, START
+from tests.support.usual_folds import fold_usual
 
 PERSON = RecipientId(UUID(int=1))
 LATEST = START + timedelta(days=1)

@@ -138,21 +138,19 @@ async def test_a_failure_reaches_every_body_of_its_bundle_and_no_other() -> None
 
 def test_pending_bytes_are_limited_and_released() -> None:
     pending = PendingBytes(100, metrics.INGRESS_PENDING_BYTES)
-    with pending.request() as take:
-        assert take(60)
-        with pending.request() as other:
-            assert not other(41)
-            assert other(40)
-        assert take(40)
-        assert not take(1)
-    with pending.request() as take:
-        assert take(100)
+    assert pending.take(60)
+    assert not pending.take(41)
+    assert pending.take(40)
+    pending.release(40)
+    assert pending.take(40, taken=60)
+    assert not pending.take(1, taken=100)
+    pending.release(100)
+    assert pending.take(100)
 
 
 def test_large_requests_leave_room_for_small_ones() -> None:
     pending = PendingBytes(8 * SMALL_BYTES, metrics.INGRESS_UNVERIFIED_BYTES, large_share=0.75)
-    with pending.request() as take, pending.request() as take_more, pending.request() as take_little:
-        assert take(5 * SMALL_BYTES)
-        assert take_more(SMALL_BYTES)
-        assert not take_more(1), "it is large by now"
-        assert take_little(SMALL_BYTES)
+    assert pending.take(5 * SMALL_BYTES)
+    assert pending.take(SMALL_BYTES)
+    assert not pending.take(1, taken=SMALL_BYTES), "it is large by now"
+    assert pending.take(SMALL_BYTES)

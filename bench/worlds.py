@@ -1,9 +1,10 @@
-"""An installation of its own for a run: an empty database with the schema, and all topics under a prefix."""
+"""What a run has for itself: an empty database, or an installation with the schema and all topics under a prefix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -15,23 +16,34 @@ from topics.apply import apply
 
 
 @contextmanager
-def own_installation(arena: Arena) -> Iterator[Settings]:
-    """Yield its settings. The database is dropped at the end."""
+def own_database(arena: Arena) -> Iterator[Settings]:
+    """Yield settings with a prefix of topics and an empty database of their own, which is dropped at the end."""
     prefix = arena.prefix()
     name = prefix.strip(".").replace("-", "_")
     with psycopg.connect(arena.database_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
         try:
-            settings = Settings.model_validate({
+            yield Settings.model_validate({
                 "kafka_bootstrap_servers": arena.kafka,
                 "database_url": urlunsplit(urlsplit(arena.database_url)._replace(path=f"/{name}")),
                 "topic_prefix": prefix,
             })  # fmt: skip
-            migrate(settings.database_url.get_secret_value())
-            apply(settings)
-            yield settings
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextmanager
+def own_installation(arena: Arena) -> Iterator[Settings]:
+    """Yield settings whose database has the schema, and whose topics exist."""
+    with own_database(arena) as settings:
+        migrate(settings.database_url.get_secret_value())
+        apply(settings)
+        yield settings
+
+
+def connected(settings: Settings) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection to the database of these settings. Each statement commits on its own."""
+    return psycopg.connect(settings.database_url.get_secret_value(), autocommit=True)
 
 
 def environment_of(settings: Settings, **more: str) -> dict[str, str]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 import psycopg
@@ -30,6 +29,7 @@ from bench.sender.world import (
     start_of_now,
 )
 from bench.usage import Usage, measured
+from bench.worlds import connected, environment_of, own_database
 from runtime.settings import Settings
 from streams.sender.cloud_api import message
 
@@ -153,7 +153,7 @@ def _sender(arena: Arena) -> Iterator[Callable[[Sending], Run]]:
 def _send(arena: Arena, sending: Sending) -> Run:
     count = arena.items(sending.messages, SMOKE_MESSAGES)
     jobs = Jobs(count, sending.numbers, start_of_now())
-    with _database(arena) as settings, _stand_in(arena) as api, _connected(settings) as connection:
+    with own_database(arena) as settings, _stand_in(arena) as api, connected(settings) as connection:
         create_rows(settings.database_url.get_secret_value(), jobs)
         create_topics(settings, jobs)
         log = arena.folder / f"{settings.topic_prefix}sender.log"
@@ -184,39 +184,16 @@ def _stand_in(arena: Arena) -> Iterator[StandIn]:
         yield StandIn(port, running.pid)
 
 
-@contextmanager
-def _database(arena: Arena) -> Iterator[Settings]:
-    """Settings with a prefix and an empty database of their own."""
-    prefix = arena.prefix()
-    name = prefix.strip(".").replace("-", "_")
-    with psycopg.connect(arena.database_url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-        try:
-            yield Settings.model_validate({
-                "kafka_bootstrap_servers": arena.kafka,
-                "database_url": urlunsplit(urlsplit(arena.database_url)._replace(path=f"/{name}")),
-                "topic_prefix": prefix,
-            })  # fmt: skip
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
-def _connected(settings: Settings) -> Database:
-    return psycopg.connect(settings.database_url.get_secret_value(), autocommit=True)
-
-
 def _environment(settings: Settings, sending: Sending, api: StandIn) -> dict[str, str]:
-    return {
-        "CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "CAMPAIGNS_DATABASE_URL": settings.database_url.get_secret_value(),
-        "CAMPAIGNS_TOPIC_PREFIX": settings.topic_prefix,
-        "CAMPAIGNS_DEPLOYMENT": DEPLOYMENT,
-        "CAMPAIGNS_CALLBACK_SECRET": SECRET,
-        "CAMPAIGNS_WHATSAPP_API_URL": api.url,
-        "CAMPAIGNS_WHATSAPP_ACCESS_TOKEN": TOKEN,
-        "CAMPAIGNS_WHATSAPP_MPS": str(sending.rate),
-        "CAMPAIGNS_SEND_WINDOW": str(sending.window),
-    }
+    return environment_of(
+        settings,
+        DEPLOYMENT=DEPLOYMENT,
+        CALLBACK_SECRET=SECRET,
+        WHATSAPP_API_URL=api.url,
+        WHATSAPP_ACCESS_TOKEN=TOKEN,
+        WHATSAPP_MPS=str(sending.rate),
+        SEND_WINDOW=str(sending.window),
+    )
 
 
 HTTPX = "httpx on aiohttp, bare"

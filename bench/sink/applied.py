@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-
-import psycopg
 
 from bench.children import child, wait_until
 from bench.contest import Arena, Run
@@ -70,22 +67,3 @@ def _wait(reached: Callable[[], int], target: float, running: Sequence[subproces
     while (count := reached()) < target and time.monotonic() < end and all(each.poll() is None for each in running):
         time.sleep(POLL_S)  # the end of the work shows in its progress only
     return count
-
-
-@contextmanager
-def own_database(arena: Arena) -> Iterator[tuple[Settings, Connected]]:
-    """Settings with a prefix and an empty database of their own, and a connection to it."""
-    prefix = arena.prefix()
-    name = prefix.strip(".").replace("-", "_")
-    with psycopg.connect(arena.database_url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-        try:
-            settings = Settings.model_validate({
-                "kafka_bootstrap_servers": arena.kafka,
-                "database_url": urlunsplit(urlsplit(arena.database_url)._replace(path=f"/{name}")),
-                "topic_prefix": prefix,
-            })  # fmt: skip
-            with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as connection:
-                yield settings, connection
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

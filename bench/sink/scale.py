@@ -11,13 +11,14 @@ from typing import LiteralString
 
 from bench.contest import ROUNDS_MIN, Arena, Run
 from bench.large import grow, planned
-from bench.sink.applied import applied, own_database
+from bench.sink.applied import applied
 from bench.sink.progress import Connected
 from bench.sink.stage import SINK_WRITER, SMOKE_RECIPIENTS
 from bench.sink.verdict import OURS, rows_right
 from bench.sink.workload import Workload, records_of, start_of_now
 from bench.sink.world import create_rows, create_topics, release
 from bench.solo import Measured, Note, SoloStage, Table
+from bench.worlds import connected, own_database
 from runtime.settings import Settings
 from tables.migrate import migrate
 
@@ -81,7 +82,7 @@ def _table(runs: dict[str, list[Run]]) -> Table:
 
 def _small(arena: Arena, processes: int) -> Run:
     workload = Workload(arena.items(SMALL_RECIPIENTS, SMOKE_RECIPIENTS), start_of_now())
-    with own_database(arena) as (settings, connection):
+    with own_database(arena) as settings, connected(settings) as connection:
         create_rows(settings.database_url.get_secret_value(), workload)
         total = create_topics(settings, records_of(workload))
         writer = replace(SINK_WRITER, processes=processes)
@@ -92,7 +93,7 @@ def _small(arena: Arena, processes: int) -> Run:
 @contextmanager
 def _large(arena: Arena, note: Note) -> Iterator[Callable[[], Run]]:
     """A table of ten million rows. Each run takes recipients that are still planned, spread over all of it."""
-    with own_database(arena) as (settings, connection):
+    with own_database(arena) as settings, connected(settings) as connection:
         url = settings.database_url.get_secret_value()
         migrate(url)
         grow(url, start_of_now(), arena.items(LARGE_ROWS, SMOKE_LARGE_ROWS), note)
@@ -113,7 +114,7 @@ def _run_large(arena: Arena, settings: Settings, connection: Connected) -> Run:
 def _replay(arena: Arena, note: Note) -> Iterator[Callable[[], Run]]:
     """A topic with events that are all applied already. The offsets of the sink are deleted before each run."""
     workload = Workload(arena.items(RECIPIENTS, SMOKE_RECIPIENTS), start_of_now())
-    with own_database(arena) as (settings, connection):
+    with own_database(arena) as settings, connected(settings) as connection:
         create_rows(settings.database_url.get_secret_value(), workload)
         records = records_of(workload)
         applied(arena, SINK_WRITER, settings, connection, create_topics(settings, records))

@@ -12,12 +12,13 @@ from pathlib import Path
 from bench.children import process_argv
 from bench.contest import Arena, Case, Contest, Contestant, Run
 from bench.environments import python_of
-from bench.sink.applied import Writer, applied, own_database
+from bench.sink.applied import Writer, applied
 from bench.sink.debezium import ENVIRONMENT, connect_argv, group_of
 from bench.sink.progress import SinkPlace, committed, printed, stored
 from bench.sink.verdict import DEBEZIUM, OURS, PEER, rows_right, statuses_right
 from bench.sink.workload import WINDOW, Workload, records_of, start_of_now
 from bench.sink.world import create_rows, create_topics
+from bench.worlds import connected, own_database
 
 HERE = Path(__file__).parent
 SMOKE_RECIPIENTS = 200
@@ -43,7 +44,7 @@ def _opened(writer: Writer, arena: Arena) -> Iterator[Callable[[Messages], Run]]
 def _run(arena: Arena, writer: Writer, messages: Messages) -> Run:
     recipients = arena.items(messages.recipients, SMOKE_RECIPIENTS)
     workload = Workload(recipients, start_of_now(), messages.one_fails_of, messages.window)
-    with own_database(arena) as (settings, connection):
+    with own_database(arena) as settings, connected(settings) as connection:
         create_rows(settings.database_url.get_secret_value(), workload)
         total = create_topics(settings, records_of(workload))
         run = applied(arena, writer, settings, connection, total)

@@ -40,11 +40,12 @@ from cli.pipeline import (
     wait_until_ready,
     write_private,
 )
-from operations.installation import SIMULATED_ACCOUNT_ID, SIMULATED_NUMBER_ID
+from operations.installation import SIMULATED_NUMBER_ID
 from operations.local_up import EMBEDDED_LINE
 from operations.startup import usable_settings
 from runtime.process import EXIT_TRANSIENT, EXIT_USAGE, Transient
 from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings, Settings, without_white_space
+from runtime.settings_rules import SIMULATED_ACCOUNT_ID
 from stack.environment import StackUnavailable
 from stack.log_rotation import LogRotation
 from stack.ports import free_ports, is_listening

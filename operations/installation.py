@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from runtime.settings import PREFIX, InvalidSettings
+from runtime.settings_rules import SIMULATED_ACCOUNT_ID
 
 KEPT = ("CALLBACK_SECRET", "WEBHOOK_VERIFY_TOKEN", "API_KEYS")
 """Made in every installation. The callback secret may never change, because it checks the statuses of old messages."""
@@ -21,8 +22,6 @@ SIMULATOR_TIME_SCALE = 4.0
 """Simulated people read messages within seconds, not minutes."""
 DATABASE_PASSWORD = "DATABASE_PASSWORD"  # noqa: S105 - the name of one
 SIMULATED_NUMBER_ID = "106540352242922"
-SIMULATED_ACCOUNT_ID = "102290129340398"
-"""The account of the simulator, whose templates are listed and checked."""
 SIMULATED_TIME_SCALE = "100"
 """Backoffs of hours pass within minutes, because nobody is held up by a simulator."""
 

@@ -24,6 +24,8 @@ PUBLISHED = frozenset({
 })  # fmt: skip
 """Secrets of the examples and of `docker-compose.yml`, and those that everybody tries first."""
 SECRET_CHARACTERS_MIN = 16
+SIMULATED_ACCOUNT_ID = "102290129340398"
+"""The account of the simulator, whose templates are listed and checked."""
 META_TOKEN_PREFIX = "EA"  # noqa: S105 - every access token of Meta starts with it
 META_TOKEN_CHARACTERS_MIN = 40
 MARKETING_ENDPOINT = "marketing_messages"
@@ -42,6 +44,14 @@ def problems(settings: Settings) -> list[str]:
         *_keywords(settings),
         *_endpoint(settings),
     ]
+
+
+def takes_every_template(settings: Settings) -> bool:
+    """Whether a simulator replaces Meta, which sends also what its account does not list.
+
+    In containers with secrets of their own only the account shows it: no business has this example of Meta's pages.
+    """
+    return not is_real(settings) or settings.whatsapp_account_id == SIMULATED_ACCOUNT_ID
 
 
 def is_real(settings: Settings) -> bool:

@@ -71,8 +71,7 @@ class CampaignApi(Conversation):
 
     def activate(self, campaign: str) -> None:
         """Start the campaign."""
-        # The simulator lists a few templates and takes every name.
-        self.call("POST", f"/api/marketing/campaigns/{campaign}/activate?ignore_template=true")
+        self.call("POST", f"/api/marketing/campaigns/{campaign}/activate")
 
     def stats(self, campaign: str) -> dict[str, Any]:
         """The campaign's stats."""

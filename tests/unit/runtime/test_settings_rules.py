@@ -70,6 +70,21 @@ def test_the_simulator_works_with_the_published_secrets(address: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "token", "account", "expected"),
+    [
+        (LOCAL, OWN, "", True),
+        (SIMULATOR, OWN, settings_rules.SIMULATED_ACCOUNT_ID, True),
+        (SIMULATOR, OWN, "123456789012345", False),
+        (META_HOST, META, "123456789012345", False),
+        (META_HOST, META, "", False),
+    ],
+)
+def test_only_a_simulator_takes_every_template(address: str, token: str, account: str, expected: bool) -> None:
+    settings = read(WHATSAPP_API_URL=address, WHATSAPP_ACCESS_TOKEN=token, WHATSAPP_ACCOUNT_ID=account)
+    assert settings_rules.takes_every_template(settings) is expected
+
+
 def test_secrets_of_ones_own_work_everywhere() -> None:
     read(WHATSAPP_ACCESS_TOKEN=META, WEBHOOK_APP_SECRETS=OWN, API_KEYS=OWN, CALLBACK_SECRET=OWN)
 

@@ -28,7 +28,7 @@ WAIT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class TestOrder:
-    """What the operator wants to send, and to whom."""
+    """A test send as the operator ordered it: the campaign, the recipients of the test, and the parameters."""
 
     __test__ = False  # pytest takes classes of this name for tests
 

@@ -64,7 +64,7 @@ class AdoptionTotals:
 async def judge_table(
     connection: Connection, table: SourceTable, campaign: Campaign, refused: TakeRefused
 ) -> AdoptionTotals:
-    """Judge every row of the table, and write nothing. People whom the campaign has already are not seen."""
+    """Judge every row of the table, and write nothing. The people of the campaign are not compared with it."""
     totals, after = AdoptionTotals(), None
     while batch := await adoptions.read_batch(connection, table, after, BATCH_ROWS):
         rows, wrong = judge(batch, campaign, datetime.now(UTC))

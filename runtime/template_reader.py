@@ -1,7 +1,7 @@
 """Reads the message templates of the business account from the Cloud API, and keeps them for a short time.
 
-A read is a GET, so it may be repeated, and it never changes or sends anything. Whoever needs it must be able to do
-without: every failure is TemplatesUnreadable with the reason in a sentence.
+A read is a GET, so it may be repeated, and it never changes or sends anything. A caller must be able to go on
+without the templates: every failure is TemplatesUnreadable with the reason in a sentence.
 
 Source: Meta's page "WhatsApp Business Account: message templates" (fields, filter by name, pages by cursors).
 """

@@ -171,7 +171,7 @@ def _until(holds: Callable[[], bool], limit_s: float) -> float:
     """Wait until it holds, up to a limit. Returns the moment."""
     end = time.monotonic() + limit_s
     while not holds() and time.monotonic() < end:
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # the end shows in Postgres only
     return time.monotonic()
 
 

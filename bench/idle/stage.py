@@ -26,9 +26,9 @@ def _measure(arena: Arena, note: Note) -> Measured:
     settled_s, measured_s = (0.0, SMOKE_S) if arena.is_smoke else (SETTLED_S, MEASURED_S)
     with _running(arena) as root:
         note(f"idle: it settles for {settled_s:.0f} s, and is measured for {measured_s:.0f} s")
-        time.sleep(settled_s)
+        time.sleep(settled_s)  # what a start leaves to do is no idle work
         before, started = uses(root), time.monotonic()
-        time.sleep(measured_s)
+        time.sleep(measured_s)  # CPU time is compared over a span of time
         seconds, after = time.monotonic() - started, uses(root)
     found = by_kind(before, after, seconds)
     every = total(found)

@@ -152,5 +152,5 @@ def until(holds: Callable[[], bool], limit_s: float, every_s: float) -> bool:
     while not holds():
         if time.monotonic() > end:
             return False
-        time.sleep(every_s)
+        time.sleep(every_s)  # the progress shows in the answers of the installation only
     return True

@@ -88,7 +88,7 @@ def _run(arena: Arena, rate: int, seconds: float) -> Steady:
             lags.append(_behind(running, campaign, state))
             if time.monotonic() - began > 2 * seconds + END_S:
                 break  # it does not reach the rate, which the figures show
-            time.sleep(SAMPLE_S)
+            time.sleep(SAMPLE_S)  # the lag is sampled at a steady pace
         sent_s = time.monotonic() - began
         is_done = until(partial(is_complete, running, campaign, messages), END_S, 0.25)
         total_s = time.monotonic() - began

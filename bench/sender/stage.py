@@ -141,7 +141,7 @@ def _until_sent(
         client = measuring.enter_context(measured(pid))
         others = {f"{name} us": measuring.enter_context(measured(each)) for name, each in servers.items()}
         while (api.count() < total or is_running()) and time.monotonic() < deadline:
-            time.sleep(POLL_S)
+            time.sleep(POLL_S)  # as above
     return Measurement(api.posts(), first, client, others)
 
 

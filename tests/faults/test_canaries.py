@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 PAUSED_DEADLINE_S, DONE_DEADLINE_S = 60.0, 180.0
 ROUTE = "/api/marketing/campaigns"
 CANARY, AUDIENCE = 100, 1000
-"""Of 100 people, 40 % of failures are surely above the limit of 15 %, whoever the 100 are."""
+"""People of a canary. In any hundred of them, 40 % of failures are surely above the limit of 15 %."""
 HEALTHY, HEALTHY_PEOPLE = 20, 100
 PATIENT = 1440
 """Webhooks come before the judgement: the world shortens ten minutes to three seconds, and they take as long."""

@@ -96,9 +96,9 @@ async def test_each_human_gets_one_message_unless_opted_out_whatever_the_order(w
                former=chance.choice([None, None, *names]))
         for _ in range(7)
     ]  # fmt: skip
-    told = events + chance.sample(events, 3)
-    chance.shuffle(told)
-    for event in told:
+    published = events + chance.sample(events, 3)
+    chance.shuffle(published)
+    for event in published:
         await apply_subscriptions(world.connection, [event])
     verdicts: dict[PersonKey, str] = {}
     chance.shuffle(jobs)

@@ -125,7 +125,7 @@ MOVED = (IDENTIFIED, NEW, (NEW_USER,), (OLD, OLD_USER))
 
 
 @pytest.mark.parametrize(
-    ("told", "out"),
+    ("statements", "out"),
     [
         ([(OUT, OLD)], {OLD}),
         ([(OUT, OLD), (IDENTIFIED, OLD, (OLD_USER,))], {OLD, OLD_USER}),
@@ -144,7 +144,7 @@ MOVED = (IDENTIFIED, NEW, (NEW_USER,), (OLD, OLD_USER))
         "an opt-out at the new number holds at the old one", "an opt-in opts nobody out",
     ],
 )  # fmt: skip
-def test_opt_outs_follow_humans_and_opt_ins_stay_with_their_account(told: list[tuple[Any, ...]], out: set[str]) -> None:
+def test_opt_outs_follow_humans_and_opt_ins_stay_with_their_account(statements: list[tuple[Any, ...]], out: set[str]) -> None:
     """Each statement is a minute after the one before."""
     given_events = [
         SubscriptionEvent(
@@ -152,7 +152,7 @@ def test_opt_outs_follow_humans_and_opt_ins_stay_with_their_account(told: list[t
             formerly=list(more[1]) if len(more) > 1 else None, kind=kind,
             source=Source.PLATFORM if kind is IDENTIFIED else Source.KEYWORD, occurred_at=NOON + timedelta(minutes=at),
         )
-        for at, (kind, person, *more) in enumerate(told)
+        for at, (kind, person, *more) in enumerate(statements)
     ]  # fmt: skip
     folded = fold_subscriptions(given_events, {})
     keys = map(PersonKey, (OLD, OLD_USER, NEW, NEW_USER, STRANGER))

@@ -144,7 +144,9 @@ MOVED = (IDENTIFIED, NEW, (NEW_USER,), (OLD, OLD_USER))
         "an opt-out at the new number holds at the old one", "an opt-in opts nobody out",
     ],
 )  # fmt: skip
-def test_opt_outs_follow_humans_and_opt_ins_stay_with_their_account(statements: list[tuple[Any, ...]], out: set[str]) -> None:
+def test_opt_outs_follow_humans_and_opt_ins_stay_with_their_account(
+    statements: list[tuple[Any, ...]], out: set[str]
+) -> None:
     """Each statement is a minute after the one before."""
     given_events = [
         SubscriptionEvent(

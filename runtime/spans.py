@@ -66,6 +66,8 @@ class SpanCollector:
         ending = threading.Thread(target=self._processor.shutdown, name="spans-end", daemon=True)
         ending.start()
         ending.join(timeout_s)
+        if ending.is_alive() and self._handled is not None:
+            self._handled.shutdown()  # ends the pause before the next attempt, so that no thread goes on
 
 
 class HandledSpans(SpanExporter):

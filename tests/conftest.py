@@ -5,8 +5,11 @@ fresh, migrated database for each test.
 """
 
 import os
+import re
 import shutil
 import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,6 +32,11 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 * 1024**3
 """A container may have only 64 MB there. Each worker needs a few hundred."""
 
+THREAD_END_S = 10.0
+"""A thread that connects to a silent address ends after its time-outs. One that hangs in a C library never ends."""
+POOL_THREAD = re.compile(r".+_\d+")
+"""The name of a pool's thread. A pool may live as long as its process, and its threads wait."""
+
 TIMEOUT_S = 120.0
 LONG_TIMEOUT_S = 900.0
 """A fault has several deadlines of minutes, which name the condition that failed. This limit must not come first."""
@@ -47,6 +55,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_long = item.get_closest_marker("slow") or item.get_closest_marker("faults")
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LONG_TIMEOUT_S if is_long else TIMEOUT_S))
+
+
+@pytest.fixture(autouse=True)
+def threads_have_ended() -> Iterator[None]:
+    """Wait until the threads that a test started have ended.
+
+    A thread that goes on can change the state of the next test. A retry of the collector of traces drew a random
+    number while Hypothesis drew an example, and Hypothesis reported the example as flaky.
+    """
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + THREAD_END_S
+    for thread in set(threading.enumerate()) - before:
+        if not POOL_THREAD.fullmatch(thread.name):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 @pytest.fixture

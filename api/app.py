@@ -21,12 +21,12 @@ from api import (
 from api.access import Access
 from api.measuring import Measuring
 from api.openapi import document
-from api.pages import actions, assets, live, people, routes, sign_in
+from api.pages import actions, assets, live, people, routes, sign_in, unknown
 from api.problems import register
 from api.services import Services
 from schemas.codec import PRODUCER
 
-PAGES = (actions, people, routes, live, sign_in, assets)
+PAGES = (actions, unknown, people, routes, live, sign_in, assets)
 
 
 def make_app(services: Services) -> FastAPI:

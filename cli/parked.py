@@ -30,8 +30,8 @@ async def list_parked(settings: Settings, limit: int, *, as_json: bool) -> int:
     """Print parked statuses, the oldest first."""
     import orjson
 
+    from api import unknowns
     from cli.console import note
-    from operations import unknowns
     from runtime.logs import mask_wamid
     from runtime.process import EXIT_OK
     from tables.database import connect

@@ -15,8 +15,8 @@ import typer
 from cli.options import CampaignOption, DryRun, Json, LineLimit, RecipientIds, Yes
 
 if TYPE_CHECKING:
+    from api.unknown_acts import UnknownOptions
     from cli.confirmation import Consent
-    from operations.unknown_acts import UnknownOptions
     from runtime.settings import Settings
 
 unknown = typer.Typer(
@@ -42,8 +42,8 @@ def unknown_retry(
     json: Json = False,
 ) -> None:
     """Send to unknown recipients again. They MAY get the message twice."""
+    from api.unknown_acts import UnknownOptions
     from cli.confirmation import Consent
-    from operations.unknown_acts import UnknownOptions
     from schemas.events import EventKind
 
     options = UnknownOptions(EventKind.RETRY, tuple(ids or ()), is_forced=force)
@@ -59,8 +59,8 @@ def unknown_assume_sent(
     json: Json = False,
 ) -> None:
     """Declare unknown recipients sent. Their campaign never sends to them again."""
+    from api.unknown_acts import UnknownOptions
     from cli.confirmation import Consent
-    from operations.unknown_acts import UnknownOptions
     from schemas.events import EventKind
 
     options = UnknownOptions(EventKind.ASSUMED_SENT, tuple(ids or ()))
@@ -82,8 +82,8 @@ def _run(options: UnknownOptions, campaign: str | None, consent: Consent, *, as_
 
 async def list_unknown(settings: Settings, campaign: str | None, limit: int, *, as_json: bool) -> int:
     """Print unknown recipients, the oldest first."""
+    from api import unknowns
     from cli import unknown_report
-    from operations import unknowns
     from operations.campaign_names import campaign_id_of
     from runtime.process import EXIT_OK
     from tables.database import connect
@@ -97,20 +97,31 @@ async def list_unknown(settings: Settings, campaign: str | None, limit: int, *, 
 
 
 async def act_on_unknown(settings: Settings, options: UnknownOptions, consent: Consent, *, as_json: bool) -> int:
-    """Retry unknown recipients or declare them sent, if the operator consents, and print the result."""
+    """Retry unknown recipients or declare them sent, if the operator consents, and print the result.
+
+    Raises InvalidOptions if neither recipients nor a campaign are selected.
+    """
     from dataclasses import replace
 
+    from api.unknown_acts import Unconfirmed, act
     from cli import unknown_report
     from cli.confirmation import decline
     from cli.console import note, note_details
-    from operations.unknown_acts import Unconfirmed, act
+    from operations.options import InvalidOptions
+    from operations.status import count_dead_answers
 
     def on_wait() -> None:
         note("waiting until everything that was received has been applied")
 
+    if not options.ids and options.campaign is None:
+        raise InvalidOptions("Nothing selected: give recipient ids or --campaign.")
     try:
         result = await act(
-            settings, replace(options, is_sure=consent.may_act_at_once), on_wait, unknown_report.print_selection
+            settings,
+            replace(options, is_sure=consent.may_act_at_once),
+            on_wait,
+            unknown_report.print_selection,
+            count_dead_answers,
         )
         if isinstance(result, Unconfirmed):
             ending = decline(consent, unknown_report.change_of(options.kind, result.recipients))

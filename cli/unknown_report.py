@@ -9,9 +9,9 @@ from typing import Any, assert_never
 
 import orjson
 
+from api.unknown_acts import ActPublished, ActResult, Unconfirmed, UnknownSelection
+from api.unknowns import UnknownRecipient, UnknownRefusal
 from cli.console import note, printable
-from operations.unknown_acts import ActPublished, ActResult, Unconfirmed, UnknownSelection
-from operations.unknowns import UnknownRecipient, UnknownRefusal
 from runtime.logs import mask_phone
 from runtime.process import EXIT_OK, EXIT_USAGE
 from schemas.events import EventKind

@@ -38,6 +38,8 @@ DONE: Mapping[str, str] = MappingProxyType(
         "resumed": "The campaign continues.",
         "cancelled": "The campaign is cancelled. Messages that were sent keep their statuses.",
         "retried": "The failed messages are sent again as soon as the campaign sends.",
+        "unknown-assume-sent": "The messages count as sent within seconds.",
+        "unknown-retry": "The messages with an unknown outcome are sent again as soon as the campaign sends.",
     }
 )
 """What a form has done, in words."""

@@ -77,7 +77,10 @@ def fill(connection: Connection) -> dict[str, str]:
         "list": "/", "campaign": f"/campaigns/{summer}", **of, "new": "/campaigns/new",
         "add": f"/campaigns/{summer}/add", "cancel": f"/campaigns/{summer}/cancel",
         "retry": f"/campaigns/{paused}/retry?code=131042", "people": f"/campaigns/{summer}/people",
-        "unknown": f"/campaigns/{summer}/people?status=unknown", "person": f"/campaigns/{summer}/people/{person}",
+        "unknown": f"/campaigns/{summer}/people?status=unknown",
+        "assume": f"/campaigns/{summer}/unknown?choice=assume-sent",
+        "again": f"/campaigns/{summer}/unknown?choice=retry",
+        "person": f"/campaigns/{summer}/people/{person}",
         "missing": f"/campaigns/{UUID(int=7)}",
     }  # fmt: skip
 

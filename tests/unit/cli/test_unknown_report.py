@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from api.unknown_acts import ActPublished, ActResult, Unconfirmed, UnknownSelection
+from api.unknowns import UnknownRecipient, UnknownRefusal
 from cli.unknown_report import exit_code, print_list, print_result, print_selection
-from operations.unknown_acts import ActPublished, ActResult, Unconfirmed, UnknownSelection
-from operations.unknowns import UnknownRecipient, UnknownRefusal
 from schemas.events import EventKind
 from schemas.model import CampaignId, RecipientId
 from schemas.reasons import RepairRefusal

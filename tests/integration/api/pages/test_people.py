@@ -43,7 +43,7 @@ async def test_people_are_found_by_number_and_by_status(api: Api) -> None:
     assert _numbers((await api.http.get(path, params={"q": "+1 (469) 465-2751"})).text) == ["+1469 ••••• 51"]
     unknown = (await api.http.get(path, params={"status": "unknown"})).text
     assert _numbers(unknown) == ["+1945 ••••• 88"]
-    assert "campaigns unknown assume-sent --campaign" in unknown
+    assert f"/campaigns/{campaign}/unknown?choice=retry" in unknown
     assert "Nobody has this status" in (await api.http.get(path, params={"status": "read"})).text
     assert "nobody with this number" in (await api.http.get(path, params={"q": "+1 469 465 2799"})).text
     wrong = await api.http.get(path, params={"q": "<b>nobody"})

@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from api import unknowns
+from api.unknown_acts import UnknownOptions
 from cli.confirmation import Consent
 from cli.unknown import act_on_unknown
 from cli.unknown_report import EXIT_REFUSED
-from operations import unknowns
 from operations.options import InvalidOptions
-from operations.unknown_acts import UnknownOptions
 from runtime.settings import Settings
 from schemas.events import EventKind
 from schemas.jobs import SendJob

@@ -1,4 +1,4 @@
-"""Retries sends with an unknown outcome, or declares them sent, as an operator decided.
+"""Retries sends with an unknown outcome, or declares them sent, as an operator decided on the page or by a command.
 
 An act is an event per recipient, which the sink applies. A retry may send a message twice. So it first waits until
 everything that was received is applied, and it is refused for sends that have been unknown for only a short time.
@@ -6,15 +6,13 @@ everything that was received is applied, and it is refused for sends that have b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from operations import unknowns
-from operations.options import InvalidOptions
-from operations.status import count_dead_answers
-from operations.unknowns import UnknownRecipient, UnknownRefusal
+from api import unknowns
+from api.unknowns import UnknownRecipient, UnknownRefusal
 from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.events import EventKind
@@ -25,7 +23,7 @@ from topics.publisher import PublishFailed
 
 @dataclass(frozen=True, slots=True)
 class UnknownOptions:
-    """The recipients, the act, and what the operator has confirmed."""
+    """The recipients, the act, and what the operator has confirmed. `ids` and `campaign` both limit the recipients."""
 
     kind: EventKind
     """`retry` or `assumed_sent`."""
@@ -69,6 +67,8 @@ class ActPublished:
 
 
 ActResult = ActPublished | Unconfirmed | UnknownRefusal
+CountDeadAnswers = Callable[[Connection, Settings], Awaitable[int]]
+"""Counts the dead letters that may contain an answer. It raises Transient if Kafka does not answer."""
 
 
 async def act(
@@ -76,20 +76,21 @@ async def act(
     options: UnknownOptions,
     on_wait: Callable[[], None] = lambda: None,
     on_selected: Callable[[UnknownSelection], None] = lambda _: None,
+    count_dead: CountDeadAnswers | None = None,
 ) -> ActResult:
-    """Publish the act for the selected recipients. Raises InvalidOptions, KafkaAway, PublishFailed with a note.
+    """Publish the act for the selected recipients. Raises KafkaAway, and PublishFailed with a note.
 
     `on_wait` is called before the wait for received events, `on_selected` before anything is decided or published.
+    `count_dead` fills `dead_answers` of the selection.
     """
-    if not options.ids and options.campaign is None:
-        raise InvalidOptions("Nothing selected: give recipient ids or --campaign.")
+    assert options.ids or options.campaign is not None, "a campaign or recipients are selected"
     url = settings.database_url.get_secret_value()
     async with await connect(url, application_name="campaigns-unknown") as connection:
         if options.is_checked and options.is_sure:
             on_wait()
             if (refusal := await unknowns.behind(connection, settings)) is not None:
                 return refusal
-        selection = await _select(connection, settings, options)
+        selection = await _select(connection, settings, options, count_dead)
     on_selected(selection)
     if not selection.recipients:
         return _nothing_left(selection)
@@ -105,8 +106,10 @@ async def act(
     return ActPublished(selection)
 
 
-async def _select(connection: Connection, settings: Settings, options: UnknownOptions) -> UnknownSelection:
-    dead_answers = await _dead_answers(connection, settings) if options.is_checked else 0
+async def _select(
+    connection: Connection, settings: Settings, options: UnknownOptions, count_dead: CountDeadAnswers | None
+) -> UnknownSelection:
+    dead_answers = await _dead_answers(connection, settings, count_dead) if options.is_checked and count_dead else 0
     found, total = await unknowns.find(connection, campaign=options.campaign, ids=options.ids or None)
     is_retry = options.kind is EventKind.RETRY
     recipients = tuple(each for each in found if not (is_retry and each.is_retrying))
@@ -119,10 +122,10 @@ async def _select(connection: Connection, settings: Settings, options: UnknownOp
     )
 
 
-async def _dead_answers(connection: Connection, settings: Settings) -> int:
+async def _dead_answers(connection: Connection, settings: Settings, count_dead: CountDeadAnswers) -> int:
     """Dead letters that may contain an answer. They are no backlog, because the stages have already passed them."""
     try:
-        return await count_dead_answers(connection, settings)
+        return await count_dead(connection, settings)
     except Transient:
         return 0
 

@@ -128,7 +128,8 @@ class WaitGroupOut(_Given):
     next_at: datetime | None
     """When that can change by itself, at the earliest; null: not by itself, or it is not known."""
     detail: str | None
-    """The reason of a pause, the open breakers, the figures of the canary, or countries whose window is closed."""
+    """The reason of a pause, the open breakers, the figures of the canary or of the budget of the portfolio, or the
+    countries whose window is closed."""
 
 
 class ExplanationOut(_Given):
@@ -289,6 +290,23 @@ class ProcessedOut(_Given):
     """Recipients to be sent later: planned for later, waiting for a retry, or beyond today's budget."""
     already_released: int
     """Recipients released earlier and not answered yet."""
+
+
+class PortfolioOut(_Given):
+    """The budget of people that all campaigns share in any 24 hours."""
+
+    limit: int | None
+    """The people that may get a message in 24 hours: the setting, or less if Meta reported less. null: no budget."""
+    used: int
+    """People who got a message in the window, or may still get it. Each counts once."""
+    left: int | None
+    """How many more people may get a message now; null: no budget."""
+    free_at: datetime | None
+    """When the first of these people stop counting; null: nobody counts."""
+    reported: int | None
+    """The limit that Meta reported by webhook; -1: unlimited, null: nothing was reported yet."""
+    reported_at: datetime | None
+    """When Meta reported it."""
 
 
 class SubscriptionOut(_Given):

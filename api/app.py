@@ -10,6 +10,7 @@ from api import (
     campaigns,
     documentation,
     health,
+    portfolio,
     processing,
     recipient_imports,
     recipients,
@@ -39,7 +40,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(Access, keys=services.settings.api_keys)
     app.add_middleware(Measuring)  # the last one added is the outermost
     resources = (health, campaigns, recipient_imports, recipients, retries, processing, subscriptions, documentation)
-    for module in (*resources, templates, test_sends, *PAGES):
+    for module in (*resources, portfolio, templates, test_sends, *PAGES):
         app.include_router(module.router)
     app.include_router(templates.of_campaigns)
     register(app)

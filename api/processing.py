@@ -51,7 +51,7 @@ async def release_recipients(services: UseServices) -> ProcessedOut:
 
 async def _release(settings: Settings) -> tuple[list[SendJob], int]:
     """Release on a connection of its own, and return the jobs and the number of skipped recipients."""
-    rates, memory = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s), ReleaseMemory()
+    rates, memory = Rates.of(settings), ReleaseMemory()
     url = settings.database_url.get_secret_value()
     jobs, skipped = list[SendJob](), 0
     async with await connect(url, application_name="campaigns-api-release", session=RELEASER_SESSION) as connection:

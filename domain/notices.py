@@ -1,7 +1,8 @@
 """Which webhooks about a template, a number or the account stop campaigns, and what a person must do. Pure.
 
 A notice stops the active campaigns of its scope that were started before it, so the order of notices does not matter,
-and a notice that is read again after a resume stops nothing. No notice resumes a campaign: a person does.
+and a notice that is read again after a resume stops nothing. No notice resumes a campaign: a person does. The messaging
+limit that Meta reports is handed on: the latest one limits the budget of the portfolio.
 
 Source: Meta, webhooks reference, the pages of the fields; what stops a campaign is our choice.
 """
@@ -21,6 +22,7 @@ from schemas.webhook_notices import NoticeItem
 
 from domain.breakers import Scope
 from domain.inbound import IgnoredItem, Receipt
+from domain.portfolio import UNLIMITED
 from domain.times import AHEAD_MAX
 
 STOPPING_TEMPLATE_EVENTS: Mapping[str, str] = MappingProxyType(
@@ -53,6 +55,9 @@ STOPPING_NUMBER_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 PAYMENT_WORDS = ("PAYMENT", "CREDIT", "BILLING")
 """An alert whose type has one of these words is about money."""
+LIMIT_FIELD = "business_capability_update"
+LIMIT_MAX = 2_000_000_000
+"""A larger number is no limit that Meta gives."""
 _AFTER = "Then resume the campaign"
 _NAME_MAX = 250
 _SECOND = timedelta(seconds=1)
@@ -70,11 +75,23 @@ class StoppingNotice:
 
 def stopping(field: str, value: Mapping[str, Any]) -> StoppingNotice | None:
     """What a change stops; None: it stops nothing."""
-    return _READERS[field](value)
+    read = _READERS.get(field)
+    return None if read is None else read(value)
 
 
 def decide_notice(item: NoticeItem, receipt: Receipt) -> ControlEvent | IgnoredItem:
-    """The event of a notice. One that stops nothing is counted and changes nothing."""
+    """The event of a notice. One that stops nothing and has no limit is counted and changes nothing."""
+    limit = reported_limit(item.value) if item.field == LIMIT_FIELD else None
+    if limit is not None:
+        return ControlEvent(
+            producer=PRODUCER,
+            kind=ControlKind.LIMIT_REPORTED,
+            scope="portfolio",
+            key="",
+            limit=limit,
+            reason="Meta reported the messaging limit of the portfolio.",
+            occurred_at=time_of(item.time, receipt.received_at),
+        )
     found = stopping(item.field, item.value)
     if found is None:
         return IgnoredItem(ItemOutcome.OTHER_FIELD.value)
@@ -87,6 +104,16 @@ def decide_notice(item: NoticeItem, receipt: Receipt) -> ControlEvent | IgnoredI
         needs_human=True,
         occurred_at=time_of(item.time, receipt.received_at),
     )
+
+
+def reported_limit(value: Mapping[str, Any]) -> int | None:
+    """The people in 24 hours of a `business_capability_update`; -1: unlimited, None: it states none."""
+    limit = value.get("max_daily_conversations_per_business")
+    if isinstance(limit, str) and limit.removeprefix("-").isdecimal() and limit.isascii():
+        limit = int(limit[:10])
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        return None
+    return limit if 0 < limit <= LIMIT_MAX or limit == UNLIMITED else None
 
 
 def time_of(seconds: int | None, received_at: datetime) -> datetime:

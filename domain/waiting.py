@@ -2,7 +2,8 @@
 
 The counters of a campaign give the sizes of the groups, so an explanation costs the same for ten recipients and for ten
 million. What a recipient waits for in itself is in the counters (`WaitKind`). What the whole campaign waits for is
-decided here: its state, its start, a breaker, its window, its canary, the limit of the day.
+decided here: its state, its start, a breaker, its window, its canary, the limit of the day, and the budget of the
+portfolio.
 """
 
 from __future__ import annotations
@@ -90,6 +91,12 @@ class Situation:
     """What is left of the limit of the day; None: there is no limit."""
     next_day_at: datetime | None = None
     """When the limit of the next day can be used."""
+    left_in_portfolio: int | None = None
+    """How many more people all campaigns together may send to now; None: there is no budget."""
+    portfolio_at: datetime | None = None
+    """When the first people stop counting."""
+    portfolio: str | None = None
+    """The figures of the budget."""
     canary_room: int | None = None
     """How many more people may get their first attempt before the canary is judged; None: all."""
     canary_at: datetime | None = None
@@ -167,7 +174,9 @@ def _ready(ready: int, beyond: int, counters: Mapping[str, int], situation: Situ
     yield WaitGroup(WaitReason.CANARY, held, situation.canary_at, situation.canary)
     free -= held
     left = free if situation.left_today is None else max(0, min(free, situation.left_today))
-    yield WaitGroup(WaitReason.IN_TURN, left, situation.now)
+    in_turn = left if situation.left_in_portfolio is None else min(left, situation.left_in_portfolio)
+    yield WaitGroup(WaitReason.IN_TURN, in_turn, situation.now)
+    yield WaitGroup(WaitReason.PORTFOLIO_BUDGET, left - in_turn, situation.portfolio_at, situation.portfolio)
     yield WaitGroup(WaitReason.DAILY_LIMIT, free - left, situation.next_day_at)
 
 

@@ -16,7 +16,7 @@ from domain.status import Status
 from runtime.settings import Settings
 from schemas.model import CampaignId
 from schemas.topics import Topic
-from tables import locks, stats
+from tables import locks, portfolio, stats
 from tables.audit import (
     PrunedRows,
     correct_counters,
@@ -129,6 +129,7 @@ async def audit(
         for check in (*STATE_CHECKS, *LEDGER_CHECKS):
             progress(f"checking: {check}")
             checks.append(await _check(connection, check, campaign_id, until))
+        checks.append(await _check_portfolio(connection))
         pruned = await read_pruned(connection)
         as_of = await read_time(connection)
     return Audit(as_of, len(campaigns), tuple(counters), tuple(checks), tuple(pruned))
@@ -144,6 +145,19 @@ async def repair_counters(connection: Connection, campaign_id: CampaignId | None
         return corrected
     finally:
         await locks.unlock(connection, locks.COUNTER_REPAIR)
+
+
+async def _check_portfolio(connection: Connection) -> CheckResult:
+    """The people that each bucket of the budget counts, and those of its charges."""
+    differences = await portfolio.recount(connection)
+    findings = tuple(
+        AuditFinding(
+            "portfolio_budget", None, None, None,
+            f"the bucket of {each.began_at:%Y-%m-%d %H:%M:%S}Z counts {each.stored} people, its charges {each.counted}",
+        )
+        for each in differences[:SAMPLES]
+    )  # fmt: skip
+    return CheckResult("portfolio_budget", len(differences), findings)
 
 
 async def _check(

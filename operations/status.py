@@ -14,6 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.correlation import KIND_BY_WORD
+from domain.portfolio import PortfolioUse
 from operations.dead_letters import dead_topics
 from runtime.logs import mask_text
 from runtime.settings import Settings
@@ -25,7 +26,7 @@ from schemas.stats import CampaignProgress
 from schemas.topics import Topic
 from schemas.webhook_statuses import StatusItem
 from schemas.webhooks import parse_body
-from tables import breakers, locks, stats, status
+from tables import breakers, locks, portfolio, stats, status
 from tables.breakers import KnownBreaker
 from tables.database import Connection
 from tables.dead_letters import count_acts
@@ -114,6 +115,8 @@ class DatabaseStatus:
     has_publisher: bool
     positions: Mapping[int, int]
     """Next offset of the sink in `recipient.events`, by partition."""
+    people: PortfolioUse
+    """The budget of people of the portfolio."""
     webhook_age_s: float | None = None
     """Seconds since the moment up to which all webhooks are applied. None: no scheduler has watched them."""
 
@@ -164,6 +167,7 @@ async def read_database(connection: Connection, settings: Settings) -> DatabaseS
         has_leader=locks.SCHEDULER in held,
         has_publisher=locks.STATS_PUBLISHER in held,
         positions=await read_positions(connection, settings.topic(Topic.RECIPIENT_EVENTS)),
+        people=await portfolio.read(connection),
         webhook_age_s=await read_age(connection),
     )
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
+from domain.portfolio import UNLIMITED, PortfolioUse, portfolio_text
 from domain.stats import everything_fails
 from domain.webhook_age import WEBHOOK_AGE_MAX_S
 from operations.campaign_progress import end_text, most_frequent_failure, progress_text
@@ -105,6 +106,7 @@ def lines(
         found.append(_sending(database.sending, now))
         found += _waiting(database, now)
         found += _breakers(database)
+        found += _people(database.people)
         found += _campaigns(database)
     return found
 
@@ -226,6 +228,26 @@ def _breakers(database: DatabaseStatus) -> Iterator[Line]:
             yield Line(name, "look", found, "probes are sent by themselves; campaigns breakers list")
     if (more := len(database.breakers) - BREAKERS_SHOWN) > 0:
         yield Line("breaker: others", "look", f"{more} more", "campaigns breakers list")
+
+
+def _people(use: PortfolioUse) -> Iterator[Line]:
+    """The budget of people, and what Meta reported, where either is known."""
+    about, shown = "portfolio budget", portfolio_text(use)
+    if shown is not None:
+        until = "" if use.left or use.free_at is None else f"; more people from {use.free_at:%Y-%m-%d %H:%M}Z on"
+        yield Line(about, "ok", f"{shown}, {use.left:,} left{until}")
+    if use.reported is None or use.people_max == use.reported:
+        return
+    reported = "no limit" if use.reported == UNLIMITED else f"{use.reported:,} people in 24 hours"
+    found = f"Meta reported {reported} at {use.reported_at:%Y-%m-%d %H:%M}Z"
+    if use.people_max is None and use.reported != UNLIMITED:
+        step = "set CAMPAIGNS_WHATSAPP_PORTFOLIO_LIMIT, or messages above it fail"
+        yield Line("portfolio limit", "look", f"{found}, and there is no budget", step)
+    elif use.people_max is not None and use.limit != use.people_max:
+        step = "nothing above it is released; correct CAMPAIGNS_WHATSAPP_PORTFOLIO_LIMIT"
+        yield Line("portfolio limit", "look", f"{found}, less than the {use.people_max:,} of the settings", step)
+    else:
+        yield Line("portfolio limit", "ok", found)
 
 
 def _campaigns(database: DatabaseStatus) -> Iterator[Line]:

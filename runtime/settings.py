@@ -112,6 +112,14 @@ class Settings(BaseModel):
         "Marketing Messages API cannot send, STRICT does not. Without it Meta's default holds.",
     )
     whatsapp_mps: int = Field(default=80, ge=1, le=5000, description="Messages per second of one phone number.")
+    whatsapp_portfolio_limit: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000_000,
+        description="Most people to whom all campaigns together send in any 24 hours: the messaging limit of the "
+        "business portfolio, which all its numbers share (250, 2000, 10000 or 100000). Without it there is no such "
+        "budget.",
+    )
     callback_secret: SecretStr = Field(
         default=SecretStr(""), description="Key of the signature (HMAC) in the callback data."
     )

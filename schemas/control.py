@@ -24,6 +24,8 @@ class ControlKind(StrEnum):
     """A breaker, a report of Meta, or its figures (scope `campaign`) paused a campaign. Only an operator resumes it."""
     REPORTED = "reported"
     """Meta reported by webhook that nothing should be sent to the scope. It stops what was started before."""
+    LIMIT_REPORTED = "limit_reported"
+    """Meta reported how many people the portfolio may send to in 24 hours, in `limit`."""
 
 
 class ControlEvent(WireModel):
@@ -36,13 +38,15 @@ class ControlEvent(WireModel):
     kind: ControlKind
     """The change."""
     scope: str = Field(max_length=32)
-    """recipient, template, number, account, endpoint or campaign; more may follow."""
+    """recipient, template, number, account, endpoint, campaign or portfolio; more may follow."""
     key: str = Field(max_length=600)
     """The template and its language, the id of the number, or the reason code. A phone number of a person is masked."""
     campaign_id: CampaignId | None = None
     """The campaign that was paused."""
     code: int | None = None
     """Meta's error code, if one opened the breaker."""
+    limit: int | None = Field(default=None, ge=-1, le=2_000_000_000)
+    """How many people the portfolio may send to in 24 hours, if Meta reported it; -1: unlimited."""
     reason: str | None = Field(default=None, max_length=400)
     """Why, in words for an operator."""
     needs_human: bool = False

@@ -159,6 +159,11 @@ class WaitReason(ReasonCode):
     PLANNING = "planning", "explain", "The recipient gets a planned time in the background."
     IN_TURN = "in_turn", "explain", "The recipient is due, and is released at the rate of the number."
     DAILY_LIMIT = "daily_limit", "explain", "The limit of the day is used, or kept for others."
+    PORTFOLIO_BUDGET = (
+        "portfolio_budget",
+        "explain",
+        "All campaigns together have sent to as many people in 24 hours as the portfolio may.",
+    )
     OUTSIDE_WINDOW = "outside_window", "explain", "The window is closed by the clocks that decide for the recipient."
     NEVER_OPEN = "never_open", "explain", "The zones of the recipient's country are never in the window together."
     CANARY = (

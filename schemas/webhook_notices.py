@@ -8,9 +8,9 @@ from typing import Any
 
 NOTICE_FIELDS = frozenset({
     "message_template_status_update", "message_template_quality_update", "message_template_components_update",
-    "phone_number_quality_update", "account_update", "account_alerts",
+    "phone_number_quality_update", "account_update", "account_alerts", "business_capability_update",
 })  # fmt: skip
-"""The fields of webhooks that can stop campaigns. Source: Meta, webhooks reference."""
+"""The fields of webhooks that can stop or limit campaigns. Source: Meta, webhooks reference."""
 
 
 @dataclass(frozen=True, slots=True)

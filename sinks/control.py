@@ -1,6 +1,6 @@
-"""Applies what Meta reports on `campaign.control`: it pauses the campaigns that a report stops.
+"""Applies what Meta reports on `campaign.control`: it pauses the campaigns that a report stops, and stores limits.
 
-The pauses are in one transaction with the offsets. All other events of the topic are for other readers. A replay of
+Both are in one transaction with the offsets. All other events of the topic are for other readers. A replay of
 `webhooks.raw` does not come here.
 """
 
@@ -18,9 +18,11 @@ from schemas.reasons import DeadLetterReason
 from sinks.batch import Moves
 from sinks.connection import SinkConnection
 from sinks.letters import BatchLetters
-from tables import notices, offsets
+from tables import notices, offsets, portfolio
 from topics.decoding import dead_item, decoded
 from topics.exits import ENDS_PROCESSES
+
+APPLIED = frozenset({ControlKind.REPORTED, ControlKind.LIMIT_REPORTED})
 
 log = structlog.get_logger("sinks.sink")
 
@@ -45,7 +47,12 @@ class ControlWriter:
         connection = await self.connection.get()
         await self._letters.publish(dead, records)
         async with connection.transaction():
-            paused = await notices.pause_reported(connection, reports)
+            paused = await notices.pause_reported(
+                connection, [each for each in reports if each.kind is ControlKind.REPORTED]
+            )
+            for each in reports:
+                if each.limit is not None:
+                    await portfolio.report_limit(connection, each.limit, each.occurred_at)
             await offsets.advance_offsets(connection, self._identity, moves)
         self._letters.forget(records)
         for campaign, reason in paused:
@@ -59,5 +66,5 @@ def _reports(records: Sequence[Record], condemned: Place | None) -> tuple[list[C
     if [record.place for record in records] == [condemned]:
         return [], [dead_item(records[0], DeadLetterReason.BUG, ENDS_PROCESSES)]
     found = [decoded(ControlEvent, record) for record in records]
-    reports = [each for each in found if isinstance(each, ControlEvent) and each.kind is ControlKind.REPORTED]
+    reports = [each for each in found if isinstance(each, ControlEvent) and each.kind in APPLIED]
     return reports, [each for each in found if isinstance(each, DeadItem)]

@@ -10,10 +10,11 @@ from uuid import UUID
 from domain.canary import Canary, judge_at
 from domain.days import UnknownTimeZone, day_of
 from domain.lifecycle import CampaignStatus
+from domain.portfolio import portfolio_text
 from domain.shares import CampaignFigures, figures_of
 from domain.waiting import Situation, WaitGroup, WaitKind, explain, reached
 from domain.windows import Hours, InvalidWindow, WindowZone, next_open
-from tables import breakers
+from tables import breakers, portfolio
 from tables.breakers import KnownBreaker
 from tables.campaigns import UnknownCampaign
 from tables.database import Connection
@@ -62,6 +63,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
     held = (await breakers.holding(connection, [campaign])).get(campaign, [])
     values = {"campaign": campaign, "limit": RETRIES_READ}
     times = await (await connection.execute(_SQL["find_retry_times"], values)).fetchall()
+    people = await portfolio.read(connection)
     opens_at, next_day_at, left = None, None, None
     try:
         hours = hours_of(tuple(window))
@@ -85,6 +87,9 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
         follows=follows,
         left_today=left,
         next_day_at=next_day_at,
+        left_in_portfolio=people.left,
+        portfolio_at=people.free_at,
+        portfolio=portfolio_text(people),
         canary_room=canary.room,
         canary_at=judge_at(canary, 60.0 * wait / time_scale),
         canary=_canary_text(canary, figures_of(counters).since(canary.base)),

@@ -53,6 +53,8 @@ class ReleaseMemory:
     """The memory of one releaser. `clock` is monotonic."""
 
     clock: Callable[[], float] = time.monotonic
+    portfolio: Turns[UUID] = field(default_factory=Turns)
+    """The credits of all campaigns, for what is left of the budget of the portfolio."""
     _turns: dict[str, Turns[UUID]] = field(default_factory=dict)
     _lanes: dict[UUID, Turns[Lane]] = field(default_factory=dict)
     _places: dict[tuple[UUID, Lane], Place] = field(default_factory=dict)

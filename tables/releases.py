@@ -12,7 +12,7 @@ made of is paused with the reason. Neither keeps the others from being released.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -23,12 +23,15 @@ from pydantic import ValidationError
 
 from domain.breakers import recovered_share
 from domain.days import Day
+from domain.portfolio import WINDOW_S, PortfolioBudget
+from runtime.settings import Settings
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from schemas.reasons import PauseReason
-from tables import breakers, canaries, windows
+from tables import breakers, canaries, portfolio, windows
 from tables.database import Connection, LockNotAvailable
+from tables.portfolio import LockedBudget
 from tables.release_memory import FIRST_ID, Lane, Place, ReleaseMemory
 from tables.statements import load
 from tables.windows import SendingCampaign
@@ -56,6 +59,15 @@ class Rates:
 
     mps: int
     cap_s: float
+    portfolio: PortfolioBudget | None = None
+    """The budget of people that all numbers share; None: there is none."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Rates:
+        """The limits of these settings."""
+        people = settings.whatsapp_portfolio_limit
+        budget = None if people is None else PortfolioBudget(people, WINDOW_S / settings.time_scale)
+        return cls(settings.whatsapp_mps, settings.release_cap_s, budget)
 
     @property
     def unclaimed_max(self) -> int:
@@ -127,11 +139,15 @@ async def release_step(connection: Connection, rates: Rates, memory: ReleaseMemo
     due = await _find_due(connection, rates, memory)
     used = await _days_used(connection, due)
     step = ReleaseStep()
-    wanting = sorted((each for each in due if each.demand(used.get(each.id, 0))), key=lambda each: each.number)
+    demands = {each.id: each.demand(used.get(each.id, 0)) for each in due}
+    if rates.portfolio is not None and any(demands.values()):
+        left = await portfolio.read_left(connection, rates.portfolio)
+        demands = memory.portfolio.divide(left, demands)
+    wanting = sorted((each for each in due if demands[each.id]), key=lambda each: each.number)
     memory.note(wanting=(each.id for each in wanting))
     for number, campaigns in groupby(wanting, key=lambda each: each.number):
         try:
-            step = _sum(step, await _release_number(connection, number, list(campaigns), used, rates, memory))
+            step = _sum(step, await _release_number(connection, number, list(campaigns), demands, used, rates, memory))
         except LockNotAvailable:
             log.warning("a number is locked; its recipients are released later", phone_number_id=number)
             memory.hold(number)
@@ -198,28 +214,33 @@ async def _release_number(
     connection: Connection,
     number: str,
     campaigns: list[_DueCampaign],
+    wanted: Mapping[UUID, int],
     used: Mapping[UUID, int],
     rates: Rates,
     memory: ReleaseMemory,
 ) -> ReleaseStep:
     async with connection.transaction():
         room = await _room(connection, number, _recovering(rates, campaigns))
+        budget = None if rates.portfolio is None else await portfolio.lock(connection, rates.portfolio)
+        room = room if budget is None else min(room, budget.left)
         campaigns = [each for each in campaigns if not each.is_held or await _may_probe(connection, each)]
         # Where the room cannot be divided evenly, the campaign that used least today gets more.
         campaigns.sort(key=lambda each: used.get(each.id, 0))
-        demands = {each.id: min(each.demand(used.get(each.id, 0)), _template_room(each, rates)) for each in campaigns}
+        demands = {each.id: min(wanted[each.id], _template_room(each, rates)) for each in campaigns}
         shares = memory.turns(number).divide(room, demands)
         step, reached = ReleaseStep(is_more=True), dict[tuple[UUID, Lane], Place]()
         # give_budget_back locks the budgets in the same order, so the two cannot deadlock.
         for campaign in sorted(campaigns, key=lambda each: each.id):
             if shares[campaign.id] > 0:
-                released = await _release_campaign(connection, campaign, shares[campaign.id], memory)
+                released = await _release_campaign(connection, campaign, shares[campaign.id], memory, budget)
                 if released.reached:
                     memory.note(served=[campaign.id])
                 step = _sum(step, released.step)
                 reached |= {(campaign.id, lane): place for lane, place in released.reached.items()}
         if step.jobs:
             await connection.execute(_SQL["spend_tokens"], {"number": number, "spent": len(step.jobs)})
+        if budget is not None:
+            await portfolio.charge(connection, budget, step.jobs)
     memory.advance(reached)  # only after the commit: after a rollback the same rows are due again
     return step
 
@@ -227,7 +248,7 @@ async def _release_number(
 def _recovering(rates: Rates, campaigns: Sequence[_DueCampaign]) -> Rates:
     """The rate of a number, lower for a minute after a breaker of its account, its endpoint or itself has closed."""
     share = min((recovered_share(each.number_closed_at, each.now) for each in campaigns), default=1.0)
-    return Rates(mps=max(1, int(rates.mps * share)), cap_s=rates.cap_s)
+    return replace(rates, mps=max(1, int(rates.mps * share)))
 
 
 def _template_room(campaign: _DueCampaign, rates: Rates) -> int:
@@ -258,11 +279,11 @@ class _Released:
 
 
 async def _release_campaign(
-    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory
+    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, budget: LockedBudget | None
 ) -> _Released:
     try:
         async with connection.transaction():
-            return await _release_share(connection, campaign, share, memory)
+            return await _release_share(connection, campaign, share, memory, budget)
     except LockNotAvailable:
         log.warning("a campaign is locked; its recipients are released later", campaign_id=str(campaign.id))
         memory.hold(campaign.id)
@@ -270,7 +291,7 @@ async def _release_campaign(
 
 
 async def _release_share(
-    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory
+    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, budget: LockedBudget | None
 ) -> _Released:
     day = {"campaign": campaign.id, "day": campaign.day.date}
     used = await lock_day(connection, campaign.id, campaign.day)
@@ -293,7 +314,9 @@ async def _release_share(
         "number": campaign.number,
         "follows": campaign.open.follows,
         "countries": list(campaign.open.deadlines),
-        "deadlines": list(campaign.open.deadlines.values()),
+        "deadlines": [
+            each if budget is None else min(each, budget.post_before) for each in campaign.open.deadlines.values()
+        ],
         "producer": PRODUCER,
     }
     rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()

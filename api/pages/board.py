@@ -17,6 +17,7 @@ from uuid import UUID
 from api.pages.views import CampaignView, view
 from domain.canary import Canary
 from domain.lifecycle import CampaignStatus
+from domain.portfolio import PortfolioUse
 from schemas.stats import CampaignProgress, CampaignStats
 from tables.breakers import KnownBreaker
 from tables.campaigns import Campaign
@@ -41,6 +42,8 @@ class LiveState:
     kafka_away_since: datetime | None = None
     postgres_away_since: datetime | None = None
     missing: tuple[str, ...] = ()
+    people: PortfolioUse | None = None
+    """The budget of people of the portfolio."""
     is_known: bool = False
     """Whether Postgres has answered once, so that `missing` means something."""
 

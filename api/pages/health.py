@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.pages.board import LiveState
+from domain.portfolio import portfolio_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +37,10 @@ def health_view(state: LiveState) -> HealthView:
         return HealthView("warn", "warn", f"Not running: {', '.join(state.missing)}", None, "Messages wait for it.")
     if not state.is_known:
         return HealthView("quiet", "search", "Checking the systems")
-    return HealthView("good", "check", "All systems work")
+    shown = None if state.people is None else portfolio_text(state.people)
+    if shown is None or state.people is None:
+        return HealthView("good", "check", "All systems work")
+    if state.people.left == 0 and state.people.free_at is not None:
+        text = f"All systems work. The portfolio's budget is used ({shown}); more people get messages from"
+        return HealthView("warn", "info", text, state.people.free_at)
+    return HealthView("good", "check", "All systems work", None, f"The portfolio has sent to {shown}.")

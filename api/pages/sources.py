@@ -18,7 +18,7 @@ from api.services import Services
 from domain.backoff import exponential
 from runtime.process import Transient
 from runtime.waiting import pause
-from tables import campaigns, locks, status
+from tables import campaigns, locks, portfolio, status
 from tables.database import Connection, is_transient
 from topics.stats_reader import StatsReader
 
@@ -132,7 +132,7 @@ async def read_once(connection: Connection, board: Board) -> None:
     found = await campaigns.read_some(connection, ids)
     await report(connection, board, found)
     board.forget(set(ids) - {each.id for each in found})
-    board.set_state(missing=await _missing(connection), is_known=True)
+    board.set_state(missing=await _missing(connection), people=await portfolio.read(connection), is_known=True)
 
 
 async def _missing(connection: Connection) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import asyncio
 from runtime import metrics
 from runtime.settings import Settings
 from runtime.waiting import pause
-from tables import backlog
+from tables import backlog, portfolio
 from tables.leadership import Leader
 from tables.releases import Rates
 
@@ -16,7 +16,7 @@ ROUND_S = 10.0
 
 async def show_gauges(leader: Leader, settings: Settings, stop: asyncio.Event) -> None:
     """Read and show the gauges every 10 s, until `stop`. Raises psycopg.Error when the connection is lost."""
-    rates = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s)
+    rates = Rates.of(settings)
     shown: set[str] = set()
     try:
         while True:
@@ -34,6 +34,8 @@ async def _show(leader: Leader, rates: Rates, shown: set[str]) -> set[str]:
         released = await backlog.count_released(connection)
     async with leader.turn() as connection:
         daily = await backlog.read_daily_budgets(connection)
+    async with leader.turn() as connection:
+        people = await portfolio.read(connection)
     metrics.PARKED.set(waiting.parked)
     metrics.PARKED_OLDEST_SECONDS.set(waiting.parked_s)
     metrics.FOREIGN_TODAY.set(waiting.foreign_today)
@@ -52,6 +54,8 @@ async def _show(leader: Leader, rates: Rates, shown: set[str]) -> set[str]:
     metrics.DAILY_BUDGET_USED.set(daily.used)
     metrics.DAILY_BUDGET_LIMIT.set(daily.limit)
     metrics.DAILY_BUDGETS_EXHAUSTED.set(daily.exhausted)
+    metrics.PORTFOLIO_USED.set(people.used)
+    metrics.PORTFOLIO_LIMIT.set(people.limit or 0)
     return set(released)
 
 
@@ -75,5 +79,7 @@ def _forget() -> None:
         metrics.DAILY_BUDGET_USED,
         metrics.DAILY_BUDGET_LIMIT,
         metrics.DAILY_BUDGETS_EXHAUSTED,
+        metrics.PORTFOLIO_USED,
+        metrics.PORTFOLIO_LIMIT,
     ):
         gauge.set(0)

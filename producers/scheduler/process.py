@@ -26,7 +26,7 @@ from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
 from runtime.tracing import now_ns
 from runtime.waiting import pause
-from tables import locks
+from tables import locks, portfolio
 from tables.database import answering, is_transient
 from tables.leadership import Election, Leader, leadership
 from tables.release_memory import ReleaseMemory
@@ -84,6 +84,8 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
         if leader is None:
             return
         jobs_topic = JobsTopic(settings)
+        async with leader.turn() as connection:
+            await portfolio.configure(connection, Rates.of(settings).portfolio)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(leader.keep(stop))
             tasks.create_task(_release(leader, publisher, jobs_topic, settings, stop, beats))
@@ -113,7 +115,7 @@ async def _release(
     stop: asyncio.Event,
     beats: Heartbeats,
 ) -> None:
-    rates, memory = Rates(mps=settings.whatsapp_mps, cap_s=settings.release_cap_s), ReleaseMemory()
+    rates, memory = Rates.of(settings), ReleaseMemory()
     async with asyncio.TaskGroup() as publications:  # a step does not wait for the jobs of an earlier one
         while True:
             beats.beat()

@@ -17,7 +17,7 @@ from domain.backoff import DAY_S
 from domain.lifecycle import CampaignStatus
 from runtime.settings import Settings
 from runtime.waiting import pause
-from tables import budget_returns, closing, planning, releases
+from tables import budget_returns, closing, planning, portfolio, releases
 from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
 from tables.planning import PlanPlace
@@ -69,6 +69,9 @@ class Upkeep:
                 await self._forget()
             with losing_what_is_locked("returned budget"):
                 await self._return_budget()
+            with losing_what_is_locked("budget of the portfolio"):
+                async with self._leader.turn() as connection:
+                    await portfolio.settle(connection)
 
     async def _plan(self) -> bool:
         async with self._leader.turn() as connection:

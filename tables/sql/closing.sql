@@ -100,7 +100,8 @@ WITH locked AS MATERIALIZED (
     DELETE FROM releases AS rel WHERE rel.recipient_id = ANY (%(ids)s::uuid[]) AND rel.campaign_id = %(campaign)s
     RETURNING rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day
 ), given AS (
-    SELECT give_budget_back(array_agg(campaign_id), array_agg(budget_day))
+    SELECT give_budget_back(array_agg(campaign_id), array_agg(budget_day)),
+           give_portfolio_back(array_agg(recipient_id), array_agg(attempt))
     FROM deleted WHERE NOT EXISTS (
         SELECT FROM send_ledger AS l WHERE l.recipient_id = deleted.recipient_id AND l.attempt = deleted.attempt)
     HAVING count(*) > 0

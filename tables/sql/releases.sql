@@ -211,9 +211,10 @@ WITH closed AS MATERIALIZED (
     FOR UPDATE OF rel SKIP LOCKED
 ), deleted AS (
     DELETE FROM releases AS rel USING closed WHERE rel.recipient_id = closed.recipient_id AND rel.attempt = closed.attempt
-    RETURNING rel.campaign_id, rel.budget_day, closed.is_in_ledger
+    RETURNING rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day, closed.is_in_ledger
 ), given AS (
-    SELECT give_budget_back(array_agg(campaign_id), array_agg(budget_day))
+    SELECT give_budget_back(array_agg(campaign_id), array_agg(budget_day)),
+           give_portfolio_back(array_agg(recipient_id), array_agg(attempt))
     FROM deleted WHERE NOT is_in_ledger HAVING count(*) > 0
 )
 SELECT count(*) FROM deleted LEFT JOIN given ON true

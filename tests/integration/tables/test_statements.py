@@ -31,16 +31,15 @@ PAGES_MAX = 60_000
 """Pages that a statement may touch, those of its functions and triggers included."""
 SCANNED = frozenset({
     "campaign_recipients", "send_ledger", "messages", "old_messages", "campaign_counter_deltas", "subscriptions",
-    "subscription_outbox",
+    "subscription_outbox", "portfolio_charges",
 })  # fmt: skip
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
     "backlog",
     "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "explanations", "held_events", "ledger",
-    "messages", "parked",
-    "person_links", "planning", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
-    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "test_sends",
+    "messages", "parked", "person_links", "planning", "portfolio", "publications", "recipient_events",
+    "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "test_sends",
     "trace", "webhook_progress", "windows",
 )  # fmt: skip
 EXEMPT = {
@@ -62,6 +61,11 @@ EXEMPT = {
     ("parked", "find_parked"): "a command of an operator",
     ("parked", "read_foreign"): "a command of an operator; the table has a row per day and number",
     ("planning", "try_plan_lock"): "it reads no table",
+    ("portfolio", "configure"): "it writes one row by the primary key",
+    ("portfolio", "lock_budget"): "the table has one row",
+    ("portfolio", "read_budget"): "the table has one row",
+    ("portfolio", "report_limit"): "it writes one row by the primary key",
+    ("portfolio", "recount"): "`campaigns verify` counts the charges of a day again, on purpose",
     ("releases", "pause_campaign"): "it changes one row by the primary key",
     ("stats", "read_timeline"): "it reads a limited number of rows by the primary key",
     ("stats", "recount"): "`campaigns verify` counts a campaign again, on purpose",
@@ -171,6 +175,11 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("planning", "add_to_days"): {"campaign": BIG, "days": [START.date()], "counts": [1]},
     ("planning", "lock_planned"): {"campaign": DRAFT},
     ("planning", "end_plan"): {"campaign": DRAFT},
+    ("portfolio", "read_used"): {"counts_after": START},
+    ("portfolio", "charge"): {"ids": "some", "attempts": "ones", "bucket": NEVER, "counts_after": START},
+    ("portfolio", "apply_returns"): {"counts_after": START, "limit": 2000},
+    ("portfolio", "prune_charges"): {"counts_after": START, "limit": 5000},
+    ("portfolio", "prune_buckets"): {"counts_after": START},
     ("recipient_events", "read_events"): {"ids": "some"},
     ("recipient_pages", "list_recipients"): {"campaign": BIG, "after": UUID(int=0), "limit": 100},
     ("recipient_pages", "list_person"): {
@@ -345,6 +354,10 @@ OTHER_ROWS = (
     """INSERT INTO person_links SELECT (15550000000 + n)::text, 'user:US.' || n FROM generate_series(1, 20000) AS n""",
     """INSERT INTO subscription_outbox (person, source, subscribed, occurred_at, published_at)
        SELECT n::text, 'operator', false, now(), now() FROM generate_series(1, 20000) AS n""",
+    """INSERT INTO portfolio_charges (recipient_id, attempt, person, bucket)
+       SELECT id, 1, person, now() - random() * interval '2 days' FROM campaign_recipients
+       WHERE attempt = 1 LIMIT 100000""",
+    "INSERT INTO portfolio_returns (recipient_id, attempt) SELECT recipient_id, 1 FROM portfolio_charges LIMIT 5000",
 )
 KINDS = {
     BIG: ["delivered"] * 12 + ["due", "later", "retry", "failed", "unknown", "skipped", "unplanned", "delivered"],
@@ -419,7 +432,9 @@ async def explain(connection: Connection, group: str, name: str) -> dict[str, An
 async def session_of(world: World, group: str) -> AsyncIterator[Connection]:
     """A connection as the process has it that runs these statements."""
     session = (
-        RELEASER_SESSION if group in ("closing", "planning", "releases", "ledger", "retention") else {"jit": "off"}
+        RELEASER_SESSION
+        if group in ("closing", "planning", "portfolio", "releases", "ledger", "retention")
+        else {"jit": "off"}
     )
     async with world.another(**session) as connection:
         yield connection

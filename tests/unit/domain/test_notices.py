@@ -106,3 +106,20 @@ def test_the_latest_moment_of_the_second_counts(seconds: int | None, at: datetim
 @pytest.mark.parametrize(("given_time", "read"), [(17, 17), ("17", 17), ("soon", None), (True, None), (1.5, None)])
 def test_the_time_of_an_entry_is_a_whole_number(given_time: object, read: int | None) -> None:
     assert read_notice(ACCOUNT, {}, given_time).time == read
+
+
+@pytest.mark.parametrize(
+    ("given_limit", "expected"),
+    [(250, 250), ("2000", 2000), (-1, -1), ("-1", -1), (0, None), (-2, None), (True, None), (None, None),
+     ("many", None), (3_000_000_000, None), (2.5, None), ("--1", None), ("\u0662", None)],
+)  # fmt: skip
+def test_the_limit_of_the_portfolio(given_limit: Any, expected: int | None) -> None:
+    item = NoticeItem(
+        "business_capability_update", {"max_daily_conversations_per_business": given_limit}, 1_790_000_000
+    )
+    decided = decide_notice(item, RECEIPT)
+    if expected is None:
+        assert isinstance(decided, IgnoredItem)
+    else:
+        assert isinstance(decided, ControlEvent)
+        assert (decided.kind, decided.limit, decided.needs_human) == (ControlKind.LIMIT_REPORTED, expected, False)

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from domain.breakers import Scope
+from domain.portfolio import PortfolioUse
 from operations.status import STAGES, AcceptedSends, Backlog, DatabaseStatus, DeadTopic, KafkaStatus, OpenCampaign
 from operations.status_lines import PAUSED_SHOWN, WORDS_SHOWN, Line, ReadyAnswer, api_line, ingress_line, lines
 from schemas.model import CampaignId
@@ -22,6 +23,7 @@ KAFKA = KafkaStatus(
 DATABASE = DatabaseStatus(
     backlog=Backlog(0, None, 0, None, 0, 0, 0, None, 0, 0, 0, None), sending=AcceptedSends(0, None, None), campaigns=(),
     progress={}, breakers=(), sessions={}, is_our_history=True, has_leader=True, has_publisher=True, positions={},
+    people=PortfolioUse(None, None, None, 0, None),
 )  # fmt: skip
 
 
@@ -174,3 +176,26 @@ def test_events_that_a_lock_holds_for_long_are_a_warning(held: int, minutes: flo
 @pytest.mark.parametrize(("age_s", "state"), [(None, "ok"), (2.0, "ok"), (60.0, "ok"), (61.0, "wrong")])
 def test_webhooks_that_are_not_applied_are_a_problem_once_they_stop_the_claims(age_s: float | None, state: str) -> None:
     assert line("webhooks applied", database=replace(DATABASE, webhook_age_s=age_s)).state == state
+
+
+@pytest.mark.parametrize(
+    ("people_max", "reported", "used", "expected"),
+    [
+        (None, None, 0, []),
+        (2000, None, 500, [("ok", "500 of 2,000 people in 24 hours, 1,500 left")]),
+        (250, 250, 250, [("ok", "250 of 250 people in 24 hours, 0 left; more people from 2026-03-01 03:00Z on")]),
+        (2000, 250, 250, [("ok", "250 of 250 people"), ("look", "less than the 2,000 of the settings")]),
+        (2000, 10_000, 0, [("ok", "0 of 2,000 people"), ("ok", "Meta reported 10,000 people in 24 hours")]),
+        (2000, -1, 0, [("ok", "0 of 2,000 people"), ("ok", "Meta reported no limit")]),
+        (None, 2000, 0, [("look", "Meta reported 2,000 people in 24 hours")]),
+        (None, -1, 0, [("ok", "Meta reported no limit")]),
+    ],
+)
+def test_the_budget_of_the_portfolio(
+    people_max: int | None, reported: int | None, used: int, expected: list[tuple[str, str]]
+) -> None:
+    use = PortfolioUse(people_max, reported, None if reported is None else NOW, used, NOW)
+    database = replace(DATABASE, people=use)
+    found = [each for each in lines(database, None, NOW, {}) if each.about.startswith("portfolio")]
+    assert [each.state for each in found] == [state for state, _ in expected]
+    assert all(text in each.found for each, (_, text) in zip(found, expected, strict=True))

@@ -31,6 +31,8 @@ async def test_the_leader_shows_what_waits_and_then_nothing(world: World) -> Non
     await world.run("INSERT INTO messages (wamid, first_seen_at) VALUES ('wamid.other', now() - interval '1 hour')")
     await world.run("INSERT INTO foreign_statuses VALUES ((now() AT TIME ZONE 'UTC')::date, 'n', 4)")
     await world.run("INSERT INTO campaign_counters SELECT id, 'status', 'unknown', 2 FROM marketing_campaigns")
+    await world.run("INSERT INTO portfolio (people_max) VALUES (5)")
+    await world.run("INSERT INTO portfolio_buckets VALUES (now(), 2)")
     await world.run("UPDATE installation SET timeline = 'another'")
     stop = asyncio.Event()
 
@@ -49,6 +51,7 @@ async def test_the_leader_shows_what_waits_and_then_nothing(world: World) -> Non
         assert list(numbers.values()) == [3]
         assert value("released_max") == 21
         assert (value("events_held"), value("recovery_needed")) == (0, 1)
+        assert (value("portfolio_people"), value("portfolio_people_max")) == (2, 5)
         assert (value("daily_budget_used"), value("daily_budget_limit")) == (3, 3)
         stop.set()
     assert value("recovery_needed") == 0

@@ -1,0 +1,85 @@
+"""The budget of the portfolio: how many people may get a message in any 24 hours, over all campaigns and numbers. Pure.
+
+Meta counts the unique people to whom messages were delivered outside a service window in a moving 24 hours, per
+business portfolio. Source: Meta, messaging limits, copy of 2026-09: 250, 2,000, 10,000, 100,000, or unlimited.
+
+Each release charges its person to a bucket of some minutes. A person counts once, in the bucket of the newest charge. A
+message may be posted until its bucket is three buckets old, and the bucket counts for 24 hours from then. So at most
+the budget of people get a post in any 24 hours, however the posts fall into the buckets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+WINDOW_S = 86_400.0
+BUCKETS = 288
+"""Buckets of a window: of five minutes each."""
+POST_BUCKETS = 3
+"""A message may be posted within so many buckets from the beginning of that of its release."""
+UNLIMITED = -1
+"""Meta's number for a portfolio without a limit (webhook `business_capability_update`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioBudget:
+    """The budget of the settings: people, and the length of the window in seconds, which is shorter in a demo."""
+
+    people_max: int
+    window_s: float = WINDOW_S
+
+    @property
+    def _bucket_s(self) -> float:
+        return self.window_s / BUCKETS
+
+    def bucket_of(self, at: datetime) -> datetime:
+        """The beginning of the bucket of this moment."""
+        return datetime.fromtimestamp(at.timestamp() // self._bucket_s * self._bucket_s, UTC)
+
+    def post_before(self, bucket: datetime) -> datetime:
+        """Until when a message that is charged to this bucket may be posted."""
+        return bucket + timedelta(seconds=POST_BUCKETS * self._bucket_s)
+
+    def free_at(self, bucket: datetime) -> datetime:
+        """When the people of this bucket stop counting."""
+        return self.post_before(bucket) + timedelta(seconds=self.window_s)
+
+    def counts_after(self, now: datetime) -> datetime:
+        """Buckets that begin after this moment still count."""
+        return now - timedelta(seconds=self.window_s + POST_BUCKETS * self._bucket_s)
+
+
+def lower_limit(people_max: int, reported: int | None) -> int:
+    """The limit that holds: ours, or that of Meta where it is lower."""
+    return people_max if reported is None or reported < 0 else min(people_max, reported)
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioUse:
+    """How much of the budget is used now."""
+
+    people_max: int | None
+    """The budget of the settings; None: there is none, and nothing is charged."""
+    reported: int | None
+    """What Meta reported by webhook; -1: unlimited, None: nothing yet."""
+    reported_at: datetime | None
+    used: int
+    """People who got a message, or may still get it, in the window."""
+    free_at: datetime | None
+    """When the first of them stop counting."""
+
+    @property
+    def limit(self) -> int | None:
+        """The limit that holds; None: releases are not limited."""
+        return None if self.people_max is None else lower_limit(self.people_max, self.reported)
+
+    @property
+    def left(self) -> int | None:
+        """How many more people may get a message now; None: all."""
+        return None if self.limit is None else max(0, self.limit - self.used)
+
+
+def portfolio_text(use: PortfolioUse) -> str | None:
+    """The figures of the budget for a person; None: there is no budget."""
+    return None if use.limit is None else f"{use.used:,} of {use.limit:,} people in 24 hours"

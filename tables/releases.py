@@ -141,8 +141,7 @@ async def release_step(connection: Connection, rates: Rates, memory: ReleaseMemo
     step = ReleaseStep()
     demands = {each.id: each.demand(used.get(each.id, 0)) for each in due}
     if rates.portfolio is not None and any(demands.values()):
-        left = await portfolio.read_left(connection, rates.portfolio)
-        demands = memory.portfolio.divide(left, demands)
+        demands = await _portfolio_shares(connection, rates, rates.portfolio, due, demands, memory)
     wanting = sorted((each for each in due if demands[each.id]), key=lambda each: each.number)
     memory.note(wanting=(each.id for each in wanting))
     for number, campaigns in groupby(wanting, key=lambda each: each.number):
@@ -152,6 +151,20 @@ async def release_step(connection: Connection, rates: Rates, memory: ReleaseMemo
             log.warning("a number is locked; its recipients are released later", phone_number_id=number)
             memory.hold(number)
     return step
+
+
+async def _portfolio_shares(
+    connection: Connection,
+    rates: Rates,
+    budget: PortfolioBudget,
+    due: Sequence[_DueCampaign],
+    demands: dict[UUID, int],
+    memory: ReleaseMemory,
+) -> dict[UUID, int]:
+    """Divide what is left of the budget among the campaigns of all numbers, if a step could use up more than that."""
+    left = await portfolio.read_left(connection, budget)
+    step_max = rates.mps * len({each.number for each in due})
+    return demands if left >= min(step_max, sum(demands.values())) else memory.portfolio.divide(left, demands)
 
 
 async def _find_due(connection: Connection, rates: Rates, memory: ReleaseMemory) -> list[_DueCampaign]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.recipient_search import RecipientSearch
 from tables.database import Connection
 from tables.statements import load
 
@@ -62,6 +63,14 @@ class Page:
     after: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result of a search: the first rows, and whether there may be more."""
+
+    rows: list[Recipient]
+    is_cut: bool = False
+
+
 async def read_page(
     connection: Connection,
     campaign_id: UUID,
@@ -81,6 +90,34 @@ async def read_page(
     else:
         rows = await _read(connection, "list_recipients", values)
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+async def search(
+    connection: Connection,
+    campaign_id: UUID,
+    search: RecipientSearch,
+    limit: int,
+    statuses: Sequence[str] | None = None,
+) -> Found:
+    """The recipients that a search means. The person with the whole number goes before numbers that begin with it."""
+    wanted = list(statuses) if statuses else None
+    if search.recipient_id is not None:
+        one = await read_one(connection, campaign_id, search.recipient_id)
+        return Found([] if one is None or (wanted and one.status not in wanted) else [one])
+    if search.person is not None:
+        page = await read_page(connection, campaign_id, limit=limit, person=search.person, statuses=wanted)
+        if page.rows:
+            return Found(page.rows, page.after is not None)
+    for statement, texts in (("find_by_number", search.numbers), ("find_by_user", search.user_ids)):
+        if texts is not None:
+            window = max(WINDOW_ROWS, limit + 1) if wanted else limit + 1
+            values = {"campaign": campaign_id, "statuses": wanted, "window": window, "limit": limit + 1}
+            cursor = await connection.execute(_SQL[statement], {**values, "start": texts.start, "end": texts.end})
+            row = await cursor.fetchone()
+            assert row is not None
+            ids, is_cut = row
+            return Found(await _read(connection, "read_recipients", {"ids": ids[:limit]}), is_cut or len(ids) > limit)
+    return Found([])
 
 
 async def read_one(connection: Connection, campaign_id: UUID, recipient_id: UUID) -> Recipient | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -21,14 +22,13 @@ from api.pages.timeline import MINUTES_MAX, plot
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.services import UseCampaignId, UseListConnection, UseServices
-from domain.people import PersonKey
-from domain.phone_numbers import person_named
+from domain.recipient_search import read_search
 from domain.status import Status
 from domain.table_files import TableForm
 from domain.written_numbers import InvalidPhoneNumber
 from tables import campaigns, recipient_pages, stats, trace
 from tables.database import Connection
-from tables.recipient_pages import FIRST_ID, Page, Recipient
+from tables.recipient_pages import FIRST_ID, Found, Page, Recipient
 
 PAGE_ROWS = 50
 EMPTY_PAGES_MAX = 5
@@ -59,17 +59,25 @@ async def show_people(
     status: Annotated[str, Query(max_length=20)] = "",
     after: Annotated[UUID, Query()] = FIRST_ID,
 ) -> Response:
-    """Show a page of recipients, all or those with a status, or the one with a number."""
+    """Show a page of recipients, all or those with a status, or those that a search finds among all of the campaign."""
     wanted, problem = _status(status), ""
     async with services.lists.connection() as connection:
         known = await reading.read_campaign(connection, services.board, campaign_id)
-        found = Page([], None)
-        try:
-            person = _person(q, known.campaign.country)
-        except InvalidPhoneNumber as invalid:
-            problem = f"This is not a number to search for. {invalid.reason.meaning}"
+        statuses = [wanted.value] if wanted else None
+        found = Found([])
+        following = None
+        if not q.strip():
+            listed = await _page(connection, campaign_id, statuses, after)
+            found, following = Found(listed.rows), listed.after
         else:
-            found = await _page(connection, campaign_id, wanted, person, after)
+            try:
+                search = read_search(q, known.campaign.country)
+            except InvalidPhoneNumber as invalid:
+                problem = f"This is no number, no user id, and no beginning of one. {invalid.reason.meaning}"
+            else:
+                found = await recipient_pages.search(
+                    connection, campaign_id, search, limit=PAGE_ROWS, statuses=statuses
+                )
     given = {"q": q, "status": wanted.value if wanted else ""}
     return page(
         "people.html",
@@ -81,28 +89,22 @@ async def show_people(
         statuses=PERSON_STATUS,
         given=given,
         problem=problem,
-        next_page=f"?{urlencode({**given, 'after': str(found.after)})}" if found.after else "",
-        csv=f"people.csv?{urlencode(given)}",
+        next_page=f"?{urlencode({**given, 'after': str(following)})}" if following else "",
+        is_cut=found.is_cut,
+        csv="" if q.strip() else f"people.csv?{urlencode(given)}",
         is_first=after == FIRST_ID,
     )
 
 
 @router.get(CAMPAIGNS + "/{campaign_id}/people.csv")
 async def download_people(
-    campaign_id: UseCampaignId,
-    services: UseServices,
-    q: Annotated[str, Query(max_length=200)] = "",
-    status: Annotated[str, Query(max_length=20)] = "",
+    campaign_id: UseCampaignId, services: UseServices, status: Annotated[str, Query(max_length=20)] = ""
 ) -> Response:
     """Send all recipients of the list as CSV, page by page."""
     async with services.lists.connection() as connection:
-        country = (await campaigns.read(connection, campaign_id)).country
-    try:
-        person = _person(q, country)
-    except InvalidPhoneNumber as invalid:
-        raise Problem(ProblemCode.INVALID_FIELD, invalid.reason.meaning) from None
+        await campaigns.read(connection, campaign_id)
     wanted = _status(status)
-    chosen = Selection(campaign_id, [wanted] if wanted else None, person)
+    chosen = Selection(campaign_id, [wanted] if wanted else None)
     rows = export_recipients(services.lists.connection, chosen, TableForm.CSV)
     return table_answer("recipients", chosen, TableForm.CSV, rows)
 
@@ -136,28 +138,17 @@ async def show_timeline(campaign_id: UseCampaignId, connection: UseListConnectio
     return page("timeline.html", session=session, plot=plot(minutes))
 
 
-def _person(written: str, country: str | None) -> PersonKey | None:
-    return person_named(written.strip(), country).person if written.strip() else None
-
-
 def _status(given: str) -> Status | None:
     return next((each for each in Status if each.value == given), None)
 
 
-async def _page(
-    connection: Connection, campaign_id: UUID, status: Status | None, person: PersonKey | None, after: UUID
-) -> Page:
+async def _page(connection: Connection, campaign_id: UUID, statuses: Sequence[str] | None, after: UUID) -> Page:
     """The next page that is not empty, within limits."""
     found = Page([], after)
     for _ in range(EMPTY_PAGES_MAX):
         assert found.after is not None, "the loop ends with the list"
         found = await recipient_pages.read_page(
-            connection,
-            campaign_id,
-            limit=PAGE_ROWS,
-            after=found.after,
-            statuses=[status.value] if status else None,
-            person=person,
+            connection, campaign_id, limit=PAGE_ROWS, after=found.after, statuses=statuses
         )
         if found.rows or found.after is None:
             break

@@ -186,6 +186,12 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
         "campaign": BIG, "after": UUID(int=0), "limit": 100, "person": "15550000001", "statuses": None
     },
     ("recipient_pages", "read_recipients"): {"ids": "some"},
+    ("recipient_pages", "find_by_number"): {
+        "campaign": BIG, "start": "1", "end": "2", "statuses": None, "window": 51, "limit": 51
+    },
+    ("recipient_pages", "find_by_user"): {
+        "campaign": BIG, "start": "US.", "end": "US/", "statuses": None, "window": 51, "limit": 51
+    },
     **{
         ("recipient_pages", f"choose_{name}"): {
             "campaign": BIG, "after": UUID(int=0), "limit": 100, "statuses": [name], "window": WINDOW_ROWS

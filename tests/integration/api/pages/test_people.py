@@ -45,13 +45,36 @@ async def test_people_are_found_by_number_and_by_status(api: Api) -> None:
     assert _numbers(unknown) == ["+1945 ••••• 88"]
     assert f"/campaigns/{campaign}/unknown?choice=retry" in unknown
     assert "Nobody has this status" in (await api.http.get(path, params={"status": "read"})).text
-    assert "nobody with this number" in (await api.http.get(path, params={"q": "+1 469 465 2799"})).text
+    assert "nobody whose number" in (await api.http.get(path, params={"q": "+1 469 465 2799"})).text
     wrong = await api.http.get(path, params={"q": "<b>nobody"})
     assert wrong.status_code == 422
     assert "&lt;b&gt;nobody" in wrong.text
     rows = (await api.http.get(f"{path}.csv", params={"status": "unknown"})).text.splitlines()
     assert len(rows) == 2
     assert "19453083188" in rows[1]
+
+
+async def test_a_search_covers_all_people_of_the_campaign(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "PAGE_ROWS", 2)
+    campaign, other = await api.campaign(), await api.campaign()
+    await api.add(campaign, *(str(14694652750 + n) for n in range(4)), "+52 55 1234 5678", {"user_id": "US.13491208"})
+    await api.add(other, "19453083188")
+    path = f"/campaigns/{campaign}/people"
+    [recipient] = await api.rows("SELECT id FROM campaign_recipients WHERE user_id = 'US.13491208'")
+
+    async def numbers(q: str, status: str = "") -> list[str]:
+        return _numbers((await api.http.get(path, params={"q": q, "status": status})).text)
+
+    assert await numbers("(469) 4") == []
+    assert await numbers("+1 469 465 2753") == ["+1469 ••••• 53"]
+    assert await numbers("+52 55 12") == await numbers("0052 55") == ["+5255 ••••• 78"]
+    assert await numbers("US.1349") == await numbers(str(recipient[0])) == ["user:US.13491208"]
+    assert await numbers("US.1349", "sent") == await numbers(str(recipient[0]), "sent") == []
+    assert await numbers("+1945") == [], "they are in another campaign"
+    cut = (await api.http.get(path, params={"q": "1469"})).text
+    assert len(_numbers(cut)) == 2
+    assert "Type more of the number" in cut
+    assert "people.csv" not in cut
 
 
 async def test_a_filter_goes_on_over_empty_parts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 """Room for 10,000 recipients with half a kilobyte of parameters each."""
 BODY_TIMEOUT_S = 30.0
 """A streamed body may take longer as a whole, but each of its pieces comes within this time."""
-STREAMED_PATH = re.compile(r"/api/marketing/campaigns/[^/]+/recipients/import")
-"""The one path whose body is handled while it arrives."""
+STREAMED_PATH = re.compile(rf"/api/marketing/campaigns/[^/]+/recipients/import|{paths.CAMPAIGNS}/[^/]+/import")
+"""The paths whose body is handled while it arrives: the import of a file, over REST and by the page."""
 IMPORT_BYTES_MAX = 512 * 1024 * 1024
 """About five million lines of a file."""
 

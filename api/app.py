@@ -22,12 +22,13 @@ from api import (
 from api.access import Access
 from api.measuring import Measuring
 from api.openapi import document
-from api.pages import actions, assets, live, people, routes, sign_in, unknown
+from api.pages import actions, assets, clones, imports, live, people, routes, sign_in, unknown
+from api.pages import test_sends as trials
 from api.problems import register
 from api.services import Services
 from schemas.codec import PRODUCER
 
-PAGES = (actions, unknown, people, routes, live, sign_in, assets)
+PAGES = (actions, clones, imports, trials, unknown, people, routes, live, sign_in, assets)
 
 
 def make_app(services: Services) -> FastAPI:

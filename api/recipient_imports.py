@@ -55,11 +55,14 @@ _FILE = {"schema": {"type": "string", "format": FILE_FORMAT}}
 
 
 @dataclass(slots=True)
-class _Outcome:
+class ImportOutcome:
     """What the answer needs of the chunks."""
 
     file: RecipientFile
     spool: SpooledTemporaryFile[bytes] | None = None
+    """Gets the refused lines."""
+    is_cut: bool = False
+    """Whether there are more refused lines than `spool` takes."""
     totals: ImportTotals = field(default_factory=ImportTotals)
     duplicates: list[RefusedLine] = field(default_factory=list)
     refused: list[RefusedLine] = field(default_factory=list)
@@ -79,6 +82,8 @@ class _Outcome:
         written = text.encode("utf-8", "surrogateescape")
         if spool.tell() + len(written) <= REFUSED_BYTES_MAX:
             spool.write(written)
+        else:
+            self.is_cut = True
 
     @property
     def layout(self) -> Layout:
@@ -118,22 +123,44 @@ async def import_recipients(
     The encoding, the delimiter and the columns are found and reported. Lines are added in chunks of 5,000. If the
     connection breaks, the chunks before are added, and the same request adds the rest.
     """
-    _require_type(request)
+    require_type(request)
+    spool = SpooledTemporaryFile[bytes](REFUSED_MEMORY_BYTES) if answer == "refused_lines" else None
+    choices = await choices_of(services, campaign_id, phone_column, parameter, country)
+    outcome = await run_import(request, services, campaign_id, choices, spool)
+    return _summary(outcome) if spool is None else _refused_file(outcome, spool)
+
+
+async def choices_of(
+    services: Services,
+    campaign_id: UUID,
+    phone_column: str | None,
+    parameter: Sequence[str] | None,
+    country: str | None,
+) -> Choices:
+    """What the operator and the campaign name. Raises Problem, UnknownCampaign, and ActionNotAllowed."""
     mapping = _mapping(parameter)
     campaign = await _campaign(services, campaign_id)
     template = await known_template(services.templates, campaign.template_name, campaign.language_code)
-    choices = Choices(phone_column, mapping, country or campaign.country, template)
-    file = RecipientFile(choices)
+    return Choices(phone_column, mapping, country or campaign.country, template)
+
+
+async def run_import(
+    request: Request,
+    services: Services,
+    campaign_id: UUID,
+    choices: Choices,
+    spool: SpooledTemporaryFile[bytes] | None,
+) -> ImportOutcome:
+    """Import the body of the request while it arrives; `spool` gets the refused lines. Raises Problem."""
     if services.imports.locked():
         raise Problem(ProblemCode.IMPORTS_BUSY, headers={"Retry-After": str(RETRY_AFTER_S)})
-    spool = SpooledTemporaryFile[bytes](REFUSED_MEMORY_BYTES) if answer == "refused_lines" else None
-    outcome = _Outcome(file, spool)
+    outcome = ImportOutcome(RecipientFile(choices), spool)
 
     async def add_judged(judged: Judged) -> RecipientsAdded:
         async with services.pool.connection() as connection:
             return await add(connection, campaign_id, judged)
 
-    importing = import_blocks(request.stream(), file, choices.country, add_judged, outcome.notice)
+    importing = import_blocks(request.stream(), outcome.file, choices.country, add_judged, outcome.notice)
     try:
         async with services.imports:
             await _until_stop(importing, services.stopping)
@@ -146,10 +173,10 @@ async def import_recipients(
         totals = outcome.totals
         log.info("recipients imported", campaign_id=str(campaign_id), lines=totals.lines, added=totals.added,
                  duplicates=totals.duplicates, refused=totals.refused)  # fmt: skip
-    return _summary(outcome) if spool is None else _refused_file(outcome, spool)
+    return outcome
 
 
-def _require_type(request: Request) -> None:
+def require_type(request: Request) -> None:
     """Raise Problem for a body of another type, or a compressed one."""
     given = request.headers.get("content-type", "")
     if given and given.partition(";")[0].strip().lower() not in TYPES:
@@ -194,7 +221,7 @@ async def _until_stop(importing: Coroutine[Any, Any, None], stopping: asyncio.Ev
             await asyncio.wait({work})
 
 
-def _summary(outcome: _Outcome) -> Response:
+def _summary(outcome: ImportOutcome) -> Response:
     totals, layout = outcome.totals, outcome.file.layout
     columns = None if layout is None else layout.columns
     headers = () if columns is None else columns.headers
@@ -216,7 +243,7 @@ def _summary(outcome: _Outcome) -> Response:
     return Response(body.model_dump_json(), media_type="application/json")
 
 
-def _refused_file(outcome: _Outcome, spool: SpooledTemporaryFile[bytes]) -> Response:
+def _refused_file(outcome: ImportOutcome, spool: SpooledTemporaryFile[bytes]) -> Response:
     """The file of the refused lines, with the counts in headers."""
     layout, totals = outcome.file.layout, outcome.totals
     if layout is not None and not spool.tell():
@@ -230,10 +257,11 @@ def _refused_file(outcome: _Outcome, spool: SpooledTemporaryFile[bytes]) -> Resp
         "Import-Duplicates": str(totals.duplicates),
         "Import-Refused": str(totals.refused),
     }
-    return StreamingResponse(_pieces(spool), media_type=JSON_LINES_TYPE if is_json else CSV_TYPE, headers=named)
+    return StreamingResponse(pieces(spool), media_type=JSON_LINES_TYPE if is_json else CSV_TYPE, headers=named)
 
 
-async def _pieces(spool: SpooledTemporaryFile[bytes]) -> AsyncIterator[bytes]:
+async def pieces(spool: SpooledTemporaryFile[bytes]) -> AsyncIterator[bytes]:
+    """The rest of a temporary file, which is closed then."""
     with spool:
         while piece := await asyncio.to_thread(spool.read, _READ_BYTES):
             yield piece

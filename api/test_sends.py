@@ -17,11 +17,11 @@ from fastapi.responses import JSONResponse
 from api.additions import judge
 from api.answers import InvalidRecipient
 from api.bodies import TestSendIn
-from api.idempotency import UseOnce
+from api.idempotency import Once, UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
-from api.services import UseCampaignId, UseConnection, UseListConnection, UseServices
+from api.services import Services, UseCampaignId, UseConnection, UseListConnection, UseServices
 from api.template_answers import TestSendOut, TestSendsOut
 from api.template_checks import require_message
 from tables import campaigns, planning, template_checks, test_sends
@@ -50,6 +50,25 @@ async def send_test(
     The test is a campaign of its own: it takes budgets, breakers and the rate of the number as every message does. A
     person who has opted out is skipped. It is sent at any hour, and never repeated by itself.
     """
+    return await start_test(services, connection, campaign_id, body, once)
+
+
+@router.get("/test-sends")
+async def list_test_sends(
+    campaign_id: UseCampaignId,
+    connection: UseListConnection,
+    limit: Annotated[int, Query(ge=1, le=TESTS_SHOWN, description="Most tests")] = TESTS_SHOWN,
+) -> TestSendsOut:
+    """List the newest tests of a campaign, with what happened to each message."""
+    await campaigns.read(connection, campaign_id)
+    found = await test_sends.newest(connection, campaign_id, limit)
+    return TestSendsOut(tests=[TestSendOut.model_validate(each) for each in found])
+
+
+async def start_test(
+    services: Services, connection: Connection, campaign_id: UUID, body: TestSendIn, once: Once
+) -> JSONResponse:
+    """Start a test, once. Raises Problem, UnknownCampaign, ActionNotAllowed and TemplateRefused."""
     campaign = await campaigns.read(connection, campaign_id)
     parameters = body.template_parameters
     if parameters is None:
@@ -77,18 +96,6 @@ async def send_test(
         await planning.plan_now(connection, created[0])
         log.info("test send started", campaign_id=str(campaign_id), test_id=str(created[0]), messages=len(people))
     return answer
-
-
-@router.get("/test-sends")
-async def list_test_sends(
-    campaign_id: UseCampaignId,
-    connection: UseListConnection,
-    limit: Annotated[int, Query(ge=1, le=TESTS_SHOWN, description="Most tests")] = TESTS_SHOWN,
-) -> TestSendsOut:
-    """List the newest tests of a campaign, with what happened to each message."""
-    await campaigns.read(connection, campaign_id)
-    found = await test_sends.newest(connection, campaign_id, limit)
-    return TestSendsOut(tests=[TestSendOut.model_validate(each) for each in found])
 
 
 async def parameters_of(connection: Connection, campaign: Campaign, recipient_id: UUID | None) -> Any:

@@ -64,7 +64,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """The result of a search: the first rows, and whether there may be more."""
 
     rows: list[Recipient]
@@ -98,16 +98,16 @@ async def search(
     search: RecipientSearch,
     limit: int,
     statuses: Sequence[str] | None = None,
-) -> Found:
+) -> SearchResult:
     """The recipients that a search means. The person with the whole number goes before numbers that begin with it."""
     wanted = list(statuses) if statuses else None
     if search.recipient_id is not None:
         one = await read_one(connection, campaign_id, search.recipient_id)
-        return Found([] if one is None or (wanted and one.status not in wanted) else [one])
+        return SearchResult([] if one is None or (wanted and one.status not in wanted) else [one])
     if search.person is not None:
         page = await read_page(connection, campaign_id, limit=limit, person=search.person, statuses=wanted)
         if page.rows:
-            return Found(page.rows, page.after is not None)
+            return SearchResult(page.rows, page.after is not None)
     for statement, texts in (("find_by_number", search.numbers), ("find_by_user", search.user_ids)):
         if texts is not None:
             window = max(WINDOW_ROWS, limit + 1) if wanted else limit + 1
@@ -116,8 +116,10 @@ async def search(
             row = await cursor.fetchone()
             assert row is not None
             ids, is_cut = row
-            return Found(await _read(connection, "read_recipients", {"ids": ids[:limit]}), is_cut or len(ids) > limit)
-    return Found([])
+            return SearchResult(
+                await _read(connection, "read_recipients", {"ids": ids[:limit]}), is_cut or len(ids) > limit
+            )
+    return SearchResult([])
 
 
 async def read_one(connection: Connection, campaign_id: UUID, recipient_id: UUID) -> Recipient | None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -22,10 +19,9 @@ from api.answers import InvalidRecipient
 from api.bodies import RECIPIENTS_MAX, CampaignIn, PauseIn
 from api.campaigns import act_on, create_once, number_of
 from api.failed import RetryOrder, retry_before_resume, retry_failed
-from api.idempotency import Once
 from api.new_campaigns import new_campaign
 from api.pages import reading
-from api.pages.forms import Form, UseForm, UseSession
+from api.pages.forms import Form, UseForm, UseSession, once_key, once_of
 from api.pages.pasted import LINES_MAX, read_lines
 from api.pages.paths import CAMPAIGNS, HOME
 from api.pages.rendering import page
@@ -45,7 +41,6 @@ from topics.publisher import PublishFailed
 NEW = f"{CAMPAIGNS}/new"
 REFUSED_SHOWN = 100
 """Most refused lines that the result names."""
-_ONCE = re.compile(r"[0-9a-f]{32}")
 
 router = APIRouter(include_in_schema=False)
 log = structlog.get_logger("api")
@@ -87,11 +82,8 @@ async def create(form: UseForm, services: UseServices, session: UseSession) -> R
         return _new(services, session, form_values(form), {"phone_number_id": str(problem.detail)})
     new = new_campaign(body, number, is_real=is_real(services.settings))
 
-    key = form.text("once")
     async with services.pool.connection() as connection:
-        once = Once(
-            connection, f"page-{key}" if _ONCE.fullmatch(key) else None, hashlib.sha256(repr(new).encode()).digest()
-        )
+        once = once_of(form, connection, new)
         answer = await create_once(once, lambda found: campaigns.create(found, new), "campaign created")
     created = json.loads(bytes(answer.body))["id"]
     return RedirectResponse(f"{CAMPAIGNS}/{created}/add", 303)
@@ -109,7 +101,7 @@ def _new(services: Services, session: PageSession, values: Mapping[str, str], er
         status=422 if errors else 200,
         values=values,
         errors=errors,
-        once=values.get("once") or secrets.token_hex(16),
+        once=once_key(values),
         default_number=services.settings.whatsapp_phone_number_id,
     )
 

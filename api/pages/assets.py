@@ -17,6 +17,7 @@ FILES = MappingProxyType(
     {
         "page.css": "text/css",
         "page.js": "text/javascript",
+        "import.js": "text/javascript",
         "icon.svg": "image/svg+xml",
         "vendor/htmx.min.js": "text/javascript",
         "vendor/sse.min.js": "text/javascript",

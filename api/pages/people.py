@@ -28,7 +28,7 @@ from domain.table_files import TableForm
 from domain.written_numbers import InvalidPhoneNumber
 from tables import campaigns, recipient_pages, stats, trace
 from tables.database import Connection
-from tables.recipient_pages import FIRST_ID, Found, Page, Recipient
+from tables.recipient_pages import FIRST_ID, Page, Recipient, SearchResult
 
 PAGE_ROWS = 50
 EMPTY_PAGES_MAX = 5
@@ -64,11 +64,11 @@ async def show_people(
     async with services.lists.connection() as connection:
         known = await reading.read_campaign(connection, services.board, campaign_id)
         statuses = [wanted.value] if wanted else None
-        found = Found([])
+        found = SearchResult([])
         following = None
         if not q.strip():
             listed = await _page(connection, campaign_id, statuses, after)
-            found, following = Found(listed.rows), listed.after
+            found, following = SearchResult(listed.rows), listed.after
         else:
             try:
                 search = read_search(q, known.campaign.country)

@@ -93,6 +93,7 @@ def test_a_campaign_is_made_and_steered_with_the_keyboard(
         _tab_to(page, "Add them")
         expect(page.get_by_role("heading", name="2 added")).to_be_visible()
         expect(page.get_by_role("row").filter(has_text="nobody")).to_be_visible()
+        _import_file(page)
         _tab_to(page, "To the campaign")
         expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
         _tab_to(page, "Activate")
@@ -102,12 +103,31 @@ def test_a_campaign_is_made_and_steered_with_the_keyboard(
         page.keyboard.press("Enter")
         expect(page.get_by_text("legal asked us").first).to_be_visible(timeout=WAIT_MS)
         _tab_to(page, "Cancel…")
-        expect(page.get_by_text("2 people will be skipped")).to_be_visible()
-        _tab_to(page, "Cancel it, skip 2")
+        expect(page.get_by_text("3 people will be skipped")).to_be_visible()
+        _tab_to(page, "Cancel it, skip 3")
         expect(page.locator("#state")).to_have_text("Cancelled")
         _tab_to(page, "Sign out")
         expect(page.get_by_label("API key")).to_be_visible()
         page.close()
+
+
+def _import_file(page: Page) -> None:
+    """Import a file with one new person, one that is there, and one wrong line, and download the refused line."""
+    _tab_to(page, "import a CSV file or JSON lines")
+    content = "Vorname;Mobil\nZoë;+1 469 465 2752\nAna;+1 469 465 2751\nBo;nobody\n".encode("cp1252")
+    page.get_by_label("File", exact=True).set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": content})
+    expect(page.get_by_role("heading", name="CSV, separated by semicolon, Windows-1252")).to_be_visible()
+    expect(page.get_by_label("Phone number")).to_have_value("Mobil")
+    page.get_by_label("Parameter 1").select_option("Vorname")
+    expect(page.get_by_role("row").filter(has_text="Zoë")).to_contain_text("can be added")
+    _tab_to(page, "Import the whole file", press=None)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="1 added")).to_be_focused()
+    with page.expect_download() as downloading:
+        _tab_to(page, "refused.csv", press=None)
+        page.keyboard.press("Enter")
+    refused = downloading.value.path().read_text(encoding="utf-8-sig")
+    assert refused.splitlines()[1].startswith("Bo;nobody;4;")
 
 
 FOCUSED = """() => {

@@ -80,6 +80,8 @@ def fill(connection: Connection) -> dict[str, str]:
         "unknown": f"/campaigns/{summer}/people?status=unknown",
         "assume": f"/campaigns/{summer}/unknown?choice=assume-sent",
         "again": f"/campaigns/{summer}/unknown?choice=retry",
+        "import": f"/campaigns/{summer}/import", "clone": f"/campaigns/{huge}/clone",
+        "test": f"/campaigns/{summer}/test-send",
         "person": f"/campaigns/{summer}/people/{person}",
         "missing": f"/campaigns/{UUID(int=7)}",
     }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from typing import Any, get_args
 
@@ -11,12 +10,12 @@ import pytest
 from fastapi.routing import APIRoute
 
 from api.app import PAGES
-from api.pages.forms import UseForm
+from api.pages.forms import UseForm, UseUpload
 from api.pages.pasted import LINES_MAX
 from api.pages.paths import SIGN_IN
 from tests.support.api_client import CAMPAIGNS, Api, an_api, make_topics
+from tests.support.page_forms import OWN, hidden_fields
 
-OWN = {"Origin": "http://127.0.0.1:8000"}
 NEW = {"name": "Summer sale", "template_name": "summer_sale", "language_code": "en_US"}
 
 
@@ -28,9 +27,7 @@ async def api(database_url: str, kafka: str, topic_prefix: str) -> AsyncIterator
 
 
 async def _hidden(api: Api, path: str) -> dict[str, str]:
-    """The hidden fields of a page, as a browser sends them."""
-    text = (await api.http.get(path)).text
-    return dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', text))
+    return hidden_fields((await api.http.get(path)).text)
 
 
 async def _submit(api: Api, path: str, source: str, **fields: Any) -> httpx.Response:
@@ -49,10 +46,11 @@ def test_every_form_needs_the_token_of_its_session() -> None:
         for each in module.router.routes
         if isinstance(each, APIRoute) and each.methods != {"GET"} and each.path != SIGN_IN
     ]
-    assert len(posts) >= 9
+    assert len(posts) >= 13
     [needed, *_] = get_args(UseForm)[1:]
     for route in posts:
-        assert needed.dependency in {each.call for each in route.dependant.dependencies}, route.path
+        calls = {each.call for each in route.dependant.dependencies}
+        assert calls & {needed.dependency, UseUpload.dependency}, route.path
 
 
 async def test_a_campaign_from_the_form_to_its_end(api: Api) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from schemas.events import EventKind
 from schemas.jobs import SendJob
 from tests.support.api_client import Api, an_api
+from tests.support.page_forms import OWN, submit
 from tests.support.world import World
-
-OWN = {"Origin": "http://127.0.0.1:8000"}
 
 pytestmark = pytest.mark.usefixtures("topics")
 
@@ -37,12 +35,6 @@ async def _unknown(world: World, count: int, minutes: int) -> list[SendJob]:
     return jobs
 
 
-async def _submit(api: Api, question: httpx.Response) -> httpx.Response:
-    """Send the form of a question, as a browser does."""
-    hidden = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', question.text))
-    return await api.http.post(question.url.path, data=hidden, headers=OWN)
-
-
 async def test_all_of_a_campaign_are_sent_again_after_a_warning(api: Api, world: World) -> None:
     jobs = await _unknown(world, 2, minutes=60)
     path = f"/campaigns/{jobs[0].campaign_id}"
@@ -50,7 +42,7 @@ async def test_all_of_a_campaign_are_sent_again_after_a_warning(api: Api, world:
     assert "<b>2 messages</b>" in question.text
     assert "a second time" in question.text
     assert await world.read_events() == [], "a question decides nothing"
-    assert (await _submit(api, question)).headers["location"] == f"{path}?done=unknown-retry"
+    assert (await submit(api, question)).headers["location"] == f"{path}?done=unknown-retry"
     assert "are sent again" in (await api.http.get(f"{path}?done=unknown-retry")).text
     events = await world.read_events()
     assert {(each.kind, each.recipient_id) for each in events} == {(EventKind.RETRY, job.recipient_id) for job in jobs}
@@ -64,7 +56,7 @@ async def test_one_message_counts_as_sent(api: Api, world: World) -> None:
     assert link in story
     question = await api.http.get(link.replace("&amp;", "&"))
     assert "never sent this message again" in question.text
-    assert (await _submit(api, question)).status_code == 303
+    assert (await submit(api, question)).status_code == 303
     assert [(each.kind, each.recipient_id) for each in await world.read_events()] == [
         (EventKind.ASSUMED_SENT, one.recipient_id)
     ]
@@ -76,11 +68,11 @@ async def test_one_message_counts_as_sent(api: Api, world: World) -> None:
 async def test_a_young_one_is_refused_and_then_forced(api: Api, world: World) -> None:
     [job] = await _unknown(world, 1, minutes=1)
     path = f"/campaigns/{job.campaign_id}/unknown"
-    refused = await _submit(api, await api.http.get(path, params={"choice": "retry"}))
+    refused = await submit(api, await api.http.get(path, params={"choice": "retry"}))
     assert refused.status_code == 409
     assert "unknown for less than 15 minutes" in refused.text
     assert await world.read_events() == []
-    assert (await _submit(api, refused)).status_code == 303
+    assert (await submit(api, refused)).status_code == 303
     assert len(await world.read_events()) == 1
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+import uvloop
 from pydantic import ValidationError
 
 from simulator.config import SimulatorConfig, rules_for_all_codes
@@ -76,7 +77,8 @@ def simulate(
     except (ValidationError, ValueError, OSError) as invalid:
         typer.echo(f"simulator: {invalid}", err=True)
         raise typer.Exit(EXIT_USAGE) from invalid
-    raise typer.Exit(asyncio.run(_serve(options, json)))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        raise typer.Exit(runner.run(_serve(options, json)))
 
 
 def build_config(

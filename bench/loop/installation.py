@@ -71,6 +71,7 @@ class RunningStack:
             "template_name": "spring_offer",
             "language_code": "en_US",
             "daily_send_limit": None,
+            **({"canary": False} if self.side.has_canary else {}),
         }
         made = self._post("", draft)
         for start in range(first, first + recipients, ADDED_TOGETHER):

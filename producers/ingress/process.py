@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-import uvloop
-
 from producers.ingress.app import IngressApp, IngressOptions
 from producers.ingress.pending_bytes import PendingBytes
 from producers.ingress.server import serve_webhooks
 from runtime import metrics
 from runtime.collector import collecting_rarely
-from runtime.process import Transient, on_loop
+from runtime.process import Transient
 from runtime.pulse import watched_loop
 from runtime.settings import InvalidSettings, Settings
 from schemas.places import Outgoing
@@ -33,7 +31,6 @@ READY_KEPT_S = 1.0
 FLUSH_S = 10.0
 
 
-@on_loop(uvloop.new_event_loop)
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop`. Requests received before it are answered."""
     secrets = tuple(secret.get_secret_value().encode() for secret in settings.webhook_app_secrets)

@@ -158,7 +158,9 @@ class JobIntake:
         """As `take`, and wait for the answers too, so that an end of the process names the job that caused it."""
         await self.take(records)
         with contextlib.suppress(TimeoutError):  # a message that is throttled for longer ends no process
-            await asyncio.wait_for(self._window.empty(), ANSWERS_S)
+            async with asyncio.timeout(ANSWERS_S):
+                await self._window.empty()
+                await self._outbox.published()
 
     async def condemn(self, record: Record) -> None:
         """Dead-letter the job of a record that ends processes, and fail its attempt without a post.

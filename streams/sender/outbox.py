@@ -1,6 +1,7 @@
 """Writes outcomes to the ledger first, then publishes their events to Kafka, then marks them. Each step serves many.
 
 Once the ledger has an outcome it cannot be lost: if it is not published here, the sweep of the scheduler publishes it.
+So nobody waits for the publication of an outcome, unless too many wait for Kafka.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ LINGER_S = 0.015
 ROUND_MAX = 500
 PUBLISH_LINGER_S = 0.05
 """The ledger has the outcome, so its event may wait longer. A round costs a request for each partition of the topic."""
+UNPUBLISHED_MAX = 2_000
+"""Events that may wait for Kafka, with about 1 KiB each. While more wait, the sends of their messages keep their slots,
+so a sender whose Kafka is away stops soon."""
 SETTLE_PATIENCE_S = 600.0
 """How long answers are kept in memory while Postgres is away. Then they are `unknown` until their webhook comes."""
 BUSY_PAUSE_S = 0.2
@@ -63,7 +67,7 @@ class Outbox:
             rounds.create_task(self._publishing.run(), name="publish")
 
     async def settle(self, settlement: Settlement) -> None:
-        """Write the outcome, then publish its event. It returns when both are durable, or the sweep must publish.
+        """Write the outcome, then have its event published. It returns when the outcome is durable.
 
         While another transaction has locked the ledger row, only this outcome waits.
         """
@@ -77,8 +81,13 @@ class Outbox:
             await self.publish(_unpublished(written))
 
     async def publish(self, outcome: UnpublishedOutcome) -> None:
-        """Publish the event of an outcome that is already in the ledger."""
-        await self._publishing.submit(outcome)
+        """Have the event of an outcome published that is already in the ledger."""
+        await self._publishing.fewer_than(UNPUBLISHED_MAX)
+        self._publishing.add(outcome)
+
+    async def published(self) -> None:
+        """Return when no event waits for Kafka."""
+        await self._publishing.fewer_than(1)
 
     async def _settle_round(self, settlements: list[Settlement]) -> list[Settlement | LockedRow | None]:
         results = await self._settled(settlements)

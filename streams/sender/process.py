@@ -1,7 +1,8 @@
 """The sender: takes jobs from Kafka, claims each attempt in Postgres, posts it once, and publishes its outcome.
 
 This module only builds the parts and stops them in order: Kafka first (the batch in hand is finished), then the sends
-in flight (they are settled or deferred), then the rest. The rules are in `intake`, `claims`, `freshness` and `sends`.
+in flight (they are settled or deferred), then their events, then the rest. The rules are in `intake`, `claims`,
+`freshness` and `sends`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ BUFFER_RECORDS_MAX = 1024
 
 
 class DrainTooLong(Transient):
-    """Sends are still in flight at the end of the drain."""
+    """Sends are still in flight, or events are not published, at the end of the drain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Sender:
     intake: JobIntake
     sends: Sends
     window: Window
+    outbox: Outbox
     share: Callable[[float], None]
     """Sets the share of each number's rate that this process may use."""
 
@@ -68,12 +70,19 @@ class Sender:
         self.sends.draining.set()
 
     async def drain(self, patience_s: float = DRAIN_S) -> None:
-        """Wait for the sends in flight. Raises DrainTooLong; the sends that are left become `unknown`."""
+        """Wait for the sends in flight, and until their events are published.
+
+        Raises DrainTooLong. The sends that are left become `unknown`; the scheduler publishes the events that are left.
+        """
         self.stop()
         try:
-            await asyncio.wait_for(self.window.empty(), patience_s)
+            async with asyncio.timeout(patience_s):
+                await self.window.empty()
+                await self.outbox.published()
         except TimeoutError:
-            raise DrainTooLong(f"{self.window.in_flight} sends still in flight after {patience_s:.0f} s") from None
+            sends = self.window.in_flight
+            left = f"{sends} sends are in flight" if sends else "events are not published"
+            raise DrainTooLong(f"after {patience_s:.0f} s {left}") from None
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -181,7 +190,7 @@ async def sending(
                     webhook_age=WebhookAge(pool, progressed),
                     progressed=progressed,
                 )
-                sender = Sender(intake, sends, window, gate.share)
+                sender = Sender(intake, sends, window, outbox, gate.share)
                 try:
                     yield sender
                 finally:  # also when the source of jobs failed: a send in flight may still receive its answer

@@ -111,6 +111,7 @@ class Bench:
     async def finish(self) -> None:
         async with asyncio.timeout(20):
             await self.sender.window.empty()
+            await self.sender.outbox.published()
 
     async def ledger_rows(self) -> list[tuple[object, ...]]:
         return await self.world.run("SELECT outcome, published_at IS NOT NULL FROM send_ledger")

@@ -64,6 +64,7 @@ async def test_a_post_held_by_the_rate_sees_what_came_meanwhile(database_url: st
         sending = asyncio.create_task(bench.sender.sends.send(*await bench.add_claim()))
         await bench.world.run(sql)
         await sending
+        await bench.finish()
         assert bench.api.posts == []
         assert bench.kafka.kinds() == [kind]
 
@@ -81,6 +82,7 @@ async def test_a_stop_posts_nothing_ahead_of_the_rate(database_url: str, monkeyp
         for _ in range(6):
             sends._gate.reserve(NUMBER_ID)
         await sends.send(*await bench.add_claim())
+        await bench.finish()
         assert bench.api.posts == []
         assert bench.kafka.kinds() == [EventKind.DEFERRED]
 

@@ -110,6 +110,7 @@ async def test_too_many_malformed_jobs_stop_the_stage_and_are_kept(database_url:
         await bench.take(await bench.world.release_jobs(1))
         with pytest.raises(TooManyDeadLetters):
             await bench.sender.intake.take([job_record(b"x")] * 3)
+        await bench.finish()
         assert await bench.ledger_rows() == [("accepted", True)]
         assert [record[0] for record in bench.kafka.records] == ["p.recipient.events"]
 
@@ -219,6 +220,7 @@ async def test_a_batch_that_cannot_be_finished_at_the_stop_is_not_acknowledged(b
     release.set()
     with pytest.raises(Unfinished):
         await late
+    await bench.finish()
     assert await bench.ledger_rows() == [("accepted", True)]
 
 

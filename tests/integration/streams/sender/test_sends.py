@@ -83,6 +83,7 @@ async def test_waiting_for_a_throttle_is_no_stall(database_url: str) -> None:
         assert not sending.done()
         assert len(beats) >= 2
         await sending
+        await bench.finish()
         assert bench.kafka.kinds() == [EventKind.ACCEPTED]
 
 

@@ -56,3 +56,37 @@ async def test_a_cancelled_submitter_does_not_disturb_its_round() -> None:
     gate.set()
     assert await staying == 2
     running.cancel()
+
+
+async def test_an_added_item_counts_until_its_round_has_ended() -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def work(items: list[int]) -> list[int]:
+        begun.set()
+        await gate.wait()
+        return items
+
+    commits: Rounds[int, int] = Rounds(work, linger_s=0, round_max=2)
+    for item in range(3):
+        commits.add(item)
+    await commits.fewer_than(4)
+    waiting = asyncio.create_task(commits.fewer_than(1))
+    running = asyncio.create_task(commits.run())
+    await begun.wait()
+    assert not waiting.done()
+    gate.set()
+    await waiting
+    running.cancel()
+
+
+async def test_nobody_waits_for_rounds_that_have_ended() -> None:
+    async def work(items: list[int]) -> list[int]:
+        raise ZeroDivisionError
+
+    commits: Rounds[int, int] = Rounds(work, linger_s=0, round_max=2)
+    for item in range(5):
+        commits.add(item)
+    waiting = asyncio.create_task(commits.fewer_than(1))
+    with pytest.raises(ZeroDivisionError):
+        await commits.run()
+    await waiting

@@ -73,6 +73,10 @@ class CampaignOut(_Given):
     """The campaign is paused when surely more people are blocked for marketing (131049, 131050); 100: never."""
     unknown_limit_percent: float
     """The campaign is paused when surely more outcomes are unknown; 100: never."""
+    frequency_capped: bool
+    """Whether its messages keep to the frequency cap."""
+    cap_wait_days: int
+    """How many days after its planned time a recipient waits for the frequency cap; 0: it is skipped at once."""
     status: CampaignStatus
     """The state of the campaign."""
     pause_reason: str | None
@@ -307,6 +311,15 @@ class PortfolioOut(_Given):
     """The limit that Meta reported by webhook; -1: unlimited, null: nothing was reported yet."""
     reported_at: datetime | None
     """When Meta reported it."""
+
+
+class FrequencyCapOut(_Given):
+    """The frequency cap of all campaigns; nulls: there is none."""
+
+    messages: int | None = None
+    """The most messages to one person."""
+    days: int | None = None
+    """In so many days of 24 hours."""
 
 
 class SubscriptionOut(_Given):

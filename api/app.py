@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from api import (
     campaigns,
     documentation,
+    frequency,
     health,
     portfolio,
     processing,
@@ -41,7 +42,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(Access, keys=services.settings.api_keys)
     app.add_middleware(Measuring)  # the last one added is the outermost
     resources = (health, campaigns, recipient_imports, recipients, retries, processing, subscriptions, documentation)
-    for module in (*resources, portfolio, templates, test_sends, *PAGES):
+    for module in (*resources, portfolio, frequency, templates, test_sends, *PAGES):
         app.include_router(module.router)
     app.include_router(templates.of_campaigns)
     register(app)

@@ -20,13 +20,15 @@ from pydantic import (
 from api.formats import COUNTRY_FORMAT, ZONE_FORMAT
 from domain.days import UnknownTimeZone, zone
 from domain.error_codes import ErrorClass
+from domain.frequency import DAYS_MAX, WAIT_DAYS_MAX
+from domain.frequency import MESSAGES_MAX as CAP_MESSAGES_MAX
 from domain.json_values import JsonNumber
 from domain.parameter_texts import InvalidTemplateParameters
 from domain.parameters import parse, stored
 from domain.phone_numbers import COUNTRIES
 from domain.windows import LOCAL_TIME, LOCAL_TIME_OR_24, WEEK, Weekday, WindowZone
 from schemas.events import CODE_MAX
-from tables.campaigns import CANARY_WAIT_MINUTES, FIRST, LIMITS, PAUSED_BY_OPERATOR, STALE_AFTER_HOURS
+from tables.campaigns import CANARY_WAIT_MINUTES, CAP_WAIT_DAYS, FIRST, LIMITS, PAUSED_BY_OPERATOR, STALE_AFTER_HOURS
 from tables.test_sends import MESSAGES_MAX
 
 START_YEARS = (2000, 2100)
@@ -99,6 +101,7 @@ StartTime = Annotated[AwareDatetime, AfterValidator(_in_range)]
 Switch = Annotated[bool, Field(strict=True)]
 CanaryPeople = Annotated[int, Field(ge=1, le=1_000_000, strict=True), BeforeValidator(_whole)]
 CanaryMinutes = Annotated[int, Field(ge=1, le=1440, strict=True), BeforeValidator(_whole)]
+CapWait = Annotated[int, Field(ge=0, le=WAIT_DAYS_MAX, strict=True), BeforeValidator(_whole)]
 CanaryPercent = Annotated[float, Field(ge=0.01, le=100, strict=True, allow_inf_nan=False)]
 LimitPercent = Annotated[float, Field(ge=0, le=100, strict=True, allow_inf_nan=False)]
 """A share of people in percent; 100 stops nothing."""
@@ -196,6 +199,10 @@ class CampaignIn(_Taken):
     """The campaign is paused when surely more people are blocked for marketing (131049, 131050); 100: never."""
     unknown_limit_percent: LimitPercent = LIMITS.unknown
     """The campaign is paused when surely more outcomes are unknown; 100: never."""
+    frequency_capped: Switch = True
+    """Whether its messages keep to the frequency cap."""
+    cap_wait_days: CapWait = CAP_WAIT_DAYS
+    """How many days after its planned time a recipient waits for the frequency cap; 0: it is skipped at once."""
 
 
 def _unset() -> Any:
@@ -260,6 +267,10 @@ class CampaignPatch(_Taken):
     """The campaign is paused when surely more people are blocked for marketing (131049, 131050); 100: never."""
     unknown_limit_percent: LimitPercent = Field(default_factory=_unset)
     """The campaign is paused when surely more outcomes are unknown; 100: never."""
+    frequency_capped: Switch = Field(default_factory=_unset)
+    """Whether its messages keep to the frequency cap."""
+    cap_wait_days: CapWait = Field(default_factory=_unset)
+    """How many days after its planned time a recipient waits for the frequency cap; 0: it is skipped at once."""
 
 
 class CloneIn(_Taken):
@@ -376,6 +387,17 @@ class RecipientsIn(_Taken):
 
     If that is not set either, such a number must be valid as it is.
     """
+
+
+class FrequencyCapIn(_Taken):
+    """The frequency cap of all campaigns."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"messages": 3, "days": 7}})
+
+    messages: Annotated[int, Field(ge=1, le=CAP_MESSAGES_MAX, strict=True), BeforeValidator(_whole)]
+    """The most messages to one person."""
+    days: Annotated[int, Field(ge=1, le=DAYS_MAX, strict=True), BeforeValidator(_whole)]
+    """In so many days of 24 hours."""
 
 
 class SubscriptionIn(_Taken):

@@ -63,6 +63,9 @@ the Cloud API cannot take are refused when the recipient is added.
 
 **Opt-outs.** A person who has opted out is skipped in every campaign, whatever the spelling of the number is.
 
+**Frequency cap.** All campaigns together send a person at most so many messages in so many days, if the operator has
+set a cap. A campaign can be exempt (`frequency_capped`).
+
 **CSV.** The list of recipients is also CSV (`?format=csv`, or `Accept: text/csv`) or a file for Excel
 (`?format=excel`). It then has all rows.
 """.strip()
@@ -73,6 +76,7 @@ TAGS = [
     {"name": "templates", "description": "The message templates of the account, and how campaigns fit them."},
     {"name": "stats", "description": "The exact progress."},
     {"name": "subscriptions", "description": "Opt-outs and opt-ins by the operator."},
+    {"name": "frequency-cap", "description": "How often all campaigns together may send to one person."},
     {"name": "probes", "description": "For load balancers and orchestrators. They need no key."},
 ]
 

@@ -36,6 +36,8 @@ OPTIONS = {
     "opt_out_limit_percent": "--opt-out-limit",
     "block_limit_percent": "--block-limit",
     "unknown_limit_percent": "--unknown-limit",
+    "frequency_capped": "--frequency-cap",
+    "cap_wait_days": "--cap-wait",
 }
 """Setting to its option."""
 _RANGE = "Write two local times as HH:MM-HH:MM, such as 09:00-20:00."
@@ -48,6 +50,7 @@ WORDS = {
     "quiet_to": f"{_RANGE} none removes the quiet hours.",
     "start_at": "Write a time with its offset from UTC, such as 2027-03-01T09:00+01:00, or none.",
     "stale_after_hours": "Write a whole number of hours from 1 to 8,760, or none for never.",
+    "cap_wait_days": "Write a whole number of days from 0 to 365. 0 skips people above the frequency cap at once.",
     "canary_percent": "Write a share of the audience in percent from 0.01 to 100, or none for no canary.",
 }
 """Words for a setting where those of the REST API do not fit a command line."""
@@ -125,6 +128,12 @@ def canary_settings(
         if percent != NONE:
             given["canary_percent"] = _number(percent)
     return given
+
+
+def frequency_settings(is_capped: bool | None, wait_days: int | None) -> dict[str, Any]:
+    """The settings of the options of the frequency cap. An option that is not given sets nothing."""
+    given = {"frequency_capped": is_capped, "cap_wait_days": wait_days}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _number(text: str) -> float | str:

@@ -14,8 +14,10 @@ from cli.options import (
     CanaryMin,
     CanaryShare,
     CanaryWait,
+    CapWaitDays,
     DryRun,
     FailureLimit,
+    FrequencyCapped,
     Json,
     OptOutLimit,
     QuietTimes,
@@ -68,12 +70,14 @@ def create(
     opt_out_limit: OptOutLimit = None,
     block_limit: BlockLimit = None,
     unknown_limit: UnknownLimit = None,
+    frequency_capped: FrequencyCapped = None,
+    cap_wait: CapWaitDays = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Create a draft. Nothing is sent before it is activated."""
-    from cli.campaign_values import canary_settings, timing
+    from cli.campaign_values import canary_settings, frequency_settings, timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
 
@@ -88,6 +92,7 @@ def create(
                 "block_limit_percent": block_limit, "unknown_limit_percent": unknown_limit,
             },
         ),
+        **frequency_settings(frequency_capped, cap_wait),
     }  # fmt: skip
     consent = Consent(yes, dry_run)
     raise typer.Exit(

@@ -15,8 +15,10 @@ from cli.options import (
     CanaryMin,
     CanaryShare,
     CanaryWait,
+    CapWaitDays,
     DryRun,
     FailureLimit,
+    FrequencyCapped,
     Json,
     OptOutLimit,
     QuietTimes,
@@ -69,12 +71,14 @@ def edit(
     opt_out_limit: OptOutLimit = None,
     block_limit: BlockLimit = None,
     unknown_limit: UnknownLimit = None,
+    frequency_capped: FrequencyCapped = None,
+    cap_wait: CapWaitDays = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Change settings of a campaign: all of a draft; later those that change no message, such as limit and window."""
-    from cli.campaign_values import canary_settings, timing
+    from cli.campaign_values import canary_settings, frequency_settings, timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
     from cli.console import note
@@ -93,6 +97,7 @@ def edit(
             "block_limit_percent": block_limit, "unknown_limit_percent": unknown_limit,
         },
     )  # fmt: skip
+    changes |= frequency_settings(frequency_capped, cap_wait)
     if no_daily_limit:
         if daily_limit is not None:
             note("Give --daily-limit or --no-daily-limit, not both.")

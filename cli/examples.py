@@ -125,6 +125,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns failed retry 'Spring sale' --code 131042 --dry-run",
         "campaigns failed retry 3f9a1c2e --class request --yes",
     ),
+    "frequency-cap show": ("campaigns frequency-cap show", "campaigns frequency-cap show --json"),
+    "frequency-cap set": ("campaigns frequency-cap set --messages 3 --in-days 7 --yes",),
+    "frequency-cap remove": ("campaigns frequency-cap remove --yes",),
     "subscriptions list": (
         "campaigns subscriptions list --out",
         "campaigns subscriptions list --source keyword --source platform --json",

@@ -30,6 +30,7 @@ from cli.examples import add_examples
 from cli.explain import explain
 from cli.export import export
 from cli.failed import failed
+from cli.frequency_cap import frequency_cap
 from cli.import_recipients import import_recipients
 from cli.lag import lag
 from cli.list_campaigns import list_campaigns
@@ -130,6 +131,7 @@ app.add_typer(db, name="db", rich_help_panel=START_PANEL)
 app.add_typer(topics, name="topics", rich_help_panel=START_PANEL)
 app.add_typer(unknown, name="unknown", rich_help_panel=QUERY_PANEL)
 app.add_typer(subscriptions, name="subscriptions", rich_help_panel=CAMPAIGN_PANEL)
+app.add_typer(frequency_cap, name="frequency-cap", rich_help_panel=CAMPAIGN_PANEL)
 app.add_typer(templates, name="templates", rich_help_panel=CAMPAIGN_PANEL)
 app.add_typer(breakers, name="breakers", rich_help_panel=QUERY_PANEL)
 app.add_typer(failed, name="failed", rich_help_panel=REPAIR_PANEL)

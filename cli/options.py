@@ -71,3 +71,10 @@ BlockLimit = Annotated[
 UnknownLimit = Annotated[
     float | None, typer.Option("--unknown-limit", help="Pause it if more are unknown, in percent; 100: never")
 ]
+FrequencyCapped = Annotated[
+    bool | None,
+    typer.Option("--frequency-cap/--no-frequency-cap", help="Keep to the frequency cap, or be exempt from it"),
+]
+CapWaitDays = Annotated[
+    int | None, typer.Option("--cap-wait", help="Days that people wait for the frequency cap; 0 skips them at once")
+]

@@ -19,7 +19,11 @@ CANARY = frozenset({
     "failure_limit_percent", "opt_out_limit_percent", "block_limit_percent", "unknown_limit_percent",
 })  # fmt: skip
 """The size of the canary, and the shares of people at which a campaign is paused."""
-_CHANGING_NO_MESSAGE = frozenset({"name", "daily_send_limit", "country", "stale_after_hours"}) | WINDOW | CANARY
+FREQUENCY = frozenset({"frequency_capped", "cap_wait_days"})
+"""How the campaign keeps to the frequency cap."""
+_CHANGING_NO_MESSAGE = (
+    frozenset({"name", "daily_send_limit", "country", "stale_after_hours"}) | WINDOW | CANARY | FREQUENCY
+)
 SETTINGS = _CHANGING_NO_MESSAGE | {"template_name", "language_code", "phone_number_id", "time_zone", "window_zone"}
 """The settings of a campaign."""
 

@@ -31,28 +31,35 @@ class WaitKind(StrEnum):
     REQUESTED_UNKNOWN = "requested_unknown"
     BACKOFF = "backoff"
     HELD_BACK = "held_back"
+    FREQUENCY_CAP = "frequency_cap"
 
 
-RETRIES = frozenset({WaitKind.BACKOFF, WaitKind.HELD_BACK})
+OWN_TIMES = frozenset({WaitKind.BACKOFF, WaitKind.HELD_BACK, WaitKind.FREQUENCY_CAP})
 """They wait for a time of their own."""
+_QUEUED = (WaitKind.DEFERRED, WaitKind.EXPIRED, WaitKind.FREQUENCY_CAP)
 REACHED = (Status.SENT, Status.DELIVERED, Status.READ)
 SKIPS = {
     "opted_out": WaitReason.OPTED_OUT,
     "campaign_cancelled": WaitReason.CANCELLED,
     "same_person": WaitReason.SAME_PERSON,
     "template_parameters_invalid": WaitReason.TEMPLATE_PARAMETERS_INVALID,
+    "frequency_capped": WaitReason.FREQUENCY_CAPPED,
     "unknown": WaitReason.SKIPPED,
 }
 
 
-def kind_of(facts: Facts) -> WaitKind:
-    """The kind of wait of a recipient that is due, now or later. `wait_counter_key` in schema.sql is the same."""
+def kind_of(facts: Facts, capped_until: datetime | None = None) -> WaitKind:
+    """The kind of wait of a recipient that is due, now or later. `wait_counter_key` in schema.sql is the same.
+
+    `capped_until`: the time to which the frequency cap deferred it last.
+    """
     match status(facts):
         case Status.PENDING:
             return WaitKind.PLANNED
         case Status.QUEUED:
-            is_deferred = facts.deferred is not None and facts.deferred.attempt == facts.attempt
-            return WaitKind.DEFERRED if is_deferred else WaitKind.EXPIRED
+            if facts.deferred is None or facts.deferred.attempt != facts.attempt:
+                return WaitKind.EXPIRED
+            return WaitKind.FREQUENCY_CAP if facts.deferred.until == capped_until else WaitKind.DEFERRED
         case Status.UNKNOWN:
             return WaitKind.REQUESTED_UNKNOWN
     if facts.retry_attempt == facts.attempt:
@@ -103,6 +110,8 @@ class Situation:
     """When the canary is judged at the earliest, if it is known."""
     canary: str | None = None
     """The step of the canary and its figures."""
+    frequency_cap: str | None = None
+    """The frequency cap in words, if there is one."""
     retry_at: Mapping[WaitKind, datetime] | None = None
     """The earliest due time of a kind, where it is known."""
 
@@ -120,7 +129,7 @@ def reached(counters: Mapping[str, int]) -> int:
 def _groups(counters: Mapping[str, int], situation: Situation) -> Iterator[WaitGroup]:
     waits = {kind: counters.get(f"wait/{kind}", 0) for kind in WaitKind}
     unplanned = counters.get("status/pending", 0) - waits[WaitKind.PLANNED]
-    in_flight = counters.get("status/queued", 0) - waits[WaitKind.DEFERRED] - waits[WaitKind.EXPIRED]
+    in_flight = counters.get("status/queued", 0) - sum(waits[kind] for kind in _QUEUED)
     unknown = counters.get("status/unknown", 0) - waits[WaitKind.REQUESTED_UNKNOWN]
     retried = waits[WaitKind.REQUESTED] + waits[WaitKind.BACKOFF] + waits[WaitKind.HELD_BACK]
     yield WaitGroup(WaitReason.IN_FLIGHT, in_flight)
@@ -136,8 +145,10 @@ def _groups(counters: Mapping[str, int], situation: Situation) -> Iterator[WaitG
     known = situation.retry_at or {}
     yield WaitGroup(WaitReason.BACKOFF, waits[WaitKind.BACKOFF], known.get(WaitKind.BACKOFF))
     yield WaitGroup(WaitReason.HELD_BACK, waits[WaitKind.HELD_BACK], known.get(WaitKind.HELD_BACK))
+    capped_until = known.get(WaitKind.FREQUENCY_CAP)
+    yield WaitGroup(WaitReason.FREQUENCY_CAP, waits[WaitKind.FREQUENCY_CAP], capped_until, situation.frequency_cap)
     beyond = 0 if situation.canary_room is None else max(0, waits[WaitKind.PLANNED] - situation.canary_room)
-    yield from _ready(sum(n for kind, n in waits.items() if kind not in RETRIES), beyond, counters, situation)
+    yield from _ready(sum(n for kind, n in waits.items() if kind not in OWN_TIMES), beyond, counters, situation)
 
 
 def _whole(situation: Situation) -> tuple[WaitReason, datetime | None, str | None] | None:

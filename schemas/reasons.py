@@ -108,6 +108,11 @@ class SkipReason(ReasonCode):
         "scheduler",
         "The template parameters of the recipient do not have the form that a template needs.",
     )
+    FREQUENCY_CAPPED = (
+        "frequency_capped",
+        "scheduler",
+        "The person has had as many messages as the frequency cap allows, for longer than the recipient may wait.",
+    )
 
 
 class PauseReason(ReasonCode):
@@ -174,12 +179,18 @@ class WaitReason(ReasonCode):
     BREAKER = "breaker", "explain", "The open breaker in `detail` holds the campaign."
     BACKOFF = "backoff", "explain", "An attempt failed for a while; the recipient is due again after a pause."
     HELD_BACK = "held_back", "explain", "Meta held the message back (131049); it is sent again a day later."
+    FREQUENCY_CAP = (
+        "frequency_cap",
+        "explain",
+        "The person has had as many messages as the cap in `detail` allows; the recipient is due when it allows one.",
+    )
     IN_FLIGHT = "in_flight", "explain", "The message is released or being sent, and its outcome is not recorded yet."
     UNKNOWN = "unknown", "explain", "The message may have been sent: nobody knows, and it is not sent again by itself."
     FAILED = "failed", "explain", "The message failed and is not sent again by itself."
     OPTED_OUT = "opted_out", "explain", "The person has unsubscribed."
     SAME_PERSON = "same_person", "explain", "Another recipient of the campaign is the same person."
     TEMPLATE_PARAMETERS_INVALID = "template_parameters_invalid", "explain", "No message can be made of the parameters."
+    FREQUENCY_CAPPED = "frequency_capped", "explain", "The frequency cap allows no message in time, so it was skipped."
     SKIPPED = "skipped", "explain", "The recipient was skipped for another reason."
 
 

@@ -15,7 +15,7 @@ from cli.examples import EXAMPLES
 from cli.main import app
 from simulator.command import app as simulator
 
-_LIMITS, _RANGE = re.compile(r"(\S+)<=x<=(\S+)\]"), r"from \1 to \2]"
+_LIMITS, _RANGE = re.compile(r"([^\s\[]+)<=x<=([^\s;\]]+)"), r"from \1 to \2"
 WIDTH = 120
 """Columns of a line in every page of the documentation."""
 

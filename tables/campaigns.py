@@ -26,7 +26,7 @@ from tables.statements import load
 
 _SQL = load("campaigns")
 
-_DAYS_PLACE, _STATUS_PLACE = 8, 25
+_DAYS_PLACE, _STATUS_PLACE = 8, 27
 """Positions of the days of the window and of the status in a row of the campaign statements."""
 
 PAUSED_BY_OPERATOR = "operator"
@@ -37,6 +37,7 @@ WINDOW_SETTINGS = ("window_days", "window_from", "window_to", "quiet_from", "qui
 """The settings that make a window."""
 STALE_AFTER_HOURS = 24
 CANARY_WAIT_MINUTES = 10
+CAP_WAIT_DAYS = 7
 FIRST, LIMITS = CanarySize(), ShareLimits()
 """The usual size of a canary, and the usual limits."""
 
@@ -73,6 +74,8 @@ class NewCampaign:
     opt_out_limit_percent: float = LIMITS.opted_out
     block_limit_percent: float = LIMITS.blocked
     unknown_limit_percent: float = LIMITS.unknown
+    frequency_capped: bool = True
+    cap_wait_days: int = CAP_WAIT_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class Campaign:
     opt_out_limit_percent: float
     block_limit_percent: float
     unknown_limit_percent: float
+    frequency_capped: bool
+    cap_wait_days: int
     status: CampaignStatus
     pause_reason: str | None
     activated_at: datetime | None

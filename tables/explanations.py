@@ -14,7 +14,7 @@ from domain.portfolio import portfolio_text
 from domain.shares import CampaignFigures, figures_of
 from domain.waiting import Situation, WaitGroup, WaitKind, explain, reached
 from domain.windows import Hours, InvalidWindow, WindowZone, next_open
-from tables import breakers, portfolio
+from tables import breakers, frequency, portfolio
 from tables.breakers import KnownBreaker
 from tables.campaigns import UnknownCampaign
 from tables.database import Connection
@@ -75,6 +75,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
         follows = hours.follows is WindowZone.RECIPIENT
         next_day_at = next_open(hours.window, [hours.time_zone], today.ends_at)
         left = None if limit is None else max(0, limit - used.get(today.date.isoformat(), 0))
+    cap = await frequency.read_cap(connection)
     canary = Canary(step, allowed, released, filled_at, CampaignFigures(**(base or {})))
     situation = Situation(
         status=CampaignStatus(status),
@@ -93,6 +94,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
         canary_room=canary.room,
         canary_at=judge_at(canary, 60.0 * wait / time_scale),
         canary=_canary_text(canary, figures_of(counters).since(canary.base)),
+        frequency_cap=None if cap is None else f"at most {cap.messages} in {cap.days} days",
         retry_at={WaitKind(kind): at for kind, at in times},
     )
     return Explanation(

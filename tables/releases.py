@@ -23,13 +23,14 @@ from pydantic import ValidationError
 
 from domain.breakers import recovered_share
 from domain.days import Day
+from domain.frequency import FrequencyCap
 from domain.portfolio import WINDOW_S, PortfolioBudget
 from runtime.settings import Settings
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from schemas.reasons import PauseReason
-from tables import breakers, canaries, portfolio, windows
+from tables import breakers, canaries, frequency, portfolio, windows
 from tables.database import Connection, LockNotAvailable
 from tables.portfolio import LockedBudget
 from tables.release_memory import FIRST_ID, Lane, Place, ReleaseMemory
@@ -233,6 +234,7 @@ async def _release_number(
     memory: ReleaseMemory,
 ) -> ReleaseStep:
     async with connection.transaction():
+        cap = await frequency.lock_cap(connection)
         room = await _room(connection, number, _recovering(rates, campaigns))
         budget = None if rates.portfolio is None else await portfolio.lock(connection, rates.portfolio)
         room = room if budget is None else min(room, budget.left)
@@ -245,7 +247,7 @@ async def _release_number(
         # give_budget_back locks the budgets in the same order, so the two cannot deadlock.
         for campaign in sorted(campaigns, key=lambda each: each.id):
             if shares[campaign.id] > 0:
-                released = await _release_campaign(connection, campaign, shares[campaign.id], memory, budget)
+                released = await _release_campaign(connection, campaign, shares[campaign.id], memory, budget, cap)
                 if released.reached:
                     memory.note(served=[campaign.id])
                 step = _sum(step, released.step)
@@ -292,11 +294,12 @@ class _Released:
 
 
 async def _release_campaign(
-    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, budget: LockedBudget | None
-) -> _Released:
+    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, budget: LockedBudget | None,
+    cap: FrequencyCap | None,
+) -> _Released:  # fmt: skip
     try:
         async with connection.transaction():
-            return await _release_share(connection, campaign, share, memory, budget)
+            return await _release_share(connection, campaign, share, memory, budget, cap)
     except LockNotAvailable:
         log.warning("a campaign is locked; its recipients are released later", campaign_id=str(campaign.id))
         memory.hold(campaign.id)
@@ -304,14 +307,15 @@ async def _release_campaign(
 
 
 async def _release_share(
-    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, budget: LockedBudget | None
-) -> _Released:
+    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, budget: LockedBudget | None,
+    cap: FrequencyCap | None,
+) -> _Released:  # fmt: skip
     day = {"campaign": campaign.id, "day": campaign.day.date}
     used = await lock_day(connection, campaign.id, campaign.day)
     limits = await (await connection.execute(_SQL["read_limits"], day)).fetchone()
     if limits is None:
         return _Released(ReleaseStep(), {})
-    daily_limit, has_started, *window = limits
+    daily_limit, has_started, is_capped, wait_days, *window = limits
     if daily_limit is not None:
         share = min(share, daily_limit - used)
     if share <= 0 or not has_started or tuple(window) != campaign.open.window:
@@ -331,6 +335,7 @@ async def _release_share(
             each if budget is None else min(each, budget.post_before) for each in campaign.open.deadlines.values()
         ],
         "producer": PRODUCER,
+        **frequency.release_parameters(cap if is_capped else None, wait_days),
     }
     rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()
     if room is not None:

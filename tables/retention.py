@@ -33,6 +33,7 @@ class Prunable(StrEnum):
     TIMELINE = "timeline"
     DEAD_LETTER_ACTS = "dead_letter_acts"
     IDEMPOTENCY_KEYS = "idempotency_keys"
+    PERSON_ATTEMPTS = "person_attempts"
 
 
 START: Mapping[Prunable, ChunkPlace] = {
@@ -43,6 +44,12 @@ START: Mapping[Prunable, ChunkPlace] = {
     Prunable.TIMELINE: {"after_campaign": UUID(int=0), "after_minute": datetime(1, 1, 1, tzinfo=UTC)},
     Prunable.DEAD_LETTER_ACTS: {"after_topic": "", "after_partition": -1, "after_offset": -1},
     Prunable.IDEMPOTENCY_KEYS: {"after_key": ""},
+    Prunable.PERSON_ATTEMPTS: {
+        "after_person": "",
+        "after_at": datetime(1, 1, 1, tzinfo=UTC),
+        "after_recipient": UUID(int=0),
+        "after_attempt": 0,
+    },
 }
 """The place before the first row of each table."""
 

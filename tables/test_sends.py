@@ -60,8 +60,9 @@ class TestSend:
 async def start(connection: Connection, tested: Campaign, people: Sequence[NewRecipient]) -> UUID:
     """Send the message of a campaign to these people, as a campaign of its own; returns its id.
 
-    It is sent at any hour and without a daily limit, because the operator waits for it. In a transaction of the caller
-    it is planned by the scheduler, or by the caller after the end. Raises ActionNotAllowed for a cancelled campaign.
+    It is sent at any hour, without a daily limit and a frequency cap, because the operator waits for it. In a
+    transaction of the caller it is planned by the scheduler, or by the caller after the end. Raises ActionNotAllowed
+    for a cancelled campaign.
     """
     if tested.status is CampaignStatus.CANCELLED:
         raise ActionNotAllowed("the campaign is cancelled: nothing of it is sent, also no test", tested.status)
@@ -73,6 +74,7 @@ async def start(connection: Connection, tested: Campaign, people: Sequence[NewRe
         phone_number_id=tested.phone_number_id,
         time_zone=tested.time_zone,
         stale_after_hours=STALE_AFTER_HOURS,
+        frequency_capped=False,
     )
     async with connection.transaction():
         created = await campaigns.create(connection, new)

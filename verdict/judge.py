@@ -42,6 +42,8 @@ class JudgedRow:
     failure_class: str | None = None
     window_country: str | None = None
     """The country whose clocks its window follows."""
+    is_capped: bool = False
+    """It is due at the time to which the frequency cap deferred it."""
     parameters: tuple[str, ...] = ()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from verdict.judge import JudgedRow
 
 FAILURE_KEYS = ("attempts_exhausted", "ended_senders", "invalid_template_parameters")
-SKIP_KEYS = ("opted_out", "campaign_cancelled", "same_person", "template_parameters_invalid")
+SKIP_KEYS = ("opted_out", "campaign_cancelled", "same_person", "template_parameters_invalid", "frequency_capped")
 CODE_MAX = 9_999_999
 """A code of Meta has at most 7 digits."""
 
@@ -33,7 +33,7 @@ def recount(rows: Sequence[JudgedRow], opted_out: int = 0) -> dict[str, int]:
         if row.due_in_s is not None:
             wait = _wait_key(row)
             counts[f"wait/{wait}"] += 1
-            if row.window_country is not None and wait not in ("backoff", "held_back"):
+            if row.window_country is not None and wait not in ("backoff", "held_back", "frequency_cap"):
                 counts[f"window/{row.window_country}"] += 1
     return {name: n for name, n in counts.items() if n}
 
@@ -43,7 +43,9 @@ def _wait_key(row: JudgedRow) -> str:
         case "pending":
             return "planned"
         case "queued":
-            return "deferred" if row.is_deferred else "expired"
+            if not row.is_deferred:
+                return "expired"
+            return "frequency_cap" if row.is_capped else "deferred"
         case "unknown":
             return "requested_unknown"
         case _ if row.is_requested:

@@ -18,7 +18,7 @@ ROWS = """
            failure_code, failure_reason, retry_count,
            extract(epoch FROM next_attempt_at - clock_timestamp())::float8,
            deferred_attempt IS NOT DISTINCT FROM attempt, retry_attempt IS NOT DISTINCT FROM attempt, failure_class,
-           window_country,
+           window_country, next_attempt_at IS NOT DISTINCT FROM capped_until,
            coalesce(template_parameters, '[]'::jsonb)
     FROM campaign_recipients WHERE campaign_id = %s ORDER BY id
 """

@@ -7,6 +7,7 @@ import time
 
 import structlog
 
+from domain.frequency import ATTEMPTS_KEPT_DAYS
 from producers.scheduler.upkeep import losing_what_is_locked
 from runtime.settings import Settings
 from runtime.waiting import pause
@@ -69,5 +70,6 @@ def days_by_table(settings: Settings) -> dict[Prunable, int]:
         Prunable.TIMELINE: settings.keep_timeline_days,
         Prunable.DEAD_LETTER_ACTS: settings.keep_dead_letter_acts_days,
         Prunable.IDEMPOTENCY_KEYS: KEYS_KEPT_DAYS,
+        Prunable.PERSON_ATTEMPTS: ATTEMPTS_KEPT_DAYS,
     }
     return {table: each for table, each in days.items() if each is not None}

@@ -11,7 +11,8 @@ UPDATE marketing_campaigns SET
     canary_percent = %(canary_percent)s, canary_min = %(canary_min)s, canary_max = %(canary_max)s,
     canary_wait_minutes = %(canary_wait_minutes)s, failure_limit_percent = %(failure_limit_percent)s,
     opt_out_limit_percent = %(opt_out_limit_percent)s, block_limit_percent = %(block_limit_percent)s,
-    unknown_limit_percent = %(unknown_limit_percent)s
+    unknown_limit_percent = %(unknown_limit_percent)s, frequency_capped = %(frequency_capped)s,
+    cap_wait_days = %(cap_wait_days)s
 WHERE id = %(id)s
 
 -- name: expire_released

@@ -21,7 +21,7 @@ WHERE c.id = %(campaign)s
 -- name: find_retry_times
 -- The earliest due time of each kind of wait among the first recipients with an attempt.
 SELECT kind, min(next_attempt_at) FROM (
-    SELECT wait_counter_key(status, next_attempt_at, attempt, deferred_attempt, retry_attempt, failure_class) AS kind,
+    SELECT wait_counter_key(status, next_attempt_at, attempt, deferred_attempt, capped_until, retry_attempt, failure_class) AS kind,
            next_attempt_at
     FROM campaign_recipients
     WHERE campaign_id = %(campaign)s AND attempt > 0 AND next_attempt_at IS NOT NULL

@@ -91,22 +91,27 @@ RETURNING used
 -- The limit and the window of a campaign, read under the lock of its day. A change of them takes the same lock, so no
 -- release that began before the change exceeds the new limit, or uses the old window.
 SELECT daily_send_limit, start_at IS NULL OR start_at <= now(),
-       window_days, window_from, window_to, quiet_from, quiet_to, window_zone, time_zone
+       frequency_capped, cap_wait_days, window_days, window_from, window_to, quiet_from, quiet_to, window_zone, time_zone
 FROM marketing_campaigns WHERE id = %(campaign)s
 
 -- name: release_due
--- Raise the attempt of due recipients. Each is released, or skipped (which uses no budget), or failed (no attempt left).
+-- Raise the attempt of due recipients. Each is released, deferred or skipped (which use no budget), or failed (no attempt
+-- left). One that the frequency cap defers again keeps its attempt, so that waiting for the cap uses up one at most.
 -- Rows that another transaction has locked are left to the next step: waiting here would keep the budget row locked.
 -- `countries` are open, each until its time in `deadlines`. A campaign that follows its own clock has one, without a name.
 WITH fresh AS MATERIALIZED (
-    SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters, '' AS country
+    SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters, '' AS country,
+           coalesce(r.scheduled_send_date, r.created_at) AS planned_at,
+           r.status = 'queued' AND r.attempt = r.deferred_attempt AS is_deferred
     FROM campaign_recipients AS r
     WHERE NOT %(follows)s AND r.campaign_id = %(campaign)s AND r.attempt = 0 AND r.next_attempt_at <= now()
       AND (r.next_attempt_at, r.id) > (%(fresh_at)s, %(fresh_id)s)
     ORDER BY r.next_attempt_at, r.id LIMIT %(fresh)s
     FOR NO KEY UPDATE OF r SKIP LOCKED
 ), tried AS MATERIALIZED (
-    SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters, '' AS country
+    SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters, '' AS country,
+           coalesce(r.scheduled_send_date, r.created_at) AS planned_at,
+           r.status = 'queued' AND r.attempt = r.deferred_attempt AS is_deferred
     FROM campaign_recipients AS r
     WHERE NOT %(follows)s AND r.campaign_id = %(campaign)s AND r.attempt > 0 AND r.next_attempt_at <= now()
       AND (r.next_attempt_at, r.id) > (%(tried_at)s, %(tried_id)s)
@@ -116,7 +121,8 @@ WITH fresh AS MATERIALIZED (
     SELECT found.* FROM unnest(%(countries)s::text[]) AS open (country)
     CROSS JOIN LATERAL (
         SELECT 'fresh' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters,
-               r.window_country AS country
+               r.window_country AS country, coalesce(r.scheduled_send_date, r.created_at) AS planned_at,
+               r.status = 'queued' AND r.attempt = r.deferred_attempt AS is_deferred
         FROM campaign_recipients AS r
         WHERE r.campaign_id = %(campaign)s AND r.window_country = open.country AND r.attempt = 0
           AND r.next_attempt_at <= now() AND (r.next_attempt_at, r.id) > (%(fresh_at)s, %(fresh_id)s)
@@ -127,15 +133,16 @@ WITH fresh AS MATERIALIZED (
     SELECT found.* FROM unnest(%(countries)s::text[]) AS open (country)
     CROSS JOIN LATERAL (
         SELECT 'tried' AS lane, r.id, r.attempt, r.next_attempt_at, r.person, r.repetition, r.template_parameters,
-               r.window_country AS country
+               r.window_country AS country, coalesce(r.scheduled_send_date, r.created_at) AS planned_at,
+               r.status = 'queued' AND r.attempt = r.deferred_attempt AS is_deferred
         FROM campaign_recipients AS r
         WHERE r.campaign_id = %(campaign)s AND r.window_country = open.country AND r.attempt > 0
           AND r.next_attempt_at <= now() AND (r.next_attempt_at, r.id) > (%(tried_at)s, %(tried_id)s)
         ORDER BY r.next_attempt_at, r.id LIMIT %(tried)s
         FOR NO KEY UPDATE OF r SKIP LOCKED) AS found
     WHERE %(follows)s ORDER BY found.next_attempt_at, found.id LIMIT %(tried)s
-), due AS MATERIALIZED (
-    SELECT r.lane, r.id, r.attempt, r.next_attempt_at, open.deadline AS send_before,
+), judged AS MATERIALIZED (
+    SELECT r.lane, r.id, r.attempt, r.next_attempt_at, r.person, r.planned_at, r.is_deferred, open.deadline AS send_before,
            CASE
                WHEN r.attempt >= 62 THEN NULL
                WHEN is_unsubscribed(r.person) THEN 'opted_out'
@@ -147,9 +154,23 @@ WITH fresh AS MATERIALIZED (
     FROM (SELECT * FROM fresh UNION ALL SELECT * FROM tried
           UNION ALL SELECT * FROM fresh_there UNION ALL SELECT * FROM tried_there) AS r
     JOIN unnest(%(countries)s::text[], %(deadlines)s::timestamptz[]) AS open (country, deadline) USING (country)
+), capped AS MATERIALIZED (
+    SELECT j.id, cap_allows_at(j.person, j.id, %(cap_messages)s::integer, %(cap_days)s::integer) AS allowed_at
+    FROM judged AS j WHERE %(cap_messages)s::integer IS NOT NULL AND j.refusal IS NULL AND j.attempt < 62
+), due AS MATERIALIZED (
+    SELECT j.lane, j.id, j.attempt, j.next_attempt_at, j.send_before, j.is_deferred,
+           CASE WHEN c.allowed_at > waits.until THEN 'frequency_capped' ELSE j.refusal END AS refusal,
+           CASE WHEN c.allowed_at <= waits.until THEN greatest(c.allowed_at, now() + %(outcome_wait)s::interval) END AS held_until
+    FROM judged AS j LEFT JOIN capped AS c USING (id)
+    CROSS JOIN LATERAL (SELECT j.planned_at + %(cap_wait_days)s::integer * interval '24 hours' AS until) AS waits
 ), changed AS (
     UPDATE campaign_recipients AS r SET
-        attempt           = least(62, r.attempt + 1),
+        attempt           = CASE WHEN due.held_until IS NOT NULL AND due.is_deferred THEN r.attempt
+                                 ELSE least(62, r.attempt + 1) END,
+        deferred_attempt  = CASE WHEN due.held_until IS NULL THEN r.deferred_attempt
+                                 WHEN due.is_deferred THEN r.attempt ELSE r.attempt + 1 END,
+        deferred_until    = coalesce(due.held_until, r.deferred_until),
+        capped_until      = coalesce(due.held_until, r.capped_until),
         skipped_attempt   = CASE WHEN due.refusal IS NULL THEN r.skipped_attempt ELSE r.attempt + 1 END,
         skip_reason       = coalesce(due.refusal, r.skip_reason),
         failed_attempts   = CASE WHEN r.attempt < 62 THEN r.failed_attempts ELSE r.failed_attempts | (1::bigint << 62) END,
@@ -160,17 +181,31 @@ WITH fresh AS MATERIALIZED (
         failure_class     = CASE WHEN r.attempt < 62 THEN r.failure_class ELSE 'never' END,
         failure_backoff_s = CASE WHEN r.attempt < 62 THEN r.failure_backoff_s ELSE 0 END
     FROM due WHERE r.id = due.id AND r.attempt = due.attempt
-    RETURNING r.id, r.attempt, r.phone_number, r.user_id, r.template_parameters, r.status, r.skip_reason,
+    RETURNING r.id, r.attempt, r.person, r.phone_number, r.user_id, r.template_parameters, r.skip_reason,
+              CASE WHEN due.held_until IS NULL THEN r.status ELSE 'deferred' END AS result, due.held_until,
               r.failed_at, r.failure_text, r.failure_class, due.lane, due.next_attempt_at AS was_due_at, due.send_before
 ), released AS (
     INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
-    SELECT id, attempt, %(campaign)s, %(number)s, send_before, %(day)s FROM changed WHERE status = 'queued'
+    SELECT id, attempt, %(campaign)s, %(number)s, send_before, %(day)s FROM changed WHERE result = 'queued'
+), remembered AS (
+    INSERT INTO person_attempts (person, recipient_id, attempt)
+    SELECT person, id, attempt FROM changed
+    WHERE result = 'queued' AND NOT EXISTS (SELECT FROM test_sends WHERE campaign_id = %(campaign)s)
+), deferred AS (
+    -- The attempt of one that is deferred again has a ledger row. It now takes the event with the later time.
+    INSERT INTO send_ledger AS l (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
+                                  outcome, outcome_at, event)
+    SELECT id, attempt, %(campaign)s, %(day)s, send_before, gen_random_uuid(), clock_timestamp(), 'deferred',
+           clock_timestamp(), ledger_event('deferred', %(campaign)s, id, attempt, %(producer)s, NULL, held_until)
+    FROM changed WHERE result = 'deferred'
+    ON CONFLICT (recipient_id, attempt) DO UPDATE SET token = excluded.token, outcome_at = excluded.outcome_at,
+        event = excluded.event, published_at = NULL
 ), skipped AS (
     INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,
                              outcome, outcome_at, event)
     SELECT id, attempt, %(campaign)s, %(day)s, send_before, gen_random_uuid(), clock_timestamp(),
            'skipped', clock_timestamp(), ledger_event('skipped', %(campaign)s, id, attempt, %(producer)s, skip_reason)
-    FROM changed WHERE status = 'skipped'
+    FROM changed WHERE result = 'skipped'
     ON CONFLICT DO NOTHING
 ), exhausted AS (
     -- The last attempt already has a ledger row, and its event is applied, or the recipient would not be due. The row now
@@ -182,14 +217,14 @@ WITH fresh AS MATERIALIZED (
                'v', 1, 'producer', %(producer)s::text, 'kind', 'rejected', 'campaign_id', %(campaign)s::uuid,
                'recipient_id', id, 'attempt', attempt, 'occurred_at', failed_at, 'received_at', clock_timestamp(),
                'failure', json_build_object('reason', failure_text, 'retry_class', failure_class, 'backoff_s', 0))::text
-    FROM changed WHERE status = 'failed'
+    FROM changed WHERE result = 'failed'
     ON CONFLICT (recipient_id, attempt) DO UPDATE SET token = excluded.token, outcome = excluded.outcome,
         outcome_at = excluded.outcome_at, event = excluded.event, published_at = NULL
 ), charged AS (
-    UPDATE campaign_days SET used = used + (SELECT count(*) FROM changed WHERE status = 'queued')
+    UPDATE campaign_days SET used = used + (SELECT count(*) FROM changed WHERE result = 'queued')
     WHERE campaign_id = %(campaign)s AND day = %(day)s
 )
-SELECT id, attempt, phone_number, user_id, template_parameters, send_before, status, lane, was_due_at FROM changed
+SELECT id, attempt, phone_number, user_id, template_parameters, send_before, result, lane, was_due_at FROM changed
 
 -- name: spend_tokens
 -- Take the released attempts from the number's bucket.

@@ -165,3 +165,19 @@ WITH chunk AS MATERIALIZED (
     DELETE FROM idempotency_keys AS i USING locked WHERE i.key = locked.key
 )
 SELECT (SELECT count(*) FROM locked), count(*) OVER (), key FROM chunk ORDER BY key DESC LIMIT 1
+
+-- name: prune_person_attempts
+-- Delete the attempts of people that are too old for every frequency cap.
+WITH chunk AS MATERIALIZED (
+    SELECT person, released_at, recipient_id, attempt FROM person_attempts
+    WHERE (person, released_at, recipient_id, attempt)
+        > (%(after_person)s, %(after_at)s::timestamptz, %(after_recipient)s::uuid, %(after_attempt)s::smallint)
+    ORDER BY person, released_at, recipient_id, attempt LIMIT %(limit)s
+), deleted AS (
+    DELETE FROM person_attempts AS a USING chunk AS c
+    WHERE c.released_at < now() - %(days)s * interval '1 day'
+      AND a.person = c.person AND a.released_at = c.released_at AND a.recipient_id = c.recipient_id AND a.attempt = c.attempt
+    RETURNING a.attempt
+)
+SELECT (SELECT count(*) FROM deleted), count(*) OVER (), person, released_at, recipient_id, attempt
+FROM chunk ORDER BY person DESC, released_at DESC, recipient_id DESC, attempt DESC LIMIT 1

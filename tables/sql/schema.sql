@@ -63,6 +63,8 @@ CREATE TABLE marketing_campaigns (
     opt_out_limit_percent double precision NOT NULL DEFAULT 2 CHECK (opt_out_limit_percent BETWEEN 0 AND 100),
     block_limit_percent double precision NOT NULL DEFAULT 15 CHECK (block_limit_percent BETWEEN 0 AND 100),
     unknown_limit_percent double precision NOT NULL DEFAULT 5 CHECK (unknown_limit_percent BETWEEN 0 AND 100),
+    frequency_capped boolean NOT NULL DEFAULT true,
+    cap_wait_days    integer NOT NULL DEFAULT 7 CHECK (cap_wait_days BETWEEN 0 AND 365),
     CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
     -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
     CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
@@ -90,6 +92,9 @@ COMMENT ON COLUMN marketing_campaigns.canary IS
     'Whether it sends to its first people and waits for their outcomes (domain/canary.py)';
 COMMENT ON COLUMN marketing_campaigns.failure_limit_percent IS
     'The campaign is paused when surely a larger share of its people failed; 100: never. The other limits likewise';
+COMMENT ON COLUMN marketing_campaigns.frequency_capped IS 'Whether its messages keep to the frequency cap';
+COMMENT ON COLUMN marketing_campaigns.cap_wait_days IS
+    'How many days after its planned time a recipient waits for the frequency cap; 0: it is skipped at once';
 COMMENT ON COLUMN marketing_campaigns.replanning IS
     'The daily limit changed: recipients that are not released leave the old plan before the new one begins';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
@@ -332,6 +337,7 @@ CREATE TABLE campaign_recipients (
                                 deferred_attempt, expired_attempt, unknown_attempt, skipped_attempt) = 'skipped'
                             THEN skip_reason ELSE failure_text END) STORED,
     window_country      text COLLATE "C",
+    capped_until        timestamptz,
     UNIQUE (campaign_id, phone_number),
     UNIQUE (campaign_id, person, repetition),
     CHECK (sent_at <= delivered_at AND delivered_at <= read_at),
@@ -370,6 +376,9 @@ CREATE INDEX campaign_recipients_window_tried ON campaign_recipients (campaign_i
     WHERE next_attempt_at IS NOT NULL AND attempt > 0 AND window_country IS NOT NULL;
 COMMENT ON COLUMN campaign_recipients.window_country IS
     'The country whose clocks the window follows; empty: those of the campaign; NULL: the campaign follows its own';
+
+COMMENT ON COLUMN campaign_recipients.capped_until IS
+    'The time to which the frequency cap deferred it last; it waits for the cap while deferred_until is the same';
 
 -- The countries of the planned recipients of a campaign that follows them. A release judges the clocks of these only.
 CREATE TABLE campaign_countries (
@@ -815,6 +824,74 @@ CREATE TRIGGER send_ledger_unposted AFTER UPDATE OF outcome ON send_ledger FOR E
 WHEN (NEW.outcome IN ('deferred', 'expired', 'skipped') AND OLD.outcome IS DISTINCT FROM NEW.outcome)
 EXECUTE FUNCTION return_unposted();
 
+-- ------------------------------------------------------------------------------------------------------ frequency cap
+
+-- At most so many messages to one human in so many days, over all campaigns. Without a row there is no cap.
+CREATE TABLE frequency_cap (
+    is_only    boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    messages   integer NOT NULL CHECK (messages BETWEEN 1 AND 100),
+    days       integer NOT NULL CHECK (days BETWEEN 1 AND 30),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The attempts that were released for each person, so that those of a human are found without a search of campaigns.
+-- Retention deletes them when they are too old for every cap. What became of an attempt is in the ledger. The attempts of
+-- test sends are not here.
+CREATE TABLE person_attempts (
+    person       text NOT NULL,
+    released_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    recipient_id uuid NOT NULL,
+    attempt      smallint NOT NULL CHECK (attempt BETWEEN 1 AND 62),
+    PRIMARY KEY (person, released_at, recipient_id, attempt)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100000);
+
+-- The attempts of a human that count towards the cap, without those of one recipient (domain/frequency.py has the rules).
+-- A release and its outcome are less than three days apart, because a job expires with its day or its window. An outcome
+-- that retention has deleted from the ledger is still in the row.
+CREATE FUNCTION counted_attempts(in_person text, in_recipient uuid, in_days integer)
+RETURNS TABLE (state text, posted_at timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN l.recipient_id IS NULL AND rel.recipient_id IS NOT NULL THEN 'released'
+                WHEN l.recipient_id IS NOT NULL AND l.outcome IS NULL THEN 'claimed' ELSE 'posted' END,
+           coalesce(l.outcome_at, a.released_at)
+    FROM keys_of(in_person) AS k (person)
+    JOIN person_attempts AS a ON a.person = k.person
+        AND a.released_at > statement_timestamp() - (in_days + 3) * interval '24 hours'
+    LEFT JOIN send_ledger AS l ON l.recipient_id = a.recipient_id AND l.attempt = a.attempt
+    LEFT JOIN releases AS rel ON rel.recipient_id = a.recipient_id AND rel.attempt = a.attempt
+    LEFT JOIN campaign_recipients AS r ON r.id = a.recipient_id
+    WHERE a.recipient_id <> in_recipient
+      AND coalesce(r.failed_attempts, 0) & (1::bigint << a.attempt::integer) = 0
+      AND CASE
+          WHEN l.outcome IN ('accepted', 'unknown') THEN l.outcome_at > statement_timestamp() - in_days * interval '24 hours'
+          WHEN l.outcome IS NOT NULL THEN false
+          WHEN l.recipient_id IS NOT NULL THEN true
+          WHEN rel.recipient_id IS NOT NULL THEN rel.send_before > statement_timestamp()
+          ELSE r.accepted_attempts & (1::bigint << a.attempt::integer) <> 0
+               AND a.released_at > statement_timestamp() - in_days * interval '24 hours'
+      END
+$$;
+
+-- When the cap allows a message to this recipient: NULL if it does now, -infinity as soon as other attempts have an
+-- outcome. Releases decide by it, one after the other, so each sees the attempts that the others have released.
+CREATE FUNCTION cap_allows_at(in_person text, in_recipient uuid, in_messages integer, in_days integer)
+RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN count(*) FILTER (WHERE state = 'posted') >= in_messages THEN
+            (array_agg(posted_at ORDER BY posted_at DESC) FILTER (WHERE state = 'posted'))[in_messages]
+            + in_days * interval '24 hours'
+        WHEN count(*) >= in_messages THEN '-infinity' END
+    FROM counted_attempts(in_person, in_recipient, in_days)
+$$;
+
+-- Whether the other attempts of the human that were claimed fill the cap: a link or a lower cap may have come since the
+-- release.
+CREATE FUNCTION is_capped(in_person text, in_recipient uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM frequency_cap AS cap
+        WHERE cap.messages <= (SELECT count(*) FROM counted_attempts(in_person, in_recipient, cap.days)
+                               WHERE state <> 'released'))
+$$;
+
 -- ----------------------------------------------------------------------------------------------------------- breakers
 
 -- A breaker stops one scope: a recipient pair, a template, a number, the account, or the endpoint. All senders share it.
@@ -1163,7 +1240,8 @@ $$;
 -- ledger). Then an attempt that is not the row's newest, or already has an outcome, is 'stale': its job is an old copy.
 -- Only a current attempt can expire or be refused for its campaign or its person. A missing recipient is 'stale' too,
 -- which is why the joins are outer joins. While another row of the same human is being sent, the outcome of that one is
--- awaited ('twin_open'). An open breaker refuses every message of its scope but its probe.
+-- awaited ('twin_open'). A message above the frequency cap is deferred, and the next release judges it again. An open
+-- breaker refuses every message of its scope but its probe.
 CREATE FUNCTION claim_refusal(in_recipient uuid, in_attempt smallint, in_send_before timestamptz)
 RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT CASE
@@ -1174,6 +1252,8 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
         WHEN c.status <> 'active' THEN 'paused'
         WHEN is_unsubscribed(r.person) THEN 'opted_out'
         WHEN twin.refusal IS NOT NULL THEN twin.refusal
+        WHEN c.frequency_capped AND EXISTS (SELECT FROM frequency_cap) AND is_capped(r.person, r.id)
+            THEN 'frequency_capped'
         WHEN EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) AND EXISTS (
             SELECT FROM breaker_scopes(c.phone_number_id, r.person, c.template_name, c.language_code) AS s
             JOIN breakers AS b ON b.scope = s.scope AND b.key = s.key
@@ -1275,7 +1355,7 @@ BEGIN
             WHEN judged.refusal = 'twin_open' OR judged.refusal IS NULL AND judged.id = ANY (busy) THEN 'busy'
             WHEN judged.refusal IS NULL THEN 'claimed'
             WHEN judged.refusal IN ('campaign_cancelled', 'opted_out', 'same_person') THEN 'skipped'
-            WHEN judged.refusal = 'breaker_open' THEN 'deferred'
+            WHEN judged.refusal IN ('breaker_open', 'frequency_capped') THEN 'deferred'
             ELSE judged.refusal END AS verdict,
             -- A pair is not known to the release, so its message must not be due before the breaker's next probe.
             CASE WHEN judged.refusal = 'breaker_open' THEN (
@@ -1363,7 +1443,7 @@ BEGIN
     ), decided AS MATERIALIZED (
         SELECT judged.*, CASE
             WHEN judged.refusal IS NULL THEN NULL
-            WHEN judged.refusal IN ('paused', 'breaker_open', 'twin_open') THEN 'deferred'
+            WHEN judged.refusal IN ('paused', 'breaker_open', 'twin_open', 'frequency_capped') THEN 'deferred'
             WHEN judged.refusal IN ('campaign_cancelled', 'opted_out', 'same_person') THEN 'skipped'
             ELSE 'expired' END AS new_outcome
         FROM judged
@@ -1569,7 +1649,8 @@ $$;
 CREATE FUNCTION skip_counter_key(skip_reason text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
-        WHEN skip_reason IN ('opted_out', 'campaign_cancelled', 'same_person', 'template_parameters_invalid')
+        WHEN skip_reason IN ('opted_out', 'campaign_cancelled', 'same_person', 'template_parameters_invalid',
+                             'frequency_capped')
             THEN skip_reason
         ELSE 'unknown'
     END
@@ -1577,13 +1658,14 @@ $$;
 
 -- Why a due recipient waits (domain/waiting.py repeats it); NULL for one that is not due, now or later.
 CREATE FUNCTION wait_counter_key(
-    status text, next_attempt_at timestamptz, attempt smallint, deferred_attempt smallint, retry_attempt smallint,
-    failure_class text
+    status text, next_attempt_at timestamptz, attempt smallint, deferred_attempt smallint, capped_until timestamptz,
+    retry_attempt smallint, failure_class text
 ) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
         WHEN next_attempt_at IS NULL THEN NULL
         WHEN status = 'pending' THEN 'planned'
-        WHEN status = 'queued' AND attempt = deferred_attempt THEN 'deferred'
+        WHEN status = 'queued' AND attempt = deferred_attempt THEN
+            CASE WHEN next_attempt_at = capped_until THEN 'frequency_cap' ELSE 'deferred' END
         WHEN status = 'queued' THEN 'expired'
         WHEN status = 'unknown' THEN 'requested_unknown'
         WHEN attempt = retry_attempt THEN 'requested'
@@ -1624,8 +1706,8 @@ BEGIN
                 WITH grouped AS MATERIALIZED (
                     SELECT campaign_id, status, sent_at IS NOT NULL AS is_sent, delivered_at IS NOT NULL AS is_delivered,
                            read_at IS NOT NULL AS is_read, replied_at IS NOT NULL AS is_replied,
-                           wait_counter_key(status, next_attempt_at, attempt, deferred_attempt, retry_attempt,
-                                            failure_class) AS wait, window_country,
+                           wait_counter_key(status, next_attempt_at, attempt, deferred_attempt, capped_until,
+                                            retry_attempt, failure_class) AS wait, window_country,
                            CASE status WHEN 'failed' THEN failure_counter_key(failure_code, failure_text)
                                        WHEN 'skipped' THEN skip_counter_key(skip_reason) END AS reason,
                            sum(sign) AS n
@@ -1658,7 +1740,7 @@ BEGIN
                 WHERE wait IS NOT NULL GROUP BY campaign_id, wait HAVING sum(n) <> 0
                 UNION ALL
                 SELECT campaign_id, 'window', window_country, sum(n) FROM grouped
-                WHERE window_country IS NOT NULL AND wait NOT IN ('backoff', 'held_back')
+                WHERE window_country IS NOT NULL AND wait NOT IN ('backoff', 'held_back', 'frequency_cap')
                 GROUP BY campaign_id, window_country HAVING sum(n) <> 0;
                 RETURN NULL;
             END $body$ $create$, source.verb, source.rows);

@@ -140,7 +140,7 @@ WITH stored AS (
 mine AS MATERIALIZED (
     SELECT status, sent_at, delivered_at, read_at, replied_at, next_attempt_at, failure_code, failure_text, skip_reason,
            window_country, wait_counter_key(
-               status, next_attempt_at, attempt, deferred_attempt, retry_attempt, failure_class) AS wait
+               status, next_attempt_at, attempt, deferred_attempt, capped_until, retry_attempt, failure_class) AS wait
     FROM campaign_recipients WHERE campaign_id = %(id)s),
 counted AS (
     SELECT 'funnel' AS dimension, key, n
@@ -160,7 +160,7 @@ counted AS (
               WHERE status = 'skipped' GROUP BY 2
     UNION ALL SELECT 'wait', wait, count(*) FROM mine WHERE wait IS NOT NULL GROUP BY 2
     UNION ALL SELECT 'window', window_country, count(*) FROM mine
-              WHERE window_country IS NOT NULL AND wait NOT IN ('backoff', 'held_back') GROUP BY 2)
+              WHERE window_country IS NOT NULL AND wait NOT IN ('backoff', 'held_back', 'frequency_cap') GROUP BY 2)
 SELECT dimension, key, coalesce(stored.n, 0)::bigint, coalesce(counted.n, 0)::bigint
 FROM stored FULL JOIN counted USING (dimension, key)
 WHERE stored.n IS DISTINCT FROM counted.n

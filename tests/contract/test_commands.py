@@ -20,7 +20,7 @@ READS = {
     "check", "export", "list", "show", "stats", "explain", "watch", "status", "lag", "config", "trace", "verify",
     "unknown list",
     "parked list", "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",
-    "subscriptions list", "subscriptions export",
+    "frequency-cap show", "subscriptions list", "subscriptions export",
     "templates list", "templates show", "templates preview", "templates check",
 }  # fmt: skip
 """Commands that change no data."""

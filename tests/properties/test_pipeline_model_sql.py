@@ -26,7 +26,8 @@ from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import RecipientId
 from sinks import apply
-from tables import breakers, closing, ledger, publications, recipients, releases
+from tables import breakers, closing, frequency, ledger, publications, recipients, releases
+from tables.campaigns import CAP_WAIT_DAYS
 from tables.database import Connection, connect
 from tables.ledger import Claim, Settlement, UnpublishedOutcome
 from tables.release_memory import ReleaseMemory
@@ -191,6 +192,7 @@ class Sql:
         values = {
             **ReleaseMemory().place_of(CAMPAIGN), "campaign": CAMPAIGN, "day": "2026-03-01", "fresh": 100, "tried": 100,
             "number": "1", "follows": False, "countries": [""], "deadlines": [send_before], "producer": "",
+            **frequency.release_parameters(None, CAP_WAIT_DAYS),
         }  # fmt: skip
         cursor = await self.connection.execute(load("releases")["release_due"], values)
         released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[6] == "queued"]

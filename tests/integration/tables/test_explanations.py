@@ -18,6 +18,7 @@ from tests.support.world import World
 
 WAITS = {
     "deferred": "attempt = 1, deferred_attempt = 1, deferred_until = now()",
+    "frequency_cap": "attempt = 1, deferred_attempt = 1, deferred_until = '2100-01-01', capped_until = '2100-01-01'",
     "expired": "attempt = 1, expired_attempt = 1, expired_until = now()",
     "requested_unknown": "attempt = 1, unknown_attempt = 1, retry_attempt = 1",
     "requested": "attempt = 1, failed_attempts = 2, failed_attempt = 1, failed_at = now(), failure_class = 'never',"
@@ -44,9 +45,9 @@ async def test_every_kind_of_wait_is_counted_and_explained(world: World) -> None
         "SELECT key, sum(n)::int FROM campaign_counter_deltas WHERE dimension = 'wait' AND campaign_id = %s GROUP BY 1",
         campaign,
     )
-    assert dict(counted) == {**dict.fromkeys(WAITS, 1), "planned": 4}
+    assert dict(counted) == {**dict.fromkeys(WAITS, 1), "planned": 3}
     assert await stats.recount(world.connection, campaign) == []
-    assert await explained(world, campaign) == {"backoff": 1, "held_back": 1, "in_turn": 8}
+    assert await explained(world, campaign) == {"backoff": 1, "held_back": 1, "frequency_cap": 1, "in_turn": 7}
     (held,) = [each for each in (await read(world, campaign)).reasons if each.reason == "held_back"]
     assert held.next_at is not None
     assert timedelta(hours=23) < held.next_at - datetime.now(UTC) < timedelta(hours=25)
@@ -89,7 +90,7 @@ async def test_the_keys_of_the_triggers_are_the_kinds_of_the_pure_rules(world: W
         facts = row.facts
         failure = facts.failure
         key = await world.value(
-            "SELECT wait_counter_key(%s, now(), %s::smallint, %s::smallint, %s::smallint, %s)",
+            "SELECT wait_counter_key(%s, now(), %s::smallint, %s::smallint, NULL, %s::smallint, %s)",
             row.status.value, facts.attempt, facts.deferred.attempt if facts.deferred else None, facts.retry_attempt,
             failure.retry_class.value if failure else None,
         )  # fmt: skip

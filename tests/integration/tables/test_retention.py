@@ -288,6 +288,15 @@ CHUNKS: list[tuple[Prunable, str, tuple[str, ...], list[str]]] = [
         (),
         ["young"],
     ),
+    (
+        Prunable.PERSON_ATTEMPTS,
+        (
+            "INSERT INTO person_attempts SELECT '1555', now() - n * interval '1 day', gen_random_uuid(), n"
+            " FROM unnest(ARRAY[1, 30, 32, 40]) AS n"
+        ),
+        (),
+        ["1", "30"],
+    ),
 ]
 KEYS = {
     Prunable.SUBSCRIPTION_OUTBOX: "SELECT person FROM subscription_outbox",
@@ -295,6 +304,7 @@ KEYS = {
     Prunable.TIMELINE: "SELECT sent::text FROM campaign_timeline",
     Prunable.DEAD_LETTER_ACTS: "SELECT topic_offset::text FROM dead_letter_acts",
     Prunable.IDEMPOTENCY_KEYS: "SELECT key FROM idempotency_keys",
+    Prunable.PERSON_ATTEMPTS: "SELECT attempt::text FROM person_attempts",
 }
 
 

@@ -14,7 +14,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.frequency import FrequencyCap
 from tables.database import Connection
+from tables.frequency import release_parameters
 from tables.recipient_pages import WINDOW_ROWS
 from tables.releases import RELEASER_SESSION
 from tables.statements import load
@@ -31,16 +33,16 @@ PAGES_MAX = 60_000
 """Pages that a statement may touch, those of its functions and triggers included."""
 SCANNED = frozenset({
     "campaign_recipients", "send_ledger", "messages", "old_messages", "campaign_counter_deltas", "subscriptions",
-    "subscription_outbox", "portfolio_charges",
+    "subscription_outbox", "portfolio_charges", "person_attempts",
 })  # fmt: skip
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
     "backlog",
-    "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "explanations", "held_events", "ledger",
-    "messages", "parked", "person_links", "planning", "portfolio", "publications", "recipient_events",
-    "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status", "subscription_pages",
-    "subscriptions", "template_checks", "test_sends", "trace", "webhook_progress", "windows",
+    "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "explanations", "frequency",
+    "held_events", "ledger", "messages", "parked", "person_links", "planning", "portfolio", "publications",
+    "recipient_events", "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status",
+    "subscription_pages", "subscriptions", "template_checks", "test_sends", "trace", "webhook_progress", "windows",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -58,6 +60,9 @@ EXEMPT = {
     ("drafts", "lock_draft"): "it locks one row by the primary key",
     ("drafts", "delete_campaign"): "it deletes one row by the primary key",
     ("editing", "change_settings"): "it changes one row by the primary key",
+    **dict.fromkeys(
+        (("frequency", name) for name in ("lock_cap", "read_cap", "write_cap", "remove_cap")), "the table has one row"
+    ),
     ("parked", "find_parked"): "a command of an operator",
     ("parked", "read_foreign"): "a command of an operator; the table has a row per day and number",
     ("planning", "try_plan_lock"): "it reads no table",
@@ -219,6 +224,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("releases", "release_due"): {
         "campaign": BIG, "day": START.date(), "fresh": 80, "tried": 20, "number": NUMBER, "follows": True,
         "countries": ["DE", "FR", ""], "deadlines": [NEVER] * 3, "producer": "", **PLACES,
+        **release_parameters(FrequencyCap(3, 30), 7),
     },
     ("releases", "spend_tokens"): {"number": NUMBER, "spent": 1},
     ("person_links", "link_people"): {"recipients": "some", "keys": "wamids"},
@@ -246,6 +252,10 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
         "days": 31, "limit": 2000, "after_topic": "", "after_partition": 0, "after_offset": 0, "unlimited": []
     },
     ("retention", "prune_idempotency_keys"): {"days": 7, "limit": 2000, "after_key": ""},
+    ("retention", "prune_person_attempts"): {
+        "days": -1, "limit": 2000, "after_person": "", "after_at": START, "after_recipient": UUID(int=0),
+        "after_attempt": 0,
+    },
     ("removal", "find_by_id"): {"campaign": BIG, "id": "one"},
     ("removal", "find_by_person"): {"campaign": BIG, "person": "15550000001"},
     ("removal", "lock_person"): {"campaign": BIG, "person": "15550000001", "repetition": 0},
@@ -355,6 +365,9 @@ OTHER_ROWS = (
     """INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day)
        SELECT id, 1, campaign_id, '15550001', now() + interval '1 day', current_date FROM campaign_recipients
        WHERE attempt = 1 ORDER BY id LIMIT 800""",
+    "INSERT INTO frequency_cap (messages, days) VALUES (3, 30)",
+    """INSERT INTO person_attempts (person, recipient_id, attempt)
+       SELECT person, id, 1 FROM campaign_recipients WHERE attempt = 1""",
     """INSERT INTO subscriptions SELECT (15550000000 + n)::text, 'operator', n %% 2 = 0, now()
        FROM generate_series(1, 20000) AS n""",
     """INSERT INTO person_links SELECT (15550000000 + n)::text, 'user:US.' || n FROM generate_series(1, 20000) AS n""",

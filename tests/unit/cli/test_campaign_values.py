@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.campaign_values import canary_settings, timing
+from cli.campaign_values import canary_settings, frequency_settings, timing
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,9 @@ def test_an_option_of_the_canary_sets_its_settings(options: dict[str, Any], sett
     assert canary_settings(*given, limits={"failure_limit_percent": None}) == settings
     limits = {"failure_limit_percent": 30.0, "opt_out_limit_percent": None}
     assert canary_settings(*given, limits=limits) == {**settings, "failure_limit_percent": 30.0}
+
+
+def test_an_option_of_the_frequency_cap_sets_its_setting() -> None:
+    assert frequency_settings(None, None) == {}
+    assert frequency_settings(False, 0) == {"frequency_capped": False, "cap_wait_days": 0}
+    assert frequency_settings(True, None) == {"frequency_capped": True}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from domain.lifecycle import CampaignStatus
 from domain.status import Status
-from domain.waiting import SKIPS, Situation, WaitKind, explain, kind_of, reached
+from domain.waiting import OWN_TIMES, SKIPS, Situation, WaitKind, explain, kind_of, reached
 from schemas.reasons import WaitReason
 from tests.support.boundaries import ROWS, Row
 
@@ -57,6 +57,10 @@ READY = {"status/pending": 30, "wait/planned": 30}
           ("in_turn", 1, NOON, None)]),
         ({}, {"status/queued": 9, "wait/deferred": 2, "wait/expired": 3},
          [("in_flight", 4, None, None), ("in_turn", 5, NOON, None)]),
+        ({"retry_at": {WaitKind.FREQUENCY_CAP: NOON + HOUR}, "frequency_cap": "at most 1 in 7 days"},
+         {"status/queued": 5, "wait/frequency_cap": 3, "status/skipped": 2, "skip/frequency_capped": 2},
+         [("in_flight", 2, None, None), ("frequency_capped", 2, None, None),
+          ("frequency_cap", 3, NOON + HOUR, "at most 1 in 7 days")]),
         ({}, {"status/unknown": 3, "wait/requested_unknown": 1},
          [("unknown", 2, None, None), ("in_turn", 1, NOON, None)]),
         ({}, {"status/skipped": 3, "skip/opted_out": 2, "skip/same_person": 1},
@@ -84,9 +88,9 @@ def test_the_kind_of_a_due_row_fits_its_status(row: Row) -> None:
 _STATUS_OF = {
     WaitKind.PLANNED: "pending", WaitKind.DEFERRED: "queued", WaitKind.EXPIRED: "queued",
     WaitKind.REQUESTED: "failed", WaitKind.REQUESTED_UNKNOWN: "unknown", WaitKind.BACKOFF: "failed",
-    WaitKind.HELD_BACK: "failed",
+    WaitKind.HELD_BACK: "failed", WaitKind.FREQUENCY_CAP: "queued",
 }  # fmt: skip
-_READY = [kind for kind in WaitKind if kind not in (WaitKind.BACKOFF, WaitKind.HELD_BACK)]
+_READY = [kind for kind in WaitKind if kind not in OWN_TIMES]
 PEOPLE = st.lists(st.one_of(
     st.sampled_from(Status).map(lambda each: (each.value, None, None)),
     st.sampled_from(WaitKind).map(lambda kind: (_STATUS_OF[kind], kind, None)),

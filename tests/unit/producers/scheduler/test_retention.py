@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from domain.frequency import ATTEMPTS_KEPT_DAYS
 from producers.scheduler.retention import KEYS_KEPT_DAYS, days_by_table
 from runtime.settings import InvalidSettings, read_settings
 from tables.retention import START, Prunable
@@ -20,16 +21,17 @@ VARIABLES = {
     Prunable.TIMELINE: "CAMPAIGNS_KEEP_TIMELINE_DAYS",
     Prunable.DEAD_LETTER_ACTS: "CAMPAIGNS_KEEP_DEAD_LETTER_ACTS_DAYS",
 }
+ALWAYS = {Prunable.IDEMPOTENCY_KEYS: KEYS_KEPT_DAYS, Prunable.PERSON_ATTEMPTS: ATTEMPTS_KEPT_DAYS}
 
 
 def test_retention_is_off_by_default() -> None:
-    assert days_by_table(read_settings(REQUIRED)) == {Prunable.IDEMPOTENCY_KEYS: KEYS_KEPT_DAYS}
+    assert days_by_table(read_settings(REQUIRED)) == ALWAYS
 
 
 def test_each_table_has_a_setting_of_its_own() -> None:
     given = {name: str(40 + place) for place, name in enumerate(VARIABLES.values())}
     expected = {table: 40 + place for place, table in enumerate(VARIABLES)}
-    assert days_by_table(read_settings(REQUIRED | given)) == expected | {Prunable.IDEMPOTENCY_KEYS: KEYS_KEPT_DAYS}
+    assert days_by_table(read_settings(REQUIRED | given)) == expected | ALWAYS
     assert START.keys() == days_by_table(read_settings(REQUIRED | given)).keys()
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.exclusions import ExcludedRecipients
 from domain.lifecycle import CampaignStatus
 from domain.recipient_files.decoding import FileEncoding
 from domain.status import Status
@@ -77,6 +78,10 @@ class CampaignOut(_Given):
     """Whether its messages keep to the frequency cap."""
     cap_wait_days: int
     """How many days after its planned time a recipient waits for the frequency cap; 0: it is skipped at once."""
+    exclude_campaigns: tuple[UUID, ...]
+    """The campaigns whose recipients get no message of this one."""
+    exclude_recipients: ExcludedRecipients
+    """Which of their recipients, judged when a message is released."""
     status: CampaignStatus
     """The state of the campaign."""
     pause_reason: str | None

@@ -20,6 +20,7 @@ from pydantic import (
 from api.formats import COUNTRY_FORMAT, ZONE_FORMAT
 from domain.days import UnknownTimeZone, zone
 from domain.error_codes import ErrorClass
+from domain.exclusions import CAMPAIGNS_MAX, ExcludedRecipients
 from domain.frequency import DAYS_MAX, WAIT_DAYS_MAX
 from domain.frequency import MESSAGES_MAX as CAP_MESSAGES_MAX
 from domain.json_values import JsonNumber
@@ -101,6 +102,7 @@ StartTime = Annotated[AwareDatetime, AfterValidator(_in_range)]
 Switch = Annotated[bool, Field(strict=True)]
 CanaryPeople = Annotated[int, Field(ge=1, le=1_000_000, strict=True), BeforeValidator(_whole)]
 CanaryMinutes = Annotated[int, Field(ge=1, le=1440, strict=True), BeforeValidator(_whole)]
+OtherCampaigns = Annotated[tuple[Text, ...], Field(max_length=CAMPAIGNS_MAX)]
 CapWait = Annotated[int, Field(ge=0, le=WAIT_DAYS_MAX, strict=True), BeforeValidator(_whole)]
 CanaryPercent = Annotated[float, Field(ge=0.01, le=100, strict=True, allow_inf_nan=False)]
 LimitPercent = Annotated[float, Field(ge=0, le=100, strict=True, allow_inf_nan=False)]
@@ -203,6 +205,10 @@ class CampaignIn(_Taken):
     """Whether its messages keep to the frequency cap."""
     cap_wait_days: CapWait = CAP_WAIT_DAYS
     """How many days after its planned time a recipient waits for the frequency cap; 0: it is skipped at once."""
+    exclude_campaigns: OtherCampaigns = ()
+    """Campaigns by id or name, whose recipients get no message of this one."""
+    exclude_recipients: ExcludedRecipients = ExcludedRecipients.SENT
+    """Which of their recipients, judged when a message is released."""
 
 
 def _unset() -> Any:
@@ -271,6 +277,10 @@ class CampaignPatch(_Taken):
     """Whether its messages keep to the frequency cap."""
     cap_wait_days: CapWait = Field(default_factory=_unset)
     """How many days after its planned time a recipient waits for the frequency cap; 0: it is skipped at once."""
+    exclude_campaigns: OtherCampaigns = Field(default_factory=_unset)
+    """Campaigns by id or name, whose recipients get no message of this one."""
+    exclude_recipients: ExcludedRecipients = Field(default_factory=_unset)
+    """Which of their recipients, judged when a message is released."""
 
 
 class CloneIn(_Taken):

@@ -28,6 +28,7 @@ from schemas.stats import CampaignProgress
 from tables import campaigns, drafts, editing, explanations, stats
 from tables.campaigns import Campaign, UnknownCampaign
 from tables.database import Connection
+from tables.exclusions import find_excluded
 from topics.publisher import PublishFailed
 
 router = json_router("/api/marketing/campaigns", "campaigns")
@@ -45,8 +46,13 @@ LOGGED = {
 async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce) -> JSONResponse:
     """Create a draft. Nothing is sent before it is activated."""
     number = number_of(body.phone_number_id, services)
-    new = new_campaign(body, number, is_real=is_real(services.settings))
-    return await create_once(once, lambda connection: campaigns.create(connection, new), "campaign created")
+
+    async def create(connection: Connection) -> Campaign:
+        excluded = await find_excluded(connection, body.exclude_campaigns)
+        new = new_campaign(body, number, is_real=is_real(services.settings), excluded=excluded)
+        return await campaigns.create(connection, new)
+
+    return await create_once(once, create, "campaign created")
 
 
 @router.get("")
@@ -79,6 +85,8 @@ async def edit_campaign(
     changes = body.model_dump(exclude_unset=True)
     if "phone_number_id" in changes:
         changes["phone_number_id"] = number_of(changes["phone_number_id"], services)
+    if "exclude_campaigns" in changes:
+        changes["exclude_campaigns"] = await find_excluded(connection, changes["exclude_campaigns"])
     edited = await editing.edit(connection, campaign_id, changes)
     log.info("campaign edited", campaign_id=str(campaign_id), settings=sorted(changes))
     return CampaignOut.model_validate(edited)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from api.bodies import CampaignIn
 from domain.windows import ALL_DAY, DAYTIME
 from tables.campaigns import NewCampaign
 
 
-def new_campaign(body: CampaignIn, number: str, *, is_real: bool) -> NewCampaign:
+def new_campaign(body: CampaignIn, number: str, *, is_real: bool, excluded: tuple[UUID, ...]) -> NewCampaign:
     """The campaign that is sent from this number.
 
     Without a window of its own it sends by day where it can reach people (`is_real`), and at any time to a simulator.
+    `excluded`: the campaigns that the body names in `exclude_campaigns`.
     """
     opens, closes = DAYTIME if is_real else ALL_DAY
     return NewCampaign(**{
         **body.model_dump(),
         "phone_number_id": number,
+        "exclude_campaigns": excluded,
         "window_from": body.window_from or opens,
         "window_to": body.window_to or closes,
     })  # fmt: skip

@@ -24,6 +24,7 @@ from api.problem_codes import PROBLEMS, ProblemCode
 from api.template_checks import TemplateRefused
 from api.validation import field_errors
 from domain.editing import SettingNotEditable
+from domain.exclusions import InvalidExclusion
 from domain.lifecycle import ActionNotAllowed, EmptyCampaign
 from domain.windows import InvalidWindow
 from runtime.logs import mask_text
@@ -102,6 +103,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(TemplateRefused, _template_refused)
     app.add_exception_handler(SettingNotEditable, _not_editable)
     app.add_exception_handler(InvalidWindow, _invalid_window)
+    app.add_exception_handler(InvalidExclusion, _invalid_exclusion)
     app.add_exception_handler(NoSuchRecipient, _unknown_recipient)
     app.add_exception_handler(RecipientReleased, _released)
     app.add_exception_handler(psycopg.Error, _database)
@@ -184,6 +186,12 @@ async def _invalid_window(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, InvalidWindow)
     errors = [{"field": error.field, "message": str(error), "type": "invalid_window"}]
     return answer(ProblemCode.INVALID_FIELD, f"{error.field}: {error}", errors)
+
+
+async def _invalid_exclusion(_request: Request, error: Exception) -> JSONResponse:
+    field = "exclude_campaigns"
+    errors = [{"field": field, "message": str(error), "type": "invalid_exclusion"}]
+    return answer(ProblemCode.INVALID_FIELD, f"{field}: {error}", errors)
 
 
 async def _unknown_recipient(request: Request, _error: Exception) -> Response:

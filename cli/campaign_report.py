@@ -82,4 +82,6 @@ def handled_per_second(before: CampaignStats, now: CampaignStats) -> float | Non
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
     return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else str(value)

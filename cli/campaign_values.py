@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from api.validation import field_errors, known_fields
+from domain.exclusions import InvalidExclusion
 from domain.windows import InvalidWindow
 from operations.options import InvalidOptions
+from tables.database import Connection
 
 OPTIONS = {
     "name": "--name",
@@ -38,6 +40,8 @@ OPTIONS = {
     "unknown_limit_percent": "--unknown-limit",
     "frequency_capped": "--frequency-cap",
     "cap_wait_days": "--cap-wait",
+    "exclude_campaigns": "--exclude",
+    "exclude_recipients": "--exclude-recipients",
 }
 """Setting to its option."""
 _RANGE = "Write two local times as HH:MM-HH:MM, such as 09:00-20:00."
@@ -51,6 +55,7 @@ WORDS = {
     "start_at": "Write a time with its offset from UTC, such as 2027-03-01T09:00+01:00, or none.",
     "stale_after_hours": "Write a whole number of hours from 1 to 8,760, or none for never.",
     "cap_wait_days": "Write a whole number of days from 0 to 365. 0 skips people above the frequency cap at once.",
+    "exclude_campaigns": "Name up to 20 campaigns, or none.",
     "canary_percent": "Write a share of the audience in percent from 0.01 to 100, or none for no canary.",
 }
 """Words for a setting where those of the REST API do not fit a command line."""
@@ -79,6 +84,11 @@ def checked(model: type[M], given: Mapping[str, Any], options: Mapping[str, str]
 def invalid_window(invalid: InvalidWindow) -> InvalidOptions:
     """The same refusal for the option of the setting."""
     return InvalidOptions(f"{OPTIONS[invalid.field]}: {invalid}")
+
+
+def invalid_exclusion(invalid: InvalidExclusion) -> InvalidOptions:
+    """The same refusal for the option of the setting."""
+    return InvalidOptions(f"{OPTIONS['exclude_campaigns']}: {invalid}")
 
 
 def timing(
@@ -134,6 +144,24 @@ def frequency_settings(is_capped: bool | None, wait_days: int | None) -> dict[st
     """The settings of the options of the frequency cap. An option that is not given sets nothing."""
     given = {"frequency_capped": is_capped, "cap_wait_days": wait_days}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def exclusion_settings(campaigns: list[str] | None, recipients: str | None) -> dict[str, Any]:
+    """The settings of the options of exclusions, with campaigns as they are named. `none` excludes no campaign."""
+    given: dict[str, Any] = {}
+    if campaigns:
+        given["exclude_campaigns"] = [] if campaigns == [NONE] else campaigns
+    if recipients is not None:
+        given["exclude_recipients"] = recipients
+    return given
+
+
+async def excluded_by_id(connection: Connection, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The setting of the excluded campaigns with their ids, if it is given. Raises NotOneCampaign."""
+    from operations.campaign_names import find_all  # noqa: PLC0415 - most commands need no database
+
+    names = given.get("exclude_campaigns")
+    return {} if names is None else {"exclude_campaigns": [str(each.id) for each in await find_all(connection, names)]}
 
 
 def _number(text: str) -> float | str:

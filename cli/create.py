@@ -16,6 +16,8 @@ from cli.options import (
     CanaryWait,
     CapWaitDays,
     DryRun,
+    ExcludedCampaigns,
+    ExcludedOnes,
     FailureLimit,
     FrequencyCapped,
     Json,
@@ -72,12 +74,14 @@ def create(
     unknown_limit: UnknownLimit = None,
     frequency_capped: FrequencyCapped = None,
     cap_wait: CapWaitDays = None,
+    exclude: ExcludedCampaigns = None,
+    exclude_recipients: ExcludedOnes = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Create a draft. Nothing is sent before it is activated."""
-    from cli.campaign_values import canary_settings, frequency_settings, timing
+    from cli.campaign_values import canary_settings, exclusion_settings, frequency_settings, timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
 
@@ -93,6 +97,7 @@ def create(
             },
         ),
         **frequency_settings(frequency_capped, cap_wait),
+        **exclusion_settings(exclude, exclude_recipients),
     }  # fmt: skip
     consent = Consent(yes, dry_run)
     raise typer.Exit(
@@ -106,7 +111,7 @@ async def create_campaign(
     """Create the draft, if the operator consents, and print its id. Raises InvalidOptions."""
     from api.answers import CampaignOut
     from cli.campaign_report import window_text
-    from cli.campaign_values import invalid_window
+    from cli.campaign_values import excluded_by_id, invalid_window
     from cli.confirmation import decline
     from cli.console import note, printable
     from domain.windows import InvalidWindow
@@ -115,6 +120,7 @@ async def create_campaign(
     from tables import campaigns
     from tables.campaign_names import short_id
 
+    given = {**given, **await excluded_by_id(connection, given)}
     new = campaign_of(given, settings.whatsapp_phone_number_id, is_real=is_real(settings))
     try:
         campaigns.window_of({name: getattr(new, name) for name in campaigns.WINDOW_SETTINGS})
@@ -139,6 +145,8 @@ async def create_campaign(
 
 def campaign_of(given: dict[str, Any], default_number: str, *, is_real: bool = True) -> NewCampaign:
     """The values of a new campaign by the rules of the REST API. Raises InvalidOptions, which names each option."""
+    from uuid import UUID
+
     from api.bodies import CampaignIn
     from api.new_campaigns import new_campaign
     from cli.campaign_values import NO_NUMBER, OPTIONS, checked
@@ -148,4 +156,4 @@ def campaign_of(given: dict[str, Any], default_number: str, *, is_real: bool = T
     number = body.phone_number_id or default_number
     if not number:
         raise InvalidOptions(NO_NUMBER)
-    return new_campaign(body, number, is_real=is_real)
+    return new_campaign(body, number, is_real=is_real, excluded=tuple(map(UUID, body.exclude_campaigns)))

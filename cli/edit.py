@@ -17,6 +17,8 @@ from cli.options import (
     CanaryWait,
     CapWaitDays,
     DryRun,
+    ExcludedCampaigns,
+    ExcludedOnes,
     FailureLimit,
     FrequencyCapped,
     Json,
@@ -73,12 +75,14 @@ def edit(
     unknown_limit: UnknownLimit = None,
     frequency_capped: FrequencyCapped = None,
     cap_wait: CapWaitDays = None,
+    exclude: ExcludedCampaigns = None,
+    exclude_recipients: ExcludedOnes = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Change settings of a campaign: all of a draft; later those that change no message, such as limit and window."""
-    from cli.campaign_values import canary_settings, frequency_settings, timing
+    from cli.campaign_values import canary_settings, exclusion_settings, frequency_settings, timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
     from cli.console import note
@@ -98,6 +102,7 @@ def edit(
         },
     )  # fmt: skip
     changes |= frequency_settings(frequency_capped, cap_wait)
+    changes |= exclusion_settings(exclude, exclude_recipients)
     if no_daily_limit:
         if daily_limit is not None:
             note("Give --daily-limit or --no-daily-limit, not both.")
@@ -116,19 +121,25 @@ async def edit_campaign(
     connection: Connection, name: str, given: dict[str, Any], consent: Consent, *, as_json: bool
 ) -> int:
     """Change the named campaign, if the operator consents. Raises NotOneCampaign and InvalidOptions."""
+    from uuid import UUID
+
     from api.answers import CampaignOut
     from api.bodies import CampaignPatch
-    from cli.campaign_values import checked, invalid_window
+    from cli.campaign_values import checked, excluded_by_id, invalid_exclusion, invalid_window
     from cli.confirmation import EXIT_DECLINED, decline
     from cli.console import note, printable
     from cli.lifecycle import label
     from domain.editing import SettingNotEditable, judge_edit
+    from domain.exclusions import InvalidExclusion
     from domain.windows import InvalidWindow
     from operations.campaign_names import find_campaign
     from runtime.process import EXIT_OK
     from tables import campaigns, editing
 
+    given = {**given, **await excluded_by_id(connection, given)}
     wanted = checked(CampaignPatch, given).model_dump(exclude_unset=True)
+    if "exclude_campaigns" in wanted:
+        wanted["exclude_campaigns"] = tuple(map(UUID, wanted["exclude_campaigns"]))
     found = await find_campaign(connection, name)
     known = await campaigns.read(connection, found.id)
     changes = {each: value for each, value in wanted.items() if getattr(known, each) != value}
@@ -147,6 +158,8 @@ async def edit_campaign(
         return EXIT_DECLINED
     except InvalidWindow as invalid:
         raise invalid_window(invalid) from None
+    except InvalidExclusion as invalid:
+        raise invalid_exclusion(invalid) from None
     if as_json:
         print(CampaignOut.model_validate(edited).model_dump_json())
     later = ". Recipients are planned again in the background" if edited.planning else ""
@@ -155,4 +168,4 @@ async def edit_campaign(
 
 
 def _text(value: object) -> str:
-    return "none" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
+    return "none" if value is None else ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)

@@ -78,3 +78,11 @@ FrequencyCapped = Annotated[
 CapWaitDays = Annotated[
     int | None, typer.Option("--cap-wait", help="Days that people wait for the frequency cap; 0 skips them at once")
 ]
+ExcludedCampaigns = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", help="Leave out recipients of this campaign, by id or name; may be repeated; or none"),
+]
+ExcludedOnes = Annotated[
+    str | None,
+    typer.Option("--exclude-recipients", help="Which of their recipients: all, or those sent, delivered or read"),
+]

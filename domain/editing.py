@@ -21,8 +21,10 @@ CANARY = frozenset({
 """The size of the canary, and the shares of people at which a campaign is paused."""
 FREQUENCY = frozenset({"frequency_capped", "cap_wait_days"})
 """How the campaign keeps to the frequency cap."""
+EXCLUSIONS = frozenset({"exclude_campaigns", "exclude_recipients"})
+"""The people who get no message because of other campaigns."""
 _CHANGING_NO_MESSAGE = (
-    frozenset({"name", "daily_send_limit", "country", "stale_after_hours"}) | WINDOW | CANARY | FREQUENCY
+    frozenset({"name", "daily_send_limit", "country", "stale_after_hours"}) | WINDOW | CANARY | FREQUENCY | EXCLUSIONS
 )
 SETTINGS = _CHANGING_NO_MESSAGE | {"template_name", "language_code", "phone_number_id", "time_zone", "window_zone"}
 """The settings of a campaign."""

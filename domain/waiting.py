@@ -44,6 +44,7 @@ SKIPS = {
     "same_person": WaitReason.SAME_PERSON,
     "template_parameters_invalid": WaitReason.TEMPLATE_PARAMETERS_INVALID,
     "frequency_capped": WaitReason.FREQUENCY_CAPPED,
+    "excluded": WaitReason.EXCLUDED,
     "unknown": WaitReason.SKIPPED,
 }
 
@@ -110,6 +111,8 @@ class Situation:
     """When the canary is judged at the earliest, if it is known."""
     canary: str | None = None
     """The step of the canary and its figures."""
+    excluded: str | None = None
+    """The names of the campaigns whose recipients are left out."""
     frequency_cap: str | None = None
     """The frequency cap in words, if there is one."""
     retry_at: Mapping[WaitKind, datetime] | None = None
@@ -135,7 +138,9 @@ def _groups(counters: Mapping[str, int], situation: Situation) -> Iterator[WaitG
     yield WaitGroup(WaitReason.IN_FLIGHT, in_flight)
     yield WaitGroup(WaitReason.UNKNOWN, unknown)
     yield WaitGroup(WaitReason.FAILED, counters.get("status/failed", 0) - retried)
-    yield from (WaitGroup(reason, counters.get(f"skip/{key}", 0)) for key, reason in SKIPS.items())
+    for key, reason in SKIPS.items():
+        detail = situation.excluded if reason is WaitReason.EXCLUDED else None
+        yield WaitGroup(reason, counters.get(f"skip/{key}", 0), None, detail)
     whole = _whole(situation)
     if whole is not None:
         reason, next_at, detail = whole

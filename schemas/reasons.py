@@ -113,6 +113,7 @@ class SkipReason(ReasonCode):
         "scheduler",
         "The person has had as many messages as the frequency cap allows, for longer than the recipient may wait.",
     )
+    EXCLUDED = "excluded", "scheduler", "The person is a recipient of a campaign that this one excludes."
 
 
 class PauseReason(ReasonCode):
@@ -191,6 +192,7 @@ class WaitReason(ReasonCode):
     SAME_PERSON = "same_person", "explain", "Another recipient of the campaign is the same person."
     TEMPLATE_PARAMETERS_INVALID = "template_parameters_invalid", "explain", "No message can be made of the parameters."
     FREQUENCY_CAPPED = "frequency_capped", "explain", "The frequency cap allows no message in time, so it was skipped."
+    EXCLUDED = "excluded", "explain", "The person is a recipient of a campaign in `detail`, which this one excludes."
     SKIPPED = "skipped", "explain", "The recipient was skipped for another reason."
 
 

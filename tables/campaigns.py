@@ -16,6 +16,7 @@ import orjson
 from psycopg.errors import ForeignKeyViolation
 
 from domain.canary import CanarySize
+from domain.exclusions import ExcludedRecipients
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
 from domain.people import USER, PersonKey, person_of
 from domain.shares import ShareLimits
@@ -26,8 +27,8 @@ from tables.statements import load
 
 _SQL = load("campaigns")
 
-_DAYS_PLACE, _STATUS_PLACE = 8, 27
-"""Positions of the days of the window and of the status in a row of the campaign statements."""
+_DAYS_PLACE, _EXCLUDED_PLACE, _STATUS_PLACE = 8, 27, 29
+"""Positions of the days of the window, the excluded campaigns and the status in a row of the campaign statements."""
 
 PAUSED_BY_OPERATOR = "operator"
 """The pause reason of the API and the command line."""
@@ -76,6 +77,8 @@ class NewCampaign:
     unknown_limit_percent: float = LIMITS.unknown
     frequency_capped: bool = True
     cap_wait_days: int = CAP_WAIT_DAYS
+    exclude_campaigns: tuple[UUID, ...] = ()
+    exclude_recipients: str = ExcludedRecipients.SENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,8 @@ class Campaign:
     unknown_limit_percent: float
     frequency_capped: bool
     cap_wait_days: int
+    exclude_campaigns: tuple[UUID, ...]
+    exclude_recipients: str
     status: CampaignStatus
     pause_reason: str | None
     activated_at: datetime | None
@@ -159,6 +164,8 @@ def stored_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         **settings,
         "window_days": list(map(str, settings["window_days"])),
         "window_zone": str(settings["window_zone"]),
+        "exclude_campaigns": list(settings["exclude_campaigns"]),
+        "exclude_recipients": str(settings["exclude_recipients"]),
     }
 
 
@@ -315,5 +322,6 @@ async def _campaign(connection: Connection, statement: str, values: Mapping[str,
 def _from_row(row: Sequence[Any]) -> Campaign:
     values = list(row)
     values[_DAYS_PLACE] = tuple(values[_DAYS_PLACE])
+    values[_EXCLUDED_PLACE] = tuple(values[_EXCLUDED_PLACE])
     values[_STATUS_PLACE] = CampaignStatus(values[_STATUS_PLACE])
     return Campaign(*values)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.days import UnknownTimeZone, day_of
 from domain.editing import PLANNED_BY, REPLANNED, WINDOW, judge_edit
+from domain.exclusions import InvalidExclusion
 from tables import campaigns, planning, releases
 from tables.campaigns import Campaign, NewCampaign
 from tables.database import Connection
@@ -26,7 +27,7 @@ async def edit(connection: Connection, campaign_id: UUID, changes: Mapping[str, 
     A new daily limit, window or start holds for every release from the commit on. With a new limit or start, the
     recipients that are not released get a new plan; the first of them at once, and the scheduler plans the others. With
     a new window or start, what is released and not posted expires, and is released again in the new window.
-    Raises UnknownCampaign, SettingNotEditable and InvalidWindow.
+    Raises UnknownCampaign, SettingNotEditable, InvalidWindow and InvalidExclusion.
     """
     async with connection.transaction():
         if changes.keys() & _RELEASED_BY:
@@ -34,6 +35,8 @@ async def edit(connection: Connection, campaign_id: UUID, changes: Mapping[str, 
         known = await campaigns.lock(connection, campaign_id)
         changed = {name: value for name, value in changes.items() if getattr(known, name) != value}
         judge_edit(known.status, changed)
+        if campaign_id in changed.get("exclude_campaigns", ()):
+            raise InvalidExclusion("A campaign cannot exclude its own recipients.")
         if not changed:
             return known
         values = {name: changed.get(name, getattr(known, name)) for name in NewCampaign.__slots__}

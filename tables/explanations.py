@@ -58,6 +58,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
         filled_at,
         base,
         wait,
+        excluded,
         *window,
     ) = row
     held = (await breakers.holding(connection, [campaign])).get(campaign, [])
@@ -94,6 +95,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
         canary_room=canary.room,
         canary_at=judge_at(canary, 60.0 * wait / time_scale),
         canary=_canary_text(canary, figures_of(counters).since(canary.base)),
+        excluded=excluded,
         frequency_cap=None if cap is None else f"at most {cap.messages} in {cap.days} days",
         retry_at={WaitKind(kind): at for kind, at in times},
     )

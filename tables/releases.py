@@ -315,7 +315,7 @@ async def _release_share(
     limits = await (await connection.execute(_SQL["read_limits"], day)).fetchone()
     if limits is None:
         return _Released(ReleaseStep(), {})
-    daily_limit, has_started, is_capped, wait_days, *window = limits
+    daily_limit, has_started, is_capped, wait_days, excluded, excluded_recipients, *window = limits
     if daily_limit is not None:
         share = min(share, daily_limit - used)
     if share <= 0 or not has_started or tuple(window) != campaign.open.window:
@@ -335,6 +335,8 @@ async def _release_share(
             each if budget is None else min(each, budget.post_before) for each in campaign.open.deadlines.values()
         ],
         "producer": PRODUCER,
+        "exclude_campaigns": excluded,
+        "exclude_recipients": excluded_recipients,
         **frequency.release_parameters(cap if is_capped else None, wait_days),
     }
     rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()

@@ -10,7 +10,9 @@ from typing import Any
 from verdict.judge import JudgedRow
 
 FAILURE_KEYS = ("attempts_exhausted", "ended_senders", "invalid_template_parameters")
-SKIP_KEYS = ("opted_out", "campaign_cancelled", "same_person", "template_parameters_invalid", "frequency_capped")
+SKIP_KEYS = (
+    "opted_out", "campaign_cancelled", "same_person", "template_parameters_invalid", "frequency_capped", "excluded",
+)  # fmt: skip
 CODE_MAX = 9_999_999
 """A code of Meta has at most 7 digits."""
 

@@ -7,19 +7,20 @@ INSERT INTO marketing_campaigns (
     window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
     canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
     failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-    frequency_capped, cap_wait_days)
+    frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients)
 VALUES (
     %(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s, %(country)s,
     %(window_days)s::text[], %(window_from)s, %(window_to)s, %(window_zone)s, %(quiet_from)s, %(quiet_to)s, %(start_at)s,
     %(stale_after_hours)s,
     %(canary)s, %(canary_percent)s, %(canary_min)s, %(canary_max)s, %(canary_wait_minutes)s,
     %(failure_limit_percent)s, %(opt_out_limit_percent)s, %(block_limit_percent)s, %(unknown_limit_percent)s,
-    %(frequency_capped)s, %(cap_wait_days)s)
+    %(frequency_capped)s, %(cap_wait_days)s, %(exclude_campaigns)s::uuid[], %(exclude_recipients)s)
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
           window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
           canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
           failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-          frequency_capped, cap_wait_days, status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+          frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+          status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: read_campaign
 -- Read one campaign.
@@ -27,7 +28,8 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-       frequency_capped, cap_wait_days, status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s
 
 -- name: read_campaigns
@@ -36,7 +38,8 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-       frequency_capped, cap_wait_days, status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
 
 -- name: list_campaigns
@@ -45,7 +48,8 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-       frequency_capped, cap_wait_days, status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns
 WHERE (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
   AND NOT EXISTS (SELECT FROM test_sends AS t WHERE t.campaign_id = marketing_campaigns.id)
@@ -58,7 +62,8 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-       frequency_capped, cap_wait_days, status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
 -- name: change_status
@@ -74,7 +79,8 @@ RETURNING id, name, template_name, language_code, daily_send_limit, phone_number
           window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
           canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
           failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-          frequency_capped, cap_wait_days, status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+          frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+          status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: add_recipients
 -- Add recipients in the given order, and return the names that were not added: the number, the user id or the person
@@ -117,7 +123,8 @@ SELECT c.id, c.name, c.template_name, c.language_code, c.daily_send_limit, c.pho
        c.window_days, c.window_from, c.window_to, c.window_zone, c.quiet_from, c.quiet_to, c.start_at,
        c.stale_after_hours, c.canary, c.canary_percent, c.canary_min, c.canary_max, c.canary_wait_minutes,
        c.failure_limit_percent, c.opt_out_limit_percent, c.block_limit_percent, c.unknown_limit_percent,
-       c.frequency_capped, c.cap_wait_days, c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
+       c.frequency_capped, c.cap_wait_days, c.exclude_campaigns, c.exclude_recipients,
+       c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
 FROM unnest(%(statuses)s::text[]) WITH ORDINALITY AS s (status, place)
 CROSS JOIN LATERAL (
     SELECT * FROM marketing_campaigns AS m

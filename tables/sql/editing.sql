@@ -12,7 +12,8 @@ UPDATE marketing_campaigns SET
     canary_wait_minutes = %(canary_wait_minutes)s, failure_limit_percent = %(failure_limit_percent)s,
     opt_out_limit_percent = %(opt_out_limit_percent)s, block_limit_percent = %(block_limit_percent)s,
     unknown_limit_percent = %(unknown_limit_percent)s, frequency_capped = %(frequency_capped)s,
-    cap_wait_days = %(cap_wait_days)s
+    cap_wait_days = %(cap_wait_days)s, exclude_campaigns = %(exclude_campaigns)s::uuid[],
+    exclude_recipients = %(exclude_recipients)s
 WHERE id = %(id)s
 
 -- name: expire_released

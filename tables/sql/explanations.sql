@@ -14,6 +14,7 @@ SELECT c.status, c.pause_reason, c.start_at, c.daily_send_limit, statement_times
                 '{}'),
        coalesce(k.step, 0), CASE WHEN c.canary THEN k.allowed END, coalesce(k.released, 0), k.filled_at, k.base,
        c.canary_wait_minutes,
+       (SELECT string_agg(e.name, ', ' ORDER BY e.name) FROM marketing_campaigns AS e WHERE e.id = ANY (c.exclude_campaigns)),
        c.window_days, c.window_from, c.window_to, c.quiet_from, c.quiet_to, c.window_zone, c.time_zone
 FROM marketing_campaigns AS c LEFT JOIN campaign_canaries AS k ON k.campaign_id = c.id
 WHERE c.id = %(campaign)s

@@ -91,7 +91,8 @@ RETURNING used
 -- The limit and the window of a campaign, read under the lock of its day. A change of them takes the same lock, so no
 -- release that began before the change exceeds the new limit, or uses the old window.
 SELECT daily_send_limit, start_at IS NULL OR start_at <= now(),
-       frequency_capped, cap_wait_days, window_days, window_from, window_to, quiet_from, quiet_to, window_zone, time_zone
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       window_days, window_from, window_to, quiet_from, quiet_to, window_zone, time_zone
 FROM marketing_campaigns WHERE id = %(campaign)s
 
 -- name: release_due
@@ -147,6 +148,8 @@ WITH fresh AS MATERIALIZED (
                WHEN r.attempt >= 62 THEN NULL
                WHEN is_unsubscribed(r.person) THEN 'opted_out'
                WHEN r.repetition > 0 OR twin_refusal(%(campaign)s, r.id, r.person) = 'same_person' THEN 'same_person'
+               WHEN %(exclude_campaigns)s::uuid[] <> '{}'
+                    AND is_excluded(r.person, %(exclude_campaigns)s::uuid[], %(exclude_recipients)s) THEN 'excluded'
                WHEN jsonb_typeof(r.template_parameters) NOT IN ('array', 'object', 'null')
                     OR octet_length(r.template_parameters::text) > 262144  -- a job must fit its topic
                    THEN 'template_parameters_invalid'

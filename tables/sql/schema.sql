@@ -65,6 +65,8 @@ CREATE TABLE marketing_campaigns (
     unknown_limit_percent double precision NOT NULL DEFAULT 5 CHECK (unknown_limit_percent BETWEEN 0 AND 100),
     frequency_capped boolean NOT NULL DEFAULT true,
     cap_wait_days    integer NOT NULL DEFAULT 7 CHECK (cap_wait_days BETWEEN 0 AND 365),
+    exclude_campaigns uuid[] NOT NULL DEFAULT '{}' CHECK (cardinality(exclude_campaigns) <= 20),
+    exclude_recipients text NOT NULL DEFAULT 'sent' CHECK (exclude_recipients IN ('all', 'sent', 'delivered', 'read')),
     CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
     -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
     CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
@@ -95,6 +97,9 @@ COMMENT ON COLUMN marketing_campaigns.failure_limit_percent IS
 COMMENT ON COLUMN marketing_campaigns.frequency_capped IS 'Whether its messages keep to the frequency cap';
 COMMENT ON COLUMN marketing_campaigns.cap_wait_days IS
     'How many days after its planned time a recipient waits for the frequency cap; 0: it is skipped at once';
+COMMENT ON COLUMN marketing_campaigns.exclude_campaigns IS
+    'Campaigns whose recipients are left out; one that was deleted has none';
+COMMENT ON COLUMN marketing_campaigns.exclude_recipients IS 'Which of their recipients (domain/exclusions.py)';
 COMMENT ON COLUMN marketing_campaigns.replanning IS
     'The daily limit changed: recipients that are not released leave the old plan before the new one begins';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';
@@ -608,6 +613,18 @@ $$;
 -- Whether a source has unsubscribed the person. Releases and claims decide by it.
 CREATE FUNCTION is_unsubscribed(in_person text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM sources_out(in_person))
+$$;
+
+-- Whether a human is left out, under any key, because of the other campaigns (domain/exclusions.py).
+CREATE FUNCTION is_excluded(in_person text, campaigns uuid[], recipients text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM keys_of(in_person) AS k (person) CROSS JOIN unnest(campaigns) AS other (id)
+        JOIN campaign_recipients AS r ON r.campaign_id = other.id AND r.person = k.person
+        WHERE CASE recipients
+            WHEN 'all' THEN true
+            WHEN 'sent' THEN r.status IN ('sent', 'delivered', 'read', 'unknown')
+            WHEN 'delivered' THEN r.status IN ('delivered', 'read')
+            ELSE r.status = 'read' END)
 $$;
 
 -- Events of `subscription.events` that are not applied completely: the recipient of the message that they name is not
@@ -1650,7 +1667,7 @@ CREATE FUNCTION skip_counter_key(skip_reason text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
         WHEN skip_reason IN ('opted_out', 'campaign_cancelled', 'same_person', 'template_parameters_invalid',
-                             'frequency_capped')
+                             'frequency_capped', 'excluded')
             THEN skip_reason
         ELSE 'unknown'
     END

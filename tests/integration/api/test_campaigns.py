@@ -27,7 +27,8 @@ async def test_a_draft_takes_every_setting_and_an_omitted_one_keeps_its_value(ap
         "quiet_from": "12:00", "quiet_to": "13:00", "start_at": "2027-03-01T08:00:00Z", "stale_after_hours": 48,
         "canary": False, "canary_percent": 2.5, "canary_min": 20, "canary_max": 200, "canary_wait_minutes": 30,
         "failure_limit_percent": 20.0, "opt_out_limit_percent": 1.0, "block_limit_percent": 30.0,
-        "unknown_limit_percent": 100.0,
+        "unknown_limit_percent": 100.0, "frequency_capped": False, "cap_wait_days": 0,
+        "exclude_campaigns": [await api.campaign(name="Earlier")], "exclude_recipients": "read",
     }  # fmt: skip
     answer = await api.http.patch(path, json=everything)
     assert answer.status_code == 200
@@ -39,6 +40,19 @@ async def test_a_draft_takes_every_setting_and_an_omitted_one_keeps_its_value(ap
         refused = await api.http.patch(path, json=wrong)
         assert refused.status_code == 422, wrong
         assert [error["field"] for error in refused.json()["errors"]] == list(wrong)
+
+
+async def test_a_campaign_excludes_others_by_id_and_by_name(api: Api) -> None:
+    first, second = await api.campaign(name="First"), await api.campaign(name="Second")
+    created = (await api.http.post(CAMPAIGNS, json={**CAMPAIGN, "exclude_campaigns": ["First", second]})).json()
+    assert (created["exclude_campaigns"], created["exclude_recipients"]) == ([first, second], "sent")
+    path = f"{CAMPAIGNS}/{created['id']}"
+    for wrong in (["Nothing"], [created["id"]]):
+        refused = await api.http.patch(path, json={"exclude_campaigns": wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "exclude_campaigns")
+    refused = await api.http.post(CAMPAIGNS, json={**CAMPAIGN, "exclude_campaigns": ["Nothing"]})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_field")
+    assert (await api.http.patch(path, json={"exclude_campaigns": []})).json()["exclude_campaigns"] == []
 
 
 async def test_a_running_campaign_refuses_what_messages_are_made_of_and_names_it(api: Api) -> None:

@@ -95,3 +95,19 @@ async def test_recipients_are_removed_each_alone(world: World, capsys: Output) -
     assert await remove_recipients(world.connection, name, [str(last)], SURE, as_json=False) == 0
     await world.act(campaign, Action.CANCEL)
     assert await world.statuses(campaign) == {"queued": 1}
+
+
+async def test_a_campaign_excludes_others_by_name(world: World, capsys: Output) -> None:
+    await edit_campaign(world.connection, str(world.campaign), {"name": "Earlier"}, SURE, as_json=False)
+    campaign = str(await world.create_campaign(0))
+    changes = {"exclude_campaigns": ["Earlier"], "exclude_recipients": "all"}
+    assert await edit_campaign(world.connection, campaign, changes, SURE, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["exclude_campaigns"] == [str(world.campaign)]
+    assert await show_campaign(world.connection, campaign, as_json=False) == 0
+    assert f"exclude campaigns    {world.campaign}\n" in capsys.readouterr().out
+    with pytest.raises(NotOneCampaign, match="no campaign"):
+        await edit_campaign(world.connection, campaign, {"exclude_campaigns": ["Never"]}, SURE, as_json=False)
+    with pytest.raises(InvalidOptions, match="--exclude: A campaign cannot exclude its own"):
+        await edit_campaign(world.connection, campaign, {"exclude_campaigns": [campaign]}, SURE, as_json=False)
+    assert await edit_campaign(world.connection, campaign, {"exclude_campaigns": []}, SURE, as_json=False) == 0
+    assert f"exclude_campaigns from {world.campaign} to none" in capsys.readouterr().err

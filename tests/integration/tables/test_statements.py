@@ -39,8 +39,8 @@ SCANNED = frozenset({
 
 HOT_GROUPS = (
     "backlog",
-    "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "explanations", "frequency",
-    "held_events", "ledger", "messages", "parked", "person_links", "planning", "portfolio", "publications",
+    "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions", "explanations",
+    "frequency", "held_events", "ledger", "messages", "parked", "person_links", "planning", "portfolio", "publications",
     "recipient_events", "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status",
     "subscription_pages", "subscriptions", "template_checks", "test_sends", "trace", "webhook_progress", "windows",
 )  # fmt: skip
@@ -224,7 +224,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("releases", "release_due"): {
         "campaign": BIG, "day": START.date(), "fresh": 80, "tried": 20, "number": NUMBER, "follows": True,
         "countries": ["DE", "FR", ""], "deadlines": [NEVER] * 3, "producer": "", **PLACES,
-        **release_parameters(FrequencyCap(3, 30), 7),
+        "exclude_campaigns": [OVER, GONE], "exclude_recipients": "sent", **release_parameters(FrequencyCap(3, 30), 7),
     },
     ("releases", "spend_tokens"): {"number": NUMBER, "spent": 1},
     ("person_links", "link_people"): {"recipients": "some", "keys": "wamids"},
@@ -309,6 +309,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("trace", "read_messages"): {"id": "one"},
     ("trace", "read_subscriptions"): {"person": "15550000001"},
     ("windows", "list_sending"): NONE,
+    ("exclusions", "find_excluded"): {"ids": [BIG, None], "names": ["c", "other"]},
     ("explanations", "read_situation"): {"campaign": BIG},
     ("explanations", "find_retry_times"): {"campaign": BIG, "limit": 1000},
     ("windows", "watch_campaigns"): {"blocked": [BIG], "reason": "stale"},

@@ -21,6 +21,6 @@ from api.new_campaigns import new_campaign
 )
 def test_the_default_window(is_real: bool, given: dict[str, str], expected: tuple[str, str]) -> None:
     body = CampaignIn.model_validate({"name": "Spring", "template_name": "offer", "language_code": "en", **given})
-    new = new_campaign(body, "1", is_real=is_real)
+    new = new_campaign(body, "1", is_real=is_real, excluded=())
     assert (new.window_from, new.window_to) == expected
     assert (new.phone_number_id, new.stale_after_hours, len(new.window_days)) == ("1", 24, 7)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.campaign_values import canary_settings, frequency_settings, timing
+from cli.campaign_values import canary_settings, exclusion_settings, frequency_settings, timing
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,9 @@ def test_an_option_of_the_frequency_cap_sets_its_setting() -> None:
     assert frequency_settings(None, None) == {}
     assert frequency_settings(False, 0) == {"frequency_capped": False, "cap_wait_days": 0}
     assert frequency_settings(True, None) == {"frequency_capped": True}
+
+
+def test_an_option_of_exclusions_sets_its_setting() -> None:
+    assert exclusion_settings(None, None) == exclusion_settings([], None) == {}
+    assert exclusion_settings(["none"], "read") == {"exclude_campaigns": [], "exclude_recipients": "read"}
+    assert exclusion_settings(["Sale", "3f9a"], None) == {"exclude_campaigns": ["Sale", "3f9a"]}

@@ -61,6 +61,8 @@ READY = {"status/pending": 30, "wait/planned": 30}
          {"status/queued": 5, "wait/frequency_cap": 3, "status/skipped": 2, "skip/frequency_capped": 2},
          [("in_flight", 2, None, None), ("frequency_capped", 2, None, None),
           ("frequency_cap", 3, NOON + HOUR, "at most 1 in 7 days")]),
+        ({"excluded": "Spring, Sale"}, {"status/skipped": 2, "skip/excluded": 2},
+         [("excluded", 2, None, "Spring, Sale")]),
         ({}, {"status/unknown": 3, "wait/requested_unknown": 1},
          [("unknown", 2, None, None), ("in_turn", 1, NOON, None)]),
         ({}, {"status/skipped": 3, "skip/opted_out": 2, "skip/same_person": 1},

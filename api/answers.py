@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.exclusions import ExcludedRecipients
 from domain.lifecycle import CampaignStatus
+from domain.rate_card import RateCategory
 from domain.recipient_files.decoding import FileEncoding
+from domain.sending_plan import PlanLimit
 from domain.status import Status
 from domain.windows import Weekday, WindowZone
 from schemas.reasons import LineRefusal, ParameterRefusal, RecipientRefusal, WaitReason
@@ -299,6 +301,95 @@ class ProcessedOut(_Given):
     """Recipients to be sent later: planned for later, waiting for a retry, or beyond today's budget."""
     already_released: int
     """Recipients released earlier and not answered yet."""
+
+
+class PlannedDayOut(_Given):
+    """The recipients of one day."""
+
+    day: date
+    """The day, in the time zone of the campaign."""
+    recipients: int
+    """Those who will be sent to on it."""
+
+
+class PlanSampleOut(_Given):
+    """Whether the first recipients will be skipped."""
+
+    examined: int
+    """Recipients that were examined: the first 1,000 without an attempt."""
+    opted_out: int
+    """Those of them who have unsubscribed."""
+    same_person: int
+    """Those of them who repeat a person of the campaign."""
+    invalid: int
+    """Those of them of whose parameters no message can be made."""
+
+
+class MarketCostOut(_Given):
+    """The cost of the recipients of one market."""
+
+    market: str
+    """The name of the market on the rate card."""
+    recipients: int
+    """Recipients in its countries."""
+    rate: str
+    """The rate of one message."""
+    cost: str
+    """The cost of all of them."""
+
+
+class CostOut(_Given):
+    """The cost if every recipient gets one message outside a service window."""
+
+    as_of: date
+    """The date of the rate card."""
+    currency: str
+    """The currency of the card."""
+    source: str
+    """Where the rates come from."""
+    category: RateCategory
+    """The category of the template."""
+    is_category_known: bool
+    """false: the template could not be read, so it is taken for a marketing template, the most expensive category."""
+    total: str
+    """The sum over the markets, without recipients whose rate is not known."""
+    markets: list[MarketCostOut]
+    """Each market, the most expensive first."""
+    without_rate: dict[str, int]
+    """Recipients by ISO country for which the card has no rate; `unknown`: the country cannot be told."""
+
+
+class PlanOut(_Given):
+    """How a campaign will proceed, if no other campaign sends and nothing fails."""
+
+    campaign_id: UUID
+    """The campaign."""
+    status: CampaignStatus
+    """Its state. A draft is planned as if it were activated now."""
+    as_of: datetime
+    """The time of the answer."""
+    total: int
+    """All recipients."""
+    to_send: int
+    """Recipients without a first message."""
+    days: list[PlannedDayOut]
+    """How many will be sent to on each day, for a year at most."""
+    ends_at: datetime | None
+    """When the last message leaves; null: not within a year, or the window makes no sense."""
+    left: int
+    """Recipients who will not be sent to within a year."""
+    limits: list[PlanLimit]
+    """What makes it take longer than its number needs."""
+    per_s: float
+    """Messages per second of the number."""
+    sharing: int
+    """Other active campaigns of the number. They share its pace, so the end may be later."""
+    sample: PlanSampleOut
+    """How many of the first recipients will be skipped."""
+    cost: CostOut | None
+    """The estimate of the cost of all recipients; null: there is no valid rate card."""
+    cost_problem: str | None
+    """Why there is no cost."""
 
 
 class PortfolioOut(_Given):

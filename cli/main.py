@@ -37,6 +37,7 @@ from cli.list_campaigns import list_campaigns
 from cli.options import CAMPAIGN_PANEL, PROCESS_PANEL, QUERY_PANEL, REPAIR_PANEL, START_PANEL
 from cli.parked import parked
 from cli.pause import pause
+from cli.plan import plan
 from cli.processes import api, ingress, reconciler, scheduler, sender, simulator, sink, stats_publisher
 from cli.psql import psql
 from cli.rebuild import rebuild
@@ -86,6 +87,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
             adopt,
             remove,
             send_test,
+            plan,
             activate,
             pause,
             resume,

@@ -33,6 +33,11 @@ class PortfolioBudget:
     def _bucket_s(self) -> float:
         return self.window_s / BUCKETS
 
+    @property
+    def bucket_length(self) -> timedelta:
+        """The length of a bucket."""
+        return timedelta(seconds=self._bucket_s)
+
     def bucket_of(self, at: datetime) -> datetime:
         """The beginning of the bucket of this moment."""
         return datetime.fromtimestamp(at.timestamp() // self._bucket_s * self._bucket_s, UTC)

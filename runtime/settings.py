@@ -120,6 +120,12 @@ class Settings(BaseModel):
         "business portfolio, which all its numbers share (250, 2000, 10000 or 100000). Without it there is no such "
         "budget.",
     )
+    rate_card: str = Field(
+        default="",
+        max_length=4096,
+        description="Path of the CSV file with the rates of your account, for the cost in plans. Without it the dated "
+        "example of this version is used.",
+    )
     callback_secret: SecretStr = Field(
         default=SecretStr(""), description="Key of the signature (HMAC) in the callback data."
     )

@@ -95,6 +95,14 @@ async def read(connection: Connection) -> PortfolioUse:
     return PortfolioUse(people_max, reported, reported_at, used, None if first is None else budget.free_at(first))
 
 
+async def read_buckets(
+    connection: Connection, budget: PortfolioBudget, now: datetime
+) -> Sequence[tuple[datetime, int]]:
+    """The people of each bucket that counts now, the first bucket first."""
+    values = {"counts_after": budget.counts_after(now)}
+    return [(row[0], row[1]) for row in await (await connection.execute(_SQL["read_buckets"], values)).fetchall()]
+
+
 async def _used(connection: Connection, budget: PortfolioBudget, now: datetime) -> tuple[int, datetime | None]:
     values = {"counts_after": budget.counts_after(now)}
     row = await (await connection.execute(_SQL["read_used"], values)).fetchone()

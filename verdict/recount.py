@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
+
+import phonenumbers
 
 from verdict.judge import JudgedRow
 
@@ -28,6 +31,7 @@ def recount(rows: Sequence[JudgedRow], opted_out: int = 0) -> dict[str, int]:
     counts["funnel/due"] = sum(row.due_in_s is not None for row in rows)
     counts["funnel/opted_out"] = opted_out
     for row in rows:
+        counts[f"prefix/{_prefix_key(row.number)}"] += 1
         if row.status == "failed":
             counts[f"failure/{_failure_key(row)}"] += 1
         if row.status == "skipped":
@@ -38,6 +42,24 @@ def recount(rows: Sequence[JudgedRow], opted_out: int = 0) -> dict[str, int]:
             if row.window_country is not None and wait not in ("backoff", "held_back", "frequency_cap"):
                 counts[f"window/{row.window_country}"] += 1
     return {name: n for name, n in counts.items() if n}
+
+
+def _prefix_key(number: str) -> str:
+    """The country code of a number, or the country of a user id. Islands with the code 1 have their area code too."""
+    if number.startswith("user:"):
+        found = re.match(r"user:([A-Z]{2})\.", number)
+        return "unknown" if found is None else found[1]
+    if re.match("[1-9][0-9]{3}", number) is None:
+        return "unknown"
+    if number[0] == "1":
+        try:
+            region = phonenumbers.region_code_for_number(phonenumbers.parse(f"+{number}"))
+        except phonenumbers.NumberParseException:
+            region = None
+        return "1" if region in ("US", "CA", None) else number[:4]
+    if number[0] == "7":
+        return number[:2] if number[1] in "67" else "7"
+    return number[:2] if int(number[:2]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE else number[:3]
 
 
 def _wait_key(row: JudgedRow) -> str:

@@ -19,6 +19,10 @@ SELECT people_max, window_s, reported_max, reported_at, now() FROM portfolio
 SELECT coalesce(sum(people), 0)::integer, min(began_at) FROM portfolio_buckets
 WHERE began_at > %(counts_after)s AND people > 0
 
+-- name: read_buckets
+-- The people of each bucket that still counts, the first bucket first.
+SELECT began_at, people FROM portfolio_buckets WHERE began_at > %(counts_after)s AND people > 0 ORDER BY began_at
+
 -- name: charge
 -- Charge released attempts to a bucket. A person who is charged already moves to this bucket. After a jump back of the
 -- clock, one who is charged to a later bucket stays there.

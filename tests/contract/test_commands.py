@@ -17,7 +17,8 @@ from cli.main import app
 from tests.support.paths import ROOT
 
 READS = {
-    "check", "export", "list", "show", "stats", "explain", "watch", "status", "lag", "config", "trace", "verify",
+    "check", "export", "list", "show", "stats", "explain", "plan",
+    "watch", "status", "lag", "config", "trace", "verify",
     "unknown list",
     "parked list", "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",
     "frequency-cap show", "subscriptions list", "subscriptions export",

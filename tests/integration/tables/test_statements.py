@@ -40,7 +40,8 @@ SCANNED = frozenset({
 HOT_GROUPS = (
     "backlog",
     "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions", "explanations",
-    "frequency", "held_events", "ledger", "messages", "parked", "person_links", "planning", "portfolio", "publications",
+    "frequency", "held_events", "ledger", "messages", "parked", "person_links", "planning", "plans", "portfolio",
+    "publications",
     "recipient_events", "recipient_pages", "recipients", "releases", "removal", "retention", "stats", "status",
     "subscription_pages", "subscriptions", "template_checks", "test_sends", "trace", "webhook_progress", "windows",
 )  # fmt: skip
@@ -180,6 +181,10 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("planning", "add_to_days"): {"campaign": BIG, "days": [START.date()], "counts": [1]},
     ("planning", "lock_planned"): {"campaign": DRAFT},
     ("planning", "end_plan"): {"campaign": DRAFT},
+    ("plans", "read_counts"): {"campaign": BIG},
+    ("plans", "sample_unplanned"): {"campaign": DRAFT, "limit": 1000},
+    ("plans", "sample_planned"): {"campaign": BIG, "limit": 1000},
+    ("portfolio", "read_buckets"): {"counts_after": START},
     ("portfolio", "read_used"): {"counts_after": START},
     ("portfolio", "charge"): {"ids": "some", "attempts": "ones", "bucket": NEVER, "counts_after": START},
     ("portfolio", "apply_returns"): {"counts_after": START, "limit": 2000},

@@ -1,8 +1,8 @@
 """When the recipients of a campaign will be sent to: how many on each day, and when the last one. Pure.
 
 It plays the limits of the release forward: the start, the window, the limit of the day, the budget of the
-portfolio, the waits of the canary, and the pace of the number. It assumes that no other campaign sends, that nothing fails, and that a
-window which follows the recipients is open by the clock of the campaign.
+portfolio, the waits of the canary, and the pace of the number. It assumes that no other campaign sends, that
+nothing fails, and that a window which follows the recipients is open by the clock of the campaign.
 """
 
 from __future__ import annotations

@@ -98,6 +98,7 @@ def counters(known: Iterable[Facts]) -> dict[str, int]:
         word = status(facts)
         due = next_attempt_at(facts, planned_at=None, created_at=START, max_retries=MAX_RETRIES)
         found["funnel/total"] += 1
+        found["prefix/1"] += 1
         found[f"status/{word}"] += 1
         found["funnel/sent"] += facts.sent_at is not None
         found["funnel/delivered"] += facts.delivered_at is not None

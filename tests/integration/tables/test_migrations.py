@@ -67,10 +67,6 @@ OTHER_ROWS = (
     "INSERT INTO portfolio_returns (recipient_id, attempt) SELECT id, 1 FROM campaign_recipients LIMIT 1",
     "INSERT INTO webhook_progress (applied_through) VALUES (now())",
     "INSERT INTO waiting_subscriptions VALUES (DEFAULT, now(), false, NULL, 'wamid', 'keyword', false, now(), '{}')",
-    "INSERT INTO portfolio (people_max) VALUES (250)",
-    "INSERT INTO portfolio_charges SELECT id, 1, person, now() FROM campaign_recipients LIMIT 1",
-    "INSERT INTO portfolio_buckets VALUES (now(), 1)",
-    "INSERT INTO portfolio_returns (recipient_id, attempt) SELECT id, 1 FROM campaign_recipients LIMIT 1",
     "INSERT INTO idempotency_keys VALUES ('key', '\\x00', 201, '{}')",
 )
 

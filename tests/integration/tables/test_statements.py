@@ -38,11 +38,11 @@ SCANNED = frozenset({
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
-    "backlog",
-    "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions", "explanations",
-    "frequency", "held_events", "ledger", "messages", "parked", "person_links", "planning", "plans", "portfolio",
-    "publications", "recipient_events", "recipient_pages", "recipients", "releases", "removal", "retention", "stats",
-    "status", "subscription_pages", "subscriptions", "template_checks", "test_sends", "trace", "webhook_progress", "windows",
+    "backlog", "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions",
+    "explanations", "frequency", "held_events", "ledger", "messages", "parked", "person_links", "planning", "plans",
+    "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases", "removal",
+    "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "test_sends", "trace",
+    "webhook_progress", "windows",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",

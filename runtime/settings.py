@@ -181,7 +181,7 @@ class Settings(BaseModel):
     )
     # Sending
     send_window: int = Field(
-        default=256,
+        default=512,
         ge=1,
         le=2000,
         description="Sends in flight per sender. If a sender is killed, at most this many recipients become unknown.",

@@ -39,7 +39,7 @@ from topics.publisher import AsyncPublisher, Publisher, RecordTooLarge
 
 BATCH_RECORDS_MAX = 50
 """Bundles hold up to 500 bodies. A larger batch gains little and repeats more after a crash."""
-WITHIN_S = 0.05
+WITHIN_S = 0.1
 """Below a full batch, a longer wait makes fewer batches, and each costs Kafka a request for each partition."""
 WORDS_LOGGED_MAX = 20
 """A process logs so many unknown status words, each once. All are counted as `unknown_status`."""

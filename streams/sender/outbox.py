@@ -27,7 +27,7 @@ from topics.publisher import Publisher
 LINGER_S = 0.015
 """Half a round trip of extra latency saves nine of ten statements."""
 ROUND_MAX = 500
-PUBLISH_LINGER_S = 0.05
+PUBLISH_LINGER_S = 0.1
 """The ledger has the outcome, so its event may wait longer. A round costs a request for each partition of the topic."""
 UNPUBLISHED_MAX = 2_000
 """Events that may wait for Kafka, with about 1 KiB each. While more wait, the sends of their messages keep their slots,

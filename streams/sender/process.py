@@ -42,10 +42,12 @@ DRAIN_S = 40.0
 DATABASE_CONNECTIONS = 5
 TRUSTED_S = 1.0
 """A connection that answered so recently needs no check: a sender repeats every statement whose answer is lost."""
-BATCH_MAX = 128
+BATCH_MIN, BATCH_MAX = 128, 512
+"""Faust hands out the next batch after the one before is claimed, and its turns are long while hundreds of posts are in
+flight. A batch of a second's jobs is claimed within the grace of a stop."""
 BATCH_WITHIN_S = 0.05
 """At 500 jobs a second 25 jobs share a claim; a job alone waits no longer than this."""
-BUFFER_RECORDS_MAX = 1024
+BUFFER_RECORDS_MAX = 2048
 """Jobs under 1 KiB: a second or two of a fast number, and next to no memory."""
 
 
@@ -91,7 +93,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     await database.require_right_schema(settings)
     beats = Heartbeats()
     publisher = AsyncPublisher(settings)
-    jobs = Consumption(STAGE, settings.topic(Topic.SEND_JOBS), BATCH_MAX, BATCH_WITHIN_S, BUFFER_RECORDS_MAX)
+    jobs = Consumption(
+        STAGE, settings.topic(Topic.SEND_JOBS), batch_max(settings.whatsapp_mps), BATCH_WITHIN_S, BUFFER_RECORDS_MAX
+    )
     try:
         async with sending(settings, publisher, beats.beat) as sender:
             stopping = asyncio.create_task(_stop_when(stop, sender))
@@ -103,6 +107,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 stopping.cancel()
     finally:
         await publisher.close()
+
+
+def batch_max(rate: float) -> int:
+    """The most jobs of a batch: those of a second at a number's rate in messages a second, within limits."""
+    return int(min(BATCH_MAX, max(BATCH_MIN, rate)))
 
 
 def guarded(sender: Sender, marks: ExitMarks) -> ExitGuard:

@@ -13,7 +13,7 @@ from runtime.settings import Settings
 from schemas.places import EPOCH, OffsetMismatch, Record, Watermarks
 from topics import intake
 from topics.errors import NOT_READY
-from topics.intake import BYTES_MAX, READ_TOGETHER, RecordIntake
+from topics.intake import BUSY_RECORDS, BYTES_MAX, GATHER_BUSY_S, GATHER_S, READ_TOGETHER, RecordIntake, gather_s
 
 NOWHERE = "127.0.0.1:1"
 SETTINGS = Settings.model_validate(
@@ -188,3 +188,8 @@ async def test_a_partition_is_given_away_after_what_was_taken_is_stored(monkeypa
     stored.set()
     await revoking
     assert taken.positions == {}
+
+
+def test_a_batch_waits_for_longer_after_one_of_many_records() -> None:
+    assert gather_s(0) == gather_s(BUSY_RECORDS - 1) == GATHER_S
+    assert gather_s(BUSY_RECORDS) == gather_s(10_000) == GATHER_BUSY_S > GATHER_S

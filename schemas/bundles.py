@@ -6,8 +6,8 @@ The bodies stay untouched bytes: a signature can be checked again, and a replay 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import ormsgpack
 
@@ -22,8 +22,7 @@ BODY_OVERHEAD_BYTES = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """One webhook body. The time is kept in microseconds, as it is stored."""
 
     received_at_us: int

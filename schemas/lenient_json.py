@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -34,8 +33,7 @@ class TooDeep(Malformed):
     reason = DeadLetterReason.TOO_DEEP.value
 
 
-@dataclass(frozen=True, slots=True)
-class ReadJson:
+class ReadJson(NamedTuple):
     """A JSON value, and whether only the lenient reading accepted it."""
 
     value: Any

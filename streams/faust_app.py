@@ -36,6 +36,7 @@ from runtime.settings import Settings
 from runtime.waiting import pause
 from schemas.places import EPOCH, Record
 from streams.faust_credentials import credentials
+from streams.fetching import EagerTransport
 from streams.membership import leave_when_stopped
 from streams.patient_stream import PatientStream
 from topics.apply import require_topic
@@ -225,11 +226,14 @@ async def _started(app: Any, stop: asyncio.Event) -> bool:
     return True
 
 
-class _FolderlessApp(faust.App):
+class _App(faust.App):
     """Faust creates folders for its tables in the working directory. We use no tables."""
 
     def _create_directories(self) -> None:
         """Create nothing."""
+
+    def _new_transport(self) -> EagerTransport:
+        return EagerTransport(self.conf.broker_consumer, self)
 
 
 def _app(settings: Settings, consumption: Consumption) -> Any:
@@ -237,7 +241,7 @@ def _app(settings: Settings, consumption: Consumption) -> Any:
     given = credentials(settings)
     if given is not None:
         more["broker_credentials"] = given
-    return _FolderlessApp(
+    return _App(
         settings.group(consumption.stage),
         loop=asyncio.get_running_loop(),
         broker=[f"kafka://{address.strip()}" for address in settings.kafka_bootstrap_servers.split(",")],
@@ -257,7 +261,7 @@ def _app(settings: Settings, consumption: Consumption) -> Any:
         broker_heartbeat_interval=1.0,
         broker_rebalance_timeout=60.0,
         broker_request_timeout=90.0,
-        broker_max_poll_interval=1000.0,
+        broker_max_poll_interval=7 * 86_400.0,  # a halted stage keeps its partitions; the watchdog finds a stall
         stream_buffer_maxsize=consumption.buffer_records_max,
         consumer_max_fetch_size=1024 * 1024,
         web_enabled=False,

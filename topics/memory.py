@@ -40,6 +40,10 @@ class MemoryPublisher:
             raise RecordTooLarge(too_large)
         return places
 
+    async def publish_all(self, records: Sequence[Outgoing], timeout_s: float = PUBLISH_TIMEOUT_S) -> None:
+        """Keep all records. See `Publisher`."""
+        await self.publish_batch(records, timeout_s)
+
     async def is_reachable(self, topic: str, timeout_s: float = 2.0) -> bool:  # noqa: ARG002 - as the real one
         """Whether it is not down and knows the topic."""
         return not self.is_down and self._spec(topic) is not None

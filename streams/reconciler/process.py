@@ -29,8 +29,7 @@ from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import Topic
 from streams.faust_app import Consumption, consume
 from streams.reconciler.known_names import KnownNames
-from streams.reconciler.plain import PlainEvent
-from streams.reconciler.reading import STAGE, Reconciled, reconcile
+from streams.reconciler.reading import STAGE, Published, Reconciled, reconcile
 from topics.dead_letter_limit import DeadLetterLimit
 from topics.dead_letters import DeadLetters
 from topics.decoding import dead_item
@@ -47,8 +46,8 @@ MEAN_WEIGHT = 0.2
 """Weight of the newest batch in the mean of items per record."""
 BUFFER_RECORDS_MAX = 64
 """Slightly more than a batch. A bundle may have 1 MiB, so more would be more memory, and no more speed."""
-EVENTS_AT_ONCE = 2_000
-"""Kafka stores so many events of a batch while the next ones are read. Their memory is that of two such parts."""
+EVENTS_AT_ONCE = 1_000
+"""Kafka stores so many events while the next ones are read. With larger parts a batch waits longer for its last one."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -171,10 +170,13 @@ class Reconciler:
         """
         for each in found:
             each.subscriptions = [one for one in each.subscriptions if not self._known_names.are_known(one)]
-        sources = [(each, event) for each in found for event in (*each.published, *each.plain)]
+        plain = [Outgoing(self._events_topic, event.key, event.value) for each in found for event in each.plain]
+        others = [self._outgoing(event) for each in found for event in each.published]
         try:
-            await self._publisher.publish_batch([self._outgoing(event) for _, event in sources])
+            await self._publisher.publish_all(plain + others)
         except RecordTooLarge as error:
+            sources: list[tuple[Reconciled, Published]] = [(each, event) for each in found for event in each.plain]
+            sources += [(each, event) for each in found for event in each.published]
             for index in error.indices:
                 source, event = sources[index]
                 source.refuse_event(event)
@@ -186,9 +188,7 @@ class Reconciler:
             self._known_names.remember(each.subscriptions)
             each.forget_events()
 
-    def _outgoing(self, event: RecipientEvent | SubscriptionEvent | ControlEvent | PlainEvent) -> Outgoing:
-        if isinstance(event, PlainEvent):
-            return Outgoing(self._events_topic, event.key, event.value)
+    def _outgoing(self, event: RecipientEvent | SubscriptionEvent | ControlEvent) -> Outgoing:
         if isinstance(event, SubscriptionEvent):
             return Outgoing(self._subscriptions_topic, event.key, encode(event))
         if isinstance(event, ControlEvent):

@@ -77,6 +77,9 @@ class Refusals:
             self.first = refusal
 
 
+Published = RecipientEvent | SubscriptionEvent | ControlEvent | PlainEvent
+
+
 @dataclass(slots=True)
 class Reconciled:
     """The content of one record: what to publish, and what to count."""
@@ -132,7 +135,7 @@ class Reconciled:
         self.refused[index] = Refusals(body, 1, refusal)
         self.outcomes[ItemOutcome.DEAD_LETTER.value] += 1
 
-    def refuse_event(self, event: RecipientEvent | SubscriptionEvent | ControlEvent | PlainEvent) -> None:
+    def refuse_event(self, event: Published) -> None:
         """Refuse the body of an event that its topic does not accept."""
         match event:
             case PlainEvent(body=index):

@@ -100,6 +100,17 @@ async def test_a_record_that_is_too_large_is_named_and_the_others_are_published(
     assert set(kind.stored().values()) == {b"a", b"b"}
 
 
+async def test_without_places_the_same_is_published_and_refused(kind: Kind) -> None:
+    for_the_broker, for_the_client = Random(1).randbytes(2_000_000), b"x" * 5_000_000
+    records = [Outgoing(kind.topic, b"k", value) for value in (b"a", for_the_broker, b"b", for_the_client, b"c")]
+    await kind.publisher.publish_all([])
+    with pytest.raises(RecordTooLarge) as refused:
+        await kind.publisher.publish_all(records)
+    assert refused.value.indices == [1, 3]
+    await kind.publisher.publish_all(records[:1])
+    assert sorted(kind.stored().values()) == [b"a", b"a", b"b", b"c"]
+
+
 async def test_reachable_means_that_the_topic_is_known(kind: Kind) -> None:
     assert await kind.publisher.is_reachable(kind.topic)
     assert not await kind.publisher.is_reachable(kind.topic + "other")
@@ -126,6 +137,8 @@ async def unreachable(request: pytest.FixtureRequest) -> AsyncIterator[Publisher
 async def test_without_a_broker_publishing_fails_in_time(unreachable: Publisher) -> None:
     with pytest.raises(PublishFailed):
         await unreachable.publish_batch([Outgoing("some", None, b"x")], timeout_s=5)
+    with pytest.raises(PublishFailed):
+        await unreachable.publish_all([Outgoing("some", None, b"x")], timeout_s=5)
     assert not await unreachable.is_reachable("some", timeout_s=0.5)
 
 

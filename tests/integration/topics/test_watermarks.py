@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaException
 from runtime.settings import Settings
 from schemas.places import Outgoing
 from schemas.topics import TopicSpec
+from tests.support.waiting import eventually
 from topics.apply import apply
 from topics.clients import observer_config
 from topics.errors import is_missing_topic
@@ -27,9 +28,17 @@ def settings(kafka: str, topic_prefix: str) -> Settings:
     return made
 
 
+def are_led(consumer: Consumer, topic: str) -> bool:
+    try:
+        return len(read_watermarks(consumer, topic, range(3), TIMEOUT_S)) == 3
+    except KafkaException:
+        return False
+
+
 @pytest.fixture
 def consumer(settings: Settings) -> Iterator[Consumer]:
     made = Consumer(observer_config(settings, "watermarks"))
+    eventually(lambda: are_led(made, settings.topic(SPEC.name)), "every partition of the new topic has its leader")
     yield made
     made.close()
 

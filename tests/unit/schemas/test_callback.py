@@ -1,10 +1,14 @@
 """Callback data is decoded to the same ids, and foreign data is refused."""
 
+import hashlib
+import hmac
 import uuid
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from schemas.callback import Callback, CallbackTexts, NotOurs, decode, decode_texts, encode
+from schemas.callback import Callback, CallbackTexts, NotOurs, _Keyed, decode, decode_texts, encode
 from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId
 
 SECRET = b"secret"
@@ -67,3 +71,8 @@ def test_the_short_reading_gives_what_the_reading_gives_or_nothing(attempt: int)
 def test_an_attempt_outside_its_range_is_refused(attempt: int) -> None:
     with pytest.raises(ValueError, match="attempt"):
         text(attempt=attempt)
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_a_keyed_hash_is_the_hmac(key: bytes, message: bytes) -> None:
+    assert _Keyed(key).digest(message) == hmac.digest(key, message, hashlib.sha256)

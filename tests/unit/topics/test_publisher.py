@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from confluent_kafka import KafkaError, Message
 
-from topics.publisher import PublishFailed, _Batch
+from topics.publisher import PublishFailed, _PlacedBatch
 
 
 class Acknowledged:
@@ -22,7 +22,7 @@ class Acknowledged:
 
 
 async def test_a_failed_batch_names_what_was_acknowledged() -> None:
-    batch = _Batch(asyncio.get_running_loop(), 3)
+    batch = _PlacedBatch(asyncio.get_running_loop(), 3)
     batch.delivery(1)(None, cast("Message", Acknowledged()))
     assert batch.acknowledged() == {1: (3, 17)}
     batch.delivery(0)(KafkaError(KafkaError._MSG_TIMED_OUT), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -72,22 +72,23 @@ class UsualFold:
         return self.records - len(self.unusual)
 
 
-def fold_more(  # noqa: PLR0912, PLR0915 - the docstring has the reason
+def fold_more(  # noqa: PLR0912 - the docstring has the reason
     result: UsualFold, events: Sequence[UsualEvent | None], latest: datetime, without: frozenset[str] = frozenset()
 ) -> None:
     """Fold the next events of a batch into `result`. None stands for a record that is no usual event.
 
-    Events after `latest`, those of the recipients in `without`, and those with another spelling of an id or a time are
-    unusual. This is one loop without calls for the most frequent case, because each call costs a tenth of an event.
+    Events after `latest`, those of the recipients in `without`, and those with another spelling of an id or a time or
+    in another time zone are unusual. This is one loop without calls for the most frequent case, because each call costs
+    a tenth of an event.
     """
-    facts, messages, received, unusual = result.facts, result.messages, result.received_at, result.unusual
-    times = result.times
+    facts, messages, unusual, times = result.facts, result.messages, result.unusual, result.times
+    note_received = result.received_at.append
     campaigns: set[str] = set()
     for position, event in enumerate(events, result.records):
         if event is None:
             unusual.append(position)
             continue
-        text, received_at = event.occurred_at, time_of(event.received_at)
+        text = event.occurred_at
         at = times.get(text)
         if at is None and (at := time_of(text)) is not None:
             times[text] = at
@@ -95,32 +96,30 @@ def fold_more(  # noqa: PLR0912, PLR0915 - the docstring has the reason
         known = facts.get(recipient)
         id_ = id_of(recipient) if known is None else known.id
         if (
-            at is None or received_at is None or at > latest or id_ is None or recipient in without
+            at is None or at > latest or id_ is None or recipient in without or event.received_at.tzinfo is not UTC
             or (event.campaign_id not in campaigns and not _remember(campaigns, event.campaign_id))
         ):  # fmt: skip
             unusual.append(position)
             continue
-        is_read = kind == "read"
-        is_delivered = is_read or kind == "delivered"
-        is_held = event.held_for_quality and kind == "accepted"
         if known is None:
-            facts[recipient] = UsualFacts(
-                id_, attempt, at, at if is_delivered else None, at if is_read else None, 1 << attempt, at, wamid,
-                is_held,
-            )  # fmt: skip
+            known = facts[recipient] = UsualFacts(id_, attempt, at, None, None, 1 << attempt, at, wamid, False)
         else:
             if at < known.sent_at:  # noqa: PLR1730 - min() is a call
                 known.sent_at = at
-            if is_delivered and (known.delivered_at is None or at < known.delivered_at):
-                known.delivered_at = at
-            if is_read and (known.read_at is None or at < known.read_at):
-                known.read_at = at
-            if attempt != known.attempt or at <= known.accepted_at:  # else this acceptance changes nothing
+            if at < known.accepted_at or wamid != known.wamid or attempt != known.attempt:
                 if attempt > known.attempt or (attempt == known.attempt and _is_earlier(at, wamid, known)):
                     known.attempt, known.accepted_at, known.wamid = attempt, at, wamid
                 known.accepted_attempts |= 1 << attempt
-            if is_held:
+        if kind == "accepted":
+            if event.held_for_quality:
                 known.held_for_quality = True
+        else:
+            note_received(event.received_at)
+            if kind != "sent":
+                if known.delivered_at is None or at < known.delivered_at:
+                    known.delivered_at = at
+                if kind == "read" and (known.read_at is None or at < known.read_at):
+                    known.read_at = at
         message = messages.get(wamid)
         if message is None:
             message = messages[wamid] = UsualMessage(id_, attempt, event.phone_number_id, None)
@@ -134,8 +133,6 @@ def fold_more(  # noqa: PLR0912, PLR0915 - the docstring has the reason
         if event.also_known_as:
             owner = RecipientId(UUID(bytes=id_))
             result.links += [(owner, key) for key in event.also_known_as]
-        if kind != "accepted":
-            received.append(received_at)
     result.records += len(events)
 
 

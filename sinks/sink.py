@@ -185,7 +185,13 @@ class Sink:
     async def consume(self) -> None:
         """Consume until `stop`, or until another sink has advanced one of our partitions."""
         intake = self._intake = RecordIntake(
-            self._settings, self._stage, self._identity.topic, self._positions_of, self._settled, RECORDS_MAX
+            self._settings,
+            self._stage,
+            self._identity.topic,
+            self._positions_of,
+            self._settled,
+            RECORDS_MAX,
+            self._writer.connection.has_answer,
         )
         watchdog = Watchdog(
             self._settings,

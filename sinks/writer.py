@@ -68,7 +68,7 @@ class BatchWriter:
     async def foresee(self, records: Sequence[Record]) -> None:
         """Decode and fold the records of the next batch."""
         with suppress(CodeRaised):  # `write` decodes them again, and finds the event at fault
-            self._foreseen = [*self._foreseen[-1:], await decode_records(records)]
+            self._foreseen = [*self._foreseen[-1:], await decode_records(records, self.connection.has_answer)]
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Write a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.
@@ -148,7 +148,8 @@ class BatchWriter:
         record_applied(batch.events, batch.sources, applied.refused, started_ns)
         now = datetime.now(UTC)
         delays_s = list(webhook_delays_s(batch.events, applied.refused, now))
-        delays_s += [max(0.0, (now - received_at).total_seconds()) for received_at in usual.received_at]
+        waited_s = [(now - received_at).total_seconds() for received_at in usual.received_at]
+        delays_s += [max(0.0, each) for each in waited_s] if waited_s and min(waited_s) < 0 else waited_s
         metrics.SINK_WEBHOOK_DELAY_SECONDS.observe_many(delays_s)
         await feed_breakers(connection, events, self._settings.time_scale)
 

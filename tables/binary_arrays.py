@@ -7,7 +7,7 @@ has a class of its own, because psycopg finds the type of a parameter by its cla
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from struct import Struct
 from typing import ClassVar, TypeVar
 
@@ -17,7 +17,6 @@ from psycopg.pq import Format
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """The beginning of PostgreSQL's time."""
-_MICROSECOND = timedelta(microseconds=1)
 _HEADER = Struct(">iiIii").pack
 _NULL = b"\xff\xff\xff\xff"
 """The length of an element that is NULL."""
@@ -87,9 +86,14 @@ def texts(values: Sequence[str | None]) -> TextArray:
     return TextArray(_array(TextArray, values, _text))
 
 
+def words(values: Sequence[str | None]) -> TextArray:
+    """Texts of which many are the same. Each of them is encoded once."""
+    return TextArray(_repeated(TextArray, values, _text))
+
+
 def times(values: Sequence[datetime | None]) -> TimeArray:
-    """Aware times, exact to the microsecond."""
-    return TimeArray(_array(TimeArray, values, _time))
+    """Aware times, exact to the microsecond. Many are the same, because Meta states whole seconds."""
+    return TimeArray(_repeated(TimeArray, values, _time))
 
 
 def smallints(values: Sequence[int | None]) -> SmallintArray:
@@ -123,10 +127,18 @@ def _array(kind: type[BinaryArray], values: Sequence[T | None], element: Callabl
     return _header(kind, len(values)) + b"".join([_NULL if value is None else element(value) for value in values])
 
 
+def _repeated(kind: type[BinaryArray], values: Sequence[T | None], element: Callable[[T], bytes]) -> bytes:
+    """The same for values of which many are the same."""
+    made: dict[T | None, bytes] = {value: element(value) for value in set(values) if value is not None}
+    made[None] = _NULL
+    return _header(kind, len(values)) + b"".join(map(made.__getitem__, values))
+
+
 def _text(value: str) -> bytes:
     encoded = value.encode()
     return len(encoded).to_bytes(4) + encoded
 
 
 def _time(value: datetime) -> bytes:
-    return _BIGINT(8, (value - _EPOCH) // _MICROSECOND)
+    since = value - _EPOCH
+    return _BIGINT(8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)

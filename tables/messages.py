@@ -23,6 +23,7 @@ from tables.database import Connection
 from tables.statements import load
 
 _SQL = load("messages")
+_NO_PRICE = (None, None, None)
 
 
 async def merge_messages(connection: Connection, learned: Mapping[str, Learned]) -> list[Message]:
@@ -47,15 +48,16 @@ def usual_columns(learned: Mapping[str, UsualMessage]) -> dict[str, binary.Binar
     """What usual events state per wamid, as the columns of `merge_usual`."""
     wamids = sorted(learned)
     values = [learned[wamid] for wamid in wamids]
-    prices = [value.priced or (None, None, None) for value in values]
+    prices = [value.priced or _NO_PRICE for value in values]
+    priced_at, types, categories = zip(*prices, strict=True) if prices else ((), (), ())
     return {
         "wamid": binary.texts(wamids),
         "recipient_id": binary.uuids([value.recipient for value in values]),
         "attempt": binary.smallints([value.attempt for value in values]),
-        "phone_number_id": binary.texts([value.phone_number_id for value in values]),
-        "pricing_at": binary.times([price[0] for price in prices]),
-        "pricing_type": binary.texts([price[1] for price in prices]),
-        "pricing_category": binary.texts([price[2] for price in prices]),
+        "phone_number_id": binary.words([value.phone_number_id for value in values]),
+        "pricing_at": binary.times(priced_at),
+        "pricing_type": binary.words(types),
+        "pricing_category": binary.words(categories),
     }
 
 

@@ -55,15 +55,19 @@ async def merge_facts(
 
 
 def usual_columns(learned: Sequence[UsualFacts]) -> dict[str, binary.BinaryArray]:
-    """The facts of usual events, sorted by id, as the columns that the two statements below need."""
+    """The facts of usual events, sorted by id, as the columns that the two statements below need.
+
+    The earliest event of a recipient nearly always belongs to its newest attempt. Then `accepted_at` is left out.
+    """
+    sent_at, accepted_at = [each.sent_at for each in learned], [each.accepted_at for each in learned]
     return {
         "id": binary.uuids([each.id for each in learned]),
         "attempt": binary.smallints([each.attempt for each in learned]),
-        "sent_at": binary.times([each.sent_at for each in learned]),
+        "sent_at": binary.times(sent_at),
         "delivered_at": binary.times([each.delivered_at for each in learned]),
         "read_at": binary.times([each.read_at for each in learned]),
         "accepted_attempts": binary.bigints([each.accepted_attempts for each in learned]),
-        "accepted_at": binary.times([each.accepted_at for each in learned]),
+        "accepted_at": binary.times([] if accepted_at == sent_at else accepted_at),
         "whatsapp_message_id": binary.texts([each.wamid for each in learned]),
         "held_for_quality": binary.booleans([each.held_for_quality for each in learned]),
     }

@@ -25,7 +25,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from runtime import metrics
 from runtime.process import Transient
 from runtime.settings import Settings
-from runtime.slices import in_slices
+from runtime.slices import in_slices, never
 from schemas.places import OffsetMismatch, Place, Record, Watermarks, require_kept
 from topics.clients import consumer_config
 from topics.errors import is_not_ready
@@ -37,8 +37,8 @@ BYTES_MAX = 16 * 1024 * 1024
 """No more is read for a batch that has this size, so that large records make smaller batches."""
 READ_TOGETHER = 2500
 """Records between two looks at the size of a batch."""
-CONVERTED_TOGETHER = 250
-"""The event loop makes so many records at once, and then lets others run: it also serves the reader's connection."""
+CONVERTED_TOGETHER = 100
+"""The event loop makes so many records at once: it also serves the reader's connection."""
 IDLE_WAIT_S = 0.5
 FETCH_WAIT_MS = 1_500
 """How long the broker keeps a fetch without records open; a record ends it at once. The default of 500 costs an idle
@@ -50,6 +50,8 @@ GATHER_BUSY_S = 0.1
 larger batches cost less; nobody sees a tenth of a second in a stream of changes."""
 BUSY_RECORDS = 20
 """After a batch of so many records the next one waits for longer."""
+NOT_OURS = 1 << 63
+"""Above each offset: where to start in a partition that is not ours."""
 COMMIT_EVERY_S = 1.0
 COMMIT_AGAIN_S = 5.0
 """Commits are repeated, because one may be lost in a rebalance, and an idle partition would then show a lag forever."""
@@ -86,6 +88,7 @@ class RecordIntake:
         positions_of: PositionsOf,
         settled: BeforeRevoking | None = None,
         records_max: int = RECORDS_MAX,
+        is_awaited: Callable[[], bool] = never,
     ) -> None:
         self.positions: dict[int, int] = {}
         self.awaited: frozenset[int] = frozenset()
@@ -95,6 +98,7 @@ class RecordIntake:
         self._settled = settled
         self._records_max = records_max
         self._gather_s = GATHER_S
+        self._is_awaited = is_awaited
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "kafka-consumer")
         self._failure: BaseException | None = None
@@ -115,15 +119,11 @@ class RecordIntake:
         Raises OffsetMismatch if the topic does not have an offset, Transient if the consumer has failed.
         """
         records: list[Record] = []
-        async for some in in_slices(await self._call(self._poll), CONVERTED_TOGETHER):
+        async for some in in_slices(await self._call(self._poll), CONVERTED_TOGETHER, self._is_awaited):
             made = [record_of(self._topic, message) for message in some]
-            records += [record for record in made if self._is_ours(record)]
+            starts = self.positions  # of the partitions that are still assigned
+            records += [record for record in made if record.offset >= starts.get(record.partition, NOT_OURS)]
         return records
-
-    def _is_ours(self, record: Record) -> bool:
-        """Whether its partition is still assigned, and its offset is not below the stored one."""
-        position = self.positions.get(record.partition)
-        return position is not None and record.offset >= position
 
     def advance(self, offsets: Mapping[int, int]) -> None:
         """Set the next offsets, after the effect of the records before them is durable."""

@@ -99,7 +99,8 @@ WHERE r.id = f.id AND (
 
 -- name: merge_usual
 -- The same for facts of usual events, which can change only these columns. That saves a third of the time. Each recipient
--- has all facts but delivered_at and read_at. Each event brings an acceptance, so the newest attempt is accepted.
+-- has all facts but delivered_at and read_at. Each event brings an acceptance, so the newest attempt is accepted. Where
+-- accepted_at is NULL, or its array is empty, it is sent_at.
 UPDATE campaign_recipients AS r SET
     attempt = greatest(r.attempt, f.attempt),
     sent_at = least(r.sent_at, f.sent_at),
@@ -108,11 +109,11 @@ UPDATE campaign_recipients AS r SET
     accepted_attempts = r.accepted_attempts | f.accepted_attempts,
     accepted_attempt = greatest(r.accepted_attempt, f.attempt),
     accepted_at = CASE WHEN recipient_accepts(
-            f.attempt, f.accepted_at, f.whatsapp_message_id,
+            f.attempt, coalesce(f.accepted_at, f.sent_at), f.whatsapp_message_id,
             r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
-        THEN f.accepted_at ELSE r.accepted_at END,
+        THEN coalesce(f.accepted_at, f.sent_at) ELSE r.accepted_at END,
     whatsapp_message_id = CASE WHEN recipient_accepts(
-            f.attempt, f.accepted_at, f.whatsapp_message_id,
+            f.attempt, coalesce(f.accepted_at, f.sent_at), f.whatsapp_message_id,
             r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
         THEN f.whatsapp_message_id ELSE r.whatsapp_message_id END,
     held_for_quality = r.held_for_quality OR f.held_for_quality,
@@ -132,7 +133,7 @@ WHERE r.id = f.id AND (
     OR f.read_at < coalesce(r.read_at, 'infinity')
     OR f.accepted_attempts & ~r.accepted_attempts <> 0
     OR recipient_accepts(
-        f.attempt, f.accepted_at, f.whatsapp_message_id,
+        f.attempt, coalesce(f.accepted_at, f.sent_at), f.whatsapp_message_id,
         r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
     OR f.held_for_quality AND NOT r.held_for_quality
 )

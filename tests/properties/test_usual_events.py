@@ -137,16 +137,17 @@ def test_what_the_fast_decoder_reads_means_the_same_to_the_general_one(value: by
     usual = decode_usual(value)
     if usual is None:
         return
-    at, received_at = time_of(usual.occurred_at), time_of(usual.received_at)
+    at, is_usual_zone = time_of(usual.occurred_at), usual.received_at.tzinfo is UTC
     recipient, campaign = id_of(usual.recipient_id), id_of(usual.campaign_id)
-    if at is None or received_at is None or recipient is None or campaign is None:
+    if at is None or not is_usual_zone or recipient is None or campaign is None:
         return
     event = decode(RecipientEvent, value)
+    assert abs(event.received_at - usual.received_at) <= timedelta(microseconds=1)  # it rounds the seventh decimal
     pricing = None if usual.pricing is None else Pricing(type=usual.pricing.type, category=usual.pricing.category)
     assert event == RecipientEvent(
         producer=usual.producer, kind=EventKind(usual.kind), campaign_id=CampaignId(UUID(bytes=campaign)),
         recipient_id=RecipientId(UUID(bytes=recipient)), attempt=usual.attempt, wamid=Wamid(usual.wamid),
-        phone_number_id=usual.phone_number_id, occurred_at=at, received_at=received_at,
+        phone_number_id=usual.phone_number_id, occurred_at=at, received_at=event.received_at,
         held_for_quality=usual.held_for_quality, pricing=pricing, also_known_as=usual.also_known_as,
         origin=event.origin,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from tables.database import Connection
 
 CASES: list[tuple[Callable[[Any], object], str, Sequence[Any]]] = [
     (binary_arrays.texts, "text", ["", "a", None, "é\U0001f600", "NULL", '{"a,b"}', "x" * 70_000]),
+    (binary_arrays.words, "text", ["a", "b", None, "a", "", "é"]),
     (binary_arrays.times, "timestamptz", [datetime(1, 1, 1, tzinfo=UTC), None, datetime(2000, 1, 1, tzinfo=UTC)]),
     (binary_arrays.times, "timestamptz", [datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]),
     (binary_arrays.smallints, "smallint", [0, 1, -1, 32_767]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -91,10 +91,12 @@ def test_what_is_unusual_is_left_to_the_general_fold() -> None:
     spelled.recipient_id = spelled.recipient_id.replace("-", "")
     strange = usual(EventKind.SENT)
     strange.campaign_id = "x"
-    events = [None, usual(EventKind.SENT, 24 * 60 + 1), usual(EventKind.READ), spelled, strange]
+    elsewhere = usual(EventKind.SENT)
+    elsewhere.received_at = elsewhere.received_at.astimezone(timezone(timedelta(hours=2)))
+    events = [None, usual(EventKind.SENT, 24 * 60 + 1), usual(EventKind.READ), spelled, strange, elsewhere]
     folded = fold_usual(events, LATEST)
-    assert (folded.unusual, folded.events, len(folded.facts)) == ([0, 1, 3, 4], 1, 1)
-    assert fold_usual(events, LATEST, frozenset({str(PERSON)})).unusual == [0, 1, 2, 3, 4]
+    assert (folded.unusual, folded.events, len(folded.facts)) == ([0, 1, 3, 4, 5], 1, 1)
+    assert fold_usual(events, LATEST, frozenset({str(PERSON)})).unusual == [0, 1, 2, 3, 4, 5]
 
 
 def test_usual_facts_are_merged_with_the_others_of_the_batch() -> None:

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from runtime import metrics
@@ -72,3 +73,14 @@ def test_the_lag_of_a_lost_partition_is_shown_no_longer() -> None:
 def test_no_series_is_shown_that_nothing_reads() -> None:
     """The client adds the time at which each counter and histogram was created, a third of all series."""
     assert b"_created" not in metrics.exposition()
+
+
+@pytest.mark.parametrize("amounts", [(), (0.5,), (0.5, 0.5, 0.6), (0.05, 0.051, 7.0, 1e9), (1e9, 2e9)])
+def test_many_amounts_are_counted_as_one_by_one(amounts: tuple[float, ...]) -> None:
+    together, alone = (
+        metrics.ManyHistogram("x", "x", buckets=(0.05, 1.0, 10.0), registry=CollectorRegistry()) for _ in range(2)
+    )
+    together.observe_many(amounts)
+    for amount in amounts:
+        alone.observe(amount)
+    assert [each.samples for each in together.collect()] == [each.samples for each in alone.collect()]

@@ -63,6 +63,9 @@ class Connection:
     async def close(self) -> None:
         pass
 
+    def has_answer(self) -> bool:
+        return False
+
 
 class Writer:
     """Logs what it does. Each write waits for `may_end`."""

@@ -282,7 +282,7 @@ class RecipientRefusal(ReasonCode):
     SAME_PERSON = (
         "same_person",
         "api",
-        "The number is another spelling of a number that the campaign or the request has: one person gets one message.",
+        "The campaign or the request has the person by another spelling or a linked name: one person, one message.",
     )
 
 

@@ -285,6 +285,7 @@ async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[Ne
         "campaign": campaign_id,
         "phone_numbers": [each.phone_number for each in ordered],
         "user_ids": [each.user_id for each in ordered],
+        "persons": [each.person for each in ordered],
         "template_parameters": parameters,
     }
     try:

@@ -83,17 +83,36 @@ RETURNING id, name, template_name, language_code, daily_send_limit, phone_number
           status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
 
 -- name: add_recipients
--- Add recipients in the given order, and return the names that were not added: the number, the user id or the person
--- exists already, and its row does not change. The name is the number, or the key of the user id.
+-- Add recipients in the given order, and return the names that were not added: the number, the user id or the human exists
+-- already, and its row does not change. The name is the number, or the key of the user id. A human is known by every
+-- key that links lead to. Only people who have a link are looked up by it: most of a new list have none.
 WITH given AS MATERIALIZED (
-    SELECT u.phone_number, u.user_id, coalesce(u.phone_number, 'user:' || u.user_id) AS name,
+    SELECT u.phone_number, u.user_id, coalesce(u.phone_number, 'user:' || u.user_id) AS name, u.person,
            u.template_parameters::jsonb, u.place
-    FROM unnest(%(phone_numbers)s::text[], %(user_ids)s::text[], %(template_parameters)s::text[])
-        WITH ORDINALITY AS u (phone_number, user_id, template_parameters, place)
+    FROM unnest(%(phone_numbers)s::text[], %(user_ids)s::text[], %(persons)s::text[], %(template_parameters)s::text[])
+        WITH ORDINALITY AS u (phone_number, user_id, person, template_parameters, place)
+),
+linked AS MATERIALIZED (
+    SELECT g.place, array_agg(DISTINCT k.person ORDER BY k.person) AS keys
+    FROM given AS g
+    CROSS JOIN LATERAL (SELECT g.person UNION SELECT 'user:' || g.user_id WHERE g.user_id IS NOT NULL) AS named (person)
+    CROSS JOIN LATERAL keys_of(named.person) AS k (person)
+    WHERE EXISTS (SELECT FROM person_links AS l WHERE l.person IN (g.person, 'user:' || g.user_id))
+    GROUP BY g.place
+),
+repeated AS MATERIALIZED (
+    -- Of several recipients in the request that are one human, the first is added.
+    SELECT place FROM (SELECT place, row_number() OVER (PARTITION BY keys[1] ORDER BY place) AS n FROM linked) AS same
+    WHERE n > 1
+    UNION
+    SELECT l.place FROM linked AS l WHERE EXISTS (
+        SELECT FROM unnest(l.keys) AS k (person)
+        JOIN campaign_recipients AS o ON o.campaign_id = %(campaign)s AND o.person = k.person)
 ),
 added AS (
     INSERT INTO campaign_recipients (campaign_id, phone_number, user_id, template_parameters)
-    SELECT %(campaign)s, phone_number, user_id, template_parameters FROM given ORDER BY place
+    SELECT %(campaign)s, phone_number, user_id, template_parameters FROM given
+    WHERE place NOT IN (SELECT place FROM repeated) ORDER BY place
     ON CONFLICT DO NOTHING
     RETURNING coalesce(phone_number, 'user:' || user_id) AS name
 )

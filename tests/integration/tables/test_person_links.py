@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +16,8 @@ from domain.subscriptions import LINKS_FOLLOWED_MAX
 from schemas.jobs import SendJob
 from schemas.model import RecipientId
 from schemas.sources import Source
-from tables import ledger
+from tables import campaigns, ledger
+from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.ledger import Claim, ClaimResult, Settlement
 from tables.person_links import link_keys, link_people
@@ -111,6 +113,27 @@ async def test_a_known_link_the_own_key_and_a_row_that_is_gone_change_nothing(wo
         )
     key = await dialled(world)
     assert sorted(await world.run("SELECT person, linked_to FROM person_links")) == sorted([(key, WA_ID), (WA_ID, key)])
+
+
+async def test_a_known_link_refuses_a_second_row_of_the_human(world: World) -> None:
+    """In the campaign, in the same request, and for a recipient with two names. Others are added."""
+    campaign = await world.create_campaign(0)
+    number, bare = "15550000001", USER.removeprefix("user:")
+    pairs = ((number, USER), (USER, WA_ID), ("15550000005", "15550000006"), ("15550000007", "user:US.7"))
+    await link_keys(world.connection, {(PersonKey(min(pair)), PersonKey(max(pair))): True for pair in pairs})
+    add = partial(campaigns.add_recipients, world.connection, campaign)
+    assert (await add([NewRecipient(number)])).present == frozenset()
+    refused = await add([NewRecipient(WA_ID), NewRecipient(None, user_id=bare), NewRecipient("15550000003")])
+    assert not refused.present
+    assert refused.other_spellings == {WA_ID, USER}
+    twins = await add([NewRecipient("15550000006"), NewRecipient("15550000005"), NewRecipient(number)])
+    assert twins.present == {number}
+    assert twins.other_spellings == {"15550000006"}, "the first in the order of people stays"
+    both = await add([NewRecipient("15550000008", user_id="US.7"), NewRecipient("15550000007")])
+    assert both.other_spellings == {"15550000008"}
+    assert await world.count("campaign_recipients") == 4
+    other = await world.create_campaign(0)
+    assert not (await campaigns.add_recipients(world.connection, other, [NewRecipient(WA_ID)])).other_spellings
 
 
 async def two_rows_of_one_human(world: World) -> list[SendJob]:

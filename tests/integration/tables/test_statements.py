@@ -113,7 +113,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("campaigns", "lock_campaign"): {"id": BIG},
     ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},
     ("campaigns", "add_recipients"): {
-        "campaign": BIG, "phone_numbers": ["14690000001"], "user_ids": [None], "template_parameters": [None]
+        "campaign": BIG, "phone_numbers": ["14690000001", "15550000001"], "user_ids": [None, None],
+        "persons": ["14690000001", "15550000001"], "template_parameters": [None, None],
     },
     ("campaigns", "is_empty"): {"campaign": BIG},
     ("campaigns", "find_present"): {"campaign": BIG, "names": ["15550000001", "user:US.1"]},

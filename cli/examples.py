@@ -146,6 +146,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "rebuild": ("campaigns rebuild --campaign 'Spring sale' --dry-run", "campaigns rebuild --campaign 3f9a1c2e --yes"),
     "recover": ("campaigns recover", "campaigns recover --force --yes", "campaigns recover --complete"),
     "db migrate": ("campaigns db migrate --dry-run", "campaigns db migrate --yes"),
+    "db reader": ("campaigns db reader --dry-run", "campaigns db reader analyst --yes"),
     "topics apply": ("campaigns topics apply --dry-run", "campaigns topics apply --yes"),
     "topics reassignment": ("campaigns topics reassignment > plan.json",),
     "ingress": ("campaigns ingress",),

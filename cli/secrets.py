@@ -30,9 +30,9 @@ def secrets(
     from cli.confirmation import Consent, decline
     from cli.console import note, report_invalid_settings
     from cli.pipeline import read_secrets, shell_variables, write_private
-    from operations.installation import DATABASE_PASSWORD, Addresses, install, is_simulated
+    from operations.installation import DATABASE_PASSWORD, READER_PASSWORD, Addresses, install, is_simulated
     from runtime.process import EXIT_OK, EXIT_USAGE
-    from runtime.settings import STATE_FOLDER, InvalidSettings
+    from runtime.settings import PREFIX, STATE_FOLDER, InvalidSettings
 
     folder = STATE_FOLDER.absolute()
     if (folder / "up.lock").exists():
@@ -57,9 +57,11 @@ def secrets(
     write_private(folder / "secrets.json", json.dumps(dict(made.kept)))
     write_private(folder / "simulator.json", json.dumps(dict(made.simulator)))
     write_private(folder / "env", "".join(f"{name}={value}\n" for name, value in sorted(made.variables.items())))
-    # The server of Postgres reads its password under an account of its own. Only containers have this folder.
-    write_private(folder / "postgres_password", made.kept[DATABASE_PASSWORD])
-    (folder / "postgres_password").chmod(0o644)
+    # Postgres and Grafana read a password under an account of their own. Only containers have this folder.
+    reader_password = given.get(f"{PREFIX}{READER_PASSWORD}", made.kept[READER_PASSWORD])
+    for name, password in (("postgres_password", made.kept[DATABASE_PASSWORD]), ("reader_password", reader_password)):
+        write_private(folder / name, password)
+        (folder / name).chmod(0o644)
     note(f"written to {folder}: {names}")
     if is_simulated(given):
         note("No access token is set, so the simulator replaces WhatsApp: no message reaches a person.")

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit, urlunsplit
 from runtime.settings import PREFIX, InvalidSettings
 from runtime.settings_rules import SIMULATED_ACCOUNT_ID
 
-KEPT = ("CALLBACK_SECRET", "WEBHOOK_VERIFY_TOKEN", "API_KEYS")
+KEPT = ("CALLBACK_SECRET", "WEBHOOK_VERIFY_TOKEN", "API_KEYS", "READER_PASSWORD")
 """Made in every installation. The callback secret may never change, because it checks the statuses of old messages."""
 SIMULATED = ("WHATSAPP_ACCESS_TOKEN", "WEBHOOK_APP_SECRETS")
 """Made only for a simulator. With WhatsApp they come from Meta."""
 SIMULATOR_TIME_SCALE = 4.0
 """Simulated people read messages within seconds, not minutes."""
+READER_PASSWORD = "READER_PASSWORD"  # noqa: S105 - the name of one
 DATABASE_PASSWORD = "DATABASE_PASSWORD"  # noqa: S105 - the name of one
 SIMULATED_NUMBER_ID = "106540352242922"
 SIMULATED_TIME_SCALE = "100"

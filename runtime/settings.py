@@ -69,6 +69,10 @@ class Settings(BaseModel):
     database_url: SecretStr = Field(
         description="Address of PostgreSQL. Connect directly: a pooler in transaction mode does not work."
     )
+    reader_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="Password of the role that only reads the reports, for `campaigns db reader`. No process uses it.",
+    )
     # WhatsApp Cloud API
     deployment: str = Field(
         default="default",

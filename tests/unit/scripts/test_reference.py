@@ -16,6 +16,7 @@ from scripts import reference
 PAGES = reference.documents()
 ENTRY = re.compile(r"^(?:- |\| )`([^`]+)`", re.MULTILINE)
 SECRETS = {
+    "reader_password",
     "database_url", "whatsapp_access_token", "callback_secret", "webhook_app_secrets", "webhook_verify_token",
     "api_keys", "kafka_user", "kafka_password", "kafka_extra",
 }  # fmt: skip

@@ -108,7 +108,7 @@ LOOP = Contest(
     )
     if is_in_history()
     else (),
-    (Case("2.5 statuses a message", LoopLoad(15_000)),),
+    (Case("2.5 statuses a message", LoopLoad(30_000)),),
     (
         "Several machines: here everything shares the cores.",
         "Bursts of faults: `make faults` and `make chaos` have them.",

@@ -611,9 +611,15 @@ CREATE FUNCTION sources_out(in_person text) RETURNS SETOF text LANGUAGE sql STAB
 $$;
 
 -- Whether a source has unsubscribed the person. Releases and claims decide by it.
-CREATE FUNCTION is_unsubscribed(in_person text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM sources_out(in_person))
-$$;
+CREATE FUNCTION is_unsubscribed(in_person text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    -- Most people have neither a statement nor a link. For them two searches by index are a fraction of the query.
+    IF NOT EXISTS (SELECT FROM subscriptions AS s WHERE s.person = in_person)
+       AND NOT EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) THEN
+        RETURN false;
+    END IF;
+    RETURN EXISTS (SELECT FROM sources_out(in_person));
+END $$;
 
 -- Whether a human is left out, under any key, because of the other campaigns (domain/exclusions.py).
 CREATE FUNCTION is_excluded(in_person text, campaigns uuid[], recipients text) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -1237,8 +1243,12 @@ $$;
 -- What another row of the campaign, which is the same human, says against a post: 'same_person' if it was sent or may have
 -- been sent, 'twin_open' if it is being sent (domain/repeats.py repeats it).
 CREATE FUNCTION twin_refusal(in_campaign uuid, in_recipient uuid, in_person text) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN NOT EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) THEN NULL ELSE (
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
         SELECT CASE WHEN bool_or(twin.was_sent) THEN 'same_person' WHEN bool_or(twin.is_open) THEN 'twin_open' END
         FROM (
             SELECT o.accepted_attempts & ~o.failed_attempts <> 0 OR EXISTS (
@@ -1248,8 +1258,8 @@ LANGUAGE sql STABLE AS $$
                    EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = o.id AND l.outcome IS NULL) AS is_open
             FROM twins_of(in_campaign, in_recipient, in_person) AS t (id)
             JOIN campaign_recipients AS o ON o.id = t.id
-        ) AS twin) END
-$$;
+        ) AS twin);
+END $$;
 
 -- The one place that decides whether an attempt may be posted now. NULL permits it; a text is the reason against it.
 -- Claim and renewal both call it, so a pause, a cancellation or an opt-out holds from the next claim or renewal on.

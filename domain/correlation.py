@@ -38,12 +38,16 @@ EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """How to recognise our own statuses. With an empty `phone_number_id` every number is ours."""
+    """How to recognise our own statuses. Without `phone_numbers` (ids) every number is ours."""
 
     callback_secret: bytes
     deployment: str
-    phone_number_id: str = ""
+    phone_numbers: frozenset[str] = frozenset()
     time_scale: float = 1.0
+
+    def has(self, number: str | None) -> bool:
+        """Whether a status of this number may be ours. One that names no number may."""
+        return not self.phone_numbers or number is None or number in self.phone_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def decide(
     if kind is None:
         return IgnoredStatus(ItemOutcome.UNKNOWN_STATUS.value)
     found = decode(ours.callback_secret, ours.deployment, item.callback_data or "")
-    if isinstance(found, NotOurs) and ours.phone_number_id and item.phone_number_id not in (None, ours.phone_number_id):
+    if isinstance(found, NotOurs) and not ours.has(item.phone_number_id):
         return IgnoredStatus(ItemOutcome.FOREIGN_NUMBER.value)
     if item.occurred_at > (latest or received_at) + AHEAD_MAX:
         return RefusedStatus(DeadLetterReason.TIMESTAMP_IN_FUTURE.value)

@@ -7,11 +7,11 @@ wider scopes answer. What an outcome does not prove is neutral, so that nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import assert_never
 
-from domain.breakers import Scope, Signal, letters
+from domain.breakers import SCOPES, Scope, Signal, letters
 from domain.error_codes import ErrorClass, ThrottleScope, row_of
 from domain.outcomes import Accepted, NotSent, Outcome, Rejected, Throttled, UnknownOutcome
 
@@ -35,6 +35,10 @@ BY_CLASS: Mapping[ErrorClass, Mapping[Scope, Signal]] = MappingProxyType(
 TROUBLE = frozenset({Signal.BAD, Signal.FOREIGN, Signal.REQUEST, Signal.OPEN, Signal.HUMAN})
 NEUTRAL = letters({})
 """The letters of an outcome that says nothing: the message was not posted."""
+
+
+TOKEN_CODES = frozenset({0, 3, 10, 104, 190, *range(200, 300), 131005})
+"""Codes of the class account that a token causes: it has expired, or lacks a permission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,14 @@ def signals_of(outcome: Outcome) -> Signals:
             return Signals(letters({_E: Signal.BAD} if is_endpoint else {}), None, reason)
         case _:
             assert_never(outcome)
+
+
+def at_number(signals: Signals) -> Signals:
+    """The signals of a message from a number with a token of its own: what the token causes holds that number alone."""
+    if signals.code not in TOKEN_CODES:
+        return signals
+    found = {scope: Signal(letter) for scope, letter in zip(SCOPES, signals.letters, strict=True)}
+    return replace(signals, letters=letters({**found, _N: found[_A], _A: Signal.NEUTRAL}))
 
 
 def signals_of_status(code: int | None) -> Signals:

@@ -1,4 +1,4 @@
-"""Checks settings, Kafka, topics, PostgreSQL, schema and programs for `campaigns check`. It changes nothing.
+"""Checks settings, Kafka, topics, PostgreSQL, schema, numbers and programs for `campaigns check`. It changes nothing.
 
 A finding is `ok`, `warning` (works, with a risk) or `wrong` (does not work), and names the next step.
 """
@@ -14,6 +14,7 @@ from typing import Literal
 import psycopg
 
 from operations.local_up import LocalUp
+from operations.number_checks import check_numbers
 from operations.replication import Judgement, judge_standbys, judge_topics
 from runtime.process import Transient
 from runtime.settings import STATE_FOLDER, Settings
@@ -53,6 +54,10 @@ def check(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
     yield from _settings(settings)
     yield from _kafka(settings, up)
     yield from _postgres(settings, up)
+    yield from (
+        CheckFinding(f"number {each.phone_number_id}", each.state, each.found, each.next_step)
+        for each in check_numbers(settings)
+    )
 
 
 def _programs() -> Iterator[CheckFinding]:

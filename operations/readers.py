@@ -50,7 +50,7 @@ def reader_of(settings: Settings, topic: Topic) -> Reader:
     ownership = Ownership(
         settings.callback_secret.get_secret_value().encode(),
         settings.deployment,
-        settings.whatsapp_phone_number_id,
+        settings.known_numbers,
         settings.time_scale,
     )
     keywords = settings.keywords()

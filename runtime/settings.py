@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from domain.keywords import DEFAULT, Keywords
 from runtime import settings_problems, settings_rules, settings_setup, settings_values
+from runtime.sending_numbers import SendingNumber, sending_numbers
 
 PREFIX = "CAMPAIGNS_"
 STATE_FOLDER = Path(".campaigns")
@@ -116,6 +117,12 @@ class Settings(BaseModel):
         "Marketing Messages API cannot send, STRICT does not. Without it Meta's default holds.",
     )
     whatsapp_mps: int = Field(default=80, ge=1, le=5000, description="Messages per second of one phone number.")
+    whatsapp_numbers: tuple[SendingNumber, ...] = Field(
+        default=(),
+        description="Sending numbers with a pace or a token of their own, as JSON or as the path of a file with it: "
+        '`[{"phone_number_id": "106540352242922", "mps": 250, "access_token_file": "/run/secrets/token"}]`. '
+        "`access_token` may stand for the file. What a number lacks is as for all others.",
+    )
     whatsapp_portfolio_limit: int | None = Field(
         default=None,
         ge=1,
@@ -301,6 +308,11 @@ class Settings(BaseModel):
     def _list(cls, value: Any) -> Any:
         return settings_values.credentials(value) if isinstance(value, str) else value
 
+    @field_validator("whatsapp_numbers", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        return sending_numbers(value) if isinstance(value, str) else value
+
     @field_validator("stop_words", "start_words", mode="before")
     @classmethod
     def _words(cls, value: Any) -> Any:
@@ -363,6 +375,22 @@ class Settings(BaseModel):
         }
         mechanism = {} if MECHANISMS & given.keys() else {"sasl.mechanism": "PLAIN"}
         return {"security.protocol": "SASL_SSL", **mechanism, **given, **account}
+
+    @property
+    def known_numbers(self) -> frozenset[str]:
+        """The numbers that the settings name, the default among them. Empty: campaigns name their own."""
+        default = (self.whatsapp_phone_number_id,) if self.whatsapp_phone_number_id else ()
+        return frozenset((*default, *(each.phone_number_id for each in self.whatsapp_numbers)))
+
+    def mps_by_number(self) -> dict[str, int]:
+        """The messages per second of the numbers that have a pace of their own."""
+        return {each.phone_number_id: each.mps for each in self.whatsapp_numbers if each.mps is not None}
+
+    def tokens_by_number(self) -> dict[str, SecretStr]:
+        """The tokens of the numbers that have their own."""
+        return {
+            each.phone_number_id: each.access_token for each in self.whatsapp_numbers if each.access_token is not None
+        }
 
     def keywords(self) -> Keywords:
         """The stop and start words of this installation."""

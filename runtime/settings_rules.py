@@ -61,7 +61,8 @@ def is_real(settings: Settings) -> bool:
     Any other address is real, also the default, and so is a token of Meta's at any address.
     """
     token = settings.whatsapp_access_token.get_secret_value()
-    if token.startswith(META_TOKEN_PREFIX) and len(token) >= META_TOKEN_CHARACTERS_MIN:
+    own = [each.get_secret_value() for each in settings.tokens_by_number().values()]
+    if any(each.startswith(META_TOKEN_PREFIX) and len(each) >= META_TOKEN_CHARACTERS_MIN for each in (token, *own)):
         return True
     name = host_of(settings.whatsapp_api_url)
     if is_loopback(name):
@@ -74,6 +75,8 @@ def published_secrets(settings: Settings) -> Iterator[str]:
     for field in ("whatsapp_access_token", "webhook_verify_token", *_OWN_SECRETS):
         if any(secret.lower() in PUBLISHED for secret in _texts(getattr(settings, field))):
             yield f"{_variable(field)}: is a published example"
+    if any(token.get_secret_value().lower() in PUBLISHED for token in settings.tokens_by_number().values()):
+        yield f"{_variable('whatsapp_numbers')}: has a token that is a published example"
     if postgres_password(settings.database_url.get_secret_value()) in PUBLISHED:
         yield f"{_variable('database_url')}: has a password that is a published example"
 
@@ -89,7 +92,7 @@ def short_secrets(settings: Settings) -> Iterator[str]:
 def _weak_secrets(settings: Settings) -> Iterator[str]:
     if not is_real(settings):
         return
-    has_token = bool(settings.whatsapp_access_token.get_secret_value())
+    has_token = bool(settings.whatsapp_access_token.get_secret_value() or settings.tokens_by_number())
     for weak in [*published_secrets(settings), *(short_secrets(settings) if has_token else ())]:
         yield (
             f"{weak}. With a real token or address of WhatsApp it must be a secret of yours "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from runtime.sending_numbers import SendingNumber
 from runtime.settings import PREFIX, STATE_FOLDER, Settings, read_environment, shell_environment
 
 MASK = "********"
@@ -66,6 +67,9 @@ def _shown(value: object) -> Shown:
             return {str(name): str(_shown(each)) for name, each in value.items()}
         case tuple():
             return [str(_shown(each)) for each in value]
+        case SendingNumber():
+            pace = "" if value.mps is None else f" at {value.mps}/s"
+            return f"{value.phone_number_id}{pace}" + (f" with token {MASK}" if value.access_token else "")
         case str() | int() | float() | None:
             return value
         case _:

@@ -62,6 +62,7 @@ async def read(connection: Connection, campaign: Campaign, rates: Rates, time_sc
     if row is None:
         raise campaigns.UnknownCampaign
     now, counters, used, sharing, *canary = row
+    rates = rates.of_number(campaign.phone_number_id)
     given = PlanInput(
         now=now,
         recipients=counters.get("status/pending", 0),

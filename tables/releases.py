@@ -12,7 +12,7 @@ made of is paused with the reason. Neither keeps the others from being released.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -62,13 +62,24 @@ class Rates:
     cap_s: float
     portfolio: PortfolioBudget | None = None
     """The budget of people that all numbers share; None: there is none."""
+    own: Mapping[str, int] = field(default_factory=dict)
+    """Messages per second of the numbers that have a pace of their own."""
 
     @classmethod
     def of(cls, settings: Settings) -> Rates:
         """The limits of these settings."""
         people = settings.whatsapp_portfolio_limit
         budget = None if people is None else PortfolioBudget(people, WINDOW_S / settings.time_scale)
-        return cls(settings.whatsapp_mps, settings.release_cap_s, budget)
+        return cls(settings.whatsapp_mps, settings.release_cap_s, budget, settings.mps_by_number())
+
+    def of_number(self, number: str) -> Rates:
+        """The limits of one number."""
+        return self if number not in self.own else replace(self, mps=self.own[number])
+
+    @property
+    def mps_max(self) -> int:
+        """The messages per second of the fastest number."""
+        return max(self.mps, *self.own.values()) if self.own else self.mps
 
     @property
     def unclaimed_max(self) -> int:
@@ -147,7 +158,12 @@ async def release_step(connection: Connection, rates: Rates, memory: ReleaseMemo
     memory.note(wanting=(each.id for each in wanting))
     for number, campaigns in groupby(wanting, key=lambda each: each.number):
         try:
-            step = _sum(step, await _release_number(connection, number, list(campaigns), demands, used, rates, memory))
+            step = _sum(
+                step,
+                await _release_number(
+                    connection, number, list(campaigns), demands, used, rates.of_number(number), memory
+                ),
+            )
         except LockNotAvailable:
             log.warning("a number is locked; its recipients are released later", phone_number_id=number)
             memory.hold(number)
@@ -164,7 +180,7 @@ async def _portfolio_shares(
 ) -> dict[UUID, int]:
     """Divide what is left of the budget among the campaigns of all numbers, if a step could use up more than that."""
     left = await portfolio.read_left(connection, budget)
-    step_max = rates.mps * len({each.number for each in due})
+    step_max = sum(rates.of_number(number).mps for number in {each.number for each in due})
     return demands if left >= min(step_max, sum(demands.values())) else memory.portfolio.divide(left, demands)
 
 
@@ -175,7 +191,7 @@ async def _find_due(connection: Connection, rates: Rates, memory: ReleaseMemory)
     if not opening.campaigns:
         return []
     with memory.searching():
-        values = {"count_max": rates.mps, **opening.parameters(), **memory.places()}
+        values = {"count_max": rates.mps_max, **opening.parameters(), **memory.places()}
         rows = await (await connection.execute(_SQL["find_due_campaigns"], values)).fetchall()
     judged = [await _judge(connection, row, opening.campaigns[row[0]]) for row in rows]
     return [each for each in judged if each is not None]

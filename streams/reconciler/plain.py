@@ -114,8 +114,7 @@ class ShortWay:
         number = metadata.get("phone_number_id") if type(metadata) is dict else None
         if type(number) is not str or _WORD.fullmatch(number) is None:
             raise _Unusual
-        ours = self._ownership.phone_number_id
-        is_our_number = not ours or number == ours
+        is_our_number = self._ownership.has(number)
         contacts = read_contacts(value.get("contacts"))
         left = []
         for position, status in enumerate(statuses, start=found.items):

@@ -93,7 +93,7 @@ class Reconciler:
         self._ownership = Ownership(
             settings.callback_secret.get_secret_value().encode(),
             settings.deployment,
-            settings.whatsapp_phone_number_id,
+            settings.known_numbers,
             settings.time_scale,
         )
 

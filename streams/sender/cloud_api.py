@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -51,7 +52,7 @@ MESSAGES = Endpoint()
 
 
 class CloudApi:
-    """Posts for every phone number of one access token. Use it as an async context manager."""
+    """Posts for every phone number: by its own access token, or by that of all others. Use it as an async context."""
 
     def __init__(
         self,
@@ -59,16 +60,18 @@ class CloudApi:
         url: str,
         version: str,
         access_token: SecretStr,
+        tokens: Mapping[str, SecretStr] = MappingProxyType({}),
         timeout_s: float,
         connections: int = CONNECTIONS_MIN,
         endpoint: Endpoint = MESSAGES,
     ) -> None:
         self._root = f"{url}/{version}"
         self._endpoint = endpoint
-        self._urls: dict[str, URL] = {}
+        self._targets: dict[str, tuple[URL, Mapping[str, str] | None]] = {}
         self._timeout_s = timeout_s
         self._connections = max(CONNECTIONS_MIN, connections)
         self._token = access_token
+        self._tokens = tokens
         self._session: aiohttp.ClientSession | None = None
         self._logged: set[type[Exception]] = set()
 
@@ -84,7 +87,7 @@ class CloudApi:
             auto_decompress=False,
             trust_env=False,
             headers={
-                "Authorization": f"Bearer {self._token.get_secret_value()}",
+                **_authorization(self._token),
                 "Content-Type": "application/json",
                 "Accept-Encoding": "identity",
                 "User-Agent": PRODUCER,
@@ -104,7 +107,8 @@ class CloudApi:
         if self._session is None:
             raise RuntimeError("CloudApi is used outside its context")
         try:
-            url, body = self._url(job.phone_number_id), orjson.dumps(message(job, callback_data, self._endpoint))
+            url, headers = self._target(job.phone_number_id)
+            body = orjson.dumps(message(job, callback_data, self._endpoint))
         except InvalidTemplateParameters as error:
             return Rejected(None, f"{FailureReason.INVALID_TEMPLATE_PARAMETERS}: {error}")
         except Exception as error:  # noqa: BLE001 - nothing has left yet, so the message gives its claim back
@@ -113,7 +117,7 @@ class CloudApi:
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._session.post(url, data=body, allow_redirects=False) as answer,
+                self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 content = await _content(answer)
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError too
@@ -132,21 +136,28 @@ class CloudApi:
             place = traceback.extract_tb(error.__traceback__)[-1]
             _log.error(event, error=type(error).__name__, file=place.filename, line=place.lineno)
 
-    def _url(self, phone_number_id: str) -> URL:
-        """The endpoint of a number. It is cached, because parsing it would cost a tenth of each post.
+    def _target(self, phone_number_id: str) -> tuple[URL, Mapping[str, str] | None]:
+        """The endpoint of a number, and the header with its own token, if it has one.
 
-        It raises ValueError wherever the HTTP client would refuse every request to it before the first byte.
+        They are cached, because parsing the address would cost a tenth of each post. It raises ValueError wherever the
+        HTTP client would refuse every request before the first byte.
         """
-        url = self._urls.get(phone_number_id)
-        if url is None:
+        target = self._targets.get(phone_number_id)
+        if target is None:
             url = URL(f"{self._root}/{quote(phone_number_id, safe='')}/{self._endpoint.name}")
             if not url.host or url.user is not None or url.password is not None:
                 raise ValueError("the address has no host, or has a user and a password")
             url.host.encode("idna")  # the HTTP client resolves this name
-            if any(character < " " or character == "\x7f" for character in self._token.get_secret_value()):
+            own = self._tokens.get(phone_number_id)
+            token = self._token if own is None else own
+            if any(character < " " or character == "\x7f" for character in token.get_secret_value()):
                 raise ValueError("a header has a control character")
-            self._urls[phone_number_id] = url
-        return url
+            target = self._targets[phone_number_id] = url, None if own is None else _authorization(own)
+        return target
+
+
+def _authorization(token: SecretStr) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.get_secret_value()}"}
 
 
 def message(job: SendJob, callback_data: str, endpoint: Endpoint = MESSAGES) -> dict[str, Any]:

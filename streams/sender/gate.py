@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import structlog
 
@@ -28,11 +29,18 @@ BRAKE_BASE_S, BRAKE_FACTOR, BRAKE_CAP_S = 1.0, 2.0, 120.0
 
 
 class Gate:
-    """Permits for every number of one account, in the order of their reservation."""
+    """Permits for every number, in the order of their reservation. `rates`: of the numbers with a rate of their own."""
 
-    def __init__(self, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rate: float,
+        rates: Mapping[str, float] = MappingProxyType({}),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._whole_rate = rate
-        self._full_rate = rate
+        self._whole_rates = rates
+        self._share = 1.0
         self._clock = clock
         self._buckets: dict[str, TokenBucket] = {}
         self._brakes: dict[str, Brake] = {}
@@ -44,12 +52,12 @@ class Gate:
         Jobs are spread evenly over the partitions of `send.jobs`, so a sender's share of the partitions is its share of
         the jobs, and the shares of all senders add up to the rate.
         """
-        rate = self._whole_rate * min(1.0, share)
-        if rate == self._full_rate:
+        share = min(1.0, share)
+        if share == self._share:
             return
         for bucket in self._buckets.values():
-            bucket.rate *= rate / self._full_rate
-        self._full_rate = rate
+            bucket.rate *= share / self._share
+        self._share = share
 
     def reserve(self, phone_number_id: str) -> tuple[float, bool]:
         """Seconds to wait, and whether a permit was reserved; if not, only a brake ends after the wait."""
@@ -100,7 +108,7 @@ class Gate:
         wait_s = brake.pull(self._clock(), retry_after_s)
         if brake.strikes > strikes:
             bucket = self._bucket(phone_number_id)
-            bucket.rate = max(self._full_rate * RATE_MIN_SHARE, bucket.rate * RATE_AFTER_THROTTLE)
+            bucket.rate = max(self._full_rate(phone_number_id) * RATE_MIN_SHARE, bucket.rate * RATE_AFTER_THROTTLE)
             _log.warning(
                 "Meta throttles; messages wait, and the rate drops",
                 scope=scope.value,
@@ -116,11 +124,19 @@ class Gate:
         self._brake(phone_number_id).release(now)
         self._brake(ACCOUNT).release(now)
         bucket = self._bucket(phone_number_id)
-        bucket.rate = min(self._full_rate, bucket.rate + self._full_rate * RATE_RECOVERY_SHARE)
+        full_rate = self._full_rate(phone_number_id)
+        bucket.rate = min(full_rate, bucket.rate + full_rate * RATE_RECOVERY_SHARE)
+
+    def _full_rate(self, phone_number_id: str) -> float:
+        return self._whole_rates.get(phone_number_id, self._whole_rate) * self._share
 
     def _bucket(self, phone_number_id: str) -> TokenBucket:
-        burst = max(1.0, self._full_rate * BURST_S)
-        return self._buckets.setdefault(phone_number_id, TokenBucket(self._full_rate, burst, burst, self._clock()))
+        bucket = self._buckets.get(phone_number_id)
+        if bucket is None:
+            rate = self._full_rate(phone_number_id)
+            burst = max(1.0, rate * BURST_S)
+            bucket = self._buckets[phone_number_id] = TokenBucket(rate, burst, burst, self._clock())
+        return bucket
 
     def _brake(self, name: str) -> Brake:
         return self._brakes.setdefault(name, Brake(BRAKE_BASE_S, BRAKE_FACTOR, BRAKE_CAP_S))

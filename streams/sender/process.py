@@ -158,6 +158,7 @@ async def sending(
         url=settings.whatsapp_api_url,
         version=settings.whatsapp_api_version,
         access_token=settings.whatsapp_access_token,
+        tokens=settings.tokens_by_number(),
         timeout_s=settings.send_timeout_s,
         connections=settings.send_window,
         endpoint=Endpoint(settings.whatsapp_endpoint, settings.whatsapp_product_policy),
@@ -167,7 +168,7 @@ async def sending(
     outbox = Outbox(pool, publisher, settings.topic(Topic.RECIPIENT_EVENTS), pauses)
     limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
     failures = Failures(pool)
-    gate, window = Gate(settings.whatsapp_mps), Window(settings.send_window)
+    gate, window = Gate(settings.whatsapp_mps, settings.mps_by_number()), Window(settings.send_window)
     sends = Sends(
         claims=claims,
         gate=gate,
@@ -176,6 +177,7 @@ async def sending(
         timing=SendTiming(lease_s=settings.lease_s, time_scale=settings.time_scale),
         callback_data=_callback_data(settings),
         failures=failures,
+        own_tokens=frozenset(settings.tokens_by_number()),
         clock=boot_time,
         progressed=progressed,
     )

@@ -17,7 +17,7 @@ from typing import Protocol, assert_never
 from domain.backoff import exponential, scaled_s
 from domain.error_codes import ThrottleScope
 from domain.outcomes import Outcome, Rejected, Throttled
-from domain.signals import NO_SIGNALS, Signals, signals_of
+from domain.signals import NO_SIGNALS, Signals, at_number, signals_of
 from runtime import metrics
 from runtime.tracing import now_ns
 from schemas.events import EventKind
@@ -78,6 +78,7 @@ class Sends:
         callback_data: Callable[[SendJob], str],
         clock: Callable[[], float],
         failures: Failures,
+        own_tokens: frozenset[str] = frozenset(),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         progressed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -90,6 +91,7 @@ class Sends:
         self._callback_data = callback_data
         self._clock = clock
         self._failures = failures
+        self._own_tokens = own_tokens
         self._now = now
         self._progressed = progressed
         self._trouble = Trouble(clock)
@@ -128,7 +130,7 @@ class Sends:
             metrics.SENDER_OUTCOMES.labels("throttled").inc()
             throttled_at = self._clock() if throttled_at is None else throttled_at
             if self._clock() - throttled_at + wait_s > THROTTLED_MAX_S:
-                await self._defer(job, claim, max(wait_s, _patience_s(job)), signals_of(outcome))
+                await self._defer(job, claim, max(wait_s, _patience_s(job)), self._signals(job, outcome))
                 return
             pair_s = wait_s if outcome.scope is ThrottleScope.RECIPIENT else 0.0  # the others wait for their brake
 
@@ -206,10 +208,14 @@ class Sends:
         self._gate.answered(job.phone_number_id)
         event = self._events.of_outcome(job, outcome, is_probe=is_probe)
         metrics.SENDER_OUTCOMES.labels(event.kind.value).inc()
-        signals = signals_of(outcome)
+        signals = self._signals(job, outcome)
         with self._trouble.settling(job.phone_number_id, signals):
             await self._outbox.settle(settlement(claim, event, signals))
         self._failures.is_answered = True
+
+    def _signals(self, job: SendJob, outcome: Outcome) -> Signals:
+        found = signals_of(outcome)
+        return at_number(found) if job.phone_number_id in self._own_tokens else found
 
 
 def _patience_s(job: SendJob) -> float:

@@ -21,7 +21,7 @@ from tests.support.paths import FIXTURES
 
 FOLDER = FIXTURES / "webhooks"
 RECEIVED_AT = datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
-OURS = Ownership(b"secret", "default", "106540352242922")
+OURS = Ownership(b"secret", "default", frozenset({"106540352242922"}))
 ORIGIN = Origin(topic="webhooks.raw", partition=0, offset=0)
 RECEIPT = Receipt(RECEIVED_AT, ORIGIN, RECEIVED_AT)
 

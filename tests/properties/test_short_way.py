@@ -28,7 +28,11 @@ from streams.reconciler.reading import Reconciled, reconcile
 from tests.support.paths import FIXTURES
 
 SECRET, NUMBER = b"callback-secret-of-a-test", "106540352242922"
-OWNERS = (Ownership(SECRET, "demo"), Ownership(SECRET, "demo", NUMBER), Ownership(SECRET, "demo", "9"))
+OWNERS = (
+    Ownership(SECRET, "demo"),
+    Ownership(SECRET, "demo", frozenset({NUMBER, "8"})),
+    Ownership(SECRET, "demo", frozenset({"9"})),
+)
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 RECEIVED_US = (1_767_225_605_000_000, 1_767_225_605_123_000, 1_767_225_605_000_001, 0)
 CAMPAIGN, RECIPIENT = UUID("0190a3c8-6c9f-7cde-8f10-9a1b2c3d4e5f"), UUID("0190a3c8-6c9f-7cde-8f10-9a1b2c3d4e60")

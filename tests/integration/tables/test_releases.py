@@ -334,3 +334,9 @@ async def test_a_clock_that_was_set_back_stops_no_number(world: World) -> None:
     await world.release(rates)  # the first step takes over the new time
     await world.run("UPDATE number_rates SET refilled_at = refilled_at - interval '1 second'")
     assert len((await world.release(rates)).jobs) == 20
+
+
+async def test_a_number_has_its_own_pace(world: World) -> None:
+    await world.start_campaign(100, number="1"), await world.start_campaign(100, number="2")
+    jobs = (await world.release(Rates(mps=20, cap_s=10, own={"2": 50}))).jobs
+    assert Counter(job.phone_number_id for job in jobs) == {"1": 20, "2": 50}

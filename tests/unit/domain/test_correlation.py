@@ -14,7 +14,7 @@ from schemas.codec import PRODUCER
 from schemas.events import EventKind, Failure, Origin, Pricing, RecipientEvent, RetryClass
 from schemas.webhook_statuses import StatusError, StatusItem
 
-OURS = Ownership(b"secret", "default", "111")
+OURS = Ownership(b"secret", "default", frozenset({"111"}))
 RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 ORIGIN = Origin(topic="t", partition=0, offset=0)
 CAMPAIGN, RECIPIENT = uuid.UUID(int=7), uuid.UUID(int=1)
@@ -142,7 +142,9 @@ def test_a_failed_status_without_our_callback_data_has_the_backoff_of_a_first_at
 
 
 def test_the_time_scale_divides_the_backoff_of_a_webhook() -> None:
-    assert failure_of(StatusError(131049, ""), Ownership(b"secret", "default", "111", 100.0)).backoff_s == 864
+    assert (
+        failure_of(StatusError(131049, ""), Ownership(b"secret", "default", frozenset({"111"}), 100.0)).backoff_s == 864
+    )
 
 
 def test_a_person_with_the_calling_code_1_is_not_held_back() -> None:

@@ -1,5 +1,7 @@
 """What outcomes say about the scopes of breakers: the table, with the words of the design."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from domain.breakers import Scope, Signal
 from domain.error_codes import ROWS, ErrorClass
 from domain.outcomes import NotSent, Rejected, UnknownOutcome, outcome_of_answer, outcome_of_error
-from domain.signals import BY_CLASS, NO_SIGNALS, Signals, signals_of, signals_of_status
+from domain.signals import BY_CLASS, NO_SIGNALS, TOKEN_CODES, Signals, at_number, signals_of, signals_of_status
 from schemas.reasons import TransportError
 
 
@@ -189,3 +191,16 @@ def test_outcomes_before_the_first_byte_are_not_unknown() -> None:
 )  # fmt: skip
 def test_a_failed_status_concerns_a_scope_or_nothing(code: int | None, letters: str) -> None:
     assert signals_of_status(code).letters == letters
+
+
+@pytest.mark.parametrize(
+    ("code", "letters"),
+    [(190, "nnhng"), (0, "nnhng"), (10, "nnhng"), (200, "nnhng"), (131042, "nnnhg"), (131026, "nnggg"), (33, "nnhng")],
+)
+def test_what_a_token_of_a_number_causes_holds_that_number_alone(code: int, letters: str) -> None:
+    found = answered(400, code)
+    assert at_number(found) == replace(found, letters=letters)
+
+
+def test_the_codes_of_tokens_are_of_the_account() -> None:
+    assert {row.error_class for row in ROWS if row.code in TOKEN_CODES} == {ErrorClass.ACCOUNT}

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from domain.error_codes import ThrottleScope
+from runtime.sending_numbers import SendingNumber
 from schemas.events import EventKind, RecipientEvent, RetryClass
 from streams.sender import sends
 from tables import ledger
@@ -242,3 +244,14 @@ async def test_an_answer_under_another_wa_id_names_the_person_in_the_event(bench
         one.recipient_id: None,
         other.recipient_id: ["15559990001"],
     }
+
+
+async def test_a_wrong_token_of_one_number_stops_no_other(database_url: str) -> None:
+    own = (SendingNumber(phone_number_id=NUMBER_ID, access_token=SecretStr("expired")),)
+    async with open_bench(database_url, whatsapp_numbers=own) as bench:
+        bench.api.answer = error_answer(190, 401)
+        await bench.take(await bench.world.release_jobs(1))
+        await bench.finish()
+        opened = "SELECT scope, key, needs_human FROM breakers WHERE opened_at IS NOT NULL"
+        assert await bench.world.run(opened) == [("number", NUMBER_ID, True)]
+        assert bench.kafka.kinds() == [EventKind.DEFERRED]

@@ -19,7 +19,7 @@ from schemas.webhooks import ITEMS_MAX
 from streams.reconciler.plain import PlainEvent, ShortWay
 from streams.reconciler.reading import reconcile
 
-OURS = Ownership(b"secret", "demo", "106")
+OURS = Ownership(b"secret", "demo", frozenset({"106"}))
 CAMPAIGN, RECIPIENT = UUID("0190a3c8-6c9f-7cde-8f10-9a1b2c3d4e5f"), UUID("0190a3c8-6c9f-7cde-8f10-9a1b2c3d4e60")
 RECEIVED_AT = datetime(2026, 1, 1, 0, 0, 5, 1000, tzinfo=UTC)
 RECEIVED_US = 1_767_225_605_001_000

@@ -17,7 +17,7 @@ from schemas.webhooks import ITEMS_MAX
 from streams.reconciler import reading
 from streams.reconciler.reading import Reconciled, reconcile
 
-OURS = Ownership(b"secret", "default", "111")
+OURS = Ownership(b"secret", "default", frozenset({"111"}))
 RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 

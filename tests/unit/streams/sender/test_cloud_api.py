@@ -350,3 +350,24 @@ async def test_an_exception_of_the_client_after_the_start_is_unknown_and_ends_no
 def test_a_message_goes_to_the_number_or_else_to_the_user_id(names: dict[str, Any], sent: dict[str, Any]) -> None:
     body = message(_job().model_copy(update=names), "callback")
     assert {name: body[name] for name in ("to", "recipient") if name in body} == sent
+
+
+async def test_a_number_posts_with_its_own_token() -> None:
+    async def accept(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"messages": [{"id": "wamid.1"}]})
+
+    other = _job().model_copy(update={"phone_number_id": "2"})
+    async with _serving(accept) as server, _api(server.port, tokens={"2": SecretStr("own")}) as api:
+        for job in (_job(), other, _job()):
+            assert isinstance(await api.post(job, "x"), Accepted)
+    assert [headers["Authorization"] for _, headers, _ in server.requests] == ["Bearer tok", "Bearer own", "Bearer tok"]
+
+
+async def test_a_token_that_no_header_can_hold_stops_its_number_alone() -> None:
+    async def accept(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"messages": [{"id": "wamid.1"}]})
+
+    other = _job().model_copy(update={"phone_number_id": "2"})
+    async with _serving(accept) as server, _api(server.port, tokens={"2": SecretStr("a\nb")}) as api:
+        assert isinstance(await api.post(other, "x"), NotSent)
+        assert isinstance(await api.post(_job(), "x"), Accepted)

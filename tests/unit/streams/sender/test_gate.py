@@ -130,3 +130,18 @@ def test_a_server_that_answers_nobody_holds_every_number() -> None:
         with gate.posting() as ended:
             ended(Accepted("wamid.A"))
         assert gate.reserve("1") == (0.0, True)
+
+
+def test_a_number_has_its_own_rate_and_all_use_the_same_share() -> None:
+    clock = Clock()
+    gate = Gate(80.0, {"fast": 1000.0}, clock=clock)
+    assert (gate.room("fast", 1.0), gate.room("usual", 1.0)) == (1000, 80)
+    gate.share(0.5)
+    gate.share(0.5)
+    assert (gate.room("fast", 1.0), gate.room("usual", 1.0), gate.room("new", 1.0)) == (500, 40, 40)
+    gate.throttled("fast", ThrottleScope.NUMBER, None)
+    clock.now = 100.0
+    for _ in range(400):
+        gate.answered("fast")
+    gate.share(1.0)
+    assert (gate.room("fast", 1.0), gate.room("usual", 1.0)) == (1000, 80)

@@ -149,6 +149,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "db reader": ("campaigns db reader --dry-run", "campaigns db reader analyst --yes"),
     "topics apply": ("campaigns topics apply --dry-run", "campaigns topics apply --yes"),
     "topics reassignment": ("campaigns topics reassignment > plan.json",),
+    "schemas register": ("campaigns schemas register --dry-run", "campaigns schemas register --yes"),
     "ingress": ("campaigns ingress",),
     "api": ("campaigns api",),
     "scheduler": ("campaigns scheduler",),

@@ -45,6 +45,7 @@ from cli.recover import recover
 from cli.remove import remove
 from cli.replay import replay
 from cli.resume import resume
+from cli.schemas import schemas
 from cli.secrets import secrets
 from cli.show import show
 from cli.stats import stats
@@ -131,6 +132,7 @@ for command in _PASSING_THROUGH:
     app.command(rich_help_panel=QUERY_PANEL, context_settings=PASS_THROUGH)(command)
 app.add_typer(db, name="db", rich_help_panel=START_PANEL)
 app.add_typer(topics, name="topics", rich_help_panel=START_PANEL)
+app.add_typer(schemas, name="schemas", rich_help_panel=START_PANEL)
 app.add_typer(unknown, name="unknown", rich_help_panel=QUERY_PANEL)
 app.add_typer(subscriptions, name="subscriptions", rich_help_panel=CAMPAIGN_PANEL)
 app.add_typer(frequency_cap, name="frequency-cap", rich_help_panel=CAMPAIGN_PANEL)

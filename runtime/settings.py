@@ -61,6 +61,12 @@ class Settings(BaseModel):
         description='More librdkafka options as name=value;name="value". A value with a semicolon is in quotation '
         "marks; the same mark inside is written twice.",
     )
+    schema_registry_url: str = Field(
+        default="",
+        description="Base address of a schema registry with the API of Confluent, for `campaigns schemas register`.",
+    )
+    schema_registry_user: SecretStr = Field(default=SecretStr(""), description="User of the schema registry.")
+    schema_registry_password: SecretStr = Field(default=SecretStr(""), description="Password of that user.")
     topic_prefix: str = Field(
         default="",
         max_length=100,
@@ -342,6 +348,11 @@ class Settings(BaseModel):
     @classmethod
     def _base(cls, value: str) -> str:
         return settings_values.http_base(value)
+
+    @field_validator("schema_registry_url")
+    @classmethod
+    def _registry(cls, value: str) -> str:
+        return settings_values.registry(value) if value else value
 
     @field_validator("traces")
     @classmethod

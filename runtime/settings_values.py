@@ -154,6 +154,12 @@ def http_base(text: str) -> str:
     return text.rstrip("/")
 
 
+def registry(text: str) -> str:
+    """The base address of a schema registry, such as https://registry/apis/ccompat/v7. Raises ValueError."""
+    _http_address(text)
+    return text.rstrip("/")
+
+
 def collector(text: str) -> str:
     """The base address of a collector of traces, without the path that all collectors have. Raises ValueError."""
     _http_address(text)

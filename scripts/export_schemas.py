@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from domain.traces import HEADER
 from schemas.codec import PRODUCER
-from schemas.control import ControlEvent
-from schemas.events import RecipientEvent
-from schemas.jobs import SendJob
-from schemas.model import WireModel
-from schemas.stats import CampaignStats
-from schemas.subscriptions import SubscriptionEvent
-from schemas.timeline import CampaignMinute
+from schemas.published import PUBLISHED, PublishedRecord, schema_of
 from schemas.topics import BY_NAME, DAY_MS, UNLIMITED, USES, Topic, TopicSpec
 
 FOLDER = Path("docs/schemas")
@@ -28,39 +21,11 @@ ASYNCAPI = "asyncapi.json"
 KAFKA_BINDING = "0.5.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A record and the topic that carries it."""
-
-    topic: Topic
-    record: type[WireModel]
-
-    @property
-    def file(self) -> str:
-        """The file of the record's JSON Schema."""
-        return f"{self.record.__name__}.json"
-
-
-PUBLISHED: tuple[Published, ...] = (
-    Published(Topic.SEND_JOBS, SendJob),
-    Published(Topic.RECIPIENT_EVENTS, RecipientEvent),
-    Published(Topic.SUBSCRIPTION_EVENTS, SubscriptionEvent),
-    Published(Topic.CAMPAIGN_CONTROL, ControlEvent),
-    Published(Topic.CAMPAIGN_STATS, CampaignStats),
-    Published(Topic.CAMPAIGN_TIMELINE, CampaignMinute),
-)
-
-
 def documents() -> dict[str, str]:
     """Every file by its name."""
-    contents = {each.file: _schema(each.record) for each in PUBLISHED}
+    contents = {each.file: schema_of(each.record) for each in PUBLISHED}
     contents[ASYNCAPI] = _asyncapi()
     return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in contents.items()}
-
-
-def _schema(record: type[WireModel]) -> dict[str, Any]:
-    # A reader must accept records without the optional fields, and records with fields that it does not know.
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **record.model_json_schema(mode="validation")}
 
 
 def _asyncapi() -> dict[str, Any]:
@@ -85,7 +50,7 @@ def _asyncapi() -> dict[str, Any]:
     }
 
 
-def _channel(published: Published, spec: TopicSpec) -> dict[str, Any]:
+def _channel(published: PublishedRecord, spec: TopicSpec) -> dict[str, Any]:
     name = published.record.__name__
     is_transactional = published.topic in {Topic.CAMPAIGN_STATS, Topic.CAMPAIGN_TIMELINE}
     return {
@@ -135,7 +100,7 @@ TRACE_HEADERS = {
 }
 
 
-def _message(published: Published) -> dict[str, Any]:
+def _message(published: PublishedRecord) -> dict[str, Any]:
     return {
         "name": published.record.__name__,
         "contentType": "application/json",

@@ -12,9 +12,9 @@ import pytest
 from schemas.codec import decode, encode
 from schemas.control import ControlKind
 from schemas.events import EventKind
+from schemas.published import PUBLISHED
 from schemas.sources import Source
 from schemas.subscriptions import SubscriptionKind
-from scripts.export_schemas import PUBLISHED
 from tests.support.paths import FIXTURES
 
 FOLDER = FIXTURES / "records" / "v1"

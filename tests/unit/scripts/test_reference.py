@@ -18,7 +18,8 @@ ENTRY = re.compile(r"^(?:- |\| )`([^`]+)`", re.MULTILINE)
 SECRETS = {
     "reader_password",
     "database_url", "whatsapp_access_token", "callback_secret", "webhook_app_secrets", "webhook_verify_token",
-    "api_keys", "kafka_user", "kafka_password", "kafka_extra",
+    "api_keys", "kafka_user", "kafka_password", "kafka_extra", "schema_registry_user",
+    "schema_registry_password",
 }  # fmt: skip
 
 

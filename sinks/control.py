@@ -35,6 +35,10 @@ class ControlWriter:
         self._letters = letters
         self.connection = SinkConnection(settings)
 
+    async def close(self) -> None:
+        """Close the connection."""
+        await self.connection.close()
+
     async def foresee(self, records: Sequence[Record]) -> None:
         """Do nothing: reports are few."""
 

@@ -7,14 +7,16 @@ lock them in the order of their ids.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from domain.usual_fold import UsualFold, UsualMessage, add_usual, divide, usual_of_learned
 from sinks.apply import Applied, FoldedEvents, Unusual, alarm, naming_our_own_errors, write_beside, write_folded
-from sinks.usual import UsualPart
+from sinks.usual import UsualColumns, UsualPart
 from tables import messages, recipients
 from tables.database import Connection
+from tables.fact_columns import merge_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class MixedPart:
     rest: UsualFold
     messages: Mapping[str, UsualMessage] | None
     """What the batch states per wamid. None: it has statuses without a recipient, and `others` has everything."""
+    columns: UsualColumns | None = None
+    """What is sent, if it is made already."""
 
 
 def mix(others: FoldedEvents, part: UsualPart) -> MixedPart:
@@ -44,16 +48,25 @@ def mix(others: FoldedEvents, part: UsualPart) -> MixedPart:
     return MixedPart(linked, rest, {**rest.messages, **stated})
 
 
+async def columns_of(part: MixedPart, stated: Mapping[str, UsualMessage]) -> UsualColumns:
+    """What is sent. Other tasks run in between. Raises CodeRaised."""
+    with naming_our_own_errors(len(part.others.folded.facts)):
+        rows = merge_parameters(part.others.folded.facts, part.rest.facts.values())
+        await asyncio.sleep(0)
+        return UsualColumns(rows, messages.usual_columns(stated))
+
+
 async def write_mixed(connection: Connection, part: MixedPart) -> Applied:
     """Write a batch inside the caller's transaction. Raises psycopg.Error, CodeRaised and Unusual."""
     if part.messages is None:
         return await write_folded(connection, part.others)
     folded = part.others.folded
+    columns = part.columns or await columns_of(part, part.messages)
     with naming_our_own_errors(len(folded.facts)):
-        changed = await messages.merge_usual(connection, messages.usual_columns(part.messages))
+        changed = await messages.merge_usual(connection, columns.messages)
         if changed is not None and changed.has_parked:
             raise Unusual("statuses are parked for one of these wamids")
-        rows = await recipients.merge_facts(connection, folded.facts, part.rest.facts.values())
+        rows = await recipients.merge_columns(connection, columns.rows)
         doubles = [] if changed is None else await messages.record_usual_double_sends(connection, changed)
         await write_beside(connection, part.others)
         alarm(doubles, ())

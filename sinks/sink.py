@@ -5,8 +5,8 @@ Each topic has a consumer and a writer of its own (`sinks.writer`, `sinks.subscr
 other. A consumer takes batches from Kafka and gives them to its writer. While Postgres or Kafka is unavailable, it
 retries the same batch. It drops nothing, and it reads at most one batch further.
 
-While Postgres writes a batch, the next one is read and decoded. Batches are written in order, one transaction after the
-other; only the work that needs no database is done ahead.
+While Postgres writes a batch, the next one is read, decoded and compared with the rows (`sinks.prepared`). Batches are
+written in order, one transaction after the other; only work that writes nothing is done ahead.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class EventWriter(Protocol):
         ...
 
     async def foresee(self, records: Sequence[Record]) -> None:
-        """Do what can be done for these records while the batch before them is written. It uses no connection."""
+        """Do what can be done for these records while the batch before them is written, not over `connection`."""
         ...
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
@@ -86,6 +86,10 @@ class EventWriter(Protocol):
 
     async def apply_held(self) -> None:
         """Try again what waits in Postgres."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection to Postgres."""
         ...
 
 
@@ -238,8 +242,8 @@ class Sink:
             pass
 
     async def close(self) -> None:
-        """Close the connection to Postgres."""
-        await self._writer.connection.close()
+        """Close the connections to Postgres."""
+        await self._writer.close()
 
     async def _require_same_topic(self) -> None:
         """Check that the topic was not recreated: a consumer continues in the new topic without an error.

@@ -58,6 +58,10 @@ class SubscriptionWriter:
         self._waiting_at = 0.0
         self._waiting_after = FIRST_WAITING
 
+    async def close(self) -> None:
+        """Close the connection."""
+        await self.connection.close()
+
     async def foresee(self, records: Sequence[Record]) -> None:
         """Do nothing: opt-outs are few."""
 

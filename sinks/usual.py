@@ -34,13 +34,15 @@ class UsualPart:
     facts: Sequence[UsualFacts] = ()
     """The facts in the order of ids, in which the merge locks the rows."""
     others: Sequence[Record] = ()
+    dated: Mapping[str, BinaryArray] = field(default_factory=dict)
+    """The ids of the facts and their earliest times, by which Postgres refuses some."""
     columns: UsualColumns | None = None
-    """What is sent, unless the other records have to be written with them."""
+    """What is sent. None: the other records may have to be written with them, so it is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsualColumns:
-    """What is sent of usual events."""
+    """What is sent of a batch."""
 
     rows: Mapping[str, BinaryArray]
     messages: Mapping[str, BinaryArray]
@@ -70,9 +72,9 @@ async def take_usual(connection: Connection, records: Sequence[Record]) -> Usual
 async def take_decoded(connection: Connection, decoded: DecodedRecords) -> UsualPart:
     """As `take_usual`, of decoded records."""
     part = decoded.part
-    if part.columns is None:
+    if not part.facts:
         return part
-    refused = await recipients.find_refused(connection, part.columns.rows, BEFORE_CAMPAIGN_MAX)
+    refused = await recipients.find_refused(connection, part.dated, BEFORE_CAMPAIGN_MAX)
     if not refused:
         return part
     ids = {part.facts[at].id for at in refused}
@@ -91,22 +93,25 @@ async def _fold(
         async for some in in_slices(records, DECODED_TOGETHER, is_awaited):
             fold_more(folded, [decode_usual(record.value) for record in some], latest, without)
         facts = sorted(folded.facts.values(), key=lambda each: each.id)
-        if not facts:
-            return UsualPart(folded, facts, records)
+        others = [records[at] for at in folded.unusual]
+        if not facts or others:
+            return UsualPart(folded, facts, others, recipients.dated_columns(facts))
         rows = recipients.usual_columns(facts)
         await asyncio.sleep(0)
-        columns = UsualColumns(rows, messages.usual_columns({} if folded.unusual else folded.messages))
-        return UsualPart(folded, facts, [records[at] for at in folded.unusual], columns)
+        return UsualPart(folded, facts, others, rows, UsualColumns(rows, messages.usual_columns(folded.messages)))
+
+
+def _columns_of(part: UsualPart) -> UsualColumns:
+    return UsualColumns(recipients.usual_columns(part.facts), messages.usual_columns(part.folded.messages))
 
 
 async def write_usual(connection: Connection, part: UsualPart) -> Applied:
     """Write usual events inside the caller's transaction. Raises psycopg.Error, CodeRaised and Unusual."""
-    columns = part.columns
-    if columns is None:
+    if not part.facts:
         return Applied()
     with naming_our_own_errors(part.folded.events):
-        known = messages.usual_columns(part.folded.messages) if part.others else columns.messages
-        changed = await messages.merge_usual(connection, known)
+        columns = part.columns or _columns_of(part)
+        changed = await messages.merge_usual(connection, columns.messages)
         if changed is not None and changed.has_parked:
             raise Unusual("statuses are parked for one of these wamids")
         rows = await recipients.merge_usual(connection, columns.rows)

@@ -7,7 +7,6 @@ acknowledged the dead letters of the batch. An event that cannot be applied is r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
@@ -35,12 +34,13 @@ from sinks.batch import Batch, Moves, decode_batch, webhook_delays_s
 from sinks.connection import SinkConnection
 from sinks.held import HeldEvents
 from sinks.letters import BatchLetters
-from sinks.mixed import mix, write_mixed
+from sinks.mixed import write_mixed
+from sinks.prepared import PreparedBatch, prepare
 from sinks.reported_failures import feed_breakers
 from sinks.spans import record_applied, record_usual
-from sinks.usual import DecodedRecords, UsualPart, decode_records, take_decoded, take_usual, write_usual
+from sinks.usual import UsualPart, decode_records, take_decoded, take_usual, write_usual
 from tables import held_events, offsets
-from tables.database import Connection, LockNotAvailable, is_transient
+from tables.database import Connection, DatabaseError, LockNotAvailable, is_transient
 from tables.recipients import MERGE_SESSION
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.decoding import dead_item
@@ -62,13 +62,31 @@ class BatchWriter:
         self._numbers = KnownPhoneNumbers()
         self._held = HeldEvents(letters, self._numbers)
         self.connection = SinkConnection(settings, MERGE_SESSION)
-        self._foreseen: list[DecodedRecords] = []
+        self._reading = SinkConnection(settings, MERGE_SESSION)
+        """For the next batch, while the other connection writes the one before."""
+        self._foreseen: list[PreparedBatch] = []
         """The batch that is written next, and the one after it."""
 
     async def foresee(self, records: Sequence[Record]) -> None:
-        """Decode and fold the records of the next batch."""
-        with suppress(CodeRaised):  # `write` decodes them again, and finds the event at fault
-            self._foreseen = [*self._foreseen[-1:], await decode_records(records, self.connection.has_answer)]
+        """Prepare the records of the next batch. Where that fails, `write` does it again and finds the reason."""
+        try:
+            decoded = await decode_records(records, self.connection.has_answer)
+            connection = await self._reading.get()
+            part = await take_decoded(connection, decoded)
+            prepared = await prepare(connection, records, part, self._numbers)
+        except (CodeRaised, Unusual):
+            return
+        except Exception as error:
+            if not (isinstance(error, DatabaseError) or is_transient(error)):
+                raise
+            await self._reading.close()
+        else:
+            self._foreseen = [*self._foreseen[-1:], prepared]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._reading.close()
+        await self.connection.close()
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Write a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.
@@ -110,14 +128,14 @@ class BatchWriter:
         It leaves locked rows, refused values and parked statuses to the general way. They are rare, so such a batch is
         written again as a whole.
         """
-        foreseen = [each for each in self._foreseen if each.records is records]
+        foreseen = [each for each in self._foreseen if each.records is records and each.is_fresh]
         self._foreseen = [each for each in self._foreseen if each.records is not records]
         if foreseen:
-            part = await take_decoded(connection, foreseen[0])
+            prepared = foreseen[0]
         else:
-            part = await take_usual(connection, records)
-        batch = Batch(records, *decode_batch(part.others), moves)
-        return part, batch, await self._write_others(connection, batch, {}, part)
+            prepared = await prepare(connection, records, await take_usual(connection, records), self._numbers)
+        batch = Batch(records, prepared.events, prepared.sources, prepared.malformed, moves)
+        return prepared.part, batch, await self._write_prepared(connection, batch, prepared)
 
     async def _write_generally(self, connection: Connection, batch: Batch, started_ns: int) -> None:
         """Write a batch in the way that finds events at fault, and locked rows."""
@@ -192,33 +210,36 @@ class BatchWriter:
         metrics.SINK_DOUBLE_SENDS.inc(applied.double_sends)
         metrics.SINK_ERASED.inc(applied.erased)
 
-    async def _write_others(
-        self,
-        connection: Connection,
-        batch: Batch,
-        refused: Mapping[int, DeadLetterReason],
-        part: UsualPart | None = None,
-    ) -> Applied:
-        """Write all events but the refused ones, and the usual ones, in one transaction with the offsets.
+    async def _write_prepared(self, connection: Connection, batch: Batch, prepared: PreparedBatch) -> Applied:
+        """Write a batch in one transaction with the offsets. As `_write_others`, it publishes dead letters before."""
+        result = Applied(refused=dict(prepared.folding.folded.refused))
+        await self._letters.publish(batch.dead(result.refused), batch.records)
+        async with connection.transaction():
+            if prepared.mixed is not None:
+                applied = await write_mixed(connection, prepared.mixed)
+            else:
+                applied = await write_usual(connection, prepared.part)
+            await offsets.advance_offsets(connection, self._identity, batch.moves)
+        result.add(applied, range(len(batch.events)))
+        return result
 
-        Without `part` all of them are written in the general way. The dead letters are published before: no row is
-        locked while Kafka acknowledges them, and no offset moves before.
+    async def _write_others(
+        self, connection: Connection, batch: Batch, refused: Mapping[int, DeadLetterReason]
+    ) -> Applied:
+        """Write all events but the refused ones in the general way, in one transaction with the offsets.
+
+        The dead letters are published before: no row is locked while Kafka acknowledges them, and no offset moves
+        before.
         """
         positions = [at for at in range(len(batch.events)) if at not in refused]
         others = [batch.events[at] for at in positions]
         folding = await fold_events(connection, others, self._numbers, batch.written_at) if others else FoldedEvents()
-        mixed = mix(folding, part) if part is not None and others else None
         result = Applied(
             refused={**refused, **{positions[at]: reason for at, reason in folding.folded.refused.items()}}
         )
         await self._letters.publish(batch.dead(result.refused), batch.records)
         async with connection.transaction():
-            if mixed is not None:
-                applied = await write_mixed(connection, mixed)
-            elif part is not None:
-                applied = await write_usual(connection, part)
-            else:
-                applied = await write_folded(connection, folding)
+            applied = await write_folded(connection, folding)
             await held_events.hold(connection, batch.held)
             await offsets.advance_offsets(connection, self._identity, batch.moves)
         result.add(applied, positions)

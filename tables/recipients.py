@@ -48,10 +48,20 @@ async def merge_facts(
     `usual`: the facts of further recipients. No recipient may be in both.
     """
     others = list(usual)
-    if not learned and not others:
-        return 0
-    cursor = await connection.execute(SQL["merge_recipients"], merge_parameters(learned, others), prepare=True)
-    return cursor.rowcount
+    return await merge_columns(connection, merge_parameters(learned, others)) if learned or others else 0
+
+
+async def merge_columns(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> int:
+    """As `merge_facts`, of `merge_parameters`."""
+    return (await connection.execute(SQL["merge_recipients"], columns, prepare=True)).rowcount
+
+
+def dated_columns(learned: Sequence[UsualFacts]) -> dict[str, binary.BinaryArray]:
+    """The columns that `find_refused` needs."""
+    return {
+        "id": binary.uuids([each.id for each in learned]),
+        "sent_at": binary.times([each.sent_at for each in learned]),
+    }
 
 
 def usual_columns(learned: Sequence[UsualFacts]) -> dict[str, binary.BinaryArray]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -270,8 +270,8 @@ class Database:
             )
         await offsets.accept_topic(self.connection, TOPIC, {0: (0, 10**6)})
 
-    async def write(self, batches: Sequence[Sequence[Record]]) -> Seen:
-        """Write batches with a new writer, and read what they left."""
+    async def write(self, batches: Sequence[Sequence[Record]], *, is_ahead: bool = False) -> Seen:
+        """Write batches with a new writer, each prepared beside the one before if `is_ahead`; read what they left."""
         await self.begin()
         seen, before = Seen(), [each._value.get() for each in MEASURED]
         writer = BatchWriter(
@@ -279,11 +279,16 @@ class Database:
             BatchLetters(CapturedLetters(seen)),
         )  # fmt: skip
         position = 0
-        for records in batches:
+        if is_ahead:
+            await writer.foresee(batches[0])
+        for records, following in zip_longest(batches, batches[1:]):
             moves = moves_of(records, {0: position})
-            await writer.write(records, moves)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(writer.write(records, moves))
+                if is_ahead and following is not None:
+                    tasks.create_task(writer.foresee(following))
             position = moves[0][1]
-        await writer.connection.close()
+        await writer.close()
         for table, unstable in TABLES.items():
             query = f"SELECT to_jsonb(t) - '{unstable}' FROM {table} AS t ORDER BY t::text COLLATE \"C\""
             rows = await (await self.connection.execute(query.encode())).fetchall()
@@ -317,9 +322,9 @@ def batches(draw: st.DrawFn) -> list[list[Record]]:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(batches())
-def test_both_ways_write_the_same(database: Database, delivered: list[list[Record]]) -> None:
-    fast = database.runner.run(database.write(delivered))
+@given(batches(), st.booleans())
+def test_both_ways_write_the_same(database: Database, delivered: list[list[Record]], is_ahead: bool) -> None:
+    fast = database.runner.run(database.write(delivered, is_ahead=is_ahead))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sinks.writer.take_usual", take_nothing)
         general = database.runner.run(database.write(delivered))

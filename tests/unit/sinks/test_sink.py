@@ -92,6 +92,9 @@ class Writer:
     async def apply_held(self) -> None:
         pass
 
+    async def close(self) -> None:
+        pass
+
 
 @pytest.fixture
 def intakes(monkeypatch: pytest.MonkeyPatch) -> list[Intake]:

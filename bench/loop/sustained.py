@@ -19,7 +19,7 @@ from bench.loop.side import present
 from bench.loop.stage import is_complete, process_uses, verifies
 from bench.solo import Measured, Note, SoloStage, Table
 
-RATE, SUSTAINED_S = 1_300, 180.0
+RATE, SUSTAINED_S = 1_400, 180.0
 HALF_S = 40.0
 SMOKE_RATE, SMOKE_S = 20, 2.0
 SAMPLE_S = 2.0

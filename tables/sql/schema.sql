@@ -1265,6 +1265,8 @@ END $$;
 -- Claim and renewal both call it, so a pause, a cancellation or an opt-out holds from the next claim or renewal on.
 -- The order matters. A database that does not know its history refuses nothing for good ('paused' is not written to the
 -- ledger). Then an attempt that is not the row's newest, or already has an outcome, is 'stale': its job is an old copy.
+-- While a webhook that is more than 60 s old may not be applied, nothing is posted, because an opt-out may be among them;
+-- this also defers what is claimed and waits for its permit (WEBHOOK_AGE_MAX_S in domain/webhook_age.py).
 -- Only a current attempt can expire or be refused for its campaign or its person. A missing recipient is 'stale' too,
 -- which is why the joins are outer joins. While another row of the same human is being sent, the outcome of that one is
 -- awaited ('twin_open'). A message above the frequency cap is deferred, and the next release judges it again. An open
@@ -1277,6 +1279,8 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
         WHEN clock_timestamp() >= in_send_before THEN 'expired'
         WHEN c.status = 'cancelled' THEN 'campaign_cancelled'
         WHEN c.status <> 'active' THEN 'paused'
+        WHEN EXISTS (SELECT FROM webhook_progress WHERE applied_through < clock_timestamp() - interval '60 seconds')
+            THEN 'paused'
         WHEN is_unsubscribed(r.person) THEN 'opted_out'
         WHEN twin.refusal IS NOT NULL THEN twin.refusal
         WHEN c.frequency_capped AND EXISTS (SELECT FROM frequency_cap) AND is_capped(r.person, r.id)

@@ -439,3 +439,20 @@ async def test_a_refusal_because_the_person_stopped_is_an_opt_out_of_the_platfor
     expected = [(person, Source.PLATFORM, SubscriptionKind.OPTED_OUT)] if is_stop else []
     found = [each.event for each in await subscriptions.unpublished(world.connection, 10)]
     assert [(each.person, each.source, each.kind) for each in found] == expected
+
+
+async def test_a_claimed_message_is_not_posted_while_a_webhook_may_not_be_applied(world: World) -> None:
+    """A claim may wait a minute for its permit, and meanwhile an opt-out may be among the webhooks."""
+    await world.run("INSERT INTO webhook_progress (applied_through) VALUES (now())")
+    first, second, third = await world.release_jobs(3)
+    token = uuid4()
+    assert await world.claim([first, second], token=token) == [ClaimResult.CLAIMED] * 2
+    claims = [Claim(each.recipient_id, each.attempt, token) for each in (first, second)]
+    renewed = await ledger.renew(world.connection, claims[:1], 45)
+    assert renewed[claims[0].key].verdict is ClaimResult.RENEWED
+    await world.run("UPDATE webhook_progress SET applied_through = now() - interval '61 seconds'")
+    renewed = await ledger.renew(world.connection, claims[1:], 45)
+    assert renewed[claims[1].key].verdict is ClaimResult.DEFERRED
+    assert await world.claim([third]) == [ClaimResult.PAUSED], "nothing is written, and the job comes again"
+    await world.run("UPDATE webhook_progress SET applied_through = now()")
+    assert await world.claim([third]) == [ClaimResult.CLAIMED]

@@ -10,6 +10,7 @@ from bench.contest import Contest
 from bench.growth.stage import GROWTH
 from bench.idle.stage import IDLE
 from bench.ingress.stage import INGRESS
+from bench.live.stage import LIVE
 from bench.loop.stage import LOOP
 from bench.loop.sustained import LOOP_SUSTAINED
 from bench.reconciler.stage import RECONCILER
@@ -32,6 +33,7 @@ STAGES: dict[str, Contest[Any] | SoloStage] = {
         LOOP,
         LOOP_SUSTAINED,
         GROWTH,
+        LIVE,
     )
 }
 

@@ -1,0 +1,1 @@
+"""How long a webhook takes to the figures of an open page."""

@@ -173,7 +173,8 @@ async def explain_campaign(
     campaign_id: UseCampaignId, connection: UseListConnection, services: UseServices
 ) -> ExplanationOut:
     """Explain why recipients have no message yet: each of them for exactly one reason, with the time of a change."""
-    found = await explanations.read(connection, campaign_id, services.settings.time_scale)
+    settings = services.settings
+    found = await explanations.read(connection, campaign_id, settings.time_scale, settings.whatsapp_pair_s)
     return ExplanationOut.model_validate(found)
 
 

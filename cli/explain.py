@@ -12,6 +12,7 @@ import typer
 from cli.options import CampaignName, Json
 
 if TYPE_CHECKING:
+    from runtime.settings import Settings
     from tables.database import Connection
     from tables.explanations import Explanation
 
@@ -21,13 +22,11 @@ def explain(campaign: CampaignName, json: Json = False) -> None:
     from cli.connected import run_connected
 
     raise typer.Exit(
-        run_connected(
-            "explain", lambda settings, found: print_explanation(found, campaign, settings.time_scale, as_json=json)
-        )
+        run_connected("explain", lambda settings, found: print_explanation(settings, found, campaign, as_json=json))
     )
 
 
-async def print_explanation(connection: Connection, name: str, time_scale: float, *, as_json: bool) -> int:
+async def print_explanation(settings: Settings, connection: Connection, name: str, *, as_json: bool) -> int:
     """Print the explanation of the named campaign, as the API answers it. Raises NotOneCampaign."""
     from api.answers import ExplanationOut
     from cli.console import printable
@@ -36,7 +35,7 @@ async def print_explanation(connection: Connection, name: str, time_scale: float
     from tables import explanations
 
     found = await find_campaign(connection, name)
-    explanation = await explanations.read(connection, found.id, time_scale)
+    explanation = await explanations.read(connection, found.id, settings.time_scale, settings.whatsapp_pair_s)
     if as_json:
         print(ExplanationOut.model_validate(explanation).model_dump_json())
         return EXIT_OK

@@ -99,6 +99,10 @@ class Situation:
     """What is left of the limit of the day; None: there is no limit."""
     next_day_at: datetime | None = None
     """When the limit of the next day can be used."""
+    paired: int = 0
+    """Due people who get another message of the number now, or got it a moment ago."""
+    pair_at: datetime | None = None
+    """When the first of them may get the next one."""
     left_in_portfolio: int | None = None
     """How many more people all campaigns together may send to now; None: there is no budget."""
     portfolio_at: datetime | None = None
@@ -191,7 +195,9 @@ def _ready(ready: int, beyond: int, counters: Mapping[str, int], situation: Situ
     free -= held
     left = free if situation.left_today is None else max(0, min(free, situation.left_today))
     in_turn = left if situation.left_in_portfolio is None else min(left, situation.left_in_portfolio)
-    yield WaitGroup(WaitReason.IN_TURN, in_turn, situation.now)
+    paired = min(in_turn, situation.paired)
+    yield WaitGroup(WaitReason.IN_TURN, in_turn - paired, situation.now)
+    yield WaitGroup(WaitReason.PAIR_LIMIT, paired, situation.pair_at)
     yield WaitGroup(WaitReason.PORTFOLIO_BUDGET, left - in_turn, situation.portfolio_at, situation.portfolio)
     yield WaitGroup(WaitReason.DAILY_LIMIT, free - left, situation.next_day_at)
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from domain.keywords import DEFAULT, Keywords
+from domain.pairs import PAIR_S
 from runtime import settings_problems, settings_rules, settings_setup, settings_values
 from runtime.sending_numbers import SendingNumber, sending_numbers
 
@@ -128,6 +129,13 @@ class Settings(BaseModel):
         description="Sending numbers with a pace or a token of their own, as JSON or as the path of a file with it: "
         '`[{"phone_number_id": "106540352242922", "mps": 250, "access_token_file": "/run/secrets/token"}]`. '
         "`access_token` may stand for the file. What a number lacks is as for all others.",
+    )
+    whatsapp_pair_s: float = Field(
+        default=PAIR_S,
+        ge=0,
+        le=3600,
+        description="Seconds between two messages of a number to one person. Meta refuses more with 131056. 0 turns it "
+        "off.",
     )
     whatsapp_portfolio_limit: int | None = Field(
         default=None,

@@ -165,6 +165,7 @@ class WaitReason(ReasonCode):
     PLANNING = "planning", "explain", "The recipient gets a planned time in the background."
     IN_TURN = "in_turn", "explain", "The recipient is due, and is released at the rate of the number."
     DAILY_LIMIT = "daily_limit", "explain", "The limit of the day is used, or kept for others."
+    PAIR_LIMIT = "pair_limit", "explain", "The person got another message of the number a moment ago, or is getting it."
     PORTFOLIO_BUDGET = (
         "portfolio_budget",
         "explain",

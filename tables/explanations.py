@@ -24,6 +24,8 @@ from tables.windows import OWN_CLOCK, hours_of
 _SQL = load("explanations")
 RETRIES_READ = 1000
 """So many of the first retries are searched for the earliest due times."""
+PAIRS_READ = 2000
+"""So many of the latest messages of each kind are compared with the due recipients."""
 _WINDOW = "window/"
 
 
@@ -39,8 +41,11 @@ class Explanation:
     reasons: list[WaitGroup]
 
 
-async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) -> Explanation:
-    """Explain a campaign. `time_scale` shortens the wait of a canary. Raises UnknownCampaign."""
+async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0, pair_s: float = 0.0) -> Explanation:
+    """Explain a campaign. `time_scale` shortens the wait of a canary and the seconds of a pair.
+
+    Raises UnknownCampaign.
+    """
     row = await (await connection.execute(_SQL["read_situation"], {"campaign": campaign})).fetchone()
     if row is None:
         raise UnknownCampaign
@@ -65,6 +70,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
     values = {"campaign": campaign, "limit": RETRIES_READ}
     times = await (await connection.execute(_SQL["find_retry_times"], values)).fetchall()
     people = await portfolio.read(connection)
+    paired, pair_at = await _count_paired(connection, campaign, pair_s / time_scale)
     opens_at, next_day_at, left = None, None, None
     try:
         hours = hours_of(tuple(window))
@@ -89,6 +95,8 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
         follows=follows,
         left_today=left,
         next_day_at=next_day_at,
+        paired=paired,
+        pair_at=pair_at,
         left_in_portfolio=people.left,
         portfolio_at=people.free_at,
         portfolio=portfolio_text(people),
@@ -107,6 +115,15 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0) 
         with_message=reached(counters),
         reasons=explain(counters, situation),
     )
+
+
+async def _count_paired(connection: Connection, campaign: UUID, pair_s: float) -> tuple[int, datetime | None]:
+    if pair_s <= 0:
+        return 0, None
+    values = {"campaign": campaign, "pair_s": pair_s, "limit": PAIRS_READ}
+    row = await (await connection.execute(_SQL["count_paired"], values)).fetchone()
+    assert row is not None
+    return row[0], row[1]
 
 
 def _canary_text(canary: Canary, found: CampaignFigures) -> str | None:

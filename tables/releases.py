@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from domain.breakers import recovered_share
 from domain.days import Day
 from domain.frequency import FrequencyCap
+from domain.pairs import REMEMBERED_S
 from domain.portfolio import WINDOW_S, PortfolioBudget
 from runtime.settings import Settings
 from schemas.codec import PRODUCER
@@ -64,13 +65,16 @@ class Rates:
     """The budget of people that all numbers share; None: there is none."""
     own: Mapping[str, int] = field(default_factory=dict)
     """Messages per second of the numbers that have a pace of their own."""
+    pair_s: float = 0.0
+    """Seconds between two messages of a number to a person; 0: they do not wait for each other."""
 
     @classmethod
     def of(cls, settings: Settings) -> Rates:
         """The limits of these settings."""
         people = settings.whatsapp_portfolio_limit
         budget = None if people is None else PortfolioBudget(people, WINDOW_S / settings.time_scale)
-        return cls(settings.whatsapp_mps, settings.release_cap_s, budget, settings.mps_by_number())
+        pair_s = settings.whatsapp_pair_s / settings.time_scale
+        return cls(settings.whatsapp_mps, settings.release_cap_s, budget, settings.mps_by_number(), pair_s)
 
     def of_number(self, number: str) -> Rates:
         """The limits of one number."""
@@ -135,6 +139,17 @@ class _DueCampaign:
         """How many attempts it could release now, within the limit of the day."""
         due = min(1, self.due) if self.is_held else self.due
         return due if self.daily_limit is None else max(0, min(due, self.daily_limit - used))
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedLimits:
+    """What limits each campaign of a number beyond its own limits."""
+
+    budget: LockedBudget | None
+    """The budget of the portfolio."""
+    cap: FrequencyCap | None
+    """The frequency cap."""
+    pair_s: float
 
 
 async def release_step(connection: Connection, rates: Rates, memory: ReleaseMemory | None = None) -> ReleaseStep:
@@ -254,6 +269,7 @@ async def _release_number(
         room = await _room(connection, number, _recovering(rates, campaigns))
         budget = None if rates.portfolio is None else await portfolio.lock(connection, rates.portfolio)
         room = room if budget is None else min(room, budget.left)
+        shared = _SharedLimits(budget, cap, rates.pair_s)
         campaigns = [each for each in campaigns if not each.is_held or await _may_probe(connection, each)]
         # Where the room cannot be divided evenly, the campaign that used least today gets more.
         campaigns.sort(key=lambda each: used.get(each.id, 0))
@@ -263,7 +279,7 @@ async def _release_number(
         # give_budget_back locks the budgets in the same order, so the two cannot deadlock.
         for campaign in sorted(campaigns, key=lambda each: each.id):
             if shares[campaign.id] > 0:
-                released = await _release_campaign(connection, campaign, shares[campaign.id], memory, budget, cap)
+                released = await _release_campaign(connection, campaign, shares[campaign.id], memory, shared)
                 if released.reached:
                     memory.note(served=[campaign.id])
                 step = _sum(step, released.step)
@@ -310,12 +326,11 @@ class _Released:
 
 
 async def _release_campaign(
-    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, budget: LockedBudget | None,
-    cap: FrequencyCap | None,
-) -> _Released:  # fmt: skip
+    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, shared: _SharedLimits
+) -> _Released:
     try:
         async with connection.transaction():
-            return await _release_share(connection, campaign, share, memory, budget, cap)
+            return await _release_share(connection, campaign, share, memory, shared)
     except LockNotAvailable:
         log.warning("a campaign is locked; its recipients are released later", campaign_id=str(campaign.id))
         memory.hold(campaign.id)
@@ -323,9 +338,8 @@ async def _release_campaign(
 
 
 async def _release_share(
-    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, budget: LockedBudget | None,
-    cap: FrequencyCap | None,
-) -> _Released:  # fmt: skip
+    connection: Connection, campaign: _DueCampaign, share: int, memory: ReleaseMemory, shared: _SharedLimits
+) -> _Released:
     day = {"campaign": campaign.id, "day": campaign.day.date}
     used = await lock_day(connection, campaign.id, campaign.day)
     limits = await (await connection.execute(_SQL["read_limits"], day)).fetchone()
@@ -348,12 +362,15 @@ async def _release_share(
         "follows": campaign.open.follows,
         "countries": list(campaign.open.deadlines),
         "deadlines": [
-            each if budget is None else min(each, budget.post_before) for each in campaign.open.deadlines.values()
+            each if shared.budget is None else min(each, shared.budget.post_before)
+            for each in campaign.open.deadlines.values()
         ],
         "producer": PRODUCER,
         "exclude_campaigns": excluded,
         "exclude_recipients": excluded_recipients,
-        **frequency.release_parameters(cap if is_capped else None, wait_days),
+        "pair_s": shared.pair_s,
+        "pair_remembered_s": REMEMBERED_S,
+        **frequency.release_parameters(shared.cap if is_capped else None, wait_days),
     }
     rows = await (await connection.execute(_SQL["release_due"], values)).fetchall()
     if room is not None:

@@ -28,3 +28,28 @@ SELECT kind, min(next_attempt_at) FROM (
     WHERE campaign_id = %(campaign)s AND attempt > 0 AND next_attempt_at IS NOT NULL
     ORDER BY next_attempt_at, id LIMIT %(limit)s) AS first
 GROUP BY kind
+
+-- name: count_paired
+-- The due recipients of a campaign whose people are getting another message of its number, or got one within the seconds
+-- of a pair, and when the first of these seconds end.
+WITH mine AS MATERIALIZED (
+    SELECT phone_number_id FROM marketing_campaigns WHERE id = %(campaign)s
+), latest AS MATERIALIZED (
+    (SELECT recipient_id, now() AS at FROM releases
+     WHERE phone_number_id = (SELECT phone_number_id FROM mine) LIMIT %(limit)s)
+    UNION ALL
+    (SELECT recipient_id, now() FROM send_ledger WHERE outcome IS NULL AND lease_until > now()
+     ORDER BY lease_until LIMIT %(limit)s)
+    UNION ALL
+    (SELECT recipient_id, outcome_at FROM send_ledger
+     WHERE outcome = 'accepted' AND outcome_at > now() - %(pair_s)s::double precision * interval '1 second'
+     ORDER BY outcome_at DESC LIMIT %(limit)s)
+)
+SELECT count(DISTINCT r.id)::integer, min(latest.at) + %(pair_s)s::double precision * interval '1 second'
+FROM latest
+-- Each row is found by an index, also where the planner takes a table for small.
+CROSS JOIN LATERAL (SELECT campaign_id, person FROM campaign_recipients WHERE id = latest.recipient_id LIMIT 1) AS o
+JOIN marketing_campaigns AS oc ON oc.id = o.campaign_id AND oc.phone_number_id = (SELECT phone_number_id FROM mine)
+CROSS JOIN LATERAL (SELECT id, next_attempt_at FROM campaign_recipients
+                    WHERE campaign_id = %(campaign)s AND person = o.person AND repetition = 0 LIMIT 1) AS r
+WHERE r.next_attempt_at <= now()

@@ -96,7 +96,7 @@ SELECT daily_send_limit, start_at IS NULL OR start_at <= now(),
 FROM marketing_campaigns WHERE id = %(campaign)s
 
 -- name: release_due
--- Raise the attempt of due recipients. Each is released, deferred or skipped (which use no budget), or failed (no attempt
+-- Raise the attempt of due recipients. Each is released, or kept back because of its pair (it stays due), deferred or skipped (which use no budget), or failed (no attempt
 -- left). One that the frequency cap defers again keeps its attempt, so that waiting for the cap uses up one at most.
 -- Rows that another transaction has locked are left to the next step: waiting here would keep the budget row locked.
 -- `countries` are open, each until its time in `deadlines`. A campaign that follows its own clock has one, without a name.
@@ -157,6 +157,22 @@ WITH fresh AS MATERIALIZED (
     FROM (SELECT * FROM fresh UNION ALL SELECT * FROM tried
           UNION ALL SELECT * FROM fresh_there UNION ALL SELECT * FROM tried_there) AS r
     JOIN unnest(%(countries)s::text[], %(deadlines)s::timestamptz[]) AS open (country, deadline) USING (country)
+), paired AS MATERIALIZED (
+    -- Those whose person has another message of the number on its way, or got one a moment ago (domain/pairs.py). They stay
+    -- due, and no attempt is spent.
+    SELECT j.id FROM judged AS j
+    WHERE %(pair_s)s::double precision > 0 AND j.refusal IS NULL AND j.attempt < 62 AND EXISTS (
+        SELECT FROM person_attempts AS a
+        JOIN campaign_recipients AS o ON o.id = a.recipient_id
+        JOIN marketing_campaigns AS oc ON oc.id = o.campaign_id AND oc.phone_number_id = %(number)s
+        LEFT JOIN send_ledger AS l ON l.recipient_id = a.recipient_id AND l.attempt = a.attempt
+        LEFT JOIN releases AS rel ON rel.recipient_id = a.recipient_id AND rel.attempt = a.attempt
+        WHERE a.person = j.person AND a.released_at > clock_timestamp() - %(pair_remembered_s)s * interval '1 second'
+          AND CASE
+              WHEN l.recipient_id IS NULL THEN rel.recipient_id IS NOT NULL
+              WHEN l.outcome IS NULL THEN true
+              WHEN l.outcome IN ('deferred', 'expired', 'skipped') THEN false
+              ELSE l.outcome_at > clock_timestamp() - %(pair_s)s::double precision * interval '1 second' END)
 ), capped AS MATERIALIZED (
     SELECT j.id, cap_allows_at(j.person, j.id, %(cap_messages)s::integer, %(cap_days)s::integer) AS allowed_at
     FROM judged AS j WHERE %(cap_messages)s::integer IS NOT NULL AND j.refusal IS NULL AND j.attempt < 62
@@ -166,6 +182,7 @@ WITH fresh AS MATERIALIZED (
            CASE WHEN c.allowed_at <= waits.until THEN greatest(c.allowed_at, now() + %(outcome_wait)s::interval) END AS held_until
     FROM judged AS j LEFT JOIN capped AS c USING (id)
     CROSS JOIN LATERAL (SELECT j.planned_at + %(cap_wait_days)s::integer * interval '24 hours' AS until) AS waits
+    WHERE j.id NOT IN (SELECT id FROM paired)
 ), changed AS (
     UPDATE campaign_recipients AS r SET
         attempt           = CASE WHEN due.held_until IS NOT NULL AND due.is_deferred THEN r.attempt
@@ -228,6 +245,8 @@ WITH fresh AS MATERIALIZED (
     WHERE campaign_id = %(campaign)s AND day = %(day)s
 )
 SELECT id, attempt, phone_number, user_id, template_parameters, send_before, result, lane, was_due_at FROM changed
+UNION ALL
+SELECT id, attempt, NULL, NULL, NULL, send_before, 'paired', lane, next_attempt_at FROM judged JOIN paired USING (id)
 
 -- name: spend_tokens
 -- Take the released attempts from the number's bucket.

@@ -193,6 +193,7 @@ class Sql:
             **ReleaseMemory().place_of(CAMPAIGN), "campaign": CAMPAIGN, "day": "2026-03-01", "fresh": 100, "tried": 100,
             "number": "1", "follows": False, "countries": [""], "deadlines": [send_before], "producer": "",
             **frequency.release_parameters(None, CAP_WAIT_DAYS), "exclude_campaigns": [], "exclude_recipients": "sent",
+            "pair_s": 0.0, "pair_remembered_s": 900.0,
         }  # fmt: skip
         cursor = await self.connection.execute(load("releases")["release_due"], values)
         released = [(RecipientId(row[0]), row[1]) for row in await cursor.fetchall() if row[6] == "queued"]

@@ -229,7 +229,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("releases", "release_due"): {
         "campaign": BIG, "day": START.date(), "fresh": 80, "tried": 20, "number": NUMBER, "follows": True,
         "countries": ["DE", "FR", ""], "deadlines": [NEVER] * 3, "producer": "", **PLACES,
-        "exclude_campaigns": [OVER, GONE], "exclude_recipients": "sent", **release_parameters(FrequencyCap(3, 30), 7),
+        "exclude_campaigns": [OVER, GONE], "exclude_recipients": "sent", "pair_s": 6.0, "pair_remembered_s": 900.0,
+        **release_parameters(FrequencyCap(3, 30), 7),
     },
     ("releases", "spend_tokens"): {"number": NUMBER, "spent": 1},
     ("person_links", "link_people"): {"recipients": "some", "keys": "wamids"},
@@ -316,6 +317,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("windows", "list_sending"): NONE,
     ("exclusions", "find_excluded"): {"ids": [BIG, None], "names": ["c", "other"]},
     ("explanations", "read_situation"): {"campaign": BIG},
+    ("explanations", "count_paired"): {"campaign": BIG, "pair_s": 6.0, "limit": 2000},
     ("explanations", "find_retry_times"): {"campaign": BIG, "limit": 1000},
     ("windows", "watch_campaigns"): {"blocked": [BIG], "reason": "stale"},
     ("editing", "expire_released"): {"id": BIG},

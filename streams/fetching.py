@@ -6,7 +6,7 @@ the task that fills it waits, and one agent reads one topic.
 
 aiokafka has one request open for each broker. When records of one partition wait for 0.1 s to be consumed, it requests
 the other partitions alone. If these are empty, the request stays open for up to 1.5 s, and the first partition is not
-requested again meanwhile, although it has a backlog. Here the records may wait longer, and the request is shorter.
+requested again meanwhile, although it has a backlog. Here the records may wait longer before the others are requested.
 """
 
 from __future__ import annotations
@@ -17,16 +17,10 @@ from faust.transport.drivers import aiokafka
 
 WAITING_MAX_S = 5.0
 """While records of one partition wait to be consumed, but not longer, no other one of its broker is requested."""
-LONG_POLL_MS = 500
 
 
 class _Thread(aiokafka.AIOKafkaConsumerThread):
-    """The thread of the consumer. Neither Faust nor aiokafka has an option for the two limits."""
-
-    def _create_consumer(self, loop: Any) -> Any:
-        consumer = super()._create_consumer(loop=loop)
-        consumer._fetch_max_wait_ms = LONG_POLL_MS  # noqa: SLF001 - the docstring of the class
-        return consumer
+    """The thread of the consumer. Neither Faust nor aiokafka has an option for the limit."""
 
     async def on_start(self) -> None:
         await super().on_start()

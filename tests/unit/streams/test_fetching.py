@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +13,6 @@ from faust.types import TP
 from runtime.settings import Settings
 from streams import faust_app
 from streams.faust_app import Consumption
-from streams.fetching import LONG_POLL_MS
 
 SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": "127.0.0.1:1", "database_url": "postgresql://x"})
 PARTITION = TP("some.topic", 3)
@@ -35,8 +33,5 @@ async def test_a_partition_with_a_full_buffer_is_requested_on(consumer: Any) -> 
     assert PARTITION not in consumer._get_active_partitions(), "Faust itself does not request it"
 
 
-async def test_a_request_without_records_ends_soon(consumer: Any) -> None:
-    made = consumer._thread._create_consumer(asyncio.get_running_loop())
-    await made.stop()
-    assert made._fetch_max_wait_ms == LONG_POLL_MS
-    assert "_prefetch_backoff" in Fetcher.__init__.__code__.co_names, "aiokafka has the limit that we raise"
+def test_aiokafka_has_the_limit_that_we_raise() -> None:
+    assert "_prefetch_backoff" in Fetcher.__init__.__code__.co_names

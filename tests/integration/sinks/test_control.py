@@ -12,7 +12,7 @@ from schemas.codec import encode
 from schemas.control import ControlEvent, ControlKind
 from schemas.model import CampaignId
 from schemas.topics import Topic
-from tables import breakers, campaigns, notices
+from tables import breakers, campaigns, notices, portfolio
 from tests.support.world import NUMBER_ID, World
 
 PAUSED, ACTIVE = CampaignStatus.PAUSED, CampaignStatus.ACTIVE
@@ -87,10 +87,13 @@ async def test_the_sink_applies_reports_and_leaves_other_events_alone(world: Wor
     other = report("account").model_copy(update={"kind": ControlKind.OPENED})
     topic = world.settings.topic(Topic.CAMPAIGN_CONTROL)
     stopping = report("template", "your_template/en_US")
-    records = [(each.record_key, encode(each)) for each in (other, stopping)]
+    changed = {"kind": ControlKind.LIMIT_REPORTED, "limit": 2000, "needs_human": False}
+    limit = report("portfolio").model_copy(update=changed)
+    records = [(each.record_key, encode(each)) for each in (other, stopping, limit)]
     async with world.running_sinks():
         await world.publish(topic, (b"key", b"no JSON"), *records)
-        await world.wait_for_applied(3, topic)
+        await world.wait_for_applied(4, topic)
     assert await state(world, campaign) == (PAUSED, "Meta stopped it.")
+    assert (await portfolio.read(world.connection)).reported == 2000
     (dead,) = await world.read(f"{topic}.dead")
     assert dead.value() == b"no JSON"

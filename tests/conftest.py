@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -40,6 +41,13 @@ POOL_THREAD = re.compile(r".+_\d+")
 TIMEOUT_S = 120.0
 LONG_TIMEOUT_S = 900.0
 """A fault has several deadlines of minutes, which name the condition that failed. This limit must not come first."""
+
+
+hypothesis.settings.register_profile(
+    "shared_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared_machine")
+"""No test asserts a time, so no example fails because another process had the processor."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -10,22 +11,34 @@ from bench.__main__ import main
 from bench.stages import STAGES
 
 
-def test_every_stage_runs_and_its_results_are_right(
+COMPARED = ("ingress", "reconciler", "sender", "sink")
+"""The stages that compare a process with its peers. The others start a whole installation, or fill a database."""
+
+
+def test_every_stage_with_peers_runs_and_its_results_are_right(
     kafka: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _run(kafka, database_url, capsys, is_large=False)
+    _run(kafka, database_url, capsys, COMPARED)
 
 
 @pytest.mark.slow
-def test_every_large_stage_runs_and_its_results_are_right(
-    kafka: str, database_url: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("is_large", [False, True])
+def test_every_other_stage_runs_and_its_results_are_right(
+    kafka: str, database_url: str, capsys: pytest.CaptureFixture[str], is_large: bool
 ) -> None:
-    _run(kafka, database_url, capsys, is_large=True)
+    names = [name for name, stage in STAGES.items() if stage.is_large == is_large and name not in COMPARED]
+    _run(kafka, database_url, capsys, names, "--large" if is_large else None)
 
 
-def _run(kafka: str, database_url: str, capsys: pytest.CaptureFixture[str], *, is_large: bool) -> None:
-    size = ["--large"] if is_large else []
-    assert main(["--smoke", *size, "--kafka", kafka, "--database-url", database_url]) == 0
+def _run(
+    kafka: str,
+    database_url: str,
+    capsys: pytest.CaptureFixture[str],
+    names: Sequence[str],
+    size: str | None = None,
+) -> None:
+    given = [*names] if size is None else [size]
+    assert main([*given, "--smoke", "--kafka", kafka, "--database-url", database_url]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-    assert {line["stage"] for line in lines} == {name for name, stage in STAGES.items() if stage.is_large == is_large}
+    assert {line["stage"] for line in lines} == set(names)
     assert {line["ours_right"] for line in lines} == {1.0}

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.support.served_api import served_api
 
 
+@pytest.mark.slow
 def test_the_documentation_works_without_a_network(
     browser: Browser, database_url: str, kafka: str, topic_prefix: str, tmp_path: Path
 ) -> None:

@@ -204,13 +204,13 @@ def test_a_stack_runs_with_folders_that_are_closed_to_others(tmp_path: Path) -> 
     "name",
     [
         "Área de Trabalho",
-        "acme, inc",
-        "with  spaces ",
-        "quote'\"s",
-        "back\\slash",
+        pytest.param("acme, inc", marks=pytest.mark.slow),
+        pytest.param("with  spaces ", marks=pytest.mark.slow),
+        pytest.param("quote'\"s", marks=pytest.mark.slow),
+        pytest.param("back\\slash", marks=pytest.mark.slow),
         "key=value:#!",
-        "日本",
-        "%20$HOME`x`",
+        pytest.param("日本", marks=pytest.mark.slow),
+        pytest.param("%20$HOME`x`", marks=pytest.mark.slow),
     ],
 )
 def test_a_stack_runs_below_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
@@ -225,6 +225,7 @@ def test_a_stack_runs_below_a_folder_of_any_name(tmp_path: Path, name: str) -> N
         assert (state / "kafka" / "data" / "meta.properties").exists()
 
 
+@pytest.mark.slow
 def test_a_supervised_server_that_dies_or_freezes_is_started_again_with_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,7 +283,9 @@ def has_row(stack: Stack) -> bool:
         return False
 
 
-@pytest.mark.parametrize("left", ["{pid}\n/gone\n1\n", "", "no number\n"])
+@pytest.mark.parametrize(
+    "left", ["{pid}\n/gone\n1\n", *(pytest.param(each, marks=pytest.mark.slow) for each in ("", "no number\n"))]
+)
 def test_a_lock_that_a_crash_left_does_not_keep_the_data_unusable(tmp_path: Path, left: str) -> None:
     """PostgreSQL refuses a lock that names a living process, whatever that process is, and an empty one."""
     with kept_state(tmp_path) as state:

@@ -163,6 +163,7 @@ def test_a_thousand_bad_items_of_one_body_are_one_letter_and_stop_nothing(settin
         assert running.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_record_that_kills_each_process_is_dead_lettered_and_the_others_become_events(
     settings: Settings, tmp_path: Path
 ) -> None:

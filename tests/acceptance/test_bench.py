@@ -10,7 +10,6 @@ import pytest
 from bench.__main__ import main
 from bench.stages import STAGES
 
-
 COMPARED = ("ingress", "reconciler", "sender", "sink")
 """The stages that compare a process with its peers. The others start a whole installation, or fill a database."""
 

@@ -77,6 +77,7 @@ def test_the_port_of_a_simulator_that_does_not_run_may_be_taken(tmp_path: Path) 
         assert f"port {ports[1]} is taken" in real.stderr
 
 
+@pytest.mark.slow
 def test_no_embedded_server_starts_if_both_addresses_are_set(
     tmp_path: Path, kafka: str, empty_database_url: str
 ) -> None:

@@ -35,8 +35,11 @@ NAMES = [name for name, _ in commands_of(app)]
 SHELL = {"<", ">", "|"}
 
 
+COMMAND = get_command(app)
+
+
 def command_of(name: str) -> Any:
-    found: Any = get_command(app)
+    found: Any = COMMAND
     for word in name.split():
         assert isinstance(found, TyperGroup)
         found = found.commands[word]
@@ -62,7 +65,7 @@ def test_each_example_is_a_command_line_that_parses(name: str) -> None:
         assert words[: 1 + len(name.split())] == ["campaigns", *name.split()]
         arguments = words[1 + len(name.split()) : end]
         if name not in PASSES_THROUGH:
-            command_of(name).make_context(name, arguments, parent=typer.Context(get_command(app)))
+            command_of(name).make_context(name, arguments, parent=typer.Context(COMMAND))
 
 
 def test_no_example_is_of_a_command_that_does_not_exist() -> None:

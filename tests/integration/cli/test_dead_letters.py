@@ -229,6 +229,7 @@ async def test_a_letter_with_an_excerpt_is_redriven_from_its_place(world: World)
     assert sorted(values) == sorted([encode_bundle(bodies), whole])
 
 
+@pytest.mark.slow
 async def test_one_place_shows_its_outcome(world: World, tmp_path: Path) -> None:
     await asyncio.to_thread(bury, world, world.events, None, b"x", None)
     place = f"{world.events}.dead/0@0"

@@ -99,6 +99,7 @@ class WithoutALeader(AsyncPublisher):
         raise PublishFailed("no acknowledgement", dict(zip(free, places, strict=True)))
 
 
+@pytest.mark.slow
 async def test_a_partition_without_a_leader_holds_up_only_its_own_jobs(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

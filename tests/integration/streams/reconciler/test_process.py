@@ -134,6 +134,7 @@ def test_a_stop_during_a_batch_repeats_nothing(settings: Settings, tmp_path: Pat
     assert found == Counter(wamids)
 
 
+@pytest.mark.slow
 def test_a_stage_dead_letters_up_to_its_limit_halts_and_gets_further_after_a_restart(
     settings: Settings, tmp_path: Path
 ) -> None:

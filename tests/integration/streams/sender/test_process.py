@@ -147,6 +147,7 @@ async def test_a_stop_waits_for_the_answers_in_flight(
     assert await world.run("SELECT DISTINCT outcome FROM send_ledger") == [("accepted",)]
 
 
+@pytest.mark.slow
 async def test_a_killed_sender_posts_nothing_twice_and_its_open_sends_become_unknown(
     world: World, settings: Settings, variables: dict[str, str], cloud: CloudApi, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from api.services import Services, UseCampaignId, UseConnection, UseListConnecti
 from api.template_answers import ActivatedOut, TemplateCheckOut
 from api.template_checks import require_template
 from domain.lifecycle import Action
-from runtime.settings_rules import is_real
+from runtime.settings_rules import has_simulator
 from schemas.model import CampaignId
 from schemas.stats import CampaignProgress
 from tables import campaigns, drafts, editing, explanations, stats
@@ -49,7 +49,7 @@ async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce
 
     async def create(connection: Connection) -> Campaign:
         excluded = await find_excluded(connection, body.exclude_campaigns)
-        new = new_campaign(body, number, is_real=is_real(services.settings), excluded=excluded)
+        new = new_campaign(body, number, is_real=not has_simulator(services.settings), excluded=excluded)
         return await campaigns.create(connection, new)
 
     return await create_once(once, create, "campaign created")

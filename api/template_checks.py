@@ -17,7 +17,7 @@ from domain.lifecycle import ActionNotAllowed, CampaignStatus
 from domain.template_fit import Finding, Misfit, find_faults, misfits_of
 from domain.templates import MessageTemplate
 from runtime.settings import Settings
-from runtime.settings_rules import MARKETING_ENDPOINT, takes_every_template
+from runtime.settings_rules import MARKETING_ENDPOINT, has_simulator
 from runtime.template_reader import TemplateReader, TemplatesUnreadable
 from schemas.reasons import ParameterMisfit, TemplateFault
 from tables import campaigns, template_checks
@@ -167,7 +167,7 @@ def _judged(
         found,
         campaign.language_code,
         needs_marketing=settings.whatsapp_endpoint == MARKETING_ENDPOINT,
-        takes_unlisted=takes_every_template(settings),
+        takes_unlisted=has_simulator(settings),
     )
     return findings, next((each for each in found if each.language == campaign.language_code), None)
 

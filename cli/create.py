@@ -116,12 +116,12 @@ async def create_campaign(
     from cli.console import note, printable
     from domain.windows import InvalidWindow
     from runtime.process import EXIT_OK
-    from runtime.settings_rules import is_real
+    from runtime.settings_rules import has_simulator
     from tables import campaigns
     from tables.campaign_names import short_id
 
     given = {**given, **await excluded_by_id(connection, given)}
-    new = campaign_of(given, settings.whatsapp_phone_number_id, is_real=is_real(settings))
+    new = campaign_of(given, settings.whatsapp_phone_number_id, is_real=not has_simulator(settings))
     try:
         campaigns.window_of({name: getattr(new, name) for name in campaigns.WINDOW_SETTINGS})
     except InvalidWindow as invalid:

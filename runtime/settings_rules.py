@@ -46,12 +46,13 @@ def problems(settings: Settings) -> list[str]:
     ]
 
 
-def takes_every_template(settings: Settings) -> bool:
-    """Whether a simulator replaces Meta, which sends also what its account does not list.
+def has_simulator(settings: Settings) -> bool:
+    """Whether a simulator replaces Meta. It sends at any hour, and also templates that its account does not list.
 
     In containers with secrets of their own only the account shows it: no business has this example of Meta's pages.
     """
-    return not is_real(settings) or settings.whatsapp_account_id == SIMULATED_ACCOUNT_ID
+    is_its_account = settings.whatsapp_account_id == SIMULATED_ACCOUNT_ID
+    return not is_real(settings) or (is_its_account and not _has_metas_token(settings) and _is_near(settings))
 
 
 def is_real(settings: Settings) -> bool:
@@ -60,14 +61,23 @@ def is_real(settings: Settings) -> bool:
     A simulator runs on this machine, or under a name without a dot in a network of containers with the published token.
     Any other address is real, also the default, and so is a token of Meta's at any address.
     """
-    token = settings.whatsapp_access_token.get_secret_value()
-    own = [each.get_secret_value() for each in settings.tokens_by_number().values()]
-    if any(each.startswith(META_TOKEN_PREFIX) and len(each) >= META_TOKEN_CHARACTERS_MIN for each in (token, *own)):
+    if _has_metas_token(settings):
         return True
-    name = host_of(settings.whatsapp_api_url)
-    if is_loopback(name):
+    if is_loopback(host_of(settings.whatsapp_api_url)):
         return False
-    return "." in name or ":" in name or token not in ("", PUBLISHED_TOKEN)
+    return not _is_near(settings) or settings.whatsapp_access_token.get_secret_value() not in ("", PUBLISHED_TOKEN)
+
+
+def _has_metas_token(settings: Settings) -> bool:
+    own = [each.get_secret_value() for each in settings.tokens_by_number().values()]
+    tokens = (settings.whatsapp_access_token.get_secret_value(), *own)
+    return any(each.startswith(META_TOKEN_PREFIX) and len(each) >= META_TOKEN_CHARACTERS_MIN for each in tokens)
+
+
+def _is_near(settings: Settings) -> bool:
+    """Whether the API has a name without a dot, as in a network of containers, or runs on this machine."""
+    name = host_of(settings.whatsapp_api_url)
+    return is_loopback(name) or not ("." in name or ":" in name)
 
 
 def published_secrets(settings: Settings) -> Iterator[str]:

@@ -32,7 +32,7 @@ from api.services import Services, UseCampaignId, UseServices, UseStopConnection
 from api.template_checks import require_template
 from api.validation import field_errors, known_fields
 from domain.lifecycle import Action
-from runtime.settings_rules import is_real
+from runtime.settings_rules import has_simulator
 from schemas.events import CODE_MAX
 from tables import campaigns
 from tables.campaigns import PAUSED_BY_OPERATOR
@@ -80,7 +80,7 @@ async def create(form: UseForm, services: UseServices, session: UseSession) -> R
         return _new(services, session, form_values(form), errors)
     except Problem as problem:
         return _new(services, session, form_values(form), {"phone_number_id": str(problem.detail)})
-    new = new_campaign(body, number, is_real=is_real(services.settings), excluded=())
+    new = new_campaign(body, number, is_real=not has_simulator(services.settings), excluded=())
 
     async with services.pool.connection() as connection:
         once = once_of(form, connection, new)

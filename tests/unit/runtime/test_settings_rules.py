@@ -78,11 +78,16 @@ def test_the_simulator_works_with_the_published_secrets(address: str) -> None:
         (SIMULATOR, OWN, "123456789012345", False),
         (META_HOST, META, "123456789012345", False),
         (META_HOST, META, "", False),
+        (META_HOST, OWN, settings_rules.SIMULATED_ACCOUNT_ID, False),
+        (SIMULATOR, META, settings_rules.SIMULATED_ACCOUNT_ID, False),
+        (LOCAL, META, settings_rules.SIMULATED_ACCOUNT_ID, False),
     ],
 )
-def test_only_a_simulator_takes_every_template(address: str, token: str, account: str, expected: bool) -> None:
+def test_a_simulator_is_known_by_its_address_and_its_account(
+    address: str, token: str, account: str, expected: bool
+) -> None:
     settings = read(WHATSAPP_API_URL=address, WHATSAPP_ACCESS_TOKEN=token, WHATSAPP_ACCOUNT_ID=account)
-    assert settings_rules.takes_every_template(settings) is expected
+    assert settings_rules.has_simulator(settings) is expected
 
 
 def test_secrets_of_ones_own_work_everywhere() -> None:

@@ -102,6 +102,8 @@ def _check_header(component: Mapping[str, Any], form: str, parameters: Sequence[
     wanted = str(component.get("format", "TEXT")).upper()
     if wanted not in MEDIA_FORMATS:
         _check_text("header", str(component.get("text", "")), form, parameters, HEADER_TEXT_MAX)
+        if media := [kind for one in parameters if (kind := str(one.get("type")).upper()) in MEDIA_FORMATS]:
+            raise with_code(132012, f"header: Format mismatch, expected TEXT, received {media[0]}")
         return
     received = str(parameters[0].get("type")).upper() if parameters else "UNKNOWN"
     if received != wanted or len(parameters) != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import assume, event, given
+from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
 
 from domain.parameter_texts import InvalidTemplateParameters
@@ -40,7 +40,19 @@ def is_sendable(row: dict[str, Any], components: list[dict[str, Any]]) -> bool:
     return True
 
 
+IMAGE_FOR_A_TEXT = (
+    {
+        "id": "1", "name": "spring_offer", "language": "en_US", "status": "APPROVED", "category": "MARKETING",
+        "parameter_format": "POSITIONAL",
+        "components": [{"type": "HEADER", "format": "TEXT", "text": "Hi {{1}}"}, {"type": "BODY", "text": "x"}],
+    },
+    {"components": [{"type": "header", "parameters": [
+        {"type": "image", "image": {"link": "https://example.com/a"}}]}]},
+)  # fmt: skip
+
+
 @given(generated_rows(), LIKELY | TEMPLATE_PARAMETERS)
+@example(*IMAGE_FOR_A_TEXT)
 def test_no_misfit_means_that_the_simulator_takes_the_message(row: dict[str, Any], given_value: Any) -> None:
     try:
         parameters = parse(given_value)

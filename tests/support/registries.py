@@ -10,11 +10,9 @@ import json
 import subprocess
 import tarfile
 import tempfile
-import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -26,6 +24,7 @@ from jgo.maven import MavenContext
 
 from stack.environment import cache_folder, maven_url
 from stack.ports import free_ports
+from tests.support.http_servers import QuietHandler, serving
 from tests.support.waiting import eventually
 
 VERSION = "3.3.2"
@@ -77,7 +76,7 @@ def small_registry(*, password: str = "") -> Iterator[tuple[str, SmallRegistry]]
     registry = SmallRegistry()
     allowed = f"Basic {b64encode(f'{USER}:{password}'.encode()).decode()}" if password else None
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def handle_any(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))
             body = json.loads(self.rfile.read(length) or b"{}")
@@ -92,18 +91,8 @@ def small_registry(*, password: str = "") -> Iterator[tuple[str, SmallRegistry]]
 
         do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - the names of the library
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the library
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", registry
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as url:
+        yield url, registry
 
 
 @contextmanager

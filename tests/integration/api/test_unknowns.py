@@ -20,6 +20,7 @@ from runtime.settings import Settings
 from schemas.events import EventKind
 from schemas.jobs import SendJob
 from tables.parked import read_foreign
+from tests.support.unknown_sends import unknown_sends
 from tests.support.waiting import eventually_async
 from tests.support.world import World
 
@@ -27,19 +28,6 @@ EXIT_USAGE = 64
 
 
 pytestmark = pytest.mark.usefixtures("topics")
-
-
-async def unknown_sends(world: World, count: int, minutes: int = 60) -> list[SendJob]:
-    """Jobs that became unknown so many minutes ago."""
-    jobs = await world.release_jobs(count)
-    await world.claim(jobs)
-    await world.run(
-        "UPDATE send_ledger SET outcome = 'unknown', outcome_at = now() - %s * interval '1 minute', event = '{}',"
-        " published_at = now()",
-        minutes,
-    )
-    await world.run("UPDATE campaign_recipients SET unknown_attempt = attempt")
-    return jobs
 
 
 async def status_of(world: World, job: SendJob) -> tuple[str, bool]:

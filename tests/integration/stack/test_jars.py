@@ -1,15 +1,14 @@
 """A Maven mirror named by `CAMPAIGNS_MAVEN_URL` serves the whole broker, and each jar is downloaded once."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from stack.environment import kafka_version
 from stack.jars import Jar, kafka_jars, lock_file, read_lock
+from tests.support.http_servers import QuietHandler, serving
 
 
 @contextmanager
@@ -17,8 +16,8 @@ def maven_mirror(jars: Path) -> Iterator[tuple[str, list[str]]]:
     """Serve a folder of jars in the layout of a Maven repository. Yields the address and the requested paths."""
     requested: list[str] = []
 
-    class Repository(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Repository(QuietHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the name of the library
             requested.append(self.path)
             group, artifact, version, name = self.path.strip("/").rsplit("/", 3)
             known = [
@@ -33,18 +32,8 @@ def maven_mirror(jars: Path) -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Log nothing. The test checks `requested`."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", requested
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Repository) as url:
+        yield url, requested
 
 
 def _path(jar: Jar) -> tuple[str, str, str]:

@@ -7,8 +7,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -23,6 +21,7 @@ from runtime import metrics, spans
 from runtime.settings import Settings
 from runtime.spans import KINDS, HandledSpans, SpanCollector, collector_of
 from runtime.tracing import EndedSpan
+from tests.support.http_servers import QuietHandler, serving
 from tests.support.processes import free_port
 from tests.support.spans import Spans
 from tests.support.waiting import eventually
@@ -57,26 +56,15 @@ class Server:
 def a_collector() -> Iterator[Server]:
     server = Server()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the name of the library
             body = self.rfile.read(int(self.headers["Content-Length"]))
             server.requests.append((self.path, dict(self.headers), body))
             self.send_response(server.status)
             self.end_headers()
 
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    listening = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
-    thread.start()
-    server.url = f"http://127.0.0.1:{listening.server_port}"
-    try:
+    with serving(Handler) as server.url:
         yield server
-    finally:
-        listening.shutdown()
-        thread.join()
-        listening.server_close()
 
 
 def test_a_collector_receives_the_spans_of_a_process() -> None:

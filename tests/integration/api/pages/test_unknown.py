@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from schemas.events import EventKind
-from schemas.jobs import SendJob
 from tests.support.api_client import Api, an_api
 from tests.support.page_forms import OWN, submit
+from tests.support.unknown_sends import unknown_sends
 from tests.support.world import World
 
 pytestmark = pytest.mark.usefixtures("topics")
@@ -22,21 +22,8 @@ async def api(database_url: str, kafka: str, topic_prefix: str) -> AsyncIterator
         yield found
 
 
-async def _unknown(world: World, count: int, minutes: int) -> list[SendJob]:
-    """Messages whose outcome has been unknown for so many minutes."""
-    jobs = await world.release_jobs(count)
-    await world.claim(jobs)
-    await world.run(
-        "UPDATE send_ledger SET outcome = 'unknown', outcome_at = now() - %s * interval '1 minute', event = '{}',"
-        " published_at = now()",
-        minutes,
-    )
-    await world.run("UPDATE campaign_recipients SET unknown_attempt = attempt")
-    return jobs
-
-
 async def test_all_of_a_campaign_are_sent_again_after_a_warning(api: Api, world: World) -> None:
-    jobs = await _unknown(world, 2, minutes=60)
+    jobs = await unknown_sends(world, 2, minutes=60)
     path = f"/campaigns/{jobs[0].campaign_id}"
     question = await api.http.get(f"{path}/unknown", params={"choice": "retry"})
     assert "<b>2 messages</b>" in question.text
@@ -49,7 +36,7 @@ async def test_all_of_a_campaign_are_sent_again_after_a_warning(api: Api, world:
 
 
 async def test_one_message_counts_as_sent(api: Api, world: World) -> None:
-    one, other = await _unknown(world, 2, minutes=0)
+    one, other = await unknown_sends(world, 2, minutes=0)
     path = f"/campaigns/{one.campaign_id}"
     story = (await api.http.get(f"{path}/people/{one.recipient_id}")).text
     link = f"{path}/unknown?recipient={one.recipient_id}&amp;choice=assume-sent"
@@ -66,7 +53,7 @@ async def test_one_message_counts_as_sent(api: Api, world: World) -> None:
 
 
 async def test_a_young_one_is_refused_and_then_forced(api: Api, world: World) -> None:
-    [job] = await _unknown(world, 1, minutes=1)
+    [job] = await unknown_sends(world, 1, minutes=1)
     path = f"/campaigns/{job.campaign_id}/unknown"
     refused = await submit(api, await api.http.get(path, params={"choice": "retry"}))
     assert refused.status_code == 409
@@ -78,7 +65,7 @@ async def test_a_young_one_is_refused_and_then_forced(api: Api, world: World) ->
 
 @pytest.mark.parametrize("fields", [{}, {"choice": "delete"}, {"choice": "retry", "recipient": "x"}])
 async def test_a_form_that_names_no_decision_does_nothing(api: Api, world: World, fields: dict[str, str]) -> None:
-    [job] = await _unknown(world, 1, minutes=60)
+    [job] = await unknown_sends(world, 1, minutes=60)
     path = f"/campaigns/{job.campaign_id}/unknown"
     question = await api.http.get(path, params={"choice": "retry"})
     [token] = re.findall(r'name="form_token" value="([0-9a-f]+)"', question.text)[:1]
@@ -90,7 +77,7 @@ async def test_a_form_that_names_no_decision_does_nothing(api: Api, world: World
 
 
 async def test_a_cancelled_campaign_sends_nothing_again(api: Api, world: World) -> None:
-    [job] = await _unknown(world, 1, minutes=60)
+    [job] = await unknown_sends(world, 1, minutes=60)
     await world.set_campaign_status("cancelled")
     question = await api.http.get(f"/campaigns/{job.campaign_id}/unknown", params={"choice": "retry"})
     assert "sends nothing again" in question.text

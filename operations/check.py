@@ -54,10 +54,7 @@ def check(settings: Settings, up: LocalUp) -> Iterator[CheckFinding]:
     yield from _settings(settings)
     yield from _kafka(settings, up)
     yield from _postgres(settings, up)
-    yield from (
-        CheckFinding(f"number {each.phone_number_id}", each.state, each.found, each.next_step)
-        for each in check_numbers(settings)
-    )
+    yield from (_as_finding(f"number {number}", judged) for number, judged in check_numbers(settings))
 
 
 def _programs() -> Iterator[CheckFinding]:

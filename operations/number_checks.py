@@ -6,14 +6,14 @@ Source: Meta's page "Phone numbers" (fields) and "Throughput" (levels: STANDARD 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import orjson
 from pydantic import SecretStr
 
+from operations.replication import Judgement
 from runtime.logs import mask_text
 from runtime.settings import Settings
 from schemas.codec import PRODUCER
@@ -27,27 +27,17 @@ FASTEST: dict[str, int] = {"STANDARD": STANDARD_MPS, "HIGH": 1000}
 """Messages per second of each level of throughput."""
 
 
-@dataclass(frozen=True, slots=True)
-class NumberFinding:
-    """What the Cloud API answered about one number."""
-
-    phone_number_id: str
-    state: Literal["ok", "warning", "wrong"]
-    found: str
-    next_step: str = ""
-
-
-def check_numbers(settings: Settings) -> Iterator[NumberFinding]:
+def check_numbers(settings: Settings) -> Iterator[tuple[str, Judgement]]:
     """Check every number of the settings that has a token. A number that fails keeps no other from its check."""
     tokens, paces = settings.tokens_by_number(), settings.mps_by_number()
     with httpx.Client(follow_redirects=False, trust_env=False, timeout=TIMEOUT_S) as client:
         for number in sorted(settings.known_numbers):
             token = tokens.get(number, settings.whatsapp_access_token)
             if token.get_secret_value():
-                yield _check(client, settings, number, token, paces.get(number, settings.whatsapp_mps))
+                yield number, _check(client, settings, number, token, paces.get(number, settings.whatsapp_mps))
 
 
-def _check(client: httpx.Client, settings: Settings, number: str, token: SecretStr, mps: int) -> NumberFinding:
+def _check(client: httpx.Client, settings: Settings, number: str, token: SecretStr, mps: int) -> Judgement:
     url = f"{settings.whatsapp_api_url}/{settings.whatsapp_api_version}/{quote(number, safe='')}"
     headers = {"Authorization": f"Bearer {token.get_secret_value()}", "User-Agent": PRODUCER}
     try:
@@ -59,11 +49,11 @@ def _check(client: httpx.Client, settings: Settings, number: str, token: SecretS
                     break
     except httpx.HTTPError as error:
         found = f"the Cloud API does not answer ({type(error).__name__})"
-        return NumberFinding(number, "warning", found, "check CAMPAIGNS_WHATSAPP_API_URL and the network")
-    return judge_answer(number, answer.status_code, bytes(content), mps)
+        return Judgement("warning", found, "check CAMPAIGNS_WHATSAPP_API_URL and the network")
+    return judge_answer(answer.status_code, bytes(content), mps)
 
 
-def judge_answer(number: str, status: int, content: bytes, mps: int) -> NumberFinding:
+def judge_answer(status: int, content: bytes, mps: int) -> Judgement:
     """What an answer about a number means. `mps`: the pace of the settings."""
     try:
         given = orjson.loads(content)
@@ -71,19 +61,19 @@ def judge_answer(number: str, status: int, content: bytes, mps: int) -> NumberFi
         given = None
     if not isinstance(given, dict):
         step = "check CAMPAIGNS_WHATSAPP_API_URL"
-        return NumberFinding(number, "wrong", f"the answer (HTTP {status}) is not one of the Cloud API", step)
+        return Judgement("wrong", f"the answer (HTTP {status}) is not one of the Cloud API", step)
     error = given.get("error")
     if status != httpx.codes.OK or isinstance(error, dict):
         code = error.get("code") if isinstance(error, dict) else None
         text = mask_text(str(error.get("message") or "") if isinstance(error, dict) else "")[:MESSAGE_CHARACTERS_MAX]
         found = f"refused (HTTP {status}, code {code}): {text}"
-        return NumberFinding(number, "wrong", found, "check the id of the number, and its access token")
+        return Judgement("wrong", found, "check the id of the number, and its access token")
     level = _level(given)
     known = f"quality {_word(given, 'quality_rating')}, throughput {level}, {mps} messages a second"
     if mps > FASTEST.get(level, mps):
         step = f"lower its mps to {FASTEST[level]}, or Meta throttles it"
-        return NumberFinding(number, "warning", known, step)
-    return NumberFinding(number, "ok", known)
+        return Judgement("warning", known, step)
+    return Judgement("ok", known)
 
 
 def _level(given: dict[str, Any]) -> str:

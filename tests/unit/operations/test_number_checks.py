@@ -29,7 +29,7 @@ def answer(**fields: object) -> bytes:
     ],
 )
 def test_the_meaning_of_an_answer(status: int, content: bytes, mps: int, state: str, found: str) -> None:
-    judged = judge_answer("1", status, content, mps)
+    judged = judge_answer(status, content, mps)
     assert judged.state == state
     assert found in judged.found
     assert bool(judged.next_step) == (state != "ok")

@@ -49,7 +49,7 @@ async def create_campaign(body: CampaignIn, services: UseServices, once: UseOnce
 
     async def create(connection: Connection) -> Campaign:
         excluded = await find_excluded(connection, body.exclude_campaigns)
-        new = new_campaign(body, number, is_real=not has_simulator(services.settings), excluded=excluded)
+        new = new_campaign(body, number, by_day=not has_simulator(services.settings), excluded=excluded)
         return await campaigns.create(connection, new)
 
     return await create_once(once, create, "campaign created")

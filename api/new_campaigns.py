@@ -9,13 +9,13 @@ from domain.windows import ALL_DAY, DAYTIME
 from tables.campaigns import NewCampaign
 
 
-def new_campaign(body: CampaignIn, number: str, *, is_real: bool, excluded: tuple[UUID, ...]) -> NewCampaign:
+def new_campaign(body: CampaignIn, number: str, *, by_day: bool, excluded: tuple[UUID, ...]) -> NewCampaign:
     """The campaign that is sent from this number.
 
-    Without a window of its own it sends by day where it can reach people (`is_real`), and at any time to a simulator.
+    Without a window of its own it sends in the daytime (`by_day`, where it reaches people), or at any hour.
     `excluded`: the campaigns that the body names in `exclude_campaigns`.
     """
-    opens, closes = DAYTIME if is_real else ALL_DAY
+    opens, closes = DAYTIME if by_day else ALL_DAY
     return NewCampaign(**{
         **body.model_dump(),
         "phone_number_id": number,

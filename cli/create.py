@@ -121,7 +121,7 @@ async def create_campaign(
     from tables.campaign_names import short_id
 
     given = {**given, **await excluded_by_id(connection, given)}
-    new = campaign_of(given, settings.whatsapp_phone_number_id, is_real=not has_simulator(settings))
+    new = campaign_of(given, settings.whatsapp_phone_number_id, by_day=not has_simulator(settings))
     try:
         campaigns.window_of({name: getattr(new, name) for name in campaigns.WINDOW_SETTINGS})
     except InvalidWindow as invalid:
@@ -143,7 +143,7 @@ async def create_campaign(
     return EXIT_OK
 
 
-def campaign_of(given: dict[str, Any], default_number: str, *, is_real: bool = True) -> NewCampaign:
+def campaign_of(given: dict[str, Any], default_number: str, *, by_day: bool = True) -> NewCampaign:
     """The values of a new campaign by the rules of the REST API. Raises InvalidOptions, which names each option."""
     from uuid import UUID
 
@@ -156,4 +156,4 @@ def campaign_of(given: dict[str, Any], default_number: str, *, is_real: bool = T
     number = body.phone_number_id or default_number
     if not number:
         raise InvalidOptions(NO_NUMBER)
-    return new_campaign(body, number, is_real=is_real, excluded=tuple(map(UUID, body.exclude_campaigns)))
+    return new_campaign(body, number, by_day=by_day, excluded=tuple(map(UUID, body.exclude_campaigns)))

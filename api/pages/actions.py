@@ -80,7 +80,7 @@ async def create(form: UseForm, services: UseServices, session: UseSession) -> R
         return _new(services, session, form_values(form), errors)
     except Problem as problem:
         return _new(services, session, form_values(form), {"phone_number_id": str(problem.detail)})
-    new = new_campaign(body, number, is_real=not has_simulator(services.settings), excluded=())
+    new = new_campaign(body, number, by_day=not has_simulator(services.settings), excluded=())
 
     async with services.pool.connection() as connection:
         once = once_of(form, connection, new)

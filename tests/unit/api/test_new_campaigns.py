@@ -9,7 +9,7 @@ from api.new_campaigns import new_campaign
 
 
 @pytest.mark.parametrize(
-    ("is_real", "given", "expected"),
+    ("by_day", "given", "expected"),
     [
         (True, {}, ("09:00", "20:00")),
         (False, {}, ("00:00", "24:00")),
@@ -19,8 +19,8 @@ from api.new_campaigns import new_campaign
         (False, {"window_from": "10:00"}, ("10:00", "24:00")),
     ],
 )
-def test_the_default_window(is_real: bool, given: dict[str, str], expected: tuple[str, str]) -> None:
+def test_the_default_window(by_day: bool, given: dict[str, str], expected: tuple[str, str]) -> None:
     body = CampaignIn.model_validate({"name": "Spring", "template_name": "offer", "language_code": "en", **given})
-    new = new_campaign(body, "1", is_real=is_real, excluded=())
+    new = new_campaign(body, "1", by_day=by_day, excluded=())
     assert (new.window_from, new.window_to) == expected
     assert (new.phone_number_id, new.stale_after_hours, len(new.window_days)) == ("1", 24, 7)

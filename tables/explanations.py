@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from domain.canary import Canary, judge_at
@@ -71,17 +72,6 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0, 
     times = await (await connection.execute(_SQL["find_retry_times"], values)).fetchall()
     people = await portfolio.read(connection)
     paired, pair_at = await _count_paired(connection, campaign, pair_s / time_scale)
-    opens_at, next_day_at, left = None, None, None
-    try:
-        hours = hours_of(tuple(window))
-        opens_at = _openings(hours, _countries(counters), now)
-        today = day_of(now, hours.time_zone)
-    except (InvalidWindow, UnknownTimeZone):  # the scheduler pauses such a campaign
-        follows = False
-    else:
-        follows = hours.follows is WindowZone.RECIPIENT
-        next_day_at = next_open(hours.window, [hours.time_zone], today.ends_at)
-        left = None if limit is None else max(0, limit - used.get(today.date.isoformat(), 0))
     cap = await frequency.read_cap(connection)
     canary = Canary(step, allowed, released, filled_at, CampaignFigures(**(base or {})))
     situation = Situation(
@@ -91,10 +81,6 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0, 
         start_at=start_at,
         breakers=tuple(f"{each.scope.value} {breakers.shown_key(each.scope, each.key)}".strip() for each in held),
         probe_at=_probe_at(held),
-        opens_at=opens_at,
-        follows=follows,
-        left_today=left,
-        next_day_at=next_day_at,
         paired=paired,
         pair_at=pair_at,
         left_in_portfolio=people.left,
@@ -107,6 +93,7 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0, 
         frequency_cap=None if cap is None else f"at most {cap.messages} in {cap.days} days",
         retry_at={WaitKind(kind): at for kind, at in times},
     )
+    situation = _with_hours(situation, tuple(window), counters, limit, used)
     return Explanation(
         campaign_id=campaign,
         status=situation.status,
@@ -114,6 +101,30 @@ async def read(connection: Connection, campaign: UUID, time_scale: float = 1.0, 
         total=counters.get("funnel/total", 0),
         with_message=reached(counters),
         reasons=explain(counters, situation),
+    )
+
+
+def _with_hours(
+    situation: Situation,
+    window: tuple[Any, ...],
+    counters: Mapping[str, int],
+    limit: int | None,
+    used: Mapping[str, int],
+) -> Situation:
+    """The situation with the window and the limit of the day. `used`: the attempts of each day."""
+    opens_at = None
+    try:
+        hours = hours_of(window)
+        opens_at = _openings(hours, _countries(counters), situation.now)
+        today = day_of(situation.now, hours.time_zone)
+    except (InvalidWindow, UnknownTimeZone):  # the scheduler pauses such a campaign
+        return replace(situation, opens_at=opens_at)
+    return replace(
+        situation,
+        opens_at=opens_at,
+        follows=hours.follows is WindowZone.RECIPIENT,
+        left_today=None if limit is None else max(0, limit - used.get(today.date.isoformat(), 0)),
+        next_day_at=next_open(hours.window, [hours.time_zone], today.ends_at),
     )
 
 

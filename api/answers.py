@@ -356,7 +356,7 @@ class CostOut(_Given):
     markets: list[MarketCostOut]
     """Each market, the most expensive first."""
     without_rate: dict[str, int]
-    """Recipients by ISO country for which the card has no rate; `unknown`: the country cannot be told."""
+    """Recipients of countries without a rate, by ISO code. `unknown` counts those whose number shows no country."""
 
 
 class PlanOut(_Given):

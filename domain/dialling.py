@@ -17,7 +17,7 @@ import phonenumbers
 from domain.people import USER
 
 UNKNOWN = "unknown"
-"""The prefix of somebody whose country cannot be told."""
+"""The prefix of a recipient whose number or user id shows no country."""
 _TABLE = """
 1242 BS 1246 BB 1264 AI 1268 AG 1284 VG 1340 VI 1345 KY 1441 BM 1473 GD 1649 TC 1658 JM 1664 MS 1670 MP 1671 GU 1684 AS
 1721 SX 1758 LC 1767 DM 1784 VC 1787 PR 1809 DO 1829 DO 1849 DO 1868 TT 1869 KN 1876 JM 1939 PR

@@ -1,7 +1,7 @@
 """The budget of the portfolio: how many people may get a message in any 24 hours, over all campaigns and numbers. Pure.
 
-Meta counts the unique people to whom messages were delivered outside a service window in a moving 24 hours, per
-business portfolio. Source: Meta, messaging limits, copy of 2026-09: 250, 2,000, 10,000, 100,000, or unlimited.
+Meta limits how many different people a business portfolio may send to in any 24 hours. Messages within a service window
+do not count. Source: Meta, messaging limits, copy of 2026-09: 250, 2,000, 10,000, 100,000, or unlimited.
 
 Each release charges its person to a bucket of some minutes. A person counts once, in the bucket of the newest charge. A
 message may be posted until its bucket is three buckets old, and the bucket counts for 24 hours from then. So at most

@@ -141,9 +141,9 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=100_000_000,
-        description="Most people to whom all campaigns together send in any 24 hours: the messaging limit of the "
-        "business portfolio, which all its numbers share (250, 2000, 10000 or 100000). Without it there is no such "
-        "budget.",
+        description="How many different people all campaigns together may send to in any 24 hours. It is the messaging "
+        "limit of the business portfolio, which all its numbers share (250, 2000, 10000 or 100000). Without it there "
+        "is no such budget.",
     )
     rate_card: str = Field(
         default="",

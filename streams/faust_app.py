@@ -227,7 +227,7 @@ async def _started(app: Any, stop: asyncio.Event) -> bool:
 
 
 class _App(faust.App):
-    """Faust creates folders for its tables in the working directory. We use no tables."""
+    """An app with our transport, and without the folders of Faust's tables, of which we use none."""
 
     def _create_directories(self) -> None:
         """Create nothing."""

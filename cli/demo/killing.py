@@ -66,7 +66,7 @@ def kill_while_held(
 def note_claims(killing: Killing, connection: JudgeConnection) -> Killing:
     """Record the open attempts, once no statement of the killed process can still run."""
     over_at = killing.at + LAST_STATEMENT_S
-    time.sleep(max(0.0, over_at - time.time()))
+    time.sleep(max(0.0, over_at - time.time()))  # Postgres may still run a statement of the process until then
     return replace(killing, open_claims=frozenset(read_open_claims(connection, over_at)))
 
 
@@ -99,4 +99,4 @@ def _kill(simulator: SimulatorClient, supervisor: Supervisor, target: int) -> Ki
                 return Killing(victim, version, pid, time.time(), count)
         if waited_s > GIVE_UP_S:
             raise NothingHeld(f"no request of a sender was held within {GIVE_UP_S:.0f} s")
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # the open requests show in the answers of the simulator only

@@ -11,10 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import structlog
 
+from domain.opt_outs import PersonalOptOut
 from domain.people import PersonKey
 from domain.subscriptions import fold_subscriptions, keys_of_event
 from runtime import metrics
@@ -27,14 +27,17 @@ from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.batch import Moves
 from sinks.connection import SinkConnection
 from sinks.letters import BatchLetters
-from tables import canaries, offsets, person_links, subscriptions
+from tables import offsets, opt_outs, person_links, subscriptions
 from tables.database import Connection, LockNotAvailable, is_data_error, is_transient
+from tables.opt_outs import NotedOptOut
 from tables.subscriptions import FIRST_WAITING
 from topics.decoding import dead_item, decoded
 from topics.exits import ENDS_PROCESSES
 
 WAITING_EVERY_S = 1.0
 WAITING_ROWS_MAX = 500
+ATTRIBUTED_MAX = 500
+"""Opt-outs that are attributed to messages in one transaction."""
 
 log = structlog.get_logger("sinks.sink")
 
@@ -54,7 +57,7 @@ class SubscriptionWriter:
     def __init__(self, settings: Settings, identity: TopicIdentity, letters: BatchLetters) -> None:
         self._identity = identity
         self._letters = letters
-        self.connection = SinkConnection(settings)
+        self.connection = SinkConnection(settings, opt_outs.ATTRIBUTION_SESSION)
         self._waiting_at = 0.0
         self._waiting_after = FIRST_WAITING
 
@@ -88,16 +91,21 @@ class SubscriptionWriter:
             metrics.SINK_SUBSCRIPTIONS.labels(event.source.value, event.kind.value).inc()
 
     async def apply_held(self) -> None:
-        """Try a page of the waiting events again. An outage of Postgres is left to the next batch."""
+        """Try waiting events again, and attribute opt-outs, a page of each. An outage is left to the next batch."""
         if time.monotonic() < self._waiting_at:
             return
         self._waiting_at = time.monotonic() + WAITING_EVERY_S
         try:
-            await self._apply_waiting(await self.connection.get())
+            connection = await self.connection.get()
+            await self._apply_waiting(connection)
+            await opt_outs.attribute_due(connection, ATTRIBUTED_MAX)
         except Exception as error:
             if not is_transient(error):
                 raise
-            log.warning("waiting opt-outs still wait", error=str(error) or type(error).__name__)
+            log.warning(
+                "waiting opt-outs still wait, and others are attributed to messages later",
+                error=str(error) or type(error).__name__,
+            )
             await self.connection.close()
 
     async def _apply(
@@ -163,19 +171,17 @@ async def apply_subscriptions(connection: Connection, events: Sequence[Subscript
     folded = fold_subscriptions(events, known)
     await subscriptions.merge(connection, folded.stated)
     await person_links.link_keys(connection, folded.links)
-    await canaries.note_opt_outs(connection, _opt_outs(events, known))
+    await opt_outs.note(connection, _personal(events, known))
     return [event for event in events if event.wamid is not None and event.wamid not in known]
 
 
-def _opt_outs(
-    events: Sequence[SubscriptionEvent], recipients: Mapping[str, PersonKey]
-) -> list[tuple[str, str | None, datetime]]:
-    """The opt-outs of people themselves: person, answered message and time. What operators enter is no answer."""
-    found: list[tuple[str, str | None, datetime]] = []
+def _personal(events: Sequence[SubscriptionEvent], recipients: Mapping[str, PersonKey]) -> list[NotedOptOut]:
+    """The opt-outs of people themselves. What operators enter is no answer to a message."""
+    found: list[NotedOptOut] = []
     for event in events:
         if event.kind is SubscriptionKind.OPTED_OUT and event.source is not Source.OPERATOR:
             keys = keys_of_event(event, recipients)
-            found += [(keys[0], event.wamid, event.occurred_at)] if keys else []
+            found += [NotedOptOut(keys[0], PersonalOptOut(event.occurred_at, event.wamid or ""))] if keys else []
     return found
 
 

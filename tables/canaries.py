@@ -19,7 +19,7 @@ from domain.canary import begin as first_step
 from domain.rolling import RollingWindow
 from domain.shares import CampaignFigures, ShareLimits, figures_of
 from schemas.reasons import PauseReason
-from tables.arrays import plain, text, times
+from tables.arrays import plain, times
 from tables.database import Connection
 from tables.statements import load
 
@@ -170,17 +170,6 @@ async def stop(connection: Connection, campaign: JudgedCampaign, code: PauseReas
     """Pause a campaign because of its figures. False: it is locked, paused already, or was started again."""
     values = {"campaign": campaign.id, "started_at": campaign.started_at, "code": code.value, "reason": reason}
     return (await (await connection.execute(_SQL["stop"], values)).fetchone()) is not None
-
-
-async def note_opt_outs(connection: Connection, opt_outs: Sequence[tuple[str, str | None, datetime]]) -> None:
-    """Note the opt-outs of people by person, answered message and time, with the campaigns that they follow."""
-    if opt_outs:
-        values = {
-            "persons": text(person for person, _, _ in opt_outs),
-            "wamids": text(wamid for _, wamid, _ in opt_outs),
-            "times": times(at for _, _, at in opt_outs),
-        }
-        await connection.execute(_SQL["note_opt_outs"], values)
 
 
 def _json(figures: CampaignFigures) -> str:

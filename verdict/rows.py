@@ -31,7 +31,7 @@ COUNTERS = """
     GROUP BY 1 HAVING sum(n) <> 0
 """
 
-OPT_OUTS = "SELECT count(*) FROM campaign_opt_outs WHERE campaign_id = %s"
+OPT_OUTS = "SELECT count(*) FROM campaign_opt_outs WHERE campaign_id = %s AND opt_outs > 0"
 
 # Claimed before a moment, and still without an answer.
 OPEN_CLAIMS = """

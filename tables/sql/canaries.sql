@@ -76,33 +76,3 @@ WITH stopped AS (
 INSERT INTO breaker_changes (change, scope, key, campaign_id, reason, needs_human)
 SELECT 'campaign_paused', 'campaign', %(code)s, id, %(reason)s, true FROM stopped
 RETURNING campaign_id
-
--- name: note_opt_outs
--- Note opt-outs with the campaign whose message they follow: that of the message that was answered, else the newest message
--- of an active campaign to the person in the three days before. Each is counted once, however often it is read.
-WITH given AS MATERIALIZED (
-    SELECT * FROM unnest(%(persons)s::text[], %(wamids)s::text[], %(times)s::timestamptz[]) AS g (person, wamid, at)
-), answered AS (
-    SELECT r.campaign_id, r.id, g.at
-    FROM given AS g JOIN messages AS m ON m.wamid = g.wamid JOIN campaign_recipients AS r ON r.id = m.recipient_id
-), newest AS (
-    SELECT found.campaign_id, found.id, g.at
-    FROM given AS g
-    CROSS JOIN LATERAL (
-        SELECT r.campaign_id, r.id
-        FROM marketing_campaigns AS c
-        CROSS JOIN keys_of(g.person) AS k (person)
-        JOIN campaign_recipients AS r ON r.campaign_id = c.id AND r.person = k.person AND r.repetition = 0
-        WHERE c.status = 'active' AND r.attempt > 0 AND r.status <> 'skipped'
-          AND coalesce(r.accepted_at, r.updated_at) BETWEEN g.at - interval '3 days' AND g.at + interval '10 minutes'
-        ORDER BY coalesce(r.accepted_at, r.updated_at) DESC LIMIT 1) AS found
-    WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.wamid = g.wamid AND m.recipient_id IS NOT NULL)
-), noted AS (
-    INSERT INTO campaign_opt_outs (campaign_id, recipient_id, occurred_at)
-    SELECT campaign_id, id, min(at) FROM (SELECT * FROM answered UNION ALL SELECT * FROM newest) AS found
-    GROUP BY campaign_id, id ORDER BY campaign_id, id
-    ON CONFLICT DO NOTHING
-    RETURNING campaign_id
-)
-INSERT INTO campaign_counter_deltas (campaign_id, dimension, key, n)
-SELECT campaign_id, 'funnel', 'opted_out', count(*) FROM noted GROUP BY campaign_id

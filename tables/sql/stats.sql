@@ -155,7 +155,8 @@ counted AS (
     UNION ALL SELECT 'status', status, count(*) FROM mine GROUP BY status
     UNION ALL SELECT 'failure', failure_counter_key(failure_code, failure_text), count(*) FROM mine
               WHERE status = 'failed' GROUP BY 2
-    UNION ALL SELECT 'funnel', 'opted_out', count(*) FROM campaign_opt_outs WHERE campaign_id = %(id)s HAVING count(*) > 0
+    UNION ALL SELECT 'funnel', 'opted_out', count(*) FROM campaign_opt_outs WHERE campaign_id = %(id)s AND opt_outs > 0
+              HAVING count(*) > 0
     UNION ALL SELECT 'skip', skip_counter_key(skip_reason), count(*) FROM mine
               WHERE status = 'skipped' GROUP BY 2
     UNION ALL SELECT 'prefix', prefix_of(person), count(*) FROM mine GROUP BY 2

@@ -25,7 +25,7 @@ QUICK, MORE = range(3), range(3, 60)
 ORDERS = 3
 EMPTY = (
     "DELETE FROM campaign_recipients", "DELETE FROM messages", "DELETE FROM subscriptions",
-    "DELETE FROM person_links", "DELETE FROM campaign_opt_outs",
+    "DELETE FROM person_links", "DELETE FROM campaign_opt_outs", "DELETE FROM opt_outs",
 )  # fmt: skip
 ROWS = """
     SELECT id, campaign_id, phone_number, user_id, scheduled_send_date, max_retries, created_at FROM campaign_recipients
@@ -53,10 +53,10 @@ async def world(database_url: str) -> AsyncIterator[World]:
 async def content(walk: Walk) -> dict[str, Any]:
     """What the events state together. The time to which the cap deferred is a note of the release, and no fact."""
     world = walk.world
+    await world.attribute_opt_outs()
     counters: Counter[str] = Counter()
     for dimension, key, n in await world.run("SELECT dimension, key, n::int FROM report_counters"):
         counters[f"{dimension}/{key}".replace("frequency_cap", "deferred") if dimension == "wait" else key] += n
-    del counters["opted_out"]  # the message that an opt-out follows is the newest that is known when it is applied
     found: dict[str, Any] = {name: sorted(await world.run(sql), key=str) for name, sql in CONTENT.items()}
     return {**found, "facts": await read_facts(world.connection, walk.persons), "counters": +counters}
 

@@ -28,7 +28,7 @@ from schemas.model import CampaignId, RecipientId, Wamid
 from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import Topic
 from sinks import sink
-from tables import campaigns, ledger
+from tables import campaigns, ledger, opt_outs
 from tables.campaigns import NewCampaign, NewRecipient
 from tables.database import Connection, connect
 from tables.ledger import ClaimResult
@@ -146,6 +146,11 @@ class World:
     async def act(self, campaign: CampaignId, action: Action) -> None:
         """Do what an operator does to a campaign."""
         await campaigns.act(self.connection, campaign, action)
+
+    async def attribute_opt_outs(self) -> None:
+        """Attribute every opt-out to the message that it follows, as the last round does."""
+        await self.run("UPDATE opt_outs SET rounds = 0, attribute_at = '-infinity'")
+        await opt_outs.attribute_due(self.connection, 10_000)
 
     async def release(self, rates: Rates = FAST) -> ReleaseStep:
         """Do one step of the scheduler."""

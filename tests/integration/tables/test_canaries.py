@@ -16,8 +16,8 @@ from schemas.reasons import PauseReason
 from schemas.sources import Source
 from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.subscriptions import apply_subscriptions
-from tables import breakers, campaigns, canaries, editing, explanations, stats
-from tables.campaigns import Campaign, NewRecipient
+from tables import breakers, campaigns, canaries, editing, explanations, opt_outs, stats
+from tables.campaigns import Campaign
 from tables.releases import release_step
 from tests.support.world import FAST, World
 
@@ -229,6 +229,7 @@ async def test_opt_outs_stop_a_campaign_and_are_counted_once(world: World) -> No
     await answer(world, campaign, 50)
     events = await opt_out(world, campaign, 6)
     await apply_subscriptions(world.connection, events)
+    await opt_outs.attribute_due(world.connection, 100)
     assert await stats.recount(world.connection, campaign) == []
     await judge(world)
     assert ((await read(world, campaign)).pause_reason or "").startswith("too_many_opt_outs: 6 of 50 people (12.0 %)")
@@ -239,26 +240,9 @@ async def test_what_operators_enter_stops_nothing(world: World) -> None:
     await release(world)
     await answer(world, campaign, 50)
     await opt_out(world, campaign, 10, Source.OPERATOR)
+    assert await opt_outs.attribute_due(world.connection, 100) == 0
     await judge(world)
     assert (await read(world, campaign)).status is CampaignStatus.ACTIVE
-
-
-async def test_an_opt_out_counts_for_the_newest_message_or_the_answered_one(world: World) -> None:
-    first, second = await world.create_campaign(3), await world.create_campaign(0)
-    people = [NewRecipient(row[0]) for row in await world.run("SELECT phone_number FROM campaign_recipients")]
-    await campaigns.add_recipients(world.connection, second, people)
-    await world.act(first, Action.ACTIVATE)
-    await world.act(second, Action.ACTIVATE)
-    await release(world)
-    await answer(world, first, 3)
-    await world.run("UPDATE campaign_recipients SET accepted_at = accepted_at - interval '1 hour' WHERE attempt = 1")
-    await answer(world, second, 3)
-    one, two, _ = await world.run("SELECT person, id FROM campaign_recipients WHERE campaign_id = %s", first)
-    await world.run("INSERT INTO messages (wamid, recipient_id, attempt) VALUES ('wamid.answered', %s, 1)", two[1])
-    now = datetime.now(UTC)
-    await canaries.note_opt_outs(world.connection, [(one[0], None, now), (two[0], "wamid.answered", now)])
-    found = await world.run("SELECT campaign_id, count(*) FROM campaign_opt_outs GROUP BY 1")
-    assert dict(found) == {first: 1, second: 1}
 
 
 async def test_a_campaign_without_a_canary_is_stopped_by_its_latest_people(world: World) -> None:
@@ -287,20 +271,6 @@ async def test_a_campaign_from_before_there_were_canaries_is_judged_from_now_on(
     assert await canaries.lock_room(world.connection, campaign) is None
     windows = await world.value("SELECT windows FROM campaign_canaries WHERE campaign_id = %s", campaign)
     assert json.loads(json.dumps(windows))["short"]["previous"]["failed"] == 200
-
-
-async def test_an_old_opt_out_that_is_read_again_does_not_count_for_a_new_message(world: World) -> None:
-    campaign = await start(world)
-    await release(world)
-    await answer(world, campaign, 50)
-    (person,) = (await world.run("SELECT person FROM campaign_recipients WHERE attempt = 1 LIMIT 1"))[0]
-    now = datetime.now(UTC)
-    await canaries.note_opt_outs(world.connection, [(person, None, now - timedelta(days=1))])
-    assert await world.count("campaign_opt_outs") == 0
-    await canaries.note_opt_outs(world.connection, [(person, None, now + timedelta(days=4))])
-    assert await world.count("campaign_opt_outs") == 0
-    await canaries.note_opt_outs(world.connection, [(person, None, now)])
-    assert await world.count("campaign_opt_outs") == 1
 
 
 async def test_a_full_canary_takes_no_place_of_a_probe(world: World) -> None:

@@ -53,7 +53,8 @@ OTHER_ROWS = (
     "INSERT INTO sender_failures (host) VALUES ('host-1')",
     "INSERT INTO template_trials (campaign_id, refused, code) SELECT id, 3, 132000 FROM marketing_campaigns",
     "INSERT INTO campaign_countries SELECT id, 'DE' FROM marketing_campaigns LIMIT 1",
-    "INSERT INTO campaign_opt_outs SELECT campaign_id, id, now() FROM campaign_recipients LIMIT 1",
+    "INSERT INTO campaign_opt_outs SELECT campaign_id, id FROM campaign_recipients LIMIT 1",
+    "INSERT INTO opt_outs (person, occurred_at) VALUES ('15559999999', now())",
     "INSERT INTO budget_returns (campaign_id, day, n) SELECT id, current_date, 1 FROM marketing_campaigns LIMIT 1",
     """INSERT INTO held_events (topic, topic_partition, topic_offset, header_names, header_values, written_at)
        VALUES ('recipient.events', 0, 1, '{}', '{}', now())""",

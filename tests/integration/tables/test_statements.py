@@ -17,6 +17,7 @@ import pytest
 from domain.frequency import FrequencyCap
 from tables.database import Connection
 from tables.frequency import release_parameters
+from tables.opt_outs import ATTRIBUTION_SESSION
 from tables.recipient_pages import WINDOW_ROWS
 from tables.releases import RELEASER_SESSION
 from tables.statements import load
@@ -33,16 +34,16 @@ PAGES_MAX = 60_000
 """Pages that a statement may touch, those of its functions and triggers included."""
 SCANNED = frozenset({
     "campaign_recipients", "send_ledger", "messages", "old_messages", "campaign_counter_deltas", "subscriptions",
-    "subscription_outbox", "portfolio_charges", "person_attempts",
+    "subscription_outbox", "portfolio_charges", "person_attempts", "opt_outs",
 })  # fmt: skip
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
     "backlog", "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions",
-    "explanations", "frequency", "held_events", "ledger", "messages", "parked", "person_links", "planning", "plans",
-    "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases", "removal",
-    "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "test_sends", "trace",
-    "webhook_progress", "windows",
+    "explanations", "frequency", "held_events", "ledger", "messages", "opt_outs", "parked", "person_links",
+    "planning", "plans", "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
+    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "test_sends",
+    "trace", "webhook_progress", "windows",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -121,7 +122,10 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("canaries", "read_new"): {"campaign": BIG},
     ("canaries", "list_limiting"): {"ids": [BIG]},
     ("canaries", "read_active"): {"all": True},
-    ("canaries", "note_opt_outs"): {"persons": ["15550000001"], "wamids": [None], "times": [START]},
+    ("opt_outs", "note"): {"persons": ["15550000001"], "wamids": [""], "times": [START]},
+    ("opt_outs", "attribute_due"): {
+        "limit": 500, "follows_s": 259_200.0, "clocks_differ_s": 600.0, "pauses_s": [10.0, 60.0],
+    },
     ("closing", "list_by_status"): {"status": "active", "after": UUID(int=0), "limit": 500},
     ("closing", "find_cancelled"): {"ids": [GONE]},
     ("closing", "lock_cancelled"): {"campaign": GONE, "limit": 2000, **PLACES},
@@ -378,6 +382,8 @@ OTHER_ROWS = (
        SELECT person, id, 1 FROM campaign_recipients WHERE attempt = 1""",
     """INSERT INTO subscriptions SELECT (15550000000 + n)::text, 'operator', n %% 2 = 0, now()
        FROM generate_series(1, 20000) AS n""",
+    """INSERT INTO opt_outs SELECT (15550000000 + n)::text, now(), '', NULL, 0, now() + (n %% 10) * interval '1 day'
+       FROM generate_series(1, 20000) AS n""",
     """INSERT INTO person_links SELECT (15550000000 + n)::text, 'user:US.' || n FROM generate_series(1, 20000) AS n""",
     """INSERT INTO subscription_outbox (person, source, subscribed, occurred_at, published_at)
        SELECT n::text, 'operator', false, now(), now() FROM generate_series(1, 20000) AS n""",
@@ -458,11 +464,11 @@ async def explain(connection: Connection, group: str, name: str) -> dict[str, An
 @asynccontextmanager
 async def session_of(world: World, group: str) -> AsyncIterator[Connection]:
     """A connection as the process has it that runs these statements."""
-    session = (
-        RELEASER_SESSION
-        if group in ("closing", "planning", "portfolio", "releases", "ledger", "retention")
-        else {"jit": "off"}
-    )
+    session = {"jit": "off"}
+    if group in ("closing", "planning", "portfolio", "releases", "ledger", "retention"):
+        session = RELEASER_SESSION
+    if group in ("opt_outs", "subscriptions"):
+        session = ATTRIBUTION_SESSION
     async with world.another(**session) as connection:
         yield connection
 

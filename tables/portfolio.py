@@ -113,12 +113,13 @@ async def _used(connection: Connection, budget: PortfolioBudget, now: datetime) 
 async def settle(connection: Connection) -> int:
     """Give back attempts that were not posted, and delete what counts no more. Returns how many were given back.
 
-    Raises LockNotAvailable.
+    Without work it only reads: a transaction that locks the row writes to the disk. Raises LockNotAvailable.
     """
+    if not await _has_work(connection):
+        return 0
     async with connection.transaction():
         row = await (await connection.execute(_SQL["lock_budget"])).fetchone()
-        if row is None:  # nothing was ever charged
-            return 0
+        assert row is not None
         _, window_s, _, now = row
         values = {"counts_after": PortfolioBudget(1, window_s).counts_after(now)}
         cursor = await connection.execute(_SQL["apply_returns"], {**values, "limit": RETURNS_MAX})
@@ -127,6 +128,16 @@ async def settle(connection: Connection) -> int:
         await connection.execute(_SQL["prune_charges"], {**values, "limit": PRUNED_MAX})
         await connection.execute(_SQL["prune_buckets"], values)
         return int(returned[0])
+
+
+async def _has_work(connection: Connection) -> bool:
+    row = await (await connection.execute(_SQL["read_budget"])).fetchone()
+    if row is None:  # nothing was ever charged
+        return False
+    values = {"counts_after": PortfolioBudget(1, row[1]).counts_after(row[4])}
+    found = await (await connection.execute(_SQL["has_work"], values)).fetchone()
+    assert found is not None
+    return bool(found[0])
 
 
 async def report_limit(connection: Connection, limit: int, at: datetime) -> None:

@@ -49,6 +49,12 @@ INSERT INTO portfolio_buckets AS b (began_at, people)
 SELECT %(bucket)s, count(*) FROM people WHERE bucket IS NULL OR bucket < %(bucket)s HAVING count(*) > 0
 ON CONFLICT (began_at) DO UPDATE SET people = b.people + excluded.people
 
+-- name: has_work
+-- Whether anything is to be given back, or counts no more.
+SELECT EXISTS (SELECT FROM portfolio_returns)
+    OR EXISTS (SELECT FROM portfolio_charges WHERE bucket <= %(counts_after)s)
+    OR EXISTS (SELECT FROM portfolio_buckets WHERE began_at <= %(counts_after)s)
+
 -- name: apply_returns
 -- Delete the charges of attempts that were not posted. A person who has another charge moves back to its bucket.
 WITH page AS MATERIALIZED (

@@ -193,6 +193,14 @@ async def test_without_a_budget_nothing_is_charged(world: World) -> None:
     assert await portfolio.settle(world.connection) == 0
 
 
+async def test_without_work_a_settlement_takes_no_lock_and_writes_nothing(world: World) -> None:
+    await world.start_campaign(2)
+    await released(world, 2)
+    async with asyncio.timeout(10), world.another() as second, second.transaction():
+        await second.execute("SELECT FROM portfolio FOR UPDATE")
+        assert await portfolio.settle(world.connection) == 0
+
+
 async def test_a_wrong_bucket_is_found(world: World) -> None:
     await world.start_campaign(3)
     await released(world, 3)

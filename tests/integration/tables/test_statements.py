@@ -192,6 +192,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("portfolio", "read_used"): {"counts_after": START},
     ("portfolio", "charge"): {"ids": "some", "attempts": "ones", "bucket": NEVER, "counts_after": START},
     ("portfolio", "apply_returns"): {"counts_after": START, "limit": 2000},
+    ("portfolio", "has_work"): {"counts_after": START},
     ("portfolio", "prune_charges"): {"counts_after": START, "limit": 5000},
     ("portfolio", "prune_buckets"): {"counts_after": START},
     ("recipient_events", "read_events"): {"ids": "some"},

@@ -143,7 +143,8 @@ SELECT c.id, c.name, c.template_name, c.language_code, c.daily_send_limit, c.pho
        c.stale_after_hours, c.canary, c.canary_percent, c.canary_min, c.canary_max, c.canary_wait_minutes,
        c.failure_limit_percent, c.opt_out_limit_percent, c.block_limit_percent, c.unknown_limit_percent,
        c.frequency_capped, c.cap_wait_days, c.exclude_campaigns, c.exclude_recipients,
-       c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning
+       c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning,
+       c.template_edited_at, c.template_fit
 FROM unnest(%(statuses)s::text[]) WITH ORDINALITY AS s (status, place)
 CROSS JOIN LATERAL (
     SELECT * FROM marketing_campaigns AS m

@@ -29,6 +29,9 @@ AFRESH_SHARE = 0.02
 """The largest share of the time that such searches may take. Behind a long snapshot each takes a second."""
 WATCH_S = 60.0
 """Time between two looks for campaigns that could send nothing for too long."""
+UNCLAIMED_KNOWN_S = 0.5
+"""How long a count of the unclaimed releases of a number is relied on. It reads each of them, up to ten seconds of the
+rate, and a step is due ten times a second."""
 TRIED_SHARE = 0.2
 """The share of a campaign that goes to recipients with an earlier attempt, while recipients without one wait too."""
 FIRST_ID = UUID(int=0)
@@ -49,6 +52,14 @@ _WEIGHTS = {Lane.FRESH: 1 - TRIED_SHARE, Lane.TRIED: TRIED_SHARE}
 
 
 @dataclass(slots=True)
+class _Unclaimed:
+    """The releases of a number that may be unclaimed: those that were counted, and those that were released since."""
+
+    most: int
+    counted_at: float
+
+
+@dataclass(slots=True)
 class ReleaseMemory:
     """The memory of one releaser. `clock` is monotonic."""
 
@@ -60,6 +71,7 @@ class ReleaseMemory:
     _places: dict[tuple[UUID, Lane], Place] = field(default_factory=dict)
     _held_until: dict[UUID | str, float] = field(default_factory=dict)
     _afresh_at: float = 0.0
+    _unclaimed: dict[str, _Unclaimed] = field(default_factory=dict)
     periods: Periods = field(default_factory=Periods)
     _watch_at: float = -math.inf
     _wanting: set[UUID] = field(default_factory=set)
@@ -110,6 +122,24 @@ class ReleaseMemory:
         """The places of a campaign, as parameters of a statement."""
         fresh, tried = (self._places.get((campaign, lane), START) for lane in (Lane.FRESH, Lane.TRIED))
         return {"fresh_at": fresh[0], "fresh_id": fresh[1], "tried_at": tried[0], "tried_id": tried[1]}
+
+    def unclaimed_most(self, number: str) -> int | None:
+        """The most releases of a number that may be unclaimed; None: they must be counted again.
+
+        Claims since the count only lower the number, so a step that relies on it releases too few, and never too many.
+        What another releaser has released meanwhile is in the next count.
+        """
+        known = self._unclaimed.get(number)
+        return known.most if known is not None and self.clock() - known.counted_at < UNCLAIMED_KNOWN_S else None
+
+    def count_unclaimed(self, number: str, counted: int) -> None:
+        """Remember how many releases of a number are unclaimed now."""
+        self._unclaimed[number] = _Unclaimed(counted, self.clock())
+
+    def add_released(self, number: str, released: int) -> None:
+        """Add attempts of a number whose release is committed."""
+        if known := self._unclaimed.get(number):
+            known.most += released
 
     def note(self, *, wanting: Iterable[UUID] = (), served: Iterable[UUID] = ()) -> None:
         """Remember the campaigns that could have released something, and those that did."""

@@ -266,7 +266,7 @@ async def _release_number(
 ) -> ReleaseStep:
     async with connection.transaction():
         cap = await frequency.lock_cap(connection)
-        room = await _room(connection, number, _recovering(rates, campaigns))
+        room = await _room(connection, number, _recovering(rates, campaigns), memory)
         budget = None if rates.portfolio is None else await portfolio.lock(connection, rates.portfolio)
         room = room if budget is None else min(room, budget.left)
         shared = _SharedLimits(budget, cap, rates.pair_s)
@@ -289,6 +289,7 @@ async def _release_number(
         if budget is not None:
             await portfolio.charge(connection, budget, step.jobs)
     memory.advance(reached)  # only after the commit: after a rollback the same rows are due again
+    memory.add_released(number, len(step.jobs))
     return step
 
 
@@ -311,9 +312,12 @@ async def _may_probe(connection: Connection, campaign: _DueCampaign) -> bool:
     )
 
 
-async def _room(connection: Connection, number: str, rates: Rates) -> int:
+async def _room(connection: Connection, number: str, rates: Rates, memory: ReleaseMemory) -> int:
     tokens = await _one(connection, "refill_number", {"number": number, "mps": float(rates.mps)})
-    unclaimed = await _one(connection, "count_unclaimed", {"number": number})
+    unclaimed = memory.unclaimed_most(number)
+    if unclaimed is None:
+        unclaimed = await _one(connection, "count_unclaimed", {"number": number})
+        memory.count_unclaimed(number, unclaimed)
     return max(0, min(tokens, rates.unclaimed_max - unclaimed))
 
 

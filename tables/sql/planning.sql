@@ -13,8 +13,10 @@ UPDATE marketing_campaigns SET planning = true, replanning = true WHERE id = %(c
 SELECT id FROM marketing_campaigns WHERE planning AND status NOT IN ('draft', 'cancelled') ORDER BY id LIMIT %(limit)s
 
 -- name: try_plan_lock
--- Become the only planner of this campaign until the end of the transaction. No operator's act needs this lock.
-SELECT pg_try_advisory_xact_lock(hashtextextended('plan ' || %(campaign)s::uuid::text, 0))
+-- Become the only planner of this campaign until the end of the transaction. No operator's act needs this lock. Until then
+-- rows are found by their ids: a hash join would read every recipient without a time again for each chunk.
+SELECT pg_try_advisory_xact_lock(hashtextextended('plan ' || %(campaign)s::uuid::text, 0)),
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
 
 -- name: read_limit
 -- What the plan of a campaign depends on, the time, and whether its old plan still holds.
@@ -40,10 +42,11 @@ SELECT coalesce((SELECT used FROM campaign_days WHERE campaign_id = %(campaign)s
 SELECT day, planned FROM campaign_days WHERE campaign_id = %(campaign)s AND day > %(today)s AND planned > 0
 
 -- name: plan_recipients
--- Store the planned times of recipients, and the countries whose clocks their windows follow.
+-- Store the planned times of recipients that lock_unplanned has locked, and the countries whose clocks their windows
+-- follow. It does not name the condition of the index of unplanned recipients, which Postgres would read to its end.
 UPDATE campaign_recipients AS r SET scheduled_send_date = u.at, window_country = u.country
 FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[], %(countries)s::text[]) AS u (id, at, country)
-WHERE r.id = u.id AND r.attempt = 0 AND r.scheduled_send_date IS NULL
+WHERE r.id = u.id
 
 -- name: add_countries
 -- Note the countries of planned recipients.

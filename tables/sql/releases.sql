@@ -257,12 +257,15 @@ UPDATE number_rates SET tokens = tokens - %(spent)s WHERE phone_number_id = %(nu
 -- deleted recipient is among them: it would count towards the cap of its number for ever.
 -- The release of a row that an older attempt made `sent` stays: if that attempt fails, the row is queued again.
 WITH closed AS MATERIALIZED (
-    SELECT rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day, EXISTS (
-               SELECT FROM send_ledger AS l WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt
-           ) AS is_in_ledger
-    FROM releases AS rel LEFT JOIN campaign_recipients AS r ON r.id = rel.recipient_id
-    WHERE (r.id IS NULL OR r.attempt > rel.attempt OR r.status NOT IN ('queued', 'sent') OR EXISTS (
-               SELECT FROM send_ledger AS l WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt))
+    SELECT rel.recipient_id, rel.attempt, rel.campaign_id, rel.budget_day, l.is_known IS NOT NULL AS is_in_ledger
+    FROM releases AS rel
+    LEFT JOIN campaign_recipients AS r ON r.id = rel.recipient_id
+    LEFT JOIN LATERAL (
+        -- The limit keeps Postgres from reading the whole ledger for a hash.
+        SELECT true AS is_known FROM send_ledger AS l
+        WHERE l.recipient_id = rel.recipient_id AND l.attempt = rel.attempt LIMIT 1
+    ) AS l ON true
+    WHERE (r.id IS NULL OR r.attempt > rel.attempt OR r.status NOT IN ('queued', 'sent') OR l.is_known)
       AND rel.released_at < now() - %(older_than_s)s * interval '1 second'
     ORDER BY rel.recipient_id, rel.attempt LIMIT %(limit)s
     FOR UPDATE OF rel SKIP LOCKED

@@ -46,6 +46,17 @@ async def test_chunks_fill_each_day_up_to_the_limit(world: World) -> None:
     assert await planning.find_planning(world.connection) == []
 
 
+async def test_a_chunk_reads_its_own_recipients_only_although_the_table_has_no_statistics(world: World) -> None:
+    campaign = await activate_unplanned(world, 2000)
+    connection = await world.releaser()
+    async with connection.transaction():
+        assert (await planning.plan_chunk(connection, campaign, 100)).planned == 100
+        read = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'campaign_recipients'"
+        row = await (await connection.execute(read)).fetchone()
+    assert row is not None
+    assert row[0] < 500
+
+
 async def test_added_recipients_join_the_plan_behind_the_others(world: World) -> None:
     campaign = await world.start_campaign(15, limit=10)
     await world.import_recipients(campaign, 10)

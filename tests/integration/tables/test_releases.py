@@ -11,7 +11,7 @@ from domain.lifecycle import Action
 from schemas.events import EventKind, RecipientEvent
 from tables import ledger, releases, stats, subscriptions
 from tables.database import Connection
-from tables.release_memory import AFRESH_S, ReleaseMemory
+from tables.release_memory import AFRESH_S, UNCLAIMED_KNOWN_S, ReleaseMemory
 from tables.releases import Rates
 from tests.support.world import FAST, NUMBER_ID, World
 
@@ -42,6 +42,18 @@ async def test_the_cap_counts_active_campaigns_only(world: World) -> None:
     await world.act(paused, Action.PAUSE)
     await world.start_campaign(50)
     assert len((await world.release(rates)).jobs) == 10, "those of a paused campaign hold nobody up"
+
+
+async def test_steps_that_share_a_count_keep_the_cap_and_see_claims_with_the_next_count(world: World) -> None:
+    await world.start_campaign(50)
+    now, rates = [0.0], Rates(mps=1000, cap_s=0.01)
+    memory = ReleaseMemory(lambda: now[0])
+    step = await releases.release_step(await world.releaser(), rates, memory)
+    await world.claim(list(step.jobs[:4]))
+    again = await releases.release_step(await world.releaser(), rates, memory)
+    now[0] += UNCLAIMED_KNOWN_S
+    counted = await releases.release_step(await world.releaser(), rates, memory)
+    assert (len(step.jobs), len(again.jobs), len(counted.jobs)) == (10, 0, 4)
 
 
 async def test_campaigns_of_a_number_share_it(world: World) -> None:

@@ -500,6 +500,20 @@ async def test_each_hot_statement_uses_an_index(world: World) -> None:
     await check_every_statement(world)
 
 
+async def test_many_releases_lead_no_statement_through_the_whole_ledger(world: World) -> None:
+    await fill(world, SMALL_ROWS)
+    await world.run("""
+        INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day, released_at)
+        SELECT recipient_id, attempt, campaign_id, '15550001', now(), current_date, now() - interval '1 minute'
+        FROM send_ledger ON CONFLICT DO NOTHING""")
+    await world.run("ANALYZE releases")
+    for group, name in (("releases", "forget_answered"), ("publications", "find_unclaimed")):
+        async with session_of(world, group) as connection:
+            plan = await explain(connection, group, name)
+        read = [node["Actual Rows"] for node in nodes(plan) if node.get("Relation Name") == "send_ledger"]
+        assert all(rows <= 1 for rows in read), name
+
+
 @pytest.mark.slow
 async def test_each_hot_statement_reads_a_limited_number_of_a_million_rows(world: World) -> None:
     await fill(world, LARGE_ROWS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from tables.release_memory import AFRESH_S, FIRST_ID, HELD_S, START, Lane, ReleaseMemory
+from tables.release_memory import AFRESH_S, FIRST_ID, HELD_S, START, UNCLAIMED_KNOWN_S, Lane, ReleaseMemory
 from tests.support.histories import START as NOW
 
 CAMPAIGN, OTHER = UUID(int=1), UUID(int=2)
@@ -77,3 +77,18 @@ def test_retries_have_a_share_while_others_wait_and_all_of_it_otherwise() -> Non
 
 def test_a_place_is_older_than_every_due_time() -> None:
     assert (NOW - timedelta(days=20_000), FIRST_ID) > START
+
+
+def test_a_count_of_the_unclaimed_holds_for_a_while_and_grows_with_each_release() -> None:
+    clock = Clock()
+    memory = ReleaseMemory(clock)
+    memory.add_released("1", 5)
+    assert memory.unclaimed_most("1") is None, "nothing was counted"
+    memory.count_unclaimed("1", 40)
+    memory.add_released("1", 5)
+    memory.add_released("2", 7)
+    assert (memory.unclaimed_most("1"), memory.unclaimed_most("2")) == (45, None)
+    clock.now += UNCLAIMED_KNOWN_S
+    assert memory.unclaimed_most("1") is None, "some may be claimed"
+    memory.count_unclaimed("1", 3)
+    assert memory.unclaimed_most("1") == 3

@@ -14,6 +14,7 @@ from domain.rate_card import RateCategory
 from domain.recipient_files.decoding import FileEncoding
 from domain.sending_plan import PlanLimit
 from domain.status import Status
+from domain.template_edits import TemplateFit
 from domain.windows import Weekday, WindowZone
 from schemas.reasons import LineRefusal, ParameterRefusal, RecipientRefusal, WaitReason
 from schemas.sources import Source
@@ -98,6 +99,11 @@ class CampaignOut(_Given):
     """When this row last changed."""
     planning: bool
     """The recipients get their planned times in the background. A pause and a cancellation work meanwhile."""
+    template_edited_at: datetime | None = None
+    """When Meta last reported that the template was edited while the campaign was active."""
+    template_fit: TemplateFit | None = None
+    """Whether the parameters of the waiting recipients fit the edited template. If they do not, or if the template
+    cannot be read, the campaign is paused. Null: it was not edited, or the comparison is not over."""
 
 
 class RetriedOut(_Given):

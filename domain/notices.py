@@ -2,7 +2,8 @@
 
 A notice stops the active campaigns of its scope that were started before it, so the order of notices does not matter,
 and a notice that is read again after a resume stops nothing. No notice resumes a campaign: a person does. The messaging
-limit that Meta reports is handed on: the latest one limits the budget of the portfolio.
+limit that Meta reports is handed on: the latest one limits the budget of the portfolio. So is the edit of a template:
+whether it stops a campaign depends on the parameters of its recipients (`domain.template_edits`).
 
 Source: Meta, webhooks reference, the pages of the fields; what stops a campaign is our choice.
 """
@@ -56,6 +57,7 @@ STOPPING_NUMBER_EVENTS: Mapping[str, str] = MappingProxyType(
 PAYMENT_WORDS = ("PAYMENT", "CREDIT", "BILLING")
 """An alert whose type has one of these words is about money."""
 LIMIT_FIELD = "business_capability_update"
+EDIT_FIELD = "message_template_components_update"
 LIMIT_MAX = 2_000_000_000
 """A larger number is no limit that Meta gives."""
 _AFTER = "Then resume the campaign"
@@ -80,7 +82,7 @@ def stopping(field: str, value: Mapping[str, Any]) -> StoppingNotice | None:
 
 
 def decide_notice(item: NoticeItem, receipt: Receipt) -> ControlEvent | IgnoredItem:
-    """The event of a notice. One that stops nothing and has no limit is counted and changes nothing."""
+    """The event of a notice. One that stops nothing, edits nothing and has no limit is counted and changes nothing."""
     limit = reported_limit(item.value) if item.field == LIMIT_FIELD else None
     if limit is not None:
         return ControlEvent(
@@ -90,6 +92,16 @@ def decide_notice(item: NoticeItem, receipt: Receipt) -> ControlEvent | IgnoredI
             key="",
             limit=limit,
             reason="Meta reported the messaging limit of the portfolio.",
+            occurred_at=time_of(item.time, receipt.received_at),
+        )
+    edited = _template_key(item.value) if item.field == EDIT_FIELD else None
+    if edited is not None:
+        return ControlEvent(
+            producer=PRODUCER,
+            kind=ControlKind.TEMPLATE_EDITED,
+            scope=Scope.TEMPLATE.value,
+            key=edited,
+            reason="Meta reported that somebody edited the template.",
             occurred_at=time_of(item.time, receipt.received_at),
         )
     found = stopping(item.field, item.value)
@@ -148,11 +160,6 @@ def _template_quality(value: Mapping[str, Any]) -> StoppingNotice | None:
     return _of_template(value, "rates the quality of the template as low. Improve it before Meta pauses it")
 
 
-def _template_components(value: Mapping[str, Any]) -> StoppingNotice | None:
-    what = "reports that somebody edited the template. Compare it with the parameters of the recipients"
-    return _of_template(value, what)
-
-
 def _of_template(value: Mapping[str, Any], reason: str | None) -> StoppingNotice | None:
     key = _template_key(value)
     return None if key is None or reason is None else StoppingNotice(Scope.TEMPLATE, key, reason)
@@ -208,7 +215,6 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], StoppingNotice | None]] = M
     {
         "message_template_status_update": _template_status,
         "message_template_quality_update": _template_quality,
-        "message_template_components_update": _template_components,
         "phone_number_quality_update": _number_quality,
         "account_update": _account_update,
         "account_alerts": _account_alert,

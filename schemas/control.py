@@ -26,6 +26,8 @@ class ControlKind(StrEnum):
     """Meta reported by webhook that nothing should be sent to the scope. It stops what was started before."""
     LIMIT_REPORTED = "limit_reported"
     """Meta reported how many people the portfolio may send to in 24 hours, in `limit`."""
+    TEMPLATE_EDITED = "template_edited"
+    """Meta reported that somebody edited a template. Campaigns whose parameters do not fit it any more are paused."""
 
 
 class ControlEvent(WireModel):

@@ -1,6 +1,7 @@
-"""Applies what Meta reports on `campaign.control`: it pauses the campaigns that a report stops, and stores limits.
+"""Applies what Meta reports on `campaign.control`: it pauses the campaigns that a report stops, stores limits, and
+notes edited templates, which the scheduler compares.
 
-Both are in one transaction with the offsets. All other events of the topic are for other readers. A replay of
+All are in one transaction with the offsets. All other events of the topic are for other readers. A replay of
 `webhooks.raw` does not come here.
 """
 
@@ -18,11 +19,11 @@ from schemas.reasons import DeadLetterReason
 from sinks.batch import Moves
 from sinks.connection import SinkConnection
 from sinks.letters import BatchLetters
-from tables import notices, offsets, portfolio
+from tables import notices, offsets, portfolio, template_edits
 from topics.decoding import dead_item, decoded
 from topics.exits import ENDS_PROCESSES
 
-APPLIED = frozenset({ControlKind.REPORTED, ControlKind.LIMIT_REPORTED})
+APPLIED = frozenset({ControlKind.REPORTED, ControlKind.LIMIT_REPORTED, ControlKind.TEMPLATE_EDITED})
 
 log = structlog.get_logger("sinks.sink")
 
@@ -53,6 +54,9 @@ class ControlWriter:
         async with connection.transaction():
             paused = await notices.pause_reported(
                 connection, [each for each in reports if each.kind is ControlKind.REPORTED]
+            )
+            await template_edits.note(
+                connection, [each for each in reports if each.kind is ControlKind.TEMPLATE_EDITED]
             )
             for each in reports:
                 if each.limit is not None:

@@ -20,6 +20,7 @@ from domain.exclusions import ExcludedRecipients
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
 from domain.people import USER, PersonKey, person_of
 from domain.shares import ShareLimits
+from domain.template_edits import TemplateFit
 from domain.windows import WEEK, SendingWindow, WindowZone, make_window
 from tables import breakers, canaries, planning
 from tables.database import Connection
@@ -27,8 +28,9 @@ from tables.statements import load
 
 _SQL = load("campaigns")
 
-_DAYS_PLACE, _EXCLUDED_PLACE, _STATUS_PLACE = 8, 27, 29
-"""Positions of the days of the window, the excluded campaigns and the status in a row of the campaign statements."""
+_DAYS_PLACE, _EXCLUDED_PLACE, _STATUS_PLACE, _FIT_PLACE = 8, 27, 29, 37
+"""Positions of the days of the window, the excluded campaigns, the status and the fit of the template in a row of the
+campaign statements."""
 
 PAUSED_BY_OPERATOR = "operator"
 """The pause reason of the API and the command line."""
@@ -122,6 +124,10 @@ class Campaign:
     updated_at: datetime
     planning: bool
     """The scheduler still plans recipients in the background."""
+    template_edited_at: datetime | None = None
+    """When Meta last reported that the template was edited while the campaign was active."""
+    template_fit: TemplateFit | None = None
+    """Whether the parameters fit the edited template. None: it was not edited, or they are not compared yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,4 +331,5 @@ def _from_row(row: Sequence[Any]) -> Campaign:
     values[_DAYS_PLACE] = tuple(values[_DAYS_PLACE])
     values[_EXCLUDED_PLACE] = tuple(values[_EXCLUDED_PLACE])
     values[_STATUS_PLACE] = CampaignStatus(values[_STATUS_PLACE])
+    values[_FIT_PLACE] = None if values[_FIT_PLACE] is None else TemplateFit(values[_FIT_PLACE])
     return Campaign(*values)

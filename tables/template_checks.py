@@ -44,6 +44,8 @@ class ComparedChunk:
     recipients: int
     groups: tuple[MisfitGroup, ...]
     """Those that do not fit."""
+    last: UUID
+    """The greatest id of the chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,19 @@ class RecipientParameters:
 
 
 async def compare(
-    connection: Connection, campaign_id: UUID, template: MessageTemplate, first_max: int, chunk_rows: int = CHUNK_ROWS
+    connection: Connection,
+    campaign_id: UUID,
+    template: MessageTemplate,
+    first_max: int,
+    chunk_rows: int = CHUNK_ROWS,
+    *,
+    after: UUID = FIRST_ID,
+    waiting_only: bool = False,
 ) -> AsyncGenerator[ComparedChunk, None]:
-    """Compare all recipients of a campaign with a template, in the order of their ids."""
+    """Compare all recipients of a campaign with a template, in the order of their ids.
+
+    `after`: the id after which to begin. `waiting_only`: judge only recipients that may still get a message.
+    """
     rooms = rooms_of(template)
     values = {
         "campaign": campaign_id,
@@ -69,17 +81,16 @@ async def compare(
         "body_room": NO_ROOM if rooms.body is None else rooms.body.characters,
         "header_room": NO_ROOM if rooms.header is None else rooms.header.characters,
     }
-    after = FIRST_ID
     while True:
         rows = await (await connection.execute(_SQL["measure_chunk"], {**values, "after": after})).fetchall()
         total = sum(row[0] for row in rows)
         if not total:
             return
-        groups = (_group(template, *row[:5]) for row in rows)
-        yield ComparedChunk(total, tuple(group for group in groups if group.misfits))
+        after = rows[0][6]
+        groups = (_group(template, *row[:5]) for row in rows if row[5] or not waiting_only)
+        yield ComparedChunk(total, tuple(group for group in groups if group.misfits), after)
         if total < chunk_rows:
             return
-        after = rows[0][5]
 
 
 def _weights(template: MessageTemplate, room: Room | None) -> str:

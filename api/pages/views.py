@@ -13,6 +13,7 @@ from domain.canary import Canary
 from domain.days import UnknownTimeZone
 from domain.lifecycle import ACTIONS, Action, CampaignStatus
 from domain.stats import everything_fails, percentage
+from domain.template_edits import TemplateFit
 from domain.windows import WEEK, InvalidWindow, WindowZone, next_open
 from schemas.stats import CampaignStats
 from tables.breakers import KnownBreaker
@@ -42,6 +43,15 @@ STATUS_WORDS: Mapping[CampaignStatus, StatusWord] = MappingProxyType(
     }
 )
 """In the order of the list."""
+EDIT_WORDS: Mapping[TemplateFit | None, str] = MappingProxyType(
+    {
+        None: "not compared with the parameters",
+        TemplateFit.FITS: "the parameters fit",
+        TemplateFit.MISFITS: "the parameters do not fit",
+        TemplateFit.UNREADABLE: "it cannot be read",
+    }
+)
+"""What the comparison with an edited template showed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,11 @@ class CampaignView:
     breakers: tuple[ShownBreaker, ...]
     everything_fails: bool
     actions: frozenset[str]
+
+    @property
+    def edit(self) -> str:
+        """What the comparison of the edited template with the parameters showed."""
+        return EDIT_WORDS[self.campaign.template_fit]
 
     @property
     def repeatable(self) -> tuple[FailureLine, ...]:

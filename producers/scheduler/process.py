@@ -18,6 +18,7 @@ from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs
 from producers.scheduler.redelivery import Redelivery
 from producers.scheduler.retention import Retention
 from producers.scheduler.subscriptions import sweep_subscriptions
+from producers.scheduler.template_edits import watch_edits
 from producers.scheduler.upkeep import Upkeep
 from producers.scheduler.webhook_age import watch_webhooks
 from runtime import metrics
@@ -94,6 +95,7 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
             tasks.create_task(Retention(leader, settings).run(stop))
             tasks.create_task(watch_breakers(leader, publisher, settings, stop))
             tasks.create_task(watch_canaries(leader, settings, stop))
+            tasks.create_task(watch_edits(leader, settings, stop))
             tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
             tasks.create_task(watch_webhooks(leader, settings, stop))
             tasks.create_task(show_gauges(leader, settings, stop))

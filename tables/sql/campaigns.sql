@@ -20,7 +20,7 @@ RETURNING id, name, template_name, language_code, daily_send_limit, phone_number
           canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
           failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
           frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
-          status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+          status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 
 -- name: read_campaign
 -- Read one campaign.
@@ -29,7 +29,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
        frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
-       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 FROM marketing_campaigns WHERE id = %(id)s
 
 -- name: read_campaigns
@@ -39,7 +39,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
        frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
-       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
 
 -- name: list_campaigns
@@ -49,7 +49,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
        frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
-       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 FROM marketing_campaigns
 WHERE (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
   AND NOT EXISTS (SELECT FROM test_sends AS t WHERE t.campaign_id = marketing_campaigns.id)
@@ -63,7 +63,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
        frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
-       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+       status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
 -- name: change_status
@@ -80,7 +80,7 @@ RETURNING id, name, template_name, language_code, daily_send_limit, phone_number
           canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
           failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
           frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
-          status, pause_reason, activated_at, completed_at, created_at, updated_at, planning
+          status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 
 -- name: add_recipients
 -- Add recipients in the given order, and return the names that were not added: the number, the user id or the human exists

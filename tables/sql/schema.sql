@@ -67,6 +67,8 @@ CREATE TABLE marketing_campaigns (
     cap_wait_days    integer NOT NULL DEFAULT 7 CHECK (cap_wait_days BETWEEN 0 AND 365),
     exclude_campaigns uuid[] NOT NULL DEFAULT '{}' CHECK (cardinality(exclude_campaigns) <= 20),
     exclude_recipients text NOT NULL DEFAULT 'sent' CHECK (exclude_recipients IN ('all', 'sent', 'delivered', 'read')),
+    template_edited_at timestamptz,
+    template_fit     text CHECK (template_fit IN ('fits', 'misfits', 'unreadable')),
     CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
     -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
     CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
@@ -82,6 +84,8 @@ CREATE TABLE marketing_campaigns (
 COMMENT ON COLUMN marketing_campaigns.country IS
     'ISO code: numbers without + and 00 are read as national numbers of this country; NULL: they must be complete';
 CREATE INDEX marketing_campaigns_status ON marketing_campaigns (status, id);
+CREATE INDEX marketing_campaigns_edited ON marketing_campaigns (template_edited_at, id)
+    WHERE template_edited_at IS NOT NULL AND template_fit IS NULL AND status = 'active';
 CREATE INDEX marketing_campaigns_planning ON marketing_campaigns (id) WHERE planning;
 COMMENT ON COLUMN marketing_campaigns.planning IS 'Recipients without a planned time wait for the scheduler';
 COMMENT ON COLUMN marketing_campaigns.started_at IS 'When it last became active: by an operator, or because it was reopened';
@@ -100,6 +104,10 @@ COMMENT ON COLUMN marketing_campaigns.cap_wait_days IS
 COMMENT ON COLUMN marketing_campaigns.exclude_campaigns IS
     'Campaigns whose recipients are left out; one that was deleted has none';
 COMMENT ON COLUMN marketing_campaigns.exclude_recipients IS 'Which of their recipients (domain/exclusions.py)';
+COMMENT ON COLUMN marketing_campaigns.template_edited_at IS
+    'When Meta last reported that the template was edited while the campaign was active';
+COMMENT ON COLUMN marketing_campaigns.template_fit IS
+    'Whether the parameters fit the edited template; NULL: not compared (domain/template_edits.py)';
 COMMENT ON COLUMN marketing_campaigns.replanning IS
     'The daily limit changed: recipients that are not released leave the old plan before the new one begins';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';

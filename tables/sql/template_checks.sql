@@ -3,12 +3,14 @@
 -- name: measure_chunk
 -- A chunk of the recipients of a campaign, grouped by the shape of their parameters: everything that decides whether they
 -- fit a template, but the length of their texts. Each group has the first rows and the parameters of the first one. A
--- second group of a shape has the rows whose body or header is too long for the template.
+-- second group of a shape has the rows whose body or header is too long for the template. Recipients that may still get a
+-- message have groups of their own.
 WITH chunk AS MATERIALIZED (
-    SELECT id, template_parameters AS given FROM campaign_recipients
+    SELECT id, template_parameters AS given, status IN ('pending', 'queued') OR next_attempt_at IS NOT NULL AS is_waiting
+    FROM campaign_recipients
     WHERE campaign_id = %(campaign)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 ), measured AS (
-    SELECT id, given,
+    SELECT id, given, is_waiting,
         CASE
             WHEN jsonb_typeof(given) = 'array' THEN 'positional ' || jsonb_array_length(given)
             WHEN jsonb_typeof(given -> 'components') = 'array' THEN (
@@ -49,15 +51,16 @@ WITH chunk AS MATERIALIZED (
         ) AS texts
     ) AS of_components
 ), judged AS (
-    SELECT id, given, shape, coalesce(body_characters > %(body_room)s, false) AS has_long_body,
+    SELECT id, given, is_waiting, shape, coalesce(body_characters > %(body_room)s, false) AS has_long_body,
            coalesce(header_characters > %(header_room)s, false) AS has_long_header
     FROM measured
 ), grouped AS (
-    SELECT has_long_body, has_long_header, count(*) AS n, (array_agg(id ORDER BY id))[1:%(first)s] AS first_ids
-    FROM judged GROUP BY shape, has_long_body, has_long_header
+    SELECT has_long_body, has_long_header, is_waiting, count(*) AS n,
+           (array_agg(id ORDER BY id))[1:%(first)s] AS first_ids
+    FROM judged GROUP BY shape, has_long_body, has_long_header, is_waiting
 )
 SELECT n, has_long_body, has_long_header, first_ids,
-       (SELECT given FROM chunk WHERE id = first_ids[1]), (SELECT max(id::text)::uuid FROM chunk)
+       (SELECT given FROM chunk WHERE id = first_ids[1]), is_waiting, (SELECT max(id::text)::uuid FROM chunk)
 FROM grouped
 
 -- name: read_first

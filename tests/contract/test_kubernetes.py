@@ -29,12 +29,13 @@ SECRET = "a-secret-of-more-than-16-characters"
 SECRETS = {
     "ingress": {"WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN"},
     "reconciler": {"CALLBACK_SECRET"},
+    "scheduler": {"WHATSAPP_ACCESS_TOKEN"},
     "sender": {"WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET"},
     "api": {"API_KEYS"},
 }
 """What each process needs to start, and nothing more."""
 CONNECTIONS = {
-    "sink": 1, "sender": DATABASE_CONNECTIONS, "scheduler": 1, "stats-publisher": 1,
+    "sink": 1, "sender": DATABASE_CONNECTIONS, "scheduler": 2, "stats-publisher": 1,
     "api": POOL_SIZE + LISTS_SIZE + STOPS_SIZE,
 }  # fmt: skip
 """The connections to Postgres that a process keeps at most."""

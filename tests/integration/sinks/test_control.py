@@ -89,11 +89,16 @@ async def test_the_sink_applies_reports_and_leaves_other_events_alone(world: Wor
     stopping = report("template", "your_template/en_US")
     changed = {"kind": ControlKind.LIMIT_REPORTED, "limit": 2000, "needs_human": False}
     limit = report("portfolio").model_copy(update=changed)
-    records = [(each.record_key, encode(each)) for each in (other, stopping, limit)]
+    going_on = await world.start_campaign(1)
+    await world.run("UPDATE marketing_campaigns SET language_code = 'de' WHERE id = %s", going_on)
+    edit = report("template", "your_template/de").model_copy(update={"kind": ControlKind.TEMPLATE_EDITED})
+    records = [(each.record_key, encode(each)) for each in (other, stopping, limit, edit)]
     async with world.running_sinks():
         await world.publish(topic, (b"key", b"no JSON"), *records)
-        await world.wait_for_applied(4, topic)
+        await world.wait_for_applied(5, topic)
     assert await state(world, campaign) == (PAUSED, "Meta stopped it.")
     assert (await portfolio.read(world.connection)).reported == 2000
+    shown = await campaigns.read(world.connection, going_on)
+    assert (shown.status, shown.template_edited_at, shown.template_fit) == (ACTIVE, edit.occurred_at, None)
     (dead,) = await world.read(f"{topic}.dead")
     assert dead.value() == b"no JSON"

@@ -42,8 +42,8 @@ HOT_GROUPS = (
     "backlog", "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions",
     "explanations", "frequency", "held_events", "ledger", "messages", "opt_outs", "parked", "person_links",
     "planning", "plans", "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
-    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks", "test_sends",
-    "trace", "webhook_progress", "windows",
+    "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks",
+    "template_edits", "test_sends", "trace", "webhook_progress", "windows",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -84,6 +84,7 @@ EXEMPT = {
     ("status", "list_locks"): "it reads no table of ours",
     ("status", "count_sessions"): "it reads no table of ours",
     ("subscriptions", "hold_subscriptions"): "it inserts rows",
+    ("template_edits", "settle"): "it changes one row by the primary key, and inserts one",
     ("test_sends", "add_test"): "it inserts one row",
     ("test_sends", "retry_never"): "a test has ten recipients at most",
     ("webhook_progress", "read_now"): "it reads no table",
@@ -309,6 +310,8 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
         "campaign": BIG, "after": UUID(int=0), "limit": 20_000, "first": 20, "body": '{"1": 1}', "header": "{}",
         "body_room": 1000, "header_room": 50,
     },
+    ("template_edits", "note"): {"keys": ["your_template/en_US"], "times": [NEVER]},
+    ("template_edits", "read_uncompared"): {"limit": 100},
     ("template_checks", "read_first"): {"ids": "some"},
     ("template_checks", "read_one"): {"campaign": BIG, "id": None, "person": "15550000001"},
     ("trace", "find_by_id"): {"id": "one"},

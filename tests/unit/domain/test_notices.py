@@ -34,7 +34,6 @@ ACCOUNT, ALERT = "account_update", "account_alerts"
         (STATUS, {"event": "PAUSED"}, None, ""),
         (QUALITY, {**TEMPLATE, "new_quality_score": "RED"}, Scope.TEMPLATE, "offer/en_US"),
         (QUALITY, {**TEMPLATE, "new_quality_score": "YELLOW"}, None, ""),
-        (EDITED, {**TEMPLATE, "message_template_element": "Hi {{1}}"}, Scope.TEMPLATE, "offer/en_US"),
         (NUMBER, {"display_phone_number": "1555", "event": "FLAGGED"}, Scope.NUMBER, ""),
         (NUMBER, {"phone_number_id": "106", "event": "DOWNGRADE"}, Scope.NUMBER, "106"),
         (NUMBER, {"event": "THROUGHPUT_UPGRADE"}, None, ""),
@@ -85,6 +84,17 @@ def test_every_value_has_a_decision(field: str, value: dict[str, Any], time: obj
     assert isinstance(decided, ControlEvent | IgnoredItem)
     if isinstance(decided, ControlEvent):
         assert decided.occurred_at <= NOON
+
+
+@pytest.mark.parametrize(("value", "key"), [(TEMPLATE, "offer/en_US"), ({"message_template_name": "offer"}, None)])
+def test_an_edit_is_handed_on_with_the_key_of_its_template(value: dict[str, Any], key: str | None) -> None:
+    decided = decide_notice(NoticeItem(EDITED, value, 1_790_000_000), RECEIPT)
+    if key is None:
+        assert decided == IgnoredItem("other_field")
+    else:
+        assert isinstance(decided, ControlEvent)
+        assert (decided.kind, decided.scope, decided.key) == (ControlKind.TEMPLATE_EDITED, Scope.TEMPLATE, key)
+        assert decided.needs_human is False
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from domain.breakers import Scope
 from domain.canary import Canary
 from domain.lifecycle import CampaignStatus
 from domain.stats import campaign_stats
+from domain.template_edits import TemplateFit
 from domain.windows import WEEK
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
@@ -143,3 +144,11 @@ def test_hours_are_words() -> None:
 def test_a_canary_is_shown_while_it_limits_an_active_campaign(canary: Canary | None, words: str) -> None:
     assert view(CAMPAIGN, _stats(), canary=canary).canary == words
     assert view(CAMPAIGN, _stats("paused"), canary=canary).canary == ""
+
+
+def test_every_result_of_a_comparison_with_an_edited_template_has_words() -> None:
+    words = [
+        view(replace(CAMPAIGN, template_edited_at=NOW, template_fit=fit), _stats()).edit for fit in (None, *TemplateFit)
+    ]
+    assert words[1] == "the parameters fit"
+    assert len(set(words)) == len(words)

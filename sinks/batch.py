@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +15,12 @@ from topics.decoding import dead_item, decoded
 
 Moves = Mapping[int, tuple[int, int]]
 """Per partition: the stored offset that is expected, and the next one."""
+
+DECODED_MAX = 8 * 1024 * 1024
+"""Most bytes that the other events of a batch may take when they are decoded, some 2,600 statuses. Three batches are in
+memory at a time."""
+DECODED_EVENT = 2_500
+"""What a RecipientEvent takes beside the bytes of its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,18 @@ def moves_of(records: Sequence[Record], positions: Mapping[int, int]) -> dict[in
     """Per partition: the offset that we expect to be stored, and the one after the last record of the batch."""
     last = {record.partition: record.offset for record in records}
     return {partition: (positions[partition], offset + 1) for partition, offset in last.items()}
+
+
+def count_fitting(records: Sequence[Record], others: Iterable[int]) -> int:
+    """How many of the first records may be in a batch, at least one. `others`: ascending positions of the records that
+    have to be decoded as RecipientEvent; each takes several times the memory of its record.
+    """
+    left = DECODED_MAX
+    for at in others:
+        left -= DECODED_EVENT + len(records[at].value or b"")
+        if left < 0:
+            return max(1, at)
+    return len(records)
 
 
 def decode_batch(

@@ -40,8 +40,9 @@ class ControlWriter:
         """Close the connection."""
         await self.connection.close()
 
-    async def foresee(self, records: Sequence[Record]) -> None:
+    async def foresee(self, records: Sequence[Record]) -> Sequence[Record]:
         """Do nothing: reports are few."""
+        return records
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Apply a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.

@@ -76,8 +76,11 @@ class EventWriter(Protocol):
         """The connection over which it writes."""
         ...
 
-    async def foresee(self, records: Sequence[Record]) -> None:
-        """Do what can be done for these records while the batch before them is written, not over `connection`."""
+    async def foresee(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Do what can be done for these records while the batch before them is written, not over `connection`.
+
+        Returns those that are written together: all of them (the same object), or the first ones.
+        """
         ...
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
@@ -184,6 +187,8 @@ class Sink:
         self._beats = Heartbeats()
         self._storing = asyncio.Lock()
         """Held while the connection of the writer is used."""
+        self._rest: Sequence[Record] = ()
+        """Records that were read and are not given to the writer yet."""
         self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def consume(self) -> None:
@@ -205,6 +210,7 @@ class Sink:
             beats=self._beats,
             answers=answering(self._settings),
         )
+        self._rest = ()  # of another intake: they come again
         await intake.open()
         watchdog.start()
         HEALTH.started()
@@ -230,11 +236,19 @@ class Sink:
             await intake.close()
 
     async def _take(self) -> Sequence[Record]:
-        """The next records, prepared for the writer unless they have to be handled one by one."""
-        records = await self._intake.take()
-        if records and await self._guard.trusts(records):
-            await self._writer.foresee(records)
-        return records
+        """The next records, prepared for the writer unless they have to be handled one by one.
+
+        A writer may take a part of them. No partition is given away before the rest is stored, because only
+        `RecordIntake.take` does that.
+        """
+        records = self._rest or await self._intake.take()
+        self._rest = ()
+        if not records or not await self._guard.trusts(records):
+            return records
+        part = await self._writer.foresee(records)
+        if len(part) < len(records):
+            self._rest = records[len(part) :]
+        return part
 
     async def _settled(self) -> None:
         """Wait until the batch that is being stored is stored."""

@@ -65,8 +65,9 @@ class SubscriptionWriter:
         """Close the connection."""
         await self.connection.close()
 
-    async def foresee(self, records: Sequence[Record]) -> None:
+    async def foresee(self, records: Sequence[Record]) -> Sequence[Record]:
         """Do nothing: opt-outs are few."""
+        return records
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         """Write a batch. `condemned`: the place of a record that ends processes; alone, it is dead-lettered unread.

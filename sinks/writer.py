@@ -30,7 +30,7 @@ from sinks.apply import (
     is_caused_by_events,
     write_folded,
 )
-from sinks.batch import Batch, Moves, decode_batch, webhook_delays_s
+from sinks.batch import Batch, Moves, count_fitting, decode_batch, webhook_delays_s
 from sinks.connection import SinkConnection
 from sinks.held import HeldEvents
 from sinks.letters import BatchLetters
@@ -67,21 +67,31 @@ class BatchWriter:
         self._foreseen: list[PreparedBatch] = []
         """The batch that is written next, and the one after it."""
 
-    async def foresee(self, records: Sequence[Record]) -> None:
-        """Prepare the records of the next batch. Where that fails, `write` does it again and finds the reason."""
+    async def foresee(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Prepare the next batch: these records, or as many of the first ones as fit into memory. Returns them.
+
+        Where that fails, `write` does it again and finds the reason.
+        """
         try:
-            decoded = await decode_records(records, self.connection.has_answer)
-            connection = await self._reading.get()
-            part = await take_decoded(connection, decoded)
-            prepared = await prepare(connection, records, part, self._numbers)
+            part = await self._take_usual(records)
+            fitting = count_fitting(records, part.folded.unusual)
+            if fitting < len(records):
+                records = records[:fitting]
+                part = await self._take_usual(records)
+            prepared = await prepare(await self._reading.get(), records, part, self._numbers)
         except (CodeRaised, Unusual):
-            return
+            pass
         except Exception as error:
             if not (isinstance(error, DatabaseError) or is_transient(error)):
                 raise
             await self._reading.close()
         else:
             self._foreseen = [*self._foreseen[-1:], prepared]
+        return records
+
+    async def _take_usual(self, records: Sequence[Record]) -> UsualPart:
+        decoded = await decode_records(records, self.connection.has_answer)
+        return await take_decoded(await self._reading.get(), decoded)
 
     async def close(self) -> None:
         """Close the connections."""

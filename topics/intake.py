@@ -39,6 +39,10 @@ READ_TOGETHER = 2500
 """Records between two looks at the size of a batch."""
 CONVERTED_TOGETHER = 100
 """The event loop makes so many records at once: it also serves the reader's connection."""
+FETCHED_TOGETHER = 256 * 1024
+"""Compressed bytes of a partition in one answer of the broker. librdkafka adds whole answers to those of
+`queued.max.messages.kbytes`, and ours are seven times as large when they are decompressed: with 4 MiB of each of 8
+partitions a sink kept 200 MiB of them. The broker also sends a record that is larger."""
 IDLE_WAIT_S = 0.5
 FETCH_WAIT_MS = 1_500
 """How long the broker keeps a fetch without records open; a record ends it at once. The default of 500 costs an idle
@@ -106,7 +110,13 @@ class RecordIntake:
         self._uncommitted: set[int] = set()
         # An offset that the topic does not have is an error. The consumer must never skip to another one.
         self._consumer = Consumer(
-            consumer_config(settings, group, auto_offset_reset="error", fetch_wait_max_ms=FETCH_WAIT_MS)
+            consumer_config(
+                settings,
+                group,
+                auto_offset_reset="error",
+                fetch_wait_max_ms=FETCH_WAIT_MS,
+                fetch_message_max_bytes=FETCHED_TOGETHER,
+            )
         )
 
     async def open(self) -> None:

@@ -10,7 +10,7 @@ from schemas.dead_letters import DeadItem
 from schemas.events import EventKind, RecipientEvent
 from schemas.places import Record, TopicIdentity
 from schemas.reasons import DeadLetterReason
-from sinks import prepared
+from sinks import batch, prepared
 from sinks.batch import moves_of
 from sinks.writer import BatchWriter
 from tables import offsets
@@ -80,6 +80,26 @@ async def test_usual_events_others_and_malformed_records_are_prepared(beginning:
     assert await beginning.statuses() == ["read", "failed"]
     assert sorted(beginning.letters.reasons) == [DeadLetterReason.MALFORMED, DeadLetterReason.UNKNOWN_RECIPIENT]
     assert beginning.writer._foreseen == []
+
+
+async def test_a_batch_is_as_large_as_its_decoded_events_fit_into_memory(
+    beginning: Beginning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "DECODED_MAX", batch.DECODED_EVENT + 1_000)
+    world, writer = beginning.world, beginning.writer
+    first, second, third = await world.add_recipients(3)
+    records = await beginning.prepare(
+        world.retryable_failure(first, 2), world.event(second, EventKind.READ, 3), world.retryable_failure(third, 2)
+    )
+    [prepared_part] = writer._foreseen
+    assert [record.offset for record in prepared_part.records] == [0, 1]
+    await writer.write(prepared_part.records, moves_of(prepared_part.records, {0: 0}))
+    assert await beginning.statuses() == ["failed", "read", "pending"]
+    rest = records[2:]
+    assert await writer.foresee(rest) is rest
+    await writer.write(rest, moves_of(rest, {0: 2}))
+    await writer.close()
+    assert await beginning.statuses() == ["failed", "read", "failed"]
 
 
 async def test_rows_are_read_again_for_a_batch_that_waited(

@@ -6,12 +6,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.codec import decode, encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.places import Record
-from sinks.batch import decode_batch, moves_of, webhook_delays_s
+from sinks import batch
+from sinks.batch import DECODED_EVENT, count_fitting, decode_batch, moves_of, webhook_delays_s
 from tests.support.histories import START
 from topics import decoding
 
@@ -59,3 +62,27 @@ def test_the_delay_of_a_webhook_is_counted_from_its_receipt_and_ours_and_refused
         event(EventKind.SENT, -0.2),
     ]
     assert list(webhook_delays_s(events, {2}, START)) == [3.5, 0.0]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40_000), st.booleans()), min_size=1, max_size=60),
+    st.integers(20_000, 200_000),
+)
+def test_a_batch_has_no_more_other_events_than_fit_into_memory(sizes: list[tuple[int, bool]], most: int) -> None:
+    """Unless one event alone is larger. Usual events do not count: they are not decoded as RecipientEvent."""
+    records = [Record("t", 0, offset, None, b"x" * size) for offset, (size, _) in enumerate(sizes)]
+    others = [offset for offset, (_, is_other) in enumerate(sizes) if is_other]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "DECODED_MAX", most)
+        count = count_fitting(records, others)
+    taken = [DECODED_EVENT + len(records[at].value or b"") for at in others if at < count]
+    assert sum(taken) <= most or count == 1
+    following = [DECODED_EVENT + len(records[at].value or b"") for at in others if at == count]
+    assert count == len(records) or sum(taken + following) > most
+
+
+def test_ten_thousand_statuses_without_a_recipient_are_several_batches() -> None:
+    value = encode(SOUND)
+    records = [Record("t", 0, offset, None, value) for offset in range(10_000)]
+    assert 2_000 < count_fitting(records, range(10_000)) < 3_500
+    assert count_fitting(records, ()) == 10_000

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import psycopg
 import pytest
 
 from runtime.settings import Settings
@@ -15,6 +16,7 @@ from sinks import sink
 from sinks.batch import Moves
 from sinks.letters import BatchLetters
 from sinks.sink import Sink
+from tables import offsets
 from topics.exits import ExitMark
 
 NOWHERE = "127.0.0.1:1"
@@ -67,6 +69,12 @@ class Connection:
         return False
 
 
+class Moved(psycopg.Error):
+    """Another sink has advanced the partition."""
+
+    sqlstate = offsets.MOVED_STATE
+
+
 class Writer:
     """Logs what it does. Each write waits for `may_end`."""
 
@@ -75,16 +83,22 @@ class Writer:
         self.log: list[str] = []
         self.may_end = asyncio.Event()
         self.foresaw_second = asyncio.Event()
+        self.most = 1_000
+        """Most records that it writes together."""
+        self.refuses: list[Moved] = []
         self._stop = stop
 
-    async def foresee(self, records: Sequence[Record]) -> None:
+    async def foresee(self, records: Sequence[Record]) -> Sequence[Record]:
         self.log.append(f"foresee {records[0].offset}")
         if records[0].offset == BATCHES[1][0].offset:
             self.foresaw_second.set()
+        return records[: self.most] if len(records) > self.most else records
 
     async def write(self, records: Sequence[Record], moves: Moves, condemned: Place | None = None) -> None:
         self.log.append(f"write {records[0].offset}")
         await self.may_end.wait()
+        if self.refuses:
+            raise self.refuses.pop()
         self.log.append(f"wrote {records[-1].offset}")
         if records[-1] == BATCHES[-1][-1]:
             self._stop.set()
@@ -140,6 +154,29 @@ async def test_the_next_batch_is_decoded_while_one_is_written(
         "write 0", "wrote 1", "write 2", "wrote 3", "write 4", "wrote 5"
     ]  # fmt: skip
     assert intakes[0].positions == {0: 6}
+
+
+async def test_a_writer_may_take_a_part_of_the_records(intakes: list[Intake], monkeypatch: pytest.MonkeyPatch) -> None:
+    made, writer = a_sink(monkeypatch, careful=False)
+    writer.most = 1
+    writer.may_end.set()
+    await made.consume()
+    assert [line for line in writer.log if line.startswith("write")] == [f"write {offset}" for offset in range(6)]
+    assert intakes[0].positions == {0: 6}
+
+
+async def test_a_part_that_was_read_before_another_sink_had_the_partition_is_not_written(
+    intakes: list[Intake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, writer = a_sink(monkeypatch, careful=False)
+    writer.most = 1
+    writer.refuses.append(Moved())
+    writer.may_end.set()
+    await made.consume()
+    assert [line for line in writer.log if line.startswith("wr")] == ["write 0"]
+    await made.consume()
+    assert [line for line in writer.log if line.startswith("write")][1:] == [f"write {offset}" for offset in range(6)]
+    assert intakes[1].positions == {0: 6}
 
 
 async def test_no_partition_is_given_away_while_its_batch_is_written(

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from api import (
     campaigns,
+    costs,
     documentation,
     frequency,
     health,
@@ -24,13 +25,13 @@ from api import (
 from api.access import Access
 from api.measuring import Measuring
 from api.openapi import document
-from api.pages import actions, assets, clones, imports, live, people, plan, routes, sign_in, unknown
+from api.pages import actions, assets, clones, cost, imports, live, people, plan, routes, sign_in, unknown
 from api.pages import test_sends as trials
 from api.problems import register
 from api.services import Services
 from schemas.codec import PRODUCER
 
-PAGES = (actions, clones, imports, trials, unknown, people, plan, routes, live, sign_in, assets)
+PAGES = (actions, clones, imports, trials, unknown, people, plan, cost, routes, live, sign_in, assets)
 
 
 def make_app(services: Services) -> FastAPI:
@@ -43,7 +44,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(Access, keys=services.settings.api_keys)
     app.add_middleware(Measuring)  # the last one added is the outermost
     resources = (health, campaigns, recipient_imports, recipients, retries, processing, subscriptions, documentation)
-    for module in (*resources, plans, portfolio, frequency, templates, test_sends, *PAGES):
+    for module in (*resources, plans, costs, portfolio, frequency, templates, test_sends, *PAGES):
         app.include_router(module.router)
     app.include_router(templates.of_campaigns)
     register(app)

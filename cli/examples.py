@@ -68,6 +68,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns test-send 'Spring sale' --to +14694652751",
         "campaigns test-send 3f9a1c2e --to +14694652751 --to '+1 945 308 3188' --recipient +14694652799 --yes",
     ),
+    "cost": ("campaigns cost 'Spring sale'", "campaigns cost 3f9a1c2e --json"),
     "plan": ("campaigns plan 'Spring sale'", "campaigns plan 3f9a1c2e --category utility --json"),
     "activate": (
         "campaigns activate 'Spring sale'",

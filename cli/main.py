@@ -20,6 +20,7 @@ from cli.cancel import cancel
 from cli.check import check
 from cli.clone import clone
 from cli.config import config
+from cli.cost import cost
 from cli.create import create
 from cli.db import db
 from cli.dead_letters import dead_letters
@@ -94,6 +95,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
             resume,
             cancel,
             stats,
+            cost,
             explain,
             watch,
             export,

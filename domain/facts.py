@@ -6,17 +6,19 @@ Facts form a join-semilattice. Laws (held by Hypothesis in tests/properties/test
 - merge(a, NOTHING) == a, and nothing that was known is ever forgotten (monotone)
 
 So any order, duplication, batching or replay of the same events gives the same facts. Each rule is one of four:
-the earliest time, the union of a bit set, the highest attempt, or the maximum of one ordered tuple. What the facts
-mean together (status, when due) is `domain.status`'s business.
+the earliest time, the union of a bit set, the highest attempt, or the maximum of one ordered tuple or text. What the
+facts mean together (status, when due) is `domain.status`'s business.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
 
 from schemas.events import EventKind, Failure, Pricing, RecipientEvent, RetryClass
+
+from domain.prices import price_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -111,6 +113,8 @@ class Facts:
     skipped: Skip | None = None
     retry_attempt: int = 0
     held_for_quality: bool = False
+    price: str = ""
+    """See `domain.prices`; empty: not known."""
 
 
 NOTHING = Facts()
@@ -149,6 +153,7 @@ def merge(a: Facts, b: Facts) -> Facts:
         skipped=_highest(a.skipped, b.skipped),
         retry_attempt=max(a.retry_attempt, b.retry_attempt),
         held_for_quality=a.held_for_quality or b.held_for_quality,
+        price=max(a.price, b.price),
     )
 
 
@@ -163,6 +168,13 @@ def _failed(attempt: int, at: datetime, failure: Failure) -> tuple[int, int, Fai
 
 def facts_of(event: RecipientEvent, attempt: int) -> Facts:
     """The facts that one event states of `attempt` (the event's own, or the one its wamid belongs to)."""
+    facts = _facts_of_kind(event, attempt)
+    if event.pricing is None:
+        return facts
+    return replace(facts, price=price_of(attempt, event.pricing.type, event.pricing.category))
+
+
+def _facts_of_kind(event: RecipientEvent, attempt: int) -> Facts:
     at, bit = event.occurred_at, 1 << attempt
     accepted = Acceptance(attempt, at, event.wamid)
     match event.kind:

@@ -8,6 +8,7 @@ from datetime import datetime
 from schemas.model import RecipientId
 
 from domain.facts import NOTHING, Acceptance, Facts, FailedAttempt, PricedAt
+from domain.prices import with_attempt
 
 PARKED_ATTEMPT = 1
 """Parked statuses are folded as facts of this attempt, because the real one is not known yet. See `as_attempt`."""
@@ -48,6 +49,7 @@ def as_attempt(parked: Facts, attempt: int) -> Facts:
         failed_attempts=bit if parked.failed_attempts else 0,
         held_back_attempts=bit if parked.held_back_attempts else 0,
         failure=None if parked.failure is None else replace(parked.failure, attempt=attempt),
+        price=parked.price and with_attempt(parked.price, attempt),
     )
 
 

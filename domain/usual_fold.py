@@ -19,6 +19,7 @@ from schemas.usual_events import UsualEvent, id_of, time_of
 from domain.facts import NOTHING, Acceptance, Facts, PricedAt, merge
 from domain.fold import Fold
 from domain.parked import Learned
+from domain.prices import price_of
 
 
 class UsualFacts(msgspec.Struct, gc=False):
@@ -35,6 +36,8 @@ class UsualFacts(msgspec.Struct, gc=False):
     accepted_at: datetime
     wamid: str
     held_for_quality: bool
+    price: str
+    """See `domain.prices`; empty: not known."""
 
 
 class UsualMessage(msgspec.Struct, gc=False):
@@ -72,7 +75,7 @@ class UsualFold:
         return self.records - len(self.unusual)
 
 
-def fold_more(  # noqa: PLR0912 - the docstring has the reason
+def fold_more(  # noqa: PLR0912, PLR0915 - the docstring has the reason
     result: UsualFold, events: Sequence[UsualEvent | None], latest: datetime, without: frozenset[str] = frozenset()
 ) -> None:
     """Fold the next events of a batch into `result`. None stands for a record that is no usual event.
@@ -102,7 +105,7 @@ def fold_more(  # noqa: PLR0912 - the docstring has the reason
             unusual.append(position)
             continue
         if known is None:
-            known = facts[recipient] = UsualFacts(id_, attempt, at, None, None, 1 << attempt, at, wamid, False)
+            known = facts[recipient] = UsualFacts(id_, attempt, at, None, None, 1 << attempt, at, wamid, False, "")
         else:
             if at < known.sent_at:  # noqa: PLR1730 - min() is a call
                 known.sent_at = at
@@ -126,10 +129,18 @@ def fold_more(  # noqa: PLR0912 - the docstring has the reason
         elif message.phone_number_id is None:
             message.phone_number_id = event.phone_number_id
         pricing = event.pricing
-        if pricing is not None and (message.priced is None or at <= message.priced[0]):
-            priced = (at, pricing.type, pricing.category)
-            if message.priced is None or priced < message.priced:
-                message.priced = priced
+        if pricing is not None:
+            priced = message.priced
+            if (
+                priced is None or pricing.category != priced[2] or pricing.type != priced[1]
+                or attempt != message.attempt or id_ is not message.recipient
+            ):  # fmt: skip
+                known.price = max(known.price, price_of(attempt, pricing.type, pricing.category))
+                stated = (at, pricing.type, pricing.category)
+                if priced is None or stated < priced:
+                    message.priced = stated
+            elif at < priced[0]:
+                message.priced = (at, priced[1], priced[2])
         if event.also_known_as:
             owner = RecipientId(UUID(bytes=id_))
             result.links += [(owner, key) for key in event.also_known_as]
@@ -159,6 +170,7 @@ def facts_of_usual(known: UsualFacts) -> Facts:
         accepted_attempts=known.accepted_attempts,
         acceptance=Acceptance(known.attempt, known.accepted_at, known.wamid),
         held_for_quality=known.held_for_quality,
+        price=known.price,
     )
 
 

@@ -78,7 +78,7 @@ class Pricing(WireModel):
     """The type and category of Meta's pricing object; open enumerations."""
 
     type: str = ""
-    """Such as regular or free_customer_service."""
+    """Such as regular or free_customer_service; free, if WhatsApp names no type and the message is not billable."""
     category: str
     """Such as marketing, utility or service."""
 

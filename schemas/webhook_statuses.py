@@ -16,6 +16,8 @@ from schemas.reasons import DeadLetterReason
 WAMID_LENGTH_MAX = 512
 WORD_CHARS_MAX = 64
 """Longest status word, and most characters that are kept of an id of a phone number or of a word of the pricing."""
+UNBILLED_TYPE = "free"
+"""The type of a price that has none and is not billable."""
 CALLBACK_CHARS_MAX = 512
 """Meta's limit for `biz_opaque_callback_data`."""
 ID_CHARS_MAX = 140
@@ -120,13 +122,18 @@ def read_status(status: Any, metadata: Any, contacts: Mapping[str, Contact] = NO
         else None,
         callback_data=read_text(status.get("biz_opaque_callback_data"), CALLBACK_CHARS_MAX),
         error=_error(status.get("errors")),
-        pricing_type=read_text(pricing.get("type"), WORD_CHARS_MAX) or "",
+        pricing_type=read_text(pricing.get("type"), WORD_CHARS_MAX) or _untyped(pricing),
         pricing_category=read_text(pricing.get("category"), WORD_CHARS_MAX),
         recipient_id=recipient_id,
         recipient_user_id=user_id,
         parent_user_id=next((each for each in parents if each), None),
         contact=contacts.get(recipient_id or "") or contacts.get(user_id or "") or (),
     )
+
+
+def _untyped(pricing: dict[str, Any]) -> str:
+    """The type of a price to which WhatsApp gives none, as for messages of the Marketing Messages API."""
+    return UNBILLED_TYPE if pricing.get("billable") is False else ""
 
 
 def read_time(value: Any) -> datetime:

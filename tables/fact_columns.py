@@ -42,6 +42,7 @@ _ENCODERS: dict[str, Callable[[Any], binary.BinaryArray]] = {
     "skip_reason": binary.texts,
     "retry_attempt": binary.smallints,
     "held_for_quality": binary.booleans,
+    "price": binary.words,
 }
 COLUMNS = tuple(_ENCODERS)
 """The columns that hold facts, in the order of the rows below."""
@@ -78,7 +79,7 @@ def _row(facts: Facts) -> tuple[Any, ...]:
         *((expired.attempt, expired.until) if expired else (None, None)),
         facts.unknown_attempt or None,
         *((skipped.attempt, skipped.reason) if skipped else (None, None)),
-        facts.retry_attempt or None, facts.held_for_quality,
+        facts.retry_attempt or None, facts.held_for_quality, facts.price or None,
     )  # fmt: skip
 
 
@@ -91,4 +92,5 @@ def _usual_row(facts: UsualFacts) -> tuple[Any, ...]:
     return (
         facts.attempt, facts.sent_at, facts.delivered_at, facts.read_at, None, facts.accepted_attempts,
         facts.attempt, facts.accepted_at, facts.wamid, *_NO_FAILURE, facts.held_for_quality,
+        facts.price or None,
     )  # fmt: skip

@@ -133,6 +133,7 @@ def _parameters(learned: Mapping[str, Learned]) -> dict[str, Any]:
         "failure_class": text(None if failure is None else failure.retry_class.value for failure in failures),
         "failure_backoff_s": plain(None if failure is None else failure.backoff_s for failure in failures),
         "held_back": plain(facts.held_back_attempts != 0 for facts in parked),
+        "price": text(facts.price or None for facts in parked),
         "pricing_at": times(stated_at(price) for price in prices),
         "pricing_type": text(None if price is None else price.pricing.type for price in prices),
         "pricing_category": text(None if price is None else price.pricing.category for price in prices),
@@ -148,11 +149,13 @@ def _message(row: Sequence[Any]) -> Message:
 
 def _parked_facts(wamid: str, parked: Sequence[Any]) -> Facts:
     """The parked columns of a row as facts of PARKED_ATTEMPT."""
-    accepted_at, sent_at, delivered_at, read_at, replied_at, failed_at, code, reason, word, backoff_s, held = parked
+    (accepted_at, sent_at, delivered_at, read_at, replied_at, failed_at, code, reason, word, backoff_s, held,
+     price) = parked  # fmt: skip
     bit = 1 << PARKED_ATTEMPT
     facts = Facts(
-        attempt=PARKED_ATTEMPT, sent_at=sent_at, delivered_at=delivered_at, read_at=read_at, replied_at=replied_at
-    )
+        attempt=PARKED_ATTEMPT, sent_at=sent_at, delivered_at=delivered_at, read_at=read_at, replied_at=replied_at,
+        price=price or "",
+    )  # fmt: skip
     if accepted_at is not None:
         acceptance = Acceptance(PARKED_ATTEMPT, accepted_at, wamid)
         facts = replace(facts, accepted_attempts=bit, acceptance=acceptance)

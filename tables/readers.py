@@ -14,7 +14,9 @@ from tables.statements import load
 
 _SQL = load("readers")
 
-REPORTS = ("report_campaigns", "report_failures", "report_skips", "report_timeline", "report_recipients")
+REPORTS = (
+    "report_campaigns", "report_failures", "report_skips", "report_prices", "report_timeline", "report_recipients",
+)  # fmt: skip
 """The views that it reads."""
 PASSWORD_CHARACTERS_MIN = 16
 _STEPS = (

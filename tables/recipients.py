@@ -80,6 +80,7 @@ def usual_columns(learned: Sequence[UsualFacts]) -> dict[str, binary.BinaryArray
         "accepted_at": binary.times([] if accepted_at == sent_at else accepted_at),
         "whatsapp_message_id": binary.texts([each.wamid for each in learned]),
         "held_for_quality": binary.booleans([each.held_for_quality for each in learned]),
+        "price": binary.words([each.price or None for each in learned]),
     }
 
 
@@ -127,6 +128,7 @@ def facts_of_row(row: Mapping[str, Any]) -> Facts:
         unknown_attempt=row["unknown_attempt"] or 0,
         skipped=None if row["skipped_attempt"] is None else Skip(row["skipped_attempt"], row["skip_reason"]),
         retry_attempt=row["retry_attempt"] or 0, held_for_quality=row["held_for_quality"],
+        price=row["price"] or "",
     )  # fmt: skip
 
 

@@ -44,6 +44,8 @@ class JudgedRow:
     """The country whose clocks its window follows."""
     is_capped: bool = False
     """It is due at the time to which the frequency cap deferred it."""
+    price: str | None = None
+    """Attempt, category and charge, such as `01 marketing/billable`."""
     parameters: tuple[str, ...] = ()
 
 

@@ -16,6 +16,11 @@ FAILURE_KEYS = ("attempts_exhausted", "ended_senders", "invalid_template_paramet
 SKIP_KEYS = (
     "opted_out", "campaign_cancelled", "same_person", "template_parameters_invalid", "frequency_capped", "excluded",
 )  # fmt: skip
+PRICE_CATEGORIES = (
+    "authentication", "authentication-international", "marketing", "marketing_lite", "referral_conversion", "service",
+    "utility", "other",
+)  # fmt: skip
+PRICE_CHARGES = ("billable", "free", "free_customer_service", "free_entry_point")
 CODE_MAX = 9_999_999
 """A code of Meta has at most 7 digits."""
 
@@ -32,6 +37,8 @@ def recount(rows: Sequence[JudgedRow], opted_out: int = 0) -> dict[str, int]:
     counts["funnel/opted_out"] = opted_out
     for row in rows:
         counts[f"prefix/{_prefix_key(row.number)}"] += 1
+        if row.delivered_at is not None and row.price is not None:
+            counts[f"price/{_price_key(row.price)}/{_prefix_key(row.number)}"] += 1
         if row.status == "failed":
             counts[f"failure/{_failure_key(row)}"] += 1
         if row.status == "skipped":
@@ -60,6 +67,12 @@ def _prefix_key(number: str) -> str:
     if number[0] == "7":
         return number[:2] if number[1] in "67" else "7"
     return number[:2] if int(number[:2]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE else number[:3]
+
+
+def _price_key(price: str) -> str:
+    """Category and charge, without the attempt."""
+    key = price[3:]
+    return key if re.fullmatch(f"({'|'.join(PRICE_CATEGORIES)})/({'|'.join(PRICE_CHARGES)})", key) else "other/billable"
 
 
 def _wait_key(row: JudgedRow) -> str:

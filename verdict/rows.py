@@ -19,7 +19,7 @@ ROWS = """
            extract(epoch FROM next_attempt_at - clock_timestamp())::float8,
            deferred_attempt IS NOT DISTINCT FROM attempt, retry_attempt IS NOT DISTINCT FROM attempt, failure_class,
            window_country, next_attempt_at IS NOT DISTINCT FROM capped_until,
-           coalesce(template_parameters, '[]'::jsonb)
+           price, coalesce(template_parameters, '[]'::jsonb)
     FROM campaign_recipients WHERE campaign_id = %s ORDER BY id
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ HEADERS = {
 def number(value: int) -> str:
     """A count with separators of thousands."""
     return f"{value:,}"
+
+
+def money(amount: str) -> str:
+    """An amount of the API with separators of thousands and two decimals."""
+    return f"{Decimal(amount):,.2f}"
 
 
 def percent(value: float) -> str:
@@ -60,7 +66,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"number": number, "percent": percent, "rate": rate}
+    found.filters |= {"number": number, "money": money, "percent": percent, "rate": rate}
     found.globals |= {"moment": moment, "asset": address, "paths": paths}
     return found
 

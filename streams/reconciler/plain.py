@@ -22,7 +22,7 @@ from schemas.callback import CallbackTexts, decode_texts
 from schemas.codec import PRODUCER
 from schemas.events import SCHEMA_VERSION
 from schemas.places import Record
-from schemas.webhook_statuses import PARENT_ID_SPELLINGS, Contact, read_contacts
+from schemas.webhook_statuses import PARENT_ID_SPELLINGS, UNBILLED_TYPE, Contact, read_contacts
 from schemas.webhooks import ITEMS_MAX, MESSAGES_FIELD, OTHER_PARTS, WHATSAPP_OBJECT
 
 KINDS = {"sent": "sent", "delivered": "delivered", "read": "read", "played": "read"}
@@ -204,6 +204,8 @@ def _pricing(status: dict[str, Any]) -> str:
         raise _Unusual
     if kind and _WORD.fullmatch(kind) is None:
         raise _Unusual
+    if not kind and pricing.get("billable") is False:
+        kind = UNBILLED_TYPE
     return f'"pricing":{{"type":"{kind}","category":"{category}"}},'
 
 

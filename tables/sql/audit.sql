@@ -95,6 +95,7 @@ WHERE (%(campaign)s::uuid IS NULL OR r.campaign_id = %(campaign)s)
   AND coalesce(least(m.accepted_at, m.replied_at, m.failed_at), 'infinity') >= c.created_at - interval '1 day'
   AND (m.sent_at < coalesce(r.sent_at, 'infinity') OR m.delivered_at < coalesce(r.delivered_at, 'infinity')
        OR m.read_at < coalesce(r.read_at, 'infinity') OR m.replied_at < coalesce(r.replied_at, 'infinity')
+       OR (m.price IS NOT NULL AND r.price IS NULL)
        OR (m.failed_at IS NOT NULL AND r.failed_attempts & (1::bigint << m.attempt::integer) = 0)
        OR (m.accepted_at IS NOT NULL AND r.accepted_attempts & (1::bigint << m.attempt::integer) = 0))
 LIMIT %(samples)s

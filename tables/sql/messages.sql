@@ -5,13 +5,14 @@
 -- locked in that order.
 INSERT INTO messages AS m (
     wamid, recipient_id, attempt, phone_number_id, accepted_at, sent_at, delivered_at, read_at, replied_at, failed_at,
-    failure_code, failure_text, failure_class, failure_backoff_s, held_back, pricing_at, pricing_type, pricing_category)
+    failure_code, failure_text, failure_class, failure_backoff_s, held_back, price, pricing_at, pricing_type,
+    pricing_category)
 SELECT * FROM unnest(
     %(wamid)s::text[], %(recipient_id)s::uuid[], %(attempt)s::smallint[], %(phone_number_id)s::text[],
     %(accepted_at)s::timestamptz[], %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[],
     %(read_at)s::timestamptz[], %(replied_at)s::timestamptz[], %(failed_at)s::timestamptz[],
     %(failure_code)s::integer[], %(failure_text)s::text[], %(failure_class)s::text[],
-    %(failure_backoff_s)s::integer[], %(held_back)s::boolean[], %(pricing_at)s::timestamptz[],
+    %(failure_backoff_s)s::integer[], %(held_back)s::boolean[], %(price)s::text[], %(pricing_at)s::timestamptz[],
     %(pricing_type)s::text[], %(pricing_category)s::text[])
 ON CONFLICT (wamid) DO UPDATE SET
     recipient_id = coalesce(m.recipient_id, excluded.recipient_id),
@@ -29,6 +30,7 @@ ON CONFLICT (wamid) DO UPDATE SET
     failure_backoff_s = CASE WHEN message_fails(excluded, m) THEN excluded.failure_backoff_s
         ELSE m.failure_backoff_s END,
     held_back = m.held_back OR excluded.held_back,
+    price = greatest(m.price, excluded.price),
     pricing_at = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_at ELSE m.pricing_at END,
     pricing_type = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_type ELSE m.pricing_type END,
     pricing_category = CASE WHEN message_is_priced(excluded, m) THEN excluded.pricing_category
@@ -41,10 +43,11 @@ WHERE m.recipient_id IS NULL AND excluded.recipient_id IS NOT NULL
     OR excluded.read_at < coalesce(m.read_at, 'infinity')
     OR excluded.replied_at < coalesce(m.replied_at, 'infinity')
     OR excluded.held_back AND NOT m.held_back
+    OR excluded.price > coalesce(m.price, '')
     OR message_fails(excluded, m)
     OR message_is_priced(excluded, m)
 RETURNING m.wamid, m.recipient_id, m.attempt, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.replied_at,
-    m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back
+    m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back, m.price
 
 -- name: merge_usual
 -- The same for usual events: each wamid has its recipient, and no status is parked. A wamid of which everything is known
@@ -87,7 +90,7 @@ UPDATE messages AS m SET recipient_id = old.recipient_id, attempt = old.attempt
 FROM old_messages AS old
 WHERE m.wamid = ANY(%(wamids)s::text[]) AND m.recipient_id IS NULL AND old.wamid_key = wamid_key(m.wamid)
 RETURNING m.wamid, m.recipient_id, m.attempt, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.replied_at,
-    m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back
+    m.failed_at, m.failure_code, m.failure_text, m.failure_class, m.failure_backoff_s, m.held_back, m.price
 
 -- name: find_double_sends
 -- Record the wamids of these attempts that have more than one, and return the new ones. Run it after the merge of the

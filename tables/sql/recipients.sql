@@ -57,6 +57,7 @@ UPDATE campaign_recipients AS r SET
         THEN f.skip_reason ELSE r.skip_reason END,
     retry_attempt = greatest(r.retry_attempt, f.retry_attempt),
     held_for_quality = r.held_for_quality OR coalesce(f.held_for_quality, false),
+    price = greatest(r.price, f.price),
     updated_at = clock_timestamp()
 FROM unnest(
     %(id)s::uuid[], %(attempt)s::smallint[], %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[],
@@ -67,12 +68,12 @@ FROM unnest(
     %(failure_backoff_s)s::integer[], %(deferred_attempt)s::smallint[], %(deferred_until)s::timestamptz[],
     %(expired_attempt)s::smallint[], %(expired_until)s::timestamptz[], %(unknown_attempt)s::smallint[],
     %(skipped_attempt)s::smallint[], %(skip_reason)s::text[], %(retry_attempt)s::smallint[],
-    %(held_for_quality)s::boolean[]
+    %(held_for_quality)s::boolean[], %(price)s::text[]
 ) AS f (
     id, attempt, sent_at, delivered_at, read_at, replied_at, accepted_attempts, accepted_attempt, accepted_at,
     whatsapp_message_id, failed_attempts, held_back_attempts, failed_attempt, failed_at, failure_code, failure_text,
     failure_class, failure_backoff_s, deferred_attempt, deferred_until, expired_attempt, expired_until,
-    unknown_attempt, skipped_attempt, skip_reason, retry_attempt, held_for_quality
+    unknown_attempt, skipped_attempt, skip_reason, retry_attempt, held_for_quality, price
 )
 WHERE r.id = f.id AND (
     f.attempt > r.attempt
@@ -95,6 +96,7 @@ WHERE r.id = f.id AND (
     OR recipient_skips(f.skipped_attempt, f.skip_reason, r.skipped_attempt, r.skip_reason)
     OR f.retry_attempt > coalesce(r.retry_attempt, 0)
     OR f.held_for_quality AND NOT r.held_for_quality
+    OR f.price > coalesce(r.price, '')
 )
 
 -- name: merge_usual
@@ -117,14 +119,16 @@ UPDATE campaign_recipients AS r SET
             r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
         THEN f.whatsapp_message_id ELSE r.whatsapp_message_id END,
     held_for_quality = r.held_for_quality OR f.held_for_quality,
+    price = greatest(r.price, f.price),
     updated_at = clock_timestamp()
 FROM unnest(
     %(id)s::uuid[], %(attempt)s::smallint[], %(sent_at)s::timestamptz[], %(delivered_at)s::timestamptz[],
     %(read_at)s::timestamptz[], %(accepted_attempts)s::bigint[],
-    %(accepted_at)s::timestamptz[], %(whatsapp_message_id)s::text[], %(held_for_quality)s::boolean[]
+    %(accepted_at)s::timestamptz[], %(whatsapp_message_id)s::text[], %(held_for_quality)s::boolean[],
+    %(price)s::text[]
 ) AS f (
     id, attempt, sent_at, delivered_at, read_at, accepted_attempts, accepted_at, whatsapp_message_id,
-    held_for_quality
+    held_for_quality, price
 )
 WHERE r.id = f.id AND (
     f.attempt > r.attempt
@@ -136,6 +140,7 @@ WHERE r.id = f.id AND (
         f.attempt, coalesce(f.accepted_at, f.sent_at), f.whatsapp_message_id,
         r.accepted_attempt, r.accepted_at, r.whatsapp_message_id)
     OR f.held_for_quality AND NOT r.held_for_quality
+    OR f.price > coalesce(r.price, '')
 )
 
 -- name: find_refused
@@ -158,5 +163,6 @@ JOIN marketing_campaigns AS c ON c.id = r.campaign_id
 SELECT id, attempt, sent_at, delivered_at, read_at, replied_at, accepted_attempts, accepted_attempt, accepted_at,
        whatsapp_message_id, failed_attempts, held_back_attempts, failed_attempt, failed_at, failure_code, failure_text,
        failure_class, failure_backoff_s, deferred_attempt, deferred_until, expired_attempt, expired_until,
-       unknown_attempt, skipped_attempt, skip_reason, retry_attempt, held_for_quality
+       unknown_attempt, skipped_attempt, skip_reason, retry_attempt, held_for_quality,
+       price
 FROM campaign_recipients WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id

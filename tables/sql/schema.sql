@@ -365,6 +365,7 @@ CREATE TABLE campaign_recipients (
                             THEN skip_reason ELSE failure_text END) STORED,
     window_country      text COLLATE "C",
     capped_until        timestamptz,
+    price               text COLLATE "C",
     UNIQUE (campaign_id, phone_number),
     UNIQUE (campaign_id, person, repetition),
     CHECK (sent_at <= delivered_at AND delivered_at <= read_at),
@@ -378,6 +379,8 @@ CREATE INDEX campaign_recipients_user_search ON campaign_recipients (campaign_id
     WHERE user_id IS NOT NULL;
 COMMENT ON COLUMN campaign_recipients.user_id IS
     'The business-scoped user id of WhatsApp. Without a phone number the message is sent to it';
+COMMENT ON COLUMN campaign_recipients.price IS
+    'A fact: attempt, category and charge of the newest attempt that has a price, such as `01 marketing/billable`';
 COMMENT ON COLUMN campaign_recipients.repetition IS
     '0: the first row of its person in the campaign. Above: a row that repeats the person; it is skipped, not sent';
 
@@ -489,8 +492,10 @@ CREATE TABLE messages (
     pricing_at        timestamptz,
     pricing_type      text COLLATE "C",
     pricing_category  text COLLATE "C",
+    price             text COLLATE "C",
     CHECK ((recipient_id IS NULL) = (attempt IS NULL))
 );
+COMMENT ON COLUMN messages.price IS 'The price of parked statuses, as the fact of a recipient';
 CREATE INDEX messages_recipient ON messages (recipient_id, attempt) WHERE recipient_id IS NOT NULL;
 CREATE INDEX messages_parked ON messages (first_seen_at) WHERE recipient_id IS NULL;
 
@@ -1739,8 +1744,20 @@ CREATE FUNCTION counters_of_figures(in_campaign uuid) RETURNS jsonb LANGUAGE sql
           GROUP BY dimension, key) AS summed
 $$;
 
+-- The key of a price without its attempt: category and charge. Only words of domain/prices.py become keys.
+CREATE FUNCTION price_counter_key(price text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN substr(price, 4) COLLATE "C" ~ ('^(authentication|authentication-international|marketing|marketing_lite|'
+                'referral_conversion|service|utility|other)/(billable|free|free_customer_service|free_entry_point)$')
+            THEN substr(price, 4)
+        ELSE 'other/billable'
+    END
+$$;
+
 -- Dimensions: status/<status>, funnel/{total,sent,delivered,read,replied,retrying,due,opted_out}, failure/<key>, skip/<key>,
--- wait/<key>, and window/<country> for the due ones that wait for no retry, where the window follows the recipients.
+-- wait/<key>, window/<country> for the due ones that wait for no retry, where the window follows the recipients, and
+-- price/<category>/<charge>/<prefix> for the delivered ones: Meta charges for a message when it is delivered. The prefix
+-- is computed once for each head of a number or user id (`user:DE.`), and not for each row.
 -- The three trigger functions differ only in their source rows, so one text creates them.
 DO $do$
 DECLARE
@@ -1763,8 +1780,11 @@ BEGIN
                                             retry_attempt, failure_class) AS wait, window_country,
                            CASE status WHEN 'failed' THEN failure_counter_key(failure_code, failure_text)
                                        WHEN 'skipped' THEN skip_counter_key(skip_reason) END AS reason,
+                           CASE WHEN delivered_at IS NOT NULL THEN price END AS price,
+                           CASE WHEN delivered_at IS NOT NULL AND price IS NOT NULL
+                               THEN left(person, CASE WHEN left(person, 1) = 'u' THEN 8 ELSE 4 END) END AS head,
                            sum(sign) AS n
-                    FROM (%2$s) AS changed GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9)
+                    FROM (%2$s) AS changed GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
                 SELECT campaign_id, dimension, key, n
                 FROM (
                     SELECT campaign_id,
@@ -1794,7 +1814,10 @@ BEGIN
                 UNION ALL
                 SELECT campaign_id, 'window', window_country, sum(n) FROM grouped
                 WHERE window_country IS NOT NULL AND wait NOT IN ('backoff', 'held_back', 'frequency_cap')
-                GROUP BY campaign_id, window_country HAVING sum(n) <> 0;
+                GROUP BY campaign_id, window_country HAVING sum(n) <> 0
+                UNION ALL
+                SELECT campaign_id, 'price', price_counter_key(price) || '/' || prefix_of(head), sum(n) FROM grouped
+                WHERE price IS NOT NULL GROUP BY 1, 2, 3 HAVING sum(n) <> 0;
                 RETURN NULL;
             END $body$ $create$, source.verb, source.rows);
     END LOOP;
@@ -2031,6 +2054,13 @@ COMMENT ON VIEW report_failures IS 'Recipients whose status is failed, by code o
 CREATE VIEW report_skips AS
 SELECT campaign_id, key AS reason, n AS recipients FROM report_counters WHERE dimension = 'skip';
 COMMENT ON VIEW report_skips IS 'Recipients that get no message, by reason code';
+
+CREATE VIEW report_prices AS
+SELECT campaign_id, split_part(key, '/', 1) AS category, split_part(key, '/', 2) AS charge,
+       split_part(key, '/', 3) AS prefix, n AS messages
+FROM report_counters WHERE dimension = 'price';
+COMMENT ON VIEW report_prices IS
+    'Delivered messages by category and charge, as WhatsApp reports them, and by the country code of the number';
 
 CREATE VIEW report_timeline AS
 SELECT campaign_id, minute, sent, delivered, read, failed, replied FROM campaign_timeline;

@@ -139,7 +139,7 @@ WITH stored AS (
     GROUP BY dimension, key HAVING sum(n) <> 0),
 mine AS MATERIALIZED (
     SELECT status, sent_at, delivered_at, read_at, replied_at, next_attempt_at, failure_code, failure_text, skip_reason,
-           window_country, person, wait_counter_key(
+           window_country, person, price, wait_counter_key(
                status, next_attempt_at, attempt, deferred_attempt, capped_until, retry_attempt, failure_class) AS wait
     FROM campaign_recipients WHERE campaign_id = %(id)s),
 counted AS (
@@ -160,6 +160,8 @@ counted AS (
     UNION ALL SELECT 'skip', skip_counter_key(skip_reason), count(*) FROM mine
               WHERE status = 'skipped' GROUP BY 2
     UNION ALL SELECT 'prefix', prefix_of(person), count(*) FROM mine GROUP BY 2
+    UNION ALL SELECT 'price', price_counter_key(price) || '/' || prefix_of(person), count(*) FROM mine
+              WHERE price IS NOT NULL AND delivered_at IS NOT NULL GROUP BY 2
     UNION ALL SELECT 'wait', wait, count(*) FROM mine WHERE wait IS NOT NULL GROUP BY 2
     UNION ALL SELECT 'window', window_country, count(*) FROM mine
               WHERE window_country IS NOT NULL AND wait NOT IN ('backoff', 'held_back', 'frequency_cap') GROUP BY 2)

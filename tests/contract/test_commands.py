@@ -17,7 +17,7 @@ from cli.main import app
 from tests.support.paths import ROOT
 
 READS = {
-    "check", "export", "list", "show", "stats", "explain", "plan",
+    "check", "export", "list", "show", "stats", "explain", "plan", "cost",
     "watch", "status", "lag", "config", "trace", "verify",
     "unknown list",
     "parked list", "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",

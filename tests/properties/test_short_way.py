@@ -59,7 +59,11 @@ UNUSUAL: dict[str, list[Any]] = {
         callback(62), callback(secret=b"x"), callback(deployment="other"), callback() + "\n", callback()[:-1],
         callback().replace("1.", "2.", 1), callback().replace(".1.", ".01."), callback().replace(".", "..", 1),
     ],
-    "pricing": [{"category": "utility"}, {"type": "regular"}, {"category": "a b"}, {"category": "é", "type": 1}],
+    "pricing": [
+        {"category": "utility"}, {"category": "utility", "billable": False},
+        {"category": "utility", "billable": 0, "type": ""}, {"type": "regular"}, {"category": "a b"},
+        {"category": "é", "type": 1},
+    ],
     "type": ["message", "payment", " Message"],
     "errors": [[{"code": 131049, "title": "held"}], [{"code": 131050}]],
     "messages": [[{"from": "1650", "id": "wamid.M", "timestamp": "1767225600", "type": "text", "text": {}}]],

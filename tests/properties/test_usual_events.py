@@ -91,7 +91,9 @@ def recipient_events(draw: st.DrawFn) -> RecipientEvent:
         skip_reason="opted_out" if kind is EventKind.SKIPPED else None,
         not_before=at if kind in (EventKind.DEFERRED, EventKind.EXPIRED) else None,
         held_for_quality=draw(st.integers(0, 9)) == 0,
-        pricing=draw(st.sampled_from([None, *(Pricing(type=t, category=c) for t in "aB" for c in "xY")])),
+        pricing=draw(
+            st.sampled_from([None, *(Pricing(type=t, category=c) for t in ("a", "free") for c in ("utility", "Y"))])
+        ),
         also_known_as=draw(st.sampled_from([None, None, None, ["491700000001"], ["user:US.1", "15550000001"]])),
         origin=draw(st.sampled_from([None, Origin(topic="webhooks.raw", partition=1, offset=2)])),
     )

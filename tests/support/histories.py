@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
+from schemas.events import EventKind, Failure, Pricing, RecipientEvent, RetryClass
 from schemas.model import CampaignId, RecipientId, Wamid
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -17,6 +17,13 @@ RECIPIENT = RecipientId(UUID(int=1))
 # There are few values of each, so that ties and repetitions are common, because errors of merges need them.
 times = st.integers(0, 6).map(lambda minutes: START + timedelta(minutes=minutes))
 attempts = st.one_of(st.integers(1, 4), st.sampled_from([61, 62]))
+PRICINGS = (
+    None,
+    Pricing(type="regular", category="marketing"),
+    Pricing(type="free_entry_point", category="utility"),
+    Pricing(category="marketing_lite"),
+    Pricing(type="é", category="a new one"),
+)
 failures = st.builds(
     Failure,
     code=st.sampled_from([None, 0, 131026, 131049, 131000]),
@@ -45,6 +52,7 @@ def events(draw: st.DrawFn, recipient: RecipientId = RECIPIENT) -> RecipientEven
         skip_reason=draw(st.sampled_from(["opted_out", "campaign_cancelled"])) if kind is EventKind.SKIPPED else None,
         not_before=draw(times) if needs_wait else None,
         held_for_quality=draw(st.booleans()),
+        pricing=draw(st.sampled_from(PRICINGS)),
     )
 
 

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 import schemathesis
 from hypothesis import strategies as st
+from schemathesis.core.parameters import ParameterLocation
 
 from api.formats import COUNTRY_FORMAT, FILE_FORMAT, PERSON_FORMAT, ZONE_FORMAT
 from domain.phone_numbers import COUNTRIES
@@ -33,7 +34,7 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     begins, or that quiet hours fill. A campaign starts in this century. Not every text is a template parameter, the
     number of a tester, or the name of a campaign.
     """
-    if isinstance(case.body, dict) and case.meta is not None and case.meta.generation.mode.is_positive:
+    if isinstance(case.body, dict) and _is_body_meant_right(case):
         has_quiet = all(case.body.get(name) is not None for name in QUIET)
         unwanted = () if has_quiet else QUIET
         given = TIMES if case.body.get("start_at") is None else TIMES | {"start_at": START_AT}
@@ -47,6 +48,14 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     given = case.headers.get("idempotency-key")
     if isinstance(given, str) and 0 < len(given) <= 255 and all("\x21" <= each <= "\x7e" for each in given):
         case.headers["idempotency-key"] = str(uuid4())
+
+
+def _is_body_meant_right(case: Any) -> bool:
+    """Whether the body follows the schema. Other parts of the request, such as a header, may be wrong on purpose."""
+    if case.meta is None:
+        return False
+    body = case.meta.components.get(ParameterLocation.BODY)
+    return bool((case.meta.generation if body is None else body).mode.is_positive)
 
 
 schemathesis.hook(before_call)

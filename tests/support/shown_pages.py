@@ -15,6 +15,8 @@ from psycopg import sql
 Connection = psycopg.Connection[tuple[Any, ...]]
 LONG_NAME = "Donaudampfschifffahrtsgesellschaftskapitaensmuetzen" * 3
 
+COUNTRIES = {"prefix/49": 14_000, "prefix/55": 9_000, "prefix/44": 999, "prefix/unknown": 1}
+
 
 def fill(connection: Connection) -> dict[str, str]:
     """Add the campaigns, on an autocommit connection, and return the path of each page by its name."""
@@ -42,6 +44,12 @@ def fill(connection: Connection) -> dict[str, str]:
             "status/unknown": 37,
             "status/skipped": 2_031,
             "skip/opted_out": 2_031,
+            "price/marketing/billable/49": 6_210_344,
+            "price/marketing/billable/55": 301_877,
+            "price/marketing/billable/998": 20_000,
+            "price/authentication-international/billable/unknown": 3_000,
+            "price/utility/free_customer_service/49": 4_000,
+            "price/service/free_entry_point/1": 1_000,
         },
     )
     summer = _campaign(
@@ -58,6 +66,8 @@ def fill(connection: Connection) -> dict[str, str]:
             "skip/same_person": 9,
             "status/unknown": 3,
             "funnel/replied": 41,
+            "price/marketing/billable/49": 3_200,
+            "price/marketing/free_entry_point/1": 400,
         },
     )
     for minute in range(17):
@@ -72,7 +82,11 @@ def fill(connection: Connection) -> dict[str, str]:
         (summer,),
     )
     person = _people(connection, summer)
-    of = {name: f"/campaigns/{each}" for name, each in (("long", long), ("paused", paused), ("huge", huge))}
+    draft = _campaign(connection, "Winter sale", "draft", {**_counters(24_000, pending=24_000), **COUNTRIES})
+    of = {
+        name: f"/campaigns/{each}"
+        for name, each in (("long", long), ("paused", paused), ("huge", huge), ("draft", draft))
+    }
     return {
         "list": "/", "campaign": f"/campaigns/{summer}", **of, "new": "/campaigns/new",
         "add": f"/campaigns/{summer}/add", "cancel": f"/campaigns/{summer}/cancel",
@@ -118,7 +132,7 @@ def _campaign(
     ).fetchone()
     assert row is not None
     for key, count in counters.items():
-        connection.execute("INSERT INTO campaign_counters VALUES (%s, %s, %s, %s)", (row[0], *key.split("/"), count))
+        connection.execute("INSERT INTO campaign_counters VALUES (%s, %s, %s, %s)", (row[0], *key.split("/", 1), count))
     return UUID(str(row[0]))
 
 

@@ -146,7 +146,7 @@ function drawPlot() {
   plots.set(place, new uPlot({
     width: place.clientWidth,
     height: 220,
-    padding: [12, 8, 0, 0],
+    padding: [12, 28, 0, 0], // the last label of the time needs room
     cursor: { y: false },
     axes: [axis, { ...axis, size: 64, values: (_, ticks) => label(ticks) }],
     series: [{}, ...SERIES.map(([name, variable], number) => ({

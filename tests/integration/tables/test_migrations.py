@@ -300,6 +300,34 @@ def test_an_upgrade_joins_the_opt_outs_of_one_person(empty_database_url: str, tm
     assert unpublished == [("525500001234", "operator", False), ("5511900000001", "keyword", False)]
 
 
+WITH_PRICES = """
+INSERT INTO marketing_campaigns (id, name, template_name, language_code, phone_number_id)
+VALUES ('00000000-0000-0000-0000-00000000000a', 'a', 't', 'en', '1');
+INSERT INTO campaign_recipients (id, campaign_id, phone_number)
+VALUES ('00000000-0000-0000-0001-000000000001', '00000000-0000-0000-0000-00000000000a', '14695550124'),
+       ('00000000-0000-0000-0001-000000000002', '00000000-0000-0000-0000-00000000000a', '14695550125');
+INSERT INTO messages (wamid, recipient_id, attempt, pricing_at, pricing_type, pricing_category)
+SELECT w, r, a, now(), t, c FROM (VALUES
+    ('w1', '00000000-0000-0000-0001-000000000001'::uuid, 1::smallint, 'regular', 'marketing'),
+    ('w2', '00000000-0000-0000-0001-000000000001', 2, 'free_entry_point', 'a new one'),
+    ('w3', NULL, NULL, '', 'marketing_lite'), ('w4', NULL, NULL, NULL, NULL)) AS m (w, r, a, t, c);
+UPDATE campaign_recipients SET delivered_at = now(), sent_at = now() WHERE id::text LIKE '%0001';
+"""
+
+
+def test_an_upgrade_takes_over_the_prices_that_are_known(empty_database_url: str, tmp_path: Path) -> None:
+    migrate_to(46, empty_database_url, tmp_path)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(WITH_PRICES.encode())
+        migrate(empty_database_url)
+        priced = connection.execute("SELECT price FROM campaign_recipients WHERE price IS NOT NULL").fetchall()
+        parked = connection.execute("SELECT wamid, price FROM messages WHERE price IS NOT NULL").fetchall()
+        counted = connection.execute("SELECT category, charge, messages FROM report_prices").fetchall()
+    assert priced == [("02 other/free_entry_point",)]
+    assert parked == [("w3", "01 marketing_lite/billable")]
+    assert counted == [("other", "free_entry_point", 1)]
+
+
 def test_after_an_upgrade_a_second_spelling_is_refused_also_by_hand(database_url: str) -> None:
     insert = "INSERT INTO campaign_recipients (campaign_id, phone_number) SELECT id, %s FROM marketing_campaigns"
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -30,7 +30,7 @@ from tables.database import Connection, connect, is_transient
 from tables.fact_columns import COLUMNS
 from tables.recipients import facts_of_row, merge_facts, read_facts
 from tests.support.boundaries import CREATED_AT, MAX_RETRIES, PLANNED_AT, ROWS
-from tests.support.histories import RECIPIENT, START, events
+from tests.support.histories import PRICINGS, RECIPIENT, START, events
 from tests.support.world import NUMBER_ID, World
 
 PEOPLE = 3
@@ -106,6 +106,8 @@ def counters(known: Iterable[Facts]) -> dict[str, int]:
         found["funnel/replied"] += facts.replied_at is not None
         found["funnel/retrying"] += word in (Status.FAILED, Status.UNKNOWN) and due is not None
         found["funnel/due"] += due is not None
+        if facts.delivered_at is not None and facts.price:
+            found[f"price/{facts.price[3:]}/1"] += 1
         if due is not None:
             found[f"wait/{kind_of(facts)}"] += 1
         if word is Status.FAILED and facts.failure is not None:
@@ -238,6 +240,7 @@ def dense_event(chance: Random) -> Drawn:
         skip_reason=chance.choice(["a", "B"]),
         not_before=START + timedelta(minutes=chance.randrange(4)),
         held_for_quality=chance.random() < 0.1,
+        pricing=chance.choice(PRICINGS),
     )
     may_lose_it = kind in WEBHOOK_KINDS and event.wamid is not None
     return Drawn(chance.randrange(DENSE_PEOPLE), event, may_lose_it and chance.random() < 0.7)

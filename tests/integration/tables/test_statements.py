@@ -43,7 +43,7 @@ HOT_GROUPS = (
     "explanations", "frequency", "held_events", "ledger", "messages", "opt_outs", "parked", "person_links",
     "planning", "plans", "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
     "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks",
-    "template_edits", "test_sends", "trace", "webhook_progress", "windows",
+    "template_edits", "test_sends", "trace", "webhook_progress", "windows", "costs",
 )  # fmt: skip
 EXEMPT = {
     ("held_events", "hold"): "it inserts one row",
@@ -99,13 +99,13 @@ NO_PLACES: dict[str, Any] = {"campaigns": [], "fresh_at": [], "fresh_id": [], "t
 MESSAGE_COLUMNS = (
     "recipient_id", "attempt", "accepted_at", "sent_at", "read_at", "replied_at", "failed_at", "failure_code",
     "failure_text", "failure_class", "failure_backoff_s", "pricing_at", "pricing_type", "pricing_category",
-    "phone_number_id",
+    "phone_number_id", "price",
 )  # fmt: skip
 FACT_COLUMNS = (
     "sent_at", "delivered_at", "read_at", "replied_at", "accepted_attempt", "accepted_at", "whatsapp_message_id",
     "failed_attempt", "failed_at", "failure_code", "failure_text", "failure_class", "failure_backoff_s",
     "deferred_attempt", "deferred_until", "expired_attempt", "expired_until", "unknown_attempt", "skipped_attempt",
-    "skip_reason", "retry_attempt",
+    "skip_reason", "retry_attempt", "price",
 )  # fmt: skip
 CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("backlog", "count_waiting"): {"rows_max": 10_000},
@@ -187,6 +187,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("planning", "lock_planned"): {"campaign": DRAFT},
     ("planning", "end_plan"): {"campaign": DRAFT},
     ("plans", "read_counts"): {"campaign": BIG},
+    ("costs", "read_prices"): {"campaign": BIG},
     ("plans", "sample_unplanned"): {"campaign": DRAFT, "limit": 1000},
     ("plans", "sample_planned"): {"campaign": BIG, "limit": 1000},
     ("portfolio", "read_buckets"): {"counts_after": START},
@@ -218,7 +219,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
         "failed_attempts": "ones", "held_back_attempts": "ones", "held_for_quality": "falses",
     },
     ("recipients", "merge_usual"): {
-        **dict.fromkeys(("delivered_at", "read_at", "accepted_at", "whatsapp_message_id"), "nulls"),
+        **dict.fromkeys(("delivered_at", "read_at", "accepted_at", "whatsapp_message_id", "price"), "nulls"),
         "id": "some", "attempt": "ones", "accepted_attempts": "ones", "sent_at": "times", "held_for_quality": "falses",
     },
     ("recipients", "find_refused"): {"id": "some", "earliest_at": "times", "before_max": "1 day"},

@@ -59,6 +59,8 @@ BY_HAND = (
     "UPDATE campaign_recipients SET delivered_at = NULL, read_at = NULL WHERE id = %(id)s",
     "UPDATE campaign_recipients SET scheduled_send_date = now() WHERE campaign_id = %(campaign)s",
     "UPDATE campaign_recipients SET attempt = 5, retry_attempt = 5, unknown_attempt = 5 WHERE id = %(id)s",
+    "UPDATE campaign_recipients SET price = 'by hand' WHERE id = %(id)s",
+    "UPDATE campaign_recipients SET phone_number = '4917' || right(phone_number, 8) WHERE id = %(id)s",
     "DELETE FROM campaign_recipients WHERE id = %(id)s",
     """INSERT INTO campaign_recipients (campaign_id, phone_number)
     SELECT %(campaign)s, (15550000000 + random() * 1e9)::bigint::text""",

@@ -136,6 +136,8 @@ MERGES: list[tuple[str, Any, Any, Any]] = [
     *((name, START, LATER, START) for name in ("sent_at", "delivered_at", "read_at", "replied_at")),
     *((name, 0b0110, 0b0011, 0b0111) for name in ("accepted_attempts", "failed_attempts", "held_back_attempts")),
     ("held_for_quality", True, False, True),
+    ("price", "01 utility/free", "02 marketing/billable", "02 marketing/billable"),
+    ("price", "01 marketing/billable", "01 utility/billable", "01 utility/billable"),
     ("acceptance", accepted(), accepted(attempt=2, wamid=None, at=LATER), accepted(attempt=2, wamid=None, at=LATER)),
     ("acceptance", accepted(wamid=None), accepted(at=LATER), accepted(at=LATER)),
     ("acceptance", accepted(wamid="z", at=LATER), accepted(), accepted()),

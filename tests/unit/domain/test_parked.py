@@ -22,6 +22,7 @@ PARKED = Facts(
     failed_attempts=1 << PARKED_ATTEMPT,
     held_back_attempts=1 << PARKED_ATTEMPT,
     failure=FAILURE,
+    price="01 marketing/billable",
 )
 
 
@@ -31,6 +32,7 @@ def test_every_occurrence_of_the_attempt_is_replaced(attempt: int) -> None:
     assert (facts.attempt, facts.sent_at) == (attempt, START)
     assert facts.accepted_attempts == facts.failed_attempts == facts.held_back_attempts == 1 << attempt
     assert facts.acceptance == Acceptance(attempt, START, "wamid.1")
+    assert facts.price == f"{attempt:02d} marketing/billable"
     assert facts.failure is not None
     assert (facts.failure.attempt, facts.failure.code) == (attempt, 131049)
 

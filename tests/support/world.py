@@ -56,11 +56,11 @@ class World:
     settings: Settings
     """The settings of a process in this world. `add_topics` sets them."""
 
-    def __init__(self, connection: Connection, url: str) -> None:
+    def __init__(self, connection: Connection, url: str, releaser: Connection | None = None) -> None:
         self.connection = connection
         self.url = url
         self._recipients = 0
-        self._releaser: Connection | None = None
+        self._releaser = releaser
 
     # -------------------------------------------------------------------------------------------- campaigns and rows
 

@@ -54,6 +54,7 @@ class Sent:
     person: PersonKey
     wamid: Wamid
     attempt: int
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ class Walk:
     async def _post(self, job: SendJob, token: UUID) -> None:
         person, wamid = self.persons[job.recipient_id], Wamid(f"wamid.{len(self.sent)}")
         await self.require_allowed(job, person)
-        self.sent.append(Sent(job.recipient_id, job.campaign_id, person, wamid, job.attempt))
+        self.sent.append(Sent(job.recipient_id, job.campaign_id, person, wamid, job.attempt, self._now()))
         human = self._human(person)
         also = [name for name in self.names(human) if person_of(name) != person and self._chance(0.3)]
         accepted = self._event(EventKind.ACCEPTED, self.sent[-1], also_known_as=also or None)
@@ -218,7 +219,8 @@ class Walk:
         others = [each for each in self.sent if each.person in human and each.wamid not in failed]
         assert job.campaign_id not in {each.campaign for each in others}, "a second message to a human"
         if self.cap is not None:
-            assert len(others) < self.cap.messages, "a message above the frequency cap"
+            counted = [each for each in others if each.at > self._now() - self.cap.span]
+            assert len(counted) < self.cap.messages, "a message above the frequency cap"
 
     def folded(self, before_s: float, but: Iterable[Received] = ()) -> FoldedSubscriptions:
         """What the events that were received before state together. The links of answers are among them."""

@@ -756,7 +756,7 @@ CREATE TABLE releases (
     job_offset        bigint,
     job_topic_id      text,
     PRIMARY KEY (recipient_id, attempt)
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 COMMENT ON COLUMN releases.job_topic_id IS 'The id of the topic: in a recreated one the offset means nothing';
 CREATE INDEX releases_campaign ON releases (campaign_id);
 CREATE INDEX releases_number ON releases (phone_number_id);
@@ -1224,7 +1224,8 @@ BEGIN
         JOIN campaign_recipients AS r ON r.id = j.id
         JOIN marketing_campaigns AS c ON c.id = r.campaign_id
         LEFT JOIN releases AS rel ON rel.recipient_id = j.id AND rel.attempt = j.n
-        WHERE claim_refusal(j.id, j.n, least(j.deadline, rel.send_before)) = 'breaker_open'
+        CROSS JOIN LATERAL claim_refusal(j.id, j.n, least(j.deadline, rel.send_before)) AS judged
+        WHERE judged.refusal = 'breaker_open'
           AND NOT EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = j.id AND l.attempt = j.n)
         ORDER BY j.id
     LOOP
@@ -1298,8 +1299,11 @@ END $$;
 -- which is why the joins are outer joins. While another row of the same human is being sent, the outcome of that one is
 -- awaited ('twin_open'). A message above the frequency cap is deferred, and the next release judges it again. An open
 -- breaker refuses every message of its scope but its probe.
+-- It returns one row, and is STABLE, so that Postgres plans it as a part of the statement: what is the same for all attempts
+-- (the installation, the webhooks, the breakers) is read once for a statement, after its locks. As a function of one attempt
+-- it was called for each, and read the control file of Postgres each time.
 CREATE FUNCTION claim_refusal(in_recipient uuid, in_attempt smallint, in_send_before timestamptz)
-RETURNS text LANGUAGE sql VOLATILE AS $$
+RETURNS TABLE (refusal text) LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN NOT installation_is_known() THEN 'paused'
         WHEN r.id IS NULL OR r.attempt <> in_attempt OR r.status <> 'queued' OR r.next_attempt_at IS NOT NULL THEN 'stale'
@@ -1401,9 +1405,9 @@ BEGIN
         LEFT JOIN releases AS rel ON rel.recipient_id = j.id AND rel.attempt = j.n
         ORDER BY j.id, j.n
     ), judged AS MATERIALIZED (
-        SELECT jobs.*, claim_refusal(jobs.id, jobs.n, jobs.send_before) AS refusal,
-               l.token, l.outcome, l.event, l.published_at
+        SELECT jobs.*, rule.refusal, l.token, l.outcome, l.event, l.published_at
         FROM jobs LEFT JOIN send_ledger AS l ON l.recipient_id = jobs.id AND l.attempt = jobs.n
+        CROSS JOIN LATERAL claim_refusal(jobs.id, jobs.n, jobs.send_before) AS rule
     ), decided AS MATERIALIZED (
         SELECT judged.*, CASE
             WHEN judged.token = in_token AND coalesce(judged.outcome, 'unknown') = 'unknown' THEN 'claimed'
@@ -1493,10 +1497,10 @@ BEGIN
     END IF;
     RETURN QUERY
     WITH judged AS MATERIALIZED (
-        SELECT l.recipient_id AS id, l.attempt AS n, l.campaign_id, l.budget_day,
-               claim_refusal(l.recipient_id, l.attempt, l.send_before) AS refusal
+        SELECT l.recipient_id AS id, l.attempt AS n, l.campaign_id, l.budget_day, rule.refusal
         FROM unnest(recipients, attempts, tokens) WITH ORDINALITY AS u (id, n, token, line)
         JOIN send_ledger AS l ON l.recipient_id = u.id AND l.attempt = u.n AND l.token = u.token
+        CROSS JOIN LATERAL claim_refusal(l.recipient_id, l.attempt, l.send_before) AS rule
         WHERE l.outcome IS NULL AND u.line = ANY (free)
     ), decided AS MATERIALIZED (
         SELECT judged.*, CASE

@@ -119,7 +119,7 @@ async def test_the_sql_pauses_where_the_domain_pauses(world: World) -> None:
 async def test_the_sql_lets_through_what_the_domain_lets_through(world: World) -> None:
     campaign = await world.start_campaign(2)
     [probe, other] = (await world.release()).jobs
-    refusal = "SELECT claim_refusal(%s, 1::smallint, now() + interval '1 hour') = 'breaker_open' IS TRUE"
+    refusal = "SELECT refusal = 'breaker_open' IS TRUE FROM claim_refusal(%s, 1::smallint, now() + interval '1 hour')"
     for case in PROBE_CASES:
         breaker = case.breaker(datetime.now(UTC))
         await world.run("DELETE FROM breakers")

@@ -82,14 +82,13 @@ class Admission:
             return MEDIA_CODE
         if send.group is not None:
             return None
-        user_id = send.user_id or user_id_of(entry.wa_id)
         if entry.category == "marketing":
-            if user_id in self._account.stopped:
+            if self._account.stopped and _user_id(entry) in self._account.stopped:
                 return STOPPED_CODE
             if not self._config.us_marketing and is_of_the_us(send.number):
                 return US_MARKETING_CODE
         if entry.category == "service" and self._config.service_window:
-            wrote_at = self._account.wrote_at.get(user_id)
+            wrote_at = self._account.wrote_at.get(_user_id(entry))
             return None if wrote_at is not None and time.time() - wrote_at < WINDOW_S else WINDOW_CODE
         return None
 
@@ -106,3 +105,8 @@ class Admission:
         if template is not None:
             content = body["template"]
             check_fit(template, (content.get("components") or ()) if isinstance(content, dict) else ())
+
+
+def _user_id(entry: LedgerEntry) -> str:
+    """The user id of the recipient of a send."""
+    return entry.send.user_id or user_id_of(entry.wa_id)

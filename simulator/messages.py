@@ -15,7 +15,7 @@ from aiohttp import web
 
 from simulator.account import Account
 from simulator.admission import Admission
-from simulator.answers import meta_headers
+from simulator.answers import meta_headers, write_answer
 from simulator.bodies import accepted_body, error_body
 from simulator.checks.messages import check_mark_as_read, is_mark_as_read
 from simulator.checks.refusals import GraphRefusal, Refused
@@ -70,14 +70,14 @@ class MessagesEndpoint:
             return await self._reading(request)
         entry = self._open(request, read_send(body))
         if (kind := self._faults.outage_now()) is not None:
-            return await self._refuse_in_outage(request, entry, kind != "503")
+            return self._refuse_in_outage(request, entry, kind != "503")
         refusal = (
             self._admission.access_refusal(request, entry.phone_number_id)
             or broken
             or self._admission.send_refusal(body, entry)
         )
         if refusal is not None:
-            return await self._refuse(request, entry, refusal)
+            return self._refuse(request, entry, refusal)
         send = entry.send
         key = self._key_of(send)
         nth = self._ledger.count(entry, key)
@@ -154,12 +154,12 @@ class MessagesEndpoint:
         """Answer the request or cut its connection, as planned."""
         if plan.outcome == "reject" and plan.code is not None:
             http_status = (rule.http_status if rule else None) or error_of(plan.code).http_status
-            return await self._refuse(
+            return self._refuse(
                 request, entry, GraphRefusal(plan.code, details=rule.details if rule else None, status=http_status)
             )
         if plan.outcome == "foreign" and rule is not None:
             body = rule.body.encode()
-            return await self._write(request, entry, rule.http_status or 200, body, rule.content_type, from_meta=False)
+            return self._write(request, entry, rule.http_status or 200, body, rule.content_type, from_meta=False)
         if plan.outcome == "cut_before":
             return self._cut(request, entry)
         if plan.outcome not in ACCEPTED_UNLESS_LOST or not plan.lost_if_unanswered:
@@ -167,28 +167,28 @@ class MessagesEndpoint:
         if plan.outcome in ("cut_after", "hang"):
             return self._cut(request, entry)
         if plan.outcome == "bad_gateway":
-            return await self._write(request, entry, 502, BAD_GATEWAY_PAGE, "text/html", from_meta=False)
+            return self._write(request, entry, 502, BAD_GATEWAY_PAGE, "text/html", from_meta=False)
         if entry.send.type == "template":
             entry.message_status = "held_for_quality_assessment" if plan.outcome == "held" else "accepted"
         entry.answer_has_wamid = plan.outcome != "no_wamid"
         body = accepted_body(entry, entry.answer_has_wamid)
         if plan.outcome == "cut_in_answer":
             return await self._cut_in_answer(request, entry, body)
-        return await self._write(request, entry, 200, body)
+        return self._write(request, entry, 200, body)
 
-    async def _refuse(self, request: web.Request, entry: LedgerEntry, refusal: GraphRefusal) -> web.StreamResponse:
+    def _refuse(self, request: web.Request, entry: LedgerEntry, refusal: GraphRefusal) -> web.StreamResponse:
         """Write an error answer."""
         entry.code = refusal.code
         body = error_body(refusal, trace_id_of(self._salt, entry.id))
-        return await self._write(request, entry, refusal.http_status, body)
+        return self._write(request, entry, refusal.http_status, body)
 
-    async def _refuse_in_outage(self, request: web.Request, entry: LedgerEntry, aborts: bool) -> web.StreamResponse:
+    def _refuse_in_outage(self, request: web.Request, entry: LedgerEntry, aborts: bool) -> web.StreamResponse:
         """Fail the request, because the API is down."""
         if aborts:
             return self._cut(request, entry)
-        return await self._write(request, entry, 503, b"Service Unavailable", "text/plain", from_meta=False)
+        return self._write(request, entry, 503, b"Service Unavailable", "text/plain", from_meta=False)
 
-    async def _write(
+    def _write(
         self,
         request: web.Request,
         entry: LedgerEntry,
@@ -203,12 +203,10 @@ class MessagesEndpoint:
             if from_meta
             else {}
         )
-        response = web.Response(body=body, status=http_status, content_type=content_type, headers=headers)
         entry.http_status = http_status
         try:
-            await response.prepare(request)
-            await response.write_eof()
-        except (ConnectionError, asyncio.CancelledError):
+            response = write_answer(request, http_status, content_type, headers, body)
+        except ConnectionError:
             self._ledger.close(entry, "abandoned", time.time())
             raise
         transport = request.transport

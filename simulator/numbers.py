@@ -52,7 +52,10 @@ def country_of(number: str) -> str:
     """The country in the user id of a number."""
     if number[:1] == "1" and number[1:4] in CANADIAN:
         return "CA"
-    return next((COUNTRY_OF_CODE[number[:size]] for size in (3, 2, 1) if number[:size] in COUNTRY_OF_CODE), "US")
+    for size in (3, 2, 1):
+        if (country := COUNTRY_OF_CODE.get(number[:size])) is not None:
+            return country
+    return "US"
 
 
 def other_spelling(number: str) -> str | None:

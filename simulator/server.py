@@ -92,9 +92,10 @@ class Simulator:
     def _application(self) -> web.Application:
         """The application with all routes."""
         application = web.Application()
-        self._control.add_to(application.router)
+        # Sends come first, because the router tries the patterns in this order.
         path = r"/{version:v\d+\.\d+}/{phone_number_id:\d+}/{endpoint:messages|marketing_messages}"
         for ending in ("", "/"):
             application.router.add_post(path + ending, self._endpoint.post)
+        self._control.add_to(application.router)
         self._nodes.add_to(application.router)
         return application

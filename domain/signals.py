@@ -52,7 +52,7 @@ class Signals:
     @property
     def is_trouble(self) -> bool:
         """Whether a scope may have to be held, so that no other message may rely on what was known before."""
-        return self.concerns(*Scope)
+        return not TROUBLE.isdisjoint(self.letters)
 
     def concerns(self, *scopes: Scope) -> bool:
         """Whether it is trouble for one of these scopes."""
@@ -60,13 +60,14 @@ class Signals:
 
 
 NO_SIGNALS = Signals()
+_ALL_GOOD = Signals(letters(dict.fromkeys(Scope, _GOOD)))
 
 
 def signals_of(outcome: Outcome) -> Signals:
     """The signals of an outcome."""
     match outcome:
         case Accepted():
-            return Signals(letters(dict.fromkeys(Scope, _GOOD)))
+            return _ALL_GOOD  # made once, because nearly every message has it
         case Rejected(code=code, subcode=subcode, transient_hint=hint):
             return _of_error(code, subcode, is_transient=hint)
         case Throttled(scope=ThrottleScope.RECIPIENT, code=code):

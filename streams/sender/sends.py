@@ -206,11 +206,11 @@ class Sends:
 
     async def _settle(self, job: SendJob, claim: Claim, outcome: FinalOutcome, *, is_probe: bool) -> None:
         self._gate.answered(job.phone_number_id)
-        event = self._events.of_outcome(job, outcome, is_probe=is_probe)
-        metrics.SENDER_OUTCOMES.labels(event.kind.value).inc()
         signals = self._signals(job, outcome)
+        settled = self._events.settlement_of(job, claim, outcome, signals, is_probe=is_probe)
+        metrics.SENDER_OUTCOMES.labels(settled.outcome).inc()
         with self._trouble.settling(job.phone_number_id, signals):
-            await self._outbox.settle(settlement(claim, event, signals))
+            await self._outbox.settle(settled)
         self._failures.is_answered = True
 
     def _signals(self, job: SendJob, outcome: Outcome) -> Signals:

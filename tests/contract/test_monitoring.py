@@ -190,6 +190,61 @@ def promtool() -> str:
     return found
 
 
+DASHBOARDS = {
+    path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (FOLDER / "dashboards").glob("*.json")
+}
+WIDTH = 24
+"""Columns of Grafana's grid."""
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_the_panels_of_a_dashboard_have_places_targets_and_sources(name: str) -> None:
+    panels = DASHBOARDS[name]["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    cells: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        assert 0 <= at["x"] < at["x"] + at["w"] <= WIDTH
+        own = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not own & cells, f"{panel['title']} lies over another panel"
+        cells |= own
+        if panel["type"] == "row":
+            continue
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references) > 0
+        assert all(target.get("datasource", panel["datasource"]) == panel["datasource"] for target in panel["targets"])
+
+
+def test_the_dashboards_name_the_sources_that_are_set_up() -> None:
+    sources = {
+        each["uid"]: each["type"]
+        for file in (FOLDER / "grafana" / "provisioning" / "datasources").glob("*.yml")
+        for each in yaml.safe_load(file.read_text(encoding="utf-8"))["datasources"]
+    }
+    named = {
+        (panel["datasource"]["uid"], panel["datasource"]["type"])
+        for dashboard in DASHBOARDS.values()
+        for panel in (*dashboard["panels"], *dashboard["templating"]["list"])
+        if panel["type"] != "row"
+    }
+    assert named == set(sources.items())
+
+
+def test_promtool_parses_each_expression_of_the_dashboard(promtool: str, tmp_path: Path) -> None:
+    expressions = [target["expr"] for panel in _panels() for target in panel.get("targets", ())]
+    rules = [
+        {"record": f"panel:{place}", "expr": re.sub(r"\$__(rate_interval|range)", "5m", expression)}
+        for place, expression in enumerate(expressions)
+    ]
+    file = tmp_path / "panels.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
+    done = subprocess.run(
+        [promtool, "check", "rules", str(file)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"SUCCESS: {len(rules)} rules found" in done.stdout
+
+
 def test_promtool_accepts_the_configuration(promtool: str) -> None:
     for kind, name in (("config", "prometheus.yml"), ("rules", "alerts.yml")):
         done = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -21,6 +22,10 @@ from tests.support.world import World
 
 DASHBOARD = json.loads((ROOT / "deploy/monitoring/dashboards/figures.json").read_text(encoding="utf-8"))
 PASSWORD = "a-password-of-the-reader"
+
+
+NUMBERS = {"int8", "int4", "numeric", "float8"}
+"""The types that Grafana shows as numbers."""
 
 
 def queries() -> Iterator[tuple[str, str]]:
@@ -65,6 +70,8 @@ async def test_the_reader_runs_every_query_of_the_dashboard_and_reads_no_table(
         await make_reader(world.connection, role, password)
     with psycopg.connect(address_of(database_url, role, PASSWORD), autocommit=True) as reader:
         found = {title: reader.execute(filled(query, campaign).encode()).fetchall() for title, query in queries()}
+        for panel in DASHBOARD["panels"]:
+            check_columns(panel, reader.execute(filled(panel["targets"][0]["rawSql"], campaign).encode()))
         assert found["Sent"] == [(0,)]
         assert found["Failures by code"] == [("131026", 1)]
         assert campaign in [row[1] for row in found["Campaign"]]
@@ -80,6 +87,29 @@ async def test_the_reader_runs_every_query_of_the_dashboard_and_reads_no_table(
             reader.execute("CREATE TABLE own (n integer)")
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(address_of(database_url, role, "another-password-before"))
+
+
+def check_columns(panel: dict[str, Any], found: psycopg.Cursor[Any]) -> None:
+    """The columns are those that Grafana needs for this kind of panel, and its settings name no other one."""
+    columns = {each.name: psycopg.adapters.types[each.type_code].name for each in found.description or ()}
+    target = panel["targets"][0]
+    match panel["type"]:
+        case "timeseries":
+            assert target["format"] == "time_series"
+            assert columns.pop("time") == "timestamptz"
+            assert set(columns.values()) <= NUMBERS
+        case "stat":
+            assert (target["format"], found.rowcount, len(columns)) == ("table", 1, 1), panel["title"]
+            assert set(columns.values()) <= NUMBERS
+        case "table":
+            assert target["format"] == "table"
+            assert NUMBERS & set(columns.values()), panel["title"]
+        case other:
+            raise AssertionError(f"a panel of the kind {other} is not known here")
+    named = [
+        each["matcher"]["options"] for each in panel["fieldConfig"]["overrides"] if each["matcher"]["id"] == "byName"
+    ]
+    assert set(named) <= columns.keys(), panel["title"]
 
 
 async def test_the_reports_are_all_views_but_the_one_behind_them(world: World) -> None:

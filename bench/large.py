@@ -32,7 +32,8 @@ WITH numbered AS MATERIALIZED (
     INSERT INTO campaign_recipients (
         id, campaign_id, phone_number, scheduled_send_date, attempt, sent_at, delivered_at, read_at,
         accepted_attempts, accepted_attempt, accepted_at, whatsapp_message_id,
-        failed_attempts, failed_attempt, failed_at, failure_code, failure_text, failure_class, failure_backoff_s)
+        failed_attempts, failed_attempt, failed_at, failure_code, failure_text, failure_class, failure_backoff_s,
+        price)
     SELECT id, %(campaign)s, (15550000000 + n)::text, %(start)s, CASE WHEN kind = 0 THEN 0 ELSE 1 END,
            CASE WHEN kind > 0 THEN at END, CASE WHEN kind > 2 THEN at + interval '2 seconds' END,
            CASE WHEN kind > 4 THEN at + interval '9 seconds' END,
@@ -41,7 +42,7 @@ WITH numbered AS MATERIALIZED (
            CASE WHEN kind = 1 THEN 2 ELSE 0 END, CASE WHEN kind = 1 THEN 1 END,
            CASE WHEN kind = 1 THEN at + interval '3 seconds' END, CASE WHEN kind = 1 THEN 131026 END,
            CASE WHEN kind = 1 THEN 'Message undeliverable' END, CASE WHEN kind = 1 THEN 'never' END,
-           CASE WHEN kind = 1 THEN 0 END
+           CASE WHEN kind = 1 THEN 0 END, CASE WHEN kind > 0 THEN '01 marketing/billable' END
     FROM rows
 )
 INSERT INTO messages (wamid, recipient_id, attempt, phone_number_id, accepted_at, pricing_at, pricing_type,

@@ -169,7 +169,7 @@ GROWTH = SoloStage(
     (
         "Many campaigns: the list reads a page of them by an index.",
         "Tables that do not fit into the memory of the machine.",
-        "Searches for a number, which read one row by an index, and exports, which read all rows.",
+        "Exports, which read all rows.",
     ),
     is_large=True,
 )

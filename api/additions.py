@@ -15,7 +15,8 @@ from domain.json_values import JsonNumber
 from domain.parameter_texts import InvalidTemplateParameters
 from domain.parameters import parse, stored
 from domain.people import USER, PersonKey, person_of_user
-from domain.phone_numbers import country_of_name, normalise
+from domain.phone_numbers import country_of_name, interpret, normalise
+from domain.plain_numbers import plain_number
 from domain.written_numbers import InvalidPhoneNumber, shown
 from schemas.reasons import ParameterRefusal, RecipientRefusal
 from tables import campaigns
@@ -56,7 +57,7 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
     seen: dict[PersonKey, int] = {}
     for index, item in enumerate(given):
         try:
-            recipient = _recipient(item, country)
+            recipient, region = _recipient(item, country)
         except InvalidPhoneNumber as invalid:
             judged.refused.append(_refused(index, item, invalid.reason))
             continue
@@ -71,12 +72,16 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
         except InvalidTemplateParameters as invalid:
             judged.refused.append(_refused(index, item, invalid.reason, invalid.field, invalid.detail))
             continue
-        keys = [recipient.person] if recipient.user_id is None else [recipient.person, _user_key(recipient.user_id)]
-        first = min((seen[key] for key in keys if key in seen), default=None)
+        person, user_id = recipient.person, recipient.user_id
+        keys = (person,) if user_id is None else (person, _user_key(user_id))
+        first = seen.get(person) if user_id is None else min((seen[key] for key in keys if key in seen), default=None)
         if first is None:
-            seen |= dict.fromkeys(keys, index)
+            for key in keys:
+                seen[key] = index
             judged.people[index] = recipient
-            judged.countries[recipient.name] = country_of_name(recipient.phone_number or recipient.user_id or "")
+            if region is None or person != recipient.phone_number:  # the key of an old spelling may be abroad
+                region = country_of_name(recipient.phone_number or user_id or "")
+            judged.countries[recipient.name] = region
             continue
         is_same = judged.people[first].name == recipient.name
         reason = RecipientRefusal.REPEATED_IN_REQUEST if is_same else RecipientRefusal.SAME_PERSON
@@ -87,49 +92,54 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
 async def add(connection: Connection, campaign_id: UUID, judged: Judged) -> RecipientsAdded:
     """Add the judged recipients in one transaction. Raises UnknownCampaign, and ActionNotAllowed if it is cancelled."""
     others = await campaigns.add_recipients(connection, campaign_id, list(judged.people.values()))
-    known = [
-        _refused(
-            index,
-            each.name,
-            RecipientRefusal.ALREADY_IN_CAMPAIGN if each.name in others.present else RecipientRefusal.SAME_PERSON,
-        )
-        for index, each in judged.people.items()
-        if each.name in others
-    ]
-    added = [country for name, country in judged.countries.items() if name not in others]
+    known: list[InvalidRecipient] = []
+    countries = Counter(judged.countries.values())
+    if others:
+        countries = Counter(country for name, country in judged.countries.items() if name not in others)
+        known = [
+            _refused(
+                index,
+                each.name,
+                RecipientRefusal.ALREADY_IN_CAMPAIGN if each.name in others.present else RecipientRefusal.SAME_PERSON,
+            )
+            for index, each in judged.people.items()
+            if each.name in others
+        ]
     return RecipientsAdded(
-        added=len(added),
-        countries=dict(Counter(added).most_common()),
+        added=countries.total(),
+        countries=dict(countries.most_common()),
         duplicates=sorted([*judged.repeated, *known], key=lambda each: each.index),
         invalid=judged.refused,
     )
 
 
-def _recipient(item: Any, country: str | None) -> NewRecipient:
+def _recipient(item: Any, country: str | None) -> tuple[NewRecipient, str | None]:
+    """The recipient, and the country of its number if that was found on the way."""
     if not isinstance(item, dict):
-        number, user_id = _names(item, None, country)
-        return NewRecipient(number, user_id=user_id)
-    for name in item:
-        if name not in KNOWN_FIELDS:
-            raise UnknownField(name)
-    number, user_id = _names(item.get("phone_number"), item.get("user_id"), country)
-    return NewRecipient(number, stored(parse(item.get("template_parameters"))), user_id)
+        number, user_id, region = _names(item, None, country)
+        return NewRecipient(number, None, user_id), region
+    if not item.keys() <= KNOWN_FIELDS:
+        raise UnknownField(next(name for name in item if name not in KNOWN_FIELDS))
+    number, user_id, region = _names(item.get("phone_number"), item.get("user_id"), country)
+    return NewRecipient(number, stored(parse(item.get("template_parameters"))), user_id), region
 
 
-def _names(number: Any, user_id: Any, country: str | None) -> tuple[str | None, str | None]:
-    """The digits of the number and the user id. Exports and lists may have a user id in the place of a number.
+def _names(number: Any, user_id: Any, country: str | None) -> tuple[str | None, str | None, str | None]:
+    """The digits of the number, the user id, and the country of a plain number.
 
-    Raises InvalidPhoneNumber and InvalidUserId.
+    Exports and lists may have a user id in the place of a number. Raises InvalidPhoneNumber and InvalidUserId.
     """
-    if user_id is None and isinstance(number, str) and (key := person_of_user(number.strip())) is not None:
-        return None, key.removeprefix(USER)
     if user_id is None:
-        return normalise(number, country), None
+        if (plain := plain_number(number, country)) is not None:
+            return plain[0], None, plain[1]
+        if isinstance(number, str) and (key := person_of_user(number.strip())) is not None:
+            return None, key.removeprefix(USER), None
+        return interpret(number, country), None, None
     key = person_of_user(user_id.strip()) if isinstance(user_id, str) else None
     if key is None:
         raise InvalidUserId
     is_empty = number is None or (isinstance(number, str) and not number.strip())
-    return None if is_empty else normalise(number, country), key.removeprefix(USER)
+    return None if is_empty else normalise(number, country), key.removeprefix(USER), None
 
 
 def _user_key(user_id: str) -> PersonKey:

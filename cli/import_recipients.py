@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 EXIT_NOT_ALL = 1
 BLOCK_BYTES = 256 * 1024
 STANDARD_INPUT = "-"
+COLLECTED_AFTER = (200_000, 20, 100)
+"""Objects between two searches for garbage. The lines of two chunks have fewer, and no line makes a cycle."""
 
 
 def import_recipients(
@@ -97,6 +99,7 @@ async def import_source(
     from domain.recipient_files.reader import RecipientFile
     from operations.campaign_names import find_campaign
     from operations.options import InvalidOptions
+    from runtime.collector import collecting_rarely
     from runtime.process import EXIT_OK
     from tables import campaigns
 
@@ -124,7 +127,8 @@ async def import_source(
         async def add_judged(judged: Judged) -> RecipientsAdded:
             return await add(connection, found.id, judged)
 
-        await report.run(blocks, file, country, add_judged)
+        with collecting_rarely(COLLECTED_AFTER):
+            await report.run(blocks, file, country, add_judged)
     except UnusableFile as unusable:
         raise InvalidOptions(f"{file_name}: {with_options(str(unusable))}") from None
     except ActionNotAllowed as error:

@@ -61,7 +61,7 @@ def normalise(written: object, country: str | None = None) -> PhoneNumber:
     Raises InvalidPhoneNumber.
     """
     plain = plain_number(written, country)
-    return interpret(written, country) if plain is None else PhoneNumber(plain)
+    return interpret(written, country) if plain is None else PhoneNumber(plain[0])
 
 
 def interpret(written: object, country: str | None = None) -> PhoneNumber:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 import phonenumbers
 from phonenumbers.phonemetadata import PhoneMetadata, PhoneNumberDesc
@@ -56,22 +56,26 @@ class _Plan:
     """What is dialled before the code of another country."""
 
 
-def plain_number(written: object, country: str | None) -> str | None:
-    """The digits of a number with a country code, or None if this module does not decide the text."""
+def plain_number(written: object, country: str | None) -> tuple[str, str] | None:
+    """The digits of a number with a country code, and the ISO code of its region.
+
+    None if this module does not decide the text.
+    """
     if not isinstance(written, str) or len(written) > _CHARACTERS_MAX:
         return None
     found = _WRITTEN.fullmatch(written)
     if found is None:
         return None
     sign, digits = found[1], found[2].replace(" ", "")
-    if sign in ("+", "00"):
-        return digits if plain_region(digits) else None
-    if country is None:
-        return digits if sign is None and plain_region(digits) else None
-    return _national(sign or "", digits, country)
+    if sign not in ("+", "00"):
+        if country is not None:
+            return _national(sign or "", digits, country)
+        if sign is not None:
+            return None
+    region = plain_region(digits)
+    return None if region is None else (digits, region)
 
 
-@lru_cache(maxsize=16)  # a number is used twice in a row: when it is read, and for its country
 def plain_region(digits: str) -> str | None:
     """The ISO code of the region of a valid number whose digits need no interpretation; None for any other."""
     if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:
@@ -90,6 +94,9 @@ def _region_of(plan: _Plan, code: str, national: str) -> str | None:
         return None
     if national.startswith(code) and _matching(plan, national[len(code) :]) is not None:
         return None  # the country code may be there twice
+    main = plan.regions[0]
+    if main.leading is None and main.lines.fullmatch(national):
+        return main.name  # its kinds match too, and it is the first that is tried
     region = _matching(plan, national)
     return region.name if region is not None and region.lines.fullmatch(national) else None
 
@@ -102,8 +109,8 @@ def _matching(plan: _Plan, national: str) -> _Region | None:
     return None
 
 
-def _national(trunk: str, digits: str, country: str) -> str | None:
-    """The number of a country that is written as people write it there."""
+def _national(trunk: str, digits: str, country: str) -> tuple[str, str] | None:
+    """The number of a country that is written as people write it there, and the country."""
     code = _code(country)
     plan = _plan(code)
     if plan is None or plan.regions[0].name != country:
@@ -113,7 +120,9 @@ def _national(trunk: str, digits: str, country: str) -> str | None:
     if plan.exit is not None and plan.exit.match(trunk + digits):
         return None
     whole = code + digits
-    return whole if _DIGITS_MIN <= len(whole) <= _DIGITS_MAX and _region_of(plan, code, digits) == country else None
+    if not _DIGITS_MIN <= len(whole) <= _DIGITS_MAX or _region_of(plan, code, digits) != country:
+        return None
+    return whole, country
 
 
 @cache

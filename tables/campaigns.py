@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-from psycopg.errors import ForeignKeyViolation
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from domain.canary import CanarySize
 from domain.exclusions import ExcludedRecipients
@@ -22,8 +21,9 @@ from domain.people import USER, PersonKey, person_of
 from domain.shares import ShareLimits
 from domain.template_edits import TemplateFit
 from domain.windows import WEEK, SendingWindow, WindowZone, make_window
-from tables import breakers, canaries, planning
+from tables import breakers, canaries, new_recipients, planning
 from tables.database import Connection
+from tables.new_recipients import Insert
 from tables.statements import load
 
 _SQL = load("campaigns")
@@ -162,6 +162,10 @@ class NotAdded:
         """Whether the recipient of this name was not added."""
         return name in self.present or name in self.other_spellings
 
+    def __bool__(self) -> bool:
+        """Whether there is such a recipient."""
+        return bool(self.present or self.other_spellings)
+
 
 def stored_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by their names in NewCampaign, as parameters of a statement. Raises InvalidWindow."""
@@ -257,11 +261,22 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
     locked only after the recipients are inserted, so that a pause does not wait for them.
     Raises UnknownCampaign, and ActionNotAllowed for a cancelled campaign.
     """
+    try:
+        return await _add(connection, campaign_id, people, new_recipients.insert_sooner)
+    except UniqueViolation:  # another client has just added one of them, or `people` has one twice
+        return await _add(connection, campaign_id, people, new_recipients.insert)
+
+
+async def _add(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient], insert: Insert) -> NotAdded:
     async with connection.transaction():
         await _campaign(connection, "read_campaign", {"id": campaign_id})
-        others = await _insert(connection, campaign_id, people)
-        has_new = len(others) < len({each.name for each in people})
-        present = await _present(connection, campaign_id, others)
+        try:
+            others = await insert(connection, campaign_id, people)
+        except ForeignKeyViolation:
+            raise UnknownCampaign from None  # the draft was deleted meanwhile
+        names = frozenset(others)
+        has_new = any(each.name not in names for each in people)
+        present = await new_recipients.find_present(connection, campaign_id, others)
         campaign = await lock(connection, campaign_id)
         if campaign.status is CampaignStatus.CANCELLED:
             raise ActionNotAllowed("the campaign is cancelled: no recipients can be added", campaign.status)
@@ -272,41 +287,12 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
             await _change_status(connection, campaign_id, CampaignStatus.ACTIVE, None)
     if campaign.status is not CampaignStatus.DRAFT and has_new:
         await planning.plan_now(connection, campaign_id)
-    return NotAdded(present, frozenset(others) - present)
+    return NotAdded(present, names - present)
 
 
 async def _is_empty(connection: Connection, campaign_id: UUID) -> bool:
     row = await (await connection.execute(_SQL["is_empty"], {"campaign": campaign_id})).fetchone()
     return row is not None and bool(row[0])
-
-
-async def _insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[str]:
-    # Two clients that add the same people lock them in the same order, so neither can wait for the other for ever.
-    ordered = sorted(people, key=lambda each: each.person)
-    parameters = [
-        None if each.template_parameters is None else orjson.dumps(each.template_parameters).decode()
-        for each in ordered
-    ]
-    values = {
-        "campaign": campaign_id,
-        "phone_numbers": [each.phone_number for each in ordered],
-        "user_ids": [each.user_id for each in ordered],
-        "persons": [each.person for each in ordered],
-        "template_parameters": parameters,
-    }
-    try:
-        cursor = await connection.execute(_SQL["add_recipients"], values)
-    except ForeignKeyViolation:
-        raise UnknownCampaign from None  # the draft was deleted meanwhile
-    return [row[0] for row in await cursor.fetchall()]
-
-
-async def _present(connection: Connection, campaign_id: UUID, names: Sequence[str]) -> frozenset[str]:
-    if not names:
-        return frozenset()
-    values = {"campaign": campaign_id, "names": list(names)}
-    cursor = await connection.execute(_SQL["find_present"], values)
-    return frozenset(row[0] for row in await cursor.fetchall())
 
 
 # ------------------------------------------------------------------------------------------------------------ one row

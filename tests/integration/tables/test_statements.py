@@ -42,8 +42,8 @@ SCANNED = frozenset({
 """Tables that may be large. A sequential scan of one of them fails. The cap of the numbers keeps `releases` small."""
 
 HOT_GROUPS = (
-    "backlog", "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions",
-    "explanations", "frequency", "held_events", "ledger", "messages", "opt_outs", "parked", "person_links",
+    "backlog", "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions", "explanations",
+    "frequency", "held_events", "ledger", "messages", "new_recipients", "opt_outs", "parked", "person_links",
     "planning", "plans", "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
     "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks",
     "template_edits", "test_sends", "trace", "webhook_progress", "windows", "costs",
@@ -120,12 +120,17 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("campaigns", "read_campaign"): {"id": BIG},
     ("campaigns", "lock_campaign"): {"id": BIG},
     ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},
-    ("campaigns", "add_recipients"): {
+    ("new_recipients", "find_known"): {"campaign": BIG, "keys": ["14690000001", "user:US.1"], "user_ids": ["US.1"]},
+    ("new_recipients", "insert_new"): {
+        "campaign": BIG, "id_ends": ["70008000000000000001"], "phone_numbers": ["14690000002"], "user_ids": [None],
+        "template_parameters": [None],
+    },
+    ("new_recipients", "insert_any"): {
         "campaign": BIG, "phone_numbers": ["14690000001", "15550000001"], "user_ids": [None, None],
         "persons": ["14690000001", "15550000001"], "template_parameters": [None, None],
     },
+    ("new_recipients", "find_present"): {"campaign": BIG, "names": ["15550000001", "user:US.1"]},
     ("campaigns", "is_empty"): {"campaign": BIG},
-    ("campaigns", "find_present"): {"campaign": BIG, "names": ["15550000001", "user:US.1"]},
     ("canaries", "read_new"): {"campaign": BIG},
     ("canaries", "list_limiting"): {"ids": [BIG]},
     ("canaries", "read_active"): {"all": True},

@@ -48,7 +48,13 @@ def outcome(written: object, country: str | None) -> str | None:
 def test_a_plain_number_is_what_the_rules_read(spelling: tuple[str, str | None]) -> None:
     text, country = spelling
     plain = plain_number(text, country)
-    assert plain is None or plain == outcome(text, country)
+    assert plain is None or plain[0] == outcome(text, country)
+
+
+@given(spellings())
+def test_the_region_of_a_written_number_is_that_of_its_digits(spelling: tuple[str, str | None]) -> None:
+    found = plain_number(*spelling)
+    assert found is None or found[1] == plain_region(found[0])
 
 
 @given(spellings())
@@ -78,7 +84,9 @@ def test_the_region_of_a_plain_number_is_that_of_libphonenumber(spelling: tuple[
     ],
 )
 def test_the_numbers_of_most_lists_are_plain(written: str, country: str | None, plain: str) -> None:
-    assert plain_number(written, country) == plain
+    found = plain_number(written, country)
+    assert found is not None
+    assert found[0] == plain
 
 
 @pytest.mark.parametrize(

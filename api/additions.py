@@ -118,8 +118,9 @@ def _recipient(item: Any, country: str | None) -> tuple[NewRecipient, str | None
     if not isinstance(item, dict):
         number, user_id, region = _names(item, None, country)
         return NewRecipient(number, None, user_id), region
-    if not item.keys() <= KNOWN_FIELDS:
-        raise UnknownField(next(name for name in item if name not in KNOWN_FIELDS))
+    for name in item:
+        if name not in KNOWN_FIELDS:
+            raise UnknownField(name)
     number, user_id, region = _names(item.get("phone_number"), item.get("user_id"), country)
     return NewRecipient(number, stored(parse(item.get("template_parameters"))), user_id), region
 

@@ -398,6 +398,57 @@ class PlanOut(_Given):
     """Why there is no cost."""
 
 
+class NumberOut(_Given):
+    """A sending number."""
+
+    phone_number_id: str
+    """The Cloud API's id."""
+    is_default: bool
+    """Whether it sends campaigns that name no number."""
+    is_in_settings: bool
+    """Whether the settings name it."""
+    messages_per_second: int
+    """Its pace."""
+    has_own_token: bool
+    """Whether it has an access token of its own."""
+    display_phone_number: str | None
+    """The number as people see it, without its middle; null: it was not read yet."""
+    quality: str | None
+    """Its quality at Meta: GREEN, YELLOW, RED or UNKNOWN."""
+    throughput: str | None
+    """Its level of throughput at Meta: STANDARD (80 messages a second) or HIGH (1,000)."""
+    state: str | None
+    """Its state at Meta, such as CONNECTED, FLAGGED or RESTRICTED."""
+    read_at: datetime | None
+    """When this was read from the Cloud API."""
+    report: str | None
+    """What Meta reported last about it by webhook."""
+    reported_at: datetime | None
+    """When Meta reported that."""
+    sent_last_day: int
+    """Messages that it sent in the last 24 hours."""
+
+
+class ForeignReportOut(_Given):
+    """A report of Meta about a number that is none of ours. It paused nothing."""
+
+    number: str
+    """The number without its middle."""
+    report: str
+    """What Meta reported last about it."""
+    reported_at: datetime
+    """When."""
+
+
+class NumbersOut(_Given):
+    """The sending numbers."""
+
+    numbers: list[NumberOut]
+    """Those of the settings, of campaigns that are not over, and those that were read."""
+    foreign_reports: list[ForeignReportOut]
+    """Reports about other numbers: of an account that is not ours, or of a number that was removed."""
+
+
 class PortfolioOut(_Given):
     """The budget of people that all campaigns share in any 24 hours."""
 

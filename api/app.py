@@ -12,6 +12,7 @@ from api import (
     documentation,
     frequency,
     health,
+    numbers,
     plans,
     portfolio,
     processing,
@@ -44,7 +45,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(Access, keys=services.settings.api_keys)
     app.add_middleware(Measuring)  # the last one added is the outermost
     resources = (health, campaigns, recipient_imports, recipients, retries, processing, subscriptions, documentation)
-    for module in (*resources, plans, costs, portfolio, frequency, templates, test_sends, *PAGES):
+    for module in (*resources, plans, costs, portfolio, numbers, frequency, templates, test_sends, *PAGES):
         app.include_router(module.router)
     app.include_router(templates.of_campaigns)
     register(app)

@@ -14,7 +14,7 @@ from api.answers import CampaignOut, CampaignsOut, ExplanationOut, ResumedOut, R
 from api.bodies import CampaignIn, CampaignPatch, CloneIn, PauseIn, ResumeIn
 from api.failed import retry_before_resume
 from api.idempotency import Once, UseOnce
-from api.new_campaigns import new_campaign
+from api.new_campaigns import UnknownNumber, chosen_number, new_campaign
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
@@ -188,12 +188,11 @@ async def read_stats(campaign_id: UseCampaignId, connection: UseListConnection) 
 
 
 def number_of(given: str | None, services: Services) -> str:
-    """The number that sends: the given one, or that of the settings. Raises Problem without any."""
-    number = given or services.settings.whatsapp_phone_number_id
-    if not number:
-        detail = "phone_number_id is required, because no default number is set."
-        raise Problem(ProblemCode.INVALID_FIELD, detail, field="phone_number_id")
-    return number
+    """The number that sends: the given one, or that of the settings. Raises Problem without or for an unknown one."""
+    try:
+        return chosen_number(services.settings, given)
+    except UnknownNumber as error:
+        raise Problem(ProblemCode.INVALID_FIELD, str(error), field="phone_number_id") from None
 
 
 async def create_once(

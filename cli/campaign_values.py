@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from api.new_campaigns import UnknownNumber, chosen_number
 from api.validation import field_errors, known_fields
 from domain.exclusions import InvalidExclusion
 from domain.windows import InvalidWindow
 from operations.options import InvalidOptions
+from runtime.settings import Settings
 from tables.database import Connection
 
 OPTIONS = {
@@ -79,6 +81,15 @@ def checked(model: type[M], given: Mapping[str, Any], options: Mapping[str, str]
         named = [(each["field"].partition(".")[0], each["message"]) for each in found]
         lines = [f"{options.get(field, field)}: {WORDS.get(field, message)}" for field, message in named]
         raise InvalidOptions("\n".join(dict.fromkeys(lines))) from None
+
+
+def require_known_number(settings: Settings, number: str | None) -> None:
+    """Raises InvalidOptions for a number that the settings do not name, if they name numbers."""
+    if number is not None:
+        try:
+            chosen_number(settings, number)
+        except UnknownNumber as error:
+            raise InvalidOptions(f"{OPTIONS['phone_number_id']}: {error}") from None
 
 
 def invalid_window(invalid: InvalidWindow) -> InvalidOptions:

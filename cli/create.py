@@ -111,7 +111,7 @@ async def create_campaign(
     """Create the draft, if the operator consents, and print its id. Raises InvalidOptions."""
     from api.answers import CampaignOut
     from cli.campaign_report import window_text
-    from cli.campaign_values import excluded_by_id, invalid_window
+    from cli.campaign_values import excluded_by_id, invalid_window, require_known_number
     from cli.confirmation import decline
     from cli.console import note, printable
     from domain.windows import InvalidWindow
@@ -121,6 +121,7 @@ async def create_campaign(
     from tables.campaign_names import short_id
 
     given = {**given, **await excluded_by_id(connection, given)}
+    require_known_number(settings, given.get("phone_number_id"))
     new = campaign_of(given, settings.whatsapp_phone_number_id, by_day=not has_simulator(settings))
     try:
         campaigns.window_of({name: getattr(new, name) for name in campaigns.WINDOW_SETTINGS})

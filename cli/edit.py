@@ -34,6 +34,7 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from cli.confirmation import Consent
+    from runtime.settings import Settings
     from tables.database import Connection
 
 
@@ -82,7 +83,13 @@ def edit(
     json: Json = False,
 ) -> None:
     """Change settings of a campaign: all of a draft; later those that change no message, such as limit and window."""
-    from cli.campaign_values import canary_settings, exclusion_settings, frequency_settings, timing
+    from cli.campaign_values import (
+        canary_settings,
+        exclusion_settings,
+        frequency_settings,
+        require_known_number,
+        timing,
+    )
     from cli.confirmation import Consent
     from cli.connected import run_connected
     from cli.console import note
@@ -112,9 +119,12 @@ def edit(
         note("Name at least one setting to change, such as --daily-limit 500. To see all: campaigns edit --help")
         raise typer.Exit(EXIT_USAGE)
     consent = Consent(yes, dry_run)
-    raise typer.Exit(
-        run_connected("edit", lambda _, found: edit_campaign(found, campaign, changes, consent, as_json=json))
-    )
+
+    async def work(settings: Settings, connection: Connection) -> int:
+        require_known_number(settings, changes.get("phone_number_id"))
+        return await edit_campaign(connection, campaign, changes, consent, as_json=json)
+
+    raise typer.Exit(run_connected("edit", work))
 
 
 async def edit_campaign(

@@ -17,6 +17,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "up": ("campaigns up", "campaigns up --api-port 0 --ingress-port 0 --simulator-port 0"),
     "secrets": ("campaigns secrets --dry-run", "campaigns secrets --yes"),
     "check": ("campaigns check", "campaigns check --json"),
+    "numbers": ("campaigns numbers", "campaigns numbers --json"),
     "list": ("campaigns list", "campaigns list --status active --json"),
     "show": ("campaigns show 'Spring sale'", "campaigns show 3f9a1c2e"),
     "create": (

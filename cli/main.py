@@ -35,6 +35,7 @@ from cli.frequency_cap import frequency_cap
 from cli.import_recipients import import_recipients
 from cli.lag import lag
 from cli.list_campaigns import list_campaigns
+from cli.numbers import numbers
 from cli.options import CAMPAIGN_PANEL, PROCESS_PANEL, QUERY_PANEL, REPAIR_PANEL, START_PANEL
 from cli.parked import parked
 from cli.pause import pause
@@ -101,7 +102,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
             export,
         ),
     ),
-    (QUERY_PANEL, (status, lag, config, trace, verify)),
+    (QUERY_PANEL, (status, numbers, lag, config, trace, verify)),
     (REPAIR_PANEL, (replay, rebuild, recover)),
     (PROCESS_PANEL, (ingress, api, scheduler, sender, reconciler, sink, stats_publisher)),
 )

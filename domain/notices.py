@@ -23,6 +23,7 @@ from schemas.webhook_notices import NoticeItem
 
 from domain.breakers import Scope
 from domain.inbound import IgnoredItem, Receipt
+from domain.number_reports import report_key
 from domain.portfolio import UNLIMITED
 from domain.times import AHEAD_MAX
 
@@ -52,8 +53,15 @@ STOPPING_ACCOUNT_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 """The events of an account after which nothing is sent from it."""
 STOPPING_NUMBER_EVENTS: Mapping[str, str] = MappingProxyType(
-    {"FLAGGED": "flagged the number, because its quality is low", "DOWNGRADE": "lowered the limit of the number"}
+    {
+        "FLAGGED": "flagged the number, because its quality is low",
+        "DOWNGRADE": "lowered the limit of the number",
+        "RESTRICTED": "restricted the number",
+        "BANNED": "banned the number",
+    }
 )
+"""The events of a number after which nothing is sent from it. The last two are statuses of numbers in the Graph API."""
+NUMBER_FIELD = "phone_number_quality_update"
 PAYMENT_WORDS = ("PAYMENT", "CREDIT", "BILLING")
 """An alert whose type has one of these words is about money."""
 LIMIT_FIELD = "business_capability_update"
@@ -71,7 +79,7 @@ class StoppingNotice:
 
     scope: Scope
     key: str
-    """The template and its language, or the id of a number. Empty: the account, or any number."""
+    """The template and its language, or the number (`domain.number_reports`). Empty: the account, or any number."""
     reason: str
 
 
@@ -105,6 +113,15 @@ def decide_notice(item: NoticeItem, receipt: Receipt) -> ControlEvent | IgnoredI
             occurred_at=time_of(item.time, receipt.received_at),
         )
     found = stopping(item.field, item.value)
+    if found is None and item.field == NUMBER_FIELD and (word := _word(item.value.get("event"))):
+        return ControlEvent(
+            producer=PRODUCER,
+            kind=ControlKind.NUMBER_REPORTED,
+            scope=Scope.NUMBER.value,
+            key=report_key(item.value.get("phone_number_id"), item.value.get("display_phone_number")),
+            reason=f"Meta reported {word[:60]} of the number.",
+            occurred_at=time_of(item.time, receipt.received_at),
+        )
     if found is None:
         return IgnoredItem(ItemOutcome.OTHER_FIELD.value)
     return ControlEvent(
@@ -166,16 +183,13 @@ def _of_template(value: Mapping[str, Any], reason: str | None) -> StoppingNotice
 
 
 def _number_quality(value: Mapping[str, Any]) -> StoppingNotice | None:
-    """The webhook has the number as people see it, and no id. So it stops the campaigns of every number."""
+    """The webhook has the number as people see it, and no id (`domain.number_reports`)."""
     what = STOPPING_NUMBER_EVENTS.get(_word(value.get("event")))
     if what is None:
         return None
-    number = value.get("phone_number_id")
-    key = number if isinstance(number, str) and number.isascii() and number.isdecimal() else ""
-    shown = str(value.get("display_phone_number") or "")[:20]
-    return StoppingNotice(
-        Scope.NUMBER, key[:64], f"{what} ({shown or 'not named'}). Check it in the WhatsApp Manager, and send slower"
-    )
+    key = report_key(value.get("phone_number_id"), value.get("display_phone_number"))
+    about = f"ending in {key[-4:]}" if key else "not named"
+    return StoppingNotice(Scope.NUMBER, key, f"{what} ({about}). Check it in the WhatsApp Manager, and send slower")
 
 
 def _account_update(value: Mapping[str, Any]) -> StoppingNotice | None:
@@ -215,7 +229,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], StoppingNotice | None]] = M
     {
         "message_template_status_update": _template_status,
         "message_template_quality_update": _template_quality,
-        "phone_number_quality_update": _number_quality,
+        NUMBER_FIELD: _number_quality,
         "account_update": _account_update,
         "account_alerts": _account_alert,
     }

@@ -26,6 +26,8 @@ class ControlKind(StrEnum):
     """Meta reported by webhook that nothing should be sent to the scope. It stops what was started before."""
     LIMIT_REPORTED = "limit_reported"
     """Meta reported how many people the portfolio may send to in 24 hours, in `limit`."""
+    NUMBER_REPORTED = "number_reported"
+    """Meta reported about a number, and nothing is stopped by it."""
     TEMPLATE_EDITED = "template_edited"
     """Meta reported that somebody edited a template. Campaigns whose parameters do not fit it any more are paused."""
 
@@ -42,7 +44,8 @@ class ControlEvent(WireModel):
     scope: str = Field(max_length=32)
     """recipient, template, number, account, endpoint, campaign or portfolio; more may follow."""
     key: str = Field(max_length=600)
-    """The template and its language, the id of the number, or the reason code. A phone number of a person is masked."""
+    """The template and its language, the id of the number or its digits after a +, or the reason code. A phone number
+    of a person is masked."""
     campaign_id: CampaignId | None = None
     """The campaign that was paused."""
     code: int | None = None

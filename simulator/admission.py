@@ -38,7 +38,6 @@ class Admission:
         self._account = account
         self._access = access
         self._faults = faults
-        self._own_number = config.display_phone_number.lstrip("+")
 
     def category_of(self, send: Send) -> str:
         """The category of the template of a send in small letters, or `service` for a send without a template."""
@@ -58,7 +57,7 @@ class Admission:
             check_message(body, entry.endpoint, self._account.media)
             if send.group is not None and not self._account.groups.has(send.group):
                 raise value_invalid("Recipient is not a group of this number")
-            if send.number == self._own_number:
+            if send.number == self._config.display_of(entry.phone_number_id).lstrip("+"):
                 return GraphRefusal(OWN_NUMBER_CODE)
             if send.type == "template":
                 self._check_template(body, entry)

@@ -80,7 +80,10 @@ def metadata_of(config: SimulatorConfig, phone_number_id: str) -> dict[str, Any]
     """What each webhook of the field `messages` says first: the product and the business's number."""
     return {
         "messaging_product": "whatsapp",
-        "metadata": {"display_phone_number": config.display_phone_number, "phone_number_id": phone_number_id},
+        "metadata": {
+            "display_phone_number": config.display_of(phone_number_id),
+            "phone_number_id": phone_number_id,
+        },
     }
 
 

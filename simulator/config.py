@@ -223,6 +223,9 @@ class SimulatorConfig(StrictModel):
     phone_number_ids: frozenset[str] | None = None
     waba_id: str = "102290129340398"
     display_phone_number: str = "15550783881"
+    """The number as people see it. Numbers without an entry in `display_phone_numbers` have it."""
+    display_phone_numbers: dict[str, str] = {}
+    """Numbers as people see them, by their ids."""
     mps: Annotated[float, Field(gt=0.0)] | None = None
     """Limit of messages per second and number, not divided by `time_scale`. Above it the answer is 130429."""
     pair_limit: Annotated[float, Field(gt=0.0)] | None = 6.0
@@ -254,6 +257,10 @@ class SimulatorConfig(StrictModel):
     statuses: StatusConfig = StatusConfig()
     webhooks: WebhookConfig = WebhookConfig()
     rules: tuple[Rule, ...] = ()
+
+    def display_of(self, phone_number_id: str) -> str:
+        """The number with this id as people see it."""
+        return self.display_phone_numbers.get(phone_number_id, self.display_phone_number)
 
 
 def rules_for_all_codes() -> tuple[Rule, ...]:

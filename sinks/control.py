@@ -1,5 +1,5 @@
-"""Applies what Meta reports on `campaign.control`: it pauses the campaigns that a report stops, stores limits, and
-notes edited templates, which the scheduler compares.
+"""Applies what Meta reports on `campaign.control`: it pauses the campaigns that a report stops, stores limits and
+reports about numbers, and notes edited templates, which the scheduler compares.
 
 All are in one transaction with the offsets. All other events of the topic are for other readers. A replay of
 `webhooks.raw` does not come here.
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import structlog
 
+from domain.breakers import Scope
+from runtime.logs import mask_phone
 from runtime.settings import Settings
 from schemas.control import ControlEvent, ControlKind
 from schemas.dead_letters import DeadItem
@@ -19,11 +21,13 @@ from schemas.reasons import DeadLetterReason
 from sinks.batch import Moves
 from sinks.connection import SinkConnection
 from sinks.letters import BatchLetters
-from tables import notices, offsets, portfolio, template_edits
+from tables import notices, numbers, offsets, portfolio, template_edits
 from topics.decoding import dead_item, decoded
 from topics.exits import ENDS_PROCESSES
 
-APPLIED = frozenset({ControlKind.REPORTED, ControlKind.LIMIT_REPORTED, ControlKind.TEMPLATE_EDITED})
+APPLIED = frozenset({
+    ControlKind.REPORTED, ControlKind.LIMIT_REPORTED, ControlKind.NUMBER_REPORTED, ControlKind.TEMPLATE_EDITED
+})  # fmt: skip
 
 log = structlog.get_logger("sinks.sink")
 
@@ -56,6 +60,9 @@ class ControlWriter:
             paused = await notices.pause_reported(
                 connection, [each for each in reports if each.kind is ControlKind.REPORTED]
             )
+            foreign = await numbers.note_reports(
+                connection, [each for each in reports if each.scope == Scope.NUMBER.value]
+            )
             await template_edits.note(
                 connection, [each for each in reports if each.kind is ControlKind.TEMPLATE_EDITED]
             )
@@ -64,6 +71,8 @@ class ControlWriter:
                     await portfolio.report_limit(connection, each.limit, each.occurred_at)
             await offsets.advance_offsets(connection, self._identity, moves)
         self._letters.forget(records)
+        for number, reason in foreign:
+            log.error("a report of Meta names a number that is none of ours", number=mask_phone(number), reason=reason)
         for campaign, reason in paused:
             log.error("campaign paused by a report of Meta", campaign_id=str(campaign), reason=reason)
 

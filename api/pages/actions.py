@@ -103,6 +103,7 @@ def _new(services: Services, session: PageSession, values: Mapping[str, str], er
         errors=errors,
         once=once_key(values),
         default_number=services.settings.whatsapp_phone_number_id,
+        numbers=sorted(services.settings.known_numbers) if services.settings.whatsapp_numbers else (),
     )
 
 

@@ -14,6 +14,7 @@ import structlog
 from producers.scheduler.breakers import watch_breakers
 from producers.scheduler.canaries import watch_canaries
 from producers.scheduler.gauges import show_gauges
+from producers.scheduler.numbers import watch_numbers
 from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs
 from producers.scheduler.redelivery import Redelivery
 from producers.scheduler.retention import Retention
@@ -96,6 +97,7 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
             tasks.create_task(watch_breakers(leader, publisher, settings, stop))
             tasks.create_task(watch_canaries(leader, settings, stop))
             tasks.create_task(watch_edits(leader, settings, stop))
+            tasks.create_task(watch_numbers(leader, settings, stop))
             tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
             tasks.create_task(watch_webhooks(leader, settings, stop))
             tasks.create_task(show_gauges(leader, settings, stop))

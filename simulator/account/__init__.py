@@ -26,6 +26,8 @@ class Account:
         self.media = MediaStore()
         self.groups = GroupStore()
         self.quality = "GREEN"
+        self.quality_by_number: dict[str, str] = {}
+        """The quality of the numbers that have another one."""
         self.stopped: set[str] = set()
         """The user ids of people who stopped marketing messages."""
         self.wrote_at: dict[str, int] = {}
@@ -60,11 +62,11 @@ class Account:
         """One number of the account."""
         return {
             "id": phone_number_id,
-            "display_phone_number": self._config.display_phone_number,
+            "display_phone_number": self._config.display_of(phone_number_id),
             "verified_name": "Simulator",
             "name_status": "APPROVED",
-            "quality_rating": self.quality,
-            "quality_score": {"score": self.quality},
+            "quality_rating": self.quality_by_number.get(phone_number_id, self.quality),
+            "quality_score": {"score": self.quality_by_number.get(phone_number_id, self.quality)},
             "code_verification_status": "VERIFIED",
             "platform_type": "CLOUD_API",
             "account_mode": "LIVE",

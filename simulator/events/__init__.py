@@ -131,7 +131,9 @@ class EventWebhooks:
 
     def change_number_quality(self, change: NumberQualityChange) -> EventResult:
         """The quality or the limit of a number changes."""
-        if change.quality is not None:
+        if change.quality is not None and change.phone_number_id is not None:
+            self._account.quality_by_number[change.phone_number_id] = change.quality
+        elif change.quality is not None:
             self._account.quality = change.quality
         return self._send("phone_number_quality_update", number_quality_value(self._config, change), _time_of(change))
 

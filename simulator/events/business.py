@@ -128,7 +128,7 @@ def account_update_value(config: SimulatorConfig, update: AccountUpdate, now: in
 def number_quality_value(config: SimulatorConfig, change: NumberQualityChange) -> dict[str, Any]:
     """The quality, the limit or the throughput of a number has changed. The webhook has no id of the number."""
     return {
-        "display_phone_number": config.display_phone_number,
+        "display_phone_number": config.display_of(change.phone_number_id or ""),
         "event": change.event,
         "current_limit": change.current_limit,
         "old_limit": change.old_limit,

@@ -77,7 +77,7 @@ def message_value(
     if reply_to is None and event.type in REPLIES:
         reply_to = wamid_of(number_of(event), "not recorded", 0)
     if reply_to is not None and event.type != "reaction":
-        message["context"] = {"from": config.display_phone_number, "id": reply_to}
+        message["context"] = {"from": config.display_of(phone_number_id), "id": reply_to}
     message |= _content(event, medium, media_url)
     value = metadata_of(config, phone_number_id)
     return {**value, "contacts": _contacts(config, event), "messages": [message]}

@@ -151,6 +151,8 @@ class NumberQualityChange(BusinessEvent):
     old_limit: str = "TIER_10K"
     quality: Quality | None = None
     """The quality that reads of the number show from then on. None: as before."""
+    phone_number_id: str | None = None
+    """The number. None: that of `display_phone_number`, and `quality` holds for all numbers without their own."""
 
 
 class RawEvent(StrictModel):

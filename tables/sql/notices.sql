@@ -9,11 +9,12 @@ WITH reported AS MATERIALIZED (
 ), stopped AS MATERIALIZED (
     SELECT c.id, why.scope, why.key, why.reason
     FROM marketing_campaigns AS c
+    LEFT JOIN business_numbers AS n ON n.phone_number_id = c.phone_number_id
     CROSS JOIN LATERAL (
         SELECT u.scope, u.key, u.reason FROM reported AS u
         WHERE coalesce(c.started_at, c.activated_at, c.created_at) < u.at AND CASE u.scope
                   WHEN 'template' THEN u.key = c.template_name || '/' || c.language_code
-                  WHEN 'number' THEN u.key IN ('', c.phone_number_id)
+                  WHEN 'number' THEN is_meant(u.key, c.phone_number_id, n.digits)
                   WHEN 'account' THEN true
                   ELSE false END
         ORDER BY u.at, u.scope, u.key, u.reason LIMIT 1

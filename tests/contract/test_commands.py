@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 
 READS = {
     "check", "export", "list", "show", "stats", "explain", "plan", "cost",
-    "watch", "status", "lag", "config", "trace", "verify",
+    "watch", "status", "numbers", "lag", "config", "trace", "verify",
     "unknown list",
     "parked list", "dead-letters list", "dead-letters show", "breakers list", "failed list", "topics reassignment",
     "frequency-cap show", "subscriptions list", "subscriptions export",

@@ -144,7 +144,7 @@ REPORTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "rejected the template": (STATUS, {**TEMPLATE, "event": "REJECTED", "reason": "NONE"}),
     "rates the quality": ("message_template_quality_update", {**TEMPLATE, "new_quality_score": "RED"}),
     "The template was edited": ("message_template_components_update", {**TEMPLATE, "message_template_element": "Hi"}),
-    "flagged the number": ("phone_number_quality_update", {"display_phone_number": "1555", "event": "FLAGGED"}),
+    "flagged the number": ("phone_number_quality_update", {"display_phone_number": "15550783881", "event": "FLAGGED"}),
     "restricted the account": ("account_update", {"event": "ACCOUNT_RESTRICTION"}),
     "disabled the account": ("account_update", {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": "DISABLE"}}),
     "PAYMENT_FAILED": ("account_alerts", {"alert_info": {"alert_type": "PAYMENT_FAILED", "alert_status": "ACTIVE"}}),

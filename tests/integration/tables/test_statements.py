@@ -43,7 +43,7 @@ SCANNED = frozenset({
 
 HOT_GROUPS = (
     "backlog", "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions", "explanations",
-    "frequency", "held_events", "ledger", "messages", "new_recipients", "opt_outs", "parked", "person_links",
+    "frequency", "held_events", "ledger", "messages", "new_recipients", "numbers", "opt_outs", "parked", "person_links",
     "planning", "plans", "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
     "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks",
     "template_edits", "test_sends", "trace", "webhook_progress", "windows", "costs",
@@ -69,6 +69,8 @@ EXEMPT = {
     **dict.fromkeys(
         (("frequency", name) for name in ("lock_cap", "read_cap", "write_cap", "remove_cap")), "the table has one row"
     ),
+    ("numbers", "write_read"): "it writes one row by the primary key",
+    ("numbers", "list_used"): "it reads the campaigns that are not over",
     ("parked", "find_parked"): "a command of an operator",
     ("parked", "read_foreign"): "a command of an operator; the table has a row per day and number",
     ("planning", "try_plan_lock"): "it reads no table",
@@ -174,6 +176,9 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("held_events", "take"): {"after": 0, "limit": 500},
     ("held_events", "release"): {"ids": [1, 2, 3]},
     ("held_events", "find_recipients"): {"ids": "some"},
+    ("numbers", "note_reports"): {"numbers": ["+15550001"], "reasons": ["x"], "times": [START]},
+    ("numbers", "read_numbers"): {"ids": [NUMBER], "limit": 500},
+    ("numbers", "read_foreign"): {"limit": 500},
     ("parked", "find_our_numbers"): {"numbers": [NUMBER]},
     ("parked", "count_foreign"): {"numbers": [NUMBER], "counts": [1]},
     ("parked", "forget_parked"): {"age_s": 86_400, "rows_max": 5000, "lock": 1},

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from api.bodies import CampaignIn
-from api.new_campaigns import new_campaign
+from api.new_campaigns import UnknownNumber, chosen_number, new_campaign
+from runtime.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,42 @@ def test_the_default_window(by_day: bool, given: dict[str, str], expected: tuple
     new = new_campaign(body, "1", by_day=by_day, excluded=())
     assert (new.window_from, new.window_to) == expected
     assert (new.phone_number_id, new.stale_after_hours, len(new.window_days)) == ("1", 24, 7)
+
+
+def settings(default: str, *numbers: str) -> Settings:
+    return Settings.model_validate({
+        "database_url": "postgresql://localhost/x", "kafka_bootstrap_servers": "127.0.0.1:1",
+        "whatsapp_phone_number_id": default, "whatsapp_numbers": [{"phone_number_id": each} for each in numbers],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("default", "numbers", "given", "chosen"),
+    [
+        ("1", (), None, "1"),
+        ("1", (), "9", "9"),  # without a list every number may be used
+        ("", (), "9", "9"),
+        ("1", ("2", "3"), None, "1"),
+        ("1", ("2", "3"), "1", "1"),
+        ("1", ("2", "3"), "3", "3"),
+    ],
+)
+def test_the_number_is_the_given_one_or_the_default(
+    default: str, numbers: tuple[str, ...], given: str | None, chosen: str
+) -> None:
+    assert chosen_number(settings(default, *numbers), given) == chosen
+
+
+@pytest.mark.parametrize(
+    ("default", "numbers", "given", "words"),
+    [
+        ("", (), None, "phone_number_id is required"),
+        ("", ("2", "3"), "9", "They name 2, 3."),
+        ("1", ("2",), "9", "They name 1, 2."),
+    ],
+)
+def test_a_missing_and_an_unknown_number_are_refused(
+    default: str, numbers: tuple[str, ...], given: str | None, words: str
+) -> None:
+    with pytest.raises(UnknownNumber, match=words):
+        chosen_number(settings(default, *numbers), given)

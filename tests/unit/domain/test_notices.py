@@ -34,9 +34,10 @@ ACCOUNT, ALERT = "account_update", "account_alerts"
         (STATUS, {"event": "PAUSED"}, None, ""),
         (QUALITY, {**TEMPLATE, "new_quality_score": "RED"}, Scope.TEMPLATE, "offer/en_US"),
         (QUALITY, {**TEMPLATE, "new_quality_score": "YELLOW"}, None, ""),
-        (NUMBER, {"display_phone_number": "1555", "event": "FLAGGED"}, Scope.NUMBER, ""),
+        (NUMBER, {"display_phone_number": "+1 555-0001", "event": "FLAGGED"}, Scope.NUMBER, "+15550001"),
+        (NUMBER, {"event": "RESTRICTED"}, Scope.NUMBER, ""),
+        (NUMBER, {"display_phone_number": "15550001", "event": "BANNED"}, Scope.NUMBER, "+15550001"),
         (NUMBER, {"phone_number_id": "106", "event": "DOWNGRADE"}, Scope.NUMBER, "106"),
-        (NUMBER, {"event": "THROUGHPUT_UPGRADE"}, None, ""),
         *[(ACCOUNT, {"event": event}, Scope.ACCOUNT, "") for event in (
             "ACCOUNT_RESTRICTION", "ACCOUNT_VIOLATION", "ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED", "PARTNER_REMOVED")],
         (ACCOUNT, {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": "DISABLE"}}, Scope.ACCOUNT, ""),
@@ -84,6 +85,14 @@ def test_every_value_has_a_decision(field: str, value: dict[str, Any], time: obj
     assert isinstance(decided, ControlEvent | IgnoredItem)
     if isinstance(decided, ControlEvent):
         assert decided.occurred_at <= NOON
+
+
+@pytest.mark.parametrize("event", ["THROUGHPUT_UPGRADE", "UNFLAGGED", "ONBOARDING", "UPGRADE"])
+def test_a_report_about_a_number_that_stops_nothing_is_handed_on(event: str) -> None:
+    decided = decide_notice(NoticeItem(NUMBER, {"display_phone_number": "15550001", "event": event}, None), RECEIPT)
+    assert isinstance(decided, ControlEvent)
+    assert (decided.kind, decided.key, decided.needs_human) == (ControlKind.NUMBER_REPORTED, "+15550001", False)
+    assert decided.reason == f"Meta reported {event} of the number."
 
 
 @pytest.mark.parametrize(("value", "key"), [(TEMPLATE, "offer/en_US"), ({"message_template_name": "offer"}, None)])

@@ -17,6 +17,7 @@ from simulator.faults import Faults
 from simulator.ledger import LedgerEntry
 from simulator.numbers import is_of_the_us
 from simulator.plan import THROUGHPUT_CODE
+from simulator.portfolio import LIMIT_CODE, WINDOW_S, PortfolioLimit
 from simulator.sends import Send
 from simulator.wamids import user_id_of
 
@@ -26,8 +27,6 @@ US_MARKETING_CODE = 131049
 STOPPED_CODE = 131050
 MEDIA_CODE = 131053
 WINDOW_CODE = 131047
-WINDOW_S = 86_400
-"""The customer service window: so long after a person's last message the business may write freely."""
 
 
 class Admission:
@@ -38,6 +37,8 @@ class Admission:
         self._account = account
         self._access = access
         self._faults = faults
+        limit = config.portfolio_limit
+        self._portfolio = None if limit is None else PortfolioLimit(limit, WINDOW_S / config.time_scale)
 
     def category_of(self, send: Send) -> str:
         """The category of the template of a send in small letters, or `service` for a send without a template."""
@@ -65,8 +66,11 @@ class Admission:
             return refused.refusal
         if not self._faults.within_rate(entry.phone_number_id):
             return GraphRefusal(THROUGHPUT_CODE)
-        if not self._faults.within_pair_rate(entry.phone_number_id, send.group or entry.wa_id or send.user_id or ""):
+        person = send.group or _person_of(entry)
+        if not self._faults.within_pair_rate(entry.phone_number_id, person):
             return GraphRefusal(PAIR_CODE)
+        if self._portfolio is not None and send.group is None and not self._has_window(person):
+            return None if self._portfolio.allows(person, time.time()) else GraphRefusal(LIMIT_CODE)
         return None
 
     def certain_code(self, entry: LedgerEntry) -> int | None:
@@ -82,14 +86,18 @@ class Admission:
         if send.group is not None:
             return None
         if entry.category == "marketing":
-            if self._account.stopped and _user_id(entry) in self._account.stopped:
+            if self._account.stopped and _person_of(entry) in self._account.stopped:
                 return STOPPED_CODE
             if not self._config.us_marketing and is_of_the_us(send.number):
                 return US_MARKETING_CODE
         if entry.category == "service" and self._config.service_window:
-            wrote_at = self._account.wrote_at.get(_user_id(entry))
-            return None if wrote_at is not None and time.time() - wrote_at < WINDOW_S else WINDOW_CODE
+            return None if self._has_window(_person_of(entry)) else WINDOW_CODE
         return None
+
+    def _has_window(self, user_id: str) -> bool:
+        """Whether the person wrote in the last 24 hours."""
+        wrote_at = self._account.wrote_at.get(user_id)
+        return wrote_at is not None and time.time() - wrote_at < WINDOW_S
 
     def _check_template(self, body: Mapping[str, object], entry: LedgerEntry) -> None:
         """Raises Refused if the template does not exist, is not sendable here, or has other parameters."""
@@ -106,6 +114,6 @@ class Admission:
             check_fit(template, (content.get("components") or ()) if isinstance(content, dict) else ())
 
 
-def _user_id(entry: LedgerEntry) -> str:
-    """The user id of the recipient of a send."""
+def _person_of(entry: LedgerEntry) -> str:
+    """The user id of the recipient, whether the message was sent to it or to the number."""
     return entry.send.user_id or user_id_of(entry.wa_id)

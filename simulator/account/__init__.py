@@ -8,6 +8,7 @@ from simulator.account.groups import GroupStore
 from simulator.account.media import MediaStore
 from simulator.account.templates import TemplateStore
 from simulator.config import SimulatorConfig
+from simulator.portfolio import tier_of
 
 BUSINESS_ID = "506914307656634"
 """The id of the business portfolio that owns the account."""
@@ -75,8 +76,8 @@ class Account:
             "is_pin_enabled": True,
             "host_platform": "NOT_APPLICABLE",
             "throughput": {"level": "STANDARD" if self._config.mps else "HIGH"},
-            "messaging_limit_tier": "TIER_UNLIMITED",
-            "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED",
+            "messaging_limit_tier": tier_of(self._config.portfolio_limit),
+            "whatsapp_business_manager_messaging_limit": tier_of(self._config.portfolio_limit),
             "certificate": "",
             "health_status": {"can_send_message": "AVAILABLE", "entities": []},
         }

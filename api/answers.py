@@ -329,6 +329,12 @@ class PlanSampleOut(_Given):
     """Those of them who repeat a person of the campaign."""
     invalid: int
     """Those of them of whose parameters no message can be made."""
+    excluded: int
+    """Those of them whom `exclude_campaigns` leaves out."""
+    capped: int
+    """Those of them for whom the frequency cap has no room now: they wait for it, or are skipped."""
+    skipped: int
+    """Those of them who would be skipped now, each counted once."""
 
 
 class MarketCostOut(_Given):
@@ -378,6 +384,9 @@ class PlanOut(_Given):
     """All recipients."""
     to_send: int
     """Recipients without a first message."""
+    expected: int
+    """Those of them who will get it: without those who would be skipped, by the share of the sample. The days and the
+    end are of these. It is exact if the sample has all of them."""
     days: list[PlannedDayOut]
     """How many will be sent to on each day, for a year at most."""
     ends_at: datetime | None

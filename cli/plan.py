@@ -73,7 +73,7 @@ async def print_plan(
 def plan_lines(name: str, plan: PlanOut) -> Iterator[str]:
     """The plan for people."""
     yield f"{name}  ({plan.status})  {plan.to_send:,} of {plan.total:,} recipients wait for their message"
-    if plan.ends_at is not None and plan.to_send:
+    if plan.ends_at is not None and plan.expected:
         held = f", held up by {', '.join(LIMIT_WORDS[each] for each in plan.limits)}" if plan.limits else ""
         yield f"  ends about   {plan.ends_at:%Y-%m-%d %H:%M}Z, at {plan.per_s:,.0f} messages a second{held}"
     elif plan.left:
@@ -85,13 +85,19 @@ def plan_lines(name: str, plan: PlanOut) -> Iterator[str]:
     if len(plan.days) > DAYS_SHOWN:
         yield f"  and {len(plan.days) - DAYS_SHOWN} more days: --json has all of them"
     sample = plan.sample
-    if skipped := sample.opted_out + sample.same_person + sample.invalid:
-        yield (
-            f"  skipped      {skipped:,} of the first {sample.examined:,}: {sample.opted_out:,} opted out, "
-            f"{sample.same_person:,} repeat a person, {sample.invalid:,} have invalid parameters"
-        )
+    if sample.skipped:
+        reasons = {
+            "opted out": sample.opted_out, "repeat a person": sample.same_person,
+            "have invalid parameters": sample.invalid, "are left out because of other campaigns": sample.excluded,
+        }  # fmt: skip
+        listed = ", ".join(f"{n:,} {words}" for words, n in reasons.items() if n)
+        about = "" if sample.examined >= plan.to_send else "about "
+        yield f"  skipped      {sample.skipped:,} of the first {sample.examined:,}{': ' if listed else ''}{listed}"
+        yield f"  planned for  {about}{plan.expected:,} recipients, without those who would be skipped"
     elif sample.examined:
         yield f"  skipped      none of the first {sample.examined:,}"
+    if sample.capped:
+        yield f"  capped       {sample.capped:,} of the first {sample.examined:,} have no room in the frequency cap now"
     if plan.cost is None:
         yield f"  cost         not known: {plan.cost_problem}"
     else:

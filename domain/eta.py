@@ -1,4 +1,6 @@
-"""When the rest of a campaign will be handled at its present rate, within its daily limit and its window. Pure."""
+"""When the rest of a campaign will be handled at its present rate, within its daily limit, its window and the budget of
+the portfolio. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from math import ceil, inf
 
 from domain.days import Day, UnknownTimeZone, day_at, day_of
 from domain.lifecycle import CampaignStatus
-from domain.windows import WHOLE_DAY, SendingWindow, open_periods
+from domain.windows import WHOLE_DAY, SendingWindow, next_open, open_periods
 
 DAY_S = 86_400
 DAYS_MAX = 3650
@@ -28,6 +30,8 @@ class Pace:
     window: SendingWindow = WHOLE_DAY
     start_at: datetime | None = None
     """Nothing is sent before."""
+    budget_at: datetime | None = None
+    """When the budget of the portfolio lets the last recipient through; None: there is no budget."""
 
 
 def handled_per_s(handled: int, since: datetime, now: datetime) -> float | None:
@@ -39,13 +43,37 @@ def handled_per_s(handled: int, since: datetime, now: datetime) -> float | None:
 def eta(status: str, pending: int, queued: int, pace: Pace, now: datetime) -> datetime | None:
     """When the last of these recipients will have an outcome. None: nothing is sent, nothing remains, or no rate.
 
+    The budget of the portfolio can only make it later: it lets the last recipient through at `budget_at`, or when the
+    window opens after that.
+
     `queued` recipients are released, so the daily limit has counted them already. A window that follows the recipients
     is estimated by the clock of the campaign. The weeks after the first two days are computed with seven equal days: a
     change to or from daylight saving time makes the estimate wrong by at most an hour.
     """
-    remaining, rate = pending + queued, pace.per_s
-    if status != CampaignStatus.ACTIVE or remaining <= 0 or rate is None or rate <= 0:
+    if status != CampaignStatus.ACTIVE or pending + queued <= 0:
         return None
+    waits_until = pace.budget_at if pace.budget_at is not None and pace.budget_at > now else None
+    if pace.per_s is None or pace.per_s <= 0:  # with a used budget nothing is handled, and the budget decides
+        return None if waits_until is None else _open_from(waits_until, pace, now)
+    end = _end_by_rate(pending, queued, pace.per_s, pace, now)
+    if end is None or waits_until is None or waits_until <= end:
+        return end
+    return _open_from(waits_until, pace, now)
+
+
+def _open_from(at: datetime, pace: Pace, now: datetime) -> datetime | None:
+    """The first open moment from this one on, in whole seconds."""
+    begins_at = at if pace.start_at is None else max(at, pace.start_at)
+    try:
+        opens_at = next_open(pace.window, [pace.time_zone], begins_at)
+    except UnknownTimeZone:
+        return None
+    return None if opens_at is None else _after(now, (opens_at - now).total_seconds())
+
+
+def _end_by_rate(pending: int, queued: int, rate: float, pace: Pace, now: datetime) -> datetime | None:
+    """The end without the budget of the portfolio."""
+    remaining = pending + queued
     begins_at = now if pace.start_at is None else max(now, pace.start_at)
     if pace.daily_limit is None and pace.window.is_always:
         return _after(begins_at, remaining / rate)

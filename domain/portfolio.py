@@ -10,6 +10,7 @@ the budget of people get a post in any 24 hours, however the posts fall into the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -50,9 +51,14 @@ class PortfolioBudget:
         """When the people of this bucket stop counting."""
         return self.post_before(bucket) + timedelta(seconds=self.window_s)
 
+    @property
+    def period(self) -> timedelta:
+        """After so long a charge at the beginning of a bucket counts no more."""
+        return timedelta(seconds=self.window_s + POST_BUCKETS * self._bucket_s)
+
     def counts_after(self, now: datetime) -> datetime:
         """Buckets that begin after this moment still count."""
-        return now - timedelta(seconds=self.window_s + POST_BUCKETS * self._bucket_s)
+        return now - self.period
 
 
 def lower_limit(people_max: int, reported: int | None) -> int:
@@ -83,6 +89,61 @@ class PortfolioUse:
     def left(self) -> int | None:
         """How many more people may get a message now; None: all."""
         return None if self.limit is None else max(0, self.limit - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetOutlook:
+    """How the budget becomes free. Laws: more people never come earlier, and `left` people come at once."""
+
+    left: int
+    """People to whom a message may go now."""
+    frees: tuple[tuple[datetime, int], ...]
+    """When people who count now stop counting, and how many, the earliest first."""
+    period: timedelta
+    """After so long a person who gets a message stops counting."""
+
+    @classmethod
+    def of(cls, budget: PortfolioBudget, buckets: Iterable[tuple[datetime, int]]) -> BudgetOutlook:
+        """The outlook of a budget. `buckets`: the people of each bucket that counts, the earliest first."""
+        counted = [(budget.free_at(began_at), people) for began_at, people in buckets]
+        left = budget.people_max - sum(people for _, people in counted)
+        over, frees = max(0, -left), []  # a lower limit: the first people who stop counting make no room
+        for at, people in counted:
+            lost = min(over, people)
+            over -= lost
+            if people > lost:
+                frees.append((at, people - lost))
+        return cls(max(0, left), tuple(frees), budget.period)
+
+    def lets_through(self, people: int, now: datetime) -> datetime | None:
+        """When the last of so many further people may get a message, if nobody else uses the budget. None: never."""
+        turns = ((now, self.left), *((max(now, at), n) for at, n in self.frees))
+        in_period = sum(n for _, n in turns)
+        if people <= self.left:
+            return now
+        if in_period <= 0:
+            return None
+        periods, rest = divmod(people - 1, in_period)
+        for at, n in turns:
+            if rest < n:
+                return _later(at, periods * self.period)
+            rest -= n
+        raise AssertionError("the rest is smaller than the sum")
+
+
+def _later(at: datetime, wait: timedelta) -> datetime | None:
+    try:
+        return at + wait
+    except OverflowError:
+        return None
+
+
+def people_before(waiting: int, others: Iterable[int]) -> int:
+    """How many people the budget lets through until the last of `waiting` is, while campaigns share it evenly.
+
+    `others`: the waiting recipients of the other active campaigns. A campaign with fewer is done earlier.
+    """
+    return waiting + sum(min(waiting, each) for each in others)
 
 
 def portfolio_text(use: PortfolioUse) -> str | None:

@@ -33,6 +33,16 @@ class PlanSample:
     opted_out: int
     same_person: int
     invalid: int
+    excluded: int
+    """Recipients of other campaigns that are left out."""
+    capped: int
+    """Those for whom the frequency cap has no room now. They wait for it, or are skipped."""
+    skipped: int
+    """All who would be skipped, each once."""
+
+    def expected(self, waiting: int) -> int:
+        """How many of these recipients will probably get a message. It is exact if all of them were examined."""
+        return waiting - (waiting * self.skipped // self.examined if self.examined else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,8 @@ class CampaignPlan:
     """All recipients."""
     to_send: int
     """Those who wait for their first message."""
+    expected: int
+    """Those of them who will get it, by the sample."""
     plan: SendingPlan | None
     """None: its window or time zone makes no sense."""
     per_s: float
@@ -73,6 +85,8 @@ async def read(connection: Connection, campaign: Campaign, rates: Rates, time_sc
         daily_limit=campaign.daily_send_limit,
         canary_wait_s=60.0 * campaign.canary_wait_minutes / time_scale,
     )
+    sample = await _sample(connection, campaign)
+    waiting, given = given.recipients, replace(given, recipients=sample.expected(given.recipients))
     given = _with_canary(given, campaign, canary[0], canary[1], canary[2] or 0)
     if rates.portfolio is not None:
         use = await portfolio.read(connection)
@@ -82,11 +96,12 @@ async def read(connection: Connection, campaign: Campaign, rates: Rates, time_sc
         campaign=campaign,
         as_of=now,
         total=counters.get("funnel/total", 0),
-        to_send=given.recipients,
+        to_send=waiting,
+        expected=given.recipients,
         plan=_plan(given, campaign, used),
         per_s=rates.mps,
         sharing=sharing,
-        sample=await _sample(connection, campaign),
+        sample=sample,
         prefixes={key.removeprefix(_PREFIX): n for key, n in counters.items() if key.startswith(_PREFIX)},
     )
 
@@ -115,7 +130,15 @@ def _with_canary(
 
 async def _sample(connection: Connection, campaign: Campaign) -> PlanSample:
     statement = "sample_unplanned" if campaign.status is CampaignStatus.DRAFT else "sample_planned"
-    values = {"campaign": campaign.id, "limit": SAMPLE}
+    values = {
+        "campaign": campaign.id,
+        "limit": SAMPLE,
+        "excluding": bool(campaign.exclude_campaigns),
+        "excluded": list(campaign.exclude_campaigns),
+        "excluded_ones": str(campaign.exclude_recipients),
+        "capping": campaign.frequency_capped,
+        "cap_skips": campaign.cap_wait_days == 0,
+    }
     row = await (await connection.execute(_SQL[statement], values)).fetchone()
     assert row is not None
     return PlanSample(*row)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.portfolio import WINDOW_S, PortfolioBudget, PortfolioUse, lower_limit
+from domain.portfolio import WINDOW_S, BudgetOutlook, PortfolioBudget, PortfolioUse, lower_limit
 from schemas.jobs import SendJob
 from tables.arrays import plain
 from tables.database import Connection
@@ -93,6 +93,16 @@ async def read(connection: Connection) -> PortfolioUse:
     budget = PortfolioBudget(people_max or 1, window_s)
     used, first = await _used(connection, budget, now)
     return PortfolioUse(people_max, reported, reported_at, used, None if first is None else budget.free_at(first))
+
+
+async def read_outlook(connection: Connection) -> BudgetOutlook | None:
+    """How the budget becomes free; None: there is none."""
+    row = await (await connection.execute(_SQL["read_budget"])).fetchone()
+    if row is None or row[0] is None:
+        return None
+    people_max, window_s, reported, _, now = row
+    budget = PortfolioBudget(lower_limit(people_max, reported), window_s)
+    return BudgetOutlook.of(budget, await read_buckets(connection, budget, now))
 
 
 async def read_buckets(

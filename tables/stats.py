@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,12 +10,15 @@ from uuid import UUID
 
 from domain.days import UnknownTimeZone, day_of
 from domain.eta import Pace, eta, handled_per_s
+from domain.lifecycle import CampaignStatus
+from domain.portfolio import BudgetOutlook, people_before
 from domain.stats import campaign_stats
 from domain.windows import WHOLE_DAY, InvalidWindow, SendingWindow, make_window
 from schemas.codec import PRODUCER
 from schemas.model import CampaignId
 from schemas.stats import CampaignProgress, CampaignStats
 from schemas.timeline import CampaignMinute
+from tables import portfolio
 from tables.arrays import plain
 from tables.database import Connection
 from tables.statements import load
@@ -75,8 +78,13 @@ async def read(connection: Connection, ids: Sequence[CampaignId]) -> dict[Campai
 
     Campaigns that do not exist are missing.
     """
-    cursor = await connection.execute(SQL["read_stats"], {"ids": plain(ids)})
-    return {row[0]: _progress(row) for row in await cursor.fetchall()}
+    rows = await (await connection.execute(SQL["read_stats"], {"ids": plain(ids)})).fetchall()
+    has_active = any(row[2] == CampaignStatus.ACTIVE for row in rows)
+    outlook = await portfolio.read_outlook(connection) if has_active else None
+    waiting: dict[UUID, int] = {}
+    if outlook is not None:
+        waiting = dict(await (await connection.execute(SQL["read_waiting"])).fetchall())
+    return {row[0]: _progress(row, outlook, waiting) for row in rows}
 
 
 async def read_one(connection: Connection, campaign: UUID) -> CampaignProgress:
@@ -158,7 +166,7 @@ def _minute(row: Sequence[Any]) -> CampaignMinute:
                           read=read_, failed=failed, replied=replied, version=version)  # fmt: skip
 
 
-def _progress(row: Sequence[Any]) -> CampaignProgress:
+def _progress(row: Sequence[Any], outlook: BudgetOutlook | None, waiting: Mapping[UUID, int]) -> CampaignProgress:
     snapshot = _stats(row[:6])
     time_zone, daily_limit, used, since, handled, start_at, *window = row[6:]
     pace = Pace(
@@ -168,9 +176,18 @@ def _progress(row: Sequence[Any]) -> CampaignProgress:
         used_today=used.get(_day(snapshot.as_of, time_zone), 0),
         window=_window(window),
         start_at=start_at,
+        budget_at=_budget_at(snapshot, outlook, waiting),
     )
     end = eta(snapshot.status, snapshot.pending, snapshot.queued, pace, snapshot.as_of)
     return CampaignProgress(**dict(snapshot), eta=end)
+
+
+def _budget_at(snapshot: CampaignStats, outlook: BudgetOutlook | None, waiting: Mapping[UUID, int]) -> datetime | None:
+    """When the budget of the portfolio lets the last recipient through; None: there is no budget."""
+    if outlook is None:
+        return None
+    others = (n for campaign, n in waiting.items() if campaign != snapshot.campaign_id)
+    return outlook.lets_through(people_before(snapshot.pending, others), snapshot.as_of)
 
 
 def _window(values: Sequence[Any]) -> SendingWindow:

@@ -24,8 +24,15 @@ WHERE c.id = %(campaign)s
 SELECT count(*)::integer, count(*) FILTER (WHERE is_unsubscribed(person))::integer,
        count(*) FILTER (WHERE repetition > 0)::integer,
        count(*) FILTER (WHERE jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
-                           OR octet_length(template_parameters::text) > 262144)::integer
-FROM (SELECT person, repetition, template_parameters FROM campaign_recipients
+                           OR octet_length(template_parameters::text) > 262144)::integer,
+       count(*) FILTER (WHERE %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s))::integer,
+       count(*) FILTER (WHERE %(capping)s AND is_capped(person, id))::integer,
+       count(*) FILTER (WHERE is_unsubscribed(person) OR repetition > 0
+                           OR jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
+                           OR octet_length(template_parameters::text) > 262144
+                           OR %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s)
+                           OR %(capping)s AND %(cap_skips)s AND is_capped(person, id))::integer
+FROM (SELECT id, person, repetition, template_parameters FROM campaign_recipients
       WHERE campaign_id = %(campaign)s AND attempt = 0 AND scheduled_send_date IS NULL ORDER BY id LIMIT %(limit)s) AS first
 
 -- name: sample_planned
@@ -33,7 +40,14 @@ FROM (SELECT person, repetition, template_parameters FROM campaign_recipients
 SELECT count(*)::integer, count(*) FILTER (WHERE is_unsubscribed(person))::integer,
        count(*) FILTER (WHERE repetition > 0)::integer,
        count(*) FILTER (WHERE jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
-                           OR octet_length(template_parameters::text) > 262144)::integer
-FROM (SELECT person, repetition, template_parameters FROM campaign_recipients
+                           OR octet_length(template_parameters::text) > 262144)::integer,
+       count(*) FILTER (WHERE %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s))::integer,
+       count(*) FILTER (WHERE %(capping)s AND is_capped(person, id))::integer,
+       count(*) FILTER (WHERE is_unsubscribed(person) OR repetition > 0
+                           OR jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
+                           OR octet_length(template_parameters::text) > 262144
+                           OR %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s)
+                           OR %(capping)s AND %(cap_skips)s AND is_capped(person, id))::integer
+FROM (SELECT id, person, repetition, template_parameters FROM campaign_recipients
       WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at IS NOT NULL
       ORDER BY next_attempt_at, id LIMIT %(limit)s) AS first

@@ -84,6 +84,18 @@ LEFT JOIN LATERAL (
           SELECT handled_in_delta(dimension, key, n) FROM campaign_counter_deltas
           WHERE campaign_id = c.id AND counted_at >= date_trunc('minute', c.since)) AS every) AS p ON true
 
+-- name: read_waiting
+-- The recipients of the active campaigns who wait for a release: they share the budget of the portfolio.
+SELECT c.id, greatest(0, waiting.n)::bigint
+FROM marketing_campaigns AS c
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(n), 0) AS n
+    FROM (SELECT n FROM campaign_counters WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending'
+          UNION ALL
+          SELECT n FROM campaign_counter_deltas
+          WHERE campaign_id = c.id AND dimension = 'status' AND key = 'pending') AS every) AS waiting
+WHERE c.status = 'active'
+
 -- name: read_timeline
 -- The last minutes of a campaign in which a counter changed, the newest first.
 SELECT minute, sent, delivered, read, failed, replied FROM campaign_timeline

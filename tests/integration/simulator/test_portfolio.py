@@ -65,6 +65,6 @@ async def test_without_a_budget_the_limit_of_meta_pauses_the_campaign_and_spends
         assert set(codes(account)) == {None, 131048}
         await assert_counted(bench, campaign, LIMIT, RECIPIENTS - LIMIT)
         assert not {"failed", "unknown"} & (await bench.world.statuses(campaign)).keys()
-        [(paused, reason)] = await breakers.pause_held(bench.world.connection, 60.0)
-        assert (paused, "number" in reason) == (campaign, True)
+        paused = dict(await breakers.pause_held(bench.world.connection, 60.0))
+        assert "number" in paused[campaign]
         assert (await campaigns.read(bench.world.connection, campaign)).status is CampaignStatus.PAUSED

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from domain.dialling import ISLANDS, TWO_DIGITS, prefix_of
+from domain.frequency import FrequencyCap
 from domain.lifecycle import Action
 from domain.portfolio import PortfolioBudget
 from schemas.model import CampaignId
-from tables import campaigns, plans, portfolio, stats
+from tables import campaigns, frequency, plans, portfolio, stats
 from tables.campaigns import NewRecipient
 from tables.plans import CampaignPlan
 from tests.support.world import FAST, World
@@ -94,3 +95,31 @@ async def test_a_sample_shows_who_will_be_skipped(world: World) -> None:
     await world.act(campaign, Action.ACTIVATE)
     await world.run("UPDATE campaign_recipients SET scheduled_send_date = now()")
     assert (await plan(world, campaign)).sample == sample
+
+
+async def test_people_of_other_campaigns_and_those_above_the_cap_are_subtracted(world: World) -> None:
+    campaign, other = await world.create_campaign(4), await world.create_campaign(0)
+    rows = await world.run("SELECT phone_number FROM campaign_recipients WHERE campaign_id = %s ORDER BY 1", campaign)
+    numbers = [row[0] for row in rows]
+    await campaigns.add_recipients(world.connection, other, [NewRecipient(each) for each in numbers[:1]])
+    await world.run(
+        "UPDATE marketing_campaigns SET exclude_campaigns = %s, exclude_recipients = 'all' WHERE id = %s",
+        [other], campaign,
+    )  # fmt: skip
+    found = await plan(world, campaign)
+    assert (found.sample.excluded, found.sample.capped, found.sample.skipped) == (1, 0, 1)
+    assert (found.to_send, found.expected) == (4, 3)
+    assert found.plan is not None
+    assert [each.recipients for each in found.plan.days] == [3]
+    await frequency.write_cap(world.connection, FrequencyCap(1, 7))
+    earlier = await world.create_campaign(0)
+    await campaigns.add_recipients(world.connection, earlier, [NewRecipient(each) for each in numbers[:3]])
+    await world.act(earlier, Action.ACTIVATE)
+    jobs = (await world.release()).jobs
+    assert len(jobs) == 3
+    await world.claim(list(jobs))
+    found = await plan(world, campaign)
+    assert (found.sample.capped, found.sample.skipped, found.expected) == (3, 1, 3), "they wait for the cap"
+    await world.run("UPDATE marketing_campaigns SET cap_wait_days = 0 WHERE id = %s", campaign)
+    found = await plan(world, campaign)
+    assert (found.sample.capped, found.sample.skipped, found.expected) == (3, 3, 1)

@@ -13,7 +13,7 @@ from domain.lifecycle import Action
 from domain.portfolio import PortfolioBudget
 from schemas.jobs import SendJob
 from schemas.model import CampaignId
-from tables import closing, explanations, ledger, portfolio, releases
+from tables import closing, explanations, ledger, portfolio, releases, stats
 from tables.database import Connection
 from tables.ledger import Claim, ClaimResult, Settlement
 from tables.release_memory import ReleaseMemory
@@ -207,3 +207,23 @@ async def test_a_wrong_bucket_is_found(world: World) -> None:
     await world.run("UPDATE portfolio_buckets SET people = 5")
     (found,) = await portfolio.recount(world.connection)
     assert (found.stored, found.counted) == (5, 3)
+
+
+async def test_the_estimated_end_knows_when_the_budget_lets_the_last_one_through(world: World) -> None:
+    campaign, other = await world.start_campaign(12), await world.start_campaign(3)
+    await portfolio.configure(world.connection, PortfolioBudget(5))
+    assert len(await released(world, 5)) == 5
+    waiting = (await world.statuses(campaign))["pending"], (await world.statuses(other))["pending"]
+    budget, now = PortfolioBudget(5), (await stats.read_one(world.connection, campaign)).as_of
+    [(bucket, people)] = await portfolio.read_buckets(world.connection, budget, now)
+    assert (people, sum(waiting)) == (5, 10)
+    # The other one is done earlier, so all ten go before the last one of this campaign: five, and five a period later.
+    expected = budget.free_at(bucket) + budget.period
+    found = (await stats.read_one(world.connection, campaign)).eta
+    assert found is not None
+    assert timedelta(0) <= found - expected <= timedelta(seconds=1)
+    assert (await stats.read_one(world.connection, other)).eta is not None
+    await portfolio.configure(world.connection, None)
+    assert (await stats.read_one(world.connection, campaign)).eta is None, (
+        "nothing was handled, and nothing waits for it"
+    )

@@ -105,3 +105,36 @@ def test_an_estimate_is_in_the_future_and_no_limit_makes_it_earlier(pending: int
 def test_one_recipient_more_makes_it_no_earlier(pending: int, queued: int, pace: Pace) -> None:
     ends = [eta("active", count, queued, pace, NOON) for count in (pending, pending + 1)]
     assert ends[1] is None or (ends[0] is not None and ends[0] <= ends[1])
+
+
+SOON = NOON + timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(
+    ("pace", "expected"),
+    [
+        (Pace(1.0, budget_at=NOON), SOON),
+        (Pace(1.0, budget_at=NOON + timedelta(seconds=50)), SOON),
+        (Pace(1.0, budget_at=NOON + 30 * HOUR), NOON + 30 * HOUR),
+        # nothing is handled while the budget is used: it alone decides
+        (Pace(None, budget_at=NOON + 30 * HOUR), NOON + 30 * HOUR),
+        (Pace(None, budget_at=NOON), None),
+        (Pace(0.0), None),
+        # at that time the window is closed
+        (Pace(1.0, window=DAYTIME, budget_at=NOON + 16 * HOUR), NOON + 21 * HOUR),
+        (Pace(None, start_at=NOON + 40 * HOUR, budget_at=NOON + 30 * HOUR), NOON + 40 * HOUR),
+        (Pace(None, "Nowhere/Land", budget_at=NOON + 30 * HOUR), None),
+        (Pace(1.0, budget_at=NOON + timedelta(days=DAYS_MAX + 1)), None),
+    ],
+)
+def test_the_budget_of_the_portfolio_can_only_make_it_later(pace: Pace, expected: datetime | None) -> None:
+    assert eta("active", 100, 0, pace, NOON) == expected
+
+
+@given(st.integers(1, 10**6), st.floats(0.01, 1000), st.integers(0, 10**7))
+def test_an_end_with_a_budget_is_never_earlier(pending: int, rate: float, budget_s: int) -> None:
+    without = eta("active", pending, 0, Pace(rate), NOON)
+    found = eta("active", pending, 0, Pace(rate, budget_at=NOON + timedelta(seconds=budget_s)), NOON)
+    if without is not None:
+        assert found is not None
+        assert found == max(without, NOON + timedelta(seconds=budget_s))

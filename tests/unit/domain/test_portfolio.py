@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.portfolio import BUCKETS, PortfolioBudget, PortfolioUse, lower_limit, portfolio_text
+from domain.portfolio import (
+    BUCKETS,
+    BudgetOutlook,
+    PortfolioBudget,
+    PortfolioUse,
+    lower_limit,
+    people_before,
+    portfolio_text,
+)
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -60,3 +68,46 @@ def test_no_window_has_posts_to_more_people_than_the_budget(releases: list[tuple
             posts.append((posted_at, person))
     for start, _ in posts:
         assert len({person for at, person in posts if start <= at < start + DAY}) <= BUDGET.people_max
+
+
+BUCKET_PEOPLE = st.lists(
+    st.tuples(st.integers(0, BUCKETS - 1), st.integers(1, 4)), max_size=5, unique_by=lambda b: b[0]
+)
+
+
+@given(st.integers(1, 8), BUCKET_PEOPLE, st.integers(1, 40))
+def test_the_outlook_is_what_a_play_of_single_messages_gives(
+    people_max: int, counted: list[tuple[int, int]], people: int
+) -> None:
+    budget = PortfolioBudget(people_max, 288.0)  # a bucket is a second
+    now = budget.bucket_of(NOON)
+    buckets = [(now - timedelta(seconds=age), n) for age, n in sorted(counted, reverse=True)]
+    at, counting = now, sorted(budget.free_at(began_at) for began_at, n in buckets for _ in range(n))
+    for _ in range(people):
+        while len(counting) >= people_max:
+            at = max(at, counting.pop(0))
+        counting.append(at + budget.period)
+        counting.sort()
+    assert BudgetOutlook.of(budget, buckets).lets_through(people, now) == at
+
+
+@given(st.integers(0, 50), st.integers(0, 50))
+def test_more_people_never_come_earlier(first: int, second: int) -> None:
+    outlook = BudgetOutlook.of(PortfolioBudget(5), [(NOON - DAY / 2, 3)])
+    few, many = sorted((first, second))
+    earlier, later = outlook.lets_through(few, NOON), outlook.lets_through(many, NOON)
+    assert earlier is not None
+    assert later is not None
+    assert earlier <= later
+
+
+def test_a_budget_of_nobody_lets_nobody_through_and_an_end_beyond_every_calendar_is_none() -> None:
+    assert BudgetOutlook(0, (), DAY).lets_through(1, NOON) is None
+    assert BudgetOutlook(1, (), DAY).lets_through(10**9, NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("waiting", "others", "people"), [(10, [], 10), (10, [3, 100], 23), (0, [5], 0), (10, [10, 10], 30)]
+)
+def test_campaigns_share_the_budget_evenly(waiting: int, others: list[int], people: int) -> None:
+    assert people_before(waiting, others) == people

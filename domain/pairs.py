@@ -1,11 +1,11 @@
-"""The pair limit: one message from a number to a person in six seconds. Pure.
+"""The pair limit: one message from a number to a human in six seconds, under whichever key. Pure.
 
 Meta takes about one message in six seconds between a business number and a person, and refuses more with the code
 131056 once a small burst is used up. Source: whatsapp.com's page on rate limits, as quoted by providers (2026-09).
 The release keeps the second message back, so that it is neither posted nor counted as an attempt.
 
 A message is posted after its release and before its answer is in the ledger. So a pair is busy while an attempt is
-released or being sent, and for six seconds after an answer. `release_due` in tables/sql repeats this rule, and a test
+released or being sent, and for six seconds after an answer. `is_pair_busy` in SQL repeats this rule, and a test
 compares both.
 """
 
@@ -35,7 +35,7 @@ class PairState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PairAttempt:
-    """One attempt of a number for a person."""
+    """One attempt of a number for a human."""
 
     state: PairState
     released_at: datetime

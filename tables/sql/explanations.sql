@@ -50,6 +50,8 @@ FROM latest
 -- Each row is found by an index, also where the planner takes a table for small.
 CROSS JOIN LATERAL (SELECT campaign_id, person FROM campaign_recipients WHERE id = latest.recipient_id LIMIT 1) AS o
 JOIN marketing_campaigns AS oc ON oc.id = o.campaign_id AND oc.phone_number_id = (SELECT phone_number_id FROM mine)
+-- The key of the person, and those that are linked with it directly.
+CROSS JOIN LATERAL (SELECT o.person UNION (SELECT linked_to FROM person_links WHERE person = o.person LIMIT 17)) AS k
 CROSS JOIN LATERAL (SELECT id, next_attempt_at FROM campaign_recipients
-                    WHERE campaign_id = %(campaign)s AND person = o.person AND repetition = 0 LIMIT 1) AS r
+                    WHERE campaign_id = %(campaign)s AND person = k.person AND repetition = 0 LIMIT 1) AS r
 WHERE r.next_attempt_at <= now()

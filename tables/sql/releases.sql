@@ -158,21 +158,11 @@ WITH fresh AS MATERIALIZED (
           UNION ALL SELECT * FROM fresh_there UNION ALL SELECT * FROM tried_there) AS r
     JOIN unnest(%(countries)s::text[], %(deadlines)s::timestamptz[]) AS open (country, deadline) USING (country)
 ), paired AS MATERIALIZED (
-    -- Those whose person has another message of the number on its way, or got one a moment ago (domain/pairs.py). They stay
-    -- due, and no attempt is spent.
+    -- Those whose human has another message of the number on its way, or got one a moment ago. They stay due, and no attempt
+    -- is spent.
     SELECT j.id FROM judged AS j
-    WHERE %(pair_s)s::double precision > 0 AND j.refusal IS NULL AND j.attempt < 62 AND EXISTS (
-        SELECT FROM person_attempts AS a
-        JOIN campaign_recipients AS o ON o.id = a.recipient_id
-        JOIN marketing_campaigns AS oc ON oc.id = o.campaign_id AND oc.phone_number_id = %(number)s
-        LEFT JOIN send_ledger AS l ON l.recipient_id = a.recipient_id AND l.attempt = a.attempt
-        LEFT JOIN releases AS rel ON rel.recipient_id = a.recipient_id AND rel.attempt = a.attempt
-        WHERE a.person = j.person AND a.released_at > clock_timestamp() - %(pair_remembered_s)s * interval '1 second'
-          AND CASE
-              WHEN l.recipient_id IS NULL THEN rel.recipient_id IS NOT NULL
-              WHEN l.outcome IS NULL THEN true
-              WHEN l.outcome IN ('deferred', 'expired', 'skipped') THEN false
-              ELSE l.outcome_at > clock_timestamp() - %(pair_s)s::double precision * interval '1 second' END)
+    WHERE %(pair_s)s::double precision > 0 AND j.refusal IS NULL AND j.attempt < 62
+      AND is_pair_busy(j.person, %(number)s, %(pair_s)s, %(pair_remembered_s)s)
 ), capped AS MATERIALIZED (
     SELECT j.id, cap_allows_at(j.person, j.id, %(cap_messages)s::integer, %(cap_days)s::integer) AS allowed_at
     FROM judged AS j WHERE %(cap_messages)s::integer IS NOT NULL AND j.refusal IS NULL AND j.attempt < 62

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
 
 from domain.lifecycle import Action
 from domain.pairs import PairAttempt, PairState, is_busy
+from domain.people import PersonKey
 from schemas.jobs import SendJob
 from schemas.model import CampaignId
-from tables import explanations, ledger
+from tables import campaigns, explanations, ledger, person_links
+from tables.campaigns import NewRecipient
 from tables.ledger import Claim, Settlement
 from tables.release_memory import ReleaseMemory
 from tables.releases import release_step
@@ -64,6 +67,26 @@ async def test_the_second_message_waits_unspent_until_six_seconds_after_the_firs
     assert await world.budget_used(later) == 2
     found = await explanations.read(world.connection, later, pair_s=6.0)
     assert [each.reason.value for each in found.reasons] == ["in_flight"]
+
+
+@pytest.mark.parametrize("way", [["15550000000", "user:US.1"], ["15550000000", "user:US.2", "user:US.1"]])
+async def test_a_human_under_a_linked_key_waits_too(world: World, way: list[str]) -> None:
+    first = await world.start_campaign(1)
+    jobs = await released(world)
+    await settle(world, jobs, "accepted")
+    links = {(PersonKey(min(pair)), PersonKey(max(pair))): True for pair in pairwise(way)}
+    await person_links.link_keys(world.connection, links)
+    second = await world.create_campaign(0)
+    await campaigns.add_recipients(world.connection, second, [NewRecipient(None, user_id="US.1")])
+    await world.act(second, Action.ACTIVATE)
+    assert (await world.value("SELECT person FROM campaign_recipients WHERE campaign_id = %s", first)) == way[0]
+    assert await released(world) == []
+    found = await explanations.read(world.connection, second, pair_s=6.0)
+    assert sum(each.recipients for each in found.reasons) == 1
+    if len(way) == 2:
+        assert [each.reason.value for each in found.reasons] == ["pair_limit"]
+    await world.run(AGE, 6)
+    assert [job.campaign_id for job in await released(world)] == [second]
 
 
 async def test_another_number_does_not_wait(world: World) -> None:

@@ -20,34 +20,37 @@ FROM marketing_campaigns AS c LEFT JOIN campaign_canaries AS k ON k.campaign_id 
 WHERE c.id = %(campaign)s
 
 -- name: sample_unplanned
--- How many of the first recipients without a planned time the release would skip.
-SELECT count(*)::integer, count(*) FILTER (WHERE is_unsubscribed(person))::integer,
-       count(*) FILTER (WHERE repetition > 0)::integer,
-       count(*) FILTER (WHERE jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
-                           OR octet_length(template_parameters::text) > 262144)::integer,
-       count(*) FILTER (WHERE %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s))::integer,
-       count(*) FILTER (WHERE %(capping)s AND is_capped(person, id))::integer,
-       count(*) FILTER (WHERE is_unsubscribed(person) OR repetition > 0
-                           OR jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
-                           OR octet_length(template_parameters::text) > 262144
-                           OR %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s)
-                           OR %(capping)s AND %(cap_skips)s AND is_capped(person, id))::integer
-FROM (SELECT id, person, repetition, template_parameters FROM campaign_recipients
-      WHERE campaign_id = %(campaign)s AND attempt = 0 AND scheduled_send_date IS NULL ORDER BY id LIMIT %(limit)s) AS first
+-- How many of the first recipients without a planned time the release would skip. Each is judged once.
+WITH judged AS MATERIALIZED (
+    SELECT is_unsubscribed(person) AS is_out, repetition > 0 AS is_repeated,
+           jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
+               OR octet_length(template_parameters::text) > 262144 AS is_invalid,
+           %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s) AS is_left_out,
+           %(capping)s AND is_capped(person, id) AS is_above
+    FROM (SELECT id, person, repetition, template_parameters FROM campaign_recipients
+          WHERE campaign_id = %(campaign)s AND attempt = 0 AND scheduled_send_date IS NULL
+          ORDER BY id LIMIT %(limit)s) AS first
+)
+SELECT count(*)::integer, count(*) FILTER (WHERE is_out)::integer, count(*) FILTER (WHERE is_repeated)::integer,
+       count(*) FILTER (WHERE is_invalid)::integer, count(*) FILTER (WHERE is_left_out)::integer,
+       count(*) FILTER (WHERE is_above)::integer,
+       count(*) FILTER (WHERE is_out OR is_repeated OR is_invalid OR is_left_out OR is_above AND %(cap_skips)s)::integer
+FROM judged
 
 -- name: sample_planned
 -- The same for the first planned recipients.
-SELECT count(*)::integer, count(*) FILTER (WHERE is_unsubscribed(person))::integer,
-       count(*) FILTER (WHERE repetition > 0)::integer,
-       count(*) FILTER (WHERE jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
-                           OR octet_length(template_parameters::text) > 262144)::integer,
-       count(*) FILTER (WHERE %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s))::integer,
-       count(*) FILTER (WHERE %(capping)s AND is_capped(person, id))::integer,
-       count(*) FILTER (WHERE is_unsubscribed(person) OR repetition > 0
-                           OR jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
-                           OR octet_length(template_parameters::text) > 262144
-                           OR %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s)
-                           OR %(capping)s AND %(cap_skips)s AND is_capped(person, id))::integer
-FROM (SELECT id, person, repetition, template_parameters FROM campaign_recipients
-      WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at IS NOT NULL
-      ORDER BY next_attempt_at, id LIMIT %(limit)s) AS first
+WITH judged AS MATERIALIZED (
+    SELECT is_unsubscribed(person) AS is_out, repetition > 0 AS is_repeated,
+           jsonb_typeof(template_parameters) NOT IN ('array', 'object', 'null')
+               OR octet_length(template_parameters::text) > 262144 AS is_invalid,
+           %(excluding)s AND is_excluded(person, %(excluded)s::uuid[], %(excluded_ones)s) AS is_left_out,
+           %(capping)s AND is_capped(person, id) AS is_above
+    FROM (SELECT id, person, repetition, template_parameters FROM campaign_recipients
+          WHERE campaign_id = %(campaign)s AND attempt = 0 AND next_attempt_at IS NOT NULL
+          ORDER BY next_attempt_at, id LIMIT %(limit)s) AS first
+)
+SELECT count(*)::integer, count(*) FILTER (WHERE is_out)::integer, count(*) FILTER (WHERE is_repeated)::integer,
+       count(*) FILTER (WHERE is_invalid)::integer, count(*) FILTER (WHERE is_left_out)::integer,
+       count(*) FILTER (WHERE is_above)::integer,
+       count(*) FILTER (WHERE is_out OR is_repeated OR is_invalid OR is_left_out OR is_above AND %(cap_skips)s)::integer
+FROM judged

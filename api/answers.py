@@ -322,7 +322,7 @@ class PlanSampleOut(_Given):
     """Whether the first recipients will be skipped."""
 
     examined: int
-    """Recipients that were examined: the first 1,000 without an attempt."""
+    """Recipients that were examined: the first 500 without an attempt."""
     opted_out: int
     """Those of them who have unsubscribed."""
     same_person: int

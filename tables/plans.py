@@ -20,7 +20,7 @@ from tables.releases import Rates
 from tables.statements import load
 
 _SQL = load("plans")
-SAMPLE = 1000
+SAMPLE = 500
 """So many recipients are examined for whether they will be skipped."""
 _PREFIX = "prefix/"
 

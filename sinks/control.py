@@ -72,7 +72,11 @@ class ControlWriter:
             await offsets.advance_offsets(connection, self._identity, moves)
         self._letters.forget(records)
         for number, reason in foreign:
-            log.error("a report of Meta names a number that is none of ours", number=mask_phone(number), reason=reason)
+            log.error(
+                "a report of Meta names a number that is none of ours",
+                reported_number=mask_phone(number),
+                reason=reason,
+            )
         for campaign, reason in paused:
             log.error("campaign paused by a report of Meta", campaign_id=str(campaign), reason=reason)
 

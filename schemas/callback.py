@@ -49,7 +49,7 @@ def encode(secret: bytes, deployment: str, campaign_id: UUID, recipient_id: UUID
     if not 1 <= attempt <= ATTEMPT_MAX:
         raise ValueError(f"attempt {attempt} is outside 1 to {ATTEMPT_MAX}")
     payload = f"{VERSION}.{deployment}.{_b64(campaign_id.bytes)}.{_b64(recipient_id.bytes)}.{attempt}"
-    return f"{payload}.{_b64(_tag(secret, payload))}"
+    return f"{payload}.{_b64(_keyed(secret).digest(payload.encode())[:_TAG_BYTES])}"
 
 
 def decode(secret: bytes, deployment: str, text: str) -> Callback | NotOurs:

@@ -1402,7 +1402,7 @@ END $$;
 CREATE FUNCTION claim_refusal(in_recipient uuid, in_attempt smallint, in_send_before timestamptz)
 RETURNS TABLE (refusal text) LANGUAGE sql STABLE AS $$
     SELECT CASE
-        WHEN NOT installation_is_known() THEN 'paused'
+        WHEN NOT (SELECT installation_is_known()) THEN 'paused'  -- a subquery runs once for a statement
         WHEN r.id IS NULL OR r.attempt <> in_attempt OR r.status <> 'queued' OR r.next_attempt_at IS NOT NULL THEN 'stale'
         WHEN clock_timestamp() >= in_send_before THEN 'expired'
         WHEN c.status = 'cancelled' THEN 'campaign_cancelled'

@@ -49,6 +49,19 @@ async def test_a_claim_is_written_once_and_ends_the_release(world: World) -> Non
     assert await world.count("send_ledger") == 3
 
 
+async def test_a_claim_and_a_renewal_read_the_identity_of_the_database_once_for_all_jobs(world: World) -> None:
+    jobs, token = await world.release_jobs(3), uuid4()
+    calls = "SELECT sum(calls)::int FROM pg_stat_xact_user_functions WHERE funcname = 'installation_is_known'"
+    async with world.connection.transaction():
+        await world.run("SET LOCAL track_functions = 'all'")
+        assert await world.claim(jobs, token=token) == [ClaimResult.CLAIMED] * 3
+        assert await world.run(calls) == [(1,)]
+        claims = [Claim(job.recipient_id, job.attempt, token) for job in jobs]
+        renewed = await ledger.renew(world.connection, claims, 45)
+        assert {answer.verdict for answer in renewed.values()} == {ClaimResult.RENEWED}
+        assert await world.run(calls) == [(2,)]
+
+
 async def test_a_settled_attempt_is_held_without_an_event(world: World) -> None:
     claims = await _claimed(world)
     await ledger.settle(world.connection, [Settlement(claims[0], "accepted", "{}")])

@@ -16,6 +16,7 @@ from domain.sending_plan import PlanLimit
 from domain.status import Status
 from domain.template_edits import TemplateFit
 from domain.windows import Weekday, WindowZone
+from schemas.jobs import SendEndpoint
 from schemas.reasons import LineRefusal, ParameterRefusal, RecipientRefusal, WaitReason
 from schemas.sources import Source
 
@@ -85,6 +86,8 @@ class CampaignOut(_Given):
     """The campaigns whose recipients get no message of this one."""
     exclude_recipients: ExcludedRecipients
     """Which of their recipients, judged when a message is released."""
+    endpoint: SendEndpoint | None
+    """Where its messages are posted: messages, or marketing_messages. Null: as the settings say."""
     status: CampaignStatus
     """The state of the campaign."""
     pause_reason: str | None

@@ -29,6 +29,7 @@ from domain.parameters import parse, stored
 from domain.phone_numbers import COUNTRIES
 from domain.windows import LOCAL_TIME, LOCAL_TIME_OR_24, WEEK, Weekday, WindowZone
 from schemas.events import CODE_MAX
+from schemas.jobs import SendEndpoint
 from tables.campaigns import CANARY_WAIT_MINUTES, CAP_WAIT_DAYS, FIRST, LIMITS, PAUSED_BY_OPERATOR, STALE_AFTER_HOURS
 from tables.test_sends import MESSAGES_MAX
 
@@ -209,6 +210,8 @@ class CampaignIn(_Taken):
     """Campaigns by id or name, whose recipients get no message of this one."""
     exclude_recipients: ExcludedRecipients = ExcludedRecipients.SENT
     """Which of their recipients, judged when a message is released."""
+    endpoint: SendEndpoint | None = None
+    """Where its messages are posted; null: the settings decide. marketing_messages takes marketing templates only."""
 
 
 def _unset() -> Any:
@@ -281,6 +284,8 @@ class CampaignPatch(_Taken):
     """Campaigns by id or name, whose recipients get no message of this one."""
     exclude_recipients: ExcludedRecipients = Field(default_factory=_unset)
     """Which of their recipients, judged when a message is released."""
+    endpoint: SendEndpoint | None = Field(default_factory=_unset)
+    """Where its messages are posted, or null for the endpoint of the settings."""
 
 
 class CloneIn(_Taken):

@@ -63,7 +63,7 @@ async def plan_of(
 
 async def category_of(settings: Settings, templates: TemplateReader, campaign: Campaign) -> RateCategory | None:
     """The category of the template; None if Meta does not show it now."""
-    if settings.whatsapp_endpoint == MARKETING_ENDPOINT:
+    if (campaign.endpoint or settings.whatsapp_endpoint) == MARKETING_ENDPOINT:
         return RateCategory.MARKETING
     try:
         found = await templates.read_named(campaign.template_name)

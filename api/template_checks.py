@@ -166,7 +166,7 @@ def _judged(
     findings = find_faults(
         found,
         campaign.language_code,
-        needs_marketing=settings.whatsapp_endpoint == MARKETING_ENDPOINT,
+        needs_marketing=(campaign.endpoint or settings.whatsapp_endpoint) == MARKETING_ENDPOINT,
         takes_unlisted=has_simulator(settings),
     )
     return findings, next((each for each in found if each.language == campaign.language_code), None)

@@ -43,6 +43,7 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "cap_wait_days": "Write a whole number of days from 0 to 365; 0 skips people above the frequency cap at once.",
         "exclude_campaigns": "Write a list of up to 20 ids or names of campaigns.",
         "exclude_recipients": "Write all, sent, delivered or read.",
+        "endpoint": "Write messages or marketing_messages.",
         "messages": "Write a whole number from 1 to 100.",
         "days": "Write a whole number of days from 1 to 30.",
         "codes": "Write error codes of Meta, such as 131042: up to 100 whole numbers from 0 to 2,147,483,647.",

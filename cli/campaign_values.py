@@ -44,6 +44,7 @@ OPTIONS = {
     "cap_wait_days": "--cap-wait",
     "exclude_campaigns": "--exclude",
     "exclude_recipients": "--exclude-recipients",
+    "endpoint": "--endpoint",
 }
 """Setting to its option."""
 _RANGE = "Write two local times as HH:MM-HH:MM, such as 09:00-20:00."

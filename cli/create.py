@@ -15,6 +15,7 @@ from cli.options import (
     CanaryShare,
     CanaryWait,
     CapWaitDays,
+    ChosenEndpoint,
     DryRun,
     ExcludedCampaigns,
     ExcludedOnes,
@@ -76,6 +77,7 @@ def create(
     cap_wait: CapWaitDays = None,
     exclude: ExcludedCampaigns = None,
     exclude_recipients: ExcludedOnes = None,
+    endpoint: ChosenEndpoint = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -87,7 +89,7 @@ def create(
 
     given = {
         "name": name, "template_name": template, "language_code": language, "daily_send_limit": daily_limit,
-        "phone_number_id": number, "time_zone": time_zone, "country": country,
+        "phone_number_id": number, "time_zone": time_zone, "country": country, "endpoint": endpoint,
         **timing(days, window, window_zone, quiet, start_at, stale_after),
         **canary_settings(
             canary, canary_min, canary_max, canary_wait,

@@ -16,6 +16,7 @@ from cli.options import (
     CanaryShare,
     CanaryWait,
     CapWaitDays,
+    ChosenEndpoint,
     DryRun,
     ExcludedCampaigns,
     ExcludedOnes,
@@ -78,6 +79,7 @@ def edit(
     cap_wait: CapWaitDays = None,
     exclude: ExcludedCampaigns = None,
     exclude_recipients: ExcludedOnes = None,
+    endpoint: ChosenEndpoint = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -97,7 +99,7 @@ def edit(
 
     given = {
         "name": name, "template_name": template, "language_code": language, "daily_send_limit": daily_limit,
-        "phone_number_id": number, "time_zone": time_zone, "country": country,
+        "phone_number_id": number, "time_zone": time_zone, "country": country, "endpoint": endpoint,
     }  # fmt: skip
     changes: dict[str, Any] = {each: value for each, value in given.items() if value is not None}
     changes |= timing(days, window, window_zone, quiet, start_at, stale_after)

@@ -82,6 +82,12 @@ ExcludedCampaigns = Annotated[
     list[str] | None,
     typer.Option("--exclude", help="Leave out recipients of this campaign, by id or name; may be repeated; or none"),
 ]
+ChosenEndpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint", help="Where messages are posted: messages or marketing_messages; else as the settings say"
+    ),
+]
 ExcludedOnes = Annotated[
     str | None,
     typer.Option("--exclude-recipients", help="Which of their recipients: all, or those sent, delivered or read"),

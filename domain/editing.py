@@ -26,7 +26,9 @@ EXCLUSIONS = frozenset({"exclude_campaigns", "exclude_recipients"})
 _CHANGING_NO_MESSAGE = (
     frozenset({"name", "daily_send_limit", "country", "stale_after_hours"}) | WINDOW | CANARY | FREQUENCY | EXCLUSIONS
 )
-SETTINGS = _CHANGING_NO_MESSAGE | {"template_name", "language_code", "phone_number_id", "time_zone", "window_zone"}
+SETTINGS = _CHANGING_NO_MESSAGE | {
+    "template_name", "language_code", "phone_number_id", "endpoint", "time_zone", "window_zone"
+}  # fmt: skip
 """The settings of a campaign."""
 
 EDITABLE: Mapping[CampaignStatus, frozenset[str]] = MappingProxyType(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.model import ATTEMPT_MAX, CampaignId, RecipientId, UtcTime, WireModel
 
 SCHEMA_VERSION = 1
+SendEndpoint = Literal["messages", "marketing_messages"]
+"""Where the Cloud API takes messages. The second one takes templates of the category marketing only."""
 
 
 class SendJob(WireModel):
@@ -38,6 +40,8 @@ class SendJob(WireModel):
     """The name of the template."""
     language_code: str = Field(min_length=2, max_length=16)
     """The language of the template, as en or en_US."""
+    endpoint: SendEndpoint | None = None
+    """The endpoint of the Cloud API. None: that of the sender's settings."""
     template_parameters: list[Any] | dict[str, Any] | None = Field(default=None, repr=False)
     """Positional texts, named texts, or components. `domain/parameters.py` has parsed them."""
     send_before: UtcTime

@@ -28,7 +28,7 @@ from tables.statements import load
 
 _SQL = load("campaigns")
 
-_DAYS_PLACE, _EXCLUDED_PLACE, _STATUS_PLACE, _FIT_PLACE = 8, 27, 29, 37
+_DAYS_PLACE, _EXCLUDED_PLACE, _STATUS_PLACE, _FIT_PLACE = 8, 27, 30, 38
 """Positions of the days of the window, the excluded campaigns, the status and the fit of the template in a row of the
 campaign statements."""
 
@@ -81,6 +81,7 @@ class NewCampaign:
     cap_wait_days: int = CAP_WAIT_DAYS
     exclude_campaigns: tuple[UUID, ...] = ()
     exclude_recipients: str = ExcludedRecipients.SENT
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ class Campaign:
     cap_wait_days: int
     exclude_campaigns: tuple[UUID, ...]
     exclude_recipients: str
+    endpoint: str | None
+    """Where its messages are posted; None: as the settings say."""
     status: CampaignStatus
     pause_reason: str | None
     activated_at: datetime | None

@@ -81,7 +81,7 @@ async def find_unclaimed(
 
 
 def _job_again(row: Sequence[Any]) -> SendJob:
-    recipient, attempt, phone, user_id, parameters, send_before, number, campaign, template, language = row
+    recipient, attempt, phone, user_id, parameters, send_before, number, campaign, template, language, endpoint = row
     return SendJob(
         producer=PRODUCER,
         campaign_id=CampaignId(campaign),
@@ -92,6 +92,7 @@ def _job_again(row: Sequence[Any]) -> SendJob:
         user_id=user_id,
         template_name=template,
         language_code=language,
+        endpoint=endpoint,
         template_parameters=parameters,
         send_before=send_before,
     )

@@ -109,6 +109,7 @@ class _DueCampaign:
     number: str
     template_name: str
     language_code: str
+    endpoint: str | None
     daily_limit: int | None
     fresh: int
     """Due recipients without an attempt, and below those with one; both are counted up to a second of the rate."""
@@ -214,11 +215,11 @@ async def _find_due(connection: Connection, rates: Rates, memory: ReleaseMemory)
 
 async def _judge(connection: Connection, row: Sequence[Any], opened: SendingCampaign) -> _DueCampaign | None:
     """The campaign, or None if no job can be made of its row: it is paused then."""
-    campaign, number, limit, template, language, fresh, tried, now, is_held, *closed_at, room = row
+    campaign, number, limit, template, language, endpoint, fresh, tried, now, is_held, *closed_at, room = row
     try:
         due = _DueCampaign(
-            id=campaign, number=number, template_name=template, language_code=language, daily_limit=limit, fresh=fresh,
-            tried=tried, now=now, is_held=is_held, number_closed_at=closed_at[0],
+            id=campaign, number=number, template_name=template, language_code=language, endpoint=endpoint,
+            daily_limit=limit, fresh=fresh, tried=tried, now=now, is_held=is_held, number_closed_at=closed_at[0],
             template_closed_at=closed_at[1], canary_room=room, open=opened,
         )  # fmt: skip
         _job((FIRST_ID, 1, "10000000", None, None, now), due)
@@ -407,6 +408,7 @@ def _job(row: Sequence[Any], campaign: _DueCampaign) -> SendJob:
         user_id=row[3],
         template_name=campaign.template_name,
         language_code=campaign.language_code,
+        endpoint=campaign.endpoint,
         template_parameters=row[4],
         send_before=row[5],
     )

@@ -30,6 +30,7 @@ class EditedCampaign:
     id: UUID
     template_name: str
     language_code: str
+    endpoint: str | None
     edited_at: datetime
 
 

@@ -75,6 +75,7 @@ async def start(connection: Connection, tested: Campaign, people: Sequence[NewRe
         time_zone=tested.time_zone,
         stale_after_hours=STALE_AFTER_HOURS,
         frequency_capped=False,
+        endpoint=tested.endpoint,
     )
     async with connection.transaction():
         created = await campaigns.create(connection, new)

@@ -94,7 +94,7 @@ class EditComparison:
         findings = find_faults(
             languages,
             campaign.language_code,
-            needs_marketing=self._settings.whatsapp_endpoint == MARKETING_ENDPOINT,
+            needs_marketing=(campaign.endpoint or self._settings.whatsapp_endpoint) == MARKETING_ENDPOINT,
             takes_unlisted=has_simulator(self._settings),
         )
         verdict = refused(findings)

@@ -41,7 +41,10 @@ ANSWER_BYTES_MAX = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where messages are posted: `messages`, or `marketing_messages` of the Marketing Messages API."""
+    """Where messages are posted: `messages`, or `marketing_messages` of the Marketing Messages API.
+
+    A job may name another endpoint than this one.
+    """
 
     name: str = "messages"
     product_policy: str = ""
@@ -49,6 +52,8 @@ class Endpoint:
 
 
 MESSAGES = Endpoint()
+MARKETING_MESSAGES = "marketing_messages"
+"""The endpoint that knows the policy."""
 
 
 class CloudApi:
@@ -67,7 +72,7 @@ class CloudApi:
     ) -> None:
         self._root = f"{url}/{version}"
         self._endpoint = endpoint
-        self._targets: dict[str, tuple[URL, Mapping[str, str] | None]] = {}
+        self._targets: dict[tuple[str, str], tuple[URL, Mapping[str, str] | None]] = {}
         self._timeout_s = timeout_s
         self._connections = max(CONNECTIONS_MIN, connections)
         self._token = access_token
@@ -107,7 +112,8 @@ class CloudApi:
         if self._session is None:
             raise RuntimeError("CloudApi is used outside its context")
         try:
-            url, headers = self._target(job.phone_number_id)
+            endpoint = job.endpoint or self._endpoint.name
+            url, headers = self._target(job.phone_number_id, endpoint)
             body = orjson.dumps(message(job, callback_data, self._endpoint))
         except InvalidTemplateParameters as error:
             return Rejected(None, f"{FailureReason.INVALID_TEMPLATE_PARAMETERS}: {error}")
@@ -136,15 +142,15 @@ class CloudApi:
             place = traceback.extract_tb(error.__traceback__)[-1]
             _log.error(event, error=type(error).__name__, file=place.filename, line=place.lineno)
 
-    def _target(self, phone_number_id: str) -> tuple[URL, Mapping[str, str] | None]:
+    def _target(self, phone_number_id: str, endpoint: str) -> tuple[URL, Mapping[str, str] | None]:
         """The endpoint of a number, and the header with its own token, if it has one.
 
         They are cached, because parsing the address would cost a tenth of each post. It raises ValueError wherever the
         HTTP client would refuse every request before the first byte.
         """
-        target = self._targets.get(phone_number_id)
+        target = self._targets.get((phone_number_id, endpoint))
         if target is None:
-            url = URL(f"{self._root}/{quote(phone_number_id, safe='')}/{self._endpoint.name}")
+            url = URL(f"{self._root}/{quote(phone_number_id, safe='')}/{endpoint}")
             if not url.host or url.user is not None or url.password is not None:
                 raise ValueError("the address has no host, or has a user and a password")
             url.host.encode("idna")  # the HTTP client resolves this name
@@ -152,7 +158,7 @@ class CloudApi:
             token = self._token if own is None else own
             if any(character < " " or character == "\x7f" for character in token.get_secret_value()):
                 raise ValueError("a header has a control character")
-            target = self._targets[phone_number_id] = url, None if own is None else _authorization(own)
+            target = self._targets[phone_number_id, endpoint] = url, None if own is None else _authorization(own)
         return target
 
 
@@ -169,7 +175,8 @@ def message(job: SendJob, callback_data: str, endpoint: Endpoint = MESSAGES) -> 
     components = request_components(parse(job.template_parameters))
     if components:
         template["components"] = components
-    policy = {"product_policy": endpoint.product_policy} if endpoint.product_policy else {}
+    is_marketing = (job.endpoint or endpoint.name) == MARKETING_MESSAGES
+    policy = {"product_policy": endpoint.product_policy} if endpoint.product_policy and is_marketing else {}
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",

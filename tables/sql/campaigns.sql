@@ -7,19 +7,19 @@ INSERT INTO marketing_campaigns (
     window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
     canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
     failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-    frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients)
+    frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients, endpoint)
 VALUES (
     %(name)s, %(template_name)s, %(language_code)s, %(daily_send_limit)s, %(phone_number_id)s, %(time_zone)s, %(country)s,
     %(window_days)s::text[], %(window_from)s, %(window_to)s, %(window_zone)s, %(quiet_from)s, %(quiet_to)s, %(start_at)s,
     %(stale_after_hours)s,
     %(canary)s, %(canary_percent)s, %(canary_min)s, %(canary_max)s, %(canary_wait_minutes)s,
     %(failure_limit_percent)s, %(opt_out_limit_percent)s, %(block_limit_percent)s, %(unknown_limit_percent)s,
-    %(frequency_capped)s, %(cap_wait_days)s, %(exclude_campaigns)s::uuid[], %(exclude_recipients)s)
+    %(frequency_capped)s, %(cap_wait_days)s, %(exclude_campaigns)s::uuid[], %(exclude_recipients)s, %(endpoint)s)
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,
           window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
           canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
           failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-          frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+          frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients, endpoint,
           status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 
 -- name: read_campaign
@@ -28,7 +28,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients, endpoint,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 FROM marketing_campaigns WHERE id = %(id)s
 
@@ -38,7 +38,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients, endpoint,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 FROM marketing_campaigns WHERE id = ANY (%(ids)s::uuid[])
 
@@ -48,7 +48,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients, endpoint,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 FROM marketing_campaigns
 WHERE (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
@@ -62,7 +62,7 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
        window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
        canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
        failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+       frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients, endpoint,
        status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
@@ -79,7 +79,7 @@ RETURNING id, name, template_name, language_code, daily_send_limit, phone_number
           window_days, window_from, window_to, window_zone, quiet_from, quiet_to, start_at, stale_after_hours,
           canary, canary_percent, canary_min, canary_max, canary_wait_minutes,
           failure_limit_percent, opt_out_limit_percent, block_limit_percent, unknown_limit_percent,
-          frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients,
+          frequency_capped, cap_wait_days, exclude_campaigns, exclude_recipients, endpoint,
           status, pause_reason, activated_at, completed_at, created_at, updated_at, planning, template_edited_at, template_fit
 
 -- name: is_empty
@@ -97,7 +97,7 @@ SELECT c.id, c.name, c.template_name, c.language_code, c.daily_send_limit, c.pho
        c.window_days, c.window_from, c.window_to, c.window_zone, c.quiet_from, c.quiet_to, c.start_at,
        c.stale_after_hours, c.canary, c.canary_percent, c.canary_min, c.canary_max, c.canary_wait_minutes,
        c.failure_limit_percent, c.opt_out_limit_percent, c.block_limit_percent, c.unknown_limit_percent,
-       c.frequency_capped, c.cap_wait_days, c.exclude_campaigns, c.exclude_recipients,
+       c.frequency_capped, c.cap_wait_days, c.exclude_campaigns, c.exclude_recipients, c.endpoint,
        c.status, c.pause_reason, c.activated_at, c.completed_at, c.created_at, c.updated_at, c.planning,
        c.template_edited_at, c.template_fit
 FROM unnest(%(statuses)s::text[]) WITH ORDINALITY AS s (status, place)

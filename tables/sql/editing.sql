@@ -13,7 +13,7 @@ UPDATE marketing_campaigns SET
     opt_out_limit_percent = %(opt_out_limit_percent)s, block_limit_percent = %(block_limit_percent)s,
     unknown_limit_percent = %(unknown_limit_percent)s, frequency_capped = %(frequency_capped)s,
     cap_wait_days = %(cap_wait_days)s, exclude_campaigns = %(exclude_campaigns)s::uuid[],
-    exclude_recipients = %(exclude_recipients)s
+    exclude_recipients = %(exclude_recipients)s, endpoint = %(endpoint)s
 WHERE id = %(id)s
 
 -- name: expire_released

@@ -19,7 +19,7 @@ FROM job WHERE rel.recipient_id = job.recipient_id AND rel.attempt = job.attempt
 -- sender's group has passed it and it was not claimed; or the topic was recreated since; or it was published so long ago
 -- that the topic may be lost.
 SELECT rel.recipient_id, rel.attempt, r.phone_number, r.user_id, r.template_parameters, rel.send_before, rel.phone_number_id,
-       c.id, c.template_name, c.language_code
+       c.id, c.template_name, c.language_code, c.endpoint
 FROM releases AS rel
 JOIN marketing_campaigns AS c ON c.id = rel.campaign_id
 JOIN campaign_recipients AS r ON r.id = rel.recipient_id

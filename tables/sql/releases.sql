@@ -5,7 +5,7 @@
 -- earlier attempt (each counted up to a maximum). The search of a campaign begins after the places that the caller
 -- remembers. Of a campaign that follows its recipients, only those of the open countries count. A campaign that an open
 -- breaker holds is left out, unless a probe may be released. The last column is the room of its canary.
-SELECT c.id, c.phone_number_id, c.daily_send_limit, c.template_name, c.language_code, fresh.n, tried.n,
+SELECT c.id, c.phone_number_id, c.daily_send_limit, c.template_name, c.language_code, c.endpoint, fresh.n, tried.n,
        now(), breaker.is_held, breaker.number_closed_at, breaker.template_closed_at,
        CASE WHEN c.canary AND canary.allowed IS NOT NULL THEN greatest(0, canary.allowed - canary.released) END
 FROM marketing_campaigns AS c

@@ -69,6 +69,7 @@ CREATE TABLE marketing_campaigns (
     exclude_recipients text NOT NULL DEFAULT 'sent' CHECK (exclude_recipients IN ('all', 'sent', 'delivered', 'read')),
     template_edited_at timestamptz,
     template_fit     text CHECK (template_fit IN ('fits', 'misfits', 'unreadable')),
+    endpoint         text CHECK (endpoint IN ('messages', 'marketing_messages')),
     CHECK ((status = 'paused') = (pause_reason IS NOT NULL)),
     -- A job must be able to carry them. A paused or cancelled campaign sends nothing, and must be able to become either.
     CONSTRAINT marketing_campaigns_sendable CHECK (status IN ('paused', 'cancelled') OR (
@@ -108,6 +109,7 @@ COMMENT ON COLUMN marketing_campaigns.template_edited_at IS
     'When Meta last reported that the template was edited while the campaign was active';
 COMMENT ON COLUMN marketing_campaigns.template_fit IS
     'Whether the parameters fit the edited template; NULL: not compared (domain/template_edits.py)';
+COMMENT ON COLUMN marketing_campaigns.endpoint IS 'Where its messages are posted; NULL: as CAMPAIGNS_WHATSAPP_ENDPOINT says';
 COMMENT ON COLUMN marketing_campaigns.replanning IS
     'The daily limit changed: recipients that are not released leave the old plan before the new one begins';
 COMMENT ON COLUMN marketing_campaigns.daily_send_limit IS 'Sends per day of the campaign''s time zone; NULL: no limit';

@@ -17,7 +17,7 @@ FROM noted WHERE c.id = noted.id
 
 -- name: read_uncompared
 -- Active campaigns whose template was edited after their last start, and is not compared with their recipients yet.
-SELECT id, template_name, language_code, template_edited_at FROM marketing_campaigns
+SELECT id, template_name, language_code, endpoint, template_edited_at FROM marketing_campaigns
 WHERE status = 'active' AND template_edited_at IS NOT NULL AND template_fit IS NULL
   AND coalesce(started_at, activated_at, created_at) < template_edited_at
 ORDER BY template_edited_at, id LIMIT %(limit)s

@@ -19,6 +19,6 @@ def campaign_id(number: int) -> UUID:
 
 CAMPAIGN = Campaign(
     campaign_id(1), "Sale", "sale", "en_US", None, "15550001", "UTC", None, WEEK, *DAYTIME, "campaign",
-    None, None, None, 24, True, 1.0, 50, 500, 10, 15.0, 2.0, 15.0, 5.0, True, 7, (), "sent", CampaignStatus.ACTIVE,
-    None, NOW, None, NOW, NOW, planning=False,
+    None, None, None, 24, True, 1.0, 50, 500, 10, 15.0, 2.0, 15.0, 5.0, True, 7, (), "sent", None,
+    CampaignStatus.ACTIVE, None, NOW, None, NOW, NOW, planning=False,
 )  # fmt: skip

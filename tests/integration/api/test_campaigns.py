@@ -29,6 +29,7 @@ async def test_a_draft_takes_every_setting_and_an_omitted_one_keeps_its_value(ap
         "failure_limit_percent": 20.0, "opt_out_limit_percent": 1.0, "block_limit_percent": 30.0,
         "unknown_limit_percent": 100.0, "frequency_capped": False, "cap_wait_days": 0,
         "exclude_campaigns": [await api.campaign(name="Earlier")], "exclude_recipients": "read",
+        "endpoint": "marketing_messages",
     }  # fmt: skip
     answer = await api.http.patch(path, json=everything)
     assert answer.status_code == 200

@@ -11,6 +11,7 @@ from domain.lifecycle import Action
 from schemas.events import EventKind, RecipientEvent
 from tables import ledger, releases, stats, subscriptions
 from tables.database import Connection
+from tables.publications import Patience, find_unclaimed
 from tables.release_memory import AFRESH_S, UNCLAIMED_KNOWN_S, ReleaseMemory
 from tables.releases import Rates
 from tests.support.world import FAST, NUMBER_ID, World
@@ -18,9 +19,12 @@ from tests.support.world import FAST, NUMBER_ID, World
 
 async def test_a_released_job_is_complete(world: World) -> None:
     campaign = await world.start_campaign(1, zone="America/Sao_Paulo")
+    await world.run("UPDATE marketing_campaigns SET endpoint = 'marketing_messages' WHERE id = %s", campaign)
     (job,) = (await world.release()).jobs
     assert (job.campaign_id, job.attempt, job.phone_number) == (campaign, 1, "15550000000")
     assert (job.template_name, job.language_code, job.phone_number_id) == ("your_template", "en_US", NUMBER_ID)
+    assert job.endpoint == "marketing_messages"
+    assert await find_unclaimed(world.connection, {}, Patience(grace_s=-1), 10) == [job], "it is published as it was"
     assert job.send_before.hour == 3, "the end of a day in Sao Paulo"
     assert timedelta() < job.send_before - datetime.now(UTC) <= timedelta(days=1)
     assert await world.statuses(campaign) == {"queued": 1}

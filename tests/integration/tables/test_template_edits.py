@@ -47,7 +47,7 @@ async def test_an_edit_is_noted_at_the_active_campaigns_of_its_template(world: W
     noted = edit(key)
     await template_edits.note(world.connection, [noted])
     found = await uncompared(world, campaign)
-    assert found == (EditedCampaign(campaign, "your_template", "en_US", noted.occurred_at) if is_noted else None)
+    assert found == (EditedCampaign(campaign, "your_template", "en_US", None, noted.occurred_at) if is_noted else None)
     assert await uncompared(world, draft) is None
 
 

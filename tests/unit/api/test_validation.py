@@ -34,7 +34,7 @@ def test_an_unknown_field_gets_the_closest_name() -> None:
     assert messages(CampaignIn, CAMPAIGN | {"daily_limit": 3}) == {
         "daily_limit": "There is no field of this name. Did you mean daily_send_limit? Known fields: "
         "block_limit_percent, canary, canary_max, canary_min, canary_percent, canary_wait_minutes, cap_wait_days, "
-        "country, daily_send_limit, exclude_campaigns, exclude_recipients, failure_limit_percent, "
+        "country, daily_send_limit, endpoint, exclude_campaigns, exclude_recipients, failure_limit_percent, "
         "frequency_capped, language_code, name, opt_out_limit_percent, phone_number_id, quiet_from, quiet_to, "
         "stale_after_hours, start_at, "
         "template_name, time_zone, unknown_limit_percent, window_days, window_from, window_to, window_zone."

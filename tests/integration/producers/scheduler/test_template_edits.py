@@ -40,7 +40,7 @@ async def an_edit(world: World, *parameters: str) -> EditedCampaign:
         await world.run(
             "UPDATE campaign_recipients SET template_parameters = %s::jsonb WHERE id = %s", given, recipient
         )
-    return EditedCampaign(world.campaign, GREETING, "en_US", START)
+    return EditedCampaign(world.campaign, GREETING, "en_US", None, START)
 
 
 async def test_an_edit_that_fits_lets_the_campaign_go_on(world: World, account: SimulatedAccount) -> None:
@@ -105,7 +105,7 @@ async def test_a_template_that_cannot_be_read_pauses_after_three_rounds(
 async def test_a_template_that_the_account_does_not_list_is_not_compared(
     world: World, account: SimulatedAccount
 ) -> None:
-    edited = EditedCampaign(world.campaign, "unlisted", "en_US", START)
+    edited = EditedCampaign(world.campaign, "unlisted", "en_US", None, START)
     [(_, verdict)] = await a_comparison(world, account).compare([edited])
     assert verdict.fit is not TemplateFit.FITS
     assert verdict.reason is not None

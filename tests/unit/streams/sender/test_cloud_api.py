@@ -88,6 +88,22 @@ async def test_marketing_messages_are_posted_to_their_endpoint_with_the_policy(p
     assert body == message(_job(), "1.data") | ({"product_policy": policy} if policy else {})
 
 
+@pytest.mark.parametrize(("named", "policy"), [("messages", None), ("marketing_messages", "STRICT")])
+async def test_the_endpoint_of_a_job_comes_before_that_of_the_settings(named: Any, policy: str | None) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"messages": [{"id": "wamid.A"}]})
+
+    async with _serving(answer) as server, CloudApi(
+        url=f"http://127.0.0.1:{server.port}", version="v25.0", access_token=SecretStr("tok"), timeout_s=5,
+        endpoint=Endpoint("marketing_messages", "STRICT"),
+    ) as api:  # fmt: skip
+        assert isinstance(await api.post(_job(), "1.data"), Accepted)
+        assert isinstance(await api.post(_job().model_copy(update={"endpoint": named}), "1.data"), Accepted)
+    _, (path, _, body) = server.requests
+    assert path == f"/v25.0/106540352242922/{named}"
+    assert body.get("product_policy") == policy
+
+
 async def test_the_message_is_posted_once_with_token_and_callback_data() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.json_response({"messages": [{"id": "wamid.A"}]})

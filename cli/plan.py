@@ -106,7 +106,9 @@ def plan_lines(name: str, plan: PlanOut) -> Iterator[str]:
 
 def _cost_lines(cost: CostOut) -> Iterator[str]:
     assumed = "" if cost.is_category_known else " (assumed: the template cannot be read)"
-    yield f"  cost         {cost.total} {cost.currency} at most, as {cost.category}{assumed}"
+    uncounted = sum(cost.without_rate.values())
+    counted = f" for {sum(each.recipients for each in cost.markets):,} recipients" if uncounted else ""
+    yield f"  cost         {cost.total} {cost.currency} at most{counted}, as {cost.category}{assumed}"
     yield f"  rates of     {cost.as_of}: {cost.source}"
     for each in cost.markets[:COUNTRIES_SHOWN]:
         yield f"    {each.recipients:>12,}  × {each.rate} = {each.cost}  {each.market}"
@@ -116,4 +118,4 @@ def _cost_lines(cost: CostOut) -> Iterator[str]:
         shown = list(cost.without_rate.items())
         listed = ", ".join(f"{country} {n:,}" for country, n in shown[:COUNTRIES_SHOWN])
         more = f" and {len(shown) - COUNTRIES_SHOWN} more countries" if len(shown) > COUNTRIES_SHOWN else ""
-        yield f"  not counted  the card has no rate for {listed}{more}"
+        yield f"  not counted  {uncounted:,} recipients, because the card has no rate for {listed}{more}"

@@ -63,6 +63,8 @@ async def test_the_page_of_a_draft_loads_its_plan(api: Api) -> None:
     assert "its daily limit" in shown
     assert "0.04 USD" in shown
     assert "US 1" in shown
+    assert "1 people are not counted" in shown
+    assert "for 2 people" in shown
 
 
 async def test_a_wrong_card_costs_the_estimate_only(database_url: str, tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def test_the_lines_of_a_plan() -> None:
     assert "8 of the first 1,000: 5 opted out, 1 repeat a person, 2 are left out because of other campaigns" in shown
     assert "planned for  about 15,872 recipients" in shown
     assert "7 of the first 1,000 have no room in the frequency cap" in shown
-    assert "11.31 EUR at most, as marketing (assumed: the template cannot be read)" in shown
+    assert "11.31 EUR at most for 100 recipients, as marketing (assumed: the template cannot be read)" in shown
     assert "rates of     2026-07-01: a test" in shown
-    assert "no rate for US 1,500, unknown 2" in shown
+    assert "1,502 recipients, because the card has no rate for US 1,500, unknown 2" in shown
     assert "1 other active campaign(s)" in shown
 
 

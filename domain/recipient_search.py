@@ -32,7 +32,7 @@ class TextRange:
 
 @dataclass(frozen=True, slots=True)
 class RecipientSearch:
-    """What to search for. A person who is found by the whole number goes before numbers that begin with it."""
+    """What to search for. A person who is found by the whole number or user id goes before those that begin with it."""
 
     recipient_id: UUID | None = None
     person: PersonKey | None = None
@@ -51,7 +51,7 @@ def read_search(text: str, country: str | None = None) -> RecipientSearch:
     except ValueError:
         pass
     if _USER_START.fullmatch(bare):
-        return RecipientSearch(user_ids=TextRange(bare, following(bare)))
+        return RecipientSearch(person=PersonKey(USER + bare), user_ids=TextRange(bare, following(bare)))
     digits = _international(bare, country) if _NUMBER.fullmatch(bare) else ""
     numbers = TextRange(digits, following(digits)) if 0 < len(digits) <= _DIGITS_MAX else None
     try:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.people import PersonKey
 from domain.recipient_search import RecipientSearch, TextRange, following, read_search
 from domain.written_numbers import InvalidPhoneNumber
 
@@ -39,8 +40,12 @@ def test_a_whole_number_names_its_person_too() -> None:
 
 def test_ids_are_recognised() -> None:
     assert read_search(ID) == RecipientSearch(recipient_id=UUID(ID))
-    assert read_search("user:US.13491208") == RecipientSearch(user_ids=TextRange("US.13491208", "US.13491209"))
-    assert read_search("US.ENT.1a") == RecipientSearch(user_ids=TextRange("US.ENT.1a", "US.ENT.1b"))
+    assert read_search("user:US.13491208") == RecipientSearch(
+        person=PersonKey("user:US.13491208"), user_ids=TextRange("US.13491208", "US.13491209")
+    )
+    assert read_search("US.ENT.1a") == RecipientSearch(
+        person=PersonKey("user:US.ENT.1a"), user_ids=TextRange("US.ENT.1a", "US.ENT.1b")
+    )
 
 
 @pytest.mark.parametrize("text", ["nobody", "<b>", "us.123", "+1 469 465 2751 ext. 7x"])

@@ -69,6 +69,11 @@ async def test_a_search_covers_all_people_of_the_campaign(api: Api, monkeypatch:
     assert await numbers("+1 469 465 2753") == ["+1469 ••••• 53"]
     assert await numbers("+52 55 12") == await numbers("0052 55") == ["+5255 ••••• 78"]
     assert await numbers("US.1349") == await numbers(str(recipient[0])) == ["user:US.13491208"]
+    await api.rows(
+        "INSERT INTO person_links VALUES ('14694652750', 'user:US.13491208'), ('user:US.13491208', '14694652750')"
+    )
+    both = ["+1469 ••••• 50", "user:US.13491208"]  # two rows that turned out to be one human
+    assert sorted(await numbers("US.13491208")) == sorted(await numbers("14694652750")) == both
     assert await numbers("US.1349", "sent") == await numbers(str(recipient[0]), "sent") == []
     assert await numbers("+1945") == [], "they are in another campaign"
     cut = (await api.http.get(path, params={"q": "1469"})).text

@@ -15,15 +15,29 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from cli.pipeline import Stopped, stop_on_signals
+from tests.chaos import laws
+from tests.chaos.laws import Received
+from tests.chaos.limited import LimitedCampaign
 from tests.chaos.resolution_times import ResolutionTimes
 from tests.chaos.schedule import next_fault
 from tests.faults.campaign import Result, RunningCampaign
 from tests.faults.injections import wait_seconds
 from tests.faults.steady_load import Crowd
-from tests.faults.world import World, start_world
+from tests.faults.world import TIME_SCALE, World, start_world
+from verdict.truth import TimeSpan
 
 PER_S = 60.0
 """Half of the rate of the pipeline with its simulator on two cores, so that a backlog can be sent."""
+PEOPLE_MAX = 40_000
+"""The budget of the portfolio. The load stays below it, so that only `lower limit` stops the campaigns."""
+WINDOW_S = 86_400.0 / TIME_SCALE
+"""The 24 hours of the budget."""
+LATE_S = 25.0
+"""A charge counts for up to three buckets longer than its post, which a hanging network may delay."""
+CHARGED = """
+    SELECT coalesce(sum(people), 0)::int FROM portfolio_buckets
+    WHERE began_at > clock_timestamp() - make_interval(secs => %s)
+"""
 EXIT_INTERRUPTED = 130
 
 
@@ -35,6 +49,8 @@ class Tally:
     recoveries_s: list[float] = field(default_factory=list)
     unknown_max: int = 0
     failures: list[str] = field(default_factory=list)
+    blurred: list[TimeSpan] = field(default_factory=list)
+    """The times of faults that delay what was posted already."""
 
 
 def main() -> int:
@@ -45,7 +61,7 @@ def main() -> int:
     options = parser.parse_args()
     stop_on_signals()
     try:
-        with start_world() as world:
+        with start_world(WHATSAPP_PORTFOLIO_LIMIT=PEOPLE_MAX) as world:
             verdict = _run(world, options.minutes * 60.0, options.seed)
     except Stopped:
         return EXIT_INTERRUPTED
@@ -60,21 +76,59 @@ def _run(world: World, seconds: float, seed: int) -> dict[str, object]:
     tally = Tally()
     campaign = RunningCampaign(world, crowd, PER_S, f"chaos {seed}")
     campaign.wait_until_flowing(100)
+    limited = LimitedCampaign(world, crowd, campaign, seed)
     end = time.monotonic() + seconds
     with ResolutionTimes(world, campaign.id) as resolution:
         while time.monotonic() < end:
             _run_fault(world, campaign, rng, tally, end)
         try:
-            result = campaign.finish(time.time(), from_topic=True)
+            recovery_s = campaign.recovery_s(time.time())
+            campaign.load.stop()
+            of_limited = limited.end(tally.blurred)
+            result = campaign.finish(time.time(), recovery_s, from_topic=True)
         except AssertionError as failed:
-            return {"verdict": "differs", "seed": seed, "failures": [*tally.failures, str(failed)]}
-    return _conclude(world, result, tally, resolution, seed)
+            return {"verdict": "differs", "seed": seed, "failures": [*tally.failures, *limited.failures, str(failed)]}
+    tally.failures += [*limited.failures, *_budget_failures(world, campaign, limited, result, of_limited)]
+    return {**_conclude(world, result, tally, resolution, seed), "limited": _figures(limited, of_limited)}
+
+
+def _figures(limited: LimitedCampaign, result: Result) -> dict[str, object]:
+    """What happened in the campaign with limits."""
+    verdict = result.judged.verdict
+    return {
+        **limited.acts,
+        "recipients": sum(verdict.statuses.values()),
+        "messages_sent": verdict.messages_accepted,
+        "skipped": verdict.statuses["skipped"],
+        "rows_wrong": len(verdict.wrong_rows),
+        "counters_wrong": len(verdict.wrong_counters),
+        "double_sends": verdict.double_sends,
+    }
+
+
+def _budget_failures(
+    world: World, campaign: RunningCampaign, limited: LimitedCampaign, result: Result, of_limited: Result
+) -> list[str]:
+    """What contradicts the budget of the portfolio, and the rows of the campaign with limits."""
+    verdict = of_limited.judged.verdict
+    failures = [f"limited: {', '.join(row.fields)}; {row.found_status}" for row in verdict.wrong_rows]
+    failures += [f"limited: counter {name}" for name in verdict.wrong_counters]
+    failures += [f"limited: {verdict.double_sends} double sends"] * (verdict.double_sends > 0)
+    posts = [Received(post.number, post.received_at) for post in (*campaign.posts(), *limited.posts())]
+    failures += laws.above_portfolio(posts, PEOPLE_MAX, WINDOW_S)
+    now, charged = time.time(), world.count(CHARGED, WINDOW_S + WINDOW_S / 96)
+    least = len({post.number for post in posts if post.at > now - WINDOW_S})
+    most = len({post.number for post in posts if post.at > now - WINDOW_S - LATE_S})
+    most += result.unknown_ever + of_limited.unknown_ever
+    if not least <= charged <= most:
+        failures.append(f"the budget of the portfolio has {charged} people, the posts explain {least} to {most}")
+    return failures
 
 
 def _run_fault(world: World, campaign: RunningCampaign, rng: random.Random, tally: Tally, end: float) -> None:
     planned = next_fault(rng)
     wait_seconds(min(planned.pause_s, max(0.0, end - time.monotonic())))
-    started = time.monotonic()
+    started, began_at = time.monotonic(), time.time()
     tally.faults[planned.kind] += 1
     try:
         fault = planned.inject(world, campaign)
@@ -85,6 +139,9 @@ def _run_fault(world: World, campaign: RunningCampaign, rng: random.Random, tall
         tally.failures.append(f"{planned.name}: {failed}")
         log(f"{planned.name:40} FAILED: {failed}")
         return
+    finally:
+        if planned.delays_posts:
+            tally.blurred.append(TimeSpan(began_at, time.time()))
     tally.unknown_max += fault.unknown_max
     tally.recoveries_s.append(recovery_s)
     log(f"{planned.name:40} in flight {fault.in_flight:4}  lasted {lasted_s:5.1f} s  recovered in {recovery_s:5.1f} s")

@@ -22,6 +22,7 @@ PLAIN: dict[str, Injection] = {
     "twin sinks": disturbances.twin,
     "storm of duplicates": disturbances.storm,
     "poison": disturbances.poison,
+    "lower limit": disturbances.lower_limit,
     "wrong token": lambda world, campaign: injections.answer_wrongly(
         world, campaign, "reject", {"code": 190}, SHORTEST_S
     ),
@@ -29,7 +30,7 @@ PLAIN: dict[str, Injection] = {
     "no answers": lambda world, campaign: injections.answer_wrongly(world, campaign, "hang", {}, SHORTEST_S),
 }
 """Faults without random parameters."""
-WEIGHTS = (4, 3, 3, 2, 2, 1, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
+WEIGHTS = (4, 3, 3, 2, 2, 1, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.5)
 PAUSE_S = (1.0, 6.0)
 """The limits of the random pause between a recovery and the next fault."""
 
@@ -46,6 +47,11 @@ class Planned:
     def kind(self) -> str:
         """The name without its numbers."""
         return self.name if self.name in PLAIN else " ".join(self.name.split()[:2])
+
+    @property
+    def delays_posts(self) -> bool:
+        """Whether what was posted may be received late: a process is frozen, or the network of the Cloud API waits."""
+        return "freeze" in self.name or "cloud" in self.name
 
 
 def next_fault(rng: random.Random) -> Planned:

@@ -18,7 +18,7 @@ from tests.faults.steady_load import Crowd, SteadyLoad
 from tests.faults.world import ProcessWorld
 from tests.support.waiting import eventually
 from verdict.judge import Held
-from verdict.truth import TimeSpan
+from verdict.truth import Post, TimeSpan
 
 WARM_S = 30.0
 RECOVERY_DEADLINE_S = 180.0
@@ -80,6 +80,8 @@ class RunningCampaign:
         self._events_from = len(world.events)
         self.frozen: list[TimeSpan] = []
         """The times in which a sender was frozen."""
+        self.opted_out: set[str] = set()
+        """The numbers of people who opted out while it was sent."""
         first = crowd.take(int(per_s))
         self.id = world.api.create(name)
         world.api.add(self.id, first)
@@ -108,10 +110,13 @@ class RunningCampaign:
         with self.world.connect() as connection:
             return {(found[0], found[1]) for found in connection.execute(OPEN_CLAIMS, [self.id]).fetchall()}
 
+    def posts(self) -> list[Post]:
+        """The posts of this campaign that the simulator has received."""
+        return posts_of(self.world.settings, self.id, _entries(self.world, self._ledger_from))[0]
+
     def posted(self) -> set[Held]:
         """The attempts that the simulator has received."""
-        posts, _ = posts_of(self.world.settings, self.id, _entries(self.world, self._ledger_from))
-        return {(post.recipient_id, post.attempt) for post in posts}
+        return {(post.recipient_id, post.attempt) for post in self.posts()}
 
     def recovery_s(self, since: float) -> float:
         """The seconds from `since` until messages that were claimed later are delivered and none of them is stuck."""
@@ -143,6 +148,7 @@ class RunningCampaign:
                 self._stats(),
                 trouble,
                 tuple(self.frozen),
+                frozenset(self.opted_out),
             )
         self.world.require_alive()
         webhooks = int(self.world.simulator.state()["webhooks_posted"]) - self._webhooks_from

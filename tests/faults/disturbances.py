@@ -21,6 +21,10 @@ from tests.support.waiting import eventually
 from topics.lag import KafkaQueries
 
 CRASHING = {"sender": Topic.SEND_JOBS, "reconciler": Topic.WEBHOOKS_RAW, "sink": Topic.RECIPIENT_EVENTS}
+REPORTED = "SELECT count(*) FROM portfolio WHERE reported_max = %s"
+STILL_POSTED_S = 6.0
+"""Released messages may be posted for three buckets of the budget, which take 4.5 s at the speed of these tests."""
+APPLIED_DEADLINE_S = 60.0
 DEAD_LETTERS_MIN = 3
 """The least number of records that must have failed in the process with the bug."""
 
@@ -65,6 +69,25 @@ def storm(world: World, campaign: RunningCampaign, times: int = 20) -> InjectedF
             accepted += client.post(url, content=body, headers=headers).status_code == httpx.codes.OK
     assert accepted >= 20 * times, f"{accepted} duplicates were accepted"
     return InjectedFault(time.time(), in_flight)
+
+
+def lower_limit(world: World, campaign: RunningCampaign) -> InjectedFault:
+    """Meta reports a limit of one person in 24 hours. Nothing is posted from then on, until it reports none."""
+    in_flight = wait_for_work_in_flight(world, campaign, "sink")
+    _report_limit(world, 1)
+    wait_seconds(STILL_POSTED_S)
+    received = int(world.simulator.state()["received"])
+    wait_seconds(2.0)
+    assert int(world.simulator.state()["received"]) == received, "a message was posted above the limit of Meta"
+    ended_at = time.time()
+    _report_limit(world, -1)
+    return InjectedFault(ended_at, in_flight)
+
+
+def _report_limit(world: World, people: int) -> None:
+    value = {"max_daily_conversations_per_business": people}
+    world.simulator.send_event("raw", field="business_capability_update", value=value, timestamp=int(time.time()))
+    eventually(lambda: world.count(REPORTED, people) == 1, "the limit of Meta is applied", APPLIED_DEADLINE_S)
 
 
 POISON = (None, b"", b"{", b"\xff\x00\xfe", b'{"kind": "no such"}', b"[1, 2, 3]", b"\x93\x01\x02\x03")

@@ -7,7 +7,7 @@ it. The faults limit the number of sends that were `unknown` at any time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cli.demo.people import Person
@@ -64,8 +64,12 @@ def judge_campaign(
     stats: Mapping[str, Any],
     trouble: tuple[str, ...],
     frozen: tuple[TimeSpan, ...],
+    opted_out: frozenset[str] = frozenset(),
 ) -> Judged:
-    """Compare rows, counters and stats with the simulator's ledger. `entries` may contain other campaigns' posts."""
+    """Compare rows, counters and stats with the simulator's ledger. `entries` may contain other campaigns' posts.
+
+    `opted_out`: the numbers of people who opted out while the campaign was sent. Those without a post must be skipped.
+    """
     posts, strangers = posts_of(settings, campaign, entries)
     rows = read_rows(connection, campaign)
     unknown = frozenset((found[0], found[1]) for found in connection.execute(UNANSWERED, [campaign]).fetchall())
@@ -75,7 +79,7 @@ def judge_campaign(
         posts=posts,
         numbers=frozenset(person.number for person in people),
         parameters={person.number: person.parameters for person in people},
-        opted_out=frozenset(),
+        opted_out=opted_out - {post.number for post in posts} - {row.number for row in rows if row.status == "unknown"},
         held_by_killed=unknown,
         counters=read_counters(connection, campaign),
         recount=recount(rows, read_opt_outs(connection, campaign)),
@@ -85,4 +89,14 @@ def judge_campaign(
         frozen=frozen,
         deferred=deferred,
     )
-    return Judged(judge(evidence), len(unknown), sum(row.status == "unknown" for row in rows))
+    verdict = judge(evidence)
+    # An opt-out between two attempts skips the second one, which the ledger of the simulator cannot show.
+    stopped = {row.id for row in rows if row.number in opted_out and row.failure_reason == "opted_out"}
+    failed = {post.recipient_id for post in posts} - {post.recipient_id for post in posts if _is_delivered(post)}
+    wrong = tuple(row for row in verdict.wrong_rows if row.row_id not in stopped & failed)
+    return Judged(replace(verdict, wrong_rows=wrong), len(unknown), sum(row.status == "unknown" for row in rows))
+
+
+def _is_delivered(post: Post) -> bool:
+    """Whether the simulator accepted the message, and no status says that it failed."""
+    return post.accepted and not any(status.word == "failed" for status in post.statuses)

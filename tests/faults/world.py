@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 
@@ -28,7 +29,6 @@ from stack.ports import free_ports
 from stack.supervisor import Child, ChildEvent, Supervisor
 from tests.faults.proxy import Proxy
 from tests.faults.servers import KafkaServer, PostgresServer, folder_for_servers
-from tests.faults.steady_load import SteadyLoad
 from tests.support.paths import ROOT
 from tests.support.waiting import eventually
 from verdict.rows import JudgeConnection
@@ -70,6 +70,13 @@ SIMULATED = {
 }
 
 
+class Load(Protocol):
+    """What a thread does to the processes while faults happen."""
+
+    def abandon(self) -> None:
+        """End it, also after a failed test."""
+
+
 @dataclass(kw_only=True)
 class ProcessWorld(ABC):
     """The running processes, with their addresses and logs. A subclass has the servers."""
@@ -84,7 +91,7 @@ class ProcessWorld(ABC):
     events: list[ChildEvent]
     processes: tuple[str, ...]
     """The names of our processes in the order of their start."""
-    loads: list[SteadyLoad] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
     """The running loads. A failed test must not leave one behind."""
 
     @property
@@ -173,8 +180,11 @@ class World(ProcessWorld):
 
 
 @contextmanager
-def start_world(double: str | None = None) -> Iterator[World]:
-    """Start all servers and processes. With `double`, every process is that test double (tests.faults.doubles)."""
+def start_world(double: str | None = None, **more: object) -> Iterator[World]:
+    """Start all servers and processes. With `double`, every process is that test double (tests.faults.doubles).
+
+    `more`: further settings, by their names without the prefix.
+    """
     with folder_for_servers() as folder:
         logs = Path(os.environ.get("FAULTS_LOGS", "")) if os.environ.get("FAULTS_LOGS") else folder / "logs"
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -183,7 +193,7 @@ def start_world(double: str | None = None) -> Iterator[World]:
             postgres = PostgresServer(folder)
             try:
                 with Proxy() as cloud:
-                    yield from _start_processes(kafka, postgres, cloud, logs, double)
+                    yield from _start_processes(kafka, postgres, cloud, logs, double, more)
             finally:
                 postgres.close()
         finally:
@@ -191,11 +201,17 @@ def start_world(double: str | None = None) -> Iterator[World]:
 
 
 def _start_processes(
-    kafka: KafkaServer, postgres: PostgresServer, cloud: Proxy, logs: Path, double: str | None
+    kafka: KafkaServer,
+    postgres: PostgresServer,
+    cloud: Proxy,
+    logs: Path,
+    double: str | None,
+    more: Mapping[str, object],
 ) -> Iterator[World]:
     api_port, ingress_port, simulator_port = free_ports(3)
     cloud.retarget(simulator_port)
     variables = _variables(kafka, postgres, cloud, api_port, ingress_port)
+    variables |= {f"{PREFIX}{name}": str(value) for name, value in more.items()}
     settings = read_settings(variables, logs)
     migrate_database(settings)
     apply_topics(settings)

@@ -21,12 +21,17 @@ Name = str
 """A phone number, or `user:` and a user id."""
 
 
-def read(value: dict[str, Any], field: str, at: datetime) -> list[RecipientEvent | SubscriptionEvent]:
-    """The events of a webhook that was received at this moment. Nothing of it may be refused."""
-    business = {"display_phone_number": "15550783881", "phone_number_id": "1"}
+def webhook(value: dict[str, Any], field: str, phone_number_id: str = "1") -> bytes:
+    """The body of a webhook with one change."""
+    business = {"display_phone_number": "15550783881", "phone_number_id": phone_number_id}
     full = {"messaging_product": "whatsapp", "metadata": business, **value}
     body = {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": field, "value": full}]}]}
-    bundle = encode_bundle([Body(int(at.timestamp() * 1_000_000), json.dumps(body).encode())])
+    return json.dumps(body).encode()
+
+
+def read(value: dict[str, Any], field: str, at: datetime) -> list[RecipientEvent | SubscriptionEvent]:
+    """The events of a webhook that was received at this moment. Nothing of it may be refused."""
+    bundle = encode_bundle([Body(int(at.timestamp() * 1_000_000), webhook(value, field))])
     found = reconcile(Record("webhooks.raw", 0, 0, None, bundle, at), OURS, at)
     assert not found.dead, [each.error for each in found.dead]
     return [*found.events, *found.subscriptions]

@@ -40,10 +40,10 @@ from tables import (
 from tables.campaigns import NewCampaign
 from tables.ledger import Claim, ClaimResult, Settlement
 from tables.releases import Rates
-from tests.properties.limits import bodies
 from tests.properties.limits.clock import set_clock
 from tests.properties.limits.laws import CampaignSettings, Key, Limits
 from tests.properties.people.walk import Sent, Walk
+from tests.support import person_webhooks
 
 HUMANS = 5
 BEGINS_AT = datetime(2026, 5, 4, 13, tzinfo=UTC)
@@ -215,18 +215,21 @@ class LimitedWalk(Walk):
         number, other, user = self.names(human)
         names = self.random.choice([[number], [other], [user], [number, user], [other, user]])
         word = self.random.choice(["STOP", "STOP", "START", "Hello"])
-        content = self.random.choice([bodies.text, bodies.button])(word)
-        value, kind = bodies.message(names, content, at, self.inbound, wamid), "messages"
+        content = self.random.choice([person_webhooks.text, person_webhooks.button])(word)
+        value, kind = person_webhooks.message(names, content, at, self.inbound, wamid), "messages"
         match self.random.randrange(6):
             case 0:
-                value, kind = bodies.preference(names, self.random.choice(["stop", "resume"]), at), "user_preferences"
+                value, kind = (
+                    person_webhooks.preference(names, self.random.choice(["stop", "resume"]), at),
+                    "user_preferences",
+                )
             case 1:
-                value = bodies.changed([number, user], [other], at, self.inbound)
+                value = person_webhooks.changed([number, user], [other], at, self.inbound)
             case 2 if answered is not None:
-                value = bodies.stopped(
+                value = person_webhooks.stopped(
                     answered.campaign, answered.recipient, answered.attempt, str(answered.wamid), names, at
                 )
-        for event in bodies.read(value, kind, at):
+        for event in person_webhooks.read(value, kind, at):
             self._receive(event)
 
     async def keep_up(self) -> None:

@@ -70,6 +70,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS_MIN, help=f"runs of each contestant, {ROUNDS_MIN} or more")
     parser.add_argument("--smoke", action="store_true", help="a tiny run of everything, without installing anything")
     parser.add_argument("--large", action="store_true", help="the large stages: minutes each, and up to 20 GB of disk")
+    parser.add_argument("--keep", type=Path, help="a folder that keeps large tables for the next run, about 10 GB")
     parser.add_argument("--kafka", default="", help="addresses of a Kafka to use instead of an embedded one")
     parser.add_argument("--database-url", default="", help="address of a Postgres to use instead of an embedded one")
     return parser.parse_args(argv)
@@ -88,6 +89,7 @@ def _arena(options: argparse.Namespace, *, needs_kafka: bool, needs_postgres: bo
             kafka=options.kafka or stack.kafka_bootstrap_servers,
             database_url=options.database_url or stack.database_url,
             folder=Path(folder),
+            kept=options.keep,
             kafka_pid=stack.kafka_pid,
             postgres_pid=stack.postgres_pid,
             is_smoke=options.smoke,

@@ -27,6 +27,8 @@ class Arena:
     database_url: str
     folder: Path
     """For logs and files of the contestants. It is deleted at the end."""
+    kept: Path | None = None
+    """For large tables that a later run uses again; None: they are built for this run."""
     kafka_pid: int | None = None
     postgres_pid: int | None = None
     is_smoke: bool = False

@@ -26,7 +26,8 @@ WITH numbered AS MATERIALIZED (
            %(start)s::timestamptz + n %% 3000 * interval '1 second' AS at
     FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
 ), rows AS MATERIALIZED (
-    SELECT *, 'wamid.HBgLMTU1NTAxMjM0NTYVAgARGBI' || upper(substr(replace(id::text, '-', ''), 9)) || 'A=' AS wamid
+    SELECT *, 'wamid.HBgLMTU1NTAxMjM0NTYVAgARGBI' || upper(left(reverse(replace(id::text, '-', '')), 24)) || 'A='
+              AS wamid
     FROM numbered
 ), inserted AS (
     INSERT INTO campaign_recipients (
@@ -34,7 +35,8 @@ WITH numbered AS MATERIALIZED (
         accepted_attempts, accepted_attempt, accepted_at, whatsapp_message_id,
         failed_attempts, failed_attempt, failed_at, failure_code, failure_text, failure_class, failure_backoff_s,
         price)
-    SELECT id, %(campaign)s, (15550000000 + n)::text, %(start)s, CASE WHEN kind = 0 THEN 0 ELSE 1 END,
+    SELECT id, %(campaign)s, (15550000000 + n * 73687871 %% 100000000)::text, %(start)s,
+           CASE WHEN kind = 0 THEN 0 ELSE 1 END,
            CASE WHEN kind > 0 THEN at END, CASE WHEN kind > 2 THEN at + interval '2 seconds' END,
            CASE WHEN kind > 4 THEN at + interval '9 seconds' END,
            CASE WHEN kind > 0 THEN 2 ELSE 0 END, CASE WHEN kind > 0 THEN 1 END, CASE WHEN kind > 0 THEN at END,

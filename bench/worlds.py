@@ -23,13 +23,18 @@ def own_database(arena: Arena) -> Iterator[Settings]:
     with psycopg.connect(arena.database_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
         try:
-            yield Settings.model_validate({
-                "kafka_bootstrap_servers": arena.kafka,
-                "database_url": urlunsplit(urlsplit(arena.database_url)._replace(path=f"/{name}")),
-                "topic_prefix": prefix,
-            })  # fmt: skip
+            yield settings_of(arena, name, prefix)
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def settings_of(arena: Arena, database: str, prefix: str) -> Settings:
+    """The settings that lead to a database of this arena, and to topics with a prefix."""
+    return Settings.model_validate({
+        "kafka_bootstrap_servers": arena.kafka,
+        "database_url": urlunsplit(urlsplit(arena.database_url)._replace(path=f"/{database}")),
+        "topic_prefix": prefix,
+    })  # fmt: skip
 
 
 @contextmanager

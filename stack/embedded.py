@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -77,9 +77,12 @@ def embedded_stack(
     *,
     kafka: bool = True,
     postgres: bool = True,
+    postgres_settings: Mapping[str, str] | None = None,
     on_event: Callable[[ChildEvent], None] | None = None,
 ) -> Iterator[Stack]:
     """Start the requested servers, and stop them at the end of the block.
+
+    `postgres_settings`: settings of PostgreSQL that differ from those of `stack.postgres`.
 
     With `on_event` they are supervised: a server that ends, or that runs and does not answer, is started again with its
     data and at its address, and `on_event` gets a report.
@@ -105,6 +108,7 @@ def embedded_stack(
                     folders.password,
                     throw_away=throw_away,
                     locks=locks,
+                    more=postgres_settings,
                 )
                 ending.callback(_stop, future_server)
         broker = future_broker.result() if future_broker else None

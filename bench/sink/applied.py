@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.children import child, wait_until
 from bench.contest import Arena, Run
+from bench.shares import limited, root_of_groups
 from bench.sink.progress import Connected, SinkPlace
 from bench.usage import measured
 from bench.worlds import environment_of
@@ -35,6 +36,8 @@ class Writer:
     table: str
     progress: Progress
     processes: int = 1
+    core_share: float | None = None
+    """The share of a core that each process may use; None: no limit."""
 
 
 def applied(
@@ -47,6 +50,8 @@ def applied(
         running = [
             ending.enter_context(child(argv, place.log, environment_of(settings))) for _ in range(writer.processes)
         ]
+        for each in running:
+            _limit(each.pid, writer.core_share, ending)
         wait_until(lambda: reached() >= total * warm_share, running[0], place.log)
         first, began = reached(), time.perf_counter()
         first = 0 if first >= total else first  # a tiny input may be done at the first look
@@ -59,6 +64,12 @@ def applied(
     more = {"Postgres CPU s / million": server.cpu_s / max(1, count - first) * 1e6}
     cpu_s, memory_mb = sum(each.cpu_s for each in clients), sum(each.memory_mb for each in clients)
     return Run(count - first, seconds, cpu_s, memory_mb, 0.0, more)
+
+
+def _limit(pid: int, share: float | None, ending: ExitStack) -> None:
+    root = root_of_groups()
+    if share is not None and root is not None:
+        ending.enter_context(limited(pid, share, root))
 
 
 def _wait(reached: Callable[[], int], target: float, running: Sequence[subprocess.Popen[bytes]]) -> int:

@@ -3,153 +3,162 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
-from typing import LiteralString
 
 from bench.contest import ROUNDS_MIN, Arena, Run
-from bench.large import grow, planned
-from bench.sink.applied import applied
+from bench.shares import root_of_groups
+from bench.sink.backlogs import CHANGED, LOG_BYTES, PAGE_IMAGES, SinkBacklog, backlog_of
+from bench.sink.large import added_campaign, large_arena, large_database, spread_recipients, warm
 from bench.sink.progress import Connected
 from bench.sink.stage import SINK_WRITER, SMOKE_RECIPIENTS
-from bench.sink.verdict import OURS, rows_right
-from bench.sink.workload import Workload, records_of, start_of_now
-from bench.sink.world import create_rows, create_topics, release
 from bench.solo import Measured, Note, SoloStage, Table
 from bench.worlds import connected, own_database
 from runtime.settings import Settings
 from tables.migrate import migrate
 
-RECIPIENTS = 100_000
-SMALL_RECIPIENTS = 200_000
-JOINED_SHARE = 0.4
-"""One sink and two sinks are measured after this share, when both have their partitions."""
-LARGE_ROWS, SMOKE_LARGE_ROWS = 10_000_000, 4_000
-COPIES, SMOKE_COPIES = 8, 1
-"""How often a replay has all events again. Three rounds replay ten million statuses."""
-ONE, TWO, LARGE, REPLAY = "one sink", "two sinks", "one sink, 10 million rows", "a replay that changes nothing"
-CHANGED = "changed rows"
-VERSIONS: LiteralString = """
-CREATE TEMP VIEW versions AS
-SELECT tableoid AS of, ctid AS place, xmin::text AS writer FROM campaign_recipients UNION ALL
-SELECT tableoid, ctid, xmin::text FROM messages
-"""
-"""Where each row is, and the transaction that wrote it: both change with every update."""
+RECIPIENTS, RECIPIENTS_OF_TWO = 40_000, 100_000
+CORE_SHARE = 0.2
+"""What each sink may use where Postgres must have room for two of them."""
+COPIES, SMOKE_COPIES = 6, 1
+"""How often a replay has all events again: a million statuses."""
+ONE, TWO = "one sink, small table", "two sinks, small table"
+ONE_SLOW, TWO_SLOW = "one sink with a fifth of a core", "two sinks with a fifth of a core each"
+CAMPAIGN_OF_LARGE, SPREAD = "a campaign in 10 million rows", "recipients spread over 10 million rows"
+REPLAY = "a replay in 10 million rows"
+COMPARED_WITH = {TWO_SLOW: ONE_SLOW}
+"""What a variant is compared with, if it is not one sink."""
+NOTES = (
+    "One sink and its Postgres use most of two cores, so two sinks cannot be twice as fast here.",
+    "With a fifth of a core for each sink, Postgres has room for both. That ratio shows whether they wait for locks.",
+    "CPU, WAL bytes and page images are those of an event.",
+    "A page that changes for the first time after a checkpoint is written to the WAL as a whole: a page image.",
+)
+Backlogs = Mapping[str, SinkBacklog]
+"""What is applied in a round, by the name of the variant."""
+Runs = Mapping[str, Sequence[Run]]
 
 
 def _measure(arena: Arena, note: Note) -> Measured:
+    rounds = arena.items(ROUNDS_MIN, 1)
     with ExitStack() as ending:
-        variants: dict[str, Callable[[], Run]] = {
-            ONE: partial(_small, arena, 1),
-            TWO: partial(_small, arena, 2),
-            LARGE: ending.enter_context(_large(arena, note)),
-            REPLAY: ending.enter_context(_replay(arena, note)),
-        }
-        runs: dict[str, list[Run]] = {name: [] for name in variants}
-        for number in range(arena.items(ROUNDS_MIN, 1)):
-            for name in list(variants)[:: -1 if number % 2 else 1]:
-                run = variants[name]()
-                runs[name].append(run)
-                note(f"round {number + 1}: {name}: {run.rate:,.0f}/s, {run.right:.0%} right")
-    right = min(run.right for found in runs.values() for run in found)
-    summary = {f"{name}, ratio": round(statistics.median(_ratios(found, runs[ONE])), 3) for name, found in runs.items()}
-    return Measured([_table(runs)], right, summary)
+        own = ending.enter_context(large_arena(arena, note))
+        large = ending.enter_context(large_database(own))
+        backlogs = [prepared(own, large, ending, note) for _ in range(rounds)]
+        with connected(large) as connection:
+            settle(connection)
+            runs = applied_in_turn(own, backlogs, note)
+            return measured(backlogs, runs, connection)
 
 
-def _ratios(runs: Sequence[Run], first: Sequence[Run]) -> list[float]:
-    return [run.rate / one.rate for run, one in zip(runs, first, strict=True)]
+def prepared(arena: Arena, large: Settings, ending: ExitStack, note: Note) -> Backlogs:
+    """Prepare the rows and the topics of a round. Small databases last until `ending`."""
+    recipients = arena.items(RECIPIENTS, SMOKE_RECIPIENTS)
+    slow = replace(SINK_WRITER, core_share=CORE_SHARE)
+    two, two_slow = replace(SINK_WRITER, processes=2), replace(slow, processes=2)
+    small = {ONE: (SINK_WRITER, recipients), TWO: (two, arena.items(RECIPIENTS_OF_TWO, SMOKE_RECIPIENTS))}
+    if not arena.is_smoke and root_of_groups() is not None:
+        small |= {ONE_SLOW: (slow, recipients), TWO_SLOW: (two_slow, recipients)}
+    found = {}
+    for name, (writer, number) in small.items():
+        settings = ending.enter_context(own_database(arena))
+        migrate(settings.database_url.get_secret_value())
+        with connected(settings) as connection:
+            found[name] = backlog_of(settings, added_campaign(connection, number), writer)
+    with connected(large) as connection:
+        campaign = added_campaign(connection, recipients)
+        found[CAMPAIGN_OF_LARGE] = backlog_of(_own_topics(arena, large), campaign, SINK_WRITER)
+        copies = arena.items(COPIES, SMOKE_COPIES)
+        found[REPLAY] = backlog_of(_own_topics(arena, large), campaign, SINK_WRITER, copies, is_replay=True)
+        spread = spread_recipients(connection, recipients)
+        found[SPREAD] = backlog_of(_own_topics(arena, large), spread, SINK_WRITER)
+    note("the backlogs of a round are prepared")
+    return found
 
 
-def _table(runs: dict[str, list[Run]]) -> Table:
-    figures = ("events/s", "to one sink (min-max)", "CPU s per million", "Postgres CPU s / million", "MiB", "right")
+def _own_topics(arena: Arena, settings: Settings) -> Settings:
+    return settings.model_copy(update={"topic_prefix": arena.prefix()})
+
+
+def settle(connection: Connected) -> None:
+    """Write what the preparation has changed, and read the indexes that the sink searches."""
+    connection.execute("CHECKPOINT")
+    warm(connection)
+
+
+def applied_in_turn(arena: Arena, backlogs: Sequence[Backlogs], note: Note) -> Runs:
+    """Apply the backlogs round by round. A replay follows its campaign."""
+    runs: dict[str, list[Run]] = {name: [] for name in backlogs[0]}
+    for number, each in enumerate(backlogs):
+        for name, backlog in each.items():
+            run = backlog.applied(arena)
+            runs[name].append(run)
+            note(f"round {number + 1} of {len(backlogs)}: {name}: {run.rate:,.0f}/s")
+    return runs
+
+
+def measured(backlogs: Sequence[Backlogs], runs: Runs, connection: Connected) -> Measured:
+    """Judge the results of all runs, and make the table."""
+    judged = {
+        name: [each[name].judged(run) for each, run in zip(backlogs, found, strict=True)]
+        for name, found in runs.items()
+    }
+    right = min(run.right for found in judged.values() for run in found)
+    summary = {f"{name}, ratio": round(statistics.median(_ratios(judged, name)), 3) for name in judged}
+    return Measured([_table(judged)], right, summary, [*NOTES, _huge_pages(connection)])
+
+
+def _huge_pages(connection: Connected) -> str:
+    [(status,)] = connection.execute("SELECT current_setting('huge_pages_status', true)").fetchall()
+    return f"The shared memory of the server has {'huge pages' if status == 'on' else 'no huge pages'}."
+
+
+def _ratios(runs: Runs, name: str) -> list[float]:
+    first = runs[COMPARED_WITH.get(name, ONE)]
+    return [run.rate / one.rate for run, one in zip(runs[name], first, strict=True)]
+
+
+def _table(runs: Runs) -> Table:
     rows = []
     for name, found in runs.items():
-        ratios = _ratios(found, runs[ONE])
+        ratios = _ratios(runs, name)
+        more = {key: statistics.median(run.more[key] for run in found) for key in found[0].more}
         rows.append([
             name,
             f"{statistics.median(run.rate for run in found):,.0f}",
             f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}-{max(ratios):.2f})",
             f"{statistics.median(run.cpu_s_per_million for run in found):.1f}",
-            f"{statistics.median(run.more['Postgres CPU s / million'] for run in found):.1f}",
+            f"{more['Postgres CPU s / million']:.1f}",
+            f"{more[LOG_BYTES]:,.0f}",
+            f"{more[PAGE_IMAGES]:.2f}",
             f"{max(run.memory_mb for run in found):.0f}",
             f"{min(run.right for run in found):.0%}",
-            f"{max(run.more[CHANGED] for run in found):,.0f}" if CHANGED in found[0].more else "",
+            f"{more[CHANGED]:,.0f}" if name == REPLAY else "",
         ])  # fmt: skip
-    return Table("the sink against itself", ("", *figures, CHANGED), rows)
-
-
-def _small(arena: Arena, processes: int) -> Run:
-    workload = Workload(arena.items(SMALL_RECIPIENTS, SMOKE_RECIPIENTS), start_of_now())
-    with own_database(arena) as settings, connected(settings) as connection:
-        create_rows(settings.database_url.get_secret_value(), workload)
-        total = create_topics(settings, records_of(workload))
-        writer = replace(SINK_WRITER, processes=processes)
-        run = applied(arena, writer, settings, connection, total, JOINED_SHARE)
-        return replace(run, right=rows_right(connection, OURS, workload))
-
-
-@contextmanager
-def _large(arena: Arena, note: Note) -> Iterator[Callable[[], Run]]:
-    """A table of ten million rows. Each run takes recipients that are still planned, spread over all of it."""
-    with own_database(arena) as settings, connected(settings) as connection:
-        url = settings.database_url.get_secret_value()
-        migrate(url)
-        grow(url, start_of_now(), arena.items(LARGE_ROWS, SMOKE_LARGE_ROWS), note)
-        yield partial(_run_large, arena, settings, connection)
-
-
-def _run_large(arena: Arena, settings: Settings, connection: Connected) -> Run:
-    given = planned(connection, arena.items(RECIPIENTS, SMOKE_RECIPIENTS))
-    workload = Workload(len(given), start_of_now(), given=given)
-    release(connection, given)
-    connection.execute("CHECKPOINT")
-    own = settings.model_copy(update={"topic_prefix": arena.prefix()})
-    run = applied(arena, SINK_WRITER, own, connection, create_topics(own, records_of(workload)))
-    return replace(run, right=rows_right(connection, OURS, workload))
-
-
-@contextmanager
-def _replay(arena: Arena, note: Note) -> Iterator[Callable[[], Run]]:
-    """A topic with events that are all applied already. The offsets of the sink are deleted before each run."""
-    workload = Workload(arena.items(RECIPIENTS, SMOKE_RECIPIENTS), start_of_now())
-    with own_database(arena) as settings, connected(settings) as connection:
-        create_rows(settings.database_url.get_secret_value(), workload)
-        records = records_of(workload)
-        applied(arena, SINK_WRITER, settings, connection, create_topics(settings, records))
-        again = settings.model_copy(update={"topic_prefix": arena.prefix()})
-        copies = arena.items(COPIES, SMOKE_COPIES)
-        total = create_topics(again, (record for _ in range(copies) for record in records))
-        connection.execute(VERSIONS)
-        note(f"a replay of {total:,} events is prepared")
-        yield partial(_run_replay, arena, again, connection, workload, total)
-
-
-def _run_replay(arena: Arena, settings: Settings, connection: Connected, workload: Workload, total: int) -> Run:
-    connection.execute("DELETE FROM sink_offsets")
-    connection.execute("DROP TABLE IF EXISTS before")
-    connection.execute("CREATE TEMP TABLE before AS SELECT * FROM versions")
-    run = applied(arena, SINK_WRITER, settings, connection, total)
-    [(changed,)] = connection.execute(
-        "SELECT count(*) FROM (SELECT * FROM versions EXCEPT SELECT * FROM before) AS changed"
-    ).fetchall()
-    right = rows_right(connection, OURS, workload) if changed == 0 else 0.0
-    return replace(run, right=right, more={**run.more, CHANGED: changed})
+    headings = (
+        "", "events/s", "ratio (min-max)", "CPU us", "Postgres us", "WAL bytes", "page images", "MiB", "right", CHANGED,
+    )  # fmt: skip
+    return Table("the sink against itself", headings, rows)
 
 
 SINK_SCALE = SoloStage(
     "sink-scale",
     "Sink, at scale",
-    "One sink applies a backlog to a table that has its recipients only: 200,000 messages with 4.2 events each. Beside "
-    "it, two sinks apply the same; one sink applies the events of 100,000 recipients in a table of ten "
-    "million rows with their messages; and one sink replays 3.4 million statuses that are all applied already. The "
-    "table of ten million rows is filled with all triggers. All counters are compared with all rows at the end of each "
-    f"run. Each ratio compares runs of the same round, and there are {ROUNDS_MIN} rounds.",
+    f"A backlog of 4.2 events for each of {RECIPIENTS:,} messages is applied. The small table has nothing else. "
+    "The other table has ten million rows of earlier campaigns with their messages. Once the campaign was added "
+    "to it as a whole, as campaigns are. Once as many recipients are spread evenly over all rows, which no "
+    "campaign does. A replay applies the events of that campaign six times again. Two sinks share "
+    f"{RECIPIENTS_OF_TWO:,} messages in a small table. All tables are in one server with the settings of an "
+    "installation (docs/operations/run.md): a quarter of the memory, and fsync. All backlogs are prepared before "
+    "the first sink starts. Then comes a checkpoint, and the indexes that the sink searches are read. Wamids are "
+    "in random order, as Meta's are. In the end all counters are compared with all rows. A ratio compares runs of"
+    f" the same round, of {ROUNDS_MIN}: with one sink and the small table, and two slow sinks with one slow sink.",
     _measure,
     (
         "More than two sinks: the two cores are shared with Kafka and Postgres.",
         "A table that does not fit into the memory of the machine.",
+        "A disk that takes long for a sync.",
     ),
     is_large=True,
 )

@@ -53,6 +53,7 @@ class Workload:
     """The number of events that are shuffled together."""
     given: tuple[RecipientId, ...] = ()
     """The recipients, if they exist already."""
+    campaign: CampaignId = CAMPAIGN
     seed: int = 1
 
     def ids(self) -> Sequence[RecipientId]:
@@ -89,7 +90,7 @@ class Workload:
         return RecipientEvent(
             producer=PRODUCER,
             kind=kind,
-            campaign_id=CAMPAIGN,
+            campaign_id=self.campaign,
             recipient_id=recipient,
             attempt=1,
             wamid=wamid_of(recipient),
@@ -124,8 +125,10 @@ class Workload:
 
 
 def wamid_of(recipient: RecipientId) -> Wamid:
-    """A wamid as long as Meta's are."""
-    return Wamid("wamid.HBgLMTU1NTAxMjM0NTYVAgARGBI" + recipient.hex[8:].upper() + "A=")
+    """A wamid as long as Meta's are. As with Meta's, those of neighbours are in random order: its digits begin with the
+    last ones of the id, which are random.
+    """
+    return Wamid("wamid.HBgLMTU1NTAxMjM0NTYVAgARGBI" + recipient.hex[:7:-1].upper() + "A=")
 
 
 @lru_cache(1)

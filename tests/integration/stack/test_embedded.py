@@ -293,8 +293,12 @@ def test_a_lock_that_a_crash_left_does_not_keep_the_data_unusable(tmp_path: Path
             pass
         lock = Path((state / "postgres.location").read_text()) / "data" / "postmaster.pid"
         lock.write_text(left.format(pid=os.getpid()))
-        with embedded_stack(state, kafka=False) as stack, psycopg.connect(stack.database_url) as connection:
-            assert connection.execute("SELECT 1").fetchone() == (1,)
+        given = {"shared_buffers": "16MB"}
+        with (
+            embedded_stack(state, kafka=False, postgres_settings=given) as stack,
+            psycopg.connect(stack.database_url) as connection,
+        ):
+            assert connection.execute("SHOW shared_buffers").fetchone() == ("16MB",), "it runs, with these settings"
 
 
 def test_a_database_that_a_process_still_uses_is_not_started_twice(tmp_path: Path) -> None:

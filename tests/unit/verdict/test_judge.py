@@ -121,6 +121,17 @@ def test_counters_and_stats_are_compared_with_the_recount() -> None:
     assert judge(evidence(reported={**reported(rows), "read_rate": 99.9})).wrong_counters == ("stats.read_rate",)
 
 
+def test_prices_are_recounted_for_delivered_rows() -> None:
+    rows = [
+        row(price="02 marketing_lite/free"),
+        row(price="01 a/b/c", number="4915112345678"),
+        row(price="01 utility/billable", delivered_at=None),
+        row(price=None),
+    ]
+    prices = {name: n for name, n in recount(rows).items() if name.startswith("price/")}
+    assert prices == {"price/marketing_lite/free/1": 1, "price/other/billable/49": 1}
+
+
 def test_missing_and_unrequested_rows_are_differences() -> None:
     assert judge(evidence([], [])).wrong_rows[0].fields == ("row_missing",)
     assert judge(evidence(numbers=frozenset())).word == "differs"

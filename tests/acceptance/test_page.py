@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,9 @@ from domain.stats import campaign_stats
 from runtime.settings import Settings
 from schemas.model import CampaignId
 from schemas.stats import CampaignStats
+from tables.migrate import migrate
 from tests.faults.proxy import Proxy
+from tests.faults.servers import KafkaServer, PostgresServer, folder_for_servers
 from tests.support.served_api import served_api
 from topics.snapshots import SnapshotPublisher
 
@@ -82,10 +85,7 @@ def test_the_page_is_live_and_survives_a_lost_connection(
 ) -> None:
     settings = Settings(kafka_bootstrap_servers=kafka, topic_prefix=topic_prefix, database_url=SecretStr(database_url))
     with served_api(database_url, kafka, topic_prefix, tmp_path) as api:
-        port = urlsplit(api.url).port
-        assert port is not None
-        proxy = Proxy(port)
-
+        proxy = Proxy(api.port)
         try:
             made = httpx.post(f"{api.url}/api/marketing/campaigns", json={**CAMPAIGN, "name": "Spring"}).json()
             page = browser.new_page()
@@ -108,3 +108,53 @@ def test_the_page_is_live_and_survives_a_lost_connection(
             page.close()
         finally:
             proxy.close()
+
+
+@pytest.mark.slow
+def test_the_page_keeps_its_figures_while_each_server_is_killed(browser: Browser, tmp_path: Path) -> None:
+    """Kafka, Postgres and the API are killed one after the other, under one page that is never loaded again."""
+    with (
+        folder_for_servers() as folder,
+        closing(KafkaServer(folder)) as kafka,
+        closing(PostgresServer(folder)) as postgres,
+    ):
+        migrate(postgres.url)
+        settings = Settings(
+            kafka_bootstrap_servers=kafka.bootstrap_servers, topic_prefix="page.", database_url=SecretStr(postgres.url)
+        )
+        with closing(Proxy()) as proxy:
+            page = browser.new_page()
+            with served_api(postgres.url, kafka.bootstrap_servers, "page.", tmp_path) as api:
+                proxy.retarget(api.port)
+                made = httpx.post(f"{api.url}/api/marketing/campaigns", json={**CAMPAIGN, "name": "Spring"}).json()
+                page.goto(f"http://127.0.0.1:{proxy.port}/campaigns/{made['id']}")
+                loads = page.evaluate("performance.timeOrigin")
+                health = page.locator(".health")
+                _publish(settings, _snapshot(made["id"], 1000, 4_120))
+                expect(page.get_by_text("4,120 of 12,345 handled")).to_be_visible(timeout=RECOVERY_MS)
+
+                kafka.kill()
+                expect(health).to_contain_text("Kafka does not answer since", timeout=RECOVERY_MS)
+                expect(page.get_by_text("4,120 of 12,345 handled")).to_be_visible()
+                kafka.start()
+                expect(health).not_to_contain_text("Kafka does not answer", timeout=RECOVERY_MS)
+                _publish(settings, _snapshot(made["id"], 2000, 5_000))
+                expect(page.get_by_text("5,000 of 12,345 handled")).to_be_visible(timeout=RECOVERY_MS)
+
+                postgres.kill()
+                expect(health).to_contain_text("these figures are not live since", timeout=RECOVERY_MS)
+                expect(page.get_by_text("5,000 of 12,345 handled")).to_be_visible()
+                postgres.start()
+                expect(health).not_to_contain_text("Postgres does not answer", timeout=RECOVERY_MS)
+
+                api.process.child.kill()
+                lost = page.get_by_role("status").filter(has_text="Not live since")
+                expect(lost).to_be_visible(timeout=RECOVERY_MS)
+                expect(page.get_by_text("5,000 of 12,345 handled")).to_be_visible()
+            with served_api(postgres.url, kafka.bootstrap_servers, "page.", tmp_path, with_topics=False) as api:
+                proxy.retarget(api.port)
+                expect(lost).to_have_count(0, timeout=RECOVERY_MS)
+                _publish(settings, _snapshot(made["id"], 3000, 9_999))
+                expect(page.get_by_text("9,999 of 12,345 handled")).to_be_visible(timeout=RECOVERY_MS)
+                assert page.evaluate("performance.timeOrigin") == loads, "it was not loaded again"
+            page.close()

@@ -77,6 +77,21 @@ def of_command(world: World, campaign: str) -> Figures:
     return _figures(json.loads(done.stdout))
 
 
+def prices_of_views(connection: JudgeConnection, campaign: str) -> dict[str, int]:
+    """The delivered messages of the view, by category and charge."""
+    query = "SELECT category || '/' || charge, sum(messages)::int FROM report_prices WHERE campaign_id = %s GROUP BY 1"
+    return dict(connection.execute(query, [campaign]).fetchall())
+
+
+def prices_of_rest(world: World, campaign: str) -> dict[str, int]:
+    """The same of the REST API. With those without a price they are all delivered messages."""
+    address = f"{world.api.client.base_url}/api/marketing/campaigns/{campaign}/cost"
+    found = _answered(lambda: httpx.get(address, timeout=10.0).raise_for_status().json())
+    prices = {f"{each['category']}/{each['charge']}": each["messages"] for each in found["categories"]}
+    assert sum(prices.values()) + found["without_price"] == found["delivered"]
+    return prices
+
+
 def of_topic(world: World, campaign: str, version: int) -> list[Figures]:
     """The figures of this version in `campaign.stats`: every record of it."""
     topic = world.settings.topic(Topic.CAMPAIGN_STATS)

@@ -31,6 +31,7 @@ def require_agreement(world: World, campaign: str) -> int:
         version = int(expected["version"])
         assert figures.of_rest(world, campaign) == expected
         assert figures.of_command(world, campaign) == expected
+        assert figures.prices_of_rest(world, campaign) == figures.prices_of_views(connection, campaign)
         for published in figures.of_topic(world, campaign, version):
             assert published == expected
         for shown in (figures.of_page(world, campaign), figures.of_stream(world, campaign, version)):

@@ -25,6 +25,10 @@ class ServedApi:
     process: Process
     key: str = "a-key-of-the-tests-with-enough-characters"
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
 
 @contextmanager
 def simulated_templates() -> Iterator[dict[str, str]]:
@@ -52,10 +56,15 @@ def served_api(
     folder: Path,
     *,
     with_key: bool = False,
+    with_topics: bool = True,
     account: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[ServedApi]:
-    """Serve the API on a free port of loopback until the block ends. `account`: variables of `simulated_templates`."""
-    make_topics(kafka, prefix)
+    """Serve the API on a free port of loopback until the block ends. `account`: variables of `simulated_templates`.
+
+    `with_topics`: create its topics first.
+    """
+    if with_topics:
+        make_topics(kafka, prefix)
     port = free_port()
     settings = {
         "CAMPAIGNS_DATABASE_URL": database_url,

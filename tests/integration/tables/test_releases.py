@@ -65,7 +65,7 @@ async def test_no_plan_finds_a_busy_pair_by_the_recipients_of_a_campaign(world: 
     await world.start_campaign(500)
     await world.release(Rates(mps=500, cap_s=10))
     async with world.another(enable_nestloop="off") as connection, connection.transaction():
-        busy = "SELECT is_pair_busy('15550000000', %s, 6, 600)"
+        busy = "SELECT is_pair_busy('15550000499', %s, 6, 600)"
         assert await (await connection.execute(busy, [NUMBER_ID])).fetchone() == (True,)
         read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'campaign_recipients'"
         assert await (await connection.execute(read)).fetchone() == (1,)

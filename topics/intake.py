@@ -28,7 +28,7 @@ from runtime.settings import Settings
 from runtime.slices import in_slices, never
 from schemas.places import OffsetMismatch, Place, Record, Watermarks, require_kept
 from topics.clients import consumer_config
-from topics.errors import is_not_ready
+from topics.errors import error_of, is_not_ready
 from topics.records import record_of
 
 RECORDS_MAX = 5000
@@ -277,10 +277,16 @@ class RecordIntake:
         """Commit, then leave the group, so that the others get the partitions at once.
 
         librdkafka lets a member with a stable name leave only by `unsubscribe`, and not by `close`. The request goes
-        out after the partitions are revoked, which `poll` does.
+        out after the partitions are revoked, which `poll` does. After a fatal error there is nothing to leave: a broker
+        that restarted has given the name to another member.
         """
         self._commit(wait=True)
-        self._consumer.unsubscribe()
+        try:
+            self._consumer.unsubscribe()
+        except KafkaException as error:
+            if error_of(error).code() != KafkaError._FATAL:  # noqa: SLF001 - librdkafka's name for it
+                raise
+            self.positions.clear()
         deadline = time.monotonic() + LEAVE_TIMEOUT_S
         while self.positions and time.monotonic() < deadline:
             self._consumer.poll(LEAVE_POLL_S)

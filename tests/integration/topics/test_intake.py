@@ -1,11 +1,14 @@
-"""A consumer with a stable name that is closed hands its partitions over at once."""
+"""A consumer with a stable name hands its partitions over at once when it is closed, and is fenced by its namesake."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import pytest
+
+from runtime.process import Transient
 from runtime.settings import Settings
 from schemas.places import Watermarks
 from tests.support.kafka_topics import create_topics, wait_for_leaders
@@ -13,6 +16,7 @@ from tests.support.waiting import eventually_async
 from topics.intake import RecordIntake
 
 PARTITIONS = 4
+WAIT_S = 30.0
 SESSION_TIMEOUT_S = 10.0
 
 
@@ -59,3 +63,36 @@ async def test_the_partitions_of_a_closed_consumer_have_another_owner_at_once(ka
         for event in ending:
             event.set()
         await asyncio.gather(*tasks)
+
+
+async def test_a_consumer_that_its_namesake_fences_requests_a_restart(kafka: str, topic_prefix: str) -> None:
+    topic = f"{topic_prefix}fenced"
+    settings = Settings.model_validate(
+        {
+            "kafka_bootstrap_servers": kafka,
+            "database_url": "postgresql://x",
+            "topic_prefix": topic_prefix,
+            "instance": "one",
+        }
+    )
+    await asyncio.to_thread(create_topics, kafka, topic, partitions=1)
+    await asyncio.to_thread(wait_for_leaders, settings, topic)
+    older, newer = (RecordIntake(settings, "sink", topic, the_beginning) for _ in range(2))
+
+    async def take_until(intake: RecordIntake, is_done: Callable[[], bool]) -> None:
+        while not is_done():
+            await intake.take()
+
+    await older.open()
+    await asyncio.wait_for(take_until(older, lambda: bool(older.positions)), WAIT_S)
+    await newer.open()
+    is_fenced = asyncio.Event()
+    reading = asyncio.create_task(take_until(newer, is_fenced.is_set))
+    try:
+        with pytest.raises(Transient, match="fenced"):
+            await asyncio.wait_for(take_until(older, lambda: False), WAIT_S)
+    finally:
+        is_fenced.set()
+        await reading
+        await older.close()
+        await newer.close()

@@ -107,6 +107,31 @@ async def test_a_fenced_sink_requests_a_restart(monkeypatch: pytest.MonkeyPatch)
         await taken.take()
 
 
+class Fenced(Consumer):
+    """A consumer after a fatal error, as librdkafka answers."""
+
+    is_closed = False
+
+    def unsubscribe(self) -> None:
+        raise KafkaException(KafkaError(KafkaError._FATAL, "Failed to remove subscription: Local: Fatal error"))
+
+    def commit(self, **_: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._FATAL, "Local: Fatal error"))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_a_fenced_sink_is_closed_without_a_further_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else that error would hide the fencing, and the process would end as if by a bug."""
+    consumer = Fenced((0, 9))
+    taken = an_intake(consumer, monkeypatch)
+    taken.positions[0] = 5
+    await taken.close()
+    assert consumer.is_closed
+    assert not taken.positions
+
+
 @pytest.mark.parametrize("code", sorted(NOT_READY))
 async def test_a_partition_without_a_leader_is_retried(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "WATERMARK_PAUSE_S", 0.0)

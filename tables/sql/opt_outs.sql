@@ -20,13 +20,16 @@ WITH due AS MATERIALIZED (
         SELECT old.recipient_id FROM old_messages AS old WHERE old.wamid_key = wamid_key(d.wamid)
         LIMIT 1) AS found
     WHERE d.wamid <> ''
+), recent AS MATERIALIZED (
+    SELECT id, status, updated_at FROM marketing_campaigns
+    WHERE status IN ('active', 'paused') OR updated_at >= (SELECT min(occurred_at) FROM due) - interval '4 days'
 ), newest AS (
     SELECT d.person, d.occurred_at, d.wamid, found.id AS recipient_id
     FROM due AS d
     CROSS JOIN LATERAL (SELECT ARRAY(SELECT keys_of(d.person)) AS keys) AS human
     CROSS JOIN LATERAL (
         SELECT r.id
-        FROM marketing_campaigns AS c
+        FROM recent AS c
         JOIN campaign_recipients AS r ON r.campaign_id = c.id AND r.person = ANY (human.keys)
         WHERE (c.status IN ('active', 'paused') OR c.updated_at >= d.occurred_at - interval '4 days')
           AND r.accepted_at BETWEEN d.occurred_at - %(follows_s)s * interval '1 s'

@@ -82,11 +82,7 @@ def campaign_cost(card: RateCard | None, counters: Mapping[str, int]) -> Campaig
     delivered = counters.get("funnel/delivered", 0)
     return CampaignCost(
         total=sum(costs.values(), Decimal(0)).quantize(CENTS),
-        categories=tuple(
-            sorted(
-                rows, key=lambda each: (each.charge is not Charge.BILLABLE, -each.messages, each.category, each.charge)
-            )
-        ),
+        categories=tuple(sorted(rows, key=_order)),
         delivered=delivered,
         without_price=delivered - messages.total(),
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.children import child, wait_until
 from bench.contest import Arena, Run
 from bench.shares import limited, root_of_groups
-from bench.sink.progress import Connected, SinkPlace
+from bench.sink.progress import Connected, SinkPlace, sharing
 from bench.usage import measured
 from bench.worlds import environment_of
 from runtime.settings import Settings
@@ -36,6 +36,8 @@ class Writer:
     table: str
     progress: Progress
     processes: int = 1
+    group: str | None = None
+    """The consumer group of the processes. Several are measured once each of them has partitions."""
     core_share: float | None = None
     """The share of a core that each process may use; None: no limit."""
 
@@ -53,6 +55,9 @@ def applied(
         for each in running:
             _limit(each.pid, writer.core_share, ending)
         wait_until(lambda: reached() >= total * warm_share, running[0], place.log)
+        if writer.group is not None and writer.processes > 1:
+            members = sharing(place, settings.group(writer.group))
+            wait_until(lambda: reached() >= total or members() == writer.processes, running[0], place.log)
         first, began = reached(), time.perf_counter()
         first = 0 if first >= total else first  # a tiny input may be done at the first look
         with ExitStack() as measuring:

@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 from typing import LiteralString
 
 from bench.contest import Arena, Run
-from bench.sink.applied import WARM_SHARE, Writer, applied
+from bench.sink.applied import Writer, applied
 from bench.sink.verdict import OURS, rows_right
 from bench.sink.workload import Workload, records_of
 from bench.sink.world import create_topics
 from bench.worlds import connected
 from runtime.settings import Settings
 
-JOINED_SHARE = 0.4
-"""Two sinks are measured after this share, when both have their partitions, and slow ones when both have started."""
 CHANGED, LOG_BYTES, PAGE_IMAGES = "changed rows", "WAL bytes", "page images"
 LOG: LiteralString = "SELECT wal_bytes::bigint, wal_fpi FROM pg_stat_wal"
 VERSIONS: LiteralString = """
@@ -38,11 +36,10 @@ class SinkBacklog:
     def applied(self, arena: Arena) -> Run:
         """Apply all events. The rows are not judged yet."""
         ids = {"ids": list(self.workload.ids()) if self.is_replay else []}
-        warm_share = WARM_SHARE if self.writer.processes == 1 and self.writer.core_share is None else JOINED_SHARE
         with connected(self.settings) as connection:
             before = connection.execute(VERSIONS, ids).fetchall()
             [(bytes_before, images_before)] = connection.execute(LOG).fetchall()
-            run = applied(arena, self.writer, self.settings, connection, self.events, warm_share)
+            run = applied(arena, self.writer, self.settings, connection, self.events)
             [(bytes_after, images_after)] = connection.execute(LOG).fetchall()
             after = connection.execute(VERSIONS, ids).fetchall()
         more = {

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from runtime.failures import FailureKind
 from runtime.settings import Settings
@@ -50,6 +51,18 @@ def stored(place: SinkPlace) -> Iterator[Callable[[], int]]:
         return int(row[0]) if row else 0
 
     yield count
+
+
+def sharing(place: SinkPlace, group: str) -> Callable[[], int]:
+    """Returns a function: how many members of a group have partitions now, and 0 while they are given to others."""
+    admin = AdminClient({"bootstrap.servers": place.settings.kafka_bootstrap_servers})
+
+    def count() -> int:
+        found = admin.describe_consumer_groups([group], request_timeout=COMMITTED_S)[group].result()
+        is_stable = found.state is ConsumerGroupState.STABLE
+        return sum(bool(member.assignment.topic_partitions) for member in found.members) if is_stable else 0
+
+    return count
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def prepared(arena: Arena, large: Settings, ending: ExitStack, note: Note) -> Ba
     two, two_slow = replace(SINK_WRITER, processes=2), replace(slow, processes=2)
     small = {ONE: (SINK_WRITER, recipients), TWO: (two, arena.items(RECIPIENTS_OF_TWO, SMOKE_RECIPIENTS))}
     if not arena.is_smoke and root_of_groups() is not None:
-        small |= {ONE_SLOW: (slow, recipients), TWO_SLOW: (two_slow, recipients)}
+        small |= {ONE_SLOW: (slow, RECIPIENTS_OF_TWO), TWO_SLOW: (two_slow, RECIPIENTS_OF_TWO)}
     found = {}
     for name, (writer, number) in small.items():
         settings = ending.enter_context(own_database(arena))

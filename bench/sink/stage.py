@@ -23,7 +23,7 @@ from bench.worlds import connected, own_database
 HERE = Path(__file__).parent
 SMOKE_RECIPIENTS = 200
 ANY_ORDER = 1 << 62
-SINK_WRITER = Writer(lambda _place: process_argv("sinks.sink"), OURS, stored)
+SINK_WRITER = Writer(lambda _place: process_argv("sinks.sink"), OURS, stored, group="sink")
 
 
 @dataclass(frozen=True, slots=True)

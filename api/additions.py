@@ -22,6 +22,7 @@ from schemas.reasons import ParameterRefusal, RecipientRefusal
 from tables import campaigns
 from tables.campaigns import NewRecipient
 from tables.database import Connection
+from tables.new_recipients import RecipientBatch, batch_of
 
 VALUE_CHARACTERS_MAX = 100
 """Most characters of a refused value in the answer."""
@@ -40,7 +41,7 @@ class InvalidUserId(ValueError):
     """A user id does not have the form of WhatsApp's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judged:
     """The recipients to add by position in the request, the invalid ones, and the repeated ones."""
 
@@ -49,6 +50,8 @@ class Judged:
     """The country of each recipient to add, by name."""
     refused: list[InvalidRecipient]
     repeated: list[InvalidRecipient]
+    batch: RecipientBatch | None = None
+    """Those to add, ready to be inserted. `add` makes it, unless a thread has made it ahead."""
 
 
 def judge(given: Sequence[Any], country: str | None) -> Judged:
@@ -91,7 +94,8 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
 
 async def add(connection: Connection, campaign_id: UUID, judged: Judged) -> RecipientsAdded:
     """Add the judged recipients in one transaction. Raises UnknownCampaign, and ActionNotAllowed if it is cancelled."""
-    others = await campaigns.add_recipients(connection, campaign_id, list(judged.people.values()))
+    batch = judged.batch or batch_of(judged.people.values())
+    others = await campaigns.add_batch(connection, campaign_id, batch)
     known: list[InvalidRecipient] = []
     countries = Counter(judged.countries.values())
     if others:

@@ -15,9 +15,10 @@ from api.additions import VALUE_CHARACTERS_MAX, Judged, judge
 from api.answers import InvalidRecipient, RecipientsAdded, RefusedLine
 from domain.recipient_files.reader import FileLine, RecipientFile
 from domain.written_numbers import shown
+from tables.new_recipients import batch_of
 
-CHUNK_LINES = 5_000
-"""Lines that are added in one transaction: about 100 ms."""
+CHUNK_LINES = 10_000
+"""Lines that are added in one transaction: about 100 ms. Of half as many, Postgres waits for the client too often."""
 
 AddJudged = Callable[[Judged], Awaitable[RecipientsAdded]]
 
@@ -79,7 +80,7 @@ async def import_blocks(
             waiting += await asyncio.to_thread(file.feed, block, is_last=is_last)
             while len(waiting) >= CHUNK_LINES or (is_last and waiting):
                 lines, waiting = waiting[:CHUNK_LINES], waiting[CHUNK_LINES:]
-                judged = await asyncio.to_thread(judge_lines, lines, country)
+                judged = await asyncio.to_thread(_prepared, lines, country)
                 if adding is not None:
                     notice(await adding)
                 adding = asyncio.create_task(_add(lines, *judged, add))
@@ -95,6 +96,13 @@ def judge_lines(lines: Sequence[FileLine], country: str | None) -> tuple[Judged,
     """The recipients of the lines that can be read, judged, and the place of each in `lines`."""
     places = [place for place, line in enumerate(lines) if line.fault is None]
     return judge([lines[place].item for place in places], country), places
+
+
+def _prepared(lines: Sequence[FileLine], country: str | None) -> tuple[Judged, list[int]]:
+    """The same, ready to be inserted: Postgres inserts the chunk before meanwhile."""
+    judged, places = judge_lines(lines, country)
+    judged.batch = batch_of(judged.people.values())
+    return judged, places
 
 
 def refusals(lines: Sequence[FileLine], judged: Judged, places: Sequence[int]) -> list[UnaddedLine]:

@@ -120,7 +120,7 @@ async def import_recipients(
 
     Columns whose headers are the names of the template (`first_name`, `header`, `button_1`) become its parameters.
 
-    The encoding, the delimiter and the columns are found and reported. Lines are added in chunks of 5,000. If the
+    The encoding, the delimiter and the columns are found and reported. Lines are added in chunks of 10,000. If the
     connection breaks, the chunks before are added, and the same request adds the rest.
     """
     require_type(request)

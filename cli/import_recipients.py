@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 EXIT_NOT_ALL = 1
 BLOCK_BYTES = 256 * 1024
 STANDARD_INPUT = "-"
+SWITCH_S = 0.0005
+"""How often the thread that judges lends the interpreter. At the usual 5 ms, Postgres waits after each answer."""
 COLLECTED_AFTER = (200_000, 20, 100)
 """Objects between two searches for garbage. The lines of two chunks have fewer, and no line makes a cycle."""
 
@@ -88,6 +90,7 @@ async def import_source(
 ) -> int:
     """Show what the file has, and add its recipients if the operator consents. Raises InvalidOptions."""
     import dataclasses
+    import sys
 
     from api.additions import add
     from api.template_checks import known_template
@@ -127,6 +130,7 @@ async def import_source(
         async def add_judged(judged: Judged) -> RecipientsAdded:
             return await add(connection, found.id, judged)
 
+        sys.setswitchinterval(SWITCH_S)
         with collecting_rarely(COLLECTED_AFTER):
             await report.run(blocks, file, country, add_judged)
     except UnusableFile as unusable:

@@ -23,7 +23,7 @@ from domain.template_edits import TemplateFit
 from domain.windows import WEEK, SendingWindow, WindowZone, make_window
 from tables import breakers, canaries, new_recipients, planning
 from tables.database import Connection
-from tables.new_recipients import Insert
+from tables.new_recipients import Insert, RecipientBatch, batch_of
 from tables.statements import load
 
 _SQL = load("campaigns")
@@ -264,21 +264,26 @@ async def add_recipients(connection: Connection, campaign_id: UUID, people: Sequ
     locked only after the recipients are inserted, so that a pause does not wait for them.
     Raises UnknownCampaign, and ActionNotAllowed for a cancelled campaign.
     """
+    return await add_batch(connection, campaign_id, batch_of(people))
+
+
+async def add_batch(connection: Connection, campaign_id: UUID, batch: RecipientBatch) -> NotAdded:
+    """The same for recipients that are ready to be inserted."""
     try:
-        return await _add(connection, campaign_id, people, new_recipients.insert_sooner)
-    except UniqueViolation:  # another client has just added one of them, or `people` has one twice
-        return await _add(connection, campaign_id, people, new_recipients.insert)
+        return await _add(connection, campaign_id, batch, new_recipients.insert_sooner)
+    except UniqueViolation:  # another client has just added one of them, or the batch has one twice
+        return await _add(connection, campaign_id, batch, new_recipients.insert)
 
 
-async def _add(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient], insert: Insert) -> NotAdded:
+async def _add(connection: Connection, campaign_id: UUID, batch: RecipientBatch, insert: Insert) -> NotAdded:
     async with connection.transaction():
         await _campaign(connection, "read_campaign", {"id": campaign_id})
         try:
-            others = await insert(connection, campaign_id, people)
+            others = await insert(connection, campaign_id, batch)
         except ForeignKeyViolation:
             raise UnknownCampaign from None  # the draft was deleted meanwhile
         names = frozenset(others)
-        has_new = any(each.name not in names for each in people)
+        has_new = any(each.name not in names for _, each in batch.keyed)
         present = await new_recipients.find_present(connection, campaign_id, others)
         campaign = await lock(connection, campaign_id)
         if campaign.status is CampaignStatus.CANCELLED:

@@ -8,7 +8,8 @@ those who are new and have no link, who are most of a list. It leaves the others
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 _SQL = load("new_recipients")
 
-Insert = Callable[[Connection, UUID, "Sequence[NewRecipient]"], Awaitable[list[str]]]
-"""Inserts recipients, and returns the names of those that the campaign has."""
 _Keyed = tuple[PersonKey, "NewRecipient"]
 _RANDOM_BYTES = 10
 """What a version 7 UUID has after its time, with the four bits of the version and the two of the variant."""
@@ -34,39 +33,59 @@ _VARIANTS = {digit: f"{8 | int(digit, 16) & 3:x}" for digit in "0123456789abcdef
 """The digit that says RFC 9562 and keeps two random bits, for each random digit."""
 
 
-async def insert_sooner(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class RecipientBatch:
+    """Recipients in the order of their keys, as parameters of the statements. A thread can make it ahead."""
+
+    keyed: Sequence[_Keyed] = field(repr=False)
+    keys: binary.TextArray = field(repr=False)
+    """The keys of all, and those of the user ids of some."""
+    user_ids: binary.TextArray = field(repr=False)
+    """The user ids in `keys`."""
+    columns: Mapping[str, binary.TextArray] = field(repr=False)
+    """The columns of the rows."""
+
+
+Insert = Callable[[Connection, UUID, RecipientBatch], Awaitable[list[str]]]
+"""Inserts recipients, and returns the names of those that the campaign has."""
+
+
+def batch_of(people: Iterable[NewRecipient]) -> RecipientBatch:
+    """The recipients, ready to be inserted."""
+    return _batch(sorted([(each.person, each) for each in people], key=itemgetter(0)))
+
+
+async def insert_sooner(connection: Connection, campaign_id: UUID, batch: RecipientBatch) -> list[str]:
     """Insert recipients, and return the names of those that were not, because the campaign has them or their humans.
 
-    Raises UniqueViolation if another client has just added one of them, or if `people` has one twice. Nothing of the
+    Raises UniqueViolation if another client has just added one of them, or if the batch has one twice. Nothing of the
     transaction can be used then.
     """
-    keyed = _in_order(people)
-    known = await _find_known(connection, campaign_id, keyed)
+    known = await _find_known(connection, campaign_id, batch)
     if not known:
-        await _insert_new(connection, campaign_id, keyed)
+        await _insert_new(connection, campaign_id, batch)
         return []
     new: list[_Keyed] = []
-    linked: list[NewRecipient] = []
+    linked: list[_Keyed] = []
     names: list[str] = []
-    for each in keyed:
+    for each in batch.keyed:
         person, recipient = each
         found = [known[key] for key in _keys(person, recipient) if key in known]
         if not found:
             new.append(each)
         elif any(found):
-            linked.append(recipient)
+            linked.append(each)
         else:
             names.append(recipient.name)
     if new:
-        await _insert_new(connection, campaign_id, new)
-    return names + (await insert(connection, campaign_id, linked) if linked else [])
+        await _insert_new(connection, campaign_id, _batch(new))
+    return names + (await insert(connection, campaign_id, _batch(linked)) if linked else [])
 
 
-async def insert(connection: Connection, campaign_id: UUID, people: Sequence[NewRecipient]) -> list[str]:
+async def insert(connection: Connection, campaign_id: UUID, batch: RecipientBatch) -> list[str]:
     """The same for all people. Waits for other clients that add one of them."""
-    keyed = _in_order(people)
     values = {
-        "campaign": campaign_id, "persons": binary.texts([person for person, _ in keyed]), **_columns(keyed)
+        "campaign": campaign_id, "persons": binary.texts([person for person, _ in batch.keyed]), **batch.columns
     }  # fmt: skip
     return [row[0] for row in await (await connection.execute(_SQL["insert_any"], values)).fetchall()]
 
@@ -80,39 +99,41 @@ async def find_present(connection: Connection, campaign_id: UUID, names: Sequenc
     return frozenset(row[0] for row in await cursor.fetchall())
 
 
-def _in_order(people: Sequence[NewRecipient]) -> list[_Keyed]:
-    return sorted([(each.person, each) for each in people], key=itemgetter(0))
+def _batch(keyed: Sequence[_Keyed]) -> RecipientBatch:
+    people = [recipient for _, recipient in keyed]
+    user_ids = [each.user_id for each in people if each.user_id is not None]
+    keys = [person for person, _ in keyed]
+    parameters = [each.template_parameters for each in people]
+    return RecipientBatch(
+        keyed,
+        binary.texts(keys + [PersonKey(USER + each) for each in user_ids] if user_ids else keys),
+        binary.texts(user_ids),
+        {
+            "phone_numbers": binary.texts([each.phone_number for each in people]),
+            "user_ids": binary.words([each.user_id for each in people]),
+            "template_parameters": binary.words(
+                [None if each is None else orjson.dumps(each).decode() for each in parameters]
+            ),
+        },
+    )
 
 
 def _keys(person: PersonKey, recipient: NewRecipient) -> tuple[str, ...]:
     return (person,) if recipient.user_id is None else (person, USER + recipient.user_id)
 
 
-async def _find_known(connection: Connection, campaign_id: UUID, keyed: Sequence[_Keyed]) -> dict[str, bool]:
+async def _find_known(connection: Connection, campaign_id: UUID, batch: RecipientBatch) -> dict[str, bool]:
     """The keys that the campaign has or that have a link, and whether each has one."""
-    user_ids = [recipient.user_id for _, recipient in keyed if recipient.user_id is not None]
-    keys = [person for person, _ in keyed] + [PersonKey(USER + each) for each in user_ids]
-    values = {"campaign": campaign_id, "keys": binary.texts(keys), "user_ids": binary.texts(user_ids)}
+    values = {"campaign": campaign_id, "keys": batch.keys, "user_ids": batch.user_ids}
     known: dict[str, bool] = {}
     for key, is_linked in await (await connection.execute(_SQL["find_known"], values)).fetchall():
         known[key] = known.get(key, False) or is_linked
     return known
 
 
-async def _insert_new(connection: Connection, campaign_id: UUID, keyed: Sequence[_Keyed]) -> None:
-    values = {"campaign": campaign_id, "id_ends": binary.texts(sorted(_id_ends(len(keyed)))), **_columns(keyed)}
+async def _insert_new(connection: Connection, campaign_id: UUID, batch: RecipientBatch) -> None:
+    values = {"campaign": campaign_id, "id_ends": binary.texts(sorted(_id_ends(len(batch.keyed)))), **batch.columns}
     await connection.execute(_SQL["insert_new"], values)
-
-
-def _columns(keyed: Sequence[_Keyed]) -> dict[str, binary.TextArray]:
-    parameters = [recipient.template_parameters for _, recipient in keyed]
-    return {
-        "phone_numbers": binary.texts([recipient.phone_number for _, recipient in keyed]),
-        "user_ids": binary.words([recipient.user_id for _, recipient in keyed]),
-        "template_parameters": binary.words(
-            [None if each is None else orjson.dumps(each).decode() for each in parameters]
-        ),
-    }
 
 
 def _id_ends(count: int) -> Iterator[str]:

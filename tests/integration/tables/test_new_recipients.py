@@ -12,6 +12,7 @@ import pytest
 from domain.people import PersonKey, person_of
 from tables import campaigns, new_recipients
 from tables.campaigns import NewRecipient
+from tables.new_recipients import batch_of
 from tables.person_links import link_keys
 from tests.support.world import World
 
@@ -50,9 +51,9 @@ async def test_both_ways_add_the_same_people_and_name_the_same_ones_that_are_the
         for insert in (new_recipients.insert, new_recipients.insert_sooner):
             async with world.connection.transaction(force_rollback=True):
                 campaign = await world.create_campaign(0)
-                await new_recipients.insert(world.connection, campaign, before)
+                await new_recipients.insert(world.connection, campaign, batch_of(before))
                 await link_keys(world.connection, pairs)
-                names = await insert(world.connection, campaign, given)
+                names = await insert(world.connection, campaign, batch_of(given))
                 links = await world.run("SELECT * FROM person_links ORDER BY 1, 2")
                 counted = await world.run(
                     "SELECT dimension, key, sum(n) FROM campaign_counter_deltas WHERE campaign_id = %s"

@@ -67,12 +67,12 @@ async def test_the_file_is_read_only_as_fast_as_it_is_added() -> None:
 
     async def counted() -> AsyncIterator[bytes]:
         nonlocal most
-        for start in range(0, 20 * CHUNK_LINES, CHUNK_LINES):
+        for start in range(0, 10 * CHUNK_LINES, CHUNK_LINES):
             most = max(most, start - len(target.numbers))
             yield "".join(f"4915{number:09d}\n" for number in range(start, start + CHUNK_LINES)).encode()
 
     await import_blocks(counted(), RecipientFile(Choices()), None, target.add, target.notice)
-    assert target.totals.added == 20 * CHUNK_LINES
+    assert target.totals.added == 10 * CHUNK_LINES
     assert most <= 3 * CHUNK_LINES, "one chunk is added, one is judged, one is read"
 
 

@@ -46,7 +46,7 @@ class FailedPage:
 
 
 async def find(connection: Connection, campaign: UUID, wanted: FailureFilter, after: UUID) -> FailedPage:
-    """One page of a campaign's recipients, with those that failed as wanted."""
+    """One page of the recipients of a campaign that had a failure, with those that failed as wanted."""
     values = {
         "campaign": campaign,
         "after": after,

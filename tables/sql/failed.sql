@@ -1,12 +1,13 @@
 -- Statements about failed recipients that an operator may repeat.
 
 -- name: find_failed
--- One page of a campaign's recipients by id, and those of it whose newest attempt failed with one of the codes. Each is
--- `retried`, or why it is not: `already_due`, `exhausted` (no attempt is left), `too_young` (Meta reported the failure
--- moments ago, and a delivery may still overtake it).
+-- One page of the recipients of a campaign that had a failure, by id, and those of it whose newest attempt failed with one
+-- of the codes. Each is `retried`, or why it is not: `already_due`, `exhausted` (no attempt is left), `too_young` (Meta
+-- reported the failure moments ago, and a delivery may still overtake it). Others are not read: the index has only those.
 WITH page AS MATERIALIZED (
     SELECT id, attempt, status, failure_code, next_attempt_at, accepted_attempts, failed_at
-    FROM campaign_recipients WHERE campaign_id = %(campaign)s AND id > %(after)s ORDER BY id LIMIT %(rows)s
+    FROM campaign_recipients WHERE campaign_id = %(campaign)s AND id > %(after)s AND failed_attempts <> 0
+    ORDER BY id LIMIT %(rows)s
 )
 SELECT last.id, failed.id, failed.attempt, CASE
            WHEN failed.attempt >= 62 THEN 'exhausted'

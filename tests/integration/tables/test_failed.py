@@ -9,6 +9,7 @@ import pytest
 from domain.error_codes import TABLE
 from tables import failed
 from tables.failed import FailureFilter
+from tables.statements import load
 from tests.support.world import World
 
 FAILED = (
@@ -52,6 +53,21 @@ async def test_only_the_named_codes_are_found_and_each_has_its_fate(
         "retried": [people[0]], "already_due": [people[2]], "exhausted": [people[3]], "too_young": [people[4]],
     }  # fmt: skip
     assert await found(world, FailureFilter([], unlisted=True, listed=TABLE)) == {"retried": people[5:7]}
+
+
+async def test_recipients_without_a_failure_are_not_read(world: World) -> None:
+    people = await world.add_recipients(2_000)
+    for each in people[::500]:
+        await fail(world, each, 131042)
+    await world.run("ANALYZE campaign_recipients")
+    values = {"campaign": world.campaign, "after": UUID(int=0), "rows": failed.PAGE_ROWS, "young_s": failed.YOUNG_S,
+              "codes": "{131042}", "unlisted": False, "listed": "{}"}  # fmt: skip
+    explained = f"EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) {load('failed')['find_failed']}"
+    lines = [row[0] for row in await (await world.connection.execute(explained.encode(), values)).fetchall()]
+    [scan] = [line for line in lines if "campaign_recipients" in line]
+    assert "using campaign_recipients_failed on campaign_recipients" in scan
+    assert "actual rows=4" in scan
+    assert not [line for line in lines if "Rows Removed" in line]
 
 
 async def test_the_counts_come_from_the_counters(world: World) -> None:

@@ -42,11 +42,22 @@ def _raise_for_any(events: Iterable[Any]) -> None:
 def crash(kind: str) -> None:
     """The code of this stage raises for the records of some recipients."""
     if kind == "reconciler":
+        _close_short_way()
         _wrap("streams.reconciler.reading", "decide", lambda item, *_: _raise_for(_recipient_in(item)))
     elif kind == "sink":
         _wrap("sinks.apply", "fold", lambda events, *_: _raise_for_any(events))
     else:
         _wrap("topics.decoding", "decode", None, lambda job: _raise_for(job.recipient_id))
+
+
+def _close_short_way() -> None:
+    """Usual statuses come to `decide`, too: their short way has one function for all, which knows no recipient."""
+    inner = import_module("streams.reconciler.process").reconcile
+    _replace(
+        "streams.reconciler.process",
+        "reconcile",
+        lambda *given, **named: inner(*given, **named | {"is_short_way_open": False}),
+    )
 
 
 def _recipient_in(item: Any) -> Any:

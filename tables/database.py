@@ -29,6 +29,7 @@ from runtime import metrics
 from runtime.failures import FailureKind
 from runtime.process import Transient
 from runtime.settings import InvalidSettings, Settings
+from tables import binary_arrays  # noqa: F401 - a connection knows the dumpers that are registered when it is made
 from tables.database_parameters import wrong_parameters
 from tables.schema_version import require_schema
 

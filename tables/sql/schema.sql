@@ -805,7 +805,7 @@ CREATE TABLE releases (
     job_offset        bigint,
     job_topic_id      text,
     PRIMARY KEY (recipient_id, attempt)
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, fillfactor = 50);
 COMMENT ON COLUMN releases.job_topic_id IS 'The id of the topic: in a recreated one the offset means nothing';
 CREATE INDEX releases_campaign ON releases (campaign_id);
 CREATE INDEX releases_number ON releases (phone_number_id);

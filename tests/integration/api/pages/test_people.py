@@ -116,4 +116,4 @@ async def test_the_plot_is_a_table_too(api: Api) -> None:
     )
     shown = (await api.http.get(f"/campaigns/{campaign}")).text
     assert 'data-values="1234 1000 900 5"' in shown
-    assert "<td>1,234</td>" in shown
+    assert '<td class="num">1,234</td>' in shown

@@ -58,6 +58,7 @@ def generated(api: ServedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return Generated()
 
 
+@pytest.mark.slow
 def test_a_generated_client_runs_a_campaign_and_gets_typed_problems(api: ServedApi, generated: Generated) -> None:
     models = generated.models
     with generated.client(api.url, api.key) as client:

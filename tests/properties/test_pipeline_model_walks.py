@@ -43,7 +43,7 @@ BROKEN_BY: dict[str, str] = {
 """For each rule, the start of the violations that its absence causes."""
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_no_walk_breaks_an_invariant(part: int) -> None:
     assert first_counterexample(RULES, range(part * WALKS, (part + 1) * WALKS), STEPS) is None
 

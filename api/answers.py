@@ -333,9 +333,9 @@ class PlanSampleOut(_Given):
     invalid: int
     """Those of them of whose parameters no message can be made."""
     excluded: int
-    """Those of them whom `exclude_campaigns` leaves out."""
+    """Those of them that `exclude_campaigns` leaves out."""
     capped: int
-    """Those of them for whom the frequency cap has no room now: they wait for it, or are skipped."""
+    """Those of them above the frequency cap now. They wait for it, or are skipped."""
     skipped: int
     """Those of them who would be skipped now, each counted once."""
 

@@ -96,7 +96,7 @@ class BudgetOutlook:
     """How the budget becomes free. Laws: more people never come earlier, and `left` people come at once."""
 
     left: int
-    """People to whom a message may go now."""
+    """How many people may get a message now."""
     frees: tuple[tuple[datetime, int], ...]
     """When people who count now stop counting, and how many, the earliest first."""
     period: timedelta

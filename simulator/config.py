@@ -232,8 +232,8 @@ class SimulatorConfig(StrictModel):
     """Seconds per message from a number to the same person, not divided by `time_scale`. Above it, after a burst of 45
     messages, the answer is 131056. None: no limit."""
     portfolio_limit: Annotated[int, Field(gt=0)] | None = None
-    """People to whom all numbers together may send templates in 24 hours (divided by `time_scale`), outside the service
-    window. Above it the answer is 131048. None: no limit."""
+    """How many people may get templates from all numbers together in 24 hours (divided by `time_scale`), outside the
+    service window. Above it the answer is 131048. None: no limit."""
     versions: frozenset[str] = VERSIONS
     """The versions of the Graph API in paths. Another version is an unknown path (code 2500)."""
     templates: tuple[TemplateConfig, ...] = (HELLO_WORLD,)

@@ -36,7 +36,7 @@ class PlanSample:
     excluded: int
     """Recipients of other campaigns that are left out."""
     capped: int
-    """Those for whom the frequency cap has no room now. They wait for it, or are skipped."""
+    """Those above the frequency cap now. They wait for it, or are skipped."""
     skipped: int
     """All who would be skipped, each once."""
 

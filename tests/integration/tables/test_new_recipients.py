@@ -25,7 +25,7 @@ ROWS = """
 
 
 def some_people(random: Random) -> list[NewRecipient]:
-    """People of whom some have two names, in any order and without a key twice. Two spell one number."""
+    """People in any order, without a key twice. Some have two names. Two spell one number."""
     numbers = [f"1555000000{n}" for n in range(PEOPLE)] + ["5215512345678", "525512345678"]
     found: list[NewRecipient] = []
     taken: set[str] = set()

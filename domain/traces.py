@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
@@ -23,6 +23,9 @@ _RANDOM = 1 << 56
 """Samplers compare the lowest 56 bits of a trace id (W3C Trace Context, level 2), so those of others decide alike."""
 _SAMPLED = 1
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+
+
+AttributeValue = str | int | bool
 
 
 class Step(StrEnum):
@@ -48,6 +51,20 @@ class SpanPlace:
 
     trace_id: int
     span_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSpan:
+    """One step that has ended."""
+
+    step: Step
+    place: SpanPlace
+    parent: SpanPlace | None
+    started_ns: int
+    ended_ns: int
+    error: str = ""
+    """Why the step did not do what it was meant to do; empty if it did."""
+    attributes: dict[str, AttributeValue] = field(default_factory=dict)
 
 
 def trace_id_of(recipient_id: UUID, attempt: int) -> int:

@@ -18,10 +18,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from domain.traces import SpanPlace, Step
+from domain.traces import EndedSpan, SpanPlace, Step
 from runtime import metrics
 from runtime.settings import Settings
-from runtime.tracing import EndedSpan
 from schemas.codec import PRODUCER
 
 QUEUE_SPANS_MAX = 4096

@@ -11,18 +11,26 @@ dropped and counted.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from domain.traces import HEADER, SpanPlace, Step, is_sampled, place_of, read_traceparent, trace_id_of, traceparent
+from domain.traces import (
+    HEADER,
+    AttributeValue,
+    EndedSpan,
+    SpanPlace,
+    Step,
+    is_sampled,
+    place_of,
+    read_traceparent,
+    trace_id_of,
+    traceparent,
+)
 from runtime.settings import Settings
 from schemas.places import Headers
 
 now_ns = time.time_ns
 """The wall clock in nanoseconds, as spans state it."""
-
-AttributeValue = str | int | bool
 
 
 class Attempted(Protocol):
@@ -37,20 +45,6 @@ class Attempted(Protocol):
     def attempt(self) -> int | None:
         """The number of the attempt."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class EndedSpan:
-    """One step that has ended."""
-
-    step: Step
-    place: SpanPlace
-    parent: SpanPlace | None
-    started_ns: int
-    ended_ns: int
-    error: str = ""
-    """Why the step did not do what it was meant to do; empty if it did."""
-    attributes: dict[str, AttributeValue] = field(default_factory=dict)
 
 
 class SpanRecorder(Protocol):

@@ -16,11 +16,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 from structlog.testing import capture_logs
 
-from domain.traces import SpanPlace, Step
+from domain.traces import EndedSpan, SpanPlace, Step
 from runtime import metrics, spans
 from runtime.settings import Settings
 from runtime.spans import KINDS, HandledSpans, SpanCollector, collector_of
-from runtime.tracing import EndedSpan
 from tests.support.http_servers import QuietHandler, serving
 from tests.support.processes import free_port
 from tests.support.spans import Spans

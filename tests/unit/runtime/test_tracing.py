@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.traces import HEADER, Step, place_of, read_traceparent, trace_id_of
+from domain.traces import HEADER, EndedSpan, Step, place_of, read_traceparent, trace_id_of
 from runtime.settings import Settings
-from runtime.tracing import TRACES, EndedSpan, Traces
+from runtime.tracing import TRACES, Traces
 from tests.support.spans import values
 
 if TYPE_CHECKING:

@@ -50,6 +50,7 @@ def paths(campaign: UUID, deep: UUID) -> Mapping[str, str]:
         "its live figures, from a new connection": f"{LIVE}?campaign={campaign}",
         "page of its people": f"/campaigns/{campaign}/people",
         "search by the beginning of a number": f"/campaigns/{campaign}/people?q=1&status=read",
+        "the same search for a status of nobody": f"/campaigns/{campaign}/people?q=1&status=unknown",
         "story of one person": f"/campaigns/{campaign}/people/{deep}",
         "recipients, first page": f"{own}/recipients",
         "recipients, deep page": f"{own}/recipients?after={deep}",

@@ -82,27 +82,48 @@ SELECT ARRAY(SELECT id FROM chosen ORDER BY id), CASE WHEN (SELECT count(*) FROM
     WHERE campaign_id = %(campaign)s AND id > %(after)s AND unknown_attempt IS NOT NULL ORDER BY id OFFSET %(window)s - 1 LIMIT 1) END
 
 -- name: find_by_number
--- The first recipients of a campaign by a range of their numbers, in the spelling that is dialled and in that of their key,
--- of at most so many that are examined, and whether there may be more. The unique indexes of both answer it.
-WITH examined AS MATERIALIZED (
-    (SELECT id, status FROM campaign_recipients
-     WHERE campaign_id = %(campaign)s AND phone_number >= %(start)s
-       AND (%(end)s::text IS NULL OR phone_number < %(end)s::text)
-     ORDER BY phone_number LIMIT %(window)s)
-    UNION
-    (SELECT id, status FROM campaign_recipients
-     WHERE campaign_id = %(campaign)s AND person >= %(start)s AND person < coalesce(%(end)s::text, 'user:')
-     ORDER BY person LIMIT %(window)s)
+-- The first recipients of a campaign by a range of their numbers, in the spelling that is dialled and in that of their
+-- key, and whether there may be more. The unique indexes of both answer it. Each examines recipients until enough have
+-- one of the statuses, and at most so many as the window has.
+WITH by_number AS MATERIALIZED (
+    SELECT id FROM (
+        SELECT id, status FROM campaign_recipients
+        WHERE campaign_id = %(campaign)s AND phone_number >= %(start)s
+          AND (%(end)s::text IS NULL OR phone_number < %(end)s::text)
+        ORDER BY phone_number LIMIT %(window)s
+    ) AS examined
+    WHERE %(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]) LIMIT %(limit)s
+), by_key AS MATERIALIZED (
+    SELECT id FROM (
+        SELECT id, status FROM campaign_recipients
+        WHERE campaign_id = %(campaign)s AND person >= %(start)s AND person < coalesce(%(end)s::text, 'user:')
+        ORDER BY person LIMIT %(window)s
+    ) AS examined
+    WHERE %(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]) LIMIT %(limit)s
 )
-SELECT ARRAY(SELECT id FROM examined WHERE %(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[])
-             ORDER BY id LIMIT %(limit)s), (SELECT count(*) FROM examined) >= %(window)s
+SELECT ARRAY(SELECT id FROM by_number UNION SELECT id FROM by_key ORDER BY id LIMIT %(limit)s),
+       CASE WHEN (SELECT count(*) FROM by_number) < %(limit)s THEN EXISTS (
+           SELECT FROM campaign_recipients
+           WHERE campaign_id = %(campaign)s AND phone_number >= %(start)s
+             AND (%(end)s::text IS NULL OR phone_number < %(end)s::text)
+           ORDER BY phone_number OFFSET %(window)s - 1 LIMIT 1) ELSE true END
+    OR CASE WHEN (SELECT count(*) FROM by_key) < %(limit)s THEN EXISTS (
+           SELECT FROM campaign_recipients
+           WHERE campaign_id = %(campaign)s AND person >= %(start)s AND person < coalesce(%(end)s::text, 'user:')
+           ORDER BY person OFFSET %(window)s - 1 LIMIT 1) ELSE true END
 
 -- name: find_by_user
 -- The same by a range of their user ids. The operators compare bytes, as the index does.
-WITH examined AS MATERIALIZED (
-    SELECT id, status FROM campaign_recipients
-    WHERE campaign_id = %(campaign)s AND user_id ~>=~ %(start)s AND user_id ~<~ %(end)s
-    ORDER BY user_id USING ~<~ LIMIT %(window)s
+WITH by_user AS MATERIALIZED (
+    SELECT id FROM (
+        SELECT id, status FROM campaign_recipients
+        WHERE campaign_id = %(campaign)s AND user_id ~>=~ %(start)s AND user_id ~<~ %(end)s
+        ORDER BY user_id USING ~<~ LIMIT %(window)s
+    ) AS examined
+    WHERE %(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]) LIMIT %(limit)s
 )
-SELECT ARRAY(SELECT id FROM examined WHERE %(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[])
-             ORDER BY id LIMIT %(limit)s), (SELECT count(*) FROM examined) >= %(window)s
+SELECT ARRAY(SELECT id FROM by_user ORDER BY id),
+       CASE WHEN (SELECT count(*) FROM by_user) < %(limit)s THEN EXISTS (
+           SELECT FROM campaign_recipients
+           WHERE campaign_id = %(campaign)s AND user_id ~>=~ %(start)s AND user_id ~<~ %(end)s
+           ORDER BY user_id USING ~<~ OFFSET %(window)s - 1 LIMIT 1) ELSE true END

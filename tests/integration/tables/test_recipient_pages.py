@@ -94,11 +94,38 @@ async def test_a_full_page_examines_no_further(world: World, status: str) -> Non
     await world.run("VACUUM ANALYZE campaign_recipients")
     statement = SQL.get(f"choose_{status}", SQL["choose_any"])
     values = {"campaign": campaign, "after": FIRST_ID, "limit": 11, "statuses": [status], "window": 1500}
+    assert await examined(world, statement, values) <= 2 * 11
+
+
+@pytest.mark.parametrize(("statement", "start", "end"), [("find_by_number", "1", "2"), ("find_by_user", "US.", "US/")])
+async def test_a_search_that_has_enough_examines_no_further(world: World, statement: str, start: str, end: str) -> None:
+    campaign = await world.start_campaign(2000)
+    await world.run("UPDATE campaign_recipients SET user_id = 'US.' || phone_number WHERE campaign_id = %s", campaign)
+    await world.run(f"UPDATE campaign_recipients SET {FACTS['sent']} WHERE campaign_id = %s", campaign)
+    await world.run("VACUUM ANALYZE campaign_recipients")
+    values = {"campaign": campaign, "start": start, "end": end, "statuses": ["sent"], "window": 1500, "limit": 11}
+    assert await examined(world, SQL[statement], values) <= 2 * 11
+    found, is_cut = await found_by(world, statement, values)
+    assert (len(found), is_cut) == (11, True)
+    for window, is_cut in ((2000, True), (2001, False)):
+        nobody = {**values, "statuses": ["failed"], "window": window}
+        assert await found_by(world, statement, nobody) == ([], is_cut)
+
+
+async def found_by(world: World, statement: str, values: dict[str, Any]) -> tuple[Any, ...]:
+    """What a search finds, and whether there may be more."""
+    row = await (await world.connection.execute(SQL[statement], values)).fetchone()
+    assert row is not None
+    return row
+
+
+async def examined(world: World, statement: str, values: dict[str, Any]) -> float:
+    """The rows that all scans of a statement give."""
     cursor = await world.connection.execute("EXPLAIN (ANALYZE, FORMAT json) " + statement, values)
     [(plan,)] = await cursor.fetchall()
     scans = [node for node in nodes(plan[0]["Plan"]) if "Relation Name" in node]
     assert scans
-    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= 2 * 11, plan
+    return float(sum(node["Actual Rows"] * node["Actual Loops"] for node in scans))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -37,6 +37,9 @@ USER_HEADERS = frozenset(["userid", "bsuid", "whatsappuserid", "whatsappid", "bu
 REFUSED_COLUMNS = ("refused_line", "refused_reason", "refused_message")
 """The columns that a file of refused lines has more than its source. They are left out when it is imported."""
 _DECIMAL_COMMA = re.compile(r"-?[0-9]{1,3}(?:\.?[0-9]{3})*,[0-9]{1,4}")
+_INVISIBLE = r"\s\u00ad\u200b-\u200f\u2060\ufeff"
+_INVISIBLE_ENDS = re.compile(rf"^[{_INVISIBLE}]+|[{_INVISIBLE}]+$")
+"""Spaces and characters without a width, which nobody can type into the name of a column."""
 _BRACES = re.compile(r"\{\{ ?([A-Za-z0-9_]+) ?\}\}")
 _HEADERS_SHOWN = 20
 _HEADER_CHARACTERS_SHOWN = 40
@@ -108,7 +111,7 @@ def find_columns(rows: Sequence[Sequence[str]], choices: Choices) -> Columns:
     first = rows[0]
     has_headers = not any(map(looks_like_number, first))
     data = rows[1:] if has_headers else rows
-    headers = tuple(each.strip() for each in first) if has_headers else ()
+    headers = tuple(_INVISIBLE_ENDS.sub("", each) for each in first) if has_headers else ()
     user = _user_column(headers, data)
     try:
         phone = _phone_column(headers, len(first), data, choices)

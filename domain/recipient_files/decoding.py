@@ -24,6 +24,8 @@ class FileEncoding(StrEnum):
     """It is a guess: the bytes are not UTF-8, and nothing in them names another encoding."""
 
 
+MARK = "\ufeff"
+"""The byte order mark as a character."""
 _CODECS = {
     FileEncoding.ASCII: "ascii",
     FileEncoding.UTF_8: "utf-8",

@@ -1,6 +1,11 @@
-"""Splits text into lines while it arrives. A line ends with LF, CR LF or CR, and with nothing else."""
+"""Splits text into lines while it arrives. A line ends with LF, CR LF or CR, and with nothing else.
+
+Byte order marks at the start of a line are left out: a program wrote them twice, or files were put one after another.
+"""
 
 from __future__ import annotations
+
+from domain.recipient_files.decoding import MARK
 
 LINE_CHARACTERS_MAX = 65_536
 """Most characters of a line. Of a longer one only the start is kept, with one character more than this."""
@@ -22,6 +27,8 @@ class LineSplitter:
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         lines = (self._rest + text).split("\n")
+        if MARK in text:
+            lines = [line.lstrip(MARK) for line in lines]
         self._rest = lines.pop()[: LINE_CHARACTERS_MAX + 1]
         if is_last and self._rest:
             lines.append(self._rest)

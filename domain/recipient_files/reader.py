@@ -42,12 +42,16 @@ _SPREADSHEET_ERROR = re.compile(
 _SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
 """The line with which Excel states the delimiter of a file."""
 _NO_TEXT = {
-    b"PK\x03\x04": "an Excel workbook or another zip archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x1f\x8b": "compressed with gzip",
+    b"\xff\xfe\x00\x00": "encoded as UTF-32, which is not read",
+    b"\x00\x00\xfe\xff": "encoded as UTF-32, which is not read",
+    b"PK\x03\x04": "an Excel workbook or another zip archive, not text",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook, not text",
+    b"\x1f\x8b": "compressed with gzip, not text",
 }
-"""First bytes of files that are no text."""
+"""First bytes of files that cannot be read."""
 _MAGIC_BYTES = 4
+_JSON_DOCUMENT = re.compile(r'\s*(?:\[\s*[{"].*|[\[{]\s*)', re.DOTALL)
+"""The first line of JSON that is a list, or has line breaks inside an object."""
 _JSON_OBJECT = re.compile(r'\s*\{\s*(?:"|\})')
 
 
@@ -59,9 +63,12 @@ class LineFault:
     field: str = "line"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileLine:
-    """A record of the file: its first line from 1, its text, and the recipient in it or the fault."""
+    """A record of the file: its first line from 1, its text, and the recipient in it or the fault.
+
+    It is not frozen, because that takes three times as long to make, and there is one for each line.
+    """
 
     number: int
     text: str = field(repr=False)
@@ -136,6 +143,10 @@ class RecipientFile:
         if not stated and _JSON_OBJECT.match(kept[0]):
             self._layout = Layout(None, None)
             return kept
+        if not stated and _JSON_DOCUMENT.fullmatch(kept[0]):
+            raise UnusableFile(
+                "The file is JSON, but not JSON lines. Write each recipient as one object on its own line."
+            )
         if not any(map(str.strip, kept)):
             raise UnusableFile("The file has no line with a recipient.")
         delimiter = stated[1] if stated else find_delimiter(kept[:SAMPLE_LINES])
@@ -162,7 +173,7 @@ class RecipientFile:
         while place < count:
             text, taken = lines[place], 1
             number = self._number + 1
-            if not text.strip(blank):
+            if text[:1] in blank and not text.strip(blank):
                 self._number += 1
                 place += 1
                 continue
@@ -202,7 +213,7 @@ class RecipientFile:
 def _require_text(start: bytes) -> None:
     for first, what in _NO_TEXT.items():
         if start.startswith(first):
-            raise UnusableFile(f"The file is {what}, not text. Save it as CSV, and import that.")
+            raise UnusableFile(f"The file is {what}. Save it as CSV in UTF-8, and import that.")
 
 
 def _first_record(lines: Sequence[str], delimiter: str) -> tuple[int, list[str]]:

@@ -16,10 +16,9 @@ import orjson
 from domain.json_values import MalformedJson, read_json
 from domain.recipient_files.cells import MalformedCells, UnclosedQuote, cells_of
 from domain.recipient_files.columns import REFUSED_COLUMNS
+from domain.recipient_files.decoding import MARK
 from domain.recipient_files.reader import FileLine, Layout
 
-MARK = "\ufeff"
-"""The byte order mark: with it a spreadsheet reads UTF-8."""
 LINE_END = "\r\n"
 _EARLIER = re.compile(
     r',?\s*"refused_line":\s*[0-9]+,\s*"refused_reason":\s*"[a-z0-9_]*",\s*"refused_message":\s*"(?:[^"\\]|\\.)*"\s*\}$'
@@ -28,7 +27,7 @@ _EARLIER = re.compile(
 
 
 def refused_head(layout: Layout) -> str:
-    """The start of the file."""
+    """The start of the file. With the byte order mark, a spreadsheet reads UTF-8."""
     if layout.delimiter is None or layout.columns is None:
         return ""
     kept = _kept(layout.columns.headers)

@@ -25,6 +25,7 @@ def split(text: str, block: int) -> list[str]:
         ("a\rb\r", ["a", "b"]),
         ("a\n\r\nb\r\r\nc", ["a", "", "b", "", "c"]),
         ("a\x0bb\x0cc\x85d\u2028e\x1cf\n", ["a\x0bb\x0cc\x85d\u2028e\x1cf"]),
+        ("\ufeff\ufeffa\n\ufeffb\ufeffc\n\ufeff", ["a", "b\ufeffc"]),
     ],
 )
 def test_only_line_breaks_end_a_line(text: str, lines: list[str], block: int) -> None:

@@ -155,11 +155,34 @@ def test_a_file_without_recipients_is_refused_as_a_whole(content: str) -> None:
         (b"PK\x03\x04\x14\x00", "an Excel workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
         (b"\x1f\x8b\x08\x00", "compressed with gzip"),
+        ("\ufeffphone\n".encode("utf-32-le"), "encoded as UTF-32"),
+        ("\ufeffphone\n".encode("utf-32-be"), "encoded as UTF-32"),
     ],
 )
 def test_a_file_that_is_no_text_is_named(content: bytes, what: str, block: int) -> None:
     with pytest.raises(UnusableFile, match=f"The file is {what}.*Save it as CSV"):
         read(content, block)
+
+
+@pytest.mark.parametrize("content", ['[{"phone_number": "x"}]', "[\n", "{\n", '["+4915123456789"]'])
+def test_json_that_has_no_recipient_per_line_is_named(content: str) -> None:
+    with pytest.raises(UnusableFile, match="not JSON lines"):
+        read(content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("start", ["\ufeff\ufeff", " \ufeff\u200b", "\n\ufeff", '\ufeff\ufeffsep=,\n\ufeff"\u200b'])
+def test_marks_and_characters_without_a_width_do_not_change_a_header(start: str, encoding: str) -> None:
+    quote = '"' if '"' in start else ""
+    content = f"{start}first{quote},phone\nAna,{ANA}\n\ufeffBo,{BO}\n".encode(encoding)
+    assert [item for _, item in items(content, parameters={"1": "first"})] == [
+        {"phone_number": ANA, "template_parameters": ["Ana"]},
+        {"phone_number": BO, "template_parameters": ["Bo"]},
+    ]
+
+
+def test_json_lines_begin_with_any_number_of_marks() -> None:
+    assert items('\ufeff\ufeff{"phone_number": "x"}\n') == [(1, {"phone_number": "x"})]
 
 
 LINES = st.lists(st.text(alphabet='a";,\n\r1+ {}', max_size=12), max_size=12)

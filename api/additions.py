@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from api.validation import did_you_mean, known_fields
 from domain.json_values import JsonNumber
 from domain.parameter_texts import InvalidTemplateParameters
 from domain.parameters import parse, stored
-from domain.people import USER, PersonKey, person_of_user
+from domain.people import USER, PersonKey, person_of, person_of_user
 from domain.phone_numbers import country_of_name, interpret, normalise
 from domain.plain_numbers import plain_number
 from domain.written_numbers import InvalidPhoneNumber, shown
@@ -22,7 +22,8 @@ from schemas.reasons import ParameterRefusal, RecipientRefusal
 from tables import campaigns
 from tables.campaigns import NewRecipient
 from tables.database import Connection
-from tables.new_recipients import RecipientBatch, batch_of
+from tables.new_recipients import Keyed, RecipientBatch, batch_of_keyed
+from tables.turns import Turn
 
 VALUE_CHARACTERS_MAX = 100
 """Most characters of a refused value in the answer."""
@@ -50,15 +51,29 @@ class Judged:
     """The country of each recipient to add, by name."""
     refused: list[InvalidRecipient]
     repeated: list[InvalidRecipient]
+    keyed: list[Keyed] = field(default_factory=list)
+    """Those to add, with the keys of their persons."""
+    keys: Set[PersonKey] = frozenset()
+    """All keys of those to add."""
     batch: RecipientBatch | None = None
     """Those to add, ready to be inserted. `add` makes it, unless a thread has made it ahead."""
 
 
 def judge(given: Sequence[Any], country: str | None) -> Judged:
     """Sort recipients as they were given into those to add, invalid ones and repeated ones. No one stops another."""
-    judged = Judged({}, {}, [], [])
     seen: dict[PersonKey, int] = {}
+    judged = Judged({}, {}, [], [], keys=seen.keys())
+    people, keyed, countries = judged.people, judged.keyed, judged.countries
     for index, item in enumerate(given):
+        if (plain := plain_number(item, country)) is not None:  # most lines of a list are so
+            number, region = plain
+            person = person_of(number)
+            if person not in seen:
+                seen[person] = index
+                people[index] = recipient = NewRecipient(number)
+                keyed.append((person, recipient))
+                countries[number] = region if person == number else country_of_name(number)
+                continue
         try:
             recipient, region = _recipient(item, country)
         except InvalidPhoneNumber as invalid:
@@ -81,21 +96,25 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
         if first is None:
             for key in keys:
                 seen[key] = index
-            judged.people[index] = recipient
+            people[index] = recipient
+            keyed.append((person, recipient))
             if region is None or person != recipient.phone_number:  # the key of an old spelling may be abroad
                 region = country_of_name(recipient.phone_number or user_id or "")
-            judged.countries[recipient.name] = region
+            countries[recipient.name] = region
             continue
-        is_same = judged.people[first].name == recipient.name
+        is_same = people[first].name == recipient.name
         reason = RecipientRefusal.REPEATED_IN_REQUEST if is_same else RecipientRefusal.SAME_PERSON
         judged.repeated.append(_refused(index, recipient.name, reason))
     return judged
 
 
-async def add(connection: Connection, campaign_id: UUID, judged: Judged) -> RecipientsAdded:
-    """Add the judged recipients in one transaction. Raises UnknownCampaign, and ActionNotAllowed if it is cancelled."""
-    batch = judged.batch or batch_of(judged.people.values())
-    others = await campaigns.add_batch(connection, campaign_id, batch)
+async def add(connection: Connection, campaign_id: UUID, judged: Judged, turn: Turn | None = None) -> RecipientsAdded:
+    """Add the judged recipients in one transaction, in their turn.
+
+    Raises UnknownCampaign, and ActionNotAllowed if it is cancelled.
+    """
+    batch = judged.batch or batch_of_keyed(judged.keyed)
+    others = await campaigns.add_batch(connection, campaign_id, batch, turn)
     known: list[InvalidRecipient] = []
     countries = Counter(judged.countries.values())
     if others:

@@ -113,7 +113,7 @@ def _texts(given: Sequence[tuple[int | str, object]]) -> tuple[str, ...]:
     if len(given) > TEXTS_MAX:
         detail = f"There are {len(given):,} parameters. At most {TEXTS_MAX} are possible."
         raise InvalidTemplateParameters(ParameterRefusal.TOO_LARGE, FIELD, detail)
-    texts = tuple(parse_text(value, f"{FIELD}.{place}", BODY_CHARACTERS_MAX) for place, value in given)
+    texts = tuple([parse_text(value, f"{FIELD}.{place}", BODY_CHARACTERS_MAX) for place, value in given])
     check_sum(texts, FIELD, BODY_CHARACTERS_MAX)
     return texts
 

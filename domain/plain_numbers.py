@@ -19,6 +19,8 @@ _WRITTEN = re.compile(r"(\+|00|0)?([1-9][0-9]*(?: [1-9][0-9]*)*)")
 """A sign or a trunk prefix, and groups with one space between them of which none begins with 0."""
 _CHARACTERS_MAX = 40
 _DIGITS_MIN, _DIGITS_MAX = 7, 15
+_CODE_DIGITS_MAX = 3
+"""Digits of the longest country code."""
 _NO_COUNTRY = "001"
 """The region of numbers of no country, in libphonenumber."""
 _REGIONS = {str(code): names for code, names in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()}
@@ -63,6 +65,9 @@ def plain_number(written: object, country: str | None) -> tuple[str, str] | None
     """
     if not isinstance(written, str) or len(written) > _CHARACTERS_MAX:
         return None
+    if written[:1] == "+" and (digits := written[1:]).isdecimal() and digits.isascii() and digits[0] != "0":
+        region = plain_region(digits)
+        return None if region is None else (digits, region)
     found = _WRITTEN.fullmatch(written)
     if found is None:
         return None
@@ -80,15 +85,22 @@ def plain_region(digits: str) -> str | None:
     """The ISO code of the region of a valid number whose digits need no interpretation; None for any other."""
     if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:
         return None
-    for length in (1, 2, 3):
-        plan = _plan(digits[:length])
+    found = _plan_at(digits[:_CODE_DIGITS_MAX])
+    return None if found is None else _region_of(found[0], found[1], digits[len(found[1]) :])
+
+
+@cache
+def _plan_at(start: str) -> tuple[_Plan, str] | None:
+    """The plan of the country code with which digits start, and that code. There are a thousand starts."""
+    for length in range(1, _CODE_DIGITS_MAX + 1):
+        plan = _plan(start[:length])
         if plan is not None:
-            return _region_of(plan, digits[:length], digits[length:])
+            return plan, start[:length]
     return None
 
 
 def _region_of(plan: _Plan, code: str, national: str) -> str | None:
-    if len(national) not in plan.lengths or national.startswith("0"):
+    if len(national) not in plan.lengths or national[0] == "0":
         return None
     if plan.stripped is not None and (found := plan.stripped.match(national)) and found.end():
         return None

@@ -138,6 +138,8 @@ def _folded(text: str) -> Iterator[str]:
 
 def shown(text: str) -> str:
     """The text with a code for each character that cannot be seen: format, control, odd spaces, halves of a pair."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_shown(character) for character in text)
 
 

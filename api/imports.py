@@ -1,13 +1,14 @@
 """Imports a file of recipients while it arrives, for the REST API and the command line.
 
-The lines are judged by the rules of `additions.py` and added in chunks, each in one transaction. While one chunk is
-written, the next is judged. A failure in the middle leaves whole chunks, and a repeated import adds only the rest.
+The lines are judged by the rules of `additions.py` and added in chunks, each in one transaction. While two chunks are
+inserted, the next is judged. They are committed in the order of the file: a failure in the middle leaves the first
+chunks, and a repeated import adds only the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,12 +16,31 @@ from api.additions import VALUE_CHARACTERS_MAX, Judged, judge
 from api.answers import InvalidRecipient, RecipientsAdded, RefusedLine
 from domain.recipient_files.reader import FileLine, RecipientFile
 from domain.written_numbers import shown
-from tables.new_recipients import batch_of
+from runtime.computing import computing
+from tables.new_recipients import batch_of_keyed
+from tables.turns import Turn
 
 CHUNK_LINES = 10_000
 """Lines that are added in one transaction: about 100 ms. Of half as many, Postgres waits for the client too often."""
 
-AddJudged = Callable[[Judged], Awaitable[RecipientsAdded]]
+LISTED_MAX = 100
+"""Lines of each list in an answer."""
+BLOCK_BYTES_MIN = 64 * 1024
+"""A client may send a file in small pieces. They are gathered before a thread reads them."""
+CHUNKS_AT_ONCE = 2
+"""Chunks that are inserted at the same time, each on a connection of its own: together they keep Postgres at work."""
+
+AddJudged = Callable[[Judged, Turn], Awaitable[RecipientsAdded]]
+"""Adds the recipients of a chunk in its turn. It takes a connection in the order of the calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedChunk:
+    """Lines, their recipients, and the place of each recipient in `lines`."""
+
+    lines: Sequence[FileLine]
+    judged: Judged
+    places: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +58,9 @@ class ImportedChunk:
     lines: int
     added: int
     countries: dict[str, int]
-    duplicates: Sequence[UnaddedLine]
+    duplicates: int
     refused: Sequence[UnaddedLine]
+    first_duplicates: Sequence[UnaddedLine]
 
 
 @dataclass(slots=True)
@@ -56,7 +77,7 @@ class ImportTotals:
         """Count a chunk."""
         self.lines += chunk.lines
         self.added += chunk.added
-        self.duplicates += len(chunk.duplicates)
+        self.duplicates += chunk.duplicates
         self.refused += len(chunk.refused)
         self.countries.update(chunk.countries)
 
@@ -74,22 +95,69 @@ async def import_blocks(
     a number may be the number of somebody else. Raises UnusableFile, and the errors of `add`.
     """
     waiting: list[FileLine] = []
-    adding: asyncio.Task[ImportedChunk] | None = None
-    try:
-        async for block, is_last in with_end(blocks):
-            waiting += await asyncio.to_thread(file.feed, block, is_last=is_last)
-            while len(waiting) >= CHUNK_LINES or (is_last and waiting):
-                lines, waiting = waiting[:CHUNK_LINES], waiting[CHUNK_LINES:]
-                judged = await asyncio.to_thread(_prepared, lines, country)
-                if adding is not None:
-                    notice(await adding)
-                adding = asyncio.create_task(_add(lines, *judged, add))
-        if adding is not None:
-            notice(await adding)
-    except BaseException:
-        if adding is not None and adding.cancel():
-            await asyncio.wait({adding})
-        raise
+    chunks = Chunks(add, notice)
+    with computing():
+        try:
+            async for block, is_last in with_end(blocks):
+                waiting += await asyncio.to_thread(file.feed, block, is_last=is_last)
+                while len(waiting) >= CHUNK_LINES or (is_last and waiting):
+                    lines, waiting = waiting[:CHUNK_LINES], waiting[CHUNK_LINES:]
+                    await chunks.begin(await asyncio.to_thread(prepared, lines, country))
+            await chunks.end()
+        except Exception:
+            await chunks.end()  # a chunk that was begun is whole, also if the connection of the client broke
+            raise
+        finally:
+            await chunks.stop()
+
+
+class Chunks:
+    """Adds chunks in the order of the file. Of two that have nobody in common, the second one is inserted meanwhile."""
+
+    def __init__(self, add: AddJudged, notice: Callable[[ImportedChunk], None]) -> None:
+        self._add = add
+        self._notice = notice
+        self._under_way: deque[tuple[PreparedChunk, asyncio.Task[ImportedChunk]]] = deque()
+        self._last: Turn | None = None
+
+    async def begin(self, chunk: PreparedChunk) -> None:
+        """Begin to add a chunk, when few enough others are under way. Raises the errors of `add`."""
+        keys = chunk.judged.keys
+        while len(self._under_way) == CHUNKS_AT_ONCE or any(
+            not keys.isdisjoint(before.judged.keys) for before, _ in self._under_way
+        ):
+            await self._end_first()
+        turn = self._last = Turn(self._last)
+        self._under_way.append((chunk, asyncio.create_task(self._added(chunk, turn))))
+
+    async def end(self) -> None:
+        """Wait for all chunks. Raises the errors of `add`."""
+        while self._under_way:
+            await self._end_first()
+
+    async def stop(self) -> None:
+        """Cancel the chunks that are under way."""
+        tasks = [task for _, task in self._under_way]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _end_first(self) -> None:
+        self._notice(await self._under_way[0][1])
+        self._under_way.popleft()
+
+    async def _added(self, chunk: PreparedChunk, turn: Turn) -> ImportedChunk:
+        done = await self._add(chunk.judged, turn)
+        turn.end()
+        lines, places = chunk.lines, chunk.places
+        return ImportedChunk(
+            len(lines),
+            done.added,
+            done.countries,
+            len(done.duplicates),
+            refusals(lines, chunk.judged, places),
+            _located(lines, places, done.duplicates[:LISTED_MAX]),
+        )
 
 
 def judge_lines(lines: Sequence[FileLine], country: str | None) -> tuple[Judged, list[int]]:
@@ -98,11 +166,11 @@ def judge_lines(lines: Sequence[FileLine], country: str | None) -> tuple[Judged,
     return judge([lines[place].item for place in places], country), places
 
 
-def _prepared(lines: Sequence[FileLine], country: str | None) -> tuple[Judged, list[int]]:
-    """The same, ready to be inserted: Postgres inserts the chunk before meanwhile."""
+def prepared(lines: Sequence[FileLine], country: str | None) -> PreparedChunk:
+    """The same, ready to be inserted: Postgres inserts the chunks before meanwhile."""
     judged, places = judge_lines(lines, country)
-    judged.batch = batch_of(judged.people.values())
-    return judged, places
+    judged.batch = batch_of_keyed(judged.keyed)
+    return PreparedChunk(lines, judged, places)
 
 
 def refusals(lines: Sequence[FileLine], judged: Judged, places: Sequence[int]) -> list[UnaddedLine]:
@@ -110,12 +178,6 @@ def refusals(lines: Sequence[FileLine], judged: Judged, places: Sequence[int]) -
     unread = [_unread(line) for line in lines if line.fault is not None]
     invalid = _located(lines, places, judged.refused)
     return sorted([*unread, *invalid], key=lambda each: each.line.number)
-
-
-async def _add(lines: Sequence[FileLine], judged: Judged, places: Sequence[int], add: AddJudged) -> ImportedChunk:
-    done = await add(judged)
-    duplicates = _located(lines, places, done.duplicates)
-    return ImportedChunk(len(lines), done.added, done.countries, duplicates, refusals(lines, judged, places))
 
 
 def _located(lines: Sequence[FileLine], places: Sequence[int], found: Sequence[InvalidRecipient]) -> list[UnaddedLine]:
@@ -138,8 +200,11 @@ def _unread(line: FileLine) -> UnaddedLine:
 
 
 async def with_end(blocks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
-    """The blocks that are not empty, each with False, and an empty last one with True: the input of `feed`."""
+    """The bytes in blocks that are worth a thread, each with False, and the rest with True: the input of `feed`."""
+    gathered = bytearray()
     async for block in blocks:
-        if block:
-            yield block, False
-    yield b"", True
+        gathered += block
+        if len(gathered) >= BLOCK_BYTES_MIN:
+            yield bytes(gathered), False
+            gathered.clear()
+    yield bytes(gathered), True

@@ -24,7 +24,7 @@ from api.answers import RecipientsAdded, RecipientsImported, RefusedLine
 from api.bodies import Country
 from api.exports import CSV_TYPE
 from api.formats import FILE_FORMAT
-from api.imports import ImportedChunk, ImportTotals, import_blocks
+from api.imports import LISTED_MAX, ImportedChunk, ImportTotals, import_blocks
 from api.problem_codes import ProblemCode
 from api.problems import RETRY_AFTER_S, Problem
 from api.routes import json_router
@@ -36,6 +36,7 @@ from domain.recipient_files.reader import Layout, RecipientFile
 from domain.recipient_files.refused import refused_head, refused_line
 from tables import campaigns
 from tables.campaigns import Campaign
+from tables.turns import Turn
 
 router = json_router("/api/marketing/campaigns/{campaign_id}/recipients/import", "recipients")
 
@@ -44,8 +45,6 @@ log = structlog.get_logger("api")
 JSON_LINES_TYPE = "application/x-ndjson"
 TYPES = (CSV_TYPE, JSON_LINES_TYPE, "application/jsonl", "application/octet-stream")
 """The types of the body. The bytes decide which form the file has."""
-LISTED_MAX = 100
-"""Lines of each list in the answer."""
 IMPORT_TIMEOUT_S = 1800.0
 REFUSED_MEMORY_BYTES = 1024 * 1024
 """So much of the file of refused lines is in memory. The rest is in a temporary file."""
@@ -70,7 +69,7 @@ class ImportOutcome:
     def notice(self, chunk: ImportedChunk) -> None:
         """Count a chunk, and keep its first lines."""
         self.totals.count(chunk)
-        self.duplicates += [each.why for each in chunk.duplicates[: LISTED_MAX - len(self.duplicates)]]
+        self.duplicates += [each.why for each in chunk.first_duplicates[: LISTED_MAX - len(self.duplicates)]]
         self.refused += [each.why for each in chunk.refused[: LISTED_MAX - len(self.refused)]]
         if self.spool is not None:
             for each in chunk.refused:
@@ -156,9 +155,9 @@ async def run_import(
         raise Problem(ProblemCode.IMPORTS_BUSY, headers={"Retry-After": str(RETRY_AFTER_S)})
     outcome = ImportOutcome(RecipientFile(choices), spool)
 
-    async def add_judged(judged: Judged) -> RecipientsAdded:
+    async def add_judged(judged: Judged, turn: Turn) -> RecipientsAdded:
         async with services.pool.connection() as connection:
-            return await add(connection, campaign_id, judged)
+            return await add(connection, campaign_id, judged, turn)
 
     importing = import_blocks(request.stream(), outcome.file, choices.country, add_judged, outcome.notice)
     try:

@@ -20,7 +20,8 @@ from tables import database
 from tables.database import Pool
 from topics.publisher import AsyncPublisher
 
-POOL_SIZE = 6
+POOL_SIZE = 8
+"""Imports hold at most half of them."""
 LISTS_SIZE = 4
 STOPS_SIZE = 2
 LIST_TIMEOUT_S = 5.0

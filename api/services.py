@@ -19,7 +19,7 @@ from tables.database import Connection, Pool
 from topics.publisher import AsyncPublisher
 
 IMPORTS_MAX = 2
-"""Each import holds at most one connection, and takes one core while it judges."""
+"""Each import holds at most two connections, and takes one core while it judges."""
 
 
 def _utc_now() -> datetime:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,22 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from typing import BinaryIO
 
-    from api.additions import Judged
-    from api.answers import RecipientsAdded
     from cli.confirmation import Consent
     from cli.import_report import ImportReport
     from domain.recipient_files.columns import Choices
     from domain.recipient_files.reader import FileLine, RecipientFile
     from runtime.template_reader import TemplateReader
-    from tables.database import Connection
+    from tables.database import Connecting, Connection
 
 EXIT_NOT_ALL = 1
 BLOCK_BYTES = 256 * 1024
 STANDARD_INPUT = "-"
-SWITCH_S = 0.0005
-"""How often the thread that judges lends the interpreter. At the usual 5 ms, Postgres waits after each answer."""
-COLLECTED_AFTER = (200_000, 20, 100)
-"""Objects between two searches for garbage. The lines of two chunks have fewer, and no line makes a cycle."""
 
 
 def import_recipients(
@@ -53,6 +48,7 @@ def import_recipients(
     from cli.confirmation import Consent
     from cli.connected import run_connected
     from cli.console import note, printable_lines
+    from cli.import_adding import another_connection
     from cli.import_report import ImportReport, refused_path
     from domain.recipient_files.columns import Choices
     from operations.options import InvalidOptions
@@ -71,7 +67,8 @@ def import_recipients(
         raise typer.Exit(run_connected(
             "import",
             lambda settings, found: import_source(
-                found, campaign, file, source, choices, consent, report, as_json=json, reader=TemplateReader(settings)
+                found, campaign, file, source, choices, consent, report, as_json=json, reader=TemplateReader(settings),
+                connecting=partial(another_connection, settings),
             ),
         ))  # fmt: skip
 
@@ -87,22 +84,24 @@ async def import_source(
     *,
     as_json: bool,
     reader: TemplateReader | None = None,
+    connecting: Connecting | None = None,
 ) -> int:
-    """Show what the file has, and add its recipients if the operator consents. Raises InvalidOptions."""
-    import dataclasses
-    import sys
+    """Show what the file has, and add its recipients if the operator consents. Raises InvalidOptions.
 
-    from api.additions import add
+    With `connecting`, two connections add at the same time.
+    """
+    import dataclasses
+
     from api.template_checks import known_template
     from cli.confirmation import decline
     from cli.console import note, printable
+    from cli.import_adding import adding
     from cli.lifecycle import label
     from domain.lifecycle import ActionNotAllowed
     from domain.recipient_files.columns import UnusableFile
     from domain.recipient_files.reader import RecipientFile
     from operations.campaign_names import find_campaign
     from operations.options import InvalidOptions
-    from runtime.collector import collecting_rarely
     from runtime.process import EXIT_OK
     from tables import campaigns
 
@@ -127,11 +126,7 @@ async def import_source(
         if (ending := decline(consent, change)) is not None:
             return EXIT_NOT_ALL if not ending and report.totals.refused else ending
 
-        async def add_judged(judged: Judged) -> RecipientsAdded:
-            return await add(connection, found.id, judged)
-
-        sys.setswitchinterval(SWITCH_S)
-        with collecting_rarely(COLLECTED_AFTER):
+        async with adding(connection, found.id, connecting) as add_judged:
             await report.run(blocks, file, country, add_judged)
     except UnusableFile as unusable:
         raise InvalidOptions(f"{file_name}: {with_options(str(unusable))}") from None

@@ -23,6 +23,7 @@ from domain.recipient_files.decoding import FileEncoding
 from domain.recipient_files.reader import FileLine, Layout, RecipientFile
 from domain.recipient_files.refused import refused_head, refused_line
 from operations.options import InvalidOptions
+from tables.turns import Turn
 
 SHOWN_MAX = 20
 """UnaddedLine lines on stderr. The file has all of them."""
@@ -64,7 +65,7 @@ class ImportReport:
     async def judge_all(self, blocks: AsyncIterator[bytes], file: RecipientFile, country: str | None) -> None:
         """Judge every line, and add none."""
 
-        async def add_none(judged: Judged) -> RecipientsAdded:
+        async def add_none(judged: Judged, _: Turn) -> RecipientsAdded:
             return RecipientsAdded(added=len(judged.people), countries={}, duplicates=judged.repeated, invalid=[])
 
         await self.run(blocks, file, country, add_none)

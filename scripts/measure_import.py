@@ -19,6 +19,7 @@ from api.answers import RecipientsAdded
 from api.imports import ImportTotals, import_blocks
 from domain.recipient_files.columns import Choices
 from domain.recipient_files.reader import RecipientFile
+from tables.turns import Turn
 
 BLOCK_LINES = 5_000
 
@@ -31,7 +32,7 @@ async def blocks(lines: int) -> AsyncIterator[bytes]:
         yield "".join(f"+49151{number:08d};Ana {number};19,90\n" for number in numbers).encode()
 
 
-async def add_none(judged: Judged) -> RecipientsAdded:
+async def add_none(judged: Judged, _: Turn) -> RecipientsAdded:
     """Count the judged recipients."""
     return RecipientsAdded(added=len(judged.people), countries={}, duplicates=judged.repeated, invalid=[])
 

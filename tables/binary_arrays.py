@@ -81,6 +81,14 @@ def uuids(values: Sequence[bytes]) -> UuidArray:
     return UuidArray(_header(UuidArray, len(values)) + b"".join([_UUID + value for value in values]))
 
 
+def uuids_after(start: bytes, ends: Sequence[bytes]) -> UuidArray:
+    """Ids that begin alike: the first bytes of all, and the other bytes of each."""
+    if not ends:
+        return UuidArray(_header(UuidArray, 0))
+    first = _UUID + start
+    return UuidArray(_header(UuidArray, len(ends)) + first + first.join(ends))
+
+
 def texts(values: Sequence[str | None]) -> TextArray:
     """Any text."""
     return TextArray(_array(TextArray, values, _text))

@@ -8,7 +8,7 @@ those who are new and have no link, who are most of a list. It leaves the others
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -20,53 +20,63 @@ from domain.people import USER, PersonKey
 from tables import binary_arrays as binary
 from tables.database import Connection
 from tables.statements import load
+from tables.turns import Turn
 
 if TYPE_CHECKING:
     from tables.campaigns import NewRecipient
 
 _SQL = load("new_recipients")
 
-_Keyed = tuple[PersonKey, "NewRecipient"]
+Keyed = tuple[PersonKey, "NewRecipient"]
 _RANDOM_BYTES = 10
 """What a version 7 UUID has after its time, with the four bits of the version and the two of the variant."""
-_VARIANTS = {digit: f"{8 | int(digit, 16) & 3:x}" for digit in "0123456789abcdef"}
-"""The digit that says RFC 9562 and keeps two random bits, for each random digit."""
+_TIME_BYTES = 6
+_VARIANT_PLACE = 2
+_VERSIONS = bytes(0x70 | byte & 0x0F for byte in range(256))
+_VARIANTS = bytes(0x80 | byte & 0x3F for byte in range(256))
+"""For each random byte: the byte that says version 7, or RFC 9562, and keeps the other bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientBatch:
     """Recipients in the order of their keys, as parameters of the statements. A thread can make it ahead."""
 
-    keyed: Sequence[_Keyed] = field(repr=False)
+    keyed: Sequence[Keyed] = field(repr=False)
     keys: binary.TextArray = field(repr=False)
     """The keys of all, and those of the user ids of some."""
     user_ids: binary.TextArray = field(repr=False)
     """The user ids in `keys`."""
     columns: Mapping[str, binary.TextArray] = field(repr=False)
     """The columns of the rows."""
-
-
-Insert = Callable[[Connection, UUID, RecipientBatch], Awaitable[list[str]]]
-"""Inserts recipients, and returns the names of those that the campaign has."""
+    id_ends: Sequence[bytes] = field(repr=False)
+    """The ids of the rows without their time. In ascending order, new rows go to the end of each index."""
 
 
 def batch_of(people: Iterable[NewRecipient]) -> RecipientBatch:
     """The recipients, ready to be inserted."""
-    return _batch(sorted([(each.person, each) for each in people], key=itemgetter(0)))
+    return batch_of_keyed([(each.person, each) for each in people])
 
 
-async def insert_sooner(connection: Connection, campaign_id: UUID, batch: RecipientBatch) -> list[str]:
+def batch_of_keyed(keyed: Iterable[Keyed]) -> RecipientBatch:
+    """The same for recipients whose keys are known."""
+    return _batch(sorted(keyed, key=itemgetter(0)))
+
+
+async def insert_sooner(connection: Connection, campaign_id: UUID, batch: RecipientBatch, turn: Turn) -> list[str]:
     """Insert recipients, and return the names of those that were not, because the campaign has them or their humans.
 
-    Raises UniqueViolation if another client has just added one of them, or if the batch has one twice. Nothing of the
-    transaction can be used then.
+    No batch that is under way before this one may have a key of this one. People with a link wait for its end.
+
+    Raises UniqueViolation if another client has just added one of them, or if the batch has one twice, and OutOfTurn.
+    Nothing of the transaction can be used then.
     """
+    time_ms = await _time_ms(connection, turn)
     known = await _find_known(connection, campaign_id, batch)
     if not known:
-        await _insert_new(connection, campaign_id, batch)
+        await _insert_new(connection, campaign_id, batch, time_ms)
         return []
-    new: list[_Keyed] = []
-    linked: list[_Keyed] = []
+    new: list[Keyed] = []
+    linked: list[Keyed] = []
     names: list[str] = []
     for each in batch.keyed:
         person, recipient = each
@@ -78,15 +88,21 @@ async def insert_sooner(connection: Connection, campaign_id: UUID, batch: Recipi
         else:
             names.append(recipient.name)
     if new:
-        await _insert_new(connection, campaign_id, _batch(new))
-    return names + (await insert(connection, campaign_id, _batch(linked)) if linked else [])
+        await _insert_new(connection, campaign_id, _batch(new), time_ms)
+    if linked:
+        await turn.comes_soon()
+        names += await insert(connection, campaign_id, _batch(linked), turn)
+    return names
 
 
-async def insert(connection: Connection, campaign_id: UUID, batch: RecipientBatch) -> list[str]:
-    """The same for all people. Waits for other clients that add one of them."""
+async def insert(connection: Connection, campaign_id: UUID, batch: RecipientBatch, turn: Turn) -> list[str]:
+    """The same for all people, when the turn has come. Waits for other clients that add one of them."""
     values = {
-        "campaign": campaign_id, "persons": binary.texts([person for person, _ in batch.keyed]), **batch.columns
-    }  # fmt: skip
+        "campaign": campaign_id,
+        "ids": _ids(batch, await _time_ms(connection, turn)),
+        "persons": binary.texts([person for person, _ in batch.keyed]),
+        **batch.columns,
+    }
     return [row[0] for row in await (await connection.execute(_SQL["insert_any"], values)).fetchall()]
 
 
@@ -99,7 +115,7 @@ async def find_present(connection: Connection, campaign_id: UUID, names: Sequenc
     return frozenset(row[0] for row in await cursor.fetchall())
 
 
-def _batch(keyed: Sequence[_Keyed]) -> RecipientBatch:
+def _batch(keyed: Sequence[Keyed]) -> RecipientBatch:
     people = [recipient for _, recipient in keyed]
     user_ids = [each.user_id for each in people if each.user_id is not None]
     keys = [person for person, _ in keyed]
@@ -115,6 +131,7 @@ def _batch(keyed: Sequence[_Keyed]) -> RecipientBatch:
                 [None if each is None else orjson.dumps(each).decode() for each in parameters]
             ),
         },
+        _id_ends(len(keyed)),
     )
 
 
@@ -131,14 +148,27 @@ async def _find_known(connection: Connection, campaign_id: UUID, batch: Recipien
     return known
 
 
-async def _insert_new(connection: Connection, campaign_id: UUID, batch: RecipientBatch) -> None:
-    values = {"campaign": campaign_id, "id_ends": binary.texts(sorted(_id_ends(len(batch.keyed)))), **batch.columns}
+async def _time_ms(connection: Connection, turn: Turn) -> int:
+    """The time in the ids of a batch, by the clock of the server."""
+    if not turn.began.is_set():
+        row = await (await connection.execute(_SQL["read_clock"])).fetchone()
+        assert row is not None
+        await turn.begin(int(row[0]))
+    return turn.time_ms
+
+
+async def _insert_new(connection: Connection, campaign_id: UUID, batch: RecipientBatch, time_ms: int) -> None:
+    values = {"campaign": campaign_id, "ids": _ids(batch, time_ms), **batch.columns}
     await connection.execute(_SQL["insert_new"], values)
 
 
-def _id_ends(count: int) -> Iterator[str]:
-    """The digits of version 7 UUIDs after the time. In ascending order, new rows go to the end of each index."""
-    digits = os.urandom(count * _RANDOM_BYTES).hex()
-    for start in range(0, len(digits), 2 * _RANDOM_BYTES):
-        each = digits[start : start + 2 * _RANDOM_BYTES]
-        yield f"7{each[1:4]}{_VARIANTS[each[4]]}{each[5:]}"
+def _ids(batch: RecipientBatch, time_ms: int) -> binary.UuidArray:
+    return binary.uuids_after(time_ms.to_bytes(_TIME_BYTES), batch.id_ends)
+
+
+def _id_ends(count: int) -> list[bytes]:
+    random = bytearray(os.urandom(count * _RANDOM_BYTES))
+    random[::_RANDOM_BYTES] = random[::_RANDOM_BYTES].translate(_VERSIONS)
+    random[_VARIANT_PLACE::_RANDOM_BYTES] = random[_VARIANT_PLACE::_RANDOM_BYTES].translate(_VARIANTS)
+    ends = bytes(random)
+    return sorted([ends[start : start + _RANDOM_BYTES] for start in range(0, len(ends), _RANDOM_BYTES)])

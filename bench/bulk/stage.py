@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from bench.bulk.arrivals import Arrivals, watched_jobs
-from bench.children import ROOT, child, process_argv
+from bench.bulk.imports import import_by_command, import_over_http, write_list
+from bench.children import child, process_argv
 from bench.contest import Arena
 from bench.solo import Measured, Note, SoloStage, Table
 from bench.usage import measured
@@ -65,9 +63,11 @@ def _measure(arena: Arena, note: Note) -> Measured:
         bulk = _Bulk(settings, _created(settings, "large", "100"), _created(settings, "small", "200"), count)
         imported = _import(arena, bulk)
         note(f"bulk: {count:,} recipients imported in {imported['import s']:.1f} s")
+        over_http = _import_over_http(arena)
+        note(f"bulk: and over HTTP in {over_http['import over HTTP s']:.1f} s")
         released = _release(arena, bulk, SMOKE_RELEASED_S if arena.is_smoke else RELEASED_S, note)
         right = _right(bulk, int(released["jobs"]))
-    found = imported | released
+    found = imported | over_http | released
     rows = [[name, f"{value:,.2f}" if value < 100 else f"{value:,.0f}"] for name, value in found.items()]
     return Measured([Table(f"{count:,} recipients", ("", "measured"), rows)], right, _rounded(found))
 
@@ -99,31 +99,43 @@ def _activate(bulk: _Bulk, campaign: UUID) -> float:
 
 
 def _import(arena: Arena, bulk: _Bulk) -> Figures:
-    """Import by the command of an operator, its start included."""
+    """Import by the command of an operator, its start included, and the same file once more."""
     asyncio.run(_add_small(bulk))
     file = arena.folder / "large.csv"
-    _write(file, FIRST_NUMBER, bulk.count)
-    started = time.monotonic()
-    argv = [sys.executable, "-m", "cli", "import", str(bulk.large), str(file), "--yes"]
-    environment = {**environment_of(bulk.settings), "PYTHONPATH": str(ROOT)}
-    with measured(arena.postgres_pid) as server:
-        done = subprocess.run(argv, env=environment, cwd=arena.folder, capture_output=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.decode())
-    taken = time.monotonic() - started
-    return {"import s": taken, "imported rows/s": bulk.count / taken, "Postgres CPU s of the import": server.cpu_s}
+    write_list(file, FIRST_NUMBER, bulk.count)
+    first = import_by_command(arena, bulk.settings, bulk.large, file)
+    again = import_by_command(arena, bulk.settings, bulk.large, file)
+    if (first.added, again.added) != (bulk.count, 0):
+        raise RuntimeError(f"{first.added} were added at first, and {again.added} again")
+    return {
+        "import s": first.seconds,
+        "imported rows/s": first.rate,
+        "import CPU s of the command": first.client.cpu_s,
+        "import CPU s of Postgres": first.server.cpu_s,
+        "import MiB of the command": first.client.memory_mb,
+        "the same file again rows/s": again.rate,
+    }
+
+
+def _import_over_http(arena: Arena) -> Figures:
+    """Post the same file to the API of another, empty installation."""
+    count, file = arena.items(RECIPIENTS, SMOKE_RECIPIENTS), arena.folder / "large.csv"
+    with own_installation(arena) as settings:
+        found = import_over_http(arena, settings, _created(settings, "large", "100"), file)
+    if found.added != count:
+        raise RuntimeError(f"{found.added} of {count} were added over HTTP")
+    return {
+        "import over HTTP s": found.seconds,
+        "imported rows/s over HTTP": found.rate,
+        "import CPU s of the API": found.client.cpu_s,
+        "import MiB of the API": found.client.memory_mb,
+    }
 
 
 async def _add_small(bulk: _Bulk) -> None:
     people = [NewRecipient(PhoneNumber(str(FIRST_NUMBER + RECIPIENTS + n))) for n in range(SMALL_RECIPIENTS)]
     async with await connect(bulk.url, application_name="bench") as connection:
         await campaigns.add_recipients(connection, bulk.small, people)
-
-
-def _write(file: Path, first: int, count: int) -> None:
-    with file.open("w") as lines:
-        lines.write("phone_number,first_name\n")
-        lines.writelines(f"+{first + n},Ada\n" for n in range(count))
 
 
 def _release(arena: Arena, bulk: _Bulk, limit_s: float, note: Note) -> Figures:
@@ -186,9 +198,10 @@ def _right(bulk: _Bulk, jobs: int) -> float:
 BULK = SoloStage(
     "bulk",
     "Bulk",
-    "A file of recipients is imported by `campaigns import`, its campaign is activated, and the scheduler releases it "
-    "at the highest rate that a number may have, 5,000 a second, while nobody claims. After 15 s a small campaign on "
-    "another number is activated. A gap is a time without a job in `send.jobs`.",
+    "A file of recipients is imported by `campaigns import`, twice, and posted to the API of another installation. Its "
+    "campaign is activated, and the scheduler releases it at the highest rate that a number may have, 5,000 a second, "
+    "while nobody claims. After 15 s a small campaign on another number is activated. A gap is a time without a job in "
+    "`send.jobs`.",
     _measure,
     (
         "Several large campaigns at once: they share the connection of the leader.",

@@ -17,24 +17,28 @@ FROM unnest(%(user_ids)s::text[]) AS u (user_id)
 CROSS JOIN LATERAL (
     SELECT FROM campaign_recipients AS r WHERE r.campaign_id = %(campaign)s AND r.user_id = u.user_id LIMIT 1) AS has
 
+-- name: read_clock
+-- The time of the server in milliseconds, from which ids are made.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+
 -- name: insert_new
 -- Add recipients in the given order. One whose number, user id or person exists already fails the statement. The ids are
 -- those of campaigns_uuid_v7, with the random digits of the caller, who can make many sooner.
 INSERT INTO campaign_recipients (id, campaign_id, phone_number, user_id, template_parameters)
-SELECT ((SELECT lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')) || u.id_end)::uuid,
-       %(campaign)s, u.phone_number, u.user_id, u.template_parameters::jsonb
-FROM unnest(%(id_ends)s::text[], %(phone_numbers)s::text[], %(user_ids)s::text[], %(template_parameters)s::text[])
-    AS u (id_end, phone_number, user_id, template_parameters)
+SELECT u.id, %(campaign)s, u.phone_number, u.user_id, u.template_parameters::jsonb
+FROM unnest(%(ids)s::uuid[], %(phone_numbers)s::text[], %(user_ids)s::text[], %(template_parameters)s::text[])
+    AS u (id, phone_number, user_id, template_parameters)
 
 -- name: insert_any
 -- Add recipients in the given order, and return the names that were not added: the number, the user id or the human exists
 -- already, and its row does not change. The name is the number, or the key of the user id. A human is known by every
--- key that links lead to. Only people who have a link are looked up by it.
+-- key that links lead to. Only people who have a link are looked up by it. The ids are as in insert_new.
 WITH given AS MATERIALIZED (
-    SELECT u.phone_number, u.user_id, coalesce(u.phone_number, 'user:' || u.user_id) AS name, u.person,
+    SELECT u.id, u.phone_number, u.user_id, coalesce(u.phone_number, 'user:' || u.user_id) AS name, u.person,
            u.template_parameters::jsonb, u.place
-    FROM unnest(%(phone_numbers)s::text[], %(user_ids)s::text[], %(persons)s::text[], %(template_parameters)s::text[])
-        WITH ORDINALITY AS u (phone_number, user_id, person, template_parameters, place)
+    FROM unnest(%(ids)s::uuid[], %(phone_numbers)s::text[], %(user_ids)s::text[], %(persons)s::text[],
+                %(template_parameters)s::text[])
+        WITH ORDINALITY AS u (id, phone_number, user_id, person, template_parameters, place)
 ),
 linked AS MATERIALIZED (
     SELECT g.place, array_agg(DISTINCT k.person ORDER BY k.person) AS keys
@@ -54,8 +58,8 @@ repeated AS MATERIALIZED (
         JOIN campaign_recipients AS o ON o.campaign_id = %(campaign)s AND o.person = k.person)
 ),
 added AS (
-    INSERT INTO campaign_recipients (campaign_id, phone_number, user_id, template_parameters)
-    SELECT %(campaign)s, phone_number, user_id, template_parameters FROM given
+    INSERT INTO campaign_recipients (id, campaign_id, phone_number, user_id, template_parameters)
+    SELECT id, %(campaign)s, phone_number, user_id, template_parameters FROM given
     WHERE place NOT IN (SELECT place FROM repeated) ORDER BY place
     ON CONFLICT DO NOTHING
     RETURNING coalesce(phone_number, 'user:' || user_id) AS name

@@ -10,8 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.imports import CHUNK_LINES
-from api.recipient_imports import LISTED_MAX
+from api.imports import CHUNK_LINES, LISTED_MAX
 from api.services import Services
 from tests.support.api_client import CAMPAIGNS, Api, an_api
 

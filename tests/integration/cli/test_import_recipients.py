@@ -41,7 +41,7 @@ class Importing:
         with ImportReport(self.refused) as report:
             code = await import_source(
                 self.world.connection, str(self.world.campaign), "customers.csv", BytesIO(content), Choices(**named),
-                consent, report, as_json=True,
+                consent, report, as_json=True, connecting=lambda: self.world.another("import"),
             )  # fmt: skip
         printed = self._capsys.readouterr()
         self.shown = printed.err

@@ -14,6 +14,7 @@ from tables import campaigns, new_recipients
 from tables.campaigns import NewRecipient
 from tables.new_recipients import batch_of
 from tables.person_links import link_keys
+from tables.turns import Turn
 from tests.support.world import World
 
 ROUNDS, PEOPLE = 60, 6
@@ -51,9 +52,9 @@ async def test_both_ways_add_the_same_people_and_name_the_same_ones_that_are_the
         for insert in (new_recipients.insert, new_recipients.insert_sooner):
             async with world.connection.transaction(force_rollback=True):
                 campaign = await world.create_campaign(0)
-                await new_recipients.insert(world.connection, campaign, batch_of(before))
+                await new_recipients.insert(world.connection, campaign, batch_of(before), Turn())
                 await link_keys(world.connection, pairs)
-                names = await insert(world.connection, campaign, batch_of(given))
+                names = await insert(world.connection, campaign, batch_of(given), Turn())
                 links = await world.run("SELECT * FROM person_links ORDER BY 1, 2")
                 counted = await world.run(
                     "SELECT dimension, key, sum(n) FROM campaign_counter_deltas WHERE campaign_id = %s"

@@ -129,14 +129,15 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("campaigns", "read_campaign"): {"id": BIG},
     ("campaigns", "lock_campaign"): {"id": BIG},
     ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},
+    ("new_recipients", "read_clock"): {},
     ("new_recipients", "find_known"): {"campaign": BIG, "keys": ["14690000001", "user:US.1"], "user_ids": ["US.1"]},
     ("new_recipients", "insert_new"): {
-        "campaign": BIG, "id_ends": ["70008000000000000001"], "phone_numbers": ["14690000002"], "user_ids": [None],
+        "campaign": BIG, "ids": [UUID(int=1)], "phone_numbers": ["14690000002"], "user_ids": [None],
         "template_parameters": [None],
     },
     ("new_recipients", "insert_any"): {
-        "campaign": BIG, "phone_numbers": ["14690000001", "15550000001"], "user_ids": [None, None],
-        "persons": ["14690000001", "15550000001"], "template_parameters": [None, None],
+        "campaign": BIG, "ids": [UUID(int=1), UUID(int=2)], "phone_numbers": ["14690000001", "15550000001"],
+        "user_ids": [None, None], "persons": ["14690000001", "15550000001"], "template_parameters": [None, None],
     },
     ("new_recipients", "find_present"): {"campaign": BIG, "names": ["15550000001", "user:US.1"]},
     ("campaigns", "is_empty"): {"campaign": BIG},

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 
 import pytest
 
+from api import imports
 from api.additions import Judged
 from api.answers import RecipientsAdded
-from api.imports import CHUNK_LINES, ImportedChunk, ImportTotals, import_blocks
+from api.imports import CHUNK_LINES, Chunks, ImportedChunk, ImportTotals, import_blocks, prepared
 from domain.recipient_files.columns import Choices
 from domain.recipient_files.reader import RecipientFile
+from tables.turns import Turn
 
 
 class BrokenOff(Exception):
@@ -25,7 +29,7 @@ class Target:
         self.totals = ImportTotals()
         self.fails = False
 
-    async def add(self, judged: Judged) -> RecipientsAdded:
+    async def add(self, judged: Judged, turn: Turn) -> RecipientsAdded:
         """Add the judged recipients."""
         if self.fails:
             raise ConnectionError("Postgres is away")
@@ -73,7 +77,7 @@ async def test_the_file_is_read_only_as_fast_as_it_is_added() -> None:
 
     await import_blocks(counted(), RecipientFile(Choices()), None, target.add, target.notice)
     assert target.totals.added == 10 * CHUNK_LINES
-    assert most <= 3 * CHUNK_LINES, "one chunk is added, one is judged, one is read"
+    assert most <= 4 * CHUNK_LINES, "two chunks are added, one is judged, one is read"
 
 
 async def test_after_a_broken_connection_no_part_of_a_chunk_is_added() -> None:
@@ -104,4 +108,83 @@ async def test_refused_lines_and_duplicates_have_the_lines_of_the_file() -> None
     assert [(each.why.line, each.why.reason) for each in chunk.refused] == [
         (4, "not_a_phone_number"), (6, "too_many_cells"),
     ]  # fmt: skip
-    assert [(each.why.line, each.why.reason) for each in chunk.duplicates] == [(5, "repeated_in_request")]
+    assert [(each.why.line, each.why.reason) for each in chunk.first_duplicates] == [(5, "repeated_in_request")]
+
+
+class Order:
+    """Adds chunks when they are released, and notes which ones were begun before."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self.released: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.more = asyncio.Event()
+
+    async def add(self, judged: Judged, turn: Turn) -> RecipientsAdded:
+        """Add the judged recipients in their turn, as Postgres does."""
+        first = next(iter(judged.people.values())).name
+        self.begun.append(first)
+        self.more.set()
+        await self.released[first].wait()
+        await turn.comes()
+        self.ended.append(first)
+        return RecipientsAdded(added=len(judged.people), countries={}, duplicates=judged.repeated, invalid=[])
+
+    async def wait_for(self, count: int) -> None:
+        """Wait until so many chunks were begun."""
+        while len(self.begun) < count:
+            self.more.clear()
+            await self.more.wait()
+
+
+async def test_two_chunks_are_added_at_once_and_end_in_the_order_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "CHUNK_LINES", 1)
+    order, target, names = Order(), Target(), numbers(3)
+    file = RecipientFile(Choices())
+    importing = asyncio.create_task(import_blocks(blocks("\n".join(names)), file, None, order.add, target.notice))
+    await order.wait_for(2)
+    order.released[names[1]].set()
+    assert (order.begun, order.ended) == (names[:2], [])
+    for name in names:
+        order.released[name].set()
+    await importing
+    assert (order.begun, order.ended, target.totals.added) == (names, names, 3)
+
+
+async def test_a_chunk_with_a_person_of_the_chunk_before_waits_for_it() -> None:
+    order, target = Order(), Target()
+    file = RecipientFile(Choices())
+    one, two, three = numbers(3)
+    lines = [*file.feed(f"{one}\n{two}\n{two}\n{three}\n".encode()), *file.feed(b"", is_last=True)]
+    chunks = Chunks(order.add, target.notice)
+    await chunks.begin(prepared(lines[:2], None))
+    waiting = asyncio.create_task(chunks.begin(prepared(lines[2:], None)))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (order.begun, waiting.done()) == ([one], False)
+    order.released[one].set()
+    order.released[two].set()
+    await waiting
+    await chunks.end()
+    assert order.ended == [one, two]
+
+
+async def test_a_chunk_is_not_added_after_the_failure_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "CHUNK_LINES", 1)
+    order, target, names = Order(), Target(), numbers(3)
+
+    async def add(judged: Judged, turn: Turn) -> RecipientsAdded:
+        added = await order.add(judged, turn)
+        if order.ended == names[:1]:
+            raise ConnectionError("Postgres is away")
+        return added
+
+    importing = asyncio.create_task(
+        import_blocks(blocks("\n".join(names)), RecipientFile(Choices()), None, add, target.notice)
+    )
+    await order.wait_for(2)
+    for name in names:
+        order.released[name].set()
+    with pytest.raises(ConnectionError):
+        await importing
+    assert (order.ended, target.totals.lines) == (names[:1], 0)

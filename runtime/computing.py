@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from runtime.collector import collecting_rarely
 
 SWITCH_S = 0.0005
-"""How often a thread that computes lends the interpreter. At the usual 5 ms, Postgres waits so long after each answer."""
+"""How often a thread that computes lends the interpreter. At the usual 5 ms, Postgres waits after each answer."""
 COLLECTED_AFTER = (200_000, 20, 100)
 """Objects between two searches for garbage. The lines of the chunks of two imports have fewer, and make no cycle."""
 

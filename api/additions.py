@@ -66,13 +66,13 @@ def judge(given: Sequence[Any], country: str | None) -> Judged:
     people, keyed, countries = judged.people, judged.keyed, judged.countries
     for index, item in enumerate(given):
         if (plain := plain_number(item, country)) is not None:  # most lines of a list are so
-            number, region = plain
+            number, home = plain
             person = person_of(number)
             if person not in seen:
                 seen[person] = index
                 people[index] = recipient = NewRecipient(number)
                 keyed.append((person, recipient))
-                countries[number] = region if person == number else country_of_name(number)
+                countries[number] = home if person == number else country_of_name(number)
                 continue
         try:
             recipient, region = _recipient(item, country)

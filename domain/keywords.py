@@ -5,6 +5,7 @@ no opt-out. Laws (held by Hypothesis):
 
 - a word is found in any case, with or without accents, in full-width letters, between punctuation, emoji and white
   space, and with invisible characters inside it,
+- words of politeness around a stop word do not count: "stop bitte" and "please unsubscribe, thanks" are opt-outs,
 - a message with another word beside it is neither an opt-out nor an opt-in,
 - a text that is both is an opt-out, because an unwanted message is worse than a missed one.
 """
@@ -18,7 +19,7 @@ from typing import Self
 
 from schemas.subscriptions import SubscriptionKind
 
-from domain.stop_words import START_WORDS, STOP_WORDS
+from domain.stop_words import COURTESIES, START_WORDS, STOP_WORDS
 from domain.written_numbers import INVISIBLE
 
 DEFAULT = "default"
@@ -76,7 +77,7 @@ class Keywords:
     def meaning(self, texts: Iterable[str]) -> SubscriptionKind | None:
         """What a message means whose whole text, or whole button, is one of these texts. None: neither."""
         written = [_unrepeated(normalised(text)) for text in texts if len(text) <= MESSAGE_CHARACTERS_MAX]
-        if any(word in self.stop for word in written):
+        if any(word in self.stop or _unrepeated(_plain(word)) in self.stop for word in written):
             return SubscriptionKind.OPTED_OUT
         if any(word in self.start for word in written):
             return SubscriptionKind.OPTED_IN
@@ -95,6 +96,31 @@ def _words(given: Sequence[str], table: dict[str, tuple[str, ...]]) -> frozenset
             raise ValueError("a word has no letter and no digit")
         found.add(plain)
     return frozenset(found)
+
+
+_COURTESIES = frozenset(tuple(normalised(each).split(" ")) for each in COURTESIES)
+_COURTESY_WORDS_MAX = max(map(len, _COURTESIES))
+
+
+def _plain(words: str) -> str:
+    """The words without those of politeness at the beginning and at the end.
+
+    Only stop words are looked up in it: "ok, resume" may answer another question, and an opt-in must be certain.
+    """
+    parts = words.split(" ")
+    while found := _courtesy(parts):
+        parts = found
+    return " ".join(parts)
+
+
+def _courtesy(parts: list[str]) -> list[str] | None:
+    """The parts without one courtesy at an end. None: there is none."""
+    for size in range(1, min(_COURTESY_WORDS_MAX, len(parts) - 1) + 1):
+        if tuple(parts[:size]) in _COURTESIES:
+            return parts[size:]
+        if tuple(parts[-size:]) in _COURTESIES:
+            return parts[:-size]
+    return None
 
 
 def _unrepeated(words: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.keywords import DEFAULT, MESSAGE_CHARACTERS_MAX, Keywords, normalised
-from domain.stop_words import START_WORDS, STOP_WORDS
+from domain.stop_words import COURTESIES, START_WORDS, STOP_WORDS
 from schemas.subscriptions import SubscriptionKind
 
 KEYWORDS = Keywords.of()
@@ -57,6 +57,20 @@ def test_another_word_beside_it_takes_the_meaning(
 ) -> None:
     word, _ = listed
     assert KEYWORDS.meaning([f"{other} {word}" if is_before else f"{word} {other}"]) is None
+
+
+@given(
+    st.sampled_from([word for word, meaning in LISTED if meaning is OUT]),
+    st.lists(st.sampled_from(COURTESIES), max_size=2),
+    st.lists(st.sampled_from(COURTESIES), max_size=2),
+)
+def test_politeness_around_a_stop_word_does_not_count(word: str, before: list[str], after: list[str]) -> None:
+    assert KEYWORDS.meaning([" ".join([*before, word, *after])]) is OUT
+
+
+@pytest.mark.parametrize("text", ["please", "thank you please", "ok, resume", "please start", "thanks, I stop by"])
+def test_politeness_alone_or_around_another_word_means_nothing(text: str) -> None:
+    assert KEYWORDS.meaning([text]) is None
 
 
 @pytest.mark.parametrize(

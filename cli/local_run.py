@@ -52,6 +52,8 @@ from stack.ports import free_ports, is_listening
 from stack.supervisor import Supervisor
 
 METRICS_PORT = f"{PREFIX}METRICS_PORT"
+FIRST_DISPLAY_NUMBER = 15550783881
+"""The default number of the simulator as people see it."""
 STOP_DEADLINE_S = 50.0
 """A sender may need its 45 s for sends in flight."""
 GENERATED = ("WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET", "WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN")
@@ -176,8 +178,16 @@ def _simulator_config(settings: Settings, ports: Ports) -> dict[str, object]:
         "webhook_url": f"http://{LOOPBACK}:{ports.ingress}/webhooks/whatsapp",
         "app_secret": settings.webhook_app_secrets[0].get_secret_value(),
         "access_token": settings.whatsapp_access_token.get_secret_value(),
+        "number_tokens": {number: token.get_secret_value() for number, token in settings.tokens_by_number().items()},
+        "display_phone_numbers": simulated_display_numbers(settings),
         "us_marketing": True,  # the examples of the README have numbers of the United States
     }
+
+
+def simulated_display_numbers(settings: Settings) -> dict[str, str]:
+    """A number as people see it for each sending number, by its id, so that a report of Meta names one of them."""
+    others = sorted(settings.known_numbers - {settings.whatsapp_phone_number_id})
+    return {number: str(FIRST_DISPLAY_NUMBER + n) for n, number in enumerate(others, 1)}
 
 
 def _chosen(ports: Ports, *, is_simulated: bool) -> Ports:

@@ -50,7 +50,7 @@ def number_lines(found: NumbersOut) -> Iterator[str]:
         yield "no number is known: set CAMPAIGNS_WHATSAPP_PHONE_NUMBER_ID, or name one with `campaigns create --number`"
     for each in found.numbers:
         words = [
-            each.display_phone_number or "not read from the Cloud API yet",
+            each.display_phone_number or "not read from the Cloud API (`campaigns check` shows why)",
             f"{each.messages_per_second:,}/s",
             f"quality {each.quality or '?'}",
             f"throughput {each.throughput or '?'}",

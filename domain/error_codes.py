@@ -79,7 +79,7 @@ ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(3, ACCOUNT, 500, "capability or permission missing"),
     ErrorCode(10, ACCOUNT, 403, "permission denied"),
     ErrorCode(104, ACCOUNT, 401, "access token missing"),
-    ErrorCode(190, ACCOUNT, 401, "access token expired"),
+    ErrorCode(190, ACCOUNT, 401, "access token expired or invalid"),
     *(ErrorCode(code, ACCOUNT, 403, "permission denied") for code in range(200, 300)),
     ErrorCode(368, ACCOUNT, 403, "account restricted for a policy violation"),
     ErrorCode(131005, ACCOUNT, 403, "access denied"),

@@ -24,6 +24,7 @@ class GraphAccess:
     def __init__(self, config: SimulatorConfig) -> None:
         self._config = config
         self._token = config.access_token.get_secret_value().encode() if config.access_token else None
+        self._own = {number: token.get_secret_value().encode() for number, token in config.number_tokens.items()}
 
     def refusal_of(self, request: web.Request) -> GraphRefusal | None:
         """The error of the version or of the token, or None."""
@@ -46,7 +47,10 @@ class GraphAccess:
             token = request.query.get("access_token", "") if not scheme else ""
         if not token or not all("!" <= character <= "~" for character in token):
             return False
-        return self._token is None or hmac.compare_digest(token.encode(), self._token)
+        expected = self._own.get(request.match_info.get("phone_number_id") or request.match_info.get("id", ""))
+        if expected is None:
+            expected = self._token
+        return expected is None or hmac.compare_digest(token.encode(), expected)
 
 
 def unknown_object(object_id: str, method: str) -> GraphRefusal:

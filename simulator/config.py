@@ -220,6 +220,8 @@ class SimulatorConfig(StrictModel):
     app_secret: SecretStr = SecretStr("simulator-app-secret")
     access_token: SecretStr | None = None
     """None accepts any bearer token. A request without a token is always refused."""
+    number_tokens: dict[str, SecretStr] = {}
+    """The tokens of the numbers that have their own, by their ids. Such a number takes no other token."""
     phone_number_ids: frozenset[str] | None = None
     waba_id: str = "102290129340398"
     display_phone_number: str = "15550783881"

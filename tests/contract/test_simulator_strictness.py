@@ -114,6 +114,13 @@ async def test_a_token_in_the_query_is_taken_too() -> None:
         assert (await read(it, f"/v25.0/{NUMBER}?access_token=wrong", {}))[0] == 401
 
 
+async def test_a_number_with_its_own_token_takes_no_other() -> None:
+    async with bench(quick(access_token="right", number_tokens={"2": "second"})) as it:
+        tokens = [(NUMBER, "right"), ("2", "second"), (NUMBER, "second"), ("2", "right")]
+        read_as = [(await read(it, f"/v25.0/{number}?access_token={token}", {}))[0] for number, token in tokens]
+        assert read_as == [200, 200, 401, 401]
+
+
 async def test_an_object_that_the_account_does_not_have_is_code_100_with_subcode_33() -> None:
     async with bench(quick(phone_number_ids=["1"])) as it:
         for path in (f"/{NUMBER}", "/1280000000000999", f"/{NUMBER}/block_users"):

@@ -38,5 +38,5 @@ def test_a_number_that_was_not_read_is_shown_as_such() -> None:
         reported_at=None, sent_last_day=0,
     )  # fmt: skip
     (line,) = number_lines(NumbersOut(numbers=[number], foreign_reports=[]))
-    assert "not read from the Cloud API yet" in line
+    assert "not read from the Cloud API (`campaigns check` shows why)" in line
     assert "not in the settings" in line

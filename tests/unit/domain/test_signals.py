@@ -149,7 +149,7 @@ def test_an_accepted_message_is_good_for_every_scope() -> None:
 
 def test_the_reason_is_ours_and_never_the_text_of_an_answer() -> None:
     found = answered(401, 190, message="the token of +4917100000 expired")
-    assert found.reason == "code 190: access token expired"
+    assert found.reason == "code 190: access token expired or invalid"
     assert (NO_SIGNALS.is_trouble, found.is_trouble) == (False, True)
 
 

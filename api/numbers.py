@@ -11,6 +11,7 @@ from api.services import UseListConnection, UseServices
 from runtime.logs import mask_phone
 from runtime.settings import Settings
 from tables import numbers
+from tables.database import Connection
 from tables.numbers import ForeignReport, KnownNumber
 
 router = APIRouter(prefix="/api/marketing", tags=["campaigns"])
@@ -19,7 +20,11 @@ router = APIRouter(prefix="/api/marketing", tags=["campaigns"])
 @router.get("/numbers")
 async def list_numbers(connection: UseListConnection, services: UseServices) -> NumbersOut:
     """List the sending numbers: those of the settings, and those of campaigns that are not over."""
-    settings = services.settings
+    return await read_numbers(connection, services.settings)
+
+
+async def read_numbers(connection: Connection, settings: Settings) -> NumbersOut:
+    """Read what is known of the numbers and of the reports about numbers that are not ours."""
     known = await numbers.read_numbers(connection, settings.known_numbers)
     return numbers_out(settings, known, await numbers.read_foreign(connection))
 

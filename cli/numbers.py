@@ -26,16 +26,11 @@ def numbers(json: Json = False) -> None:
 
 async def show_numbers(settings: Settings, connection: Connection, *, as_json: bool) -> int:
     """Print the numbers."""
-    from api.numbers import numbers_out
+    from api.numbers import read_numbers
     from cli.console import printable
     from runtime.process import EXIT_OK
-    from tables import numbers as known_numbers
 
-    found = numbers_out(
-        settings,
-        await known_numbers.read_numbers(connection, settings.known_numbers),
-        await known_numbers.read_foreign(connection),
-    )
+    found = await read_numbers(connection, settings)
     if as_json:
         print(found.model_dump_json())
     else:

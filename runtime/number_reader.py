@@ -5,25 +5,28 @@ Source: Meta's page "Phone numbers" (fields) and "Throughput" (levels).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
-import httpx
-import orjson
-
-from runtime.logs import mask_text
+from runtime import cloud_answers
+from runtime.cloud_answers import CloudFault, CloudUnreadable
 from runtime.settings import Settings
-from schemas.codec import PRODUCER
 
 FIELDS = "id,display_phone_number,quality_rating,throughput,status"
-TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 5.0
+"""For the whole read."""
 ANSWER_BYTES_MAX = 64 * 1024
 WORD_CHARACTERS_MAX = 40
-MESSAGE_CHARACTERS_MAX = 200
 
 
 class NumberUnreadable(Exception):
-    """The number cannot be read now. The text is a sentence with the reason."""
+    """The number cannot be read now. The text is a sentence with the reason. `fault` is None without a token."""
+
+    def __init__(self, reason: str, fault: CloudFault | None = None) -> None:
+        super().__init__(reason)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,41 +41,19 @@ class ReadNumber:
 
 async def read_number(settings: Settings, number: str) -> ReadNumber:
     """Read a number with its token. Raises NumberUnreadable."""
-    token = settings.tokens_by_number().get(number, settings.whatsapp_access_token).get_secret_value()
-    if not token:
+    token = settings.tokens_by_number().get(number, settings.whatsapp_access_token)
+    if not token.get_secret_value():
         raise NumberUnreadable("The number has no access token.")
     url = f"{settings.whatsapp_api_url}/{settings.whatsapp_api_version}/{quote(number, safe='')}"
-    headers = {"Authorization": f"Bearer {token}", "User-Agent": PRODUCER}
-    content = bytearray()
     try:
-        async with (
-            httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=TIMEOUT_S) as client,
-            client.stream("GET", url, params={"fields": FIELDS}, headers=headers) as answer,
-        ):
-            async for chunk in answer.aiter_bytes():
-                content += chunk
-                if len(content) > ANSWER_BYTES_MAX:
-                    break
-    except httpx.HTTPError as error:
-        raise NumberUnreadable(f"The Cloud API cannot be reached ({type(error).__name__}).") from None
-    return read_answer(answer.status_code, bytes(content))
+        async with cloud_answers.reading(token, READ_TIMEOUT_S) as client:
+            return shown_by(await cloud_answers.get(client, url, {"fields": FIELDS}, ANSWER_BYTES_MAX))
+    except CloudUnreadable as why:
+        raise NumberUnreadable(str(why), why.fault) from None
 
 
-def read_answer(status: int, content: bytes) -> ReadNumber:
-    """What an answer shows. Raises NumberUnreadable."""
-    try:
-        given = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        given = None
-    if not isinstance(given, dict):
-        raise NumberUnreadable(f"The answer (HTTP {status}) is not one of the Cloud API.")
-    error = given.get("error")
-    if status != httpx.codes.OK or isinstance(error, dict):
-        code = error.get("code") if isinstance(error, dict) else None
-        message = mask_text(str(error.get("message") or "") if isinstance(error, dict) else "")
-        raise NumberUnreadable(
-            f"The Cloud API refused the read (HTTP {status}, code {code}): {message[:MESSAGE_CHARACTERS_MAX]}"
-        )
+def shown_by(given: Mapping[str, Any]) -> ReadNumber:
+    """What an answer shows."""
     throughput = given.get("throughput")
     return ReadNumber(
         _word(given.get("display_phone_number")),

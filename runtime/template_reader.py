@@ -15,24 +15,21 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import orjson
 
 from domain.templates import MessageTemplate, read_templates
-from runtime.logs import mask_text
+from runtime import cloud_answers
+from runtime.cloud_answers import CloudUnreadable
 from runtime.settings import Settings
-from schemas.codec import PRODUCER
 
 KEPT_S = 60.0
 """Templates change by a review, which takes minutes at least. A webhook about a pause does not wait for this."""
 READ_TIMEOUT_S = 10.0
 """For all pages together: an operator waits for it."""
-CONNECT_TIMEOUT_S = 2.0
 PAGE_LENGTH = 200
 PAGES_MAX = 50
 """An account has at most 6,000 templates."""
 PAGE_BYTES_MAX = 8 * 1024 * 1024
 NAMES_KEPT_MAX = 200
-ERROR_CHARACTERS_MAX = 200
 FIELDS = "id,name,language,status,category,quality_score,parameter_format,components,rejected_reason"
 
 
@@ -73,50 +70,29 @@ class TemplateReader:
                     return kept
             read_at = self._clock()
             try:
-                async with asyncio.timeout(READ_TIMEOUT_S):
-                    found = tuple(await self._pages(name))
-            except TimeoutError:
-                raise TemplatesUnreadable(f"The Cloud API did not answer within {READ_TIMEOUT_S:.0f} s.") from None
-            except httpx.HTTPError as error:
-                raise TemplatesUnreadable(f"The Cloud API cannot be reached ({type(error).__name__}).") from None
+                async with cloud_answers.reading(self._token, READ_TIMEOUT_S) as client:
+                    found = tuple(await self._pages(client, name))
+            except CloudUnreadable as why:
+                raise TemplatesUnreadable(str(why)) from None
             if len(self._kept) >= NAMES_KEPT_MAX:
                 self._kept.clear()
             self._kept[name] = read_at, found
             return found
 
-    async def _pages(self, name: str | None) -> list[MessageTemplate]:
+    async def _pages(self, client: httpx.AsyncClient, name: str | None) -> list[MessageTemplate]:
+        url = f"{self._root}/{quote(self._account, safe='')}/message_templates"
         query = {"fields": FIELDS, "limit": str(PAGE_LENGTH)} | ({} if name is None else {"name": name})
         found: list[MessageTemplate] = []
-        async with httpx.AsyncClient(
-            follow_redirects=False,
-            trust_env=False,
-            timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            headers={"Authorization": f"Bearer {self._token.get_secret_value()}", "User-Agent": PRODUCER},
-        ) as client:
-            for _ in range(PAGES_MAX):
-                page = await self._page(client, query)
-                found += read_templates(page.get("data"))
-                after = _next_cursor(page)
-                if after is None:
-                    return found
-                query["after"] = after
+        for _ in range(PAGES_MAX):
+            page = await cloud_answers.get(client, url, query, PAGE_BYTES_MAX)
+            if "data" not in page:
+                raise cloud_answers.foreign()
+            found += read_templates(page["data"])
+            after = _next_cursor(page)
+            if after is None:
+                return found
+            query["after"] = after
         raise TemplatesUnreadable(f"The account has more than {PAGES_MAX * PAGE_LENGTH:,} templates.")
-
-    async def _page(self, client: httpx.AsyncClient, query: Mapping[str, str]) -> Mapping[str, Any]:
-        url = f"{self._root}/{quote(self._account, safe='')}/message_templates"
-        async with client.stream("GET", url, params=dict(query)) as answer:
-            content = bytearray()
-            async for chunk in answer.aiter_bytes():
-                content += chunk
-                if len(content) > PAGE_BYTES_MAX:
-                    raise TemplatesUnreadable("The answer of the Cloud API is too large.")
-        try:
-            page = orjson.loads(bytes(content))
-        except orjson.JSONDecodeError:
-            page = None
-        if answer.status_code != httpx.codes.OK or not isinstance(page, dict) or "data" not in page:
-            raise TemplatesUnreadable(_refusal(answer.status_code, page))
-        return page
 
 
 def _next_cursor(page: Mapping[str, Any]) -> str | None:
@@ -127,11 +103,3 @@ def _next_cursor(page: Mapping[str, Any]) -> str | None:
     cursors = paging.get("cursors")
     after = cursors.get("after") if isinstance(cursors, dict) else None
     return after if isinstance(after, str) and after else None
-
-
-def _refusal(status: int, page: object) -> str:
-    error = page.get("error") if isinstance(page, dict) else None
-    if not isinstance(error, dict):
-        return f"The answer (HTTP {status}) is not one of the Cloud API."
-    message = mask_text(str(error.get("message") or ""))[:ERROR_CHARACTERS_MAX]
-    return f"The Cloud API refused the read (HTTP {status}, code {error.get('code')}): {message}"

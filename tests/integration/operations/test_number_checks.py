@@ -35,4 +35,4 @@ async def test_a_server_that_does_not_answer_is_a_warning() -> None:
         whatsapp_access_token=SecretStr("simulated"), whatsapp_api_url="http://127.0.0.1:9",
     )  # fmt: skip
     [(_, found)] = await asyncio.to_thread(lambda: list(check_numbers(settings)))
-    assert (found.state, "does not answer" in found.found) == ("warning", True)
+    assert (found.state, "cannot be reached" in found.found) == ("warning", True)

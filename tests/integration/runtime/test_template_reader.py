@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
@@ -66,9 +67,9 @@ async def test_requests_at_the_same_time_share_one_read(
     reads = []
     pages = reader._pages
 
-    async def counted(name: str | None) -> Any:
+    async def counted(client: httpx.AsyncClient, name: str | None) -> Any:
         reads.append(name)
-        return await pages(name)
+        return await pages(client, name)
 
     monkeypatch.setattr(reader, "_pages", counted)
     await asyncio.gather(*(reader.read_named("a") for _ in range(5)))

@@ -1,35 +1,40 @@
-"""What the Cloud API answers about a number, and what it means for the pace of the settings."""
+"""What the Cloud API shows of a number, and what it means for the pace of the settings."""
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import pytest
 
-from operations.number_checks import judge_answer
+from operations.number_checks import judge_number, judge_refusal
+from runtime.cloud_answers import CloudFault
+from runtime.number_reader import shown_by
 
 
-def answer(**fields: object) -> bytes:
-    return json.dumps({"id": "1", "quality_rating": "GREEN", "throughput": {"level": "STANDARD"}, **fields}).encode()
+def given(**fields: object) -> dict[str, Any]:
+    return {"id": "1", "quality_rating": "GREEN", "throughput": {"level": "STANDARD"}, **fields}
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "mps", "state", "found"),
+    ("answer", "mps", "state", "found"),
     [
-        (200, answer(), 80, "ok", "quality GREEN, throughput STANDARD, 80 messages a second"),
-        (200, answer(), 250, "warning", "throughput STANDARD, 250"),
-        (200, answer(throughput={"level": "HIGH"}), 1000, "ok", "throughput HIGH"),
-        (200, answer(throughput={"level": "NEW"}), 5000, "ok", "throughput NEW"),
-        (200, answer(throughput=None, quality_rating=5), 80, "ok", "quality not shown, throughput not shown"),
-        (401, b'{"error": {"code": 190, "message": "expired"}}', 80, "wrong", "refused (HTTP 401, code 190): expired"),
-        (200, b'{"error": {"code": 1}}', 80, "wrong", "code 1"),
-        (404, b'{"error": "none"}', 80, "wrong", "HTTP 404, code None"),
-        (200, b"<html>", 80, "wrong", "not one of the Cloud API"),
-        (200, b"[]", 80, "wrong", "not one of the Cloud API"),
+        (given(), 80, "ok", "quality GREEN, throughput STANDARD, 80 messages a second"),
+        (given(), 250, "warning", "throughput STANDARD, 250"),
+        (given(throughput={"level": "HIGH"}), 1000, "ok", "throughput HIGH"),
+        (given(throughput={"level": "NEW"}), 5000, "ok", "throughput NEW"),
+        (given(throughput=None, quality_rating=5), 80, "ok", "quality not shown, throughput not shown"),
     ],
 )
-def test_the_meaning_of_an_answer(status: int, content: bytes, mps: int, state: str, found: str) -> None:
-    judged = judge_answer(status, content, mps)
+def test_the_meaning_of_an_answer(answer: dict[str, Any], mps: int, state: str, found: str) -> None:
+    judged = judge_number(shown_by(answer), mps)
     assert judged.state == state
     assert found in judged.found
     assert bool(judged.next_step) == (state != "ok")
+
+
+@pytest.mark.parametrize("fault", CloudFault)
+def test_every_fault_has_a_next_step(fault: CloudFault) -> None:
+    judged = judge_refusal(fault, "The Cloud API refused the read (HTTP 401, code 190): expired")
+    assert judged.state == ("warning" if fault is CloudFault.UNREACHABLE else "wrong")
+    assert judged.found == "the Cloud API refused the read (HTTP 401, code 190): expired"
+    assert judged.next_step

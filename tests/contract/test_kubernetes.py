@@ -31,9 +31,9 @@ SECRETS = {
     "reconciler": {"CALLBACK_SECRET"},
     "scheduler": {"WHATSAPP_ACCESS_TOKEN"},
     "sender": {"WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET"},
-    "api": {"API_KEYS"},
+    "api": {"API_KEYS", "WHATSAPP_ACCESS_TOKEN"},
 }
-"""What each process needs to start, and nothing more."""
+"""What each process needs to start and for all of its work, and nothing more."""
 CONNECTIONS = {
     "sink": 1, "sender": DATABASE_CONNECTIONS, "scheduler": 2, "stats-publisher": 1,
     "api": POOL_SIZE + LISTS_SIZE + STOPS_SIZE,
@@ -91,9 +91,9 @@ def group_of(name: str) -> str:
 def selects(selector: Mapping[str, Any], pod: Manifest) -> bool:
     labels = pod["metadata"]["labels"]
     expressions = selector.get("matchExpressions", ())
-    assert all(each["operator"] == "NotIn" for each in expressions)
+    assert all(each["operator"] in ("In", "NotIn") for each in expressions)
     return all(labels.get(name) == value for name, value in selector.get("matchLabels", {}).items()) and all(
-        labels.get(each["key"]) not in each["values"] for each in expressions
+        (labels.get(each["key"]) in each["values"]) is (each["operator"] == "In") for each in expressions
     )
 
 
@@ -224,14 +224,17 @@ def test_the_services_lead_to_the_two_processes_that_serve(overlay: str) -> None
 
 
 @both
-def test_network_policies_deny_by_default_and_only_the_sender_reaches_the_internet(overlay: str) -> None:
+def test_network_policies_deny_by_default_and_only_processes_with_a_token_reach_the_internet(overlay: str) -> None:
     policies = {name: each["spec"] for name, each in of_kind(overlay, "NetworkPolicy").items()}
     deny = policies["campaigns-deny"]
     assert deny.keys() == {"podSelector", "policyTypes"}
     assert deny["policyTypes"] == ["Ingress", "Egress"]
     assert all(selects(deny["podSelector"], pod) for pod in pods(overlay).values())
     web = policies["campaigns-cloud-api"]["podSelector"]
-    assert [name for name, pod in pods(overlay).items() if selects(web, pod)] == ["sender"]
+    with_token = [
+        name for name, pod in pods(overlay).items() if f"{PREFIX}WHATSAPP_ACCESS_TOKEN" in variables(overlay, pod)
+    ]
+    assert [name for name, pod in pods(overlay).items() if selects(web, pod)] == with_token != []
     open_443 = [
         name
         for name, each in policies.items()

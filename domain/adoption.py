@@ -78,6 +78,11 @@ class AdoptedRow:
         """The status that the recipient will have."""
         return status(self.facts)
 
+    @property
+    def sent_at(self) -> datetime | None:
+        """When the other system sent the message; None if the row does not say that it was sent."""
+        return next((each.occurred_at for each in self.events if each.kind is EventKind.ACCEPTED), None)
+
 
 @dataclass(frozen=True, slots=True)
 class RefusedRow:

@@ -133,6 +133,7 @@ async def _write(connection: Connection, campaign: Campaign, rows: Sequence[Adop
         applied = await write_folded(connection, await fold_events(connection, events, KnownPhoneNumbers()))
         if applied.refused:
             raise EventsRefused(f"{len(applied.refused)} event(s): {next(iter(applied.refused.values()))}")
+        await adoptions.note_sends(connection, campaign.id, [each for each in rows if each.id in present])
     return frozenset(present)
 
 

@@ -15,7 +15,8 @@ from uuid import UUID
 import orjson
 from psycopg import sql
 
-from domain.adoption import COLUMNS, MOMENTS, REQUIRED, AdoptedRow
+from domain.adoption import ATTEMPT, COLUMNS, MOMENTS, REQUIRED, AdoptedRow
+from domain.frequency import ATTEMPTS_KEPT_DAYS
 from tables.database import Connection
 from tables.statements import load
 
@@ -137,6 +138,22 @@ async def add_rows(
     })  # fmt: skip
     cursor = await connection.execute(_SQL["find_own"], {"campaign": campaign_id, "ids": ids})
     return frozenset(row[0] for row in await cursor.fetchall())
+
+
+async def note_sends(connection: Connection, campaign_id: UUID, rows: Sequence[AdoptedRow]) -> None:
+    """Count the messages of rows towards the frequency cap, in the transaction that adds the rows and their facts.
+
+    A message counts from the time that the row states, as long as the facts say that it was accepted and did not fail.
+    The same call again adds nothing.
+    """
+    sent = [(each.id, each.sent_at) for each in rows if each.sent_at is not None]
+    await connection.execute(_SQL["note_sends"], {
+        "campaign": campaign_id,
+        "ids": [recipient for recipient, _ in sent],
+        "sent_at": [at for _, at in sent],
+        "attempt": ATTEMPT,
+        "days": ATTEMPTS_KEPT_DAYS,
+    })  # fmt: skip
 
 
 async def advance(connection: Connection, campaign_id: UUID, key: str, adopted: int, refused: int) -> None:

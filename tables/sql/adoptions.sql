@@ -25,6 +25,15 @@ FROM unnest(%(ids)s::uuid[], %(phone_numbers)s::text[], %(template_parameters)s:
 ORDER BY u.id
 ON CONFLICT DO NOTHING
 
+-- name: note_sends
+-- Note the messages that another system sent lately, so that they count towards the frequency cap.
+INSERT INTO person_attempts (person, released_at, recipient_id, attempt)
+SELECT r.person, u.sent_at, r.id, %(attempt)s
+FROM unnest(%(ids)s::uuid[], %(sent_at)s::timestamptz[]) AS u (id, sent_at)
+JOIN campaign_recipients AS r ON r.id = u.id AND r.campaign_id = %(campaign)s
+WHERE u.sent_at > statement_timestamp() - %(days)s * interval '24 hours'
+ON CONFLICT DO NOTHING
+
 -- name: find_own
 -- Those of these ids that the campaign has.
 SELECT id FROM campaign_recipients WHERE id = ANY (%(ids)s::uuid[]) AND campaign_id = %(campaign)s

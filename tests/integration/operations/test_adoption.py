@@ -128,6 +128,27 @@ async def test_a_table_is_adopted_once_and_exactly(world: World, merging: Connec
     assert (progress.adopted, progress.refused, progress.ended_at is not None) == (6, 2, True)
 
 
+async def test_adopted_messages_count_towards_the_frequency_cap_from_the_time_of_their_rows(
+    world: World, merging: Connection, plain: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "BATCH_ROWS", 3)
+    await merging.execute(
+        "UPDATE original.campaign_recipients SET sent_at = now() - interval '10 days' WHERE id::text ~ '[24]$'"
+    )
+    campaign, table, kafka = await draft(world), await source(merging), Kafka(fails_at=2)
+    with pytest.raises(PublishFailed):
+        await adopt_table(plain, merging, kafka, table, campaign, lambda _: None)
+    await adopt_table(plain, merging, kafka, table, campaign, lambda _: None)
+    notes = await world.run(
+        "SELECT person, attempt, now() - released_at < '10 days 1 hour' FROM person_attempts ORDER BY 1"
+    )
+    assert notes == [("14694650002", 1, True), ("14694650004", 1, True)], "a send of January counts in no cap"
+    counted = "SELECT n, EXISTS (SELECT FROM counted_attempts(n, gen_random_uuid(), %s)) FROM unnest(%s::text[]) AS n"
+    people = [f"1469465000{n}" for n in range(1, 6)]
+    assert [n for n, is_counted in await world.run(counted, 30, people) if is_counted] == ["14694650002"], "4 failed"
+    assert [n for n, is_counted in await world.run(counted, 9, people) if is_counted] == []
+
+
 async def test_only_those_who_wait_are_released(world: World, merging: Connection, plain: Settings) -> None:
     campaign = await draft(world)
     await adopt_table(plain, merging, Kafka(), await source(merging), campaign, lambda _: None)

@@ -120,8 +120,9 @@ class Settings(BaseModel):
     whatsapp_product_policy: str = Field(
         default="",
         pattern=r"^(CLOUD_API_FALLBACK|STRICT)?$",
-        description="The `product_policy` of messages to marketing_messages: CLOUD_API_FALLBACK also sends what the "
-        "Marketing Messages API cannot send, STRICT does not. Without it Meta's default holds.",
+        description="The `product_policy` of each message to marketing_messages, whether its campaign or "
+        "CAMPAIGNS_WHATSAPP_ENDPOINT chose that endpoint: CLOUD_API_FALLBACK also sends what the Marketing Messages "
+        "API cannot send, STRICT does not. Without it Meta's default holds.",
     )
     whatsapp_mps: int = Field(default=80, ge=1, le=5000, description="Messages per second of one phone number.")
     whatsapp_numbers: tuple[SendingNumber, ...] = Field(

@@ -42,7 +42,6 @@ def problems(settings: Settings) -> list[str]:
         *_weak_secrets(settings),
         *_packages(settings),
         *_keywords(settings),
-        *_endpoint(settings),
     ]
 
 
@@ -151,14 +150,6 @@ def _keywords(settings: Settings) -> Iterator[str]:
         settings.keywords()
     except ValueError as error:
         yield f"{_variable('stop_words')} and {_variable('start_words')}: {error}"
-
-
-def _endpoint(settings: Settings) -> Iterator[str]:
-    if settings.whatsapp_product_policy and settings.whatsapp_endpoint != MARKETING_ENDPOINT:
-        yield (
-            f"{_variable('whatsapp_product_policy')}: belongs to the endpoint {MARKETING_ENDPOINT}, but "
-            f"{_variable('whatsapp_endpoint')} is {settings.whatsapp_endpoint}"
-        )
 
 
 def _texts(value: SecretStr | tuple[SecretStr, ...]) -> list[str]:

@@ -120,12 +120,12 @@ def test_words_that_are_both_stop_and_start_are_refused_without_showing_them() -
     assert "nough" not in str(refused.value)
 
 
-def test_a_product_policy_belongs_to_marketing_messages() -> None:
-    assert read().whatsapp_endpoint == "messages"
-    both = read(WHATSAPP_ENDPOINT="marketing_messages", WHATSAPP_PRODUCT_POLICY="STRICT")
-    assert (both.whatsapp_endpoint, both.whatsapp_product_policy) == ("marketing_messages", "STRICT")
-    assert read(WHATSAPP_PRODUCT_POLICY="").whatsapp_product_policy == ""
-    with pytest.raises(InvalidSettings, match=r"^CAMPAIGNS_WHATSAPP_PRODUCT_POLICY: belongs to the endpoint"):
-        read(WHATSAPP_PRODUCT_POLICY="STRICT")
+@pytest.mark.parametrize("endpoint", ["messages", "marketing_messages"])
+def test_a_product_policy_goes_with_every_endpoint_because_campaigns_choose_one(endpoint: str) -> None:
+    both = read(WHATSAPP_ENDPOINT=endpoint, WHATSAPP_PRODUCT_POLICY="STRICT")
+    assert (both.whatsapp_endpoint, both.whatsapp_product_policy) == (endpoint, "STRICT")
+    assert (read().whatsapp_endpoint, read(WHATSAPP_PRODUCT_POLICY="").whatsapp_product_policy) == ("messages", "")
+    with pytest.raises(InvalidSettings, match=r"^CAMPAIGNS_WHATSAPP_PRODUCT_POLICY: "):
+        read(WHATSAPP_PRODUCT_POLICY="LENIENT")
     with pytest.raises(InvalidSettings, match=r"^CAMPAIGNS_WHATSAPP_ENDPOINT: "):
         read(WHATSAPP_ENDPOINT="direct_send")

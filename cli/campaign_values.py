@@ -59,6 +59,9 @@ WORDS = {
     "stale_after_hours": "Write a whole number of hours from 1 to 8,760, or none for never.",
     "cap_wait_days": "Write a whole number of days from 0 to 365. 0 skips people above the frequency cap at once.",
     "exclude_campaigns": "Name up to 20 campaigns, or none.",
+    "phone_number_id": "Write the phone number id (digits), or none for the number of the settings.",
+    "country": "Write a country as two capital letters, such as DE or US, or none.",
+    "endpoint": "Write messages or marketing_messages, or none for the endpoint of the settings.",
     "canary_percent": "Write a share of the audience in percent from 0.01 to 100, or none for no canary.",
 }
 """Words for a setting where those of the REST API do not fit a command line."""
@@ -66,9 +69,10 @@ NO_NUMBER = (
     "--number is required, because CAMPAIGNS_WHATSAPP_PHONE_NUMBER_ID is not set. "
     "It is the id of the sending number in Meta's WhatsApp Manager."
 )
+NO_NUMBER_OF_SETTINGS = "Name a number, because CAMPAIGNS_WHATSAPP_PHONE_NUMBER_ID is not set."
 DIGITS_MAX = 10
 NONE = "none"
-"""The word of an option for no quiet hours, no start time, or no limit of staleness."""
+"""The word of an option that clears its setting."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -84,13 +88,16 @@ def checked(model: type[M], given: Mapping[str, Any], options: Mapping[str, str]
         raise InvalidOptions("\n".join(dict.fromkeys(lines))) from None
 
 
-def require_known_number(settings: Settings, number: str | None) -> None:
-    """Raises InvalidOptions for a number that the settings do not name, if they name numbers."""
-    if number is not None:
-        try:
-            chosen_number(settings, number)
-        except UnknownNumber as error:
-            raise InvalidOptions(f"{OPTIONS['phone_number_id']}: {error}") from None
+def known_number(settings: Settings, number: str | None) -> str:
+    """The number that sends: the given one, or that of the settings.
+
+    Raises InvalidOptions without one, and for a number that the settings do not name, if they name numbers.
+    """
+    try:
+        return chosen_number(settings, number)
+    except UnknownNumber as error:
+        detail = str(error) if number or settings.whatsapp_phone_number_id else NO_NUMBER_OF_SETTINGS
+        raise InvalidOptions(f"{OPTIONS['phone_number_id']}: {detail}") from None
 
 
 def invalid_window(invalid: InvalidWindow) -> InvalidOptions:
@@ -156,6 +163,11 @@ def frequency_settings(is_capped: bool | None, wait_days: int | None) -> dict[st
     """The settings of the options of the frequency cap. An option that is not given sets nothing."""
     given = {"frequency_capped": is_capped, "cap_wait_days": wait_days}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def clearable(given: Mapping[str, str | None]) -> dict[str, Any]:
+    """Settings that `none` clears. An option that is not given sets nothing."""
+    return {name: None if value == NONE else value for name, value in given.items() if value is not None}
 
 
 def exclusion_settings(campaigns: list[str] | None, recipients: str | None) -> dict[str, Any]:

@@ -83,13 +83,14 @@ def create(
     json: Json = False,
 ) -> None:
     """Create a draft. Nothing is sent before it is activated."""
-    from cli.campaign_values import canary_settings, exclusion_settings, frequency_settings, timing
+    from cli.campaign_values import canary_settings, clearable, exclusion_settings, frequency_settings, timing
     from cli.confirmation import Consent
     from cli.connected import run_connected
 
     given = {
         "name": name, "template_name": template, "language_code": language, "daily_send_limit": daily_limit,
-        "phone_number_id": number, "time_zone": time_zone, "country": country, "endpoint": endpoint,
+        "time_zone": time_zone,
+        **clearable({"phone_number_id": number, "country": country, "endpoint": endpoint}),
         **timing(days, window, window_zone, quiet, start_at, stale_after),
         **canary_settings(
             canary, canary_min, canary_max, canary_wait,
@@ -113,9 +114,10 @@ async def create_campaign(
     """Create the draft, if the operator consents, and print its id. Raises InvalidOptions."""
     from api.answers import CampaignOut
     from cli.campaign_report import window_text
-    from cli.campaign_values import excluded_by_id, invalid_window, require_known_number
+    from cli.campaign_values import excluded_by_id, invalid_window, known_number
     from cli.confirmation import decline
     from cli.console import note, printable
+    from domain.editing import SETTINGS
     from domain.windows import InvalidWindow
     from runtime.process import EXIT_OK
     from runtime.settings_rules import has_simulator
@@ -123,10 +125,11 @@ async def create_campaign(
     from tables.campaign_names import short_id
 
     given = {**given, **await excluded_by_id(connection, given)}
-    require_known_number(settings, given.get("phone_number_id"))
+    if given.get("phone_number_id") is not None:
+        known_number(settings, given["phone_number_id"])
     new = campaign_of(given, settings.whatsapp_phone_number_id, by_day=not has_simulator(settings))
     try:
-        campaigns.window_of({name: getattr(new, name) for name in campaigns.WINDOW_SETTINGS})
+        await campaigns.require_opening(connection, {name: getattr(new, name) for name in SETTINGS})
     except InvalidWindow as invalid:
         raise invalid_window(invalid) from None
     limit = "without a daily limit" if new.daily_send_limit is None else f"{new.daily_send_limit:,} a day"

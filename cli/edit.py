@@ -51,12 +51,14 @@ def edit(
         int | None, typer.Option("--daily-limit", help="Most messages on one day; it holds at once, also today")
     ] = None,
     no_daily_limit: Annotated[bool, typer.Option("--no-daily-limit", help="Remove the daily limit")] = False,
-    number: Annotated[str | None, typer.Option("--number", help="Phone number id of the sender; drafts only")] = None,
+    number: Annotated[
+        str | None, typer.Option("--number", help="Phone number id of the sender, or none; drafts only")
+    ] = None,
     time_zone: Annotated[
         str | None, typer.Option("--time-zone", help="Zone of the campaign's days; drafts only")
     ] = None,
     country: Annotated[
-        str | None, typer.Option("--country", help="Country of numbers without + or 00 that are added later")
+        str | None, typer.Option("--country", help="Country of numbers without + or 00 that are added later; or none")
     ] = None,
     days: WindowDays = None,
     window: WindowTimes = None,
@@ -87,9 +89,10 @@ def edit(
     """Change settings of a campaign: all of a draft; later those that change no message, such as limit and window."""
     from cli.campaign_values import (
         canary_settings,
+        clearable,
         exclusion_settings,
         frequency_settings,
-        require_known_number,
+        known_number,
         timing,
     )
     from cli.confirmation import Consent
@@ -99,9 +102,10 @@ def edit(
 
     given = {
         "name": name, "template_name": template, "language_code": language, "daily_send_limit": daily_limit,
-        "phone_number_id": number, "time_zone": time_zone, "country": country, "endpoint": endpoint,
+        "time_zone": time_zone,
     }  # fmt: skip
     changes: dict[str, Any] = {each: value for each, value in given.items() if value is not None}
+    changes |= clearable({"phone_number_id": number, "country": country, "endpoint": endpoint})
     changes |= timing(days, window, window_zone, quiet, start_at, stale_after)
     changes |= canary_settings(
         canary, canary_min, canary_max, canary_wait,
@@ -123,7 +127,8 @@ def edit(
     consent = Consent(yes, dry_run)
 
     async def work(settings: Settings, connection: Connection) -> int:
-        require_known_number(settings, changes.get("phone_number_id"))
+        if "phone_number_id" in changes:
+            changes["phone_number_id"] = known_number(settings, changes["phone_number_id"])
         return await edit_campaign(connection, campaign, changes, consent, as_json=json)
 
     raise typer.Exit(run_connected("edit", work))
@@ -141,7 +146,7 @@ async def edit_campaign(
     from cli.confirmation import EXIT_DECLINED, decline
     from cli.console import note, printable
     from cli.lifecycle import label
-    from domain.editing import SettingNotEditable, judge_edit
+    from domain.editing import OPENED_BY, SETTINGS, SettingNotEditable, judge_edit
     from domain.exclusions import InvalidExclusion
     from domain.windows import InvalidWindow
     from operations.campaign_names import find_campaign
@@ -161,7 +166,9 @@ async def edit_campaign(
     shown = ", ".join(f"{each} from {_text(getattr(known, each))} to {_text(changes[each])}" for each in changes)
     try:
         judge_edit(known.status, changes)
-        campaigns.window_of({each: changes.get(each, getattr(known, each)) for each in campaigns.WINDOW_SETTINGS})
+        if changes.keys() & OPENED_BY:
+            settings = {each: changes.get(each, getattr(known, each)) for each in SETTINGS}
+            await campaigns.require_opening(connection, settings)
         if (ending := decline(consent, f"change {label(found)}, which is {known.status}: {shown}")) is not None:
             return ending
         edited = await editing.edit(connection, found.id, changes)

@@ -85,7 +85,7 @@ ExcludedCampaigns = Annotated[
 ChosenEndpoint = Annotated[
     str | None,
     typer.Option(
-        "--endpoint", help="Where messages are posted: messages or marketing_messages; else as the settings say"
+        "--endpoint", help="Where messages are posted: messages, marketing_messages, or none for that of the settings"
     ),
 ]
 ExcludedOnes = Annotated[

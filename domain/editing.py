@@ -43,6 +43,8 @@ EDITABLE: Mapping[CampaignStatus, frozenset[str]] = MappingProxyType(
 """State to the settings that may change in it."""
 REPLANNED = frozenset({CampaignStatus.ACTIVE, CampaignStatus.PAUSED})
 """States in which a change of `PLANNED_BY` makes a new plan."""
+OPENED_BY = WINDOW | {"window_zone", "time_zone", "country"}
+"""The settings that decide whether the window ever opens."""
 PLANNED_BY = frozenset({"daily_send_limit", "start_at"})
 
 

@@ -21,6 +21,7 @@ from domain.days import zone
 DAY_MINUTES = 1440
 HORIZON_DAYS = 15
 """A window that does not open in so many days never opens: it has the same days every week."""
+HALF_YEAR = timedelta(days=182)
 PERIODS_MAX = 10_000
 """Most periods that are remembered."""
 PERIOD_KNOWN = timedelta(days=1)
@@ -226,11 +227,20 @@ def open_periods(
         at = until
 
 
-def never_opens_in(hours: Hours, at: datetime) -> list[str]:
-    """The countries whose zones are never in the window together, around this time of the year."""
-    if hours.follows is WindowZone.CAMPAIGN:
-        return []
-    return [country for country in COUNTRY_ZONES if next_open(hours.window, hours.zones(country), at) is None]
+def require_opening(hours: Hours, country: str | None, at: datetime) -> None:
+    """Refuse a window that never opens for the numbers of the campaign's country. Raises InvalidWindow.
+
+    The clocks of a wide country may be too far apart for a short window. A season moves them, so both half-years count.
+    """
+    if hours.follows is not WindowZone.RECIPIENT or country is None or country not in COUNTRY_ZONES:
+        return
+    zones = hours.zones(country)
+    if all(next_open(hours.window, zones, moment) is None for moment in (at, at + HALF_YEAR)):
+        raise InvalidWindow(
+            "window_to",
+            f"The clocks of {country} are too far apart: they never show a time of this window together, so nothing "
+            "would be sent. Choose a longer window, or the zone of the campaign.",
+        )
 
 
 def _changes(window: SendingWindow, zones: Sequence[str], after: datetime) -> Iterator[datetime]:

@@ -14,16 +14,18 @@ from uuid import UUID
 
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
+from domain import windows
 from domain.canary import CanarySize
 from domain.exclusions import ExcludedRecipients
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
 from domain.people import USER, PersonKey, person_of
 from domain.shares import ShareLimits
 from domain.template_edits import TemplateFit
-from domain.windows import WEEK, SendingWindow, WindowZone, make_window
+from domain.windows import WEEK, Hours, SendingWindow, WindowZone, make_window
 from tables import breakers, canaries, new_recipients, planning
 from tables.database import Connection
 from tables.new_recipients import RecipientBatch, batch_of
+from tables.server import read_clock
 from tables.statements import load
 from tables.turns import OutOfTurn, Turn
 
@@ -195,11 +197,17 @@ def window_of(settings: Mapping[str, Any]) -> SendingWindow:
     return make_window(days, opens, closes, quiet_from, quiet_to)
 
 
+async def require_opening(connection: Connection, settings: Mapping[str, Any]) -> None:
+    """Refuse a window that never opens for the campaign's country. `settings`: of NewCampaign. Raises InvalidWindow."""
+    hours = Hours(window_of(settings), WindowZone(settings["window_zone"]), settings["time_zone"])
+    windows.require_opening(hours, settings["country"], await read_clock(connection))
+
+
 async def create(connection: Connection, new: NewCampaign) -> Campaign:
     """Create a draft. Raises InvalidWindow."""
-    return await _campaign(
-        connection, "create_campaign", stored_settings({name: getattr(new, name) for name in NewCampaign.__slots__})
-    )
+    settings = {name: getattr(new, name) for name in NewCampaign.__slots__}
+    await require_opening(connection, settings)
+    return await _campaign(connection, "create_campaign", stored_settings(settings))
 
 
 async def read(connection: Connection, campaign_id: UUID) -> Campaign:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.days import UnknownTimeZone, day_of
-from domain.editing import PLANNED_BY, REPLANNED, WINDOW, judge_edit
+from domain.editing import OPENED_BY, PLANNED_BY, REPLANNED, WINDOW, judge_edit
 from domain.exclusions import InvalidExclusion
 from tables import campaigns, planning, releases
 from tables.campaigns import Campaign, NewCampaign
@@ -40,6 +40,8 @@ async def edit(connection: Connection, campaign_id: UUID, changes: Mapping[str, 
         if not changed:
             return known
         values = {name: changed.get(name, getattr(known, name)) for name in NewCampaign.__slots__}
+        if changed.keys() & OPENED_BY:
+            await campaigns.require_opening(connection, values)
         await connection.execute(_SQL["change_settings"], {**campaigns.stored_settings(values), "id": campaign_id})
         if changed.keys() & WINDOW:
             await connection.execute(_SQL["expire_released"], {"id": campaign_id})

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from cli.campaign_values import canary_settings, exclusion_settings, frequency_settings, timing
+from api.bodies import CampaignIn, CampaignPatch
+from cli.campaign_values import OPTIONS, canary_settings, clearable, exclusion_settings, frequency_settings, timing
+from domain.editing import SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,15 @@ def test_an_option_of_the_frequency_cap_sets_its_setting() -> None:
     assert frequency_settings(None, None) == {}
     assert frequency_settings(False, 0) == {"frequency_capped": False, "cap_wait_days": 0}
     assert frequency_settings(True, None) == {"frequency_capped": True}
+
+
+def test_none_clears_a_setting_and_a_missing_option_sets_none() -> None:
+    given = {"phone_number_id": "none", "country": None, "endpoint": "messages"}
+    assert clearable(given) == {"phone_number_id": None, "endpoint": "messages"}
+
+
+def test_every_setting_has_an_option() -> None:
+    assert OPTIONS.keys() == SETTINGS == CampaignIn.model_fields.keys() == CampaignPatch.model_fields.keys()
 
 
 def test_an_option_of_exclusions_sets_its_setting() -> None:

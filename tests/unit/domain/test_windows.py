@@ -21,10 +21,10 @@ from domain.windows import (
     WindowZone,
     is_open,
     make_window,
-    never_opens_in,
     next_open,
     open_periods,
     period,
+    require_opening,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -118,9 +118,26 @@ def test_a_recipient_has_the_zones_of_its_country() -> None:
 def test_a_country_may_be_too_wide_for_a_window() -> None:
     noon = utc("2026-11-26 12:00")
     short = make_window(WEEK, "09:00", "18:00")
-    assert never_opens_in(Hours(DAYTIME, WindowZone.RECIPIENT, "UTC"), noon) == []
-    assert "RU" in never_opens_in(Hours(short, WindowZone.RECIPIENT, "UTC"), noon)
-    assert never_opens_in(Hours(short, WindowZone.CAMPAIGN, "UTC"), noon) == []
+    for country in (None, "", "001", *COUNTRY_ZONES):
+        require_opening(Hours(DAYTIME, WindowZone.RECIPIENT, "UTC"), country, noon)
+        require_opening(Hours(short, WindowZone.CAMPAIGN, "UTC"), country, noon)
+    with pytest.raises(InvalidWindow, match="clocks of RU are too far apart") as refused:
+        require_opening(Hours(short, WindowZone.RECIPIENT, "UTC"), "RU", noon)
+    assert refused.value.field == "window_to"
+
+
+def test_a_window_that_opens_in_one_half_of_the_year_is_no_mistake() -> None:
+    hours = Hours(make_window(WEEK, "00:00", "06:00"), WindowZone.RECIPIENT, "UTC")
+    seasons = {
+        country: {
+            next_open(hours.window, hours.zones(country), utc(f"2026-{month}-15 00:00")) is None
+            for month in ("01", "07")
+        }
+        for country in COUNTRY_ZONES
+    }
+    [wide, *_] = [country for country, closed in seasons.items() if closed == {True, False}]
+    for month in ("01", "07"):
+        require_opening(hours, wide, utc(f"2026-{month}-15 00:00"))
 
 
 MOMENTS = st.integers(0, 2 * 365 * 1440).map(lambda minute: utc("2026-01-01") + minute * MINUTE)

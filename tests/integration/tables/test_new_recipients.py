@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from random import Random
 from uuid import UUID
 
@@ -136,3 +137,48 @@ async def test_a_campaign_is_deleted_in_read_committed_only(world: World) -> Non
             with pytest.raises(psycopg.errors.FeatureNotSupported):
                 async with operator.transaction():
                     await operator.execute("DELETE FROM marketing_campaigns WHERE id = %s", [campaign])
+
+
+@pytest.mark.parametrize(
+    ("number", "is_stored"),
+    [
+        ("1234567", True),
+        ("123456", False),
+        ("1" * 15, True),
+        ("1" * 16, False),
+        ("0123456789", False),
+        ("+1234567890", False),
+        ("1234567a", False),
+        ("12345678\n", False),
+        ("１２３４５６７８", False),
+    ],
+)
+async def test_only_digits_of_an_international_number_are_stored(world: World, number: str, is_stored: bool) -> None:
+    try:
+        await world.run(f"{ADD} (%s, %s)", await world.create_campaign(0), number)
+    except psycopg.errors.CheckViolation:
+        assert not is_stored
+    else:
+        assert is_stored
+
+
+async def test_new_rows_are_counted_as_all_rows_are(world: World) -> None:
+    """Rows of which something is known are counted by another statement than those of an import."""
+    rows = {
+        "new": "NULL, NULL, NULL", "due": "NULL, now(), NULL",
+        "sent": "now(), NULL, NULL", "replied": "NULL, NULL, now()",
+    }  # fmt: skip
+    insert = (
+        "INSERT INTO campaign_recipients (campaign_id, phone_number, sent_at, scheduled_send_date, replied_at) VALUES"
+    )
+    deltas = "SELECT dimension, key, n FROM campaign_counter_deltas WHERE campaign_id = %s AND n <> 0 ORDER BY 1, 2"
+    found: dict[tuple[str, ...], Counter[str]] = {}
+    for kinds in (("new", "new"), *((kind,) for kind in rows), ("new", "new", "due", "sent", "replied")):
+        campaign = await world.create_campaign(0)
+        values = ", ".join(f"('{campaign}', '1555000000{n}', {rows[kind]})" for n, kind in enumerate(kinds))
+        await world.run(f"{insert} {values}")
+        found[kinds] = Counter({f"{dimension}/{key}": n for dimension, key, n in await world.run(deltas, campaign)})
+    assert found["new", "new"] == {"funnel/total": 2, "status/pending": 2, "prefix/1": 2}
+    alone = found["new", "new"] + found["due",] + found["sent",] + found["replied",]
+    assert found["new", "new", "due", "sent", "replied"] == alone
+    assert alone["funnel/due"] == alone["funnel/sent"] == alone["funnel/replied"] == 1

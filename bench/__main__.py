@@ -3,6 +3,7 @@
     python -m bench                       every stage
     python -m bench ingress --rounds 5    one stage
     python -m bench sink --large          the large stages of the sink
+    python -m bench growth --large --rows-max 1000000   the stages of growth, up to a size
     python -m bench --smoke               everything, tiny: it proves that all of it runs, and writes no page
 
 The last line of a stage is JSON about the fastest peer. A stage fails if a result of ours is not right.
@@ -69,8 +70,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("stages", nargs="*", choices=[[], *STAGES], help="stages to measure; none means all")
     parser.add_argument("--rounds", type=int, default=ROUNDS_MIN, help=f"runs of each contestant, {ROUNDS_MIN} or more")
     parser.add_argument("--smoke", action="store_true", help="a tiny run of everything, without installing anything")
-    parser.add_argument("--large", action="store_true", help="the large stages: minutes each, and up to 20 GB of disk")
+    parser.add_argument("--large", action="store_true", help="the large stages: minutes each, and up to 40 GB of disk")
     parser.add_argument("--keep", type=Path, help="a folder that keeps large tables for the next run, about 10 GB")
+    parser.add_argument("--rows-max", type=int, help="the largest size of a stage that grows; each size without it")
     parser.add_argument("--kafka", default="", help="addresses of a Kafka to use instead of an embedded one")
     parser.add_argument("--database-url", default="", help="address of a Postgres to use instead of an embedded one")
     return parser.parse_args(argv)
@@ -93,6 +95,7 @@ def _arena(options: argparse.Namespace, *, needs_kafka: bool, needs_postgres: bo
             kafka_pid=stack.kafka_pid,
             postgres_pid=stack.postgres_pid,
             is_smoke=options.smoke,
+            rows_max=options.rows_max,
         )
 
 

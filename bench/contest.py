@@ -33,6 +33,14 @@ class Arena:
     postgres_pid: int | None = None
     is_smoke: bool = False
     """A smoke run is tiny: it proves that everything runs, and its times mean nothing."""
+    rows_max: int | None = None
+    """The largest size of a stage that grows; None: each size."""
+
+    def sizes(self, full: Sequence[int], smoke: Sequence[int]) -> Sequence[int]:
+        """The sizes of a stage that grows. Without one below `rows_max`, the smallest."""
+        if self.is_smoke:
+            return smoke
+        return [size for size in full if self.rows_max is None or size <= self.rows_max] or full[:1]
 
     def items(self, full: int, smoke: int) -> int:
         """The number of items for this size."""

@@ -22,8 +22,9 @@ HEAD = """\
 
 `make bench` measures each stage against its peers and writes this page. `make bench-ingress` measures one stage. The
 peers have environments of their own, whose packages `bench/peers/` pins. Kafka and Postgres are real. The large stages
-take many minutes and up to 20 GB of disk, so they run only with `make bench ARGS=--large` or, for one stage, with
-`make bench-sink ARGS=--large`. With `--keep FOLDER` the table of ten million rows is there for the next run.
+take many minutes and up to 40 GB of disk, so they run only with `make bench ARGS=--large` or, for one stage, with
+`make bench-sink ARGS=--large`. With `--keep FOLDER` the table of ten million rows is there for the next run. With
+`--rows-max 1000000` the stages of growth end at that size.
 
 - The product and its peers run in turn, at least three times in one run, on the same servers and with the same input.
 - Trust the ratios. Absolute speeds hold for the named machine only, and drift with its load.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,23 +13,21 @@ from uuid import UUID
 
 import psycopg
 
-from bench.children import ROOT, accepts, child, free_port, process_argv, wait_until
+from bench.children import accepts, child, free_port, process_argv, wait_until
 from bench.contest import Arena
+from bench.growth.campaign import SIZES, SMOKE_SIZES, fold_counters
 from bench.growth.requests import Latencies, paths, requested
+from bench.growth.verifying import verifying
 from bench.large import grow
 from bench.sink.workload import CAMPAIGN, start_of_now
 from bench.solo import Measured, Note, SoloStage, Table
-from bench.usage import Usage, measured
+from bench.usage import Usage
 from bench.worlds import environment_of, own_installation
 from runtime.settings import Settings
-from tables import stats
-from tables.database import connect
 
-SIZES, SMOKE_SIZES = (10_000, 100_000, 1_000_000, 10_000_000), (100, 400)
 TIMES, SMOKE_TIMES = 200, 2
 WARM_TIMES = 20
 DEEP_SHARE = 0.9
-VERIFY_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,7 @@ class _Size:
 
 def _measure(arena: Arena, note: Note) -> Measured:
     log = arena.folder / "growth.log"
-    sizes = SMOKE_SIZES if arena.is_smoke else SIZES
+    sizes = arena.sizes(SIZES, SMOKE_SIZES)
     with own_installation(arena) as settings, _api(settings, log) as port:
         found = [_at(arena, settings, port, rows, note) for rows in sizes]
     last, first = found[-1], found[0]
@@ -76,27 +72,19 @@ def _measure(arena: Arena, note: Note) -> Measured:
 def _at(arena: Arena, settings: Settings, port: int, rows: int, note: Note) -> _Size:
     url = settings.database_url.get_secret_value()
     grow(url, start_of_now(), rows, note)
-    asyncio.run(_fold(url))
+    asyncio.run(fold_counters(url))
     note(f"growth: {rows:,} rows are there")
     wanted = paths(CAMPAIGN, _deep(url))
     times = arena.items(TIMES, SMOKE_TIMES)
     requested(port, wanted, arena.items(WARM_TIMES, 1), lambda: False)
     alone = requested(port, wanted, times, lambda: False)
-    with _verify(arena, settings) as (running, usage):
+    with verifying(arena, settings) as (running, usage):
         began = time.monotonic()
         beside = requested(port, wanted, 1, lambda: running.poll() is None)
         seconds = time.monotonic() - began
         is_right = running.wait() == 0
     note(f"growth: {rows:,} rows: verify took {seconds:.1f} s and {usage.memory_mb:.0f} MiB, right: {is_right}")
     return _Size(rows, alone, beside, seconds, usage, is_right)
-
-
-async def _fold(url: str) -> None:
-    """Fold the counters, as the stats publisher does all the time."""
-    async with await connect(url, application_name="bench") as connection:
-        while await stats.fold(connection) != stats.FIRST_PLACE:
-            pass
-        await connection.execute("VACUUM campaign_counter_deltas, campaign_counters")
 
 
 def _deep(url: str) -> UUID:
@@ -120,22 +108,6 @@ def _api(settings: Settings, log: Path) -> Iterator[int]:
         yield port
 
 
-@contextmanager
-def _verify(arena: Arena, settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], Usage]]:
-    """Run `campaigns verify` in the background; its memory is complete after the body."""
-    argv = [sys.executable, "-m", "cli", "verify"]
-    environment = {**environment_of(settings), "PYTHONPATH": str(ROOT)}
-    with (
-        (arena.folder / "verify.log").open("ab") as log,
-        subprocess.Popen(argv, env=environment, cwd=arena.folder, stdout=log, stderr=log) as running,
-    ):
-        try:
-            with measured(running.pid) as usage:
-                yield running, usage
-        finally:
-            running.terminate()
-
-
 def _curve(title: str, sizes: Sequence[tuple[int, Mapping[str, Latencies]]]) -> Table:
     names = list(sizes[0][1])
     rows = [[name, *(f"{found[name].median:.1f} ({found[name].p99:.1f})" for _, found in sizes)] for name in names]
@@ -153,10 +125,6 @@ def _verify_table(found: Sequence[_Size]) -> Table:
         for size in found
     ]
     return Table("`campaigns verify`", ("", "seconds", "MiB at its peak", "no difference"), rows)
-
-
-def _word(is_right: bool) -> str:
-    return "yes" if is_right else "no"
 
 
 GROWTH = SoloStage(

@@ -12,9 +12,9 @@ import time
 import structlog
 
 from domain.breakers import HOLD_LIMIT_S
+from producers.scheduler.work import WorkWatch
 from runtime import metrics
 from runtime.settings import Settings
-from runtime.waiting import pause
 from schemas.codec import PRODUCER, encode
 from schemas.control import ControlEvent, ControlKind
 from schemas.model import CampaignId
@@ -23,6 +23,7 @@ from schemas.topics import Topic
 from tables import breakers
 from tables.breakers import BreakerChange, shown_key
 from tables.leadership import Leader
+from tables.work import Work
 from topics.jobs import PUBLISH_TIMEOUT_S
 from topics.publisher import Publisher, PublishFailed
 
@@ -35,11 +36,16 @@ HOLD_LIMIT_MIN_S = 60.0
 log = structlog.get_logger("scheduler")
 
 
-async def watch_breakers(leader: Leader, publisher: Publisher, settings: Settings, stop: asyncio.Event) -> None:
-    """Run a round every second until `stop`. Changes wait in Postgres while Kafka is away."""
+async def watch_breakers(
+    leader: Leader, publisher: Publisher, settings: Settings, stop: asyncio.Event, work: WorkWatch
+) -> None:
+    """Run a round every second until `stop`, while there are breakers or changes.
+
+    Changes wait in Postgres while Kafka is away.
+    """
     limit_s = max(HOLD_LIMIT_MIN_S, HOLD_LIMIT_S / settings.time_scale)
     forget_at = 0.0
-    while not await pause(stop, ROUND_S):
+    while await work.next_round(stop, frozenset({Work.BREAKERS}), ROUND_S) is not None:
         async with leader.turn() as connection:
             for campaign_id, reason in await breakers.pause_held(connection, limit_s):
                 log.error("campaign paused by a breaker", campaign_id=str(campaign_id), reason=reason)

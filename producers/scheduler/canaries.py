@@ -17,13 +17,14 @@ from domain.canary import Canary, decide
 from domain.rolling import RollingWindow, open_windows, roll
 from domain.shares import Excess, pause_reason
 from producers.scheduler.upkeep import losing_what_is_locked
+from producers.scheduler.work import WorkWatch
 from runtime import metrics
 from runtime.settings import Settings
-from runtime.waiting import pause
 from tables import canaries
 from tables.canaries import JudgedCampaign
 from tables.database import Connection
 from tables.leadership import Leader
+from tables.work import Work
 
 ROUND_S = 1.0
 """Pause between two judgements of canaries. A campaign without one is judged every `ROLL_EVERY_S`."""
@@ -32,10 +33,10 @@ ROLL_EVERY_S = 5.0
 log = structlog.get_logger("scheduler")
 
 
-async def watch_canaries(leader: Leader, settings: Settings, stop: asyncio.Event) -> None:
-    """Run a round every second until `stop`."""
+async def watch_canaries(leader: Leader, settings: Settings, stop: asyncio.Event, work: WorkWatch) -> None:
+    """Run a round every second until `stop`, while there are active campaigns."""
     roll_at = 0.0
-    while not await pause(stop, ROUND_S):
+    while await work.next_round(stop, frozenset({Work.ACTIVE}), ROUND_S) is not None:
         are_all = time.monotonic() >= roll_at
         with losing_what_is_locked("canaries"):
             async with leader.turn() as connection:

@@ -22,6 +22,7 @@ from producers.scheduler.subscriptions import sweep_subscriptions
 from producers.scheduler.template_edits import watch_edits
 from producers.scheduler.upkeep import Upkeep
 from producers.scheduler.webhook_age import watch_webhooks
+from producers.scheduler.work import WorkWatch
 from runtime import metrics
 from runtime.process import Transient
 from runtime.pulse import Heartbeats, Pulse
@@ -33,6 +34,7 @@ from tables.database import answering, is_transient
 from tables.leadership import Election, Leader, leadership
 from tables.release_memory import ReleaseMemory
 from tables.releases import RELEASER_SESSION, Rates, ReleaseStep, release_step
+from tables.work import Work
 from topics.jobs import count_released
 from topics.publisher import AsyncPublisher, PublishFailed
 
@@ -40,6 +42,7 @@ BUSY_S = 0.1
 """Pause between steps while recipients are due. Small steps of a tenth of a second keep the senders evenly busy."""
 IDLE_S = 0.5
 RECONNECT_S = 1.0
+SENDING = frozenset({Work.ACTIVE})
 FATAL_POLL_S = 1.0
 ELECTION = Election(
     component="scheduler", application_name="campaigns-scheduler", lock=locks.SCHEDULER, session=RELEASER_SESSION
@@ -88,17 +91,19 @@ async def _lead(settings: Settings, publisher: AsyncPublisher, stop: asyncio.Eve
         jobs_topic = JobsTopic(settings)
         async with leader.turn() as connection:
             await portfolio.configure(connection, Rates.of(settings).portfolio)
+        work = WorkWatch()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(leader.keep(stop))
-            tasks.create_task(_release(leader, publisher, jobs_topic, settings, stop, beats))
-            tasks.create_task(Redelivery(leader, publisher, settings, jobs_topic).run(stop))
-            tasks.create_task(Upkeep(leader, settings).run(stop))
+            tasks.create_task(work.run(leader, stop))
+            tasks.create_task(_release(leader, publisher, jobs_topic, settings, stop, beats, work))
+            tasks.create_task(Redelivery(leader, publisher, settings, jobs_topic, work).run(stop))
+            tasks.create_task(Upkeep(leader, settings, work).run(stop))
             tasks.create_task(Retention(leader, settings).run(stop))
-            tasks.create_task(watch_breakers(leader, publisher, settings, stop))
-            tasks.create_task(watch_canaries(leader, settings, stop))
-            tasks.create_task(watch_edits(leader, settings, stop))
+            tasks.create_task(watch_breakers(leader, publisher, settings, stop, work))
+            tasks.create_task(watch_canaries(leader, settings, stop, work))
+            tasks.create_task(watch_edits(leader, settings, stop, work))
             tasks.create_task(watch_numbers(leader, settings, stop))
-            tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop))
+            tasks.create_task(sweep_subscriptions(leader, publisher, settings, stop, work))
             tasks.create_task(watch_webhooks(leader, settings, stop))
             tasks.create_task(show_gauges(leader, settings, stop))
             tasks.create_task(_end_with(publisher, stop))
@@ -118,6 +123,7 @@ async def _release(
     settings: Settings,
     stop: asyncio.Event,
     beats: Heartbeats,
+    work: WorkWatch,
 ) -> None:
     rates, memory = Rates.of(settings), ReleaseMemory()
     async with asyncio.TaskGroup() as publications:  # a step does not wait for the jobs of an earlier one
@@ -130,7 +136,8 @@ async def _release(
             count_released(step.jobs, started_ns)
             publications.create_task(_publish(leader, publisher, jobs_topic, settings, step))
             interval_s = BUSY_S if step.is_more else IDLE_S
-            if await pause(stop, max(0.0, interval_s - (time.monotonic() - started))):
+            left_s = max(0.0, interval_s - (time.monotonic() - started))
+            if await work.next_round(stop, SENDING, left_s, beats.beat) is None:
                 return
 
 
@@ -139,6 +146,8 @@ async def _publish(
 ) -> None:
     if step.skipped or step.exhausted:
         log.info("recipients skipped instead of released", skipped=step.skipped, exhausted=step.exhausted)
+    if step.jobs and jobs_topic.id is None:
+        await jobs_topic.refresh()
     try:
         await publish_and_record_jobs(leader.turn, publisher, settings, step.jobs, jobs_topic.id)
     except PublishFailed as error:

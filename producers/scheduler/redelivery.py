@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs, publish_outcomes
+from producers.scheduler.work import WorkWatch
 from runtime.settings import Settings
-from runtime.waiting import pause
 from schemas.topics import Topic
 from tables import ledger, publications
 from tables.database import LockNotAvailable
 from tables.leadership import Leader
+from tables.work import Work
 from topics.lag import CommittedOffsets, KafkaAway
 from topics.publisher import AsyncPublisher, PublishFailed
 
@@ -32,8 +33,11 @@ log = structlog.get_logger("scheduler")
 class Redelivery:
     """Publishes unclaimed jobs and unpublished outcomes again. It is one loop of the leader."""
 
-    def __init__(self, leader: Leader, publisher: AsyncPublisher, settings: Settings, jobs_topic: JobsTopic) -> None:
+    def __init__(
+        self, leader: Leader, publisher: AsyncPublisher, settings: Settings, jobs_topic: JobsTopic, work: WorkWatch
+    ) -> None:
         self._leader = leader
+        self._work = work
         self._jobs_topic = jobs_topic
         self._publisher = publisher
         self._settings = settings
@@ -48,8 +52,9 @@ class Redelivery:
         """
         try:
             async with asyncio.TaskGroup() as loops:
-                loops.create_task(_rounds("unpublished outcomes", self._publish_outcomes, stop))
-                loops.create_task(_rounds("unclaimed jobs", self._publish_unclaimed, stop))
+                outcomes, released = frozenset({Work.OUTCOMES}), frozenset({Work.RELEASED})
+                loops.create_task(self._rounds("unpublished outcomes", outcomes, self._publish_outcomes, stop))
+                loops.create_task(self._rounds("unclaimed jobs", released, self._publish_unclaimed, stop))
         finally:
             self._committed.close()
 
@@ -83,19 +88,20 @@ class Redelivery:
         )
         return len(jobs)
 
-
-async def _rounds(work: str, once: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
-    """Repeat `once`, which returns how many rows it found, until `stop`."""
-    is_full = False
-    while not await pause(stop, 0 if is_full else ROUND_S):
-        try:
-            is_full = await once() >= CHUNK_ROWS
-        except PublishFailed as error:
-            is_full = False
-            log.warning("Kafka did not acknowledge everything; the rest waits", work=work, error=str(error))
-        except KafkaAway as error:
-            is_full = False
-            log.warning("Kafka is away; this work waits", work=work, error=str(error))
-        except LockNotAvailable:
-            is_full = False
-            log.warning("a row is locked; this work waits for the next round", work=work)
+    async def _rounds(
+        self, work: str, wanted: frozenset[Work], once: Callable[[], Awaitable[int]], stop: asyncio.Event
+    ) -> None:
+        """Repeat `once`, which returns how many rows it found, while there is work, until `stop`."""
+        is_full = False
+        while await self._work.next_round(stop, wanted, 0 if is_full else ROUND_S) is not None:
+            try:
+                is_full = await once() >= CHUNK_ROWS
+            except PublishFailed as error:
+                is_full = False
+                log.warning("Kafka did not acknowledge everything; the rest waits", work=work, error=str(error))
+            except KafkaAway as error:
+                is_full = False
+                log.warning("Kafka is away; this work waits", work=work, error=str(error))
+            except LockNotAvailable:
+                is_full = False
+                log.warning("a row is locked; this work waits for the next round", work=work)

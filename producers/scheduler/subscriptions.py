@@ -10,10 +10,11 @@ import asyncio
 import structlog
 
 from producers.scheduler.outbox import publish_subscriptions
+from producers.scheduler.work import WorkWatch
 from runtime.settings import Settings
-from runtime.waiting import pause
 from tables.database import LockNotAvailable
 from tables.leadership import Leader
+from tables.work import Work
 from topics.publisher import AsyncPublisher, PublishFailed
 
 ROUND_S = 1.0
@@ -23,11 +24,14 @@ log = structlog.get_logger("scheduler")
 
 
 async def sweep_subscriptions(
-    leader: Leader, publisher: AsyncPublisher, settings: Settings, stop: asyncio.Event
+    leader: Leader, publisher: AsyncPublisher, settings: Settings, stop: asyncio.Event, work: WorkWatch
 ) -> None:
-    """Run a round every second, or at once after a full chunk. A round is repeated while Kafka is away."""
+    """Run a round every second while there are changes, or at once after a full chunk.
+
+    A round is repeated while Kafka is away.
+    """
     is_full = False
-    while not await pause(stop, 0 if is_full else ROUND_S):
+    while await work.next_round(stop, frozenset({Work.SUBSCRIPTIONS}), 0 if is_full else ROUND_S) is not None:
         try:
             is_full = await publish_subscriptions(leader.turn, publisher, settings, CHUNK_ROWS) >= CHUNK_ROWS
         except PublishFailed as error:

@@ -22,15 +22,16 @@ from domain.template_edits import EditVerdict, TemplateFit, misfitting, refused,
 from domain.template_fit import find_faults
 from domain.templates import MessageTemplate
 from producers.scheduler.upkeep import losing_what_is_locked
+from producers.scheduler.work import WorkWatch
 from runtime.settings import Settings
 from runtime.settings_rules import MARKETING_ENDPOINT, has_simulator
 from runtime.template_reader import TemplateReader, TemplatesUnreadable
-from runtime.waiting import pause
 from tables import template_checks, template_edits
 from tables.database import Connection, connect
 from tables.leadership import Leader
 from tables.release_memory import FIRST_ID
 from tables.template_edits import EditedCampaign
+from tables.work import Work
 
 ROUND_S = 1.0
 READS_MAX = 3
@@ -42,10 +43,10 @@ CHUNK_ROWS = 5000
 log = structlog.get_logger("scheduler")
 
 
-async def watch_edits(leader: Leader, settings: Settings, stop: asyncio.Event) -> None:
-    """Run a round every second until `stop`."""
+async def watch_edits(leader: Leader, settings: Settings, stop: asyncio.Event, work: WorkWatch) -> None:
+    """Run a round every second until `stop`, while there are active campaigns."""
     comparison = EditComparison(settings, TemplateReader(settings))
-    while not await pause(stop, ROUND_S):
+    while await work.next_round(stop, frozenset({Work.ACTIVE}), ROUND_S) is not None:
         async with leader.turn() as connection:
             edited = await template_edits.read_uncompared(connection)
         for campaign, verdict in await comparison.compare(edited):

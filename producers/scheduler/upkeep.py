@@ -15,19 +15,23 @@ import structlog
 
 from domain.backoff import DAY_S
 from domain.lifecycle import CampaignStatus
+from producers.scheduler.work import WorkWatch
 from runtime.settings import Settings
-from runtime.waiting import pause
 from tables import budget_returns, closing, planning, portfolio, releases
 from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
 from tables.planning import PlanPlace
 from tables.release_memory import FIRST_ID
+from tables.work import Work
 
 ROUND_S = 1.0
 FORGET_S = 5.0
 """Interval and minimum age, in seconds, for deleting releases that were answered without a claim."""
 CHUNK_ROWS = 2000
 SHORTEST_UNKNOWN_S = 10.0
+UPKEEP = frozenset({
+    Work.PLANS, Work.CANCELLED, Work.ACTIVE, Work.COMPLETED, Work.RELEASED, Work.RETURNS, Work.PORTFOLIO,
+})  # fmt: skip
 CLOSABLE = (CampaignStatus.ACTIVE, CampaignStatus.CANCELLED, CampaignStatus.COMPLETED)
 
 log = structlog.get_logger("scheduler")
@@ -45,8 +49,9 @@ def losing_what_is_locked(work: str) -> Iterator[None]:
 class Upkeep:
     """The upkeep of campaigns. It is one loop of the leader."""
 
-    def __init__(self, leader: Leader, settings: Settings) -> None:
+    def __init__(self, leader: Leader, settings: Settings, work: WorkWatch) -> None:
         self._leader = leader
+        self._work = work
         self._unknown_s = max(SHORTEST_UNKNOWN_S, DAY_S / settings.time_scale)
         self._page_after = dict.fromkeys(CLOSABLE, FIRST_ID)
         self._skipped_until: dict[UUID, closing.SkipPlaces] = {}
@@ -55,23 +60,32 @@ class Upkeep:
         self._returned_until = budget_returns.FIRST
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run a round every second, or at once while there are more recipients to plan or to skip."""
+        """Run a round every second while there is work, or at once while recipients are left to plan or to skip."""
         is_more = False
-        while not await pause(stop, 0 if is_more else ROUND_S):
+        while (found := await self._work.next_round(stop, UPKEEP, 0 if is_more else ROUND_S)) is not None:
             is_more = False
-            with losing_what_is_locked("plans"):
-                is_more = await self._plan()
-            with losing_what_is_locked("cancelled campaigns"):
-                is_more = await self._skip_cancelled() or is_more
-            with losing_what_is_locked("completed campaigns"):
-                await self._complete_and_reopen()
-            with losing_what_is_locked("answered releases"):
-                await self._forget()
-            with losing_what_is_locked("returned budget"):
-                await self._return_budget()
-            with losing_what_is_locked("budget of the portfolio"):
-                async with self._leader.turn() as connection:
-                    await portfolio.settle(connection)
+            if Work.PLANS in found:
+                with losing_what_is_locked("plans"):
+                    is_more = await self._plan()
+            if Work.CANCELLED in found:
+                with losing_what_is_locked("cancelled campaigns"):
+                    is_more = await self._skip_cancelled() or is_more
+            if Work.ACTIVE in found:
+                with losing_what_is_locked("finished campaigns"):
+                    await self._complete()
+            if Work.COMPLETED in found:
+                with losing_what_is_locked("completed campaigns"):
+                    await self._reopen()
+            if Work.RELEASED in found:
+                with losing_what_is_locked("answered releases"):
+                    await self._forget()
+            if Work.RETURNS in found:
+                with losing_what_is_locked("returned budget"):
+                    await self._return_budget()
+            if Work.PORTFOLIO in found:
+                with losing_what_is_locked("budget of the portfolio"):
+                    async with self._leader.turn() as connection:
+                        await portfolio.settle(connection)
 
     async def _plan(self) -> bool:
         async with self._leader.turn() as connection:
@@ -114,14 +128,17 @@ class Upkeep:
                 log.info("cancelled campaign: recipients skipped", campaign_id=str(campaign), count=chunk.skipped)
         return is_more
 
-    async def _complete_and_reopen(self) -> None:
+    async def _complete(self) -> None:
         async with self._leader.turn() as connection:
-            active = await self._page(connection, CampaignStatus.ACTIVE)
-            completed = await closing.complete(connection, active, self._unknown_s)
-            page = await self._page(connection, CampaignStatus.COMPLETED)
-            reopened = await closing.reopen(connection, page)
+            page = await self._page(connection, CampaignStatus.ACTIVE)
+            completed = await closing.complete(connection, page, self._unknown_s)
         for campaign_id in completed:
             log.info("campaign completed", campaign_id=str(campaign_id))
+
+    async def _reopen(self) -> None:
+        async with self._leader.turn() as connection:
+            page = await self._page(connection, CampaignStatus.COMPLETED)
+            reopened = await closing.reopen(connection, page)
         for campaign_id in reopened:
             log.info("campaign reopened: a recipient is due again", campaign_id=str(campaign_id))
 

@@ -46,7 +46,7 @@ HOT_GROUPS = (
     "frequency", "held_events", "ledger", "messages", "new_recipients", "numbers", "opt_outs", "parked", "person_links",
     "planning", "plans", "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
     "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks",
-    "template_edits", "test_sends", "trace", "webhook_progress", "windows", "costs",
+    "template_edits", "test_sends", "trace", "webhook_progress", "windows", "costs", "work",
 )  # fmt: skip
 HOT_STATEMENTS = {("breakers", "list_holding")}
 """Hot statements of groups that are not hot as a whole."""
@@ -148,6 +148,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("opt_outs", "attribute_due"): {
         "limit": 500, "follows_s": 259_200.0, "clocks_differ_s": 600.0, "pauses_s": [10.0, 60.0],
     },
+    ("work", "find_work"): NONE,
     ("closing", "list_by_status"): {"status": "active", "after": UUID(int=0), "limit": 500},
     ("closing", "find_cancelled"): {"ids": [GONE]},
     ("closing", "lock_cancelled"): {"campaign": GONE, "limit": 2000, **PLACES},
@@ -494,7 +495,7 @@ async def explain(connection: Connection, group: str, name: str) -> dict[str, An
 async def session_of(world: World, group: str) -> AsyncIterator[Connection]:
     """A connection as the process has it that runs these statements."""
     session = {"jit": "off"}
-    if group in ("closing", "planning", "portfolio", "releases", "ledger", "retention"):
+    if group in ("closing", "planning", "portfolio", "releases", "ledger", "retention", "work"):
         session = RELEASER_SESSION
     if group in ("opt_outs", "subscriptions"):
         session = ATTRIBUTION_SESSION

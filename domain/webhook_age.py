@@ -7,6 +7,8 @@ from records, whose clocks differ, and a topic without records has no age. Inste
     reconcile the reconciler has passed these ends, so their events are before the present ends of the event topics
     apply     the sinks have passed those ends, so everything before the moment of the mark is applied
 
+While no webhook comes, the ends stay those of a mark that is applied, and the other ends need not be read.
+
 Law (held by Hypothesis): every webhook that was acknowledged before the answer of `apply` is applied. When all stages
 have caught up, the answer is the moment of the newest mark, also if nothing was ever received.
 """
@@ -37,7 +39,17 @@ class AppliedMarks:
     def __init__(self, marks_max: int = MARKS_MAX) -> None:
         self._marks_max = marks_max
         self._received: deque[tuple[datetime, Offsets]] = deque()
-        self._reconciled: deque[tuple[datetime, Offsets]] = deque()
+        self._reconciled: deque[tuple[datetime, Offsets, Offsets]] = deque()
+        self._applied: Offsets | None = None
+        """The ends of `webhooks.raw` of the mark that was applied last."""
+
+    def is_applied(self, webhooks: Offsets) -> bool:
+        """Whether all webhooks before these ends are known to be applied. Then marks under way are out of date."""
+        if webhooks != self._applied:
+            return False
+        self._received.clear()
+        self._reconciled.clear()
+        return True
 
     def mark(self, at: datetime, webhooks: Offsets) -> None:
         """Mark a moment. The ends of `webhooks.raw` were read after it."""
@@ -46,15 +58,15 @@ class AppliedMarks:
 
     def reconcile(self, passed: Offsets, events: Offsets) -> None:
         """What the reconciler has passed, and the ends of the event topics. They were read after it."""
-        newest: datetime | None = None
+        newest: tuple[datetime, Offsets] | None = None
         while self._received and _has_passed(passed, self._received[0][1]):
-            newest = self._received.popleft()[0]
+            newest = self._received.popleft()
         if newest is not None:
-            self._reconciled.append((newest, events))
+            self._reconciled.append((*newest, events))
 
     def apply(self, passed: Offsets) -> datetime | None:
         """The moment up to which everything is applied, if it is later than before. `passed`: by the sinks."""
         newest: datetime | None = None
-        while self._reconciled and _has_passed(passed, self._reconciled[0][1]):
-            newest = self._reconciled.popleft()[0]
+        while self._reconciled and _has_passed(passed, self._reconciled[0][2]):
+            newest, self._applied, _ = self._reconciled.popleft()
         return newest

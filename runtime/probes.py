@@ -7,7 +7,9 @@ people, and it accepts no data.
 from __future__ import annotations
 
 import json
+import socket
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -19,6 +21,8 @@ from runtime.settings import Settings
 JSON = "application/json"
 REQUEST_TIMEOUT_S = 5.0
 """A client that has not sent its request within this time is disconnected."""
+LOOK_S = 3600.0
+"""Pause between two looks of the server for its end. The default of half a second wakes each process twice a second."""
 
 
 class PortTaken(OSError):
@@ -79,11 +83,16 @@ class Probes:
     def __init__(self, server: _Server) -> None:
         self._server = server
         self.port = int(server.server_address[1])
-        threading.Thread(target=server.serve_forever, name="probes", daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(LOOK_S,), name="probes", daemon=True).start()
 
     def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
+        """Stop listening. Connections wake the server, so that it notices."""
+        ending = threading.Thread(target=self._server.shutdown, daemon=True)
+        ending.start()
+        while ending.is_alive():
+            with suppress(OSError):
+                socket.create_connection((str(self._server.server_address[0]), self.port), 1.0).close()
+            ending.join(0.01)
         self._server.server_close()
 
 

@@ -39,7 +39,7 @@ from tables.database import answering, connect, is_transient
 from topics.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters, halt_until_stopped
 from topics.dead_letters import DeadLetters
 from topics.exits import ExitGuard, KafkaExitMarks
-from topics.identity import identify
+from topics.identity import Identities, identify
 from topics.intake import RecordIntake
 from topics.publisher import AsyncPublisher, PublishFailed
 from topics.scan import find_ranges
@@ -101,19 +101,17 @@ WriterOf = Callable[[Settings, TopicIdentity, BatchLetters], EventWriter]
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Apply events until `stop`."""
-    publisher = AsyncPublisher(settings)
+    publisher, identities = AsyncPublisher(settings), Identities(settings)
     try:
         with collecting_rarely(GC_THRESHOLDS):
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_consume(settings, stop, publisher, STAGE, Topic.RECIPIENT_EVENTS, BatchWriter))
-                tasks.create_task(
-                    _consume(
-                        settings, stop, publisher, SUBSCRIPTIONS_STAGE, Topic.SUBSCRIPTION_EVENTS, SubscriptionWriter
-                    )
+                stages: Sequence[tuple[str, Topic, WriterOf]] = (
+                    (STAGE, Topic.RECIPIENT_EVENTS, BatchWriter),
+                    (SUBSCRIPTIONS_STAGE, Topic.SUBSCRIPTION_EVENTS, SubscriptionWriter),
+                    (CONTROL_STAGE, Topic.CAMPAIGN_CONTROL, ControlWriter),
                 )
-                tasks.create_task(
-                    _consume(settings, stop, publisher, CONTROL_STAGE, Topic.CAMPAIGN_CONTROL, ControlWriter)
-                )
+                for stage, topic, writer in stages:
+                    tasks.create_task(_consume(settings, stop, publisher, identities, stage, topic, writer))
     except BaseExceptionGroup as failed:  # the first failure has cancelled the other consumer
         raise failed.exceptions[0] from failed
     finally:
@@ -124,14 +122,15 @@ async def _consume(
     settings: Settings,
     stop: asyncio.Event,
     publisher: AsyncPublisher,
+    identities: Identities,
     stage: str,
     topic: Topic,
     writer: WriterOf,
 ) -> None:
-    identity = await identify(settings, topic)
+    identity = await identities.identify(topic)
     limit = DeadLetterLimit(settings.dead_letter_rate_max, settings.dead_letter_share_max)
     letters = BatchLetters(DeadLetters(publisher, stage, limit, timeout_s=DEAD_LETTER_TIMEOUT_S))
-    sink = Sink(settings, stop, stage, topic, identity, letters, writer(settings, identity, letters))
+    sink = Sink(settings, stop, stage, topic, identities, identity, letters, writer(settings, identity, letters))
     try:
         while not stop.is_set():
             await sink.consume()
@@ -170,6 +169,7 @@ class Sink:
         stop: asyncio.Event,
         stage: str,
         topic: Topic,
+        identities: Identities,
         identity: TopicIdentity,
         letters: BatchLetters,
         writer: EventWriter,
@@ -178,6 +178,7 @@ class Sink:
         self._stop = stop
         self._stage = stage
         self._topic = topic
+        self._identities = identities
         self._identity = identity
         self._letters = letters
         self._writer = writer
@@ -269,7 +270,7 @@ class Sink:
             return
         self._identify_at = now + IDENTIFY_EVERY_S
         try:
-            found = await identify(self._settings, self._topic, IDENTIFY_TIMEOUT_S)
+            found = await self._identities.identify(self._topic, IDENTIFY_TIMEOUT_S)
         except Transient:  # Kafka is unavailable, or the topic is being recreated. The next check decides.
             return
         if found != self._identity:

@@ -32,7 +32,7 @@ from stack.environment import (
     unprivileged_account,
 )
 from stack.kafka import KafkaBroker, prepare_kafka, start_kafka
-from stack.kafka import answers as kafka_answers
+from stack.kafka_probe import KafkaProbe
 from stack.liveness import PROBE_TIMEOUT_S, ServerWatch
 from stack.postgres import PostgresServer, database_url, prepare_postgres, start_postgres
 from stack.postgres import answers as postgres_answers
@@ -133,8 +133,8 @@ def _supervise(
     """Keep the running servers running until `ending`."""
     if broker is not None:
         supervised = SupervisedChild("Kafka", broker.child.program, on_event, running=broker.child)
-        is_answered = partial(kafka_answers, broker.bootstrap_servers, PROBE_TIMEOUT_S)
-        _keep_running(supervised, ServerWatch(supervised, "Kafka", is_answered, on_event), ending)
+        probe = KafkaProbe(broker.bootstrap_servers, PROBE_TIMEOUT_S)
+        _keep_running(supervised, ServerWatch(supervised, "Kafka", probe, on_event), ending)
     if server is not None:
         supervised = SupervisedChild(
             "PostgreSQL",

@@ -22,7 +22,7 @@ from typing import Self
 
 from stack.supervised_child import ChildEvent, SupervisedChild
 
-PROBE_EVERY_S = 3.0
+PROBE_EVERY_S = 5.0
 PROBE_TIMEOUT_S = 5.0
 """Longest wait for the answer to one request."""
 FROZEN_AFTER_S = 20.0

@@ -17,15 +17,19 @@ from faust.transport.drivers import aiokafka
 
 WAITING_MAX_S = 5.0
 """While records of one partition wait to be consumed, but not longer, no other one of its broker is requested."""
+LOOK_S = 1.0
+"""Pause between two looks for what no event shows. aiokafka looks five times a second, and finds nothing: an answer, a
+consumed record, a change of the assignment and the end of a pause are events."""
 
 
 class _Thread(aiokafka.AIOKafkaConsumerThread):
-    """The thread of the consumer. Neither Faust nor aiokafka has an option for the limit."""
+    """The thread of the consumer. Neither Faust nor aiokafka has an option for these two."""
 
     async def on_start(self) -> None:
         await super().on_start()
         fetcher: Any = self._ensure_consumer()._fetcher  # noqa: SLF001 - the docstring of the class
         fetcher._prefetch_backoff = WAITING_MAX_S  # noqa: SLF001 - as above
+        fetcher._fetcher_timeout = LOOK_S  # noqa: SLF001 - as above
 
 
 class _Consumer(aiokafka.Consumer):

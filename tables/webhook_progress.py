@@ -18,9 +18,11 @@ async def read_now(connection: Connection) -> datetime:
     return now
 
 
-async def record(connection: Connection, applied_through: datetime) -> None:
-    """Store the moment."""
-    await connection.execute(_SQL["record_progress"], {"at": applied_through})
+async def record(connection: Connection, applied_through: datetime) -> float:
+    """Store the moment, and return its age in seconds."""
+    row = await (await connection.execute(_SQL["record_progress"], {"at": applied_through})).fetchone()
+    assert row is not None
+    return float(row[0])
 
 
 async def read_age(connection: Connection) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -17,13 +18,31 @@ from topics.errors import as_transient, is_missing_topic
 TIMEOUT_S = 15.0
 
 
+class Identities:
+    """Reads identities over one client, which stays open. A new client for each reading costs both sides more."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin: AdminClient | None = None
+        self._opening = threading.Lock()
+
+    async def identify(self, topic: Topic, timeout_s: float = TIMEOUT_S) -> TopicIdentity:
+        """Read the ids of cluster and topic. Raises Transient if Kafka does not answer or has no such topic yet."""
+        return await asyncio.to_thread(self._identify, self._settings.topic(topic), timeout_s)
+
+    def _identify(self, name: str, timeout_s: float) -> TopicIdentity:
+        with self._opening:
+            if self._admin is None:
+                self._admin = AdminClient(client_config(self._settings))
+        return _identify(self._admin, name, timeout_s)
+
+
 async def identify(settings: Settings, topic: Topic, timeout_s: float = TIMEOUT_S) -> TopicIdentity:
-    """Read the ids of cluster and topic. Raises Transient if Kafka does not answer or has no such topic yet."""
-    return await asyncio.to_thread(_identify, settings, settings.topic(topic), timeout_s)
+    """As `Identities.identify`, once."""
+    return await Identities(settings).identify(topic, timeout_s)
 
 
-def _identify(settings: Settings, name: str, timeout_s: float) -> TopicIdentity:
-    admin = AdminClient(client_config(settings))
+def _identify(admin: AdminClient, name: str, timeout_s: float) -> TopicIdentity:
     try:
         cluster = admin.describe_cluster(request_timeout=timeout_s).result(timeout_s)
         topics = admin.describe_topics(TopicCollection([name]), request_timeout=timeout_s)

@@ -43,7 +43,8 @@ FETCHED_TOGETHER = 256 * 1024
 """Compressed bytes of a partition in one answer of the broker. librdkafka adds whole answers to those of
 `queued.max.messages.kbytes`, and ours are seven times as large when they are decompressed: with 4 MiB of each of 8
 partitions a sink kept 200 MiB of them. The broker also sends a record that is larger."""
-IDLE_WAIT_S = 0.5
+IDLE_WAIT_S = 1.0
+"""A record ends the wait at once. A stop is noticed after it."""
 FETCH_WAIT_MS = 1_500
 """How long the broker keeps a fetch without records open; a record ends it at once. The default of 500 costs an idle
 broker three times the requests. A reader of Faust waits as long."""
@@ -57,8 +58,9 @@ BUSY_RECORDS = 20
 NOT_OURS = 1 << 63
 """Above each offset: where to start in a partition that is not ours."""
 COMMIT_EVERY_S = 1.0
-COMMIT_AGAIN_S = 5.0
-"""Commits are repeated, because one may be lost in a rebalance, and an idle partition would then show a lag forever."""
+COMMIT_AGAIN_S, COMMIT_AGAIN_MAX_S = 5.0, 60.0
+"""Commits are repeated, because one may be lost in a rebalance, and an idle partition would then show a lag forever.
+The pause doubles while no position moves."""
 WATERMARK_TIMEOUT_S = 10.0
 WATERMARK_PAUSE_S = 0.2
 CLOSE_TIMEOUT_S = 15.0
@@ -107,6 +109,7 @@ class RecordIntake:
         self._thread = ThreadPoolExecutor(1, "kafka-consumer")
         self._failure: BaseException | None = None
         self._committed_at = 0.0
+        self._again_s = COMMIT_AGAIN_S
         self._uncommitted: set[int] = set()
         # An offset that the topic does not have is an error. The consumer must never skip to another one.
         self._consumer = Consumer(
@@ -209,6 +212,7 @@ class RecordIntake:
             self._failure = Transient(f"watermarks: {error}") if isinstance(error, KafkaException) else error
             return
         self.positions.update(answer)
+        self._again_s = COMMIT_AGAIN_S
         self.awaited = frozenset()
         consumer.incremental_assign([TopicPartition(self._topic, p, offset) for p, offset in answer.items()])
         log.info("partitions assigned", offsets=dict(sorted(answer.items())))
@@ -255,9 +259,10 @@ class RecordIntake:
     def _commit(self, *, wait: bool = False) -> None:
         now = time.monotonic()
         is_due = self._uncommitted and now - self._committed_at >= COMMIT_EVERY_S
-        is_due_again = now - self._committed_at >= COMMIT_AGAIN_S
+        is_due_again = now - self._committed_at >= self._again_s
         if not self.positions or not (wait or is_due or is_due_again):
             return
+        self._again_s = COMMIT_AGAIN_S if is_due else min(2 * self._again_s, COMMIT_AGAIN_MAX_S)
         self._uncommitted.clear()  # before the positions are read: the loop may advance one meanwhile
         moved = dict(self.positions)
         self._committed_at = now

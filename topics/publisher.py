@@ -26,6 +26,9 @@ PUBLISH_TIMEOUT_S = 90.0
 QUEUE_FULL_PAUSE_S = 0.005
 _POLL_S = 0.25
 """A report ends the wait at once. The limit bounds how long a close takes."""
+_IDLE_S = 1.0
+"""Pause between two looks for other news than reports, such as an error, while no record is on its way. librdkafka's
+client looks for signals five times a second while it waits for reports."""
 _NOWHERE = (-1, -1)
 
 Delivered = Callable[[KafkaError | None, Message | Outgoing | None], None]
@@ -97,6 +100,7 @@ class AsyncPublisher:
         config = producer_config(settings, **changed)
         self._producer = Producer({**config, "error_cb": self._on_error})
         self._closing = threading.Event()
+        self._handed_over = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="kafka-publisher", daemon=True)
         self._poller.start()
 
@@ -152,6 +156,8 @@ class AsyncPublisher:
             return False
         except KafkaException as error:
             delivered(error_of(error), record)
+        if not self._handed_over.is_set():
+            self._handed_over.set()
         return True
 
     async def _produce_later(self, record: Outgoing, delivered: Delivered, deadline: float) -> None:
@@ -178,6 +184,7 @@ class AsyncPublisher:
         """Flush and end the poll thread. Returns how many records are not acknowledged."""
         left = await self.flush(timeout_s)
         self._closing.set()
+        self._handed_over.set()
         await asyncio.to_thread(self._poller.join, 5.0)
         return left
 
@@ -187,7 +194,11 @@ class AsyncPublisher:
 
     def _poll(self) -> None:
         while not self._closing.is_set():
-            self._producer.poll(_POLL_S)
+            if len(self._producer) == 0:
+                self._handed_over.clear()
+                if len(self._producer) == 0:  # a record that was handed over before is on its way now
+                    self._handed_over.wait(_IDLE_S)
+            self._producer.poll(_POLL_S if len(self._producer) else 0)
 
 
 class _Batch:

@@ -14,7 +14,7 @@ from runtime.process import EXIT_TRANSIENT
 from runtime.pulse import CHECKS_PER_LIMIT, Heartbeats, IsReachable, always, log_stall
 from runtime.settings import Settings
 from topics.clients import observer_config
-from topics.watermarks import read_watermarks
+from topics.watermarks import read_highs, read_lows
 
 BROKER_TIMEOUT_S = 5.0
 
@@ -118,12 +118,15 @@ class Watchdog:
             return 0.0
         places = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
         longest = 0.0
-        watermarks = read_watermarks(consumer, self._topic, partitions, BROKER_TIMEOUT_S)
-        for place in consumer.committed(places, timeout=BROKER_TIMEOUT_S):
-            low, end = watermarks[place.partition]
-            committed = max(place.offset, low)  # it is negative before the first commit
-            metrics.set_lag(self._topic, place.partition, end - committed, self._statuses_per_record())
-            longest = max(longest, clocks.stalled_for(place.partition, committed, end, watched_s))
+        ends = read_highs(consumer, self._topic, partitions, BROKER_TIMEOUT_S)
+        found = consumer.committed(places, timeout=BROKER_TIMEOUT_S)
+        behind = [place.partition for place in found if place.offset < ends[place.partition]]
+        lows = read_lows(consumer, self._topic, behind, BROKER_TIMEOUT_S)
+        for place in found:
+            partition, end = place.partition, ends[place.partition]
+            committed = max(place.offset, lows.get(partition, 0))  # it is negative before the first commit
+            metrics.set_lag(self._topic, partition, max(0, end - committed), self._statuses_per_record())
+            longest = max(longest, clocks.stalled_for(partition, committed, end, watched_s))
         if self._beats is not None and time.monotonic() - self._beats.last <= self._limit_s:
             return 0.0
         return longest

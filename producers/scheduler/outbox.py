@@ -21,7 +21,7 @@ from schemas.places import Outgoing
 from schemas.topics import Topic
 from tables import ledger, publications, subscriptions
 from tables.database import Connection
-from topics.identity import identify
+from topics.identity import Identities
 from topics.jobs import PUBLISH_TIMEOUT_S, publish_jobs
 from topics.outcomes import publish_stored
 from topics.publisher import Publisher, PublishFailed
@@ -39,7 +39,7 @@ class JobsTopic:
     """The id of `send.jobs`. It changes when the topic is recreated, and the places of jobs then mean nothing."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._identities = Identities(settings)
         self._read_at = 0.0
         self.id: str | None = None
         """None until Kafka has answered."""
@@ -49,7 +49,7 @@ class JobsTopic:
         if time.monotonic() < self._read_at:
             return
         try:
-            self.id = (await identify(self._settings, Topic.SEND_JOBS, IDENTIFY_TIMEOUT_S)).topic_id
+            self.id = (await self._identities.identify(Topic.SEND_JOBS, IDENTIFY_TIMEOUT_S)).topic_id
         except Transient as error:
             log.info("Kafka did not name the topic of jobs; it is asked again", error=str(error))
         self._read_at = time.monotonic() + IDENTIFY_EVERY_S

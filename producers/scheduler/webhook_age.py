@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 
 import structlog
 
@@ -20,10 +21,11 @@ from schemas.topics import Topic
 from tables import offsets, webhook_progress
 from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
-from topics.identity import identify
+from topics.identity import Identities
 from topics.pipeline_offsets import PipelineOffsets
 
-ROUND_S = 2.0
+ROUND_S, IDLE_ROUND_S = 2.0, 5.0
+"""Pauses between two rounds: after one that found webhooks under way, and after one that found none."""
 IDENTIFY_EVERY_S = 10.0
 IDENTIFY_TIMEOUT_S = 3.0
 EVENT_TOPICS = (Topic.RECIPIENT_EVENTS, Topic.SUBSCRIPTION_EVENTS)
@@ -33,12 +35,13 @@ log = structlog.get_logger("scheduler")
 
 
 async def watch_webhooks(leader: Leader, settings: Settings, stop: asyncio.Event) -> None:
-    """Run a round every two seconds, until `stop`. Raises psycopg.Error when the connection is lost."""
-    watch, is_silent = WebhookWatch(leader, settings), False
+    """Run rounds until `stop`. Raises psycopg.Error when the connection is lost."""
+    watch, is_silent, is_idle = WebhookWatch(leader, settings), False, False
     try:
-        while not await pause(stop, ROUND_S):
+        while not await pause(stop, IDLE_ROUND_S if is_idle else ROUND_S):
+            is_idle = False
             try:
-                await watch.look()
+                is_idle = await watch.look()
                 is_silent = False
             except Transient as error:
                 if not is_silent:  # one line for an outage
@@ -55,27 +58,38 @@ class WebhookWatch:
 
     def __init__(self, leader: Leader, settings: Settings) -> None:
         self._leader = leader
-        self._settings = settings
         self._kafka = PipelineOffsets(settings)
         self._marks = AppliedMarks()
+        self._ids = Identities(settings)
         self._identities: list[TopicIdentity] = []
         self._identify_at = 0.0
 
-    async def look(self) -> None:
-        """One round. The readings come in the order that `domain.webhook_age` needs. Raises Transient without Kafka."""
+    async def look(self) -> bool:
+        """One round. Returns whether no webhook has come since the last one. Raises Transient without Kafka.
+
+        The readings come in the order that `domain.webhook_age` needs.
+        """
         async with self._leader.turn() as connection:
             now = await webhook_progress.read_now(connection)
         received = await self._kafka.ends([Topic.WEBHOOKS_RAW])
+        is_idle = self._marks.is_applied(received)
+        through = now if is_idle else await self._through(now, received)
+        async with self._leader.turn() as connection:
+            if through is None:
+                age_s = await webhook_progress.read_age(connection)
+            else:
+                age_s = await webhook_progress.record(connection, through)
+        metrics.WEBHOOKS_APPLIED_AGE_SECONDS.set(age_s or 0.0)
+        return is_idle
+
+    async def _through(self, now: datetime, received: Offsets) -> datetime | None:
+        """The moment up to which everything is applied, if it is later than before."""
         self._marks.mark(now, received)
         reconciled = await self._kafka.reconciled(received)
         self._marks.reconcile(reconciled, await self._kafka.ends(EVENT_TOPICS))
         await self._identify()
         async with self._leader.turn() as connection:
-            through = self._marks.apply(await self._applied(connection))
-            if through is not None:
-                await webhook_progress.record(connection, through)
-            age_s = await webhook_progress.read_age(connection)
-        metrics.WEBHOOKS_APPLIED_AGE_SECONDS.set(age_s or 0.0)
+            return self._marks.apply(await self._applied(connection))
 
     def close(self) -> None:
         """Close the clients. Does not wait."""
@@ -85,7 +99,7 @@ class WebhookWatch:
         """Read the ids of the event topics now and then. Stored offsets of a topic that was recreated mean nothing."""
         if time.monotonic() < self._identify_at:
             return
-        self._identities = [await identify(self._settings, topic, IDENTIFY_TIMEOUT_S) for topic in EVENT_TOPICS]
+        self._identities = [await self._ids.identify(topic, IDENTIFY_TIMEOUT_S) for topic in EVENT_TOPICS]
         self._identify_at = time.monotonic() + IDENTIFY_EVERY_S
 
     async def _applied(self, connection: Connection) -> Offsets:

@@ -59,6 +59,8 @@ def look(pipeline: Pipeline, marks: AppliedMarks, between: Callable[[], None]) -
     between()
     received = ends("webhooks", pipeline.raw)
     between()
+    if marks.is_applied(received):
+        return at
     marks.mark(at, received)
     committed = passed("webhooks", pipeline.committed)
     between()
@@ -103,3 +105,21 @@ def test_a_stage_that_never_ran_holds_the_answer() -> None:
     assert look(pipeline, marks, lambda: None) is None
     pipeline.act(2)
     assert look(pipeline, marks, lambda: None) == START
+
+
+def test_marks_under_way_move_nothing_back_once_the_same_ends_are_applied() -> None:
+    marks, one, two = AppliedMarks(), {("webhooks", 0): 1}, {("webhooks", 0): 2}
+    first, second, third = (START + timedelta(seconds=n) for n in range(3))
+    assert not marks.is_applied(one)
+    marks.mark(first, one)
+    marks.reconcile(one, {("events", 0): 1})
+    marks.mark(second, one)
+    marks.reconcile(one, {("events", 0): 2})
+    assert marks.apply({("events", 0): 1}) == first
+    assert marks.is_applied(one)
+    assert not marks.is_applied(two)
+    marks.mark(third, two)
+    marks.reconcile(one, {("events", 0): 2})
+    assert marks.apply({("events", 0): 2}) is None, "the moment of the shortcut was later"
+    marks.reconcile(two, {("events", 0): 3})
+    assert marks.apply({("events", 0): 3}) == third

@@ -18,6 +18,7 @@ from sinks.letters import BatchLetters
 from sinks.sink import Sink
 from tables import offsets
 from topics.exits import ExitMark
+from topics.identity import Identities
 
 NOWHERE = "127.0.0.1:1"
 SETTINGS = Settings.model_validate({"kafka_bootstrap_servers": NOWHERE, "database_url": f"postgresql://x@{NOWHERE}/x"})
@@ -138,7 +139,7 @@ def a_sink(monkeypatch: pytest.MonkeyPatch, *, careful: bool) -> tuple[Sink, Wri
     stop = asyncio.Event()
     writer = Writer(stop)
     letters: Any = BatchLetters(None)  # type: ignore[arg-type]
-    return Sink(SETTINGS, stop, "sink", Topic.RECIPIENT_EVENTS, IDENTITY, letters, writer), writer
+    return Sink(SETTINGS, stop, "sink", Topic.RECIPIENT_EVENTS, Identities(SETTINGS), IDENTITY, letters, writer), writer
 
 
 async def test_the_next_batch_is_decoded_while_one_is_written(

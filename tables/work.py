@@ -10,7 +10,7 @@ from tables.statements import load
 _SQL = load("work")
 
 
-class Work(Enum):
+class WorkKind(Enum):
     """A kind of work. Its name in lower case is the column of `find_work`."""
 
     ACTIVE = auto()
@@ -35,14 +35,14 @@ class Work(Enum):
     """Changes of subscriptions that are not published."""
 
 
-EVERY = frozenset(Work)
+EVERY = frozenset(WorkKind)
 
 
-async def find_work(connection: Connection) -> frozenset[Work]:
+async def find_work(connection: Connection) -> frozenset[WorkKind]:
     """The kinds of work that there are now."""
     cursor = await connection.execute(_SQL["find_work"])
     row = await cursor.fetchone()
     assert row is not None
     assert cursor.description is not None
     found = zip(cursor.description, row, strict=True)
-    return frozenset(Work[column.name.upper()] for column, is_there in found if is_there)
+    return frozenset(WorkKind[column.name.upper()] for column, is_there in found if is_there)

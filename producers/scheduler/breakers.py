@@ -23,7 +23,7 @@ from schemas.topics import Topic
 from tables import breakers
 from tables.breakers import BreakerChange, shown_key
 from tables.leadership import Leader
-from tables.work import Work
+from tables.work import WorkKind
 from topics.jobs import PUBLISH_TIMEOUT_S
 from topics.publisher import Publisher, PublishFailed
 
@@ -45,7 +45,7 @@ async def watch_breakers(
     """
     limit_s = max(HOLD_LIMIT_MIN_S, HOLD_LIMIT_S / settings.time_scale)
     forget_at = 0.0
-    while await work.next_round(stop, frozenset({Work.BREAKERS}), ROUND_S) is not None:
+    while await work.next_round(stop, frozenset({WorkKind.BREAKERS}), ROUND_S) is not None:
         async with leader.turn() as connection:
             for campaign_id, reason in await breakers.pause_held(connection, limit_s):
                 log.error("campaign paused by a breaker", campaign_id=str(campaign_id), reason=reason)

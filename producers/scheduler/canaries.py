@@ -24,7 +24,7 @@ from tables import canaries
 from tables.canaries import JudgedCampaign
 from tables.database import Connection
 from tables.leadership import Leader
-from tables.work import Work
+from tables.work import WorkKind
 
 ROUND_S = 1.0
 """Pause between two judgements of canaries. A campaign without one is judged every `ROLL_EVERY_S`."""
@@ -36,7 +36,7 @@ log = structlog.get_logger("scheduler")
 async def watch_canaries(leader: Leader, settings: Settings, stop: asyncio.Event, work: WorkWatch) -> None:
     """Run a round every second until `stop`, while there are active campaigns."""
     roll_at = 0.0
-    while await work.next_round(stop, frozenset({Work.ACTIVE}), ROUND_S) is not None:
+    while await work.next_round(stop, frozenset({WorkKind.ACTIVE}), ROUND_S) is not None:
         are_all = time.monotonic() >= roll_at
         with losing_what_is_locked("canaries"):
             async with leader.turn() as connection:

@@ -34,7 +34,7 @@ from tables.database import answering, is_transient
 from tables.leadership import Election, Leader, leadership
 from tables.release_memory import ReleaseMemory
 from tables.releases import RELEASER_SESSION, Rates, ReleaseStep, release_step
-from tables.work import Work
+from tables.work import WorkKind
 from topics.jobs import count_released
 from topics.publisher import AsyncPublisher, PublishFailed
 
@@ -42,7 +42,7 @@ BUSY_S = 0.1
 """Pause between steps while recipients are due. Small steps of a tenth of a second keep the senders evenly busy."""
 IDLE_S = 0.5
 RECONNECT_S = 1.0
-SENDING = frozenset({Work.ACTIVE})
+SENDING = frozenset({WorkKind.ACTIVE})
 FATAL_POLL_S = 1.0
 ELECTION = Election(
     component="scheduler", application_name="campaigns-scheduler", lock=locks.SCHEDULER, session=RELEASER_SESSION

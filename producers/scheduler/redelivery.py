@@ -18,7 +18,7 @@ from schemas.topics import Topic
 from tables import ledger, publications
 from tables.database import LockNotAvailable
 from tables.leadership import Leader
-from tables.work import Work
+from tables.work import WorkKind
 from topics.lag import CommittedOffsets, KafkaAway
 from topics.publisher import AsyncPublisher, PublishFailed
 
@@ -52,7 +52,7 @@ class Redelivery:
         """
         try:
             async with asyncio.TaskGroup() as loops:
-                outcomes, released = frozenset({Work.OUTCOMES}), frozenset({Work.RELEASED})
+                outcomes, released = frozenset({WorkKind.OUTCOMES}), frozenset({WorkKind.RELEASED})
                 loops.create_task(self._rounds("unpublished outcomes", outcomes, self._publish_outcomes, stop))
                 loops.create_task(self._rounds("unclaimed jobs", released, self._publish_unclaimed, stop))
         finally:
@@ -89,7 +89,7 @@ class Redelivery:
         return len(jobs)
 
     async def _rounds(
-        self, work: str, wanted: frozenset[Work], once: Callable[[], Awaitable[int]], stop: asyncio.Event
+        self, work: str, wanted: frozenset[WorkKind], once: Callable[[], Awaitable[int]], stop: asyncio.Event
     ) -> None:
         """Repeat `once`, which returns how many rows it found, while there is work, until `stop`."""
         is_full = False

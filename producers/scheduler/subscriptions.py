@@ -14,7 +14,7 @@ from producers.scheduler.work import WorkWatch
 from runtime.settings import Settings
 from tables.database import LockNotAvailable
 from tables.leadership import Leader
-from tables.work import Work
+from tables.work import WorkKind
 from topics.publisher import AsyncPublisher, PublishFailed
 
 ROUND_S = 1.0
@@ -31,7 +31,7 @@ async def sweep_subscriptions(
     A round is repeated while Kafka is away.
     """
     is_full = False
-    while await work.next_round(stop, frozenset({Work.SUBSCRIPTIONS}), 0 if is_full else ROUND_S) is not None:
+    while await work.next_round(stop, frozenset({WorkKind.SUBSCRIPTIONS}), 0 if is_full else ROUND_S) is not None:
         try:
             is_full = await publish_subscriptions(leader.turn, publisher, settings, CHUNK_ROWS) >= CHUNK_ROWS
         except PublishFailed as error:

@@ -31,7 +31,7 @@ from tables.database import Connection, connect
 from tables.leadership import Leader
 from tables.release_memory import FIRST_ID
 from tables.template_edits import EditedCampaign
-from tables.work import Work
+from tables.work import WorkKind
 
 ROUND_S = 1.0
 READS_MAX = 3
@@ -46,7 +46,7 @@ log = structlog.get_logger("scheduler")
 async def watch_edits(leader: Leader, settings: Settings, stop: asyncio.Event, work: WorkWatch) -> None:
     """Run a round every second until `stop`, while there are active campaigns."""
     comparison = EditComparison(settings, TemplateReader(settings))
-    while await work.next_round(stop, frozenset({Work.ACTIVE}), ROUND_S) is not None:
+    while await work.next_round(stop, frozenset({WorkKind.ACTIVE}), ROUND_S) is not None:
         async with leader.turn() as connection:
             edited = await template_edits.read_uncompared(connection)
         for campaign, verdict in await comparison.compare(edited):

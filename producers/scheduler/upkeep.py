@@ -22,7 +22,7 @@ from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
 from tables.planning import PlanPlace
 from tables.release_memory import FIRST_ID
-from tables.work import Work
+from tables.work import WorkKind
 
 ROUND_S = 1.0
 FORGET_S = 5.0
@@ -30,7 +30,8 @@ FORGET_S = 5.0
 CHUNK_ROWS = 2000
 SHORTEST_UNKNOWN_S = 10.0
 UPKEEP = frozenset({
-    Work.PLANS, Work.CANCELLED, Work.ACTIVE, Work.COMPLETED, Work.RELEASED, Work.RETURNS, Work.PORTFOLIO,
+    WorkKind.PLANS, WorkKind.CANCELLED, WorkKind.ACTIVE, WorkKind.COMPLETED, WorkKind.RELEASED, WorkKind.RETURNS,
+    WorkKind.PORTFOLIO,
 })  # fmt: skip
 CLOSABLE = (CampaignStatus.ACTIVE, CampaignStatus.CANCELLED, CampaignStatus.COMPLETED)
 
@@ -64,25 +65,25 @@ class Upkeep:
         is_more = False
         while (found := await self._work.next_round(stop, UPKEEP, 0 if is_more else ROUND_S)) is not None:
             is_more = False
-            if Work.PLANS in found:
+            if WorkKind.PLANS in found:
                 with losing_what_is_locked("plans"):
                     is_more = await self._plan()
-            if Work.CANCELLED in found:
+            if WorkKind.CANCELLED in found:
                 with losing_what_is_locked("cancelled campaigns"):
                     is_more = await self._skip_cancelled() or is_more
-            if Work.ACTIVE in found:
+            if WorkKind.ACTIVE in found:
                 with losing_what_is_locked("finished campaigns"):
                     await self._complete()
-            if Work.COMPLETED in found:
+            if WorkKind.COMPLETED in found:
                 with losing_what_is_locked("completed campaigns"):
                     await self._reopen()
-            if Work.RELEASED in found:
+            if WorkKind.RELEASED in found:
                 with losing_what_is_locked("answered releases"):
                     await self._forget()
-            if Work.RETURNS in found:
+            if WorkKind.RETURNS in found:
                 with losing_what_is_locked("returned budget"):
                     await self._return_budget()
-            if Work.PORTFOLIO in found:
+            if WorkKind.PORTFOLIO in found:
                 with losing_what_is_locked("budget of the portfolio"):
                     async with self._leader.turn() as connection:
                         await portfolio.settle(connection)

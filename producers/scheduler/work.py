@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from runtime.waiting import pause
 from tables.leadership import Leader
-from tables.work import EVERY, Work, find_work
+from tables.work import EVERY, WorkKind, find_work
 
 LOOK_S = 0.5
 """Pause between two looks. A release begins so long after the activation of a campaign at most."""
@@ -27,7 +27,7 @@ def nothing() -> None:
 class _Waiting:
     """A loop without work."""
 
-    wanted: frozenset[Work]
+    wanted: frozenset[WorkKind]
     arrived: asyncio.Future[None]
     idle: Callable[[], None]
 
@@ -49,8 +49,8 @@ class WorkWatch:
         self._note(EVERY)
 
     async def next_round(
-        self, stop: asyncio.Event, wanted: frozenset[Work], seconds: float, idle: Callable[[], None] = nothing
-    ) -> frozenset[Work] | None:
+        self, stop: asyncio.Event, wanted: frozenset[WorkKind], seconds: float, idle: Callable[[], None] = nothing
+    ) -> frozenset[WorkKind] | None:
         """Wait for `seconds`, and then until there is work of these kinds. Returns it, or None once `stop` is set.
 
         `idle` is called with each look that finds no such work.
@@ -66,7 +66,7 @@ class WorkWatch:
                 self._waiting.remove(waiting)
         return None if stop.is_set() else found
 
-    def _note(self, found: frozenset[Work]) -> None:
+    def _note(self, found: frozenset[WorkKind]) -> None:
         self._found = found
         for each in self._waiting:
             if not found & each.wanted:

@@ -12,20 +12,20 @@ import pytest
 from producers.scheduler import work
 from producers.scheduler.work import WorkWatch
 from tables.leadership import Leader
-from tables.work import EVERY, Work
+from tables.work import EVERY, WorkKind
 
-PLANS, RETURNS = frozenset({Work.PLANS}), frozenset({Work.RETURNS})
+PLANS, RETURNS = frozenset({WorkKind.PLANS}), frozenset({WorkKind.RETURNS})
 
 
 class Looks:
     """What the looks find. `passed` returns after so many more of them."""
 
     def __init__(self) -> None:
-        self.found: frozenset[Work] = frozenset()
+        self.found: frozenset[WorkKind] = frozenset()
         self._count = 0
         self._looked = asyncio.Condition()
 
-    async def find(self, _connection: object) -> frozenset[Work]:
+    async def find(self, _connection: object) -> frozenset[WorkKind]:
         async with self._looked:
             self._count += 1
             self._looked.notify_all()

@@ -122,13 +122,6 @@ class RetriedOut(_Given):
     """All 62 attempts are used."""
 
 
-class ResumedOut(CampaignOut):
-    """The resumed campaign."""
-
-    retried: RetriedOut | None = None
-    """The failed recipients that get the message again, if the request has `retry_failed`."""
-
-
 class CampaignsOut(_Given):
     """A page of campaigns, the newest first."""
 

@@ -10,7 +10,7 @@ import structlog
 from fastapi import Query
 from fastapi.responses import JSONResponse
 
-from api.answers import CampaignOut, CampaignsOut, ExplanationOut, ResumedOut, RetriedOut
+from api.answers import CampaignOut, CampaignsOut, ExplanationOut, RetriedOut
 from api.bodies import CampaignIn, CampaignPatch, CloneIn, PauseIn, ResumeIn
 from api.failed import retry_before_resume
 from api.idempotency import Once, UseOnce
@@ -19,7 +19,7 @@ from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
 from api.services import Services, UseCampaignId, UseConnection, UseListConnection, UseServices, UseStopConnection
-from api.template_answers import ActivatedOut, TemplateCheckOut
+from api.template_answers import ActivatedOut, ResumedOut, TemplateCheckOut
 from api.template_checks import require_template
 from domain.lifecycle import Action
 from runtime.settings_rules import has_simulator
@@ -40,6 +40,11 @@ LOGGED = {
     Action.RESUME: "campaign resumed",
     Action.CANCEL: "campaign cancelled",
 }
+
+
+IgnoreTemplate = Annotated[
+    bool, Query(description="Act although the template check refuses it. Meta refuses what does not fit")
+]
 
 
 @router.post("", status_code=201, response_model=CampaignOut)
@@ -112,11 +117,7 @@ async def clone_campaign(campaign_id: UseCampaignId, once: UseOnce, body: CloneI
 
 @router.post("/{campaign_id}/activate")
 async def activate_campaign(
-    campaign_id: UseCampaignId,
-    services: UseServices,
-    ignore_template: Annotated[
-        bool, Query(description="Activate although the template check refuses it. Meta refuses what does not fit")
-    ] = False,
+    campaign_id: UseCampaignId, services: UseServices, ignore_template: IgnoreTemplate = False
 ) -> ActivatedOut:
     """Plan all recipients over the days, and start sending.
 
@@ -143,23 +144,41 @@ async def pause_campaign(
 
 @router.post("/{campaign_id}/resume")
 async def resume_campaign(
-    campaign_id: UseCampaignId, connection: UseConnection, services: UseServices, body: ResumeIn | None = None
+    campaign_id: UseCampaignId,
+    services: UseServices,
+    body: ResumeIn | None = None,
+    ignore_template: IgnoreTemplate = False,
 ) -> ResumedOut:
     """Continue after a pause.
+
+    The template as it is now is compared before with the recipients that may still get a message. What Meta would
+    refuse refuses the resume, unless the request has `ignore_template`. A template that cannot be read refuses nothing.
 
     With `retry_failed`, messages that surely were not delivered are sent again, unless the reason is the person's. If
     that fails, the campaign stays paused, and the call may be repeated.
     """
-    retried = None
-    if body is not None and body.retry_failed:
-        try:
-            result = await retry_before_resume(connection, services.publisher, services.settings, campaign_id)
-        except PublishFailed:
-            detail = "Kafka did not acknowledge every retry, so the campaign stays paused. Repeat the call."
-            raise Problem(ProblemCode.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
-        retried = RetriedOut.model_validate(result)
-    resumed = await act_on(campaign_id, Action.RESUME, connection)
-    return ResumedOut(**resumed.model_dump(), retried=retried)
+    retries = body is not None and body.retry_failed
+    check, retried = None, None
+    if not ignore_template:
+        check = await require_template(
+            services.pool.connection,
+            services.settings,
+            services.templates,
+            campaign_id,
+            Action.RESUME,
+            failed_too=retries,
+        )
+    async with services.pool.connection() as connection:
+        if retries:
+            try:
+                result = await retry_before_resume(connection, services.publisher, services.settings, campaign_id)
+            except PublishFailed:
+                detail = "Kafka did not acknowledge every retry, so the campaign stays paused. Repeat the call."
+                raise Problem(ProblemCode.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
+            retried = RetriedOut.model_validate(result)
+        resumed = await act_on(campaign_id, Action.RESUME, connection)
+    found = None if check is None else TemplateCheckOut.model_validate(check)
+    return ResumedOut(**resumed.model_dump(), retried=retried, template_check=found)
 
 
 @router.post("/{campaign_id}/cancel")

@@ -25,7 +25,7 @@ _HEADERS: Mapping[int, tuple[str, str]] = {
 _CODES_OF_SOME: Mapping[ProblemCode, frozenset[str]] = {
     ProblemCode.EMPTY_CAMPAIGN: frozenset({"activate_campaign"}),
     ProblemCode.SETTING_NOT_EDITABLE: frozenset({"edit_campaign"}),
-    ProblemCode.TEMPLATE_REFUSED: frozenset({"activate_campaign", "send_test"}),
+    ProblemCode.TEMPLATE_REFUSED: frozenset({"activate_campaign", "resume_campaign", "send_test"}),
     ProblemCode.TEMPLATE_UNREADABLE: frozenset({"list_templates", "preview_template", "preview_campaign"}),
     ProblemCode.UNKNOWN_TEMPLATE: frozenset({"preview_template", "preview_campaign"}),
     ProblemCode.UNKNOWN_RECIPIENT: frozenset({"remove_recipient", "preview_campaign", "send_test"}),

@@ -38,8 +38,8 @@ DETAILS_MAX = 5
 """Most wrong fields in the sentence of a problem. `errors` has all of them."""
 
 _INSIST = (
-    "Correct the recipients or the template. To activate all the same: `ignore_template` of the REST API, or "
-    "`campaigns activate --ignore-template`."
+    "Correct the recipients or the template. To act all the same: `ignore_template` of the REST API, or "
+    "`campaigns {command} --ignore-template`."
 )
 
 log = structlog.get_logger("api")
@@ -172,26 +172,26 @@ async def _template_refused(request: Request, error: Exception) -> Response:
         {"field": each.field, "message": f"{each.recipients:,} recipient(s): {each.detail}", "type": each.reason}
         for each in check.counts
     ]
-    return _respond(request, ProblemCode.TEMPLATE_REFUSED, f"{error} {_INSIST}", errors)
+    return _respond(request, ProblemCode.TEMPLATE_REFUSED, f"{error} {_INSIST.format(command=error.command)}", errors)
 
 
-async def _not_editable(_request: Request, error: Exception) -> Response:
+async def _not_editable(request: Request, error: Exception) -> Response:
     assert isinstance(error, SettingNotEditable)
     message = f"It cannot change while the campaign is {error.status}."
     errors = [{"field": each, "message": message} for each in error.settings]
-    return answer(ProblemCode.SETTING_NOT_EDITABLE, f"{error}.", errors)
+    return _respond(request, ProblemCode.SETTING_NOT_EDITABLE, f"{error}.", errors)
 
 
-async def _invalid_window(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid_window(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidWindow)
     errors = [{"field": error.field, "message": str(error), "type": "invalid_window"}]
-    return answer(ProblemCode.INVALID_FIELD, f"{error.field}: {error}", errors)
+    return _respond(request, ProblemCode.INVALID_FIELD, f"{error.field}: {error}", errors)
 
 
-async def _invalid_exclusion(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid_exclusion(request: Request, error: Exception) -> Response:
     field = "exclude_campaigns"
     errors = [{"field": field, "message": str(error), "type": "invalid_exclusion"}]
-    return answer(ProblemCode.INVALID_FIELD, f"{field}: {error}", errors)
+    return _respond(request, ProblemCode.INVALID_FIELD, f"{field}: {error}", errors)
 
 
 async def _unknown_recipient(request: Request, _error: Exception) -> Response:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from api.answers import CampaignOut
+from api.answers import CampaignOut, RetriedOut
 from domain.lifecycle import CampaignStatus
 from domain.status import Status
 from schemas.reasons import ParameterMisfit, TemplateFault
@@ -151,6 +151,15 @@ class TemplateCheckOut(_Given):
 class ActivatedOut(CampaignOut):
     """The activated campaign."""
 
+    template_check: TemplateCheckOut | None = None
+    """What the template check found: warnings only. Null if it was not made."""
+
+
+class ResumedOut(CampaignOut):
+    """The resumed campaign."""
+
+    retried: RetriedOut | None = None
+    """The failed recipients that get the message again, if the request has `retry_failed`."""
     template_check: TemplateCheckOut | None = None
     """What the template check found: warnings only. Null if it was not made."""
 

@@ -1,19 +1,21 @@
 """Compares a campaign with its template before anything is sent, for the REST API and the command line.
 
 A template that cannot be read is a warning: Meta's answer must never be needed to start a campaign. What Meta would
-refuse for certain refuses the activation, unless the operator insists. No lock is held while recipients are compared.
+refuse for certain refuses the activation and the resume, unless the operator insists. A resume compares the recipients
+that may still get a message, because the template may have been edited while the campaign was paused. No lock is held
+while recipients are compared.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from domain.lifecycle import ActionNotAllowed, CampaignStatus
+from domain.lifecycle import ACTIONS, Action, ActionNotAllowed, CampaignStatus
 from domain.template_fit import Finding, Misfit, find_faults, misfits_of
 from domain.templates import MessageTemplate
 from runtime.settings import Settings
@@ -23,6 +25,7 @@ from schemas.reasons import ParameterMisfit, TemplateFault
 from tables import campaigns, template_checks
 from tables.campaigns import Campaign
 from tables.database import Connecting, Connection
+from tables.template_checks import ComparedChunk
 
 LINES_MAX = 20
 """Recipients that do not fit and are named."""
@@ -85,8 +88,10 @@ class TemplateCheck:
 class TemplateRefused(ActionNotAllowed):
     """Meta would refuse messages of the campaign; nothing was changed."""
 
-    def __init__(self, check: TemplateCheck, status: CampaignStatus) -> None:
+    def __init__(self, check: TemplateCheck, status: CampaignStatus, command: str) -> None:
         self.check = check
+        self.command = command
+        """The command that was refused. With --ignore-template it acts all the same."""
         shown = " ".join(check.reasons[:REASONS_SHOWN])
         super().__init__(f"Meta would refuse messages of the campaign. {shown}", status)
 
@@ -99,10 +104,13 @@ async def check_template(
     *,
     fresh: bool = False,
     compare_s: float = COMPARE_S,
+    waiting_only: bool = False,
+    failed_too: bool = False,
 ) -> TemplateCheck:
     """Compare a campaign and its recipients with the template as Meta has it. Nothing is changed.
 
-    No connection is held while Meta answers.
+    `waiting_only` and `failed_too`: which recipients, as in `tables.template_checks.compare`. No connection is held
+    while Meta answers.
     """
     try:
         found = await reader.read_named(campaign.template_name, fresh=fresh)
@@ -112,7 +120,10 @@ async def check_template(
     if template is None:
         return TemplateCheck(None, tuple(findings))
     async with connecting() as connection:
-        return await _compare(connection, campaign.id, template, findings, time.monotonic() + compare_s)
+        chunks = template_checks.compare(
+            connection, campaign.id, template, LINES_MAX, waiting_only=waiting_only, failed_too=failed_too
+        )
+        return await _compare(connection, chunks, template, findings, time.monotonic() + compare_s)
 
 
 async def known_template(reader: TemplateReader, name: str, language: str) -> MessageTemplate | None:
@@ -125,16 +136,33 @@ async def known_template(reader: TemplateReader, name: str, language: str) -> Me
 
 
 async def require_template(
-    connecting: Connecting, settings: Settings, reader: TemplateReader, campaign_id: UUID
+    connecting: Connecting,
+    settings: Settings,
+    reader: TemplateReader,
+    campaign_id: UUID,
+    action: Action = Action.ACTIVATE,
+    *,
+    failed_too: bool = False,
 ) -> TemplateCheck | None:
-    """The check of a draft that is to be activated; None in another state. Raises TemplateRefused, UnknownCampaign."""
+    """The check before an activation or a resume; None in a state that does not allow it.
+
+    `failed_too`: the resume sends to failed recipients again. Raises TemplateRefused and UnknownCampaign.
+    """
     async with connecting() as connection:
         campaign = await campaigns.read(connection, campaign_id)
-    if campaign.status is not CampaignStatus.DRAFT:
+    if campaign.status not in ACTIONS[action][0]:
         return None
-    check = await check_template(connecting, settings, reader, campaign)
+    check = await check_template(
+        connecting,
+        settings,
+        reader,
+        campaign,
+        fresh=True,
+        waiting_only=action is Action.RESUME,
+        failed_too=failed_too,
+    )
     if check.refuses:
-        raise TemplateRefused(check, campaign.status)
+        raise TemplateRefused(check, campaign.status, action.value)
     return check
 
 
@@ -151,7 +179,7 @@ async def require_message(
     counts = tuple(MisfitCount(each.reason, each.field, each.detail, 1) for each in wrong)
     check = TemplateCheck(template, tuple(findings), 1, 1 if wrong else 0, counts)
     if check.refuses:
-        raise TemplateRefused(check, campaign.status)
+        raise TemplateRefused(check, campaign.status, "test-send")
     return check
 
 
@@ -173,13 +201,17 @@ def _judged(
 
 
 async def _compare(
-    connection: Connection, campaign_id: UUID, template: MessageTemplate, findings: Sequence[Finding], until: float
+    connection: Connection,
+    compared_chunks: AsyncGenerator[ComparedChunk, None],
+    template: MessageTemplate,
+    findings: Sequence[Finding],
+    until: float,
 ) -> TemplateCheck:
     compared = misfitting = 0
     counts: Counter[Misfit] = Counter()
     first: dict[UUID, tuple[Misfit, ...]] = {}
     is_late = False
-    async with aclosing(template_checks.compare(connection, campaign_id, template, LINES_MAX)) as chunks:
+    async with aclosing(compared_chunks) as chunks:
         async for chunk in chunks:
             compared += chunk.recipients
             for group in chunk.groups:

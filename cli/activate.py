@@ -13,9 +13,11 @@ from cli.options import CampaignName, DryRun, Json, Yes
 EXIT_REFUSED = 1
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from cli.confirmation import Consent
+    from domain.lifecycle import Action
     from runtime.settings import Settings
-    from tables.campaigns import Campaign
     from tables.database import Connection
 
 
@@ -45,6 +47,7 @@ async def activate_campaign(
     settings: Settings, connection: Connection, name: str, consent: Consent, *, ignore_template: bool, as_json: bool
 ) -> int:
     """Activate the named campaign, unless Meta would refuse its messages. Raises NotOneCampaign."""
+    from cli.console import note
     from cli.lifecycle import act_on, label
     from domain.lifecycle import Action
     from operations.campaign_names import find_campaign
@@ -52,7 +55,8 @@ async def activate_campaign(
 
     found = await find_campaign(connection, name)
     campaign = await campaigns.read(connection, found.id)
-    if not ignore_template and not await is_sendable(settings, connection, campaign):
+    if not ignore_template and not await is_sendable(settings, connection, found.id, Action.ACTIVATE):
+        note("not activated: correct the recipients or the template. To activate all the same, add --ignore-template")
         return EXIT_REFUSED
     total = (await stats.read_one(connection, found.id)).total_target
     limit = "without a daily limit" if campaign.daily_send_limit is None else f"{campaign.daily_send_limit:,} a day"
@@ -63,8 +67,13 @@ async def activate_campaign(
     return await act_on(connection, Action.ACTIVATE, [found], consent, change, as_json=as_json)
 
 
-async def is_sendable(settings: Settings, connection: Connection, campaign: Campaign) -> bool:
-    """Whether the template check lets a draft be activated. What it found is printed to stderr."""
+async def is_sendable(
+    settings: Settings, connection: Connection, campaign_id: UUID, action: Action, *, failed_too: bool = False
+) -> bool:
+    """Whether the template check allows the action. What it found is printed to stderr.
+
+    `failed_too`: the action sends to failed recipients again.
+    """
     from contextlib import nullcontext
 
     from api.template_checks import TemplateRefused, require_template
@@ -72,12 +81,14 @@ async def is_sendable(settings: Settings, connection: Connection, campaign: Camp
     from cli.templates import check_lines
     from runtime.template_reader import TemplateReader
 
+    reader = TemplateReader(settings)
     try:
-        check = await require_template(lambda: nullcontext(connection), settings, TemplateReader(settings), campaign.id)
+        check = await require_template(
+            lambda: nullcontext(connection), settings, reader, campaign_id, action, failed_too=failed_too
+        )
     except TemplateRefused as refused:
         for line in check_lines(refused.check):
             note(printable(line))
-        note("not activated: correct the recipients or the template. To activate all the same, add --ignore-template")
         return False
     for finding in check.findings if check is not None else ():
         note(printable(f"warning: {finding.detail}"))

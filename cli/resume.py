@@ -11,6 +11,10 @@ import typer
 
 from cli.options import CampaignNames, DryRun, Json, Yes
 
+TEMPLATE_REFUSED = (
+    "Meta would refuse messages. Correct the recipients or the template. To resume all the same, add --ignore-template"
+)
+
 if TYPE_CHECKING:
     from cli.confirmation import Consent
     from runtime.settings import Settings
@@ -25,11 +29,14 @@ def resume(
         bool,
         typer.Option("--retry-failed", help="Also send again what surely was not delivered, and not for the person"),
     ] = False,
+    ignore_template: Annotated[
+        bool, typer.Option("--ignore-template", help="Resume although the template check refuses it")
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Send paused campaigns again."""
+    """Send paused campaigns again. The template is compared before with the recipients that may still get a message."""
     from cli.confirmation import Consent
     from cli.connected import run_connected
     from operations.pausing import SESSION
@@ -39,7 +46,13 @@ def resume(
         run_connected(
             "resume",
             lambda settings, connection: resume_campaigns(
-                connection, campaigns, consent, as_json=json, retrying=settings if retry_failed else None
+                settings,
+                connection,
+                campaigns,
+                consent,
+                as_json=json,
+                retry_failed=retry_failed,
+                ignore_template=ignore_template,
             ),
             session=SESSION,
         )
@@ -47,17 +60,20 @@ def resume(
 
 
 async def resume_campaigns(
+    settings: Settings,
     connection: Connection,
     names: Sequence[str],
     consent: Consent,
     *,
     as_json: bool,
-    retrying: Settings | None = None,
+    retry_failed: bool = False,
+    ignore_template: bool = False,
 ) -> int:
-    """Resume each named campaign. Raises NotOneCampaign before anything is done.
+    """Resume each named campaign, unless Meta would refuse its messages. Raises NotOneCampaign before anything is done.
 
-    With the settings of Kafka in `retrying`, failed recipients are sent to again too. A resume alone needs no Kafka.
+    `retry_failed` sends to failed recipients again, and needs Kafka. A resume alone needs no Kafka.
     """
+    from cli.activate import is_sendable
     from cli.lifecycle import act_on, label
     from domain.lifecycle import Action
     from operations.campaign_names import find_all
@@ -65,20 +81,22 @@ async def resume_campaigns(
     from topics.publisher import AsyncPublisher
 
     found = await find_all(connection, names)
-    publisher = None if retrying is None else AsyncPublisher(retrying)
+    publisher = AsyncPublisher(settings) if retry_failed else None
     try:
         lines = []
         for each in found:
             reason = (await campaigns.read(connection, each.id)).pause_reason
             line = label(each) + (f", which was paused: {reason}" if reason else f", which is {each.status}")
-            if retrying is not None and publisher is not None:
-                line += await _failed_again(retrying, connection, publisher, each)
+            if publisher is not None:
+                line += await _failed_again(settings, connection, publisher, each)
             lines.append(line)
 
         async def before(each: NamedCampaign) -> str | None:
-            if retrying is None or publisher is None:
-                return None
-            return await _retry(retrying, connection, publisher, each)
+            if not ignore_template and not await is_sendable(
+                settings, connection, each.id, Action.RESUME, failed_too=retry_failed
+            ):
+                return TEMPLATE_REFUSED
+            return None if publisher is None else await _retry(settings, connection, publisher, each)
 
         change = "resume " + ",\n  ".join(lines)
         return await act_on(connection, Action.RESUME, found, consent, change, as_json=as_json, before=before)

@@ -42,6 +42,7 @@ class ComparedChunk:
     """What a chunk of recipients showed."""
 
     recipients: int
+    """Those that were judged."""
     groups: tuple[MisfitGroup, ...]
     """Those that do not fit."""
     last: UUID
@@ -66,16 +67,19 @@ async def compare(
     *,
     after: UUID = FIRST_ID,
     waiting_only: bool = False,
+    failed_too: bool = False,
 ) -> AsyncGenerator[ComparedChunk, None]:
     """Compare all recipients of a campaign with a template, in the order of their ids.
 
-    `after`: the id after which to begin. `waiting_only`: judge only recipients that may still get a message.
+    `after`: the id after which to begin. `waiting_only`: judge only recipients that may still get a message, with
+    `failed_too` also those that failed.
     """
     rooms = rooms_of(template)
     values = {
         "campaign": campaign_id,
         "first": first_max,
         "limit": chunk_rows,
+        "failed_too": failed_too,
         "body": _weights(template, rooms.body),
         "header": _weights(template, rooms.header),
         "body_room": NO_ROOM if rooms.body is None else rooms.body.characters,
@@ -87,8 +91,9 @@ async def compare(
         if not total:
             return
         after = rows[0][6]
-        groups = (_group(template, *row[:5]) for row in rows if row[5] or not waiting_only)
-        yield ComparedChunk(total, tuple(group for group in groups if group.misfits), after)
+        judged = [row for row in rows if row[5] or not waiting_only]
+        groups = (_group(template, *row[:5]) for row in judged)
+        yield ComparedChunk(sum(row[0] for row in judged), tuple(each for each in groups if each.misfits), after)
         if total < chunk_rows:
             return
 

@@ -185,7 +185,15 @@ async def pause(campaign_id: UseCampaignId, form: UseForm, connection: UseStopCo
 
 @router.post(CAMPAIGNS + "/{campaign_id}/resume")
 async def resume(campaign_id: UseCampaignId, form: UseForm, services: UseServices) -> Response:
-    """Continue, and first send again what can be, if the form says so."""
+    """Continue, and first send again what can be, if the form says so, unless Meta would refuse the messages."""
+    await require_template(
+        services.pool.connection,
+        services.settings,
+        services.templates,
+        campaign_id,
+        Action.RESUME,
+        failed_too=bool(form.text("retry_failed")),
+    )
     async with services.pool.connection() as connection:
         if form.text("retry_failed"):
             try:

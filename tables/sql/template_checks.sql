@@ -4,9 +4,9 @@
 -- A chunk of the recipients of a campaign, grouped by the shape of their parameters: everything that decides whether they
 -- fit a template, but the length of their texts. Each group has the first rows and the parameters of the first one. A
 -- second group of a shape has the rows whose body or header is too long for the template. Recipients that may still get a
--- message have groups of their own.
+-- message have groups of their own; those that failed are among them if they are sent to again.
 WITH chunk AS MATERIALIZED (
-    SELECT id, template_parameters AS given, status IN ('pending', 'queued') OR next_attempt_at IS NOT NULL AS is_waiting
+    SELECT id, template_parameters AS given, status IN ('pending', 'queued') OR next_attempt_at IS NOT NULL OR (%(failed_too)s AND status = 'failed') AS is_waiting
     FROM campaign_recipients
     WHERE campaign_id = %(campaign)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 ), measured AS (

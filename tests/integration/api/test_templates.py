@@ -126,6 +126,41 @@ async def test_an_activation_that_meta_would_refuse_is_refused_unless_the_operat
     assert again.json()["code"] == "wrong_state"
 
 
+async def test_a_resume_compares_the_edited_template_with_those_who_still_get_a_message(
+    api: Api, account: SimulatedAccount
+) -> None:
+    campaign = await api.campaign(template_name="greeting")
+    people = [{"phone_number": f"1469465275{n}", "template_parameters": {"first_name": "Ana"}} for n in range(4)]
+    await api.add(campaign, *people)
+    for act in ("activate", "pause"):
+        await api.act(campaign, act)
+    await api.rows(
+        "UPDATE campaign_recipients SET attempt = 1, accepted_attempts = 2, accepted_attempt = 1,"
+        " accepted_at = now() WHERE phone_number <= '14694652751'"
+    )
+    await api.rows(
+        "UPDATE campaign_recipients SET failed_attempts = 2, failed_attempt = 1, failure_code = 131042,"
+        " failure_text = 'payment', failure_class = 'never', failed_at = now() WHERE phone_number = '14694652751'"
+    )
+    account.add(body("Hello {{last_name}}"), name="greeting", parameter_format="NAMED", category="UTILITY")
+    path = f"{CAMPAIGNS}/{campaign}/resume"
+    for retries, misfitting in ((False, 2), (True, 3)):
+        refused = await api.http.post(path, json={"retry_failed": retries})
+        assert (refused.status_code, refused.json()["code"]) == (409, "template_refused")
+        assert "`campaigns resume --ignore-template`" in refused.json()["detail"]
+        assert {each["type"] for each in refused.json()["errors"]} == {
+            "template_not_marketing", "missing_parameter", "superfluous_parameter",
+        }  # fmt: skip
+        assert f"{misfitting} recipient(s), " in refused.json()["detail"]
+    assert (await api.http.get(f"{CAMPAIGNS}/{campaign}")).json()["status"] == "paused"
+    insisted = (await api.http.post(path, params={"ignore_template": True})).json()
+    assert (insisted["status"], insisted["template_check"]) == ("active", None)
+    await api.act(campaign, "pause")
+    account.add(body("Hi {{first_name}}"), name="greeting", parameter_format="NAMED", category="UTILITY")
+    resumed = (await api.http.post(path)).json()
+    assert (resumed["status"], resumed["template_check"]["compared"]) == ("active", 2)
+
+
 async def test_a_fitting_campaign_is_activated_and_warnings_are_answered(api: Api) -> None:
     campaign = await api.campaign(template_name="greeting")
     await api.add(campaign, {"phone_number": ANA, "template_parameters": {"first_name": "Ana"}})

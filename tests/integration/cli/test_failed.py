@@ -59,7 +59,7 @@ async def test_a_resume_sends_to_the_failed_again_in_one_act(
 
     async def resume(consent: Consent) -> int:
         return await resume_campaigns(
-            world.connection, [str(world.campaign)], consent, as_json=False, retrying=settings
+            settings, world.connection, [str(world.campaign)], consent, as_json=False, retry_failed=True
         )
 
     assert await resume(Consent(is_dry=True)) == EXIT_OK

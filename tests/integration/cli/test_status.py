@@ -213,7 +213,9 @@ async def test_a_database_that_went_back_is_not_well(world: World, settings: Set
     assert by_name(await collect(settings, reason_of))["database"].next_step == "campaigns recover"
 
 
-async def test_all_campaigns_are_paused_while_kafka_is_away(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_all_campaigns_are_paused_while_kafka_is_away(
+    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     await world.run(
         "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
         " VALUES ('a', 't', 'en', '1', 'active'), ('b', 't', 'en', '1', 'draft')"
@@ -227,16 +229,18 @@ async def test_all_campaigns_are_paused_while_kafka_is_away(world: World, capsys
     assert await world.run(states) == [("draft", None), ("paused", "incident"), ("paused", "incident")]
     assert await world.claim(jobs) == ["paused"]
     name = [str(world.campaign)]
-    assert await resume_campaigns(world.connection, name, Consent(), as_json=False) == 64
+    assert await resume_campaigns(settings, world.connection, name, Consent(), as_json=False) == 64
     assert "which was paused: incident" in capsys.readouterr().err
-    assert await resume_campaigns(world.connection, name, Consent(is_given=True), as_json=False) == 0
+    assert await resume_campaigns(settings, world.connection, name, Consent(is_given=True), as_json=False) == 0
     assert await world.claim(jobs) == ["claimed"]
-    assert await resume_campaigns(world.connection, name, Consent(is_given=True), as_json=False) == 1, "it is active"
+    assert await resume_campaigns(settings, world.connection, name, Consent(is_given=True), as_json=False) == 1, (
+        "it is active"
+    )
     assert run_pause([], "x", Consent(), is_all=False, as_json=False) == 64, "which?"
 
 
 async def test_one_that_cannot_be_paused_keeps_no_other_from_it(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = await world.run(
         "INSERT INTO marketing_campaigns (name, template_name, language_code, phone_number_id, status)"
@@ -254,7 +258,7 @@ async def test_one_that_cannot_be_paused_keeps_no_other_from_it(
     assert await pause_named(world.connection, ["b"], "again", is_dry=False, as_json=False) == 0, "it is paused already"
     assert await pause_named(world.connection, ["nobody"], "again", is_dry=False, as_json=False) == 64
     everyone = ["a", "b", str(world.campaign)]
-    assert await resume_campaigns(world.connection, everyone, Consent(is_given=True), as_json=True) == 1
+    assert await resume_campaigns(settings, world.connection, everyone, Consent(is_given=True), as_json=True) == 1
     assert json.loads(capsys.readouterr().out)["resumed"] == [str(active), str(world.campaign)]
 
 

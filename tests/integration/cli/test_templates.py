@@ -12,7 +12,9 @@ from pydantic import SecretStr
 
 from cli.activate import activate_campaign
 from cli.confirmation import Consent
+from cli.resume import resume_campaigns
 from cli.templates import check_campaign, chosen_parameters, list_templates, preview_campaign, show_template
+from domain.lifecycle import Action
 from operations.options import InvalidOptions
 from runtime.settings import Settings
 from tables import campaigns
@@ -105,6 +107,21 @@ async def test_a_campaign_that_does_not_fit_is_not_activated(
     assert "add --ignore-template" in capsys.readouterr().err
     assert (await campaigns.read(world.connection, UUID(campaign))).status == "draft"
     done = await activate_campaign(reading, world.connection, campaign, SURE, ignore_template=True, as_json=False)
+    assert done == 0
+
+
+async def test_a_paused_campaign_that_does_not_fit_any_more_is_not_resumed(
+    world: World, reading: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = await draft(world, "plain", ["Ana"], ["Bo", "x"])
+    for action in (Action.ACTIVATE, Action.PAUSE):
+        await campaigns.act(world.connection, UUID(campaign), action)
+    assert await resume_campaigns(reading, world.connection, [campaign], SURE, as_json=False) == 1
+    shown = capsys.readouterr().err
+    assert "superfluous_parameter" in shown
+    assert "add --ignore-template" in shown
+    assert (await campaigns.read(world.connection, UUID(campaign))).status == "paused"
+    done = await resume_campaigns(reading, world.connection, [campaign], SURE, as_json=False, ignore_template=True)
     assert done == 0
 
 

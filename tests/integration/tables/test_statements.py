@@ -334,7 +334,7 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("test_sends", "list_messages"): {"campaigns": [DRAFT], "limit": 200},
     ("template_checks", "measure_chunk"): {
         "campaign": BIG, "after": UUID(int=0), "limit": 20_000, "first": 20, "body": '{"1": 1}', "header": "{}",
-        "body_room": 1000, "header_room": 50,
+        "body_room": 1000, "header_room": 50, "failed_too": False,
     },
     ("template_edits", "note"): {"keys": ["your_template/en_US"], "times": [NEVER]},
     ("template_edits", "read_uncompared"): {"limit": 100},

@@ -51,7 +51,7 @@ def test_every_code_is_declared_somewhere() -> None:
     ("code", "operation_ids"),
     [
         ("empty_campaign", {"activate_campaign"}),
-        ("template_refused", {"activate_campaign", "send_test"}),
+        ("template_refused", {"activate_campaign", "resume_campaign", "send_test"}),
         ("setting_not_editable", {"edit_campaign"}),
         ("unknown_recipient", {"remove_recipient", "preview_campaign", "send_test"}),
         ("recipient_released", {"remove_recipient"}),

@@ -30,6 +30,7 @@ BLOCK_BYTES_MIN = 64 * 1024
 CHUNKS_AT_ONCE = 2
 """Chunks that are inserted at the same time, each on a connection of its own: together they keep Postgres at work."""
 
+PARAMETERS = "template_parameters"
 AddJudged = Callable[[Judged, Turn], Awaitable[RecipientsAdded]]
 """Adds the recipients of a chunk in its turn. It takes a connection in the order of the calls."""
 
@@ -49,6 +50,12 @@ class UnaddedLine:
 
     line: FileLine
     why: RefusedLine
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person. That about a template parameter names it."""
+        is_of_parameter = self.why.field.startswith(PARAMETERS)
+        return f"{self.why.field}: {self.why.message}" if is_of_parameter else self.why.message
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class ImportOutcome:
             for each in chunk.refused:
                 if not self.spool.tell():
                     self._write(self.spool, refused_head(self.layout))
-                self._write(self.spool, refused_line(self.layout, each.line, each.why.reason, each.why.message))
+                self._write(self.spool, refused_line(self.layout, each.line, each.why.reason, each.message))
 
     def _write(self, spool: SpooledTemporaryFile[bytes], text: str) -> None:
         written = text.encode("utf-8", "surrogateescape")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 FIELDS_NAMED_MAX = 50
 NAME_CHARACTERS_MAX = 100
+UNKNOWN_PARAMETER = "unknown_parameter"
 _CLOSENESS = 0.5
 """Lowest similarity of a name that may have been meant: `phone` is this close to `phone_number`."""
 
@@ -54,9 +55,8 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "recipients": "Write true or false, without quotes.",
         "reason": "Write a reason with 1 to 200 characters that is not only white space.",
         "after": "Write the `next` of the previous page, or leave it out to begin with the first page.",
-        "limit": "Write a whole number in the documented range.",
+        "limit": "Write a whole number.",
         "status": "Write one of the statuses: pending, queued, sent, delivered, read, failed, skipped, unknown.",
-        "format": "Write json or csv.",
         "Idempotency-Key": "Write 1 to 255 visible ASCII characters.",
     }
 )
@@ -88,6 +88,13 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 def known_fields(model: type[BaseModel]) -> Collection[str]:
     """The names of the fields of a body."""
     return model.model_fields.keys()
+
+
+def unknown_parameter(name: str, known: Collection[str]) -> Mapping[str, Any]:
+    """The error, in the form of pydantic's, of a parameter of the query that no route reads."""
+    listed = f"Known parameters: {', '.join(sorted(known))}." if known else "The request has none."
+    message = f"There is no parameter of this name.{did_you_mean(name, known)} {listed}"
+    return {"type": UNKNOWN_PARAMETER, "loc": ("query", name), "msg": message}
 
 
 def _message(error: Mapping[str, Any], known: Collection[str]) -> str:
@@ -126,6 +133,17 @@ def _no_list(_error: Mapping[str, Any], _known: Collection[str]) -> str:
     return 'Write a list here, such as ["14694652751"].'
 
 
+def _bound(error: Mapping[str, Any], _known: Collection[str]) -> str:
+    """A hint that names the range, or else the bound that pydantic names: `ge` or `le`."""
+    hint = HINTS.get(field_path(error["loc"]).partition(".")[0], "")
+    bounds = error.get("ctx", {})
+    if " from " in hint or not bounds.keys() & {"ge", "le"}:
+        return hint or f"{error['msg']}."
+    return (
+        f"Write a number of at least {bounds['ge']:,}." if "ge" in bounds else f"At most {bounds['le']:,} is possible."
+    )
+
+
 def _half_character(error: Mapping[str, Any], _known: Collection[str]) -> str:
     shown = str(error["input"])[:NAME_CHARACTERS_MAX].encode("ascii", "backslashreplace").decode()
     return f"A name or a text contains half a character: {shown}. Encode the text as UTF-8 again."
@@ -134,6 +152,9 @@ def _half_character(error: Mapping[str, Any], _known: Collection[str]) -> str:
 _WORDS: Mapping[str, Callable[[Mapping[str, Any], Collection[str]], str]] = MappingProxyType(
     {
         "extra_forbidden": _unknown,
+        UNKNOWN_PARAMETER: lambda error, _known: str(error["msg"]),
+        "greater_than_equal": _bound,
+        "less_than_equal": _bound,
         "missing": _missing,
         "too_long": _too_long,
         "too_short": lambda _error, _known: "The list is empty. Write at least one item.",

@@ -135,6 +135,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "campaigns subscriptions list --out",
         "campaigns subscriptions list --source keyword --source platform --json",
     ),
+    "subscriptions opt-out": ("campaigns subscriptions opt-out +14694652751 --yes",),
+    "subscriptions opt-in": ("campaigns subscriptions opt-in '0171 2345678' --country DE --yes",),
     "subscriptions export": ("campaigns subscriptions export > opt-outs.csv",),
     "subscriptions import": (
         "campaigns subscriptions import opt-outs.csv --dry-run",

@@ -197,16 +197,17 @@ def parameters_of(given: Sequence[str] | None) -> Mapping[str, str] | None:
 
 
 def checked_country(country: str | None) -> str | None:
-    """The code of a country with phone numbers. Raises InvalidOptions."""
+    """The code of a country with phone numbers, also if it is in small letters. Raises InvalidOptions."""
     from pydantic import TypeAdapter, ValidationError
 
     from api.bodies import Country
+    from api.validation import HINTS
     from operations.options import InvalidOptions
 
     try:
-        return TypeAdapter(Country | None).validate_python(country)
-    except ValidationError as error:
-        raise InvalidOptions("; ".join(f"--country: {item['msg']}" for item in error.errors())) from None
+        return TypeAdapter(Country | None).validate_python(country and country.upper())
+    except ValidationError:
+        raise InvalidOptions(f"--country: {HINTS['country']}") from None
 
 
 def with_options(message: str) -> str:

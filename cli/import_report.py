@@ -133,7 +133,7 @@ class ImportReport:
         assert self._layout_of is not None
         layout = self._layout_of.layout
         assert layout is not None
-        lines = [refused_line(layout, each.line, each.why.reason, each.why.message) for each in refused]
+        lines = [refused_line(layout, each.line, each.why.reason, each.message) for each in refused]
         try:
             if self._file is None:
                 self._file = new_private_file(path)
@@ -188,4 +188,4 @@ def _delimiter(delimiter: str) -> str:
 
 def _refusal(each: UnaddedLine) -> str:
     why = each.why
-    return printable(f"line {why.line}: {why.value}: {why.reason}: {why.message}")
+    return printable(f"line {why.line}: {why.value}: {why.reason}: {each.message}")

@@ -1,4 +1,4 @@
-"""`campaigns subscriptions`: lists opt-outs and opt-ins, and imports and exports opt-outs as CSV."""
+"""`campaigns subscriptions`: lists, enters, imports and exports opt-outs and opt-ins."""
 
 # ruff: noqa: PLC0415 - imports inside functions keep `campaigns --help` fast
 
@@ -25,8 +25,12 @@ PAGE_ROWS = 1000
 EXIT_NOT_ALL = 1
 REFUSED_SHOWN = 100
 
-subscriptions = typer.Typer(help="List opt-outs and opt-ins; import and export opt-outs.", no_args_is_help=True)
+subscriptions = typer.Typer(
+    help="List opt-outs and opt-ins; opt people out and in; import and export opt-outs.", no_args_is_help=True
+)
 
+People = Annotated[list[str], typer.Argument(metavar="PERSON...", help="Phone numbers or user ids")]
+OfCountry = Annotated[str | None, typer.Option("--country", help="Country of numbers without + or 00")]
 OfSource = Annotated[list[Source] | None, typer.Option("--source", help="Only of this source; may be repeated")]
 
 
@@ -45,6 +49,42 @@ def subscriptions_list(
     ))  # fmt: skip
 
 
+@subscriptions.command("opt-out")
+def subscriptions_opt_out(
+    people: People, country: OfCountry = None, yes: Yes = False, dry_run: DryRun = False, json: Json = False
+) -> None:
+    """Opt people out of all campaigns, as an operator. It holds at once, for every spelling of a number."""
+    _enter(people, country, yes=yes, dry_run=dry_run, json=json, subscribed=False)
+
+
+@subscriptions.command("opt-in")
+def subscriptions_opt_in(
+    people: People, country: OfCountry = None, yes: Yes = False, dry_run: DryRun = False, json: Json = False
+) -> None:
+    """Revoke opt-outs that an operator has entered. It does not revoke what people stated themselves."""
+    _enter(people, country, yes=yes, dry_run=dry_run, json=json, subscribed=True)
+
+
+def _enter(people: list[str], country: str | None, *, yes: bool, dry_run: bool, json: bool, subscribed: bool) -> None:
+    from cli.confirmation import Consent
+    from cli.connected import run_connected
+    from cli.console import note, printable_lines
+    from cli.import_recipients import checked_country
+    from cli.subscription_acts import enter, named_people
+    from operations.options import InvalidOptions
+    from runtime.process import EXIT_USAGE
+
+    try:
+        named = named_people(people, checked_country(country))
+    except InvalidOptions as invalid:
+        note(printable_lines(str(invalid)))
+        raise typer.Exit(EXIT_USAGE) from None
+    consent = Consent(yes, dry_run)
+    raise typer.Exit(run_connected(
+        "subscriptions", lambda _, found: enter(found, named, consent, subscribed=subscribed, as_json=json)
+    ))  # fmt: skip
+
+
 @subscriptions.command("export")
 def subscriptions_export(source: OfSource = None) -> None:
     """Write all opt-outs to stdout, as CSV. `campaigns subscriptions import` reads the same form."""
@@ -57,7 +97,7 @@ def subscriptions_export(source: OfSource = None) -> None:
 def subscriptions_import(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, or JSON lines; - reads standard input")],
     phone_column: PhoneColumn = None,
-    country: Annotated[str | None, typer.Option("--country", help="Country of numbers without + or 00")] = None,
+    country: OfCountry = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -163,9 +203,9 @@ async def import_opt_outs(
                     result.added += await opt_out_by_operator(connection, persons[start : start + PAGE_ROWS])
     except UnusableFile as unusable:
         raise InvalidOptions(f"{name}: {with_options(str(unusable))}") from None
-    for line in result.refused:
+    for line in (*result.refused, *result.doubts):
         note(printable(line))
-    if (more := result.refused_lines - len(result.refused)) > 0:
+    if (more := result.refused_lines + result.doubtful - len(result.refused) - len(result.doubts)) > 0:
         note(f"... and {more} more")
     if as_json:
         print(orjson.dumps({
@@ -174,8 +214,8 @@ async def import_opt_outs(
         }).decode())  # fmt: skip
     done = "nobody was opted out, because of --dry-run" if consent.is_dry else f"{result.added} newly opted out"
     note(
-        f"{result.lines} line(s): {result.named} name a person, {result.doubtful} of them by an odd number, and"
-        f" {result.refused_lines} name nobody; {done}"
+        f"{result.lines} line(s): {result.named} name a person, {result.doubtful} of them by a number that is not"
+        f" valid, and {result.refused_lines} name nobody; {done}"
     )
     return EXIT_NOT_ALL if result.refused_lines else EXIT_OK
 
@@ -193,9 +233,12 @@ class OptOutImport:
         self.refused_lines = 0
         self.refused: list[str] = []
         """The first refused lines, with their reasons."""
+        self.doubts: list[str] = []
+        """The first lines with a number that is not valid, with the number that is opted out and the reason."""
 
     def judge(self, lines: Sequence[FileLine]) -> list[str]:
         """The people of these lines. A line that names nobody, or several people, is refused."""
+        from cli.subscription_acts import doubt_of
         from domain.phone_numbers import person_named
         from domain.written_numbers import InvalidPhoneNumber
 
@@ -211,8 +254,11 @@ class OptOutImport:
             except InvalidPhoneNumber as invalid:
                 self._refuse(line, invalid.reason.meaning)
                 continue
-            self.doubtful += named.doubt is not None
             self.named += 1
+            if named.doubt is not None:
+                self.doubtful += 1
+                if len(self.doubts) < REFUSED_SHOWN:
+                    self.doubts.append(f"line {line.number}: {doubt_of(named.person, named.doubt, self._country)}")
             people.append(named.person)
         return people
 

@@ -47,6 +47,14 @@ _NO_TEXT = {
     b"PK\x03\x04": "an Excel workbook or another zip archive, not text",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook, not text",
     b"\x1f\x8b": "compressed with gzip, not text",
+    b"%PDF": "a PDF, not a table",
+    b"\x89PNG": "a picture, not text",
+    b"\xff\xd8\xff": "a picture, not text",
+    b"Rar!": "an archive, not text",
+    b"7z\xbc\xaf": "an archive, not text",
+    b"{\\rt": "a document of a word processor, not a table",
+    **dict.fromkeys((b"<!DO", b"<htm", b"<HTM", b"<tab", b"<TAB"), "a web page, not a table of text"),
+    b"<?xm": "XML, not a table of text",
 }
 """First bytes of files that cannot be read."""
 _MAGIC_BYTES = 4

@@ -42,6 +42,16 @@ async def rows(connection: Connection) -> list[dict[str, object]]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [("limt=2", "Did you mean limit?"), ("subscribe=false", "Did you mean subscribed?"), ("x=1&y=2", "y: There is no")],
+)
+async def test_a_parameter_that_is_not_known_is_refused(api: Api, query: str, words: str) -> None:
+    answer = await api.http.get(f"{PATH}?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
+    assert words in answer.json()["detail"]
+
+
 async def pages(api: Api, **query: Any) -> list[list[dict[str, object]]]:
     """All pages of a list, by following `next`."""
     found, after = [], ""

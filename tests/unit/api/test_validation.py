@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from api.bodies import (
     CampaignIn,
@@ -93,6 +93,18 @@ def test_a_list_that_is_too_long_names_both_numbers() -> None:
     assert found["phone_numbers"].startswith("The list has 10,001 items. At most 10,000 are possible in one request")
     assert messages(RecipientsIn, {"phone_numbers": []})["phone_numbers"].startswith("The list is empty.")
     assert messages(RecipientsIn, {"phone_numbers": "1"})["phone_numbers"].startswith("Write a list here")
+
+
+def test_a_bound_without_a_range_in_its_hint_is_named() -> None:
+    assert limit_fault(0) == "Write a number of at least 1."
+    assert limit_fault(5000) == "At most 1,000 is possible."
+    assert messages(CampaignIn, CAMPAIGN | {"daily_send_limit": 0})["daily_send_limit"] == HINTS["daily_send_limit"]
+
+
+def limit_fault(given: int) -> str:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(Annotated[int, Field(ge=1, le=1000)]).validate_python(given)
+    return field_errors([{**refused.value.errors()[0], "loc": ("query", "limit")}], ())[0]["message"]
 
 
 def test_a_path_is_written_as_the_client_knows_it() -> None:

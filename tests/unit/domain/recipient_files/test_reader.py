@@ -153,6 +153,8 @@ def test_a_file_without_recipients_is_refused_as_a_whole(content: str) -> None:
     ("content", "what"),
     [
         (b"PK\x03\x04\x14\x00", "an Excel workbook"),
+        (b"%PDF-1.7\n", "a PDF"),
+        (b"<html><table>", "a web page"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
         (b"\x1f\x8b\x08\x00", "compressed with gzip"),
         ("\ufeffphone\n".encode("utf-32-le"), "encoded as UTF-32"),

@@ -383,6 +383,8 @@ class PlanOut(_Given):
     expected: int
     """Those of them who will get it: without those who would be skipped, by the share of the sample. The days and the
     end are of these. It is exact if the sample has all of them."""
+    time_zone: str
+    """The time zone of the days."""
     days: list[PlannedDayOut]
     """How many will be sent to on each day, for a year at most."""
     ends_at: datetime | None

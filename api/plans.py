@@ -82,6 +82,7 @@ def _answer(found: CampaignPlan, cost: CostOut | None, problem: str | None) -> P
         total=found.total,
         to_send=found.to_send,
         expected=found.expected,
+        time_zone=found.campaign.time_zone,
         days=[] if plan is None else [PlannedDayOut.model_validate(each) for each in plan.days],
         ends_at=None if plan is None else plan.ends_at,
         left=found.expected if plan is None else plan.left,

@@ -72,10 +72,13 @@ async def print_plan(
 
 def plan_lines(name: str, plan: PlanOut) -> Iterator[str]:
     """The plan for people."""
+    from zoneinfo import ZoneInfo
+
     yield f"{name}  ({plan.status})  {plan.to_send:,} of {plan.total:,} recipients wait for their message"
     if plan.ends_at is not None and plan.expected:
         held = f", held up by {', '.join(LIMIT_WORDS[each] for each in plan.limits)}" if plan.limits else ""
-        yield f"  ends about   {plan.ends_at:%Y-%m-%d %H:%M}Z, at {plan.per_s:,.0f} messages a second{held}"
+        local = plan.ends_at.astimezone(ZoneInfo(plan.time_zone))
+        yield f"  ends about   {local:%a %Y-%m-%d %H:%M} {plan.time_zone}, at {plan.per_s:,.0f} messages a second{held}"
     elif plan.left:
         yield f"  does not end within a year: {plan.left:,} recipients are left then"
     if plan.sharing:

@@ -159,7 +159,7 @@ class WaitReason(ReasonCode):
     """Why a recipient of a campaign has no message yet, as `campaigns explain` counts it."""
 
     DRAFT = "draft", "explain", "The campaign is a draft: activate it."
-    PAUSED = "paused", "explain", "The campaign is paused, for the reason in `detail`: resume it."
+    PAUSED = "paused", "explain", "The campaign is paused for the stated reason: resume it."
     CANCELLED = "cancelled", "explain", "The campaign is cancelled: the recipient is skipped, or will be."
     WAITING_FOR_START = "waiting_for_start", "explain", "The campaign starts later."
     PLANNING = "planning", "explain", "The recipient gets a planned time in the background."
@@ -176,15 +176,15 @@ class WaitReason(ReasonCode):
     CANARY = (
         "canary",
         "explain",
-        "The campaign waits for the outcomes of its first people, with the figures in `detail`.",
+        "The campaign waits for the outcomes of its first people, with the stated figures.",
     )
-    BREAKER = "breaker", "explain", "The open breaker in `detail` holds the campaign."
+    BREAKER = "breaker", "explain", "The stated open breaker holds the campaign."
     BACKOFF = "backoff", "explain", "An attempt failed for a while; the recipient is due again after a pause."
     HELD_BACK = "held_back", "explain", "Meta held the message back (131049); it is sent again a day later."
     FREQUENCY_CAP = (
         "frequency_cap",
         "explain",
-        "The person has had as many messages as the cap in `detail` allows; the recipient is due when it allows one.",
+        "The person has had as many messages as the stated cap allows; the recipient is due when it allows one.",
     )
     IN_FLIGHT = "in_flight", "explain", "The message is released or being sent, and its outcome is not recorded yet."
     UNKNOWN = "unknown", "explain", "The message may have been sent: nobody knows, and it is not sent again by itself."
@@ -193,7 +193,7 @@ class WaitReason(ReasonCode):
     SAME_PERSON = "same_person", "explain", "Another recipient of the campaign is the same person."
     TEMPLATE_PARAMETERS_INVALID = "template_parameters_invalid", "explain", "No message can be made of the parameters."
     FREQUENCY_CAPPED = "frequency_capped", "explain", "The frequency cap allows no message in time, so it was skipped."
-    EXCLUDED = "excluded", "explain", "The person is a recipient of a campaign in `detail`, which this one excludes."
+    EXCLUDED = "excluded", "explain", "The person is a recipient of a stated campaign, which this one excludes."
     SKIPPED = "skipped", "explain", "The recipient was skipped for another reason."
 
 

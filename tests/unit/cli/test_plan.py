@@ -19,6 +19,7 @@ COST = CostOut(
 )  # fmt: skip
 PLAN = PlanOut(
     campaign_id=UUID(int=1), status=CampaignStatus.DRAFT, as_of=NOON, total=20_000, to_send=16_000, expected=15_872,
+    time_zone="Pacific/Kiritimati",
     days=[PlannedDayOut(day=date(2026, 11, 26) + timedelta(days=n), recipients=1000) for n in range(16)],
     ends_at=NOON, left=0, limits=[PlanLimit.WINDOW, PlanLimit.DAILY_LIMIT], per_s=80, sharing=1,
     sample=PlanSampleOut(examined=1000, opted_out=5, same_person=1, invalid=0, excluded=2, capped=7, skipped=8),
@@ -29,7 +30,9 @@ PLAN = PlanOut(
 def test_the_lines_of_a_plan() -> None:
     shown = "\n".join(plan_lines("Sale", PLAN))
     assert shown.startswith("Sale  (draft)  16,000 of 20,000 recipients wait")
-    assert "ends about   2026-11-26 12:00Z, at 80 messages a second, held up by its window, its daily limit" in shown
+    assert (
+        "ends about   Fri 2026-11-27 02:00 Pacific/Kiritimati, at 80 messages a second, held up by its window" in shown
+    )
     assert shown.count(" 1,000\n") == DAYS_SHOWN
     assert "and 2 more days" in shown
     assert "8 of the first 1,000: 5 opted out, 1 repeat a person, 2 are left out because of other campaigns" in shown

@@ -27,13 +27,13 @@ def campaign_lines(campaign: Campaign, progress: CampaignProgress) -> Iterator[s
     for each in fields(campaign):
         value = getattr(campaign, each.name)
         if each.name not in _HEADED and value is not None:
-            yield f"  {each.name.replace('_', ' '):<20} {_text(value)}"
-    yield f"  {'sends':<20} {window_text(campaign)}"
-    yield f"  {'progress':<20} {progress_text(progress)}{end_text(progress)}"
+            yield f"  {each.name.replace('_', ' '):<22} {_text(value)}"
+    yield f"  {'sends':<22} {window_text(campaign)}"
+    yield f"  {'progress':<22} {progress_text(progress)}{end_text(progress)}"
     possible = [action.value for action, (states, _) in ACTIONS.items() if campaign.status in states]
     drafts_only = ["delete"] if campaign.status is CampaignStatus.DRAFT else []
     commands = [f"campaigns {each} {short_id(campaign.id)}" for each in [*possible, "edit", "clone", *drafts_only]]
-    yield f"  {'possible':<20} {', '.join(commands)}"
+    yield f"  {'possible':<22} {', '.join(commands)}"
 
 
 def window_text(campaign: Campaign | NewCampaign) -> str:
@@ -82,6 +82,8 @@ def handled_per_second(before: CampaignStats, now: CampaignStats) -> float | Non
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else str(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+import unicodedata
 from collections.abc import Callable
 
 import psycopg
@@ -24,6 +25,7 @@ from tables.status import OTHER_SCHEMA
 
 NO_SCHEMA = "the database does not have the schema of this version: run campaigns db migrate"
 _LINE_BREAKS = frozenset("\n\t")
+_JOINERS = frozenset("\u200c\u200d")
 
 
 def run_command(command: Callable[[Settings], int]) -> int:
@@ -96,12 +98,17 @@ def reason_of(error: BaseException) -> str:
 
 def printable(text: str) -> str:
     """Text from outside (names, errors, records) on one line; control and direction characters become escapes."""
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+    return "".join(each if _is_shown(each) else _escaped(each) for each in text)
 
 
 def printable_lines(text: str) -> str:
     """The same for the body of a record: line breaks and tabs stay."""
-    return "".join(each if each.isprintable() or each in _LINE_BREAKS else _escaped(each) for each in text)
+    return "".join(each if _is_shown(each) or each in _LINE_BREAKS else _escaped(each) for each in text)
+
+
+def _is_shown(character: str) -> bool:
+    """Spaces of every width, and the joiners of emoji and of Persian words, steer no terminal."""
+    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
 
 
 def _escaped(character: str) -> str:

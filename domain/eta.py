@@ -15,6 +15,8 @@ from domain.windows import WHOLE_DAY, SendingWindow, next_open, open_periods
 DAY_S = 86_400
 DAYS_MAX = 3650
 """An estimate that is further away than ten years is none."""
+UNLIMITED_PER_S = 1e9
+"""Stands for a rate that is not known: the daily limit alone decides then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Pace:
     """Nothing is sent before."""
     budget_at: datetime | None = None
     """When the budget of the portfolio lets the last recipient through; None: there is no budget."""
+    has_canary: bool = False
+    """A canary limits it. The rate then says how its first people are sent to, and nothing about the rest."""
 
 
 def handled_per_s(handled: int, since: datetime, now: datetime) -> float | None:
@@ -46,19 +50,30 @@ def eta(status: str, pending: int, queued: int, pace: Pace, now: datetime) -> da
     The budget of the portfolio can only make it later: it lets the last recipient through at `budget_at`, or when the
     window opens after that.
 
+    Once the daily limit of today is used, nothing is handled any more. Then the days decide, and the estimate is when
+    the last of them begins to send. While a canary limits the campaign there is no estimate.
+
     `queued` recipients are released, so the daily limit has counted them already. A window that follows the recipients
     is estimated by the clock of the campaign. The weeks after the first two days are computed with seven equal days: a
     change to or from daylight saving time makes the estimate wrong by at most an hour.
     """
-    if status != CampaignStatus.ACTIVE or pending + queued <= 0:
+    if status != CampaignStatus.ACTIVE or pending + queued <= 0 or pace.has_canary:
         return None
     waits_until = pace.budget_at if pace.budget_at is not None and pace.budget_at > now else None
-    if pace.per_s is None or pace.per_s <= 0:  # with a used budget nothing is handled, and the budget decides
+    rate = pace.per_s or 0.0
+    if rate <= 0 and _waits_for_tomorrow(queued, pace):
+        rate = UNLIMITED_PER_S
+    if rate <= 0:  # with a used budget nothing is handled, and the budget decides
         return None if waits_until is None else _open_from(waits_until, pace, now)
-    end = _end_by_rate(pending, queued, pace.per_s, pace, now)
+    end = _end_by_rate(pending, queued, rate, pace, now)
     if end is None or waits_until is None or waits_until <= end:
         return end
     return _open_from(waits_until, pace, now)
+
+
+def _waits_for_tomorrow(queued: int, pace: Pace) -> bool:
+    """Whether today's limit is used, and the outcomes of today's recipients are known."""
+    return queued == 0 and pace.daily_limit is not None and pace.used_today >= pace.daily_limit > 0
 
 
 def _open_from(at: datetime, pace: Pace, now: datetime) -> datetime | None:

@@ -168,7 +168,7 @@ def _minute(row: Sequence[Any]) -> CampaignMinute:
 
 def _progress(row: Sequence[Any], outlook: BudgetOutlook | None, waiting: Mapping[UUID, int]) -> CampaignProgress:
     snapshot = _stats(row[:6])
-    time_zone, daily_limit, used, since, handled, start_at, *window = row[6:]
+    time_zone, daily_limit, used, since, handled, start_at, has_canary, *window = row[6:]
     pace = Pace(
         per_s=handled_per_s(handled, since, snapshot.as_of),
         time_zone=time_zone,
@@ -177,6 +177,7 @@ def _progress(row: Sequence[Any], outlook: BudgetOutlook | None, waiting: Mappin
         window=_window(window),
         start_at=start_at,
         budget_at=_budget_at(snapshot, outlook, waiting),
+        has_canary=has_canary,
     )
     end = eta(snapshot.status, snapshot.pending, snapshot.queued, pace, snapshot.as_of)
     return CampaignProgress(**dict(snapshot), eta=end)

@@ -30,7 +30,7 @@ GATHER_S = 0.2
 STREAM_S = 15 * 60.0
 """A stream ends after this time, and the page connects again. So a session that has expired or ended sees no more."""
 RETRY_MS = 500
-PARTS = {"figures": "figures.html", "attention": "attention.html"}
+PARTS = {"figures": "figures.html", "attention": "attention.html", "pipeline": "pipeline.html"}
 """Event to template, for the page of one campaign."""
 ROW = "row.html"
 

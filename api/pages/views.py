@@ -191,7 +191,7 @@ def canary_words(canary: Canary | None) -> str:
         return ""
     if canary.room:
         return f"sends to its first {canary.allowed:,} people"
-    return f"waits for the outcomes of its first {canary.allowed:,} people"
+    return f"waits for the outcomes of its first {canary.allowed:,} people before it sends to more"
 
 
 def hours(campaign: Campaign) -> str:

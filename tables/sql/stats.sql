@@ -55,15 +55,18 @@ SELECT count(*), max(place)::text FROM chunk
 
 -- name: read_stats
 -- The counters plus the deltas not folded yet: exact at the time of the statement. With them what an estimate of the end
--- needs: the recipients handled in this minute and the four before, or since the start, and the budgets of these days.
+-- needs: the recipients handled in this minute and the four before, or since the start, the budgets of these days, and
+-- whether a canary limits the campaign.
 WITH wanted AS MATERIALIZED (
     SELECT c.id, c.name, c.status, c.time_zone, c.daily_send_limit, c.start_at,
            c.window_days, c.window_from, c.window_to, c.quiet_from, c.quiet_to,
-           greatest(date_trunc('minute', statement_timestamp()) - interval '4 minutes', c.started_at) AS since
+           greatest(date_trunc('minute', statement_timestamp()) - interval '4 minutes', c.started_at) AS since,
+           c.canary AND EXISTS (SELECT FROM campaign_canaries AS k
+                                WHERE k.campaign_id = c.id AND k.allowed IS NOT NULL) AS has_canary
     FROM marketing_campaigns AS c WHERE c.id = ANY(%(ids)s::uuid[]))
 SELECT c.id, c.name, c.status, coalesce(s.version, 0), statement_timestamp(), coalesce(t.counters, '{}'),
        c.time_zone, c.daily_send_limit, coalesce(d.used, '{}'), c.since, p.handled::bigint, c.start_at,
-       c.window_days, c.window_from, c.window_to, c.quiet_from, c.quiet_to
+       c.has_canary, c.window_days, c.window_from, c.window_to, c.quiet_from, c.quiet_to
 FROM wanted AS c
 LEFT JOIN campaign_stats AS s ON s.campaign_id = c.id
 LEFT JOIN LATERAL (

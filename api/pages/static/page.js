@@ -123,8 +123,13 @@ function changed(id, field, value, name) {
 
 // ---------------------------------------------------------------- the plot
 
-const SERIES = [["Sent", "--part-sent"], ["Delivered", "--part-delivered"], ["Read", "--part-read"], ["Failed", "--part-failed"]];
+// The light green of the sent part is too faint for a line.
+const SERIES = [["Sent", "--quiet"], ["Delivered", "--part-delivered"], ["Read", "--part-read"], ["Failed", "--part-failed"]];
 const DASHES = [[6, 4], [], [], [2, 3]];
+const HOUR_S = 3600;
+const DAY_S = 24 * HOUR_S;
+const TICKS_S = [60, 120, 300, 600, 1800, HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S, DAY_S, 7 * DAY_S, 28 * DAY_S, 91 * DAY_S];
+const STEPS_MIN = 10; // a plot of fewer steps has room for the next ones
 const plots = new WeakMap();
 
 function columns(table) {
@@ -133,10 +138,28 @@ function columns(table) {
   return [rows.map((row) => Number(row.dataset.at)), ...SERIES.map((_, place) => values.map((each) => each[place]))];
 }
 
+// The clock of the reader at each tick, and the day where it begins.
+function tickTexts(ticks, distance) {
+  let before = "";
+  return ticks.map((each) => {
+    const at = new Date(each * 1000);
+    const day = at.toLocaleDateString([], DATE);
+    const text = distance >= DAY_S ? day : at.toLocaleTimeString([], MINUTE);
+    const isNew = distance < DAY_S && day !== before;
+    before = day;
+    return isNew ? `${text}\n${day}` : text;
+  });
+}
+
 function drawPlot() {
   const place = document.querySelector(".plot");
   if (!place || !window.uPlot || place.clientWidth === 0) return;
-  const data = columns(place.parentElement.querySelector("table"));
+  const table = place.parentElement.querySelector("table");
+  const data = columns(table);
+  const step = Number(table.dataset.step);
+  // uPlot gives years to a single point.
+  const isShort = (first, last) => data[0].length === 1 || last - first < STEPS_MIN * step;
+  const range = (_, first, last) => (isShort(first, last) ? [first - step, first + STEPS_MIN * step] : [first, last]);
   const known = plots.get(place);
   if (known) known.destroy();
   const style = getComputedStyle(document.documentElement);
@@ -148,10 +171,14 @@ function drawPlot() {
     height: 220,
     padding: [12, 28, 0, 0], // the last label of the time needs room
     cursor: { y: false },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => label(ticks) }],
-    series: [{}, ...SERIES.map(([name, variable], number) => ({
+    scales: { x: { range } },
+    axes: [{
+      ...axis, size: 54, space: 84, incrs: TICKS_S.filter((each) => each >= step),
+      values: (_, ticks, _axis, _space, distance) => tickTexts(ticks, distance),
+    }, { ...axis, size: 64, values: (_, ticks) => label(ticks) }],
+    series: [{ label: "Time", value: (_, at) => (at === null ? "–" : localText(new Date(at * 1000))) }, ...SERIES.map(([name, variable], number) => ({
       label: name, stroke: colour(variable), width: number === 2 ? 2.5 : 1.75, dash: DASHES[number],
-      points: { show: data[0].length < 3 }, value: (_, value) => (value === null ? "" : value.toLocaleString("en")),
+      points: { show: data[0].length < STEPS_MIN }, value: (_, value) => (value === null ? "" : value.toLocaleString("en")),
     }))],
   }, data, place));
 }

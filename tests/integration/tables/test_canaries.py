@@ -77,6 +77,7 @@ async def test_a_campaign_sends_in_steps_while_its_figures_are_in_order(world: W
     assert await release(world) == 0  # nothing is known of them
     await answer(world, campaign, 50, failed=2)
     await judge(world, time_scale=1)
+    assert (await stats.read_one(world.connection, campaign)).eta is None, "the first people say nothing of the rest"
     (group,) = [
         each for each in (await explanations.read(world.connection, campaign)).reasons if each.reason == "canary"
     ]
@@ -91,6 +92,7 @@ async def test_a_campaign_sends_in_steps_while_its_figures_are_in_order(world: W
     await answer(world, campaign, 150)
     await judge(world)
     assert await release(world) == 400
+    assert (await stats.read_one(world.connection, campaign)).eta is not None
     assert (await read(world, campaign)).status is CampaignStatus.ACTIVE
     assert await stats.recount(world.connection, campaign) == []
 

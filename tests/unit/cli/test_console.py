@@ -53,4 +53,5 @@ def test_control_characters_are_shown_as_escapes() -> None:
     assert shown.isprintable()
     assert shown.startswith("a\\nb\\x1b[2J\\x9b31m\\r\\u202etxt")
     assert printable_lines("a\n\tb\x1b") == "a\n\tb\\x1b"
-    assert printable("Ana Ñuñez 👍 日本") == "Ana Ñuñez 👍 日本"
+    for name in ("Ana Ñuñez 👍 日本", "春の\u3000セール 50\xa0%", "👩\u200d👧 می\u200cخواهم"):
+        assert printable(name) == name

@@ -43,6 +43,12 @@ WEEKEND = make_window(["sat", "sun"], "09:00", "20:00")
         ("active", 301, 0, Pace(1.0, daily_limit=100), MIDNIGHT + timedelta(days=2, seconds=1)),
         # a limit that was lowered below what is used leaves nothing for today
         ("active", 100, 0, Pace(1.0, daily_limit=100, used_today=500), MIDNIGHT + timedelta(seconds=100)),
+        # without a rate the days decide once today's limit is used and its outcomes are known
+        ("active", 300, 0, Pace(None, daily_limit=100, used_today=100), MIDNIGHT + timedelta(days=2, seconds=1)),
+        ("active", 300, 0, Pace(0.0, daily_limit=100, used_today=99), None),
+        ("active", 300, 1, Pace(None, daily_limit=100, used_today=100), None),
+        # a canary says nothing about the rest
+        ("active", 300, 0, Pace(1.0, has_canary=True), None),
         # the queued ones are in the used part already
         ("active", 0, 100, Pace(1.0, daily_limit=100, used_today=100), NOON + timedelta(seconds=100)),
         ("active", 10, 90, Pace(1.0, daily_limit=100, used_today=100), MIDNIGHT + timedelta(seconds=10)),

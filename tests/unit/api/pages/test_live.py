@@ -48,11 +48,11 @@ async def _until_beat(stream: AsyncIterator[str]) -> dict[str, str]:
 
 async def test_a_campaign_is_sent_whole_and_then_what_changes(board: Board) -> None:
     stream = events(board, CAMPAIGN.id)
-    assert set(await _until_beat(stream)) == {"health", "figures", "attention", "restate", "beat"}
+    assert set(await _until_beat(stream)) == {"health", "figures", "attention", "pipeline", "restate", "beat"}
     assert set(await _until_beat(stream)) == {"beat"}
     board.report_snapshots([_stats(1, 2345)])
     changed = await _until_beat(stream)
-    assert set(changed) == {"figures", "beat"}
+    assert set(changed) == {"figures", "pipeline", "beat"}
     assert "2,345" in changed["figures"]
     assert "{" not in changed["figures"], "a page never shows JSON"
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.pages.rendering import html
 from api.pages.views import STATUS_WORDS, CampaignView, funnel, hours, segments, view, waits_until
 from domain.breakers import Scope
 from domain.canary import Canary
@@ -138,12 +139,30 @@ def test_hours_are_words() -> None:
         (None, ""),
         (Canary(step=2), ""),
         (Canary(step=1, allowed=50, released=20), "sends to its first 50 people"),
-        (Canary(step=2, allowed=2000, released=2000), "waits for the outcomes of its first 2,000 people"),
+        (
+            Canary(step=2, allowed=2000, released=2000),
+            "waits for the outcomes of its first 2,000 people before it sends to more",
+        ),
     ],
 )
 def test_a_canary_is_shown_while_it_limits_an_active_campaign(canary: Canary | None, words: str) -> None:
     assert view(CAMPAIGN, _stats(), canary=canary).canary == words
     assert view(CAMPAIGN, _stats("paused"), canary=canary).canary == ""
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (_view(funnel__total=5, status__sent=5), "waiting for the last statuses"),
+        (_view(funnel__total=5, status__sent=3, status__failed=2, funnel__retrying=2), "2 will be sent again"),
+        (_view(funnel__total=5, status__pending=5), "no estimate yet"),
+        (replace(_view(funnel__total=5, status__pending=5), waits_until=NOW), "sends from"),
+        (replace(_view(funnel__total=5, funnel__sent=1, status__pending=4), waits_until=NOW), "sends again from"),
+        (replace(_view(funnel__total=5, status__pending=5), canary="waits", eta=NOW), "waits"),
+    ],
+)
+def test_the_list_says_what_an_active_campaign_waits_for(shown: CampaignView, words: str) -> None:
+    assert f'<div class="row-ending">{words}' in html("row.html", view=shown)
 
 
 def test_every_result_of_a_comparison_with_an_edited_template_has_words() -> None:

@@ -171,6 +171,7 @@ function drawPlot() {
     height: 220,
     padding: [12, 28, 0, 0], // the last label of the time needs room
     cursor: { y: false },
+    legend: { markers: { dash: (_, number) => ["none", "dashed", "solid", "solid", "dotted"][number] } },
     scales: { x: { range } },
     axes: [{
       ...axis, size: 54, space: 84, incrs: TICKS_S.filter((each) => each >= step),

@@ -140,6 +140,8 @@ class Access:
 
     def _refuse_page(self, scope: Scope, code: ProblemCode, detail: str) -> ASGIApp:
         if code is ProblemCode.KEY_REQUIRED:
+            if scope["method"] not in READING_METHODS:
+                return failures.sign_in(paths.form_page(scope["path"]), was_sent=True)
             query = scope["query_string"].decode("latin-1")
             return failures.sign_in(f"{scope['path']}?{query}" if query else scope["path"])
         return failures.failure(code, detail, is_read=scope["method"] in READING_METHODS)

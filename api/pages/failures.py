@@ -44,8 +44,8 @@ def failure(
     )
 
 
-def sign_in(path: str, *, refused: str = "", status: int = 401) -> HTMLResponse:
-    """The form that takes a key, and then continues with the path."""
+def sign_in(path: str, *, refused: str = "", was_sent: bool = False, status: int = 401) -> HTMLResponse:
+    """The form that takes a key, and then continues with the path. `was_sent`: a form was sent without a session."""
     return page(
         "sign_in.html",
         session=None,
@@ -53,4 +53,5 @@ def sign_in(path: str, *, refused: str = "", status: int = 401) -> HTMLResponse:
         extra={"WWW-Authenticate": "Bearer"} if status == 401 else None,
         next_path=own_path(path),
         refused=refused,
+        was_sent=was_sent,
     )

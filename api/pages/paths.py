@@ -8,6 +8,8 @@ SIGN_OUT = "/sign-out"
 LIVE = "/live"
 STATIC = "/static"
 CAMPAIGNS = "/campaigns"
+_ACTS = frozenset({"activate", "pause", "resume", "preview"})
+"""Ends of paths that a form is sent to and that show no page."""
 _PREFIXES = (CAMPAIGNS, SIGN_IN, SIGN_OUT, LIVE, STATIC)
 
 
@@ -19,6 +21,14 @@ def is_page(path: str) -> bool:
 def is_open(path: str) -> bool:
     """Whether the path needs no key: the form that takes one, and files that contain no data."""
     return path == SIGN_IN or path.startswith(f"{STATIC}/")
+
+
+def form_page(path: str) -> str:
+    """The page with the form that is sent to this path, to continue with after a sign-in."""
+    page, _, act = path.rpartition("/")
+    if path == SIGN_OUT:
+        return HOME
+    return page if act in _ACTS else path
 
 
 def own_path(given: str) -> str:

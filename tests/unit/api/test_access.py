@@ -141,6 +141,15 @@ async def test_the_sign_in_continues_with_the_page_that_was_wanted() -> None:
     assert "evil" not in hostile.text
 
 
+async def test_a_form_that_is_sent_without_a_session_is_not_taken_for_done() -> None:
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    refused = await _client("a-key").post("/campaigns/7/pause", headers=headers)
+    assert refused.status_code == 401
+    assert "nothing was done" in refused.text
+    assert '<input type="hidden" name="next" value="/campaigns/7">' in refused.text, "there is no page /pause"
+    assert "nothing was done" not in (await _client("a-key").get("/campaigns/7")).text
+
+
 async def test_a_session_opens_the_page_and_nothing_else() -> None:
     client = _client("a-key")
     cookie = {"Cookie": f"other=1; {COOKIE}={issue(b'a-key', '0f', int(time.time()))}"}

@@ -1,8 +1,10 @@
 """The paths of the page, and those to which a sign-in may lead."""
 
 import pytest
+from fastapi.routing import APIRoute
 
-from api.pages.paths import is_open, is_page, own_path
+from api.pages import actions, clones, imports, people, routes, sign_in, test_sends, unknown
+from api.pages.paths import HOME, SIGN_IN, form_page, is_open, is_page, own_path
 
 
 @pytest.mark.parametrize("path", ["/", "/campaigns", "/campaigns/1/people", "/live", "/sign-in", "/static/page.css"])
@@ -13,6 +15,16 @@ def test_a_browser_loads_these(path: str) -> None:
 @pytest.mark.parametrize("path", ["/api/marketing/campaigns", "/health", "/campaignsx", "/docs", "", "/lives"])
 def test_programs_load_these(path: str) -> None:
     assert not is_page(path)
+
+
+def test_each_form_is_on_a_page() -> None:
+    modules = (actions, clones, imports, people, routes, sign_in, test_sends, unknown)
+    all_routes = [route for module in modules for route in module.router.routes if isinstance(route, APIRoute)]
+    found = [(route.path, route.methods or set()) for route in all_routes]
+    shown = {path for path, methods in found if "GET" in methods}
+    sent = {path for path, methods in found if "POST" in methods} - {SIGN_IN}
+    assert len(sent) > 10
+    assert {path for path in sent if form_page(path) not in shown | {HOME}} == set()
 
 
 def test_only_the_sign_in_and_files_need_no_key() -> None:

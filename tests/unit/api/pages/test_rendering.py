@@ -30,7 +30,7 @@ def test_a_time_is_utc_until_the_script_knows_the_zone_of_the_reader() -> None:
 
 
 def test_text_of_users_is_escaped() -> None:
-    shown = html("sign_in.html", session=None, form_token="", next_path='"><script>', refused="<b>")
+    shown = html("sign_in.html", session=None, form_token="", next_path='"><script>', refused="<b>", was_sent=False)
     assert "<script>" not in shown
     assert "&lt;b&gt;" in shown
 

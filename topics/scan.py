@@ -19,6 +19,7 @@ from runtime.settings import Settings
 from schemas.places import Ranges, Record
 from topics.clients import consumer_config
 from topics.errors import as_transient, needs_operator
+from topics.intake import FETCHED_TOGETHER
 from topics.records import record_of
 
 RECORDS_MAX = 2000
@@ -162,14 +163,20 @@ async def scan(
 
     Raises Transient if Kafka returns no record for a while.
     """
-    todo = {p: end for p, (start, end) in ranges.items() if start < end}
+    todo = {p: (start, end) for p, (start, end) in ranges.items() if start < end}
     if not todo:
         return
     loop = asyncio.get_running_loop()
     consumer = Consumer(
-        consumer_config(settings, "scan", enable_partition_eof=True, queued_max_messages_kbytes=16 * 1024)
+        consumer_config(
+            settings,
+            "scan",
+            enable_partition_eof=True,
+            queued_max_messages_kbytes=16 * 1024,
+            fetch_message_max_bytes=FETCHED_TOGETHER,
+        )
     )
-    places = [TopicPartition(topic, p, ranges[p][0]) for p in todo]
+    places = [TopicPartition(topic, p, start) for p, (start, _) in todo.items()]
     with ThreadPoolExecutor(1, "topic-scan") as thread:  # its calls block
         try:
             await loop.run_in_executor(thread, consumer.assign, places)
@@ -177,7 +184,9 @@ async def scan(
             batch: list[Record] = []
             size = 0
             while todo:
-                step = min(STEP_RECORDS, records_max - len(batch))
+                # The client waits until it has all records that it is asked for, so it is asked for no more than come.
+                left = sum(end - following for following, end in todo.values())
+                step = min(STEP_RECORDS, records_max - len(batch), left)
                 messages = await loop.run_in_executor(thread, consumer.consume, step, POLL_S)
                 if messages:
                     silent_since = loop.time()
@@ -195,8 +204,11 @@ async def scan(
             await loop.run_in_executor(thread, consumer.close)
 
 
-def _take(topic: str, messages: list[Message], todo: dict[int, int]) -> list[Record]:
-    """The records before the end of their partition. Partitions that have reached their end leave `todo`."""
+def _take(topic: str, messages: list[Message], todo: dict[int, tuple[int, int]]) -> list[Record]:
+    """The records before the end of their partition. Partitions that have reached their end leave `todo`.
+
+    `todo` has the next offset and the end of each partition.
+    """
     batch = []
     for message in messages:
         partition, offset = message.partition() or 0, message.offset() or 0
@@ -205,11 +217,14 @@ def _take(topic: str, messages: list[Message], todo: dict[int, int]) -> list[Rec
             if needs_operator(error):
                 raise Transient(f"topic {topic}: {error.str()}")
             continue
-        end = todo.get(partition)
-        if end is None:
+        if partition not in todo:
             continue
+        _, end = todo[partition]
+        following = offset + (error is None)
         if error is None and offset < end:
             batch.append(record_of(topic, message))
-        if offset >= end - (error is None):
+        if following >= end:
             del todo[partition]
+        else:
+            todo[partition] = (following, end)
     return batch

@@ -56,6 +56,8 @@ FIRST_DISPLAY_NUMBER = 15550783881
 """The default number of the simulator as people see it."""
 STOP_DEADLINE_S = 50.0
 """A sender may need its 45 s for sends in flight."""
+HEARTBEAT_S = "3"
+"""No other process takes over the partitions of one that ends, and each heartbeat wakes two processes."""
 GENERATED = ("WHATSAPP_ACCESS_TOKEN", "CALLBACK_SECRET", "WEBHOOK_APP_SECRETS", "WEBHOOK_VERIFY_TOKEN")
 """Secrets that are generated at the first start and kept, because statuses of old messages are checked with them."""
 
@@ -158,7 +160,7 @@ def _variables(found: Servers, given: Mapping[str, str], ports: Ports, state: Pa
         values[f"{PREFIX}WHATSAPP_ACCOUNT_ID"] = given.get(f"{PREFIX}WHATSAPP_ACCOUNT_ID", SIMULATED_ACCOUNT_ID)
     generated = _generated(state / "secrets.json")
     names = GENERATED if is_simulated else ("CALLBACK_SECRET",)
-    made_up = {f"{PREFIX}{name}": generated[name] for name in names}
+    made_up = {f"{PREFIX}HEARTBEAT_S": HEARTBEAT_S, **{f"{PREFIX}{name}": generated[name] for name in names}}
     # Each process has a port of its own for metrics, and another command in this directory must not take one of them.
     return {name: value for name, value in {**made_up, **given, **values}.items() if name != METRICS_PORT}
 

@@ -311,6 +311,13 @@ class Settings(BaseModel):
         description="Days that redrives and drops of dead letters are remembered. The dead letters themselves stay in "
         "their topics for 30 days. Without it: forever.",
     )
+    heartbeat_s: float = Field(
+        default=1.0,
+        ge=0.1,
+        le=3,
+        description="Seconds between two heartbeats of a consumer. When a process leaves its group, the others take "
+        "over its partitions after their next heartbeat. `campaigns up` sets 3: it runs one process of each kind.",
+    )
     stall_limit_s: float = Field(
         default=60.0,
         gt=1,

@@ -258,7 +258,7 @@ def _app(settings: Settings, consumption: Consumption) -> Any:
         broker_commit_interval=1.0,
         broker_commit_every=10_000,
         broker_session_timeout=10.0,
-        broker_heartbeat_interval=1.0,
+        broker_heartbeat_interval=settings.heartbeat_s,
         broker_rebalance_timeout=60.0,
         broker_request_timeout=90.0,
         broker_max_poll_interval=7 * 86_400.0,  # a halted stage keeps its partitions; the watchdog finds a stall

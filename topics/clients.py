@@ -56,7 +56,7 @@ def consumer_config(settings: Settings, group: str, **changed: Any) -> dict[str,
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": 10_000,
-        "heartbeat.interval.ms": 1_000,  # the others notice a member that has left by their next heartbeat
+        "heartbeat.interval.ms": round(settings.heartbeat_s * 1000),
         "max.poll.interval.ms": 300_000,
         "fetch.queue.backoff.ms": 5,  # the default, 1000, costs three quarters of the speed
         "fetch.message.max.bytes": RECORD_BYTES_MAX,

@@ -80,13 +80,14 @@ class KafkaExitMarks:
 
     def __init__(self, settings: Settings, stage: str, topic: str) -> None:
         self._topic = topic
-        self._consumer = Consumer(observer_config(settings, f"{stage}.exits"))
+        self._config = observer_config(settings, f"{stage}.exits")
+        self._opened: Consumer | None = None
         self._thread = ThreadPoolExecutor(1, "exit-marks")  # the calls block
 
     async def read(self, partitions: Iterable[int]) -> Mapping[int, ExitMark]:
         """Query the group. A failure is logged, because the work must go on without the net."""
         places = [TopicPartition(self._topic, partition) for partition in partitions]
-        found = await self._call(lambda: self._consumer.committed(places, timeout=TIMEOUT_S))
+        found = await self._call(lambda consumer: consumer.committed(places, timeout=TIMEOUT_S))
         return {place.partition: mark for place in found if (mark := _mark(place)) is not None}
 
     async def write(self, marks: Mapping[int, ExitMark]) -> None:
@@ -94,15 +95,21 @@ class KafkaExitMarks:
         places = [
             TopicPartition(self._topic, partition, mark.offset, _metadata(mark)) for partition, mark in marks.items()
         ]
-        await self._call(lambda: self._consumer.commit(offsets=places, asynchronous=False))
+        await self._call(lambda consumer: consumer.commit(offsets=places, asynchronous=False))
 
-    async def _call(self, function: Callable[[], list[TopicPartition]]) -> list[TopicPartition]:
-        calling = asyncio.get_running_loop().run_in_executor(self._thread, function)
+    async def _call(self, function: Callable[[Consumer], list[TopicPartition]]) -> list[TopicPartition]:
+        calling = asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(self._consumer()))
         try:
             return await asyncio.wait_for(calling, TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
             log.warning("the exits of processes cannot be counted now", error=str(error) or "Kafka does not answer")
             return []
+
+    def _consumer(self) -> Consumer:
+        """The client. It is opened for the first record, because a client that waits wakes the process, too."""
+        if self._opened is None:
+            self._opened = Consumer(self._config)
+        return self._opened
 
 
 def _metadata(mark: ExitMark) -> str:

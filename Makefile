@@ -70,7 +70,7 @@ mutants: setup-dev ## change the code in small ways and print each change that n
 bench: setup-dev ## measure each stage against its peers and write docs/benchmarks.md (bench-ingress: one stage)
 	@$(RUN) -m bench $(ARGS)
 
-bench-smoke: setup-dev ## run all benchmarks in a tiny size, which asserts no times (those with peers are part of `make test`)
+bench-smoke: setup-dev ## run all benchmarks in a tiny size, which asserts no times (ingress and sink are part of `make test`)
 	@$(RUN) -m bench --smoke $(ARGS)
 
 bench-%: setup-dev

@@ -10,14 +10,14 @@ import pytest
 from bench.__main__ import main
 from bench.stages import STAGES
 
-COMPARED = ("ingress", "reconciler", "sender", "sink")
-"""The stages that compare a process with its peers. The others start a whole installation, or fill a database."""
+SHORT = ("ingress", "sink")
+"""Two stages that compare a process with its peers. The others run in `make test-all`."""
 
 
-def test_every_stage_with_peers_runs_and_its_results_are_right(
+def test_the_stages_of_ingress_and_sink_run_and_their_results_are_right(
     kafka: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _run(kafka, database_url, capsys, COMPARED)
+    _run(kafka, database_url, capsys, SHORT)
 
 
 @pytest.mark.slow
@@ -25,7 +25,7 @@ def test_every_stage_with_peers_runs_and_its_results_are_right(
 def test_every_other_stage_runs_and_its_results_are_right(
     kafka: str, database_url: str, capsys: pytest.CaptureFixture[str], is_large: bool
 ) -> None:
-    names = [name for name, stage in STAGES.items() if stage.is_large == is_large and name not in COMPARED]
+    names = [name for name, stage in STAGES.items() if stage.is_large == is_large and name not in SHORT]
     _run(kafka, database_url, capsys, names, "--large" if is_large else None)
 
 

@@ -48,7 +48,7 @@ def test_data_survives_kill_9_and_a_normal_end_leaves_no_process(tmp_path: Path)
 
 
 def test_up_runs_below_any_name_and_starts_again_what_dies(tmp_path: Path) -> None:
-    folder = tmp_path / "Área de Trabalho, acme=1"
+    folder = tmp_path / "Área de Trabalho, acme=1:#!"
     folder.mkdir()
     with up(folder) as running:
         broker = next(each for each in running.family() if each.name() == "java")

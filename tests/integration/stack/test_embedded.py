@@ -98,7 +98,7 @@ def end(report: ParentReport, number: signal.Signals) -> int:
     return report.parent.wait(ENDED_DEADLINE_S)
 
 
-@pytest.mark.parametrize("ending", ["return", "raise"])
+@pytest.mark.parametrize("ending", ["return", pytest.param("raise", marks=pytest.mark.slow)])
 def test_servers_end_with_their_block(ending: str) -> None:
     with parent("throw-away", ending) as report:
         code = report.parent.wait(ENDED_DEADLINE_S)
@@ -106,7 +106,9 @@ def test_servers_end_with_their_block(ending: str) -> None:
         assert_nothing_left(report)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL]
+)
 def test_servers_end_with_a_parent_that_gets_a_signal(number: signal.Signals) -> None:
     with parent("throw-away", "wait") as report:
         assert end(report, number) != 0
@@ -200,19 +202,14 @@ def test_a_stack_runs_with_folders_that_are_closed_to_others(tmp_path: Path) -> 
             assert folder.stat().st_uid == os.geteuid()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
-        "Área de Trabalho",
-        pytest.param("acme, inc", marks=pytest.mark.slow),
-        pytest.param("with  spaces ", marks=pytest.mark.slow),
-        pytest.param("quote'\"s", marks=pytest.mark.slow),
-        pytest.param("back\\slash", marks=pytest.mark.slow),
-        "key=value:#!",
-        pytest.param("日本", marks=pytest.mark.slow),
-        pytest.param("%20$HOME`x`", marks=pytest.mark.slow),
+        "Área de Trabalho", "acme, inc", "with  spaces ", "quote'\"s", "back\\slash", "key=value:#!", "日本",
+        "%20$HOME`x`",
     ],
-)
+)  # fmt: skip
 def test_a_stack_runs_below_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     """Kafka split a list of folders at the comma, and read its settings as Latin-1 with escapes."""
     folder = tmp_path / name

@@ -71,7 +71,8 @@ async def watch_campaign(
             now = (await stats.read(connection, [CampaignId(found.id)])).get(CampaignId(found.id))
             if now is None:
                 break
-            if before is None or _differs(before, now):
+            # A frame also shows that nothing moves, and at which time it is true.
+            if before is None or drawn_on is not None or _differs(before, now):
                 minutes = [] if drawn_on is None else await stats.read_timeline(connection, found.id, MINUTES_SHOWN)
                 show(now, None if before is None else handled_per_second(before, now), minutes)
             if before is None and now.status in ("draft", "paused"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from api.pages.timeline import Plot, plot
@@ -24,6 +23,7 @@ LEVELS = " ▁▂▃▄▅▆▇█"
 BAR_WIDTH = 40
 LABEL_WIDTH = 10
 COLUMNS_MIN = 10
+GAP = "   "
 REASONS_SHOWN = 3
 SERIES = ("sent", "delivered", "read", "failed")
 
@@ -38,7 +38,7 @@ def watch_view(
             f"{printable(progress.campaign_name)}  ({progress.status})", style="bold", overflow="ellipsis", no_wrap=True
         ),
         Text(f"{bar(progress.handled, progress.total_target)}  {progress_text(progress)}{speed}{end_text(progress)}"),
-        _funnel(progress),
+        *(Text(line) for line in funnel_lines(progress, width)),
     ]
     if progress.failures:
         parts.append(Text(_failures(progress), overflow="ellipsis", no_wrap=True))
@@ -73,18 +73,20 @@ def level(value: int, highest: int) -> str:
     return LEVELS[max(1, min(len(LEVELS) - 1, -(-value * (len(LEVELS) - 1) // highest)))]
 
 
-def _title(progress: CampaignProgress) -> str:
-    return f"{printable(progress.campaign_name)}  ({progress.status})"
-
-
-def _funnel(progress: CampaignProgress) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 3, 0, 0))
+def funnel_lines(progress: CampaignProgress, width: int) -> list[str]:
+    """The steps of the funnel with their counts, on as few lines as this width permits. No step is divided."""
     shares = {"delivered": progress.delivered, "read": progress.read, "replied": progress.replied}
     cells = [f"sent {progress.sent:,}"]
     cells += [f"{name} {count:,} ({percentage(count, progress.sent)} %)" for name, count in shares.items()]
     cells += [f"unknown {progress.unknown:,}", f"skipped {progress.skipped:,}"]
-    table.add_row(*cells)
-    return table
+    lines = [cells[0]]
+    for each in cells[1:]:
+        longer = f"{lines[-1]}{GAP}{each}"
+        if len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(each)
+    return lines
 
 
 def _failures(progress: CampaignProgress) -> str:

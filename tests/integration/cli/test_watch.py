@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from cli.watch import watch_campaign
+from tests.support.waiting import eventually_async
 from tests.support.world import World
 
 
@@ -33,3 +35,18 @@ async def test_a_terminal_gets_a_frame_with_the_plot_and_a_pipe_gets_lines(
     assert "completed: 0 of 4 handled" in capsys.readouterr().out
     assert await watch_campaign(world.connection, str(campaign), 0.2, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["total_target"] == 4
+
+
+async def test_a_terminal_shows_that_nothing_moves(world: World) -> None:
+    campaign = await world.start_campaign(4)
+    drawn = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    written = drawn.file
+    assert isinstance(written, io.StringIO)
+
+    async def stands_still() -> bool:
+        return written.getvalue().count("0.0/s") > 1
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch_campaign(world.connection, str(campaign), 0.01, as_json=False, console=drawn))
+        await eventually_async(stands_still)
+        await world.run("UPDATE marketing_campaigns SET status = 'completed', completed_at = now()")

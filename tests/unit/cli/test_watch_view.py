@@ -48,7 +48,9 @@ def test_a_frame_has_the_progress_the_funnel_the_failures_and_the_plot() -> None
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_a_frame_fits_its_terminal(width: int) -> None:
     many = [Minute(NOW + timedelta(minutes=n), n, 0, 0, 0) for n in range(500)]
-    assert max(map(len, rendered(width, many))) <= width
+    lines = rendered(width, many)
+    assert max(map(len, lines)) <= width
+    assert [line for line in lines if "read 2,000 (50.0 %)" in line], "a step of the funnel is on one line"
 
 
 def test_a_campaign_without_a_minute_has_no_plot() -> None:

@@ -31,5 +31,10 @@ async def in_slices(
     for number, start in enumerate(range(0, len(items), size), 1):
         yield items[start : start + size]
         if number % SLICES_MAX == 0 or is_awaited():
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+            await let_others_run()
+
+
+async def let_others_run() -> None:
+    """Let a task go on whose answer has arrived."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)

@@ -57,9 +57,13 @@ class Batch:
         return [*self.malformed, *(dead_item(self.sources[at], reason) for at, reason in refused.items())]
 
 
-def moves_of(records: Sequence[Record], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:
-    """Per partition: the offset that we expect to be stored, and the one after the last record of the batch."""
-    last = {record.partition: record.offset for record in records}
+def last_offsets(records: Sequence[Record]) -> dict[int, int]:
+    """Per partition: the offset of its last record."""
+    return {record.partition: record.offset for record in records}
+
+
+def moves_of(last: Mapping[int, int], positions: Mapping[int, int]) -> dict[int, tuple[int, int]]:
+    """Per partition: the offset that we expect to be stored, and the one after the last record of a batch."""
     return {partition: (positions[partition], offset + 1) for partition, offset in last.items()}
 
 

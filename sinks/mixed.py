@@ -7,13 +7,13 @@ lock them in the order of their ids.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from domain.usual_fold import UsualFold, UsualMessage, add_usual, divide, usual_of_learned
+from runtime.slices import let_others_run
 from sinks.apply import Applied, FoldedEvents, Unusual, alarm, naming_our_own_errors, write_beside, write_folded
-from sinks.usual import UsualColumns, UsualPart
+from sinks.usual import UsualColumns, UsualPart, record_double_sends
 from tables import messages, recipients
 from tables.database import Connection
 from tables.fact_columns import merge_parameters
@@ -52,7 +52,7 @@ async def columns_of(part: MixedPart, stated: Mapping[str, UsualMessage]) -> Usu
     """What is sent. Other tasks run in between. Raises CodeRaised."""
     with naming_our_own_errors(len(part.others.folded.facts)):
         rows = merge_parameters(part.others.folded.facts, part.rest.facts.values())
-        await asyncio.sleep(0)
+        await let_others_run()
         return UsualColumns(rows, messages.usual_columns(stated))
 
 
@@ -63,11 +63,9 @@ async def write_mixed(connection: Connection, part: MixedPart) -> Applied:
     folded = part.others.folded
     columns = part.columns or await columns_of(part, part.messages)
     with naming_our_own_errors(len(folded.facts)):
-        changed = await messages.merge_usual(connection, columns.messages)
-        if changed is not None and changed.has_parked:
-            raise Unusual("statuses are parked for one of these wamids")
+        merged = await messages.merge_usual(connection, columns.messages)
         rows = await recipients.merge_columns(connection, columns.rows)
-        doubles = [] if changed is None else await messages.record_usual_double_sends(connection, changed)
+        doubles = await record_double_sends(connection, merged)
         await write_beside(connection, part.others)
         alarm(doubles, ())
-    return Applied(rows, folded.refused, len(doubles), folded.foreign.total(), folded.erased)
+    return Applied(rows.rowcount, folded.refused, len(doubles), folded.foreign.total(), folded.erased)

@@ -6,22 +6,28 @@ recipients without a row, times that are refused, parked statuses. A property te
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 
-from domain.fold import BEFORE_CAMPAIGN_MAX
 from domain.times import AHEAD_MAX
 from domain.usual_fold import UsualFacts, UsualFold, fold_more
-from runtime.slices import in_slices, never
+from runtime.slices import in_slices, let_others_run, never
+from schemas.model import RecipientId
 from schemas.places import Record
 from schemas.usual_events import decode_usual
 from sinks.apply import Applied, Unusual, alarm, naming_our_own_errors
+from sinks.received import NEVER_RECEIVED, ReceivedTimes, received_times
+from sinks.refused_search import RefusedSearch
 from tables import messages, person_links, recipients
 from tables.binary_arrays import BinaryArray
-from tables.database import Connection
+from tables.database import Connection, Cursor
+from tables.pipelines import answered
 
+_ID = attrgetter("id")
+SEARCHED_TOGETHER = 2_500
+"""Records after which Postgres searches for their recipients."""
 DECODED_TOGETHER = 50
 """Records that are decoded before somebody looks whether Postgres has answered, about a tenth of a millisecond."""
 
@@ -34,10 +40,10 @@ class UsualPart:
     facts: Sequence[UsualFacts] = ()
     """The facts in the order of ids, in which the merge locks the rows."""
     others: Sequence[Record] = ()
-    dated: Mapping[str, BinaryArray] = field(default_factory=dict)
-    """The ids of the facts and their earliest times, by which Postgres refuses some."""
+    received: ReceivedTimes = NEVER_RECEIVED
+    """When the webhooks of the usual events arrived."""
     columns: UsualColumns | None = None
-    """What is sent. None: the other records may have to be written with them, so it is not known yet."""
+    """What is sent. None: it is not made yet, because the other records may have to be written with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,61 +54,61 @@ class UsualColumns:
     messages: Mapping[str, BinaryArray]
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedRecords:
-    """Records whose usual events are decoded and folded, without Postgres."""
+async def take_usual(
+    connection: Connection, records: Sequence[Record], is_awaited: Callable[[], bool] = never
+) -> UsualPart:
+    """Decode and fold the usual events of these records. It locks nothing. Raises psycopg.Error and CodeRaised.
 
-    records: Sequence[Record]
-    latest: datetime
-    """Later events are left to the general way."""
-    part: UsualPart
-
-
-async def decode_records(records: Sequence[Record], is_awaited: Callable[[], bool] = never) -> DecodedRecords:
-    """Decode and fold records. Other tasks run in between, at once if `is_awaited` says so. Raises CodeRaised."""
+    Other tasks run in between, at once if `is_awaited` says so. Postgres searches for the recipients of the first
+    records while the next ones are decoded.
+    """
     latest = datetime.now(UTC) + AHEAD_MAX
-    return DecodedRecords(records, latest, await _fold(records, latest, is_awaited=is_awaited))
-
-
-async def take_usual(connection: Connection, records: Sequence[Record]) -> UsualPart:
-    """Fold the usual events of these records. It locks nothing. Raises psycopg.Error and CodeRaised."""
-    return await take_decoded(connection, await decode_records(records))
-
-
-async def take_decoded(connection: Connection, decoded: DecodedRecords) -> UsualPart:
-    """As `take_usual`, of decoded records."""
-    part = decoded.part
-    if not part.facts:
-        return part
-    refused = await recipients.find_refused(connection, part.dated, BEFORE_CAMPAIGN_MAX)
+    folded = UsualFold()
+    search = RefusedSearch(connection)
+    try:
+        for start in range(0, len(records), SEARCHED_TOGETHER):
+            await _fold(folded, records[start : start + SEARCHED_TOGETHER], latest, is_awaited)
+            await search.begin(folded.facts.values())
+        part = await _part_of(folded, records)
+        refused = await search.end()
+    finally:
+        await search.cancel()
     if not refused:
         return part
-    ids = {part.facts[at].id for at in refused}
-    without = frozenset(text for text, each in part.folded.facts.items() if each.id in ids)
-    return await _fold(decoded.records, decoded.latest, without)
+    without = frozenset(text for text, each in folded.facts.items() if each.id in refused)
+    folded = UsualFold()
+    await _fold(folded, records, latest, is_awaited, without)
+    return await _part_of(folded, records)
 
 
 async def _fold(
+    folded: UsualFold,
     records: Sequence[Record],
     latest: datetime,
+    is_awaited: Callable[[], bool],
     without: frozenset[str] = frozenset(),
-    is_awaited: Callable[[], bool] = never,
-) -> UsualPart:
-    folded = UsualFold()
+) -> None:
     with naming_our_own_errors(len(records)):
         async for some in in_slices(records, DECODED_TOGETHER, is_awaited):
             fold_more(folded, [decode_usual(record.value) for record in some], latest, without)
-        facts = sorted(folded.facts.values(), key=lambda each: each.id)
+
+
+async def _part_of(folded: UsualFold, records: Sequence[Record]) -> UsualPart:
+    with naming_our_own_errors(len(records)):
+        facts = sorted(folded.facts.values(), key=_ID)
+        await let_others_run()
         others = [records[at] for at in folded.unusual]
-        if not facts or others:
-            return UsualPart(folded, facts, others, recipients.dated_columns(facts))
-        rows = recipients.usual_columns(facts)
-        await asyncio.sleep(0)
-        return UsualPart(folded, facts, others, rows, UsualColumns(rows, messages.usual_columns(folded.messages)))
+        part = UsualPart(folded, facts, others, received_times(folded.received_at))
+        await let_others_run()
+        return part if others or not facts else replace(part, columns=await _columns_of(part))
 
 
-def _columns_of(part: UsualPart) -> UsualColumns:
-    return UsualColumns(recipients.usual_columns(part.facts), messages.usual_columns(part.folded.messages))
+async def _columns_of(part: UsualPart) -> UsualColumns:
+    """Make what is sent. Other tasks run in between. Raises CodeRaised."""
+    with naming_our_own_errors(part.folded.events):
+        rows = recipients.usual_columns(part.facts)
+        await let_others_run()
+        return UsualColumns(rows, messages.usual_columns(part.folded.messages))
 
 
 async def write_usual(connection: Connection, part: UsualPart) -> Applied:
@@ -110,13 +116,26 @@ async def write_usual(connection: Connection, part: UsualPart) -> Applied:
     if not part.facts:
         return Applied()
     with naming_our_own_errors(part.folded.events):
-        columns = part.columns or _columns_of(part)
-        changed = await messages.merge_usual(connection, columns.messages)
-        if changed is not None and changed.has_parked:
-            raise Unusual("statuses are parked for one of these wamids")
+        columns = part.columns or await _columns_of(part)
+        merged = await messages.merge_usual(connection, columns.messages)
         rows = await recipients.merge_usual(connection, columns.rows)
+        doubles = await record_double_sends(connection, merged)
         if part.folded.links:
             await person_links.link_people(connection, part.folded.links)
-        doubles = [] if changed is None else await messages.record_usual_double_sends(connection, changed)
         alarm(doubles, ())
-    return Applied(rows, double_sends=len(doubles))
+    return Applied(rows.rowcount, double_sends=len(doubles))
+
+
+async def record_double_sends(connection: Connection, merged: Cursor) -> Sequence[tuple[RecipientId, int, str]]:
+    """Record the double sends that the merge of messages shows, after that of the recipients.
+
+    Both merges may still be unanswered: Postgres works on the second one without waiting for this process. Raises
+    Unusual if one of the messages has parked statuses, which the merge of the recipients lacks.
+    """
+    await answered(connection)
+    changed = messages.changed_attempts(merged)
+    if changed is None:
+        return ()
+    if changed.has_parked:
+        raise Unusual("statuses are parked for one of these wamids")
+    return await messages.record_usual_double_sends(connection, changed)

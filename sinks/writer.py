@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 import structlog
 
-from domain.usual_fold import UsualFold
 from runtime import metrics
 from runtime.settings import Settings
 from runtime.tracing import now_ns
@@ -38,16 +37,17 @@ from sinks.mixed import write_mixed
 from sinks.prepared import PreparedBatch, prepare
 from sinks.reported_failures import feed_breakers
 from sinks.spans import record_applied, record_usual
-from sinks.usual import UsualPart, decode_records, take_decoded, take_usual, write_usual
+from sinks.usual import UsualPart, take_usual, write_usual
 from tables import held_events, offsets
 from tables.database import Connection, DatabaseError, LockNotAvailable, is_transient
+from tables.pipelines import pipelined_transaction
 from tables.recipients import MERGE_SESSION
 from topics.dead_letter_limit import TooManyDeadLetters
 from topics.decoding import dead_item
 from topics.exits import ENDS_PROCESSES
 from topics.publisher import PublishFailed
 
-NOTHING_USUAL = UsualFold()
+NOTHING_USUAL = UsualPart()
 
 log = structlog.get_logger("sinks.sink")
 
@@ -66,19 +66,23 @@ class BatchWriter:
         """For the next batch, while the other connection writes the one before."""
         self._foreseen: list[PreparedBatch] = []
         """The batch that is written next, and the one after it."""
+        self._written: PreparedBatch | None = None
+        """The batch before. To free its objects takes 3 ms, so that is done while Postgres writes the next one."""
 
     async def foresee(self, records: Sequence[Record]) -> Sequence[Record]:
         """Prepare the next batch: these records, or as many of the first ones as fit into memory. Returns them.
 
         Where that fails, `write` does it again and finds the reason.
         """
+        self._written = None
         try:
-            part = await self._take_usual(records)
+            reading = await self._reading.get()
+            part = await take_usual(reading, records, self.connection.has_answer)
             fitting = count_fitting(records, part.folded.unusual)
             if fitting < len(records):
                 records = records[:fitting]
-                part = await self._take_usual(records)
-            prepared = await prepare(await self._reading.get(), records, part, self._numbers)
+                part = await take_usual(reading, records, self.connection.has_answer)
+            prepared = await prepare(reading, records, part, self._numbers)
         except (CodeRaised, Unusual):
             pass
         except Exception as error:
@@ -88,10 +92,6 @@ class BatchWriter:
         else:
             self._foreseen = [*self._foreseen[-1:], prepared]
         return records
-
-    async def _take_usual(self, records: Sequence[Record]) -> UsualPart:
-        decoded = await decode_records(records, self.connection.has_answer)
-        return await take_decoded(await self._reading.get(), decoded)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -120,7 +120,7 @@ class BatchWriter:
             await write(connection, batch, started_ns)
         else:
             record_usual(records, part.folded.unusual, started_ns)
-            await self._finish(connection, batch, applied, batch.events, started_ns, part.folded)
+            await self._finish(connection, batch, applied, batch.events, started_ns, part)
 
     @staticmethod
     def _note(error: Exception) -> None:
@@ -145,7 +145,9 @@ class BatchWriter:
         else:
             prepared = await prepare(connection, records, await take_usual(connection, records), self._numbers)
         batch = Batch(records, prepared.events, prepared.sources, prepared.malformed, moves)
-        return prepared.part, batch, await self._write_prepared(connection, batch, prepared)
+        applied = await self._write_prepared(connection, batch, prepared)
+        self._written = prepared
+        return prepared.part, batch, applied
 
     async def _write_generally(self, connection: Connection, batch: Batch, started_ns: int) -> None:
         """Write a batch in the way that finds events at fault, and locked rows."""
@@ -168,17 +170,16 @@ class BatchWriter:
         applied: Applied,
         events: Sequence[RecipientEvent],
         started_ns: int,
-        usual: UsualFold = NOTHING_USUAL,
+        usual: UsualPart = NOTHING_USUAL,
     ) -> None:
         """Count what is stored, and feed the breakers with `events`, those that are held included."""
         self._letters.forget(batch.records)
-        self._count(applied, len(batch.events) + usual.events)
+        self._count(applied, len(batch.events) + usual.folded.events)
         record_applied(batch.events, batch.sources, applied.refused, started_ns)
         now = datetime.now(UTC)
         delays_s = list(webhook_delays_s(batch.events, applied.refused, now))
-        waited_s = [(now - received_at).total_seconds() for received_at in usual.received_at]
-        delays_s += [max(0.0, each) for each in waited_s] if waited_s and min(waited_s) < 0 else waited_s
         metrics.SINK_WEBHOOK_DELAY_SECONDS.observe_many(delays_s)
+        usual.received.observe(metrics.SINK_WEBHOOK_DELAY_SECONDS, now.timestamp())
         await feed_breakers(connection, events, self._settings.time_scale)
 
     async def apply_held(self) -> None:
@@ -224,9 +225,11 @@ class BatchWriter:
         """Write a batch in one transaction with the offsets. As `_write_others`, it publishes dead letters before."""
         result = Applied(refused=dict(prepared.folding.folded.refused))
         await self._letters.publish(batch.dead(result.refused), batch.records)
-        async with connection.transaction():
-            if prepared.mixed is not None:
-                applied = await write_mixed(connection, prepared.mixed)
+        mixed = prepared.mixed
+        is_general = mixed is not None and mixed.messages is None  # its statements need the answers of others
+        async with connection.transaction() if is_general else pipelined_transaction(connection):
+            if mixed is not None:
+                applied = await write_mixed(connection, mixed)
             else:
                 applied = await write_usual(connection, prepared.part)
             await offsets.advance_offsets(connection, self._identity, batch.moves)

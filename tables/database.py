@@ -106,6 +106,8 @@ def _hang_up(number: int) -> None:
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 """What functions on a connection need; `connect` and `pool` make bounded ones."""
+Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
+"""A statement, and its answer."""
 Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
 """Gives a connection for the time of a block, such as the reading of one page."""
 Pool = psycopg_pool.AsyncConnectionPool[BoundedConnection]

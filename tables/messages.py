@@ -19,7 +19,7 @@ from schemas.events import RetryClass
 from schemas.model import RecipientId
 from tables import binary_arrays as binary
 from tables.arrays import plain, text, times
-from tables.database import Connection
+from tables.database import Connection, Cursor
 from tables.statements import load
 
 _SQL = load("messages")
@@ -61,10 +61,14 @@ def usual_columns(learned: Mapping[str, UsualMessage]) -> dict[str, binary.Binar
     }
 
 
-async def merge_usual(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> ChangedAttempts | None:
-    """Merge what usual events state per wamid, as `merge_messages` does. Returns None if no row changed."""
-    cursor = await connection.execute(_SQL["merge_usual"], columns, prepare=True, binary=True)
-    answer = cursor.pgresult
+async def merge_usual(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> Cursor:
+    """Merge what usual events state per wamid, as `merge_messages` does. `changed_attempts` reads the answer."""
+    return await connection.execute(_SQL["merge_usual"], columns, prepare=True, binary=True)
+
+
+def changed_attempts(merged: Cursor) -> ChangedAttempts | None:
+    """What `merge_usual` changed, once it is answered. None: no row changed."""
+    answer = merged.pgresult
     assert answer is not None, "the statement returns one row"
     recipients, attempts, has_parked = (answer.get_value(0, column) for column in range(3))
     if recipients is None or attempts is None:

@@ -17,7 +17,7 @@ from schemas.events import RetryClass
 from schemas.model import RecipientId
 from tables import binary_arrays as binary
 from tables.arrays import plain
-from tables.database import Connection
+from tables.database import Connection, Cursor
 from tables.fact_columns import COLUMNS, merge_parameters
 from tables.statements import load
 
@@ -48,12 +48,14 @@ async def merge_facts(
     `usual`: the facts of further recipients. No recipient may be in both.
     """
     others = list(usual)
-    return await merge_columns(connection, merge_parameters(learned, others)) if learned or others else 0
+    if not learned and not others:
+        return 0
+    return (await merge_columns(connection, merge_parameters(learned, others))).rowcount
 
 
-async def merge_columns(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> int:
-    """As `merge_facts`, of `merge_parameters`."""
-    return (await connection.execute(SQL["merge_recipients"], columns, prepare=True)).rowcount
+async def merge_columns(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> Cursor:
+    """As `merge_facts`, of `merge_parameters`. The number of changed rows is that of its answer."""
+    return await connection.execute(SQL["merge_recipients"], columns, prepare=True)
 
 
 def dated_columns(learned: Sequence[UsualFacts]) -> dict[str, binary.BinaryArray]:
@@ -84,9 +86,9 @@ def usual_columns(learned: Sequence[UsualFacts]) -> dict[str, binary.BinaryArray
     }
 
 
-async def merge_usual(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> int:
-    """Merge the facts of usual events, as `merge_facts` does."""
-    return (await connection.execute(SQL["merge_usual"], columns, prepare=True)).rowcount
+async def merge_usual(connection: Connection, columns: Mapping[str, binary.BinaryArray]) -> Cursor:
+    """Merge the facts of usual events, as `merge_columns` does."""
+    return await connection.execute(SQL["merge_usual"], columns, prepare=True)
 
 
 async def find_refused(

@@ -29,7 +29,7 @@ from schemas.events import EventKind, Failure, Origin, Pricing, RecipientEvent, 
 from schemas.model import CampaignId, RecipientId, Wamid
 from schemas.places import Record, TopicIdentity
 from schemas.usual_events import decode_usual, id_of, time_of
-from sinks.batch import moves_of
+from sinks.batch import last_offsets, moves_of
 from sinks.letters import BatchLetters
 from sinks.usual import UsualPart
 from sinks.writer import BatchWriter
@@ -284,7 +284,7 @@ class Database:
         if is_ahead:
             await writer.foresee(batches[0])
         for records, following in zip_longest(batches, batches[1:]):
-            moves = moves_of(records, {0: position})
+            moves = moves_of(last_offsets(records), {0: position})
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(writer.write(records, moves))
                 if is_ahead and following is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runtime import metrics
 from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.dead_letters import DeadItem
@@ -11,7 +12,7 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.places import Record, TopicIdentity
 from schemas.reasons import DeadLetterReason
 from sinks import batch, prepared
-from sinks.batch import moves_of
+from sinks.batch import last_offsets, moves_of
 from sinks.writer import BatchWriter
 from tables import offsets
 from tests.support.world import World
@@ -48,7 +49,7 @@ class Beginning:
         return records
 
     async def write(self, records: list[Record]) -> None:
-        await self.writer.write(records, moves_of(records, {0: 0}))
+        await self.writer.write(records, moves_of(last_offsets(records), {0: 0}))
         await self.writer.close()
 
     async def statuses(self) -> list[str]:
@@ -82,6 +83,19 @@ async def test_usual_events_others_and_malformed_records_are_prepared(beginning:
     assert beginning.writer._foreseen == []
 
 
+async def test_a_status_without_a_recipient_is_written_beside_usual_events(beginning: Beginning) -> None:
+    world = beginning.world
+    read, accepted = await world.add_recipients(2)
+    parked = world.event(accepted, EventKind.READ, 3, recipient_id=None, campaign_id=None, attempt=None)
+    records = await beginning.prepare(
+        world.event(read, EventKind.READ, 3), parked, world.event(accepted, EventKind.ACCEPTED, 1)
+    )
+    before = metrics.SINK_ROWS._value.get()
+    await beginning.write(records)
+    assert await beginning.statuses() == ["read", "read"]
+    assert metrics.SINK_ROWS._value.get() - before == 2
+
+
 async def test_a_batch_is_as_large_as_its_decoded_events_fit_into_memory(
     beginning: Beginning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,11 +107,11 @@ async def test_a_batch_is_as_large_as_its_decoded_events_fit_into_memory(
     )
     [prepared_part] = writer._foreseen
     assert [record.offset for record in prepared_part.records] == [0, 1]
-    await writer.write(prepared_part.records, moves_of(prepared_part.records, {0: 0}))
+    await writer.write(prepared_part.records, moves_of(last_offsets(prepared_part.records), {0: 0}))
     assert await beginning.statuses() == ["failed", "read", "pending"]
     rest = records[2:]
     assert await writer.foresee(rest) is rest
-    await writer.write(rest, moves_of(rest, {0: 2}))
+    await writer.write(rest, moves_of(last_offsets(rest), {0: 2}))
     await writer.close()
     assert await beginning.statuses() == ["failed", "read", "failed"]
 

@@ -12,6 +12,7 @@ from schemas.codec import encode
 from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.places import Record
+from sinks import usual
 from sinks.apply import Applied, KnownPhoneNumbers, Unusual, apply_events
 from sinks.usual import take_usual, write_usual
 from tables.recipients import read_facts
@@ -43,7 +44,11 @@ async def test_usual_events_become_facts_and_messages(world: World) -> None:
     assert await write(world, *events) == Applied()
 
 
-async def test_events_that_are_refused_are_left_to_the_general_way(world: World) -> None:
+@pytest.mark.parametrize("searched_together", [1, 2, 2_500])
+async def test_events_that_are_refused_are_left_to_the_general_way(
+    world: World, monkeypatch: pytest.MonkeyPatch, searched_together: int
+) -> None:
+    monkeypatch.setattr(usual, "SEARCHED_TOGETHER", searched_together)
     good, old = await world.add_recipients(2)
     events = [
         world.event(RecipientId(uuid4()), EventKind.SENT),

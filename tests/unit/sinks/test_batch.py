@@ -14,7 +14,7 @@ from schemas.events import EventKind, RecipientEvent
 from schemas.model import RecipientId, Wamid
 from schemas.places import Record
 from sinks import batch
-from sinks.batch import DECODED_EVENT, count_fitting, decode_batch, moves_of, webhook_delays_s
+from sinks.batch import DECODED_EVENT, count_fitting, decode_batch, last_offsets, moves_of, webhook_delays_s
 from tests.support.histories import START
 from topics import decoding
 
@@ -40,7 +40,7 @@ def test_a_record_that_crashes_the_decoder_is_dead_lettered_and_its_neighbours_a
 
 def test_each_partition_moves_behind_its_last_record() -> None:
     records = [Record("t", partition, offset, None, b"") for partition, offset in ((0, 4), (1, 9), (0, 7))]
-    assert moves_of(records, {0: 4, 1: 9, 2: 0}) == {0: (4, 8), 1: (9, 10)}
+    assert moves_of(last_offsets(records), {0: 4, 1: 9, 2: 0}) == {0: (4, 8), 1: (9, 10)}
 
 
 def test_the_delay_of_a_webhook_is_counted_from_its_receipt_and_ours_and_refused_events_are_left_out() -> None:

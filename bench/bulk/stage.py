@@ -19,10 +19,9 @@ from bench.solo import Measured, Note, SoloStage, Table
 from bench.usage import measured
 from bench.worlds import environment_of, own_installation
 from domain.lifecycle import Action
-from domain.phone_numbers import PhoneNumber
 from runtime.settings import Settings
 from tables import campaigns
-from tables.campaigns import NewCampaign, NewRecipient
+from tables.campaigns import NewCampaign
 from tables.database import connect
 
 RECIPIENTS, SMOKE_RECIPIENTS = 1_000_000, 300
@@ -99,10 +98,11 @@ def _activate(bulk: _Bulk, campaign: UUID) -> float:
 
 
 def _import(arena: Arena, bulk: _Bulk) -> Figures:
-    """Import by the command of an operator, its start included, and the same file once more."""
-    asyncio.run(_add_small(bulk))
-    file = arena.folder / "large.csv"
+    """Import by the command of an operator: a small file for the time of its start, a large one, and that once more."""
+    file, small = arena.folder / "large.csv", arena.folder / "small.csv"
     write_list(file, FIRST_NUMBER, bulk.count)
+    write_list(small, FIRST_NUMBER + bulk.count, SMALL_RECIPIENTS)
+    start = import_by_command(arena, bulk.settings, bulk.small, small)
     first = import_by_command(arena, bulk.settings, bulk.large, file)
     again = import_by_command(arena, bulk.settings, bulk.large, file)
     if (first.added, again.added) != (bulk.count, 0):
@@ -110,6 +110,8 @@ def _import(arena: Arena, bulk: _Bulk) -> Figures:
     return {
         "import s": first.seconds,
         "imported rows/s": first.rate,
+        "start of the command s": start.seconds,
+        "imported rows/s after the start": bulk.count / max(first.seconds - start.seconds, POLL_S),
         "import CPU s of the command": first.client.cpu_s,
         "import CPU s of Postgres": first.server.cpu_s,
         "import MiB of the command": first.client.memory_mb,
@@ -130,12 +132,6 @@ def _import_over_http(arena: Arena) -> Figures:
         "import CPU s of the API": found.client.cpu_s,
         "import MiB of the API": found.client.memory_mb,
     }
-
-
-async def _add_small(bulk: _Bulk) -> None:
-    people = [NewRecipient(PhoneNumber(str(FIRST_NUMBER + RECIPIENTS + n))) for n in range(SMALL_RECIPIENTS)]
-    async with await connect(bulk.url, application_name="bench") as connection:
-        await campaigns.add_recipients(connection, bulk.small, people)
 
 
 def _release(arena: Arena, bulk: _Bulk, limit_s: float, note: Note) -> Figures:

@@ -89,7 +89,7 @@ class _Answer(JSONResponse):
 def invalid_fields(found: Sequence[Mapping[str, Any]], known: Collection[str] = ()) -> Problem:
     """The problem for the errors of pydantic. `known` are the fields of the body."""
     errors = field_errors(found, known)
-    named = "; ".join(dict.fromkeys(f"{each['field']}: {each['message']}" for each in errors[:DETAILS_MAX]))
+    named = " ".join(dict.fromkeys(f"{each['field']}: {each['message']}" for each in errors[:DETAILS_MAX]))
     return Problem(ProblemCode.INVALID_FIELD, named, errors=errors)
 
 

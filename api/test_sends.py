@@ -38,7 +38,7 @@ class UnsendableTest(ValueError):
 
     def __init__(self, refused: Sequence[InvalidRecipient]) -> None:
         self.refused = tuple(refused)
-        super().__init__("; ".join(f"{each.value}: {each.message}" for each in refused))
+        super().__init__(" ".join(f"{each.value}: {each.message}" for each in refused))
 
 
 @router.post("/test-send", status_code=201, response_model=TestSendOut)

@@ -64,25 +64,20 @@ async def add_recipients(
 ) -> int:
     """Judge all recipients, add those that are valid if the operator consents, and report the others."""
     import orjson
-    from pydantic import TypeAdapter, ValidationError
 
     from api.additions import add, judge
-    from api.bodies import RECIPIENTS_MAX, Country
+    from api.bodies import RECIPIENTS_MAX
     from cli.confirmation import decline
     from cli.console import note, printable
+    from cli.import_recipients import checked_country
     from cli.lifecycle import label
     from domain.lifecycle import ActionNotAllowed
     from operations.campaign_names import find_campaign
-    from operations.options import InvalidOptions
     from runtime.process import EXIT_OK
     from tables import campaigns
 
     found = await find_campaign(connection, name)
-    try:
-        country = TypeAdapter(Country | None).validate_python(country)
-    except ValidationError as error:
-        raise InvalidOptions("; ".join(f"--country: {item['msg']}" for item in error.errors())) from None
-    country = country or (await campaigns.read(connection, found.id)).country
+    country = checked_country(country) or (await campaigns.read(connection, found.id)).country
     chunks = [given[start : start + RECIPIENTS_MAX] for start in range(0, len(given), RECIPIENTS_MAX)]
     judged = [judge([each.item for each in chunk], country) for chunk in chunks]
     invalid = [(chunk[each.index], each) for chunk, done in zip(chunks, judged, strict=True) for each in done.refused]

@@ -26,7 +26,7 @@ def named_people(texts: Sequence[str], country: str | None) -> list[NamedPerson]
         except InvalidPhoneNumber as invalid:
             raise InvalidOptions(f"{text}: {invalid.reason.meaning} Nothing was done.") from None
         if named.doubt is not None:
-            note(printable(doubt_of(named.person, named.doubt, country)))
+            note(printable(doubt_of(named.person, named.doubt)))
         found.setdefault(named.person, named)
     return list(found.values())
 
@@ -49,7 +49,6 @@ async def enter(
     return EXIT_OK
 
 
-def doubt_of(person: str, doubt: RecipientRefusal, country: str | None) -> str:
+def doubt_of(person: str, doubt: RecipientRefusal) -> str:
     """A sentence about an opt-out for a number that is not valid: it may not be the number that was meant."""
-    hint = " If it is a national number, name its country with --country." if country is None else ""
-    return f"{person} is taken as it is, and a campaign would refuse it: {doubt.meaning}{hint}"
+    return f"{person} is taken as it is, and a campaign would refuse it: {doubt.meaning}"

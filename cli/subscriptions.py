@@ -258,7 +258,7 @@ class OptOutImport:
             if named.doubt is not None:
                 self.doubtful += 1
                 if len(self.doubts) < REFUSED_SHOWN:
-                    self.doubts.append(f"line {line.number}: {doubt_of(named.person, named.doubt, self._country)}")
+                    self.doubts.append(f"line {line.number}: {doubt_of(named.person, named.doubt)}")
             people.append(named.person)
         return people
 

@@ -260,7 +260,7 @@ def _campaigns(database: DatabaseStatus) -> Iterator[Line]:
         yield Line("active: others", "ok", f"{more} more: campaigns list --status active")
     paused = [each for each in database.campaigns if each.status == "paused"]
     for each in paused[:PAUSED_SHOWN]:
-        found = f"{each.pause_reason}, since {each.updated_at:%Y-%m-%d %H:%M}Z"
+        found = f"{(each.pause_reason or '').rstrip('.')}, since {each.updated_at:%Y-%m-%d %H:%M}Z"
         step = f"when the reason is resolved: campaigns resume {short_id(each.id)}"
         yield Line(f"paused: {each.name}", "look", found, step)
     if (more := len(paused) - PAUSED_SHOWN) > 0:

@@ -126,14 +126,14 @@ async def test_recipients_are_added_in_chunks(
         ({"name": " "}, "NAME: Write a name with 1 to 200 characters"),
         ({"name": "x" * 201}, "NAME: Write a name with 1 to 200 characters"),
         ({"template_name": "spring offer"}, "--template: Write the name of the template: letters, digits"),
-        ({"country": "Germany"}, "--country: Write the ISO 3166 code"),
+        ({"country": "Germany"}, "--country: Write a country as two capital letters"),
         ({"window_days": ["monday"]}, "--days: Write days of the week with commas"),
         ({"window_from": "9", "window_to": ""}, "--window: Write two local times as HH:MM-HH:MM"),
         ({"quiet_from": "13:00", "quiet_to": "noon"}, "--quiet: Write two local times"),
         ({"window_zone": "mine"}, "--window-zone: Write campaign or recipient"),
         ({"start_at": "tomorrow"}, "--start-at: Write a time with its offset from UTC"),
         ({"stale_after_hours": "soon"}, "--stale-after: Write a whole number of hours"),
-        ({"phone_number_id": "+1 469"}, "--number: Write the Cloud API's id of the sending number"),
+        ({"phone_number_id": "+1 469"}, r"--number: Write the phone number id \(digits\), or none"),
     ],
 )
 def test_a_wrong_value_names_its_option(changed: dict[str, Any], text: str) -> None:

@@ -105,11 +105,12 @@ def test_the_rate_of_sending_is_a_line(sending: AcceptedSends, found: str) -> No
 
 
 def test_many_paused_campaigns_fit_on_one_screen() -> None:
-    many = tuple(OpenCampaign(uuid4(), f"c{n}", "paused", "incident", NOW) for n in range(PAUSED_SHOWN + 5))
+    many = tuple(OpenCampaign(uuid4(), f"c{n}", "paused", "An incident.", NOW) for n in range(PAUSED_SHOWN + 5))
     found = [
         each for each in lines(replace(DATABASE, campaigns=many), None, NOW, {}) if each.about.startswith("paused")
     ]
     assert len(found) == PAUSED_SHOWN + 1
+    assert found[0].found.startswith("An incident, since ")
     assert found[-1].found == "5 more"
     assert all(each.next_step for each in found)
 

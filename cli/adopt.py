@@ -133,7 +133,8 @@ async def adopt_rows(
 
 def total_lines(totals: AdoptionTotals, first: Sequence[RefusedRow]) -> Iterator[str]:
     """The rows by status, those that are left out by reason, and the first of them."""
-    yield f"{totals.rows:,} row(s)"
+    none = "" if totals.rows else ": no row fits, or all that fit were taken over before"
+    yield f"{totals.rows:,} row(s){none}"
     for status, count in totals.adopted.most_common():
         yield f"  {count:>12,}  {status}"
     for reason, count in totals.refused.most_common():

@@ -37,7 +37,7 @@ def decline(consent: Consent, change: str) -> int | None:
 
     `change` completes the sentence "This will ...", such as "resume the campaign a". It may have several lines.
     """
-    shown = "\n".join(printable(line) for line in change.splitlines())
+    shown = "\n".join(printable(line) for line in change.splitlines()).rstrip(".")
     if consent.is_dry:
         note(f"This would {shown}. Nothing was done, because of --dry-run.")
         return EXIT_OK

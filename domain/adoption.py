@@ -114,7 +114,7 @@ def adopt(row: Mapping[str, Any], campaign: AdoptingCampaign, now: datetime) -> 
         return RefusedRow(key, AdoptionRefusal.IN_FUTURE, AdoptionRefusal.IN_FUTURE.meaning)
     meaning = _meaning(row, times)
     if meaning is None:
-        detail = f"{AdoptionRefusal.UNKNOWN_STATUS.meaning} It is {str(row['status'])[:50]!a}."
+        detail = f"{AdoptionRefusal.UNKNOWN_STATUS.meaning} It is {str(row['status'])[:50]!r}."
         return RefusedRow(key, AdoptionRefusal.UNKNOWN_STATUS, detail)
     parameters: Any = None
     try:

@@ -55,7 +55,7 @@ def known_keys(value: Mapping[str, object], field: str, allowed: Collection[str]
     for name in value:
         if name not in allowed:
             names = ", ".join(sorted(allowed))
-            raise invalid(f"{field}.{ascii(name)[1:-1][:50]}", f"This key is unknown here. Known keys: {names}.")
+            raise invalid(f"{field}.{repr(name)[1:-1][:50]}", f"This key is unknown here. Known keys: {names}.")
 
 
 def word_of(value: Mapping[str, object], key: str, field: str, allowed: Collection[str]) -> str:

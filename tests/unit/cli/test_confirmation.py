@@ -31,8 +31,9 @@ class Terminal(io.StringIO):
 def test_without_a_terminal_only_yes_acts(
     consent: Consent, ending: int | None, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert decline(consent, CHANGE) == ending
+    assert decline(consent, f"{CHANGE}.") == ending
     printed = capsys.readouterr()
+    assert ".." not in printed.err
     assert text in printed.err
     assert printed.out == ""
     assert (f"This would {CHANGE}" in printed.err) is (ending is not None)

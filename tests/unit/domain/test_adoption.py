@@ -142,6 +142,12 @@ ROWS = st.fixed_dictionaries({
 })  # fmt: skip
 
 
+def test_a_status_of_another_script_is_shown_as_it_is_written() -> None:
+    found = adopt(row(status="отправлено\0"), CAMPAIGN, NOW)
+    assert isinstance(found, RefusedRow)
+    assert found.detail.endswith(r"It is 'отправлено\x00'.")
+
+
 @given(ROWS)
 def test_nobody_with_a_sign_of_a_send_is_due(values: dict[str, Any]) -> None:
     found = adopt(values, CAMPAIGN, NOW)

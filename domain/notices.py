@@ -10,6 +10,7 @@ Source: Meta, webhooks reference, the pages of the fields; what stops a campaign
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -71,6 +72,7 @@ LIMIT_MAX = 2_000_000_000
 _AFTER = "Then resume the campaign"
 _NAME_MAX = 250
 _SECOND = timedelta(seconds=1)
+_TIER = re.compile(r"TIER_(?:UNLIMITED|(?P<n>[0-9]{1,9})(?P<k>K?))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,13 @@ def decide_notice(item: NoticeItem, receipt: Receipt) -> ControlEvent | IgnoredI
 
 
 def reported_limit(value: Mapping[str, Any]) -> int | None:
-    """The people in 24 hours of a `business_capability_update`; -1: unlimited, None: it states none."""
+    """The people in 24 hours of a `business_capability_update`; -1: unlimited, None: it states none.
+
+    Meta sends a number. Reports about numbers state the same limits as words, such as TIER_2K.
+    """
     limit = value.get("max_daily_conversations_per_business")
+    if isinstance(limit, str) and (tier := _TIER.fullmatch(limit)) is not None:
+        limit = UNLIMITED if tier["n"] is None else int(tier["n"]) * (1000 if tier["k"] else 1)
     if isinstance(limit, str) and limit.removeprefix("-").isdecimal() and limit.isascii():
         limit = int(limit[:10])
     if not isinstance(limit, int) or isinstance(limit, bool):

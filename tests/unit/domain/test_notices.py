@@ -129,7 +129,8 @@ def test_the_time_of_an_entry_is_a_whole_number(given_time: object, read: int | 
 
 @pytest.mark.parametrize(
     ("given_limit", "expected"),
-    [(250, 250), ("2000", 2000), (-1, -1), ("-1", -1), (0, None), (-2, None), (True, None), (None, None),
+    [(250, 250), ("2000", 2000), ("TIER_250", 250), ("TIER_2K", 2000), ("TIER_UNLIMITED", -1), ("TIER_0", None),
+     (-1, -1), ("-1", -1), (0, None), (-2, None), (True, None), (None, None),
      ("many", None), (3_000_000_000, None), (2.5, None), ("--1", None), ("\u0662", None)],
 )  # fmt: skip
 def test_the_limit_of_the_portfolio(given_limit: Any, expected: int | None) -> None:

@@ -43,6 +43,8 @@ STATUS_WORDS: Mapping[CampaignStatus, StatusWord] = MappingProxyType(
     }
 )
 """In the order of the list."""
+_ENDED = frozenset({CampaignStatus.COMPLETED, CampaignStatus.CANCELLED})
+"""Such a campaign sends nothing, so nothing can stop it."""
 EDIT_WORDS: Mapping[TemplateFit | None, str] = MappingProxyType(
     {
         None: "not compared with the parameters",
@@ -79,7 +81,7 @@ class FunnelStep:
 
 @dataclass(frozen=True, slots=True)
 class ShownBreaker:
-    """A breaker that stops messages of the campaign."""
+    """A breaker that stops messages of the campaign, or will stop those of a draft."""
 
     scope: Scope
     key: str
@@ -166,7 +168,7 @@ def view(
         pause=pause_text(campaign.pause_reason),
         failures=failure_lines(stats.failures),
         skips=skip_lines(stats.skips),
-        breakers=tuple(_shown(each) for each in breakers),
+        breakers=() if status in _ENDED else tuple(_shown(each) for each in breakers),
         everything_fails=everything_fails(stats),
         actions=actions - {Action.ACTIVATE.value} if stats.total_target == 0 else actions,
     )

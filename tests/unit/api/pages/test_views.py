@@ -96,6 +96,19 @@ def test_a_pause_and_each_problem_need_attention() -> None:
     assert shown.breakers[0].reason == "no reason was given"
 
 
+def test_a_breaker_is_shown_where_it_stops_messages() -> None:
+    breaker = KnownBreaker(Scope.ACCOUNT, "", NOW, 131042, None, True, 1, 1, None, False, None)
+    shown = {
+        status: view(replace(CAMPAIGN, status=status), _stats(status.value), breakers=[breaker])
+        for status in CampaignStatus
+    }
+    on_list = {status for status, each in shown.items() if "Sending is stopped" in html("row.html", view=each)}
+    assert on_list == {CampaignStatus.ACTIVE, CampaignStatus.PAUSED}
+    on_page = {status for status, each in shown.items() if "the whole account" in html("attention.html", view=each)}
+    assert on_page == {*on_list, CampaignStatus.DRAFT}
+    assert "before you activate" in html("attention.html", view=shown[CampaignStatus.DRAFT])
+
+
 def test_everything_fails_only_after_enough_messages() -> None:
     assert not _view(funnel__total=40, status__failed=19, status__pending=21).everything_fails
     assert _view(funnel__total=40, status__failed=20, status__pending=20).everything_fails

@@ -14,7 +14,10 @@ from tables.campaigns import PAUSED_BY_OPERATOR
 CLASS_WORDS: Mapping[ErrorClass, tuple[str, str]] = MappingProxyType(
     {
         ErrorClass.THROTTLE: ("Too fast", "Nothing to do: the sender slows down, and each message is sent again."),
-        ErrorClass.TRANSIENT: ("A problem at Meta", "Nothing to do: each message is sent again after a pause."),
+        ErrorClass.TRANSIENT: (
+            "A problem at Meta",
+            "Each message is sent again after a pause. If one has used up its attempts, send it again.",
+        ),
         ErrorClass.HELD_BACK: (
             "Held back by Meta",
             "Nothing to do: Meta limits marketing to them. Each is tried again a day later, at most three times.",

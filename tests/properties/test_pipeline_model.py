@@ -1,17 +1,19 @@
 """A model of the pipeline as a state machine. Hypothesis searches the shortest history that violates an invariant.
 
-The model is in tests/properties/pipeline. It uses the product's own facts, merge, status and fold.
+The model is in tests/properties/pipeline. It uses the product's own decisions: facts, merge, status and fold; what a
+person's webhook means, links and opt-outs; windows, budgets, the frequency cap, and the explanation of a campaign.
 """
 
 from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.properties.pipeline.walks import PRELUDES, Pipeline
+from tests.properties.pipeline.walks import LIMITED_PRELUDES, PRELUDES, Pipeline
 from tests.properties.pipeline.world import Move
 
 
@@ -59,5 +61,27 @@ class PipelineMachine(RuleBasedStateMachine):
         self.pipeline.finish()
 
 
+class LimitedMachine(PipelineMachine):
+    """The same with two campaigns, with opt-outs and changed names by webhook, with windows and budgets."""
+
+    @initialize(random=st.randoms(use_true_random=False), prelude=st.sampled_from(LIMITED_PRELUDES))
+    def begin(self, random: Random, prelude: tuple[str, ...]) -> None:
+        self.pipeline = Pipeline(random, is_limited=True)
+        self.pipeline.begin(prelude)
+
+    @precondition(lambda self: any(True for each in self.pipeline.persons for _ in each.moves()))
+    @rule(data=st.data())
+    def a_person_is_heard(self, data: st.DataObject) -> None:
+        self._one_of(data, [move for each in self.pipeline.persons for move in each.moves()])
+
+
+class ManyLimitedMachine(LimitedMachine):
+    """The same with more examples."""
+
+
 PipelineMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+LimitedMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+ManyLimitedMachine.TestCase.settings = settings(max_examples=1500, stateful_step_count=60, deadline=None)
 TestPipeline = PipelineMachine.TestCase
+TestLimited = LimitedMachine.TestCase
+TestManyLimited = pytest.mark.slow(ManyLimitedMachine.TestCase)

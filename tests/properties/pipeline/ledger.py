@@ -5,7 +5,6 @@ tests/properties/test_pipeline_model_sql.py compares the methods with the SQL.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,55 +22,33 @@ from domain.breakers import (
     reset,
     step,
 )
+from domain.inbound import STOPPED_CODE
 from domain.status import Status
 from schemas.events import EventKind, RecipientEvent
-from tests.properties.pipeline.rows import CAMPAIGN, Key, Row, Rows
+from schemas.model import CampaignId
+from schemas.sources import Source
+from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
+from tests.properties.pipeline.budgets import Budgets
+from tests.properties.pipeline.humans import NOT_SENT, LedgerRow
+from tests.properties.pipeline.rows import Key, Row
 
-NOT_SENT = ("deferred", "expired", "skipped")
-STOPPED = {"paused": "deferred", "breaker_open": "deferred", "campaign_cancelled": "skipped", "opted_out": "skipped"}
+SKIPPED = dict.fromkeys(("campaign_cancelled", "opted_out", "same_person"), "skipped")
+STOPPED = SKIPPED | dict.fromkeys(("paused", "breaker_open", "twin_open", "frequency_capped"), "deferred")
 """The outcome of a refused renewal, by reason. For every other reason it is expired."""
-
-
-SKIPPED = {"campaign_cancelled": "skipped", "opted_out": "skipped"}
+REFUSED = SKIPPED | dict.fromkeys(("breaker_open", "frequency_capped"), "deferred") | {"twin_open": "busy"}
+"""The verdict on a refused claim, by reason. For every other reason it is the reason."""
 CODE, REASON = 190, "code 190"
 PAUSES = ProbePauses()
 
 
 @dataclass(slots=True)
-class Release:
-    """A release that is neither claimed nor refused yet."""
+class Ledger(Budgets):
+    """Claims, refusals, and the breaker of the account."""
 
-    send_before: datetime
-    released_at: datetime
-    published_at: datetime | None = None
-    publish_count: int = 0
-    offset: int = -1
-
-
-@dataclass(slots=True)
-class LedgerRow:
-    """A claim or a refusal, its outcome, and its event in the outbox."""
-
-    token: UUID
-    send_before: datetime
-    lease_until: datetime
-    outcome: str | None = None
-    outcome_at: datetime | None = None
-    event: RecipientEvent | None = None
-    is_published: bool = False
-
-
-@dataclass(slots=True)
-class Ledger(Rows):
-    """Claims, refusals, and the budget."""
-
-    releases: dict[Key, Release] = field(default_factory=dict)
-    ledger: dict[Key, LedgerRow] = field(default_factory=dict)
-    used: int = 0
-    charged: set[Key] = field(default_factory=set)
-    returned: Counter[Key] = field(default_factory=Counter)
     breaker: Breaker = CLOSED
     """The breaker of the account."""
+    opt_outs: list[SubscriptionEvent] = field(default_factory=list)
+    """The outbox of opt-outs that answers of the Cloud API state."""
 
     def claim_attempts(
         self, key: Key, token: UUID, deadline: datetime, lease_s: float, now: datetime
@@ -85,11 +62,11 @@ class Ledger(Rows):
         verdict, event = self._verdict(held, token, refusal)
         if not self.rules.refuse and refusal in ("expired", "campaign_cancelled", "opted_out"):
             kind = STOPPED.get(refusal, "expired")
-            return kind, ledger_event(kind, key, now, refusal)
+            return kind, self._event(kind, key, now, refusal)
         if not self.rules.pk and refusal is None:
             held, verdict = None, "claimed"
         if held is None and verdict in ("claimed", "expired", "skipped", "deferred"):
-            event = None if verdict == "claimed" else ledger_event(verdict, key, now, refusal)
+            event = None if verdict == "claimed" else self._event(verdict, key, now, refusal)
             self.ledger[key] = LedgerRow(
                 token, send_before, now + timedelta(seconds=lease_s),
                 None if event is None else verdict, None if event is None else now, event,
@@ -123,7 +100,7 @@ class Ledger(Rows):
             return "held", None
         if refusal is None:
             return "claimed", None
-        return ({"breaker_open": "deferred"} | SKIPPED).get(refusal, refusal), None
+        return REFUSED.get(refusal, refusal), None
 
     def claim_refusal(self, key: Key, send_before: datetime, now: datetime) -> str | None:
         """The reason why this attempt must not be posted now, or None."""
@@ -136,8 +113,15 @@ class Ledger(Rows):
             return "campaign_cancelled"
         if self.campaign != "active":
             return "paused"
-        if key[0] in self.opted_out:
+        if self.is_behind(now):
+            return "paused"
+        if self.is_unsubscribed(key[0]):
             return "opted_out"
+        twin = self.twin_refusal(key[0])
+        if twin is not None:
+            return twin.value
+        if self.is_capped(key[0], now):
+            return "frequency_capped"
         return "breaker_open" if self.rules.held and holds(self.breaker, *key) else None
 
     def _is_open(self, row: Row, attempt: int) -> bool:
@@ -160,7 +144,7 @@ class Ledger(Rows):
         outcome = STOPPED.get(refusal, "expired")
         if outcome == "deferred" and not self.rules.settle:
             return outcome, None
-        event = ledger_event(outcome, key, now, refusal)
+        event = self._event(outcome, key, now, refusal)
         self._write(key, held, outcome, event, now)
         return outcome, event
 
@@ -175,6 +159,10 @@ class Ledger(Rows):
         probe = self.breaker.probe
         is_probe = probe is not None and (probe.recipient_id, probe.attempt) == key
         self.breaker = step(self.breaker, ScopeSignal(signal, CODE, REASON, is_probe), now, PAUSES)
+        if event.failure is not None and event.failure.code == STOPPED_CODE and outcome == "rejected":
+            person = self.rows[key[0]].person
+            kind = SubscriptionKind.OPTED_OUT
+            self.opt_outs.append(SubscriptionEvent(person=person, kind=kind, source=Source.PLATFORM, occurred_at=now))
         self._write(key, held, outcome, event, now)
         return True
 
@@ -182,6 +170,11 @@ class Ledger(Rows):
         held.outcome, held.outcome_at, held.event, held.is_published = outcome, now, event, False
         if outcome in NOT_SENT:
             self.give_budget_back(key)
+
+    def _event(
+        self, kind: str, key: Key, now: datetime, reason: str | None, due_at: datetime | None = None
+    ) -> RecipientEvent:
+        return ledger_event(kind, self.rows[key[0]].campaign, key, now, reason, due_at)
 
     def mark_published(self, key: Key, outcome: str) -> None:
         """Mark the event of this outcome as published."""
@@ -198,23 +191,20 @@ class Ledger(Rows):
         """Settle claims without an outcome after their lease."""
         lost = [key for key, held in self.ledger.items() if held.outcome is None and held.lease_until < now]
         for key in lost:
-            self._write(key, self.ledger[key], "unknown", ledger_event("unknown", key, now, None), now)
+            self._write(key, self.ledger[key], "unknown", self._event("unknown", key, now, None), now)
         return lost
 
-    def give_budget_back(self, key: Key) -> None:
-        """Return the budget that the release used."""
-        self.used -= 1
-        self.returned[key] += 1
 
-
-def ledger_event(kind: str, key: Key, now: datetime, reason: str | None) -> RecipientEvent:
+def ledger_event(
+    kind: str, campaign: CampaignId, key: Key, now: datetime, reason: str | None, due_at: datetime | None = None
+) -> RecipientEvent:
     """The event of an attempt that was not sent, or may not have been."""
     more: dict[str, Any] = {}
     if kind == "skipped":
         more["skip_reason"] = reason
     if kind in ("deferred", "expired"):
-        more["not_before"] = now
+        more["not_before"] = due_at or now
     return RecipientEvent(
-        kind=EventKind(kind), campaign_id=CAMPAIGN, recipient_id=key[0], attempt=key[1],
+        kind=EventKind(kind), campaign_id=campaign, recipient_id=key[0], attempt=key[1],
         occurred_at=now, received_at=now, **more,
     )  # fmt: skip

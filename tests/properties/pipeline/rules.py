@@ -53,7 +53,29 @@ class Rules:
     """An open breaker lets one message through at a time, and only where no human is needed."""
     lost: bool = True
     """A sender that loses an unposted claim to the sweep reports that the message was not sent."""
+    marks: bool = True
+    """Nothing is claimed while a webhook that is more than a minute old may not be applied."""
+    links: bool = True
+    """An opt-out, a message and the cap hold for a human under all keys."""
+    waits: bool = True
+    """A statement that names a message which is not known yet waits for it."""
+    twins: bool = True
+    """Of two rows of a campaign that turn out to be one human, one gets the message."""
+    cap: bool = True
+    """A claim obeys the frequency cap too: a link may have come since the release."""
+    window: bool = True
+    """A release needs an open window, and its message may be posted until the end of the window."""
+    edit: bool = True
+    """New hours expire what was released before."""
+    day: bool = True
+    """A release obeys the limit of the day."""
+    people: bool = True
+    """A release obeys the budget of the portfolio."""
+    back: bool = True
+    """What was surely not posted is given back to the portfolio."""
 
 
 RULES = Rules()
+LIMITS = ("marks", "links", "waits", "twins", "cap", "window", "edit", "day", "people", "back")
+"""The rules of people and limits. Only a limited walk needs them."""
 NAMES = tuple(field.name for field in fields(Rules))

@@ -52,9 +52,10 @@ class Leader:
         world = self._world
         send_before = world.now + timedelta(seconds=WINDOW_S)
         world.require_unsent_due()
-        self._released = world.tables.release_due(world.now, send_before)
+        release = partial(world.tables.release_due, world.now, send_before)
+        self._released = world.require_in_turn(release) if world.is_limited else release()
         for key in self._released:
-            world.send_before[key] = send_before
+            world.send_before[key] = world.tables.releases[key].send_before
 
     def publish(self) -> None:
         """Publish the released jobs, and record their offsets."""
@@ -90,6 +91,8 @@ class Upkeep:
         if world.rules.outbox and tables.read_unpublished(world.now, 2):
             yield Move("sweep publishes", 1.5, self.publish_outcomes)
             yield Move("sweep publishes and dies", 0.3, partial(self.publish_outcomes, is_marked=False))
+        if tables.portfolio_returns:
+            yield Move("settle the portfolio", 1, partial(tables.settle_portfolio, world.now))
         if tables.campaign == "cancelled":
             yield Move("skip cancelled", 1, partial(tables.skip_cancelled, world.now))
         if tables.is_over(world.now, UNKNOWN_S):
@@ -108,6 +111,7 @@ class Upkeep:
         if world.rules.outbox:
             self.publish_outcomes()
         publish(world, tables.find_unclaimed(world.now, world.committed))
+        tables.settle_portfolio(world.now)
         tables.skip_cancelled(world.now)
         tables.complete_campaigns(world.now, UNKNOWN_S)
         tables.reopen_campaigns()

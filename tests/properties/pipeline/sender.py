@@ -16,7 +16,8 @@ from uuid import UUID
 from domain.breakers import Signal
 from schemas.events import EventKind, Failure, RecipientEvent
 from schemas.model import Wamid
-from tests.properties.pipeline.world import FRESH_S, HELD_BACK, LEASE_S, PERMANENT, TRANSIENT, Job, Move, World
+from tests.properties.pipeline.laws import FRESH_S
+from tests.properties.pipeline.world import HELD_BACK, LEASE_S, PERMANENT, STOPPED, TRANSIENT, Job, Move, World
 
 THROTTLE_WAIT_S = 5.0
 THROTTLED_MAX_S = 60.0
@@ -25,8 +26,10 @@ THROTTLES_MAX = 2
 
 ANSWERS = ("accepted", "accepted without id", "accepted, answer lost", "never received", "rejected for now",
            "rejected for good", "held back", "token refused", "throttled")  # fmt: skip
+LIMITED_ANSWERS = ("accepted with names", "stopped", *ANSWERS)
+"""The answers of a limited walk. Two more name a person or state an opt-out."""
 FAILURES: dict[str, Failure] = {
-    "rejected for now": TRANSIENT, "rejected for good": PERMANENT, "held back": HELD_BACK
+    "rejected for now": TRANSIENT, "rejected for good": PERMANENT, "held back": HELD_BACK, "stopped": STOPPED
 }  # fmt: skip
 OWNING = frozenset({"claim sent", "permit", "ready", "renewal sent", "renewed", "answered"})
 """The stages in which the death of a sender leaves a claim or an answer that no process can report."""
@@ -95,7 +98,8 @@ class Sender:
         if not self._is_fresh(task):
             yield Move("renew", 2, partial(self.renew, task))
             return
-        for answer in ANSWERS[: None if task.throttles < THROTTLES_MAX else -1]:
+        answers = LIMITED_ANSWERS if self._world.is_limited else ANSWERS
+        for answer in answers[: None if task.throttles < THROTTLES_MAX else -1]:
             yield Move(f"post: {answer}", 0.4, partial(self.post, task, answer))
 
     def live(self, patience: int = 12) -> None:
@@ -207,7 +211,9 @@ class Sender:
             self._answered(task, EventKind.REJECTED, failure=FAILURES[answer])
         else:
             task.signal = Signal.GOOD
-            self._answered(task, EventKind.ACCEPTED, wamid=wamid if answer == "accepted" else None)
+            also = [world.user_id_of(key[0])] if answer == "accepted with names" else None
+            is_named = answer != "accepted without id"
+            self._answered(task, EventKind.ACCEPTED, wamid=wamid if is_named else None, also_known_as=also)
 
     def _throttled(self, task: Task) -> None:
         now = self._world.seconds

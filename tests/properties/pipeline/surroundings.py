@@ -7,8 +7,10 @@ from functools import partial
 from random import Random
 
 from domain.status import Status
+from domain.windows import WHOLE_DAY, Hours, WindowZone
 from schemas.events import EventKind, Failure, RecipientEvent
-from schemas.model import RecipientId
+from schemas.model import CampaignId, RecipientId
+from tests.properties.pipeline.limits import SHUT
 from tests.properties.pipeline.rows import Key
 from tests.properties.pipeline.world import HELD_BACK, TRANSIENT, Move, World
 
@@ -36,7 +38,7 @@ class Webhooks:
             for name, kind, failure, never_after in STATUSES:
                 if name not in sent and not sent & never_after:
                     yield Move(f"webhook {name}", 0.35, partial(self.send, key, name, kind, failure))
-                    if self._is_wamid_known(key):
+                    if self._world.is_wamid_known(key):
                         bare = partial(self.send, key, name, kind, failure, is_bare=True)
                         yield Move(f"webhook {name}, bare", 0.35, bare)
 
@@ -45,11 +47,6 @@ class Webhooks:
         for key in self._world.accepted:
             if key not in self._world.failed_later and "sent" not in self._sent.setdefault(key, set()):
                 self.send(key, "sent", EventKind.SENT, None)
-
-    def _is_wamid_known(self, key: Key) -> bool:
-        """Whether the sender's event has the wamid. Only then a status without callback data finds its recipient."""
-        held = self._world.tables.ledger.get(key)
-        return held is not None and held.event is not None and held.event.wamid is not None
 
     def send(self, key: Key, name: str, kind: EventKind, failure: Failure | None, *, is_bare: bool = False) -> None:
         """Publish the event of one webhook, as the reconciler does."""
@@ -63,7 +60,9 @@ class Webhooks:
                 RecipientEvent(kind=kind, wamid=wamid, occurred_at=world.now, received_at=world.now, failure=failure)
             )
         else:
-            world.publish_event(world.event(kind, key, wamid=wamid, failure=failure))
+            is_named = world.is_limited and kind is EventKind.SENT
+            also = [world.user_id_of(key[0])] if is_named else None
+            world.publish_event(world.event(kind, key, wamid=wamid, failure=failure, also_known_as=also))
 
 
 class Sink:
@@ -122,6 +121,25 @@ class Operator:
                 yield Move("request a retry", 0.6, partial(self._request_retry, key))
                 yield Move("assume sent", 0.2, partial(self._assume_sent, key))
 
+        if self._world.is_limited:
+            for campaign, each in tables.limits.campaigns.items():
+                weight = 0.1 if each.hours.window == SHUT else 0.03
+                yield Move("change the hours", weight, partial(self._change_hours, campaign))
+
+    def _change_hours(self, campaign: CampaignId) -> None:
+        """Close the window of a campaign, or open it for ever."""
+        world, hours = self._world, self._world.tables.limits.campaigns[campaign].hours
+        window = WHOLE_DAY if hours.window == SHUT else SHUT
+        world.tables.change_hours(campaign, Hours(window, WindowZone.CAMPAIGN, hours.time_zone), world.now)
+        world.record.hours_changed_at[campaign] = world.seconds
+
+    def open(self) -> None:
+        """Open the windows that an operator has closed, and resume."""
+        for campaign, each in self._world.tables.limits.campaigns.items():
+            if each.hours.window == SHUT:
+                self._change_hours(campaign)
+        self.resume()
+
     def resume(self) -> None:
         """Resume the campaign if it is paused."""
         if self._world.tables.campaign == "paused":
@@ -147,7 +165,7 @@ class Operator:
 
 
 class Clock:
-    """The clock advances: by a moment, by some seconds, or by more than a lease."""
+    """The clock advances: by a moment, by some seconds, by more than a lease, or by half a window of the budget."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -156,3 +174,5 @@ class Clock:
         """The possible steps of the clock."""
         for seconds, weight in ((0.5, 0.3), (3.0, 0.25), (11.0, 0.25), (50.0, 0.12)):
             yield Move(f"{seconds:g} s pass", weight, partial(self._world.pass_time, seconds))
+        if self._world.is_limited:
+            yield Move("25 min pass", 0.05, partial(self._world.pass_time, 1500.0))

@@ -6,43 +6,95 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.facts import Facts, Skip
+from domain.facts import Facts, Skip, Wait
+from domain.frequency import CapVerdict, judge
+from domain.repeats import TwinRefusal
 from domain.status import Status
-from schemas.model import RecipientId
-from tests.properties.pipeline.ledger import Ledger, LedgerRow, Release, ledger_event
+from domain.windows import Hours
+from schemas.model import CampaignId, RecipientId
+from tests.properties.pipeline.humans import LedgerRow, Release
+from tests.properties.pipeline.ledger import Ledger
 from tests.properties.pipeline.rows import Key
 
 
 @dataclass(slots=True)
 class Tables(Ledger):
-    """The database of one campaign."""
+    """The database."""
 
     def release_due(self, now: datetime, send_before: datetime) -> list[Key]:
         """Start the next attempt of due rows: release it, or skip it without budget."""
         released: list[Key] = []
         if self.campaign != "active":
             return released
+        rooms = {campaign: self.left_today(campaign, now) for campaign in self.limits.campaigns}
+        people = self.left_in_portfolio(now)
         for recipient, row in self.rows.items():
             if row.due_at is None or row.due_at > now:
                 continue
-            if recipient in self.opted_out:
-                self._skip(recipient, "opted_out", now, send_before)
+            room = rooms[row.campaign]
+            deadline = self.limits.deadline(row.campaign, row.country, now, send_before)
+            if not self.rules.window:
+                deadline = send_before
+            if deadline is None or room == 0 or people == 0 or not self._is_taken(recipient, now, deadline):
                 continue
             key = (recipient, row.facts.attempt + 1)
             row.born_with[key[1]] = (row.facts.accepted_attempts, row.facts.delivered_at)
             self.state(recipient, Facts(attempt=key[1]), now)
-            self.releases[key] = Release(send_before, now)
-            self.used += 1
-            self.charged.add(key)
+            self.releases[key] = Release(deadline, now)
+            self.charge(key, now)
+            rooms[row.campaign] = None if room is None else room - 1
+            people = None if people is None else people - 1
             released.append(key)
         return released
+
+    def _is_taken(self, recipient: RecipientId, now: datetime, send_before: datetime) -> bool:
+        """Judge a due row. One that is refused is skipped, and one above the cap is deferred or skipped."""
+        cap, row = self.limits.cap, self.rows[recipient]
+        if self.is_unsubscribed(recipient):
+            self._skip(recipient, "opted_out", now, send_before)
+            return False
+        if self.twin_refusal(recipient) is TwinRefusal.SAME_PERSON:
+            self._skip(recipient, "same_person", now, send_before)
+            return False
+        if self.is_pair_busy(recipient, now):
+            return False
+        if cap is None:
+            return True
+        posted, claimed, released = self.counted_attempts(recipient, cap, now)
+        waits_until = row.planned_at + timedelta(days=self.limits.campaigns[row.campaign].cap_wait_days)
+        found = judge(posted, claimed + released, cap, now=now, waits_until=waits_until)
+        if found.verdict is CapVerdict.SKIP:
+            self._skip(recipient, "frequency_capped", now, send_before)
+        elif found.until is not None:
+            self._defer(recipient, found.until, now, send_before)
+        return found.verdict is CapVerdict.SEND
+
+    def _defer(self, recipient: RecipientId, until: datetime, now: datetime, send_before: datetime) -> None:
+        """Defer a row that the cap holds. One that is deferred already keeps its attempt."""
+        row = self.rows[recipient]
+        deferred = row.facts.deferred
+        is_again = row.status is Status.QUEUED and deferred is not None and deferred.attempt == row.facts.attempt
+        key = (recipient, row.facts.attempt if is_again else row.facts.attempt + 1)
+        self.state(recipient, Facts(attempt=key[1], deferred=Wait(key[1], until)), now, until)
+        event = self._event("deferred", key, now, None, until)
+        self.ledger[key] = LedgerRow(UUID(int=0), send_before, now, "deferred", now, event)
+
+    def change_hours(self, campaign: CampaignId, hours: Hours, now: datetime) -> None:
+        """Change the hours of a campaign: what is released and not posted expires now."""
+        self.limits.campaigns[campaign].hours = hours
+        for key, release in self.releases.items():
+            if self.rows[key[0]].campaign == campaign and self.rules.edit:
+                release.send_before = now
+        for key, held in self.ledger.items():
+            if self.rows[key[0]].campaign == campaign and held.outcome is None and self.rules.edit:
+                held.send_before = now
 
     def _skip(self, recipient: RecipientId, reason: str, now: datetime, send_before: datetime) -> None:
         newest = self.rows[recipient].facts.attempt
         key = (recipient, newest + 1 if self.rules.skipnew else max(1, newest))
         self.state(recipient, Facts(attempt=key[1], skipped=Skip(key[1], reason)), now)
         if key not in self.ledger:
-            event = ledger_event("skipped", key, now, reason)
+            event = self._event("skipped", key, now, reason)
             self.ledger[key] = LedgerRow(UUID(int=0), send_before, now, "skipped", now, event)
 
     def record_published(self, key: Key, offset: int, now: datetime) -> None:

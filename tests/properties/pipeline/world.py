@@ -7,7 +7,7 @@ the killed processes. Every violation is raised as `Violation` at the step that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -16,18 +16,22 @@ from uuid import UUID
 
 from domain.breakers import holds
 from domain.facts import NOTHING, Facts, merge
+from domain.inbound import STOPPED_CODE
+from domain.people import PersonKey, person_of
 from domain.status import Status
+from domain.waiting import OWN_TIMES, kind_of
 from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.model import RecipientId, Wamid
-from tests.properties.pipeline.ledger import NOT_SENT
-from tests.properties.pipeline.rows import CAMPAIGN, START, Key, counted
+from schemas.subscriptions import SubscriptionEvent
+from tests.properties.pipeline import laws
+from tests.properties.pipeline.humans import NOT_SENT
+from tests.properties.pipeline.laws import STOP_S, Post, Record, Violation
+from tests.properties.pipeline.limits import Limits, Recipient, unlimited, user_id_of
+from tests.properties.pipeline.rows import START, Key, counted
 from tests.properties.pipeline.rules import RULES, Rules
 from tests.properties.pipeline.tables import Tables
 
 LEASE_S = 45.0
-FRESH_S = 1.0
-STOP_S = 2.0
-"""The time until a pause, a cancellation or an opt-out takes effect everywhere."""
 WINDOW_S = 60.0
 """The time from a release to its send_before."""
 ATTEMPTS_MAX = 7
@@ -36,11 +40,8 @@ UNKNOWN_S = 100.0
 
 TRANSIENT = Failure(code=131000, reason="a", retry_class=RetryClass.BACKOFF, backoff_s=10)
 PERMANENT = Failure(code=131026, reason="b", retry_class=RetryClass.NEVER, backoff_s=0)
+STOPPED = Failure(code=STOPPED_CODE, reason="stopped", retry_class=RetryClass.NEVER, backoff_s=0)
 HELD_BACK = Failure(code=131049, reason="c", retry_class=RetryClass.HELD_BACK, backoff_s=20)
-
-
-class Violation(Exception):
-    """An invariant is violated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,24 @@ class Move:
 class World:
     """The clock, the topics, and the recorded truth."""
 
-    def __init__(self, rules: Rules = RULES, people: int = 1) -> None:
+    def __init__(
+        self, rules: Rules = RULES, people: int = 1, limits: Limits | None = None, rows: Sequence[Recipient] = ()
+    ) -> None:
+        """With limits, the recipients are `rows`, and the walk begins a minute earlier. Else they are strangers."""
         self.rules = rules
-        self.tables = Tables(rules)
-        self.seconds = 0.0
-        for n in range(people):
-            self.tables.add_person(RecipientId(UUID(int=n + 1)))
+        self.is_limited = limits is not None
+        self.tables = Tables(rules, unlimited() if limits is None else limits)
+        self.seconds = 0.0 if limits is None else -60.0
+        for n, row in enumerate(rows or [None] * people):
+            self.tables.add_person(RecipientId(UUID(int=n + 1)), self.now, row)
+        if limits is not None:
+            self.tables.applied_through = self.now
+        self.record = Record()
+        self.reconciled = 0
+        """The webhooks about people that the reconciler has read."""
+        self.statements: list[SubscriptionEvent] = []
+        self.stated: set[int] = set()
+        """The places of the applied statements."""
         self.jobs: list[Job] = []
         self.committed = 0
         self.events: list[RecipientEvent] = []
@@ -83,6 +96,8 @@ class World:
         self.excused: set[Key] = set()
         """Attempts that may end as unknown, because their process died or their answer was lost."""
         self._tokens = 0
+        self._explained: tuple[int, float, str] | None = None
+        """The state whose explanation is checked."""
 
     @property
     def now(self) -> datetime:
@@ -103,18 +118,47 @@ class World:
     def event(self, kind: EventKind, key: Key, **more: Any) -> RecipientEvent:
         """An event with the current time."""
         return RecipientEvent(
-            kind=kind, campaign_id=CAMPAIGN, recipient_id=key[0], attempt=key[1],
+            kind=kind, campaign_id=self.tables.rows[key[0]].campaign, recipient_id=key[0], attempt=key[1],
             occurred_at=self.now, received_at=self.now, **more,
         )  # fmt: skip
 
     def publish_event(self, event: RecipientEvent) -> None:
         """Append to `recipient.events`."""
         self.events.append(event)
+        if event.wamid is not None and event.recipient_id is not None:
+            person = self.tables.rows[event.recipient_id].person
+            self.record.accepted_at.setdefault(event.wamid, (self.seconds, person))
+            self.record.named += [(self.seconds, person, person_of(name)) for name in event.also_known_as or ()]
 
     def apply(self, places: list[int]) -> None:
         """Apply these records as one batch of the sink."""
         self.tables.apply_events([self.events[at] for at in places], self.now)
         self.applied.update(places)
+        self.record.note_known(self.tables.people, self.seconds)
+
+    def state(self, places: list[int]) -> None:
+        """Apply these statements as one batch of the sink of subscriptions."""
+        self.tables.apply_subscriptions([self.statements[at] for at in places])
+        self.stated.update(places)
+        self.record.note_known(self.tables.people, self.seconds)
+
+    def try_waiting(self) -> None:
+        """Try the statements again that name a message which was not known."""
+        self.tables.apply_waiting()
+        self.record.note_known(self.tables.people, self.seconds)
+
+    def human_of(self, recipient: RecipientId) -> int:
+        """The human of a row: the last digit of all names."""
+        return int(self.tables.rows[recipient].person[-1])
+
+    def user_id_of(self, recipient: RecipientId) -> PersonKey:
+        """The user id of the account of a row."""
+        return user_id_of(self.tables.rows[recipient].person)
+
+    def is_wamid_known(self, key: Key) -> bool:
+        """Whether the sender's event has the wamid. Only then a status without callback data finds its recipient."""
+        held = self.tables.ledger.get(key)
+        return held is not None and held.event is not None and held.event.wamid is not None
 
     # ---------------------------------------------------------------------------------------------------- G3, G6
 
@@ -136,6 +180,16 @@ class World:
         if is_received:
             self._require_first(key)
             self.received.add(key)
+        if self.is_limited and is_received:
+            self._require_limits(key)
+
+    def _require_limits(self, key: Key) -> None:
+        row, limits = self.tables.rows[key[0]], self.tables.limits
+        self.record.posts.append(Post(key, row.person, row.campaign, self.now, self.seconds))
+        self.record.require_subscribed(row.person, self.seconds)
+        accepted = self.accepted.keys() - self.failed_later
+        self.record.require_first_of_human(key, row.person, row.campaign, limits, self.now, accepted)
+        self.record.require_budgets(limits, row.country)
 
     def _require_not_held(self, key: Key) -> None:
         breaker = self.tables.breaker
@@ -163,14 +217,32 @@ class World:
             if is_due and row.status in (Status.SENT, Status.DELIVERED, Status.READ):
                 raise Violation(f"G3: released again, although {row.status}")
 
+    def require_in_turn(self, release: Callable[[], list[Key]]) -> list[Key]:
+        """Release, and check that only those were released who were in turn by their explanation. Raises Violation."""
+        tables = self.tables
+        turns, is_held = laws.in_turn(tables, self.now), tables.breaker.is_open
+        own = {each for each, row in tables.rows.items() if kind_of(row.facts, row.capped_until) in OWN_TIMES}
+        released = release()
+        counts = Counter(tables.rows[key[0]].campaign for key in released if key[0] not in own)
+        if not is_held and any(n > turns[campaign] for campaign, n in counts.items()):
+            raise Violation("explain: released, although nobody was in turn")
+        return released
+
     # -------------------------------------------------------------------------------------------------- always
 
     def require_consistent(self) -> None:
         """Check the invariants of every step. Raises Violation."""
         tables = self.tables
-        recount: Counter[str] = sum((counted(row) for row in tables.rows.values()), Counter())
-        if recount != +tables.counters:
-            raise Violation("G4: counters differ from the recount")
+        for campaign, counters in tables.counters.items():
+            rows = [row for row in tables.rows.values() if row.campaign == campaign]
+            if sum((counted(row) for row in rows), Counter()) != +counters:
+                raise Violation("G4: counters differ from the recount")
+        if self.is_limited:
+            laws.require_buckets(tables, self.now)
+            state = (tables.changes, self.seconds, tables.campaign)
+            if state != self._explained:
+                laws.require_explained(tables, self.now)
+                self._explained = state
         if tables.used != len(tables.charged) - tables.returned.total():
             raise Violation("budget: the used budget is not the charged minus the returned budget")
         for key, times in tables.returned.items():
@@ -194,6 +266,9 @@ class World:
             raise Violation("an outcome is never published")
         if any(learned.recipient_id is None for learned in self.tables.messages.values()):
             raise Violation("a status is parked forever")
+        if self.statements and len(self.stated) < len(self.statements):
+            raise Violation("a statement is never applied")
+        laws.require_given_back(self.tables)
         self._require_order_free(random)
 
     def _require_no_waiting_row(self) -> None:
@@ -228,13 +303,19 @@ class World:
         """G2: the same facts in any order, with any batches and duplicates, give the same rows."""
         places = [*self.applied, *random.sample(sorted(self.applied), len(self.applied) // 2)]
         random.shuffle(places)
-        again = Tables(self.rules)
-        for recipient in self.tables.rows:
-            again.add_person(recipient)
-        while places:
+        again = Tables(self.rules, self.tables.limits)
+        for recipient, row in self.tables.rows.items():
+            again.add_person(recipient, START, Recipient(row.campaign, row.person, row.country))
+        statements = [*self.statements, *random.sample(self.statements, len(self.statements) // 2)]
+        random.shuffle(statements)
+        while places or statements:
             size = random.randint(1, 4)
             again.apply_events([self.events[at] for at in places[:size]], self.now)
-            places = places[size:]
+            again.apply_subscriptions(statements[:size])
+            places, statements = places[size:], statements[size:]
+        again.apply_waiting()
+        if again.people != self.tables.people:
+            raise Violation("G2: another order of the same events gives other people")
         for recipient, row in self.tables.rows.items():
             own: Facts = NOTHING
             for owner, facts in self.tables.own_facts:

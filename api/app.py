@@ -26,13 +26,26 @@ from api import (
 from api.access import Access
 from api.measuring import Measuring
 from api.openapi import document
-from api.pages import actions, assets, clones, cost, imports, live, people, plan, routes, sign_in, unknown
+from api.pages import (
+    actions,
+    assets,
+    clones,
+    cost,
+    imports,
+    live,
+    people,
+    plan,
+    routes,
+    setting_forms,
+    sign_in,
+    unknown,
+)
 from api.pages import test_sends as trials
 from api.problems import register
 from api.services import Services
 from schemas.codec import PRODUCER
 
-PAGES = (actions, clones, imports, trials, unknown, people, plan, cost, routes, live, sign_in, assets)
+PAGES = (setting_forms, actions, clones, imports, trials, unknown, people, plan, cost, routes, live, sign_in, assets)
 
 
 def make_app(services: Services) -> FastAPI:

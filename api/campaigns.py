@@ -87,14 +87,7 @@ async def edit_campaign(
     A new `daily_send_limit`, window or start time holds at once. With a new limit or start time, recipients that are
     not released are planned again, in the background if they are many (`planning`).
     """
-    changes = body.model_dump(exclude_unset=True)
-    if "phone_number_id" in changes:
-        changes["phone_number_id"] = number_of(changes["phone_number_id"], services)
-    if "exclude_campaigns" in changes:
-        changes["exclude_campaigns"] = await find_excluded(connection, changes["exclude_campaigns"])
-    edited = await editing.edit(connection, campaign_id, changes)
-    log.info("campaign edited", campaign_id=str(campaign_id), settings=sorted(changes))
-    return CampaignOut.model_validate(edited)
+    return CampaignOut.model_validate(await change_settings(connection, services, campaign_id, body))
 
 
 @router.delete("/{campaign_id}", status_code=204)
@@ -204,6 +197,20 @@ async def read_stats(campaign_id: UseCampaignId, connection: UseListConnection) 
     if found is None:
         raise UnknownCampaign
     return found
+
+
+async def change_settings(
+    connection: Connection, services: Services, campaign_id: UUID, body: CampaignPatch
+) -> Campaign:
+    """Change the settings that a body names, and log it. Raises Problem and what `tables.editing.edit` raises."""
+    changes = body.model_dump(exclude_unset=True)
+    if "phone_number_id" in changes:
+        changes["phone_number_id"] = number_of(changes["phone_number_id"], services)
+    if "exclude_campaigns" in changes:
+        changes["exclude_campaigns"] = await find_excluded(connection, changes["exclude_campaigns"])
+    edited = await editing.edit(connection, campaign_id, changes)
+    log.info("campaign edited", campaign_id=str(campaign_id), settings=sorted(changes))
+    return edited
 
 
 def number_of(given: str | None, services: Services) -> str:

@@ -1,10 +1,8 @@
-"""The forms of the page: create a campaign, add people, and change its state. Each ends with a redirect to the page."""
+"""The forms of the page: add people to a campaign, and change its state. Each ends with a redirect to the page."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -16,12 +14,11 @@ from pydantic import ValidationError
 
 from api.additions import add, judge
 from api.answers import InvalidRecipient
-from api.bodies import RECIPIENTS_MAX, CampaignIn, PauseIn
-from api.campaigns import act_on, create_once, number_of
+from api.bodies import RECIPIENTS_MAX, PauseIn
+from api.campaigns import act_on
 from api.failed import RetryOrder, retry_before_resume, retry_failed
-from api.new_campaigns import new_campaign
 from api.pages import reading
-from api.pages.forms import Form, UseForm, UseSession, once_key, once_of
+from api.pages.forms import UseForm, UseSession
 from api.pages.pasted import LINES_MAX, read_lines
 from api.pages.paths import CAMPAIGNS, HOME
 from api.pages.rendering import page
@@ -30,15 +27,12 @@ from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.services import Services, UseCampaignId, UseServices, UseStopConnection
 from api.template_checks import require_template
-from api.validation import field_errors, known_fields
 from domain.lifecycle import Action
-from runtime.settings_rules import has_simulator
 from schemas.events import CODE_MAX
 from tables import campaigns
 from tables.campaigns import PAUSED_BY_OPERATOR
 from topics.publisher import PublishFailed
 
-NEW = f"{CAMPAIGNS}/new"
 REFUSED_SHOWN = 100
 """Most refused lines that the result names."""
 
@@ -48,63 +42,6 @@ log = structlog.get_logger("api")
 
 def _to(campaign_id: UUID, done: str) -> RedirectResponse:
     return RedirectResponse(f"{CAMPAIGNS}/{campaign_id}?done={done}", 303)
-
-
-# ------------------------------------------------------------------------------------------------------------- create
-
-
-@router.get(NEW)
-async def show_new(services: UseServices, session: UseSession) -> Response:
-    """Show the form of a new campaign."""
-    return _new(services, session, {"time_zone": "UTC"}, {})
-
-
-@router.post(NEW)
-async def create(form: UseForm, services: UseServices, session: UseSession) -> Response:
-    """Create a draft, once however often the form is sent. The next step is to add people."""
-    limit = form.text("daily_send_limit").replace(",", "")
-    given = {
-        "name": form.text("name"),
-        "template_name": form.text("template_name"),
-        "language_code": form.text("language_code"),
-        "daily_send_limit": (int(limit) if limit.isdecimal() else limit) if limit else None,
-        "phone_number_id": form.optional("phone_number_id"),
-        "time_zone": form.text("time_zone") or "UTC",
-        "country": (form.optional("country") or "").upper() or None,
-    }
-    try:
-        body = CampaignIn.model_validate(given)
-        number = number_of(body.phone_number_id, services)
-    except ValidationError as error:
-        errors = {each["field"]: each["message"] for each in field_errors(error.errors(), known_fields(CampaignIn))}
-        return _new(services, session, form_values(form), errors)
-    except Problem as problem:
-        return _new(services, session, form_values(form), {"phone_number_id": str(problem.detail)})
-    new = new_campaign(body, number, by_day=not has_simulator(services.settings), excluded=())
-
-    async with services.pool.connection() as connection:
-        once = once_of(form, connection, new)
-        answer = await create_once(once, lambda found: campaigns.create(found, new), "campaign created")
-    created = json.loads(bytes(answer.body))["id"]
-    return RedirectResponse(f"{CAMPAIGNS}/{created}/add", 303)
-
-
-def form_values(form: Form) -> dict[str, str]:
-    """The fields as they were written, to show them again."""
-    return {name: form.text(name) for name in form.fields}
-
-
-def _new(services: Services, session: PageSession, values: Mapping[str, str], errors: Mapping[str, str]) -> Response:
-    return page(
-        "new.html",
-        session=session,
-        status=422 if errors else 200,
-        values=values,
-        errors=errors,
-        once=once_key(values),
-        default_number=services.settings.whatsapp_phone_number_id,
-        numbers=sorted(services.settings.known_numbers) if services.settings.whatsapp_numbers else (),
-    )
 
 
 # --------------------------------------------------------------------------------------------------------- add people

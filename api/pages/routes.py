@@ -38,6 +38,7 @@ DONE: Mapping[str, str] = MappingProxyType(
         "resumed": "The campaign continues.",
         "cancelled": "The campaign is cancelled. Messages that were sent keep their statuses.",
         "retried": "The failed messages are sent again as soon as the campaign sends.",
+        "edited": "The settings are changed.",
         "cloned": "The draft was created. Nothing is sent before you activate it.",
         "unknown-assume-sent": "The messages count as sent within seconds.",
         "unknown-retry": "The messages with an unknown outcome are sent again as soon as the campaign sends.",

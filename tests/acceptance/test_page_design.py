@@ -87,6 +87,7 @@ def _shown(page: Page, url: str, database_url: str, proxy: Proxy) -> Iterator[st
     yield from _imported(page, f"{url}{paths['import']}")
     for name, fields, button in (
         ("new", {"Name": "a", "Template": "t", "Language": "no language"}, "Create the draft"),
+        ("edit", {"From": "noon"}, "Save the settings"),
         ("test", {"Your number": "nobody"}, "Send the test"),
         ("clone", {"Name of the draft": "  "}, "Create the draft"),
     ):

@@ -89,6 +89,7 @@ def fill(connection: Connection) -> dict[str, str]:
     }
     return {
         "list": "/", "campaign": f"/campaigns/{summer}", **of, "new": "/campaigns/new",
+        "edit": f"/campaigns/{draft}/edit",
         "add": f"/campaigns/{summer}/add", "cancel": f"/campaigns/{summer}/cancel",
         "retry": f"/campaigns/{paused}/retry?code=131042", "people": f"/campaigns/{summer}/people",
         "unknown": f"/campaigns/{summer}/people?status=unknown",

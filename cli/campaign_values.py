@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.new_campaigns import UnknownNumber, chosen_number
 from api.validation import field_errors, known_fields
+from cli.options import NONE
 from domain.exclusions import InvalidExclusion
 from domain.windows import InvalidWindow
 from operations.options import InvalidOptions
@@ -60,7 +61,7 @@ WORDS = {
     "cap_wait_days": "Write a whole number of days from 0 to 365. 0 skips people above the frequency cap at once.",
     "exclude_campaigns": "Name up to 20 campaigns, or none.",
     "phone_number_id": "Write the phone number id (digits), or none for the number of the settings.",
-    "country": "Write a country as two capital letters, such as DE or US, or none.",
+    "country": "Write a country as two letters, such as DE or US, or none.",
     "endpoint": "Write messages or marketing_messages, or none for the endpoint of the settings.",
     "canary_percent": "Write a share of the audience in percent from 0.01 to 100, or none for no canary.",
 }
@@ -71,8 +72,6 @@ NO_NUMBER = (
 )
 NO_NUMBER_OF_SETTINGS = "Name a number, because CAMPAIGNS_WHATSAPP_PHONE_NUMBER_ID is not set."
 DIGITS_MAX = 10
-NONE = "none"
-"""The word of an option that clears its setting."""
 M = TypeVar("M", bound=BaseModel)
 
 

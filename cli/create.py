@@ -30,6 +30,7 @@ from cli.options import (
     WindowDays,
     WindowTimes,
     Yes,
+    country_code,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def create(
         str, typer.Option("--time-zone", help="Zone of the campaign's days, as America/Sao_Paulo")
     ] = "UTC",
     country: Annotated[
-        str | None, typer.Option("--country", help="Country of numbers without + or 00, as US or DE")
+        str | None,
+        typer.Option("--country", callback=country_code, help="Country of numbers without + or 00, as US or DE"),
     ] = None,
     days: WindowDays = None,
     window: WindowTimes = None,

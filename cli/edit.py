@@ -31,6 +31,7 @@ from cli.options import (
     WindowDays,
     WindowTimes,
     Yes,
+    country_code,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def edit(
         str | None, typer.Option("--time-zone", help="Zone of the campaign's days; drafts only")
     ] = None,
     country: Annotated[
-        str | None, typer.Option("--country", help="Country of numbers without + or 00 that are added later; or none")
+        str | None,
+        typer.Option(
+            "--country", callback=country_code, help="Country of numbers without + or 00 that are added later; or none"
+        ),
     ] = None,
     days: WindowDays = None,
     window: WindowTimes = None,

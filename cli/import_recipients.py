@@ -197,7 +197,7 @@ def parameters_of(given: Sequence[str] | None) -> Mapping[str, str] | None:
 
 
 def checked_country(country: str | None) -> str | None:
-    """The code of a country with phone numbers, also if it is in small letters. Raises InvalidOptions."""
+    """The code of a country with phone numbers. Raises InvalidOptions."""
     from pydantic import TypeAdapter, ValidationError
 
     from api.bodies import Country
@@ -205,7 +205,7 @@ def checked_country(country: str | None) -> str | None:
     from operations.options import InvalidOptions
 
     try:
-        return TypeAdapter(Country | None).validate_python(country and country.upper())
+        return TypeAdapter(Country | None).validate_python(country)
     except ValidationError:
         raise InvalidOptions(f"--country: {HINTS['country']}") from None
 

@@ -13,6 +13,15 @@ REPAIR_PANEL = "Repair"
 START_PANEL = "Start here"
 PROCESS_PANEL = "Processes"
 
+NONE = "none"
+"""The word of an option that clears its setting."""
+
+
+def country_code(given: str | None) -> str | None:
+    """The code of a country in capitals, because people write `de` as well. `none` stays as it is."""
+    return given if given is None or given == NONE else given.upper()
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout")]
 CampaignOption = Annotated[
     str | None, typer.Option("--campaign", help="Only this campaign: its id, the end of its id, or its name")
@@ -25,7 +34,8 @@ RecipientIds = Annotated[list[UUID] | None, typer.Argument(help="Recipient ids")
 Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="Process at most this many")]
 LineLimit = Annotated[int, typer.Option(min=1, max=100_000, help="Print at most this many lines")]
 NumbersCountry = Annotated[
-    str | None, typer.Option("--country", help="Country of numbers without + or 00; else the campaign's")
+    str | None,
+    typer.Option("--country", callback=country_code, help="Country of numbers without + or 00; else the campaign's"),
 ]
 PhoneColumn = Annotated[
     str | None, typer.Option("--phone-column", help="Column of the phone numbers: its header, or its place from 1")

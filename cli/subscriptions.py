@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import DryRun, Json, LineLimit, PhoneColumn, Yes
+from cli.options import DryRun, Json, LineLimit, PhoneColumn, Yes, country_code
 from schemas.sources import Source
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ subscriptions = typer.Typer(
 )
 
 People = Annotated[list[str], typer.Argument(metavar="PERSON...", help="Phone numbers or user ids")]
-OfCountry = Annotated[str | None, typer.Option("--country", help="Country of numbers without + or 00")]
+OfCountry = Annotated[
+    str | None, typer.Option("--country", callback=country_code, help="Country of numbers without + or 00")
+]
 OfSource = Annotated[list[Source] | None, typer.Option("--source", help="Only of this source; may be repeated")]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import Json
+from cli.options import Json, country_code
 
 if TYPE_CHECKING:
     from domain.history import HistoryStep, RecipientHistory
@@ -27,7 +27,10 @@ def trace(
         str, typer.Argument(metavar="RECIPIENT", help="A phone number, a recipient id, or a message id (wamid...)")
     ],
     country: Annotated[
-        str | None, typer.Option(help="The ISO code of the country of a number without + and 00, such as DE")
+        str | None,
+        typer.Option(
+            callback=country_code, help="The ISO code of the country of a number without + and 00, such as DE"
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -36,7 +39,7 @@ def trace(
     from domain.phone_numbers import COUNTRIES
 
     if country is not None and country not in COUNTRIES:
-        raise typer.BadParameter("it is an ISO 3166 code in capitals, such as DE or US", param_hint="--country")
+        raise typer.BadParameter("it is an ISO 3166 code, such as DE or US", param_hint="--country")
     raise typer.Exit(run_command(lambda settings: asyncio.run(_trace(settings, query, country, as_json=json))))
 
 

@@ -20,9 +20,8 @@ from domain.plain_numbers import plain_number
 from domain.written_numbers import InvalidPhoneNumber, shown
 from schemas.reasons import ParameterRefusal, RecipientRefusal
 from tables import campaigns
-from tables.campaigns import NewRecipient
 from tables.database import Connection
-from tables.new_recipients import Keyed, RecipientBatch, batch_of_keyed
+from tables.new_recipients import Keyed, NewRecipient, RecipientBatch, batch_of_keyed
 from tables.turns import Turn
 
 VALUE_CHARACTERS_MAX = 100

@@ -25,8 +25,9 @@ from api.services import Services, UseCampaignId, UseConnection, UseListConnecti
 from api.template_answers import TestSendOut, TestSendsOut
 from api.template_checks import require_message
 from tables import campaigns, planning, template_checks, test_sends
-from tables.campaigns import Campaign, NewRecipient
+from tables.campaigns import Campaign
 from tables.database import Connection
+from tables.new_recipients import NewRecipient
 
 router = json_router("/api/marketing/campaigns/{campaign_id}", "templates")
 log = structlog.get_logger("api")

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from api.template_answers import TestSendOut
     from cli.confirmation import Consent
     from runtime.settings import Settings
-    from tables.campaigns import Campaign, NewRecipient
+    from tables.campaigns import Campaign
     from tables.database import Connection
+    from tables.new_recipients import NewRecipient
 
 EXIT_NOT_SENT = 1
 POLL_S = 0.2

@@ -18,13 +18,12 @@ from domain import windows
 from domain.canary import CanarySize
 from domain.exclusions import ExcludedRecipients
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus, after
-from domain.people import USER, PersonKey, person_of
 from domain.shares import ShareLimits
 from domain.template_edits import TemplateFit
 from domain.windows import WEEK, Hours, SendingWindow, WindowZone, make_window
 from tables import breakers, canaries, new_recipients, planning
 from tables.database import Connection
-from tables.new_recipients import RecipientBatch, batch_of
+from tables.new_recipients import NewRecipient, RecipientBatch, batch_of
 from tables.server import read_clock
 from tables.statements import load
 from tables.turns import OutOfTurn, Turn
@@ -137,28 +136,6 @@ class Campaign:
     """When Meta last reported that the template was edited while the campaign was active."""
     template_fit: TemplateFit | None = None
     """Whether the parameters fit the edited template. None: it was not edited, or they are not compared yet."""
-
-
-@dataclass(slots=True)
-class NewRecipient:
-    """A recipient to add: by a phone number in digits, by a user id, or by both.
-
-    It is not frozen, because that takes three times as long to make, and an import makes millions.
-    """
-
-    phone_number: str | None = field(repr=False)
-    template_parameters: list[Any] | dict[str, Any] | None = field(default=None, repr=False)
-    user_id: str | None = field(default=None, repr=False)
-
-    @property
-    def name(self) -> str:
-        """The phone number, or the key of the user id."""
-        return self.phone_number or f"{USER}{self.user_id}"
-
-    @property
-    def person(self) -> PersonKey:
-        """The key of the person."""
-        return person_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,43 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import Any
 from uuid import UUID
 
 import orjson
 
-from domain.people import USER, PersonKey
+from domain.people import USER, PersonKey, person_of
 from tables import binary_arrays as binary
 from tables.database import Connection
 from tables.statements import load
 from tables.turns import Turn
 
-if TYPE_CHECKING:
-    from tables.campaigns import NewRecipient
-
 _SQL = load("new_recipients")
 
-Keyed = tuple[PersonKey, "NewRecipient"]
+
+@dataclass(slots=True)
+class NewRecipient:
+    """A recipient to add: by a phone number in digits, by a user id, or by both.
+
+    It is not frozen, because that takes three times as long to make, and an import makes millions.
+    """
+
+    phone_number: str | None = field(repr=False)
+    template_parameters: list[Any] | dict[str, Any] | None = field(default=None, repr=False)
+    user_id: str | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The phone number, or the key of the user id."""
+        return self.phone_number or f"{USER}{self.user_id}"
+
+    @property
+    def person(self) -> PersonKey:
+        """The key of the person."""
+        return person_of(self.name)
+
+
+Keyed = tuple[PersonKey, NewRecipient]
 _RANDOM_BYTES = 10
 """What a version 7 UUID has after its time, with the four bits of the version and the two of the variant."""
 _TIME_BYTES = 6

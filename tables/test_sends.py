@@ -14,8 +14,9 @@ from uuid import UUID
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus
 from domain.status import Status
 from tables import campaigns
-from tables.campaigns import Campaign, NewCampaign, NewRecipient
+from tables.campaigns import Campaign, NewCampaign
 from tables.database import Connection
+from tables.new_recipients import NewRecipient
 from tables.statements import load
 
 _SQL = load("test_sends")

@@ -29,9 +29,10 @@ from schemas.subscriptions import SubscriptionEvent
 from schemas.topics import Topic
 from sinks import sink
 from tables import campaigns, ledger, opt_outs
-from tables.campaigns import NewCampaign, NewRecipient
+from tables.campaigns import NewCampaign
 from tables.database import Connection, connect
 from tables.ledger import ClaimResult
+from tables.new_recipients import NewRecipient
 from tables.releases import RELEASER_SESSION, Rates, ReleaseStep, release_step
 from tests.support.histories import START
 from tests.support.kafka_topics import create_topics, put, read_all, wait_for_leaders

@@ -19,8 +19,8 @@ from domain.people import PersonKey
 from domain.recipient_files.columns import Choices
 from domain.recipient_files.reader import RecipientFile
 from tables import campaigns, turns
-from tables.campaigns import NewRecipient, NotAdded
-from tables.new_recipients import RecipientBatch, batch_of
+from tables.campaigns import NotAdded
+from tables.new_recipients import NewRecipient, RecipientBatch, batch_of
 from tables.person_links import link_keys
 from tables.turns import Turn
 from tests.support.world import World

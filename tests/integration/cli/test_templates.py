@@ -18,7 +18,8 @@ from domain.lifecycle import Action
 from operations.options import InvalidOptions
 from runtime.settings import Settings
 from tables import campaigns
-from tables.campaigns import NewCampaign, NewRecipient
+from tables.campaigns import NewCampaign
+from tables.new_recipients import NewRecipient
 from tests.support.simulated_account import simulated_account, template_config
 from tests.support.templates import URL_BUTTON, body, buttons
 from tests.support.world import NUMBER_ID, World

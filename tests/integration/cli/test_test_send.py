@@ -13,7 +13,8 @@ from cli.test_send import TestOrder, run_test
 from operations.options import InvalidOptions
 from runtime.settings import Settings
 from tables import campaigns
-from tables.campaigns import NewCampaign, NewRecipient
+from tables.campaigns import NewCampaign
+from tables.new_recipients import NewRecipient
 from tests.support.simulated_account import simulated_account, template_config
 from tests.support.templates import body
 from tests.support.world import NUMBER_ID, World

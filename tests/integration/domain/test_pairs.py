@@ -15,8 +15,8 @@ from domain.people import PersonKey
 from schemas.jobs import SendJob
 from schemas.model import CampaignId
 from tables import campaigns, explanations, ledger, person_links
-from tables.campaigns import NewRecipient
 from tables.ledger import Claim, Settlement
+from tables.new_recipients import NewRecipient
 from tables.release_memory import ReleaseMemory
 from tables.releases import release_step
 from tests.support.world import FAST, NUMBER_ID, World

@@ -17,8 +17,9 @@ from schemas.events import RecipientEvent
 from schemas.places import Outgoing
 from tables import adoptions, campaigns, drafts
 from tables.adoptions import SourceTable, UnusableTable
-from tables.campaigns import Campaign, NewCampaign, NewRecipient
+from tables.campaigns import Campaign, NewCampaign
 from tables.database import Connection, connect
+from tables.new_recipients import NewRecipient
 from tables.recipients import MERGE_SESSION
 from tests.support.world import NUMBER_ID, World
 from topics.memory import MemoryPublisher

@@ -19,9 +19,9 @@ from schemas.sources import Source
 from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.subscriptions import apply_subscriptions
 from tables import campaigns, ledger
-from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.ledger import Claim, ClaimResult, Settlement
+from tables.new_recipients import NewRecipient
 from tables.subscriptions import read, state_by_operator, unpublished
 from tests.support.world import World
 

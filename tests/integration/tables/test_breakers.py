@@ -18,9 +18,9 @@ from domain.signals import NEUTRAL, Signals
 from schemas.events import EventKind, Failure, RecipientEvent, RetryClass
 from schemas.jobs import SendJob
 from tables import breakers, campaigns, ledger
-from tables.campaigns import NewRecipient
 from tables.database import Connection, connect
 from tables.ledger import Claim, ClaimResult, Settlement
+from tables.new_recipients import NewRecipient
 from tests.support.boundaries import OPENINGS, PAUSES_OF_PROBES, PROBE_CASES, STEPPED_AT
 from tests.support.world import FAST, NUMBER_ID, World
 

@@ -11,8 +11,9 @@ from domain.lifecycle import Action
 from domain.people import PersonKey
 from schemas.model import CampaignId
 from tables import campaigns
-from tables.campaigns import NewCampaign, NewRecipient
+from tables.campaigns import NewCampaign
 from tables.database import connect
+from tables.new_recipients import NewRecipient
 from tables.person_links import link_keys
 from tables.publications import Patience, find_unclaimed
 from tables.recipient_pages import read_page

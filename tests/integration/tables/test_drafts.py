@@ -9,8 +9,9 @@ import pytest
 from domain.lifecycle import Action, ActionNotAllowed, CampaignStatus
 from schemas.model import CampaignId
 from tables import campaigns, drafts, stats
-from tables.campaigns import NewCampaign, NewRecipient, UnknownCampaign
+from tables.campaigns import NewCampaign, UnknownCampaign
 from tables.drafts import TooManyToClone
+from tables.new_recipients import NewRecipient
 from tables.release_memory import FIRST_ID
 from tests.support.world import World
 

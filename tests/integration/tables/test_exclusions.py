@@ -12,8 +12,8 @@ from domain.people import PersonKey
 from domain.status import Status
 from schemas.model import CampaignId
 from tables import campaigns, drafts, editing, explanations, stats
-from tables.campaigns import NewRecipient
 from tables.exclusions import find_excluded
+from tables.new_recipients import NewRecipient
 from tables.person_links import link_keys
 from tests.support.world import World
 

@@ -14,8 +14,8 @@ from domain.people import PersonKey
 from schemas.jobs import SendJob
 from schemas.model import CampaignId
 from tables import campaigns, editing, explanations, frequency, ledger, planning, stats, test_sends
-from tables.campaigns import NewRecipient
 from tables.ledger import Claim, ClaimResult, Settlement
+from tables.new_recipients import NewRecipient
 from tables.person_links import link_keys
 from tables.releases import ReleaseStep, release_step
 from tests.support.world import FAST, World

@@ -12,8 +12,7 @@ import pytest
 
 from domain.people import PersonKey, person_of
 from tables import campaigns, new_recipients
-from tables.campaigns import NewRecipient
-from tables.new_recipients import batch_of
+from tables.new_recipients import NewRecipient, batch_of
 from tables.person_links import link_keys
 from tables.turns import Turn
 from tests.support.world import World

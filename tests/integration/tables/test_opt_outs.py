@@ -15,7 +15,7 @@ from domain.people import PersonKey
 from domain.subscriptions import reach_of
 from schemas.model import CampaignId
 from tables import campaigns, opt_outs, person_links, stats
-from tables.campaigns import NewRecipient
+from tables.new_recipients import NewRecipient
 from tables.opt_outs import NotedOptOut
 from tests.support.world import World
 

@@ -17,9 +17,9 @@ from schemas.jobs import SendJob
 from schemas.model import RecipientId
 from schemas.sources import Source
 from tables import campaigns, ledger
-from tables.campaigns import NewRecipient
 from tables.database import Connection
 from tables.ledger import Claim, ClaimResult, Settlement
+from tables.new_recipients import NewRecipient
 from tables.person_links import link_keys, link_people
 from tables.subscriptions import Subscription, read, state_by_operator
 from tests.support.world import World

@@ -9,6 +9,7 @@ from domain.lifecycle import Action
 from schemas.model import CampaignId
 from tables import campaigns, planning
 from tables.database import Connection
+from tables.new_recipients import NewRecipient
 from tables.planning import PlannedChunk
 from tables.release_memory import FIRST_ID
 from tests.support.world import World
@@ -104,7 +105,7 @@ async def test_one_planner_at_a_time_plans_a_campaign(world: World) -> None:
 async def test_recipients_that_are_added_while_a_plan_ends_are_not_lost(world: World) -> None:
     campaign = await activate_unplanned(world, 3)
     async with world.another("import") as importer, importer.transaction():
-        await campaigns.add_recipients(importer, campaign, [campaigns.NewRecipient("14690000001")])
+        await campaigns.add_recipients(importer, campaign, [NewRecipient("14690000001")])
         ending = asyncio.create_task(plan_all(world.connection, campaign, 100))
         await world.wait_for_blocked("test")
     await ending

@@ -10,7 +10,7 @@ from domain.lifecycle import Action
 from domain.portfolio import PortfolioBudget
 from schemas.model import CampaignId
 from tables import campaigns, frequency, plans, portfolio, stats
-from tables.campaigns import NewRecipient
+from tables.new_recipients import NewRecipient
 from tables.plans import CampaignPlan
 from tests.support.world import FAST, World
 

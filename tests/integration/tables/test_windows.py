@@ -14,8 +14,9 @@ from domain.windows import InvalidWindow
 from schemas.model import CampaignId
 from schemas.reasons import PauseReason
 from tables import campaigns, editing
-from tables.campaigns import NewCampaign, NewRecipient
+from tables.campaigns import NewCampaign
 from tables.ledger import ClaimResult
+from tables.new_recipients import NewRecipient
 from tables.release_memory import WATCH_S, ReleaseMemory
 from tables.releases import Rates, release_step
 from tests.support.world import FAST, NUMBER_ID, World

@@ -27,8 +27,8 @@ from schemas.subscriptions import SubscriptionEvent, SubscriptionKind
 from sinks.apply import KnownPhoneNumbers, apply_events
 from sinks.subscriptions import apply_subscriptions
 from tables import campaigns, editing, frequency, ledger
-from tables.campaigns import NewRecipient
 from tables.ledger import Claim, ClaimResult, Settlement, UnpublishedOutcome
+from tables.new_recipients import NewRecipient
 from tests.support.world import World
 
 HUMANS = 3

@@ -8,7 +8,7 @@ import pytest
 
 from api.additions import judge
 from schemas.reasons import RecipientRefusal
-from tables.campaigns import NewRecipient
+from tables.new_recipients import NewRecipient
 
 NUMBER, USER = "14694652751", "US.13491208655302741918"
 

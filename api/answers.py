@@ -103,7 +103,7 @@ class CampaignOut(_Given):
     planning: bool
     """The recipients get their planned times in the background. A pause and a cancellation work meanwhile."""
     template_edited_at: datetime | None = None
-    """When Meta last reported that the template was edited while the campaign was active."""
+    """When Meta last reported that the template was edited, since the last activation or resume of the campaign."""
     template_fit: TemplateFit | None = None
     """Whether the parameters of the waiting recipients fit the edited template. If they do not, or if the template
     cannot be read, the campaign is paused. Null: it was not edited, or the comparison is not over."""

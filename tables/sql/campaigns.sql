@@ -67,12 +67,14 @@ SELECT id, name, template_name, language_code, daily_send_limit, phone_number_id
 FROM marketing_campaigns WHERE id = %(id)s FOR NO KEY UPDATE
 
 -- name: change_status
--- Change the status of a locked campaign.
+-- Change the status of a locked campaign. A start compares the template as it is now, so it forgets earlier edits.
 UPDATE marketing_campaigns SET
     status = %(status)s,
     pause_reason = %(pause_reason)s,
     activated_at = CASE WHEN %(status)s = 'active' THEN coalesce(activated_at, clock_timestamp()) ELSE activated_at END,
     started_at = CASE WHEN %(status)s = 'active' AND status <> 'active' THEN clock_timestamp() ELSE started_at END,
+    template_edited_at = CASE WHEN %(status)s = 'active' AND status <> 'active' THEN NULL ELSE template_edited_at END,
+    template_fit = CASE WHEN %(status)s = 'active' AND status <> 'active' THEN NULL ELSE template_fit END,
     completed_at = CASE WHEN %(status)s = 'completed' THEN clock_timestamp() END
 WHERE id = %(id)s
 RETURNING id, name, template_name, language_code, daily_send_limit, phone_number_id, time_zone, country,

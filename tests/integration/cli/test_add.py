@@ -126,7 +126,7 @@ async def test_recipients_are_added_in_chunks(
         ({"name": " "}, "NAME: Write a name with 1 to 200 characters"),
         ({"name": "x" * 201}, "NAME: Write a name with 1 to 200 characters"),
         ({"template_name": "spring offer"}, "--template: Write the name of the template: letters, digits"),
-        ({"country": "Germany"}, "--country: Write a country as two capital letters"),
+        ({"country": "Germany"}, "--country: Write a country as two letters"),
         ({"window_days": ["monday"]}, "--days: Write days of the week with commas"),
         ({"window_from": "9", "window_to": ""}, "--window: Write two local times as HH:MM-HH:MM"),
         ({"quiet_from": "13:00", "quiet_to": "noon"}, "--quiet: Write two local times"),

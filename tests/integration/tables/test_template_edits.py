@@ -99,6 +99,9 @@ async def test_an_edit_that_does_not_fit_pauses_with_its_reason_and_publishes_th
         each for each in await breakers.unpublished_changes(world.connection, 10) if each.campaign_id == campaign
     ]
     assert (change.change, change.scope, change.key, change.needs_human) == ("campaign_paused", "template", KEY, True)
+    await world.act(campaign, Action.RESUME)  # which compares the template as it is now
+    shown = await state(world, campaign)
+    assert (shown.template_edited_at, shown.template_fit) == (None, None)
 
 
 async def test_a_verdict_of_an_earlier_edit_or_from_before_a_resume_changes_nothing(world: World) -> None:

@@ -14,6 +14,7 @@ from bench.ingress.stage import INGRESS
 from bench.live.stage import LIVE
 from bench.loop.stage import LOOP
 from bench.loop.sustained import LOOP_SUSTAINED
+from bench.memory.stage import MEMORY
 from bench.reconciler.stage import RECONCILER
 from bench.sender.stage import SENDER
 from bench.sink.scale import SINK_SCALE
@@ -36,6 +37,7 @@ STAGES: dict[str, Contest[Any] | SoloStage] = {
         GROWTH,
         GROWTH_TOPIC,
         LIVE,
+        MEMORY,
     )
 }
 

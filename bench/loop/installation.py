@@ -61,6 +61,7 @@ class RunningStack:
     api: str
     simulator: str
     database_url: str
+    kafka: str
     pid: int
     simulator_pid: int
 
@@ -84,6 +85,10 @@ class RunningStack:
     def activate(self, campaign: str) -> None:
         """Activate a campaign."""
         self._post(f"/{campaign}/activate", {})
+
+    def cancel(self, campaign: str) -> None:
+        """Cancel a campaign."""
+        self._post(f"/{campaign}/cancel", {})
 
     def stats(self, campaign: str) -> dict[str, Any]:
         """The counters of a campaign."""
@@ -138,7 +143,8 @@ def installed(side: Side, folder: Path, **settings: str) -> Iterator[RunningStac
         wait_until(lambda: "\n{" in log.read_text(encoding="utf-8"), running, log)
         known = _published(folder / ".campaigns" / "env")
         api = f"http://127.0.0.1:{ports['api']}"
-        yield RunningStack(side, folder, api, simulator, known["CAMPAIGNS_DATABASE_URL"], running.pid, beside.pid)
+        servers = known["CAMPAIGNS_DATABASE_URL"], known["CAMPAIGNS_KAFKA_BOOTSTRAP_SERVERS"]
+        yield RunningStack(side, folder, api, simulator, *servers, running.pid, beside.pid)
 
 
 def _published(file: Path) -> Mapping[str, str]:

@@ -10,25 +10,23 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from bench.children import child, process_argv, wait_until
 from bench.contest import Arena, Case, Contest, Contestant, Run
 from bench.environments import python_of
 from bench.reconciler.statuses import DEPLOYMENT, SECRET, Webhooks, webhooks
+from bench.reconciler.stored import bundled, store
 from bench.usage import measured
 from runtime.settings import Settings
-from schemas.bundles import BODIES_MAX, BYTES_MAX, Body, encode_bundle
 from schemas.topics import BY_NAME, Topic
 from topics.apply import apply
 
 HERE = Path(__file__).parent
-RECEIVED_US = 1_767_229_300_000_000
 WARM_SHARE = 0.2
 """The share of the events after which the measurement begins: the start of a process is not measured."""
 POLL_S = 0.05
 DEADLINE_S = 300.0
-BUNDLE_BODIES = 100
 SMOKE_SHARE = 1 / 100
 
 
@@ -59,7 +57,8 @@ def _run(arena: Arena, reader: Participant, reading: Input) -> Run:
     bodies = max(20, int(arena.items(reading.bodies, int(reading.bodies * SMOKE_SHARE)) * reader.share))
     posted = _webhooks(bodies, reading.statuses)
     settings = _topics(arena)
-    _store(settings, _records(posted.bodies, is_bundled=reader.is_bundled))
+    records = bundled(posted.bodies) if reader.is_bundled else posted.bodies
+    store(settings.kafka_bootstrap_servers, settings.topic(Topic.WEBHOOKS_RAW), records)
     total = bodies * reading.statuses
     log = arena.folder / "reconciler.log"
     target = settings.topic(Topic.RECIPIENT_EVENTS)
@@ -82,15 +81,6 @@ def _webhooks(bodies: int, statuses: int) -> Webhooks:
     return webhooks(bodies, statuses)
 
 
-def _records(bodies: Sequence[bytes], *, is_bundled: bool) -> Iterator[bytes]:
-    if not is_bundled:
-        yield from bodies
-        return
-    size = max(1, min(BUNDLE_BODIES, BODIES_MAX, BYTES_MAX // len(bodies[0])))
-    for start in range(0, len(bodies), size):
-        yield encode_bundle([Body(RECEIVED_US, raw) for raw in bodies[start : start + size]])
-
-
 def _topics(arena: Arena) -> Settings:
     """Settings with topics of their own, which exist."""
     settings = Settings.model_validate(
@@ -99,21 +89,6 @@ def _topics(arena: Arena) -> Settings:
     names = (Topic.WEBHOOKS_RAW, Topic.RECIPIENT_EVENTS, Topic.SUBSCRIPTION_EVENTS)
     apply(settings, [BY_NAME[name] for topic in names for name in (topic, topic.dead)])
     return settings
-
-
-def _store(settings: Settings, records: Iterator[bytes]) -> None:
-    producer = Producer({
-        "bootstrap.servers": settings.kafka_bootstrap_servers, "acks": "all", "compression.type": "lz4",
-        "message.max.bytes": 4_300_000, "linger.ms": 20,
-    })  # fmt: skip
-    for record in records:
-        while True:
-            try:
-                producer.produce(settings.topic(Topic.WEBHOOKS_RAW), record)
-                break
-            except BufferError:
-                producer.poll(0.1)
-    assert producer.flush(60) == 0, "the input is stored"
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Memory of an installation while backlogs wait."""

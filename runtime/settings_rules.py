@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
+from runtime.settings_fields import SettingsFields
 from runtime.settings_values import host_of, is_loopback, postgres_password
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from runtime.settings import Settings
 
 PUBLISHED_TOKEN = "simulated"  # noqa: S105 - it is the published one
 PUBLISHED = frozenset({
@@ -34,7 +31,7 @@ TRACES_PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto
 _OWN_SECRETS = ("callback_secret", "webhook_app_secrets", "api_keys")
 
 
-def problems(settings: Settings) -> list[str]:
+def problems(settings: SettingsFields) -> list[str]:
     """One line for each broken rule. It names the variables and shows no value."""
     return [
         *_sizes(settings),
@@ -45,7 +42,7 @@ def problems(settings: Settings) -> list[str]:
     ]
 
 
-def has_simulator(settings: Settings) -> bool:
+def has_simulator(settings: SettingsFields) -> bool:
     """Whether a simulator replaces Meta. It sends at any hour, and also templates that its account does not list.
 
     In containers with secrets of their own only the account shows it: no business has this example of Meta's pages.
@@ -54,7 +51,7 @@ def has_simulator(settings: Settings) -> bool:
     return not is_real(settings) or (is_its_account and not _has_metas_token(settings) and _is_near(settings))
 
 
-def is_real(settings: Settings) -> bool:
+def is_real(settings: SettingsFields) -> bool:
     """Whether the settings can reach real people.
 
     A simulator runs on this machine, or under a name without a dot in a network of containers with the published token.
@@ -67,19 +64,19 @@ def is_real(settings: Settings) -> bool:
     return not _is_near(settings) or settings.whatsapp_access_token.get_secret_value() not in ("", PUBLISHED_TOKEN)
 
 
-def _has_metas_token(settings: Settings) -> bool:
+def _has_metas_token(settings: SettingsFields) -> bool:
     own = [each.get_secret_value() for each in settings.tokens_by_number().values()]
     tokens = (settings.whatsapp_access_token.get_secret_value(), *own)
     return any(each.startswith(META_TOKEN_PREFIX) and len(each) >= META_TOKEN_CHARACTERS_MIN for each in tokens)
 
 
-def _is_near(settings: Settings) -> bool:
+def _is_near(settings: SettingsFields) -> bool:
     """Whether the API has a name without a dot, as in a network of containers, or runs on this machine."""
     name = host_of(settings.whatsapp_api_url)
     return is_loopback(name) or not ("." in name or ":" in name)
 
 
-def published_secrets(settings: Settings) -> Iterator[str]:
+def published_secrets(settings: SettingsFields) -> Iterator[str]:
     """The variables whose secret is published, each with the reason."""
     for field in ("whatsapp_access_token", "webhook_verify_token", *_OWN_SECRETS):
         if any(secret.lower() in PUBLISHED for secret in _texts(getattr(settings, field))):
@@ -90,7 +87,7 @@ def published_secrets(settings: Settings) -> Iterator[str]:
         yield f"{_variable('database_url')}: has a password that is a published example"
 
 
-def short_secrets(settings: Settings) -> Iterator[str]:
+def short_secrets(settings: SettingsFields) -> Iterator[str]:
     """The variables whose secret can be guessed, each with the reason."""
     for field in _OWN_SECRETS:
         secrets = [secret for secret in _texts(getattr(settings, field)) if secret.lower() not in PUBLISHED]
@@ -98,7 +95,7 @@ def short_secrets(settings: Settings) -> Iterator[str]:
             yield f"{_variable(field)}: is shorter than {SECRET_CHARACTERS_MIN} characters"
 
 
-def _weak_secrets(settings: Settings) -> Iterator[str]:
+def _weak_secrets(settings: SettingsFields) -> Iterator[str]:
     if not is_real(settings):
         return
     has_token = bool(settings.whatsapp_access_token.get_secret_value() or settings.tokens_by_number())
@@ -109,7 +106,7 @@ def _weak_secrets(settings: Settings) -> Iterator[str]:
         )
 
 
-def _sizes(settings: Settings) -> Iterator[str]:
+def _sizes(settings: SettingsFields) -> Iterator[str]:
     if settings.ingress_pending_bytes_max < settings.ingress_body_bytes_max:
         yield (
             f"{_variable('ingress_pending_bytes_max')}: must be at least {_variable('ingress_body_bytes_max')}, "
@@ -117,7 +114,7 @@ def _sizes(settings: Settings) -> Iterator[str]:
         )
 
 
-def _kafka_account(settings: Settings) -> Iterator[str]:
+def _kafka_account(settings: SettingsFields) -> Iterator[str]:
     user, password = settings.kafka_user.get_secret_value(), settings.kafka_password.get_secret_value()
     if bool(user) != bool(password):
         there, missing = ("kafka_user", "kafka_password") if user else ("kafka_password", "kafka_user")
@@ -133,7 +130,7 @@ def _kafka_account(settings: Settings) -> Iterator[str]:
         )
 
 
-def _packages(settings: Settings) -> Iterator[str]:
+def _packages(settings: SettingsFields) -> Iterator[str]:
     if settings.traces and not all(_is_installed(package) for package in TRACES_PACKAGES):
         yield f"{_variable('traces')}: needs packages that are not installed: pip install 'campaign-streams[traces]'"
 
@@ -145,7 +142,7 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-def _keywords(settings: Settings) -> Iterator[str]:
+def _keywords(settings: SettingsFields) -> Iterator[str]:
     try:
         settings.keywords()
     except ValueError as error:

@@ -15,8 +15,8 @@ import time
 from collections.abc import AsyncIterator
 
 from api.additions import Judged
-from api.answers import RecipientsAdded
 from api.imports import ImportTotals, import_blocks
+from api.recipient_answers import RecipientsAdded
 from domain.recipient_files.columns import Choices
 from domain.recipient_files.reader import RecipientFile
 from tables.turns import Turn

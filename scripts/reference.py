@@ -36,7 +36,7 @@ def documents() -> dict[str, str]:
         "metrics.md": _page("Metrics", "`runtime/metrics.py`", _metrics()),
         "people.md": _page("People and their numbers", "`domain/people.py`", _people()),
         "reasons.md": _page("Reason codes", "`schemas/reasons.py`", _reasons()),
-        "settings.md": _page("Settings", "`runtime/settings.py`", _settings()),
+        "settings.md": _page("Settings", "`runtime/settings_fields.py`", _settings()),
         "topics.md": _page("Topics", "`schemas/topics.py`", _topics()),
     }
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import faust
 
-from runtime.settings import MECHANISMS, InvalidSettings, Settings
+from runtime.settings import InvalidSettings, Settings
+from runtime.settings_fields import MECHANISMS
 
 VARIABLE = "CAMPAIGNS_KAFKA_EXTRA"
 SUPPORTED_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from api.answers import InvalidRecipient, RecipientsAdded
 from api.bodies import RecipientIn
+from api.recipient_answers import InvalidRecipient, RecipientsAdded
 from api.validation import did_you_mean, known_fields
 from domain.json_values import JsonNumber
 from domain.parameter_texts import InvalidTemplateParameters

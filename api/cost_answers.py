@@ -5,16 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
+from api.given import Given
 from domain.prices import Charge
 
 
-class _Given(BaseModel):
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
-
-
-class CategoryCostOut(_Given):
+class CategoryCostOut(Given):
     """The delivered messages of one category that are charged alike."""
 
     category: str
@@ -29,7 +24,7 @@ class CategoryCostOut(_Given):
     """Billable messages by the ISO code of the country, if the card has no rate. `unknown`: the number shows none."""
 
 
-class CampaignCostOut(_Given):
+class CampaignCostOut(Given):
     """What the delivered messages of a campaign cost so far, by WhatsApp's prices and the rate card."""
 
     campaign_id: UUID

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from api.answers import FrequencyCapOut
 from api.bodies import FrequencyCapIn
+from api.limit_answers import FrequencyCapOut
 from api.routes import json_router
 from api.services import UseConnection, UseListConnection
 from domain.frequency import FrequencyCap

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from api.additions import VALUE_CHARACTERS_MAX, Judged, judge
-from api.answers import InvalidRecipient, RecipientsAdded, RefusedLine
+from api.recipient_answers import InvalidRecipient, RecipientsAdded, RefusedLine
 from domain.recipient_files.reader import FileLine, RecipientFile
 from domain.written_numbers import shown
 from runtime.computing import computing

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fastapi import APIRouter
 
-from api.answers import ForeignReportOut, NumberOut, NumbersOut
+from api.limit_answers import ForeignReportOut, NumberOut, NumbersOut
 from api.services import UseListConnection, UseServices
 from runtime.logs import mask_phone
 from runtime.settings import Settings

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.answers import CostOut, MarketCostOut, PlannedDayOut, PlanOut, PlanSampleOut
+from api.plan_answers import CostOut, MarketCostOut, PlannedDayOut, PlanOut, PlanSampleOut
 from api.services import UseCampaignId, UseServices
 from domain.rate_card import CostEstimate, RateCategory, estimate_cost
 from runtime.rate_card import RateCardUnreadable, load_rate_card

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.answers import PortfolioOut
+from api.limit_answers import PortfolioOut
 from api.services import UseListConnection
 from tables import portfolio
 

@@ -20,13 +20,13 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from api.additions import Judged, add
-from api.answers import RecipientsAdded, RecipientsImported, RefusedLine
-from api.bodies import Country
 from api.exports import CSV_TYPE
+from api.field_types import Country
 from api.formats import FILE_FORMAT
 from api.imports import LISTED_MAX, ImportedChunk, ImportTotals, import_blocks
 from api.problem_codes import ProblemCode
 from api.problems import RETRY_AFTER_S, Problem
+from api.recipient_answers import RecipientsAdded, RecipientsImported, RefusedLine
 from api.routes import json_router
 from api.services import Services, UseCampaignId, UseServices
 from api.template_checks import known_template

@@ -12,13 +12,13 @@ from fastapi import Header, Path, Query
 from fastapi.responses import JSONResponse, Response
 
 from api.additions import add, judge
-from api.answers import RecipientOut, RecipientsAdded, RecipientsOut
 from api.bodies import RecipientsIn
 from api.exports import CSV_TYPE, Selection, export_events, export_recipients, table_answer
 from api.formats import PERSON_FORMAT
 from api.idempotency import UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
+from api.recipient_answers import RecipientOut, RecipientsAdded, RecipientsOut
 from api.routes import json_router
 from api.services import UseCampaignId, UseConnection, UseServices
 from domain.people import PersonKey

@@ -10,14 +10,15 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query
 from fastapi.responses import Response, StreamingResponse
 
-from api.answers import SubscriptionOut, SubscriptionsOut, SubscriptionStatement
-from api.bodies import Country, SubscriptionIn
+from api.bodies import SubscriptionIn
 from api.exports import CSV_TYPE, PAGE_ROWS
+from api.field_types import Country
 from api.formats import PERSON_FORMAT
 from api.problem_codes import ProblemCode
 from api.problems import Problem
 from api.routes import json_router
 from api.services import Services, UseListConnection, UseServices, UseStopConnection
+from api.subscription_answers import SubscriptionOut, SubscriptionsOut, SubscriptionStatement
 from domain.phone_numbers import NamedPerson, person_named
 from domain.written_numbers import InvalidPhoneNumber
 from schemas.sources import Source

@@ -6,19 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
 from api.answers import CampaignOut, RetriedOut
+from api.given import Given
 from domain.lifecycle import CampaignStatus
 from domain.status import Status
 from schemas.reasons import ParameterMisfit, TemplateFault
 
 
-class _Given(BaseModel):
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
-
-
-class TemplateOut(_Given):
+class TemplateOut(Given):
     """One message template in one language."""
 
     name: str
@@ -41,7 +36,7 @@ class TemplateOut(_Given):
     """The components as Meta describes them."""
 
 
-class TemplatesOut(_Given):
+class TemplatesOut(Given):
     """The templates of the account that pass the filters, in the order of name and language."""
 
     templates: list[TemplateOut]
@@ -50,7 +45,7 @@ class TemplatesOut(_Given):
     """`after` of the next page, or null on the last page."""
 
 
-class ButtonOut(_Given):
+class ButtonOut(Given):
     """A button as a person sees it."""
 
     kind: str
@@ -61,7 +56,7 @@ class ButtonOut(_Given):
     """The address, the code that is copied, the phone number, or the payload of a quick reply."""
 
 
-class PreviewOut(_Given):
+class PreviewOut(Given):
     """A message, or a card of a carousel, as a person reads it. A variable without a parameter stays as it is."""
 
     header: str | None
@@ -76,7 +71,7 @@ class PreviewOut(_Given):
     """The cards of a carousel."""
 
 
-class MisfitOut(_Given):
+class MisfitOut(Given):
     """One thing that does not fit the template."""
 
     reason: ParameterMisfit
@@ -87,7 +82,7 @@ class MisfitOut(_Given):
     """What is wrong, in a sentence."""
 
 
-class FilledTemplateOut(_Given):
+class FilledTemplateOut(Given):
     """A template, filled with the parameters of one recipient."""
 
     template: TemplateOut
@@ -102,7 +97,7 @@ class FilledTemplateOut(_Given):
     """The recipient; null for parameters of the request."""
 
 
-class FindingOut(_Given):
+class FindingOut(Given):
     """One thing that is wrong with the template itself."""
 
     fault: TemplateFault
@@ -120,7 +115,7 @@ class MisfitCountOut(MisfitOut):
     """The recipients."""
 
 
-class MisfitLineOut(_Given):
+class MisfitLineOut(Given):
     """A recipient whose parameters do not fit."""
 
     recipient_id: UUID
@@ -131,7 +126,7 @@ class MisfitLineOut(_Given):
     """The reasons."""
 
 
-class TemplateCheckOut(_Given):
+class TemplateCheckOut(Given):
     """A campaign compared with its template."""
 
     refuses: bool
@@ -164,7 +159,7 @@ class ResumedOut(CampaignOut):
     """What the template check found: warnings only. Null if it was not made."""
 
 
-class TestMessageOut(_Given):
+class TestMessageOut(Given):
     """One message of a test."""
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -189,7 +184,7 @@ class TestMessageOut(_Given):
     """When it was read."""
 
 
-class TestSendOut(_Given):
+class TestSendOut(Given):
     """A test of a campaign: a campaign of its own with a message for each number."""
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -208,7 +203,7 @@ class TestSendOut(_Given):
     """The messages."""
 
 
-class TestSendsOut(_Given):
+class TestSendsOut(Given):
     """The newest tests of a campaign, the newest first."""
 
     __test__ = False  # pytest takes classes of this name for tests

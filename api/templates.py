@@ -7,7 +7,8 @@ from uuid import UUID
 
 from fastapi import Path, Query
 
-from api.bodies import LanguageCode, MetaWord, PreviewIn, TemplateName
+from api.bodies import PreviewIn
+from api.field_types import LanguageCode, MetaWord, TemplateName
 from api.problem_codes import ProblemCode
 from api.problems import RETRY_AFTER_S, Problem
 from api.recipients import UsePhoneNumber, person_of_number

@@ -15,11 +15,11 @@ from fastapi import Query
 from fastapi.responses import JSONResponse
 
 from api.additions import judge
-from api.answers import InvalidRecipient
 from api.bodies import TestSendIn
 from api.idempotency import Once, UseOnce
 from api.problem_codes import ProblemCode
 from api.problems import Problem
+from api.recipient_answers import InvalidRecipient
 from api.routes import json_router
 from api.services import Services, UseCampaignId, UseConnection, UseListConnection, UseServices
 from api.template_answers import TestSendOut, TestSendsOut

@@ -12,7 +12,7 @@ import typer
 from cli.options import CampaignName, DryRun, Json, NumbersCountry, Yes
 
 if TYPE_CHECKING:
-    from api.answers import InvalidRecipient
+    from api.recipient_answers import InvalidRecipient
     from cli.confirmation import Consent
     from cli.recipient_input import GivenRecipient
     from tables.database import Connection

@@ -56,7 +56,7 @@ def frequency_cap_remove(yes: Yes = False, dry_run: DryRun = False) -> None:
 
 async def show_cap(connection: Connection, *, as_json: bool) -> int:
     """Print the cap."""
-    from api.answers import FrequencyCapOut
+    from api.limit_answers import FrequencyCapOut
     from runtime.process import EXIT_OK
     from tables import frequency
 

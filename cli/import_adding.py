@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 from api.additions import Judged, add
-from api.answers import RecipientsAdded
 from api.imports import AddJudged
+from api.recipient_answers import RecipientsAdded
 from runtime.settings import Settings
 from tables.database import Connecting, Connection, connect
 from tables.turns import Turn

@@ -200,7 +200,7 @@ def checked_country(country: str | None) -> str | None:
     """The code of a country with phone numbers. Raises InvalidOptions."""
     from pydantic import TypeAdapter, ValidationError
 
-    from api.bodies import Country
+    from api.field_types import Country
     from api.validation import HINTS
     from operations.options import InvalidOptions
 

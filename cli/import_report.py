@@ -13,8 +13,8 @@ from uuid import UUID
 import orjson
 
 from api.additions import Judged
-from api.answers import RecipientsAdded
 from api.imports import AddJudged, ImportedChunk, ImportTotals, UnaddedLine, import_blocks, judge_lines, refusals
+from api.recipient_answers import RecipientsAdded
 from cli.console import note, printable
 from cli.private_files import new_private_file, unwritable
 from cli.progress import ProgressLine

@@ -12,7 +12,7 @@ import typer
 from cli.options import Json
 
 if TYPE_CHECKING:
-    from api.answers import NumbersOut
+    from api.limit_answers import NumbersOut
     from runtime.settings import Settings
     from tables.database import Connection
 

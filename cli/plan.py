@@ -12,7 +12,7 @@ import typer
 from cli.options import CampaignName, Json
 
 if TYPE_CHECKING:
-    from api.answers import CostOut, PlanOut
+    from api.plan_answers import CostOut, PlanOut
     from runtime.settings import Settings
     from tables.database import Connection
 

@@ -13,7 +13,6 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from api.additions import add, judge
-from api.answers import InvalidRecipient
 from api.bodies import RECIPIENTS_MAX, PauseIn
 from api.campaigns import act_on
 from api.failed import RetryOrder, retry_before_resume, retry_failed
@@ -25,6 +24,7 @@ from api.pages.rendering import page
 from api.pages.session import PageSession
 from api.problem_codes import ProblemCode
 from api.problems import Problem
+from api.recipient_answers import InvalidRecipient
 from api.services import Services, UseCampaignId, UseServices, UseStopConnection
 from api.template_checks import require_template
 from domain.lifecycle import Action

@@ -16,13 +16,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from api.answers import RefusedLine
-from api.bodies import Country
+from api.field_types import Country
 from api.imports import judge_lines, refusals
 from api.pages import reading
 from api.pages.forms import UseSession, UseUpload
 from api.pages.paths import CAMPAIGNS
 from api.pages.rendering import HEADERS, html, page
+from api.recipient_answers import RefusedLine
 from api.recipient_imports import (
     REFUSED_MEMORY_BYTES,
     ImportOutcome,

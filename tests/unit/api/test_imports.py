@@ -10,8 +10,8 @@ import pytest
 
 from api import imports
 from api.additions import Judged
-from api.answers import RecipientsAdded
 from api.imports import CHUNK_LINES, Chunks, ImportedChunk, ImportTotals, import_blocks, prepared
+from api.recipient_answers import RecipientsAdded
 from domain.recipient_files.columns import Choices
 from domain.recipient_files.reader import RecipientFile
 from tables.turns import Turn

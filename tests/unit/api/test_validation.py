@@ -7,16 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from api.bodies import (
-    CampaignIn,
-    CampaignPatch,
-    CloneIn,
-    PauseIn,
-    RecipientsIn,
-    ResumeIn,
-    RetryIn,
-    SubscriptionIn,
-)
+from api.bodies import CampaignIn, CampaignPatch, CloneIn, PauseIn, RecipientsIn, ResumeIn, RetryIn, SubscriptionIn
 from api.validation import HINTS, did_you_mean, field_errors, field_path, known_fields
 from domain.json_values import JsonNumber
 

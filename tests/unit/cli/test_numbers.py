@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from api.answers import ForeignReportOut, NumberOut, NumbersOut
+from api.limit_answers import ForeignReportOut, NumberOut, NumbersOut
 from cli.numbers import number_lines
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from api.answers import CostOut, MarketCostOut, PlannedDayOut, PlanOut, PlanSampleOut
+from api.plan_answers import CostOut, MarketCostOut, PlannedDayOut, PlanOut, PlanSampleOut
 from cli.plan import DAYS_SHOWN, LIMIT_WORDS, plan_lines
 from domain.lifecycle import CampaignStatus
 from domain.rate_card import RateCategory

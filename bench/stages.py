@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.bulk.stage import BULK
 from bench.contest import Contest
-from bench.growth.from_topic import GROWTH_TOPIC
+from bench.growth.from_topic import VERIFY_TOPIC
 from bench.growth.stage import GROWTH
 from bench.idle.stage import IDLE
 from bench.ingress.stage import INGRESS
@@ -35,7 +35,7 @@ STAGES: dict[str, Contest[Any] | SoloStage] = {
         LOOP,
         LOOP_SUSTAINED,
         GROWTH,
-        GROWTH_TOPIC,
+        VERIFY_TOPIC,
         LIVE,
         MEMORY,
     )

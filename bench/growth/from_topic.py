@@ -57,9 +57,9 @@ def _measure(arena: Arena, note: Note) -> Measured:
             records, last_id = records + filled.records, filled.last
             asyncio.run(note_as_applied(settings))
             asyncio.run(fold_counters(url))
-            note(f"growth-topic: {rows:,} rows and {records:,} records are there")
+            note(f"verify-topic: {rows:,} rows and {records:,} records are there")
             found.append(_at(arena, settings, rows, records))
-            note(f"growth-topic: {rows:,} rows took {found[-1].seconds:.1f} s, right: {found[-1].is_right}")
+            note(f"verify-topic: {rows:,} rows took {found[-1].seconds:.1f} s, right: {found[-1].is_right}")
     last = found[-1]
     return Measured(
         [_table(found)],
@@ -140,8 +140,8 @@ def _table(found: list[_Size]) -> Table:
     return Table("`campaigns verify --from-topic`", headings, rows)
 
 
-GROWTH_TOPIC = SoloStage(
-    "growth-topic",
+VERIFY_TOPIC = SoloStage(
+    "verify-topic",
     "Growth, from the topic",
     "One campaign grows to ten million recipients with their messages, and `recipient.events` keeps the events of all "
     "of them: 31 records for ten rows, in random order within windows of 5,000. At each size `campaigns verify "

@@ -70,6 +70,8 @@ def _measure(arena: Arena, note: Note) -> Measured:
             "The sink knows none of their messages, so it reads each by the general way.",
             f"A campaign of {people:,} people was released at {MPS:,} a second.",
             f"At most {max(waited):,} released jobs waited for the sender. The scheduler bounds them.",
+            "The reconciler holds 64 bundles and two parts of 2,000 events at most.",
+            "The sink holds two batches, 32 MiB of records that it read ahead, and one answer of the broker.",
             "The run is right if every status is stored, and `campaigns verify` finds no difference at the end.",
         ),
     )

@@ -151,27 +151,11 @@ async def resume_campaign(
     that fails, the campaign stays paused, and the call may be repeated.
     """
     retries = body is not None and body.retry_failed
-    check, retried = None, None
-    if not ignore_template:
-        check = await require_template(
-            services.pool.connection,
-            services.settings,
-            services.templates,
-            campaign_id,
-            Action.RESUME,
-            failed_too=retries,
-        )
-    async with services.pool.connection() as connection:
-        if retries:
-            try:
-                result = await retry_before_resume(connection, services.publisher, services.settings, campaign_id)
-            except PublishFailed:
-                detail = "Kafka did not acknowledge every retry, so the campaign stays paused. Repeat the call."
-                raise Problem(ProblemCode.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
-            retried = RetriedOut.model_validate(result)
-        resumed = await act_on(campaign_id, Action.RESUME, connection)
-    found = None if check is None else TemplateCheckOut.model_validate(check)
-    return ResumedOut(**resumed.model_dump(), retried=retried, template_check=found)
+    try:
+        return await resume(services, campaign_id, retry_failed=retries, ignore_template=ignore_template)
+    except PublishFailed:
+        detail = "Kafka did not acknowledge every retry, so the campaign stays paused. Repeat the call."
+        raise Problem(ProblemCode.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)}) from None
 
 
 @router.post("/{campaign_id}/cancel")
@@ -197,6 +181,32 @@ async def read_stats(campaign_id: UseCampaignId, connection: UseListConnection) 
     if found is None:
         raise UnknownCampaign
     return found
+
+
+async def resume(
+    services: Services, campaign_id: UUID, *, retry_failed: bool, ignore_template: bool = False
+) -> ResumedOut:
+    """Compare the template, send again what can be if `retry_failed` says so, and continue.
+
+    Raises TemplateRefused, PublishFailed, and what `act_on` raises. The campaign stays paused then.
+    """
+    check, retried = None, None
+    if not ignore_template:
+        check = await require_template(
+            services.pool.connection,
+            services.settings,
+            services.templates,
+            campaign_id,
+            Action.RESUME,
+            failed_too=retry_failed,
+        )
+    async with services.pool.connection() as connection:
+        if retry_failed:
+            result = await retry_before_resume(connection, services.publisher, services.settings, campaign_id)
+            retried = RetriedOut.model_validate(result)
+        resumed = await act_on(campaign_id, Action.RESUME, connection)
+    found = None if check is None else TemplateCheckOut.model_validate(check)
+    return ResumedOut(**resumed.model_dump(), retried=retried, template_check=found)
 
 
 async def change_settings(

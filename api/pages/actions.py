@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from api.additions import add, judge
 from api.bodies import RECIPIENTS_MAX, PauseIn
 from api.campaigns import act_on
-from api.failed import RetryOrder, retry_before_resume, retry_failed
+from api.campaigns import resume as continue_campaign
+from api.failed import RetryOrder, retry_failed
 from api.pages import reading
 from api.pages.forms import UseForm, UseSession
 from api.pages.pasted import LINES_MAX, read_lines
@@ -123,21 +124,10 @@ async def pause(campaign_id: UseCampaignId, form: UseForm, connection: UseStopCo
 @router.post(CAMPAIGNS + "/{campaign_id}/resume")
 async def resume(campaign_id: UseCampaignId, form: UseForm, services: UseServices) -> Response:
     """Continue, and first send again what can be, if the form says so, unless Meta would refuse the messages."""
-    await require_template(
-        services.pool.connection,
-        services.settings,
-        services.templates,
-        campaign_id,
-        Action.RESUME,
-        failed_too=bool(form.text("retry_failed")),
-    )
-    async with services.pool.connection() as connection:
-        if form.text("retry_failed"):
-            try:
-                await retry_before_resume(connection, services.publisher, services.settings, campaign_id)
-            except PublishFailed:
-                raise _kafka_is_away("the campaign stays paused") from None
-        await act_on(campaign_id, Action.RESUME, connection)
+    try:
+        await continue_campaign(services, campaign_id, retry_failed=bool(form.text("retry_failed")))
+    except PublishFailed:
+        raise _kafka_is_away("the campaign stays paused") from None
     return RedirectResponse(HOME, 303) if form.text("back") == HOME else _to(campaign_id, "resumed")
 
 

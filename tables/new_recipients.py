@@ -19,6 +19,7 @@ import orjson
 from domain.people import USER, PersonKey, person_of
 from tables import binary_arrays as binary
 from tables.database import Connection
+from tables.server import read_clock
 from tables.statements import load
 from tables.turns import Turn
 
@@ -171,9 +172,7 @@ async def _find_known(connection: Connection, campaign_id: UUID, batch: Recipien
 async def _time_ms(connection: Connection, turn: Turn) -> int:
     """The time in the ids of a batch, by the clock of the server."""
     if not turn.began.is_set():
-        row = await (await connection.execute(_SQL["read_clock"])).fetchone()
-        assert row is not None
-        await turn.begin(int(row[0]))
+        await turn.begin(int((await read_clock(connection)).timestamp() * 1000))
     return turn.time_ms
 
 

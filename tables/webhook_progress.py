@@ -10,14 +10,6 @@ from tables.statements import load
 _SQL = load("webhook_progress")
 
 
-async def read_now(connection: Connection) -> datetime:
-    """The present by the clock of the database, so that all moments are of one clock."""
-    row = await (await connection.execute(_SQL["read_now"])).fetchone()
-    assert row is not None
-    now: datetime = row[0]
-    return now
-
-
 async def record(connection: Connection, applied_through: datetime) -> float:
     """Store the moment, and return its age in seconds."""
     row = await (await connection.execute(_SQL["record_progress"], {"at": applied_through})).fetchone()

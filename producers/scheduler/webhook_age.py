@@ -21,6 +21,7 @@ from schemas.topics import Topic
 from tables import offsets, webhook_progress
 from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
+from tables.server import read_clock
 from topics.identity import Identities
 from topics.pipeline_offsets import PipelineOffsets
 
@@ -70,7 +71,7 @@ class WebhookWatch:
         The readings come in the order that `domain.webhook_age` needs.
         """
         async with self._leader.turn() as connection:
-            now = await webhook_progress.read_now(connection)
+            now = await read_clock(connection)
         received = await self._kafka.ends([Topic.WEBHOOKS_RAW])
         is_idle = self._marks.is_applied(received)
         through = now if is_idle else await self._through(now, received)

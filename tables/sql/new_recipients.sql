@@ -17,10 +17,6 @@ FROM unnest(%(user_ids)s::text[]) AS u (user_id)
 CROSS JOIN LATERAL (
     SELECT FROM campaign_recipients AS r WHERE r.campaign_id = %(campaign)s AND r.user_id = u.user_id LIMIT 1) AS has
 
--- name: read_clock
--- The time of the server in milliseconds, from which ids are made.
-SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
-
 -- name: insert_new
 -- Add recipients in the given order. One whose number, user id or person exists already fails the statement. The ids are
 -- those of campaigns_uuid_v7, with the random digits of the caller, who can make many sooner.

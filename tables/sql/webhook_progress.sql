@@ -1,9 +1,5 @@
 -- Statements of webhook_progress: up to which moment all acknowledged webhooks are applied.
 
--- name: read_now
--- The present by the clock of the database.
-SELECT clock_timestamp()
-
 -- name: record_progress
 -- Store the moment, and return its age in seconds. An opt-out whose row is locked is not applied, so it holds the moment
 -- back.

@@ -98,7 +98,6 @@ EXEMPT = {
     ("template_edits", "settle"): "it changes one row by the primary key, and inserts one",
     ("test_sends", "add_test"): "it inserts one row",
     ("test_sends", "retry_never"): "a test has ten recipients at most",
-    ("webhook_progress", "read_now"): "it reads no table",
     ("subscriptions", "state_by_operator"): "it writes the few keys of one person by the primary key",
 }
 NONE: dict[str, Any] = {}
@@ -129,7 +128,6 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("campaigns", "read_campaign"): {"id": BIG},
     ("campaigns", "lock_campaign"): {"id": BIG},
     ("campaigns", "change_status"): {"id": BIG, "status": "paused", "pause_reason": "test"},
-    ("new_recipients", "read_clock"): {},
     ("new_recipients", "find_known"): {"campaign": BIG, "keys": ["14690000001", "user:US.1"], "user_ids": ["US.1"]},
     ("new_recipients", "insert_new"): {
         "campaign": BIG, "ids": [UUID(int=1)], "phone_numbers": ["14690000002"], "user_ids": [None],

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 FIELDS_NAMED_MAX = 50
 NAME_CHARACTERS_MAX = 100
@@ -88,6 +88,15 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 def known_fields(model: type[BaseModel]) -> Collection[str]:
     """The names of the fields of a body."""
     return model.model_fields.keys()
+
+
+def model_errors(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+    """The fields of a body that are wrong, each with its message, where no request brought the body."""
+    errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+    return [
+        (str(each["field"]).partition(".")[0], str(each["message"]))
+        for each in field_errors(errors, known_fields(model))
+    ]
 
 
 def unknown_parameter(name: str, known: Collection[str]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from api.new_campaigns import UnknownNumber, chosen_number
-from api.validation import field_errors, known_fields
+from api.validation import model_errors
 from cli.options import NONE
 from domain.exclusions import InvalidExclusion
 from domain.windows import InvalidWindow
@@ -80,10 +80,9 @@ def checked(model: type[M], given: Mapping[str, Any], options: Mapping[str, str]
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        found = field_errors(errors, known_fields(model))
-        named = [(each["field"].partition(".")[0], each["message"]) for each in found]
-        lines = [f"{options.get(field, field)}: {WORDS.get(field, message)}" for field, message in named]
+        lines = [
+            f"{options.get(field, field)}: {WORDS.get(field, message)}" for field, message in model_errors(error, model)
+        ]
         raise InvalidOptions("\n".join(dict.fromkeys(lines))) from None
 
 

@@ -22,7 +22,7 @@ from api.pages.session import PageSession
 from api.pages.setting_fields import DAY_WORDS, FIELDS, sections_with, texts_in, texts_of, value_of
 from api.problems import Problem
 from api.services import Services, UseCampaignId, UseServices
-from api.validation import field_errors, known_fields
+from api.validation import model_errors
 from domain.editing import EDITABLE, SETTINGS
 from domain.exclusions import InvalidExclusion
 from domain.windows import ALL_DAY, DAYTIME, InvalidWindow
@@ -108,9 +108,7 @@ def _errors(refused: Exception, model: type[BaseModel]) -> dict[str, str]:
     """What is wrong, by the field."""
     match refused:
         case ValidationError():
-            errors = [{**each, "loc": ("body", *each["loc"])} for each in refused.errors()]
-            found = field_errors(errors, known_fields(model))
-            return {each["field"].partition(".")[0]: each["message"] for each in found}
+            return dict(model_errors(refused, model))
         case InvalidWindow():
             return {refused.field: str(refused)}
         case InvalidExclusion():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -29,11 +29,10 @@ FORGET_S = 5.0
 """Interval and minimum age, in seconds, for deleting releases that were answered without a claim."""
 CHUNK_ROWS = 2000
 SHORTEST_UNKNOWN_S = 10.0
-UPKEEP = frozenset({
-    WorkKind.PLANS, WorkKind.CANCELLED, WorkKind.ACTIVE, WorkKind.COMPLETED, WorkKind.RELEASED, WorkKind.RETURNS,
-    WorkKind.PORTFOLIO,
-})  # fmt: skip
 CLOSABLE = (CampaignStatus.ACTIVE, CampaignStatus.CANCELLED, CampaignStatus.COMPLETED)
+
+UpkeepStep = Callable[[], Awaitable[bool | None]]
+"""Does a part of the work. True: there is more of it now."""
 
 log = structlog.get_logger("scheduler")
 
@@ -59,34 +58,26 @@ class Upkeep:
         self._planned_until: dict[UUID, PlanPlace] = {}
         self._forget_at = 0.0
         self._returned_until = budget_returns.FIRST
+        self._steps: dict[WorkKind, tuple[str, UpkeepStep]] = {
+            WorkKind.PLANS: ("plans", self._plan),
+            WorkKind.CANCELLED: ("cancelled campaigns", self._skip_cancelled),
+            WorkKind.ACTIVE: ("finished campaigns", self._complete),
+            WorkKind.COMPLETED: ("completed campaigns", self._reopen),
+            WorkKind.RELEASED: ("answered releases", self._forget),
+            WorkKind.RETURNS: ("returned budget", self._return_budget),
+            WorkKind.PORTFOLIO: ("budget of the portfolio", self._settle_portfolio),
+        }
+        """What is done for each kind of work, in this order, and its name in a log line."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run a round every second while there is work, or at once while recipients are left to plan or to skip."""
-        is_more = False
-        while (found := await self._work.next_round(stop, UPKEEP, 0 if is_more else ROUND_S)) is not None:
+        is_more, wanted = False, frozenset(self._steps)
+        while (found := await self._work.next_round(stop, wanted, 0 if is_more else ROUND_S)) is not None:
             is_more = False
-            if WorkKind.PLANS in found:
-                with losing_what_is_locked("plans"):
-                    is_more = await self._plan()
-            if WorkKind.CANCELLED in found:
-                with losing_what_is_locked("cancelled campaigns"):
-                    is_more = await self._skip_cancelled() or is_more
-            if WorkKind.ACTIVE in found:
-                with losing_what_is_locked("finished campaigns"):
-                    await self._complete()
-            if WorkKind.COMPLETED in found:
-                with losing_what_is_locked("completed campaigns"):
-                    await self._reopen()
-            if WorkKind.RELEASED in found:
-                with losing_what_is_locked("answered releases"):
-                    await self._forget()
-            if WorkKind.RETURNS in found:
-                with losing_what_is_locked("returned budget"):
-                    await self._return_budget()
-            if WorkKind.PORTFOLIO in found:
-                with losing_what_is_locked("budget of the portfolio"):
-                    async with self._leader.turn() as connection:
-                        await portfolio.settle(connection)
+            for kind, (what, step) in self._steps.items():
+                if kind in found:
+                    with losing_what_is_locked(what):
+                        is_more = await step() or is_more
 
     async def _plan(self) -> bool:
         async with self._leader.turn() as connection:
@@ -153,3 +144,7 @@ class Upkeep:
     async def _return_budget(self) -> None:
         async with self._leader.turn() as connection:
             self._returned_until = await budget_returns.apply_returns(connection, self._returned_until, CHUNK_ROWS)
+
+    async def _settle_portfolio(self) -> None:
+        async with self._leader.turn() as connection:
+            await portfolio.settle(connection)

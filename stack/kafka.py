@@ -22,6 +22,7 @@ from typing import IO
 from stack.environment import StackUnavailable, creation_lock, missing_package, search_path
 from stack.guarded import GuardedProcess, Program
 from stack.jars import kafka_jars
+from stack.kafka_probe import KafkaProbe
 from stack.ports import LOOPBACK, free_ports, is_listening
 
 HEAP_MB = 384
@@ -222,22 +223,10 @@ def _is_ready(child: GuardedProcess, port: int) -> bool:
     while time.monotonic() < deadline:
         if child.poll() is not None:
             return False
-        if is_listening(port) and answers(f"{LOOPBACK}:{port}", 2.0):
+        if is_listening(port) and KafkaProbe(f"{LOOPBACK}:{port}", 2.0)():
             return True
         time.sleep(0.02)
     raise StackUnavailable(f"Kafka did not answer within {START_DEADLINE_S:.0f} s")
-
-
-def answers(bootstrap_servers: str, timeout_s: float) -> bool:
-    """Whether the broker answers a new client. It may listen before it has joined its cluster."""
-    from confluent_kafka import KafkaException  # noqa: PLC0415 - `prepare` does not need it
-    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - as above
-
-    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})  # 0: failures are expected here
-    try:
-        return bool(client.list_topics(timeout=timeout_s).brokers)
-    except KafkaException:
-        return False
 
 
 def java_command(folder: Path, heap_mb: int = HEAP_MB, flags: Sequence[str] = ()) -> list[str]:

@@ -1,4 +1,4 @@
-"""Asks a Kafka broker for an answer again and again, over one client."""
+"""Asks a Kafka broker for an answer. It may listen before it has joined its cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROBED_TOPIC = "__consumer_offsets"
 
 
 class KafkaProbe:
-    """One broker. A new client for each request would cost this process and the broker more than the request."""
+    """One broker, over one client. A new one for each request would cost both sides more than the request."""
 
     def __init__(self, bootstrap_servers: str, timeout_s: float) -> None:
         self._bootstrap_servers = bootstrap_servers
@@ -21,11 +21,13 @@ class KafkaProbe:
 
     def __call__(self) -> bool:
         """Whether the broker answers within the time."""
-        from confluent_kafka import KafkaException  # noqa: PLC0415 - a stack without supervision does not need it
+        from confluent_kafka import KafkaException  # noqa: PLC0415 - `prepare` does not need it
         from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - as above
 
         if self._client is None:
-            self._client = AdminClient({"bootstrap.servers": self._bootstrap_servers, "log_level": 0})
+            self._client = AdminClient(
+                {"bootstrap.servers": self._bootstrap_servers, "log_level": 0}
+            )  # failures are expected
         try:
             return bool(self._client.list_topics(PROBED_TOPIC, timeout=self._timeout_s).brokers)
         except KafkaException:

@@ -12,7 +12,8 @@ from confluent_kafka.admin import AdminClient
 from stack.embedded import progress
 from stack.guarded import GuardedProcess
 from stack.jars import kafka_jars
-from stack.kafka import SETTINGS, answers, broker_program, formatted_storage, new_id, write_broker
+from stack.kafka import SETTINGS, broker_program, formatted_storage, new_id, write_broker
+from stack.kafka_probe import KafkaProbe
 from stack.ports import free_ports, is_listening
 from tests.support.waiting import eventually
 
@@ -77,7 +78,7 @@ class Broker:
 
         def is_there() -> bool:
             assert self.is_running, f"broker {self.node} ended: see its log in {self.folder.parent}"
-            return is_listening(self.client_port, self.host) and answers(self.address, QUERY_TIMEOUT_S)
+            return is_listening(self.client_port, self.host) and KafkaProbe(self.address, QUERY_TIMEOUT_S)()
 
         eventually(is_there, f"broker {self.node} answers", START_DEADLINE_S)
 

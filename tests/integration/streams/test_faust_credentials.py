@@ -17,6 +17,7 @@ from operations.startup import usable_settings
 from runtime.process import Transient
 from runtime.settings import Settings
 from stack import kafka
+from stack.kafka_probe import KafkaProbe
 from streams.faust_credentials import credentials
 from topics.cluster import KafkaRefused, read_cluster
 
@@ -36,7 +37,7 @@ def secured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "listener.name.plaintext.plain.sasl.jaas.config": JAAS,
     }.items():
         monkeypatch.setitem(kafka.SETTINGS, name, value)
-    monkeypatch.setattr(kafka, "answers", lambda _servers, _timeout_s: True)  # it would log in without an account
+    monkeypatch.setattr(KafkaProbe, "__call__", lambda _probe: True)  # it would log in without an account
     broker = kafka.start_kafka(tmp_path / "kafka", tmp_path / "kafka.log", throw_away=True, note=lambda _: None)
     try:
         yield broker.bootstrap_servers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import LiteralString
 
@@ -22,7 +21,7 @@ from schemas.topics import Topic
 BODIES, STATUSES_OF_BODY, SMOKE_BODIES = 10_000, 100, 5
 RECIPIENTS, SMOKE_RECIPIENTS, JOBS_S = 150_000, 50, 60.0
 SAMPLE_S = 0.5
-IDLE_SAMPLES = 10
+IDLE_S = 5.0
 DEADLINE_S = 300.0
 MPS = 5_000
 APPLIED: LiteralString = (
@@ -37,7 +36,8 @@ def _measure(arena: Arena, note: Note) -> Measured:
     statuses = bodies * STATUSES_OF_BODY
     with installed(present(), arena.folder / arena.prefix(), WHATSAPP_MPS=str(MPS)) as running:
         campaign = running.campaign(people)
-        idle = _sampled(running, _times(1 if arena.is_smoke else IDLE_SAMPLES))
+        settled_at = time.monotonic() + (0.0 if arena.is_smoke else IDLE_S)
+        idle = _sampled(running, lambda: time.monotonic() < settled_at)
         raw = Topic.WEBHOOKS_RAW.value
         store(running.kafka, raw, bundled(webhooks(bodies, STATUSES_OF_BODY).bodies))
         note(f"memory: {statuses:,} statuses wait")
@@ -85,16 +85,6 @@ def _sampled(running: RunningStack, goes_on: Callable[[], bool]) -> Peaks:
         if not goes_on() or time.monotonic() > end:
             return peaks
         time.sleep(SAMPLE_S)  # memory is sampled at a steady pace
-
-
-def _times(count: int) -> Callable[[], bool]:
-    left = Counter(samples=count)
-
-    def goes_on() -> bool:
-        left["samples"] -= 1
-        return left["samples"] > 0
-
-    return goes_on
 
 
 def _value(running: RunningStack, statement: LiteralString) -> int:

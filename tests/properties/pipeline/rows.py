@@ -57,7 +57,7 @@ class Rows:
     campaign: str = "active"
     """The state of all campaigns."""
     opted_out: set[RecipientId] = field(default_factory=set)
-    """Those whom an operator has opted out."""
+    """The people that an operator has opted out."""
     people: FoldedSubscriptions = field(default_factory=FoldedSubscriptions)
     """What webhooks stated about people: opt-outs, opt-ins and links."""
     messages: dict[str, Learned] = field(default_factory=dict)

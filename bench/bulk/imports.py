@@ -12,8 +12,9 @@ from uuid import UUID
 
 import orjson
 
-from bench.children import ROOT, accepts, child, free_port, process_argv, wait_until
+from bench.children import ROOT
 from bench.contest import Arena
+from bench.served import served_api
 from bench.usage import Usage, measured
 from bench.worlds import environment_of
 from runtime.settings import Settings
@@ -66,12 +67,10 @@ def import_by_command(arena: Arena, settings: Settings, campaign: UUID, file: Pa
 
 def import_over_http(arena: Arena, settings: Settings, campaign: UUID, file: Path) -> Imported:
     """Post the file to an API that runs already, and wait for its answer."""
-    port, log = free_port(), arena.folder / "api.log"
-    with child(process_argv("api.server"), log, environment_of(settings, API_PORT=str(port))) as running:
-        wait_until(lambda: accepts(port), running, log)
-        connection = HTTPConnection("127.0.0.1", port, HTTP_TIMEOUT_S, blocksize=SENT_TOGETHER)
+    with served_api(settings, arena.folder / "api.log") as api:
+        connection = HTTPConnection("127.0.0.1", api.port, HTTP_TIMEOUT_S, blocksize=SENT_TOGETHER)
         headers = {"Content-Type": "text/csv", "Content-Length": str(file.stat().st_size)}
-        with measured(running.pid) as client, measured(arena.postgres_pid) as server, file.open("rb") as content:
+        with measured(api.process.pid) as client, measured(arena.postgres_pid) as server, file.open("rb") as content:
             started = time.monotonic()
             connection.request("POST", f"/api/marketing/campaigns/{campaign}/recipients/import", content, headers)
             answer = connection.getresponse()

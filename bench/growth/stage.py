@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 
-from bench.children import accepts, child, free_port, process_argv, wait_until
 from bench.contest import Arena
 from bench.growth.campaign import SIZES, SMOKE_SIZES, fold_counters
 from bench.growth.requests import Latencies, paths, requested
 from bench.growth.verifying import verifying
 from bench.large import grow
+from bench.served import served_api
 from bench.sink.workload import CAMPAIGN, start_of_now
 from bench.solo import Measured, Note, SoloStage, Table
 from bench.usage import Usage
-from bench.worlds import environment_of, own_installation
+from bench.worlds import own_installation
 from runtime.settings import Settings
 
 TIMES, SMOKE_TIMES = 200, 2
@@ -45,8 +43,8 @@ class _Size:
 def _measure(arena: Arena, note: Note) -> Measured:
     log = arena.folder / "growth.log"
     sizes = arena.sizes(SIZES, SMOKE_SIZES)
-    with own_installation(arena) as settings, _api(settings, log) as port:
-        found = [_at(arena, settings, port, rows, note) for rows in sizes]
+    with own_installation(arena) as settings, served_api(settings, log) as api:
+        found = [_at(arena, settings, api.port, rows, note) for rows in sizes]
     last, first = found[-1], found[0]
     worst = max(last.alone[name].median / first.alone[name].median for name in last.alone)
     return Measured(
@@ -98,15 +96,6 @@ def _deep(url: str) -> UUID:
     assert place is not None
     found: UUID = place[0]
     return found
-
-
-@contextmanager
-def _api(settings: Settings, log: Path) -> Iterator[int]:
-    """Run the API, and yield its port."""
-    port = free_port()
-    with child(process_argv("api.server"), log, environment_of(settings, API_PORT=str(port))) as running:
-        wait_until(lambda: accepts(port), running, log)
-        yield port
 
 
 def _curve(title: str, sizes: Sequence[tuple[int, Mapping[str, Latencies]]]) -> Table:

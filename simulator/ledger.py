@@ -1,18 +1,19 @@
 """The ledger: one entry for each received POST, with its answer and all its statuses.
 
-Entries are added and completed, but never removed or corrected. They are compact, because there may be a million.
+Entries are added and completed, but never removed or corrected. They are compact, because there may be a million. The
+garbage collector does not know them (`gc=False`), because it would search all of them again and again and find nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from simulator.sends import Send
 
 
-@dataclass(slots=True, eq=False)
-class SentStatus:
+class SentStatus(msgspec.Struct, eq=False, gc=False):
     """One status of one message, and its delivery."""
 
     entry: LedgerEntry
@@ -26,8 +27,7 @@ class SentStatus:
     first_sent_at: float | None = None
 
 
-@dataclass(slots=True, eq=False)
-class LedgerEntry:
+class LedgerEntry(msgspec.Struct, eq=False, gc=False):
     """One POST to the messages endpoint."""
 
     id: int

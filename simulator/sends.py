@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from sys import intern
 
+import msgspec
 import orjson
 
 from simulator.checks.refusals import GraphRefusal, Refused, invalid_parameter
@@ -14,8 +14,7 @@ from simulator.checks.refusals import GraphRefusal, Refused, invalid_parameter
 NUMBER_SEPARATORS = re.compile(r"[\s()+.-]")
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """The parts of a send that the simulator keeps. `number` is `to` without separators, unless `to` is a group."""
 
     to: str = ""

@@ -1,13 +1,11 @@
 """The Cloud API client: builds the template message, posts it ONCE, and returns the outcome that the answer proves.
 
-The API has no idempotency key, so no layer here may retry a request or follow a redirect: aiohttp repeats idempotent
-methods only, and POST is none. An error counts as possibly sent unless it surely happened before the first byte.
+The API has no idempotency key, so no layer here may retry a request or follow a redirect. An error counts as possibly
+sent unless it surely happened before the first byte.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +13,9 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import aiohttp
 import orjson
 import structlog
-from pydantic import SecretStr
+from pydantic import SecretBytes, SecretStr
 from yarl import URL
 
 from domain.outcomes import Outcome, Rejected, outcome_of_answer, outcome_of_error
@@ -27,16 +24,13 @@ from domain.parameters import parse, request_components
 from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.reasons import FailureReason, TransportError
+from streams.sender.http_pool import PostPool, PostServer
 from streams.sender.stage import STAGE
 
 _log = structlog.get_logger(STAGE)
 CONNECT_TIMEOUT_S = 1.0
 """Limit for getting a free connection, and for connecting. It lies between the last claim check and the post."""
-KEEPALIVE_S = 10.0
-"""Shorter than the server's, because a post on a connection that the server has just closed has an unknown outcome."""
 CONNECTIONS_MIN = 200
-ANSWER_BYTES_MAX = 64 * 1024
-"""Largest answer that is read. A real answer has less than 1 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,48 +66,35 @@ class CloudApi:
     ) -> None:
         self._root = f"{url}/{version}"
         self._endpoint = endpoint
-        self._targets: dict[tuple[str, str], tuple[URL, Mapping[str, str] | None]] = {}
+        self._heads: dict[tuple[str, str], SecretBytes] = {}
         self._timeout_s = timeout_s
         self._connections = max(CONNECTIONS_MIN, connections)
         self._token = access_token
         self._tokens = tokens
-        self._session: aiohttp.ClientSession | None = None
+        self._is_open = False
+        self._pool: PostPool | None = None
         self._logged: set[type[Exception]] = set()
 
     async def __aenter__(self) -> Self:
-        """Open the connection pool, inside the running loop."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._connections, keepalive_timeout=KEEPALIVE_S, ssl=ssl.create_default_context()
-            ),
-            # The whole request has a limit in `post`, so aiohttp needs no timer for each read.
-            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            headers={
-                **_authorization(self._token),
-                "Content-Type": "application/json",
-                "Accept-Encoding": "identity",
-                "User-Agent": PRODUCER,
-            },
-        )
+        """Allow posts. The first one opens the pool of connections."""
+        self._is_open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        self._is_open = False
+        if self._pool is not None:
+            await self._pool.close()
 
     async def post(self, job: SendJob, callback_data: str) -> Outcome:
         """Post one message once. No failure of the network or the server raises an exception."""
-        if self._session is None:
+        if not self._is_open:
             raise RuntimeError("CloudApi is used outside its context")
         try:
-            endpoint = job.endpoint or self._endpoint.name
-            url, headers = self._target(job.phone_number_id, endpoint)
+            pool = self._pool = self._pool or self._opened()
+            head = self._head(job.phone_number_id, job.endpoint or self._endpoint.name).get_secret_value()
             body = orjson.dumps(message(job, callback_data, self._endpoint))
         except InvalidTemplateParameters as error:
             return Rejected(None, f"{FailureReason.INVALID_TEMPLATE_PARAMETERS}: {error}")
@@ -121,19 +102,13 @@ class CloudApi:
             self._log_bug("the request cannot be built; nothing is sent", error)
             return outcome_of_error(TransportError.UNUSABLE)
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
-            ):
-                content = await _content(answer)
-        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError too
-            return outcome_of_error(transport_error_of(error))
+            answer = await pool.post(b"%b%d\r\n\r\n%b" % (head, len(body), body), self._timeout_s)
         except Exception as error:  # noqa: BLE001 - it may have been sent; one message must not end all sends in flight
             self._log_bug("the HTTP client failed; the outcome is unknown", error)
             return outcome_of_error(TransportError.CLIENT)
-        if content is None:
-            return outcome_of_error(TransportError.TOO_LARGE)
-        return outcome_of_answer(answer.status, content, answer.headers.get("retry-after"))
+        if isinstance(answer, TransportError):
+            return outcome_of_error(answer)
+        return outcome_of_answer(answer.status, answer.body, answer.retry_after)
 
     def _log_bug(self, event: str, error: Exception) -> None:
         """Log the first exception of each type: it repeats for every message. Its text may hold the token."""
@@ -142,28 +117,37 @@ class CloudApi:
             place = traceback.extract_tb(error.__traceback__)[-1]
             _log.error(event, error=type(error).__name__, file=place.filename, line=place.lineno)
 
-    def _target(self, phone_number_id: str, endpoint: str) -> tuple[URL, Mapping[str, str] | None]:
-        """The endpoint of a number, and the header with its own token, if it has one.
+    def _opened(self) -> PostPool:
+        """A pool of connections to the address. Raises ValueError if no request can be sent to it."""
+        url = self._checked_url("")
+        server = PostServer(url.raw_host or "", url.port or 0, is_tls=url.scheme == "https")
+        return PostPool(server, connections=self._connections, connect_s=CONNECT_TIMEOUT_S)
 
-        They are cached, because parsing the address would cost a tenth of each post. It raises ValueError wherever the
-        HTTP client would refuse every request before the first byte.
+    def _checked_url(self, path: str) -> URL:
+        url = URL(self._root + path)
+        if not url.host or url.user is not None or url.password is not None:
+            raise ValueError("the address has no host, or has a user and a password")
+        url.host.encode("idna")  # it will be looked up by this name
+        return url
+
+    def _head(self, phone_number_id: str, endpoint: str) -> SecretBytes:
+        """The requests of a number to an endpoint, up to the length of the body. It has the token.
+
+        It is made once, because that would cost a tenth of each post. Raises ValueError if it cannot be sent.
         """
-        target = self._targets.get((phone_number_id, endpoint))
-        if target is None:
-            url = URL(f"{self._root}/{quote(phone_number_id, safe='')}/{endpoint}")
-            if not url.host or url.user is not None or url.password is not None:
-                raise ValueError("the address has no host, or has a user and a password")
-            url.host.encode("idna")  # the HTTP client resolves this name
-            own = self._tokens.get(phone_number_id)
-            token = self._token if own is None else own
-            if any(character < " " or character == "\x7f" for character in token.get_secret_value()):
+        head = self._heads.get((phone_number_id, endpoint))
+        if head is None:
+            url = self._checked_url(f"/{quote(phone_number_id, safe='')}/{endpoint}")
+            token = self._tokens.get(phone_number_id, self._token).get_secret_value()
+            if any(character < " " or character == "\x7f" for character in token):
                 raise ValueError("a header has a control character")
-            target = self._targets[phone_number_id, endpoint] = url, None if own is None else _authorization(own)
-        return target
-
-
-def _authorization(token: SecretStr) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token.get_secret_value()}"}
+            lines = [
+                f"POST {url.raw_path_qs} HTTP/1.1", f"Host: {url.host_port_subcomponent}",
+                f"Authorization: Bearer {token}", "Content-Type: application/json", "Accept: */*",
+                "Accept-Encoding: identity", f"User-Agent: {PRODUCER}", "Content-Length: ",
+            ]  # fmt: skip
+            head = self._heads[phone_number_id, endpoint] = SecretBytes("\r\n".join(lines).encode())
+        return head
 
 
 def message(job: SendJob, callback_data: str, endpoint: Endpoint = MESSAGES) -> dict[str, Any]:
@@ -186,26 +170,3 @@ def message(job: SendJob, callback_data: str, endpoint: Endpoint = MESSAGES) -> 
         "template": template,
         **policy,
     }
-
-
-def transport_error_of(error: BaseException) -> TransportError:
-    """The error that ended a request without an answer."""
-    match error:
-        case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
-            return TransportError.CONNECT  # this includes the lack of a free connection: neither has sent a byte
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return TransportError.UNUSABLE
-        case TimeoutError():  # aiohttp's own are of this type too
-            return TransportError.TIMEOUT
-        case _:
-            return TransportError.DISCONNECT
-
-
-async def _content(answer: aiohttp.ClientResponse) -> bytes | None:
-    """The whole body, or None if it is larger than any real answer."""
-    content = await answer.content.readany()
-    while not answer.content.at_eof():
-        if len(content) > ANSWER_BYTES_MAX:
-            return None
-        content += await answer.content.readany()
-    return content if len(content) <= ANSWER_BYTES_MAX else None

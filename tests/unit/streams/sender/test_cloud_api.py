@@ -17,7 +17,9 @@ from domain.parameter_texts import InvalidTemplateParameters
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from streams.sender import cloud_api
-from streams.sender.cloud_api import ANSWER_BYTES_MAX, CloudApi, Endpoint, message
+from streams.sender.cloud_api import CloudApi, Endpoint, message
+from streams.sender.http_connection import ANSWER_BYTES_MAX
+from streams.sender.http_pool import PostPool
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -228,7 +230,7 @@ async def test_a_send_without_a_connection_in_time_is_certainly_not_sent(monkeyp
         first = asyncio.create_task(api.post(_job(), "x"))
         while not server.requests:  # noqa: ASYNC110 - until it holds the only connection
             await asyncio.sleep(0.01)
-        assert await asyncio.wait_for(api.post(_job(), "x"), 5) == NotSent("connect_failed")
+        assert await asyncio.wait_for(api.post(_job(), "x"), 5) == NotSent("no_free_connection", is_endpoint=False)
         release.set()
         assert await first == Accepted("wamid.A")
     assert len(server.requests) == 1
@@ -351,7 +353,7 @@ async def test_an_exception_of_the_client_after_the_start_is_unknown_and_ends_no
         raise ValueError("not one of its own exceptions")
 
     async with CloudApi(url="http://x", version="v25.0", access_token=SecretStr("t"), timeout_s=1) as api:
-        monkeypatch.setattr(api._session, "post", broken)
+        monkeypatch.setattr(PostPool, "post", broken)
         assert await api.post(_job(), "x") == UnknownOutcome("client_failed")
 
 

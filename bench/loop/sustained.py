@@ -90,7 +90,7 @@ def _run(arena: Arena, rate: int, seconds: float) -> Steady:
                 break  # it does not reach the rate, which the figures show
             time.sleep(SAMPLE_S)  # the lag is sampled at a steady pace
         sent_s = time.monotonic() - began
-        is_done = until(partial(is_complete, running, campaign, messages), END_S, 0.25)
+        is_done = until(partial(is_complete, running, [campaign], messages), END_S, 0.25)
         total_s = time.monotonic() - began
         uses = by_kind(before, process_uses(running), total_s)
         ledger = running.ledger()

@@ -24,6 +24,7 @@ from producers.scheduler.upkeep import Upkeep
 from producers.scheduler.webhook_age import watch_webhooks
 from producers.scheduler.work import WorkWatch
 from runtime import metrics
+from runtime.collector import collecting_rarely
 from runtime.process import Transient
 from runtime.pulse import Heartbeats, Pulse
 from runtime.settings import Settings
@@ -66,7 +67,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         while not stop.is_set():
             started = time.monotonic()
             try:
-                await _lead(settings, publisher, stop, beats)
+                with collecting_rarely():
+                    await _lead(settings, publisher, stop, beats)
             except Exception as error:
                 if lost := _lost_producer(error):
                     raise lost from error

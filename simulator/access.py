@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hmac
 
-from aiohttp import web
-
 from simulator.checks.refusals import GraphRefusal
 from simulator.config import SimulatorConfig
 
@@ -26,12 +24,12 @@ class GraphAccess:
         self._token = config.access_token.get_secret_value().encode() if config.access_token else None
         self._own = {number: token.get_secret_value().encode() for number, token in config.number_tokens.items()}
 
-    def refusal_of(self, request: web.Request) -> GraphRefusal | None:
-        """The error of the version or of the token, or None."""
-        version = request.match_info.get("version")
+    def refusal_of(self, path: str, version: str | None, object_id: str, token: str) -> GraphRefusal | None:
+        """The error of the version or of the token, or None. The object is that of the path."""
         if version is not None and version not in self._config.versions:
-            return unknown_path(request.path)
-        if not self._has_token(request):
+            return unknown_path(path)
+        expected = self._own.get(object_id, self._token)
+        if not token or not (expected is None or hmac.compare_digest(token.encode(), expected)):
             return GraphRefusal(TOKEN_CODE, "Invalid OAuth access token - Cannot parse access token", status=401)
         return None
 
@@ -40,17 +38,13 @@ class GraphAccess:
         known = self._config.phone_number_ids
         return None if known is None or phone_number_id in known else unknown_object(phone_number_id, method)
 
-    def _has_token(self, request: web.Request) -> bool:
-        """Whether the right token is in the header, or in the query, where the Graph API also takes it."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() not in SCHEMES:
-            token = request.query.get("access_token", "") if not scheme else ""
-        if not token or not all("!" <= character <= "~" for character in token):
-            return False
-        expected = self._own.get(request.match_info.get("phone_number_id") or request.match_info.get("id", ""))
-        if expected is None:
-            expected = self._token
-        return expected is None or hmac.compare_digest(token.encode(), expected)
+
+def token_of(authorization: str, in_query: str) -> str:
+    """The token in the header, or in the query, where the Graph API also takes it; empty if none is readable."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() not in SCHEMES:
+        token = "" if scheme else in_query
+    return token if all("!" <= character <= "~" for character in token) else ""
 
 
 def unknown_object(object_id: str, method: str) -> GraphRefusal:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from aiohttp import web
-
 from simulator.access import GraphAccess
 from simulator.account import Account
 from simulator.checks.fits import check_fit, find_sendable
@@ -14,6 +12,7 @@ from simulator.checks.messages import check_message
 from simulator.checks.refusals import GraphRefusal, Refused, value_invalid, with_code
 from simulator.config import SimulatorConfig
 from simulator.faults import Faults
+from simulator.heads import SendHead
 from simulator.ledger import LedgerEntry
 from simulator.numbers import is_of_the_us
 from simulator.plan import THROUGHPUT_CODE
@@ -47,9 +46,12 @@ class Admission:
         template = self._account.templates.find(send.template or "", send.language or "")
         return template.category.lower() if template is not None else self._config.statuses.category
 
-    def access_refusal(self, request: web.Request, phone_number_id: str) -> GraphRefusal | None:
+    def access_refusal(self, head: SendHead) -> GraphRefusal | None:
         """The error of the version, the token or the sending number, or None."""
-        return self._access.refusal_of(request) or self._access.unknown_number(phone_number_id, request.method)
+        number = head.phone_number_id
+        return self._access.refusal_of(head.path, head.version, number, head.token) or self._access.unknown_number(
+            number, "POST"
+        )
 
     def send_refusal(self, body: Mapping[str, object], entry: LedgerEntry) -> GraphRefusal | None:
         """The error of the message itself, of its template, or of a rate, or None."""

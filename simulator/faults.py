@@ -62,12 +62,15 @@ class Faults:
         self._hold_share = 0.0
         self._released.set()
 
-    async def wait_while_held(self, draws: SeededDraws) -> None:
-        """Wait for the end of the hold, if these draws select the answer for it."""
-        if self._hold_s is not None and draws.happens("hold", self._hold_share):
-            with suppress(TimeoutError):  # the time of the hold is over
-                async with asyncio.timeout(self._hold_s):
-                    await self._released.wait()
+    def holds(self, draws: SeededDraws) -> bool:
+        """Whether answers are held now, and these draws select this one."""
+        return self._hold_s is not None and draws.happens("hold", self._hold_share)
+
+    async def wait_while_held(self) -> None:
+        """Wait for the end of the hold."""
+        with suppress(TimeoutError):  # the time of the hold is over
+            async with asyncio.timeout(self._hold_s):
+                await self._released.wait()
 
     def start_outage(self, kind: OutageKind, seconds: float) -> None:
         """Start an outage of the API for this time. 0 seconds end it."""

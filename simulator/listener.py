@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-
-from aiohttp import web
+from collections.abc import Callable
 
 BACKLOG = 1024
 
@@ -15,15 +14,14 @@ class Listener:
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._accept: Callable[[], asyncio.Protocol] | None = None
+        self._server: asyncio.Server | None = None
         self._reopening: asyncio.Task[None] | None = None
 
-    async def open(self, runner: web.AppRunner) -> int:
-        """Listen on the address. Returns the port. Raises OSError if the address is taken."""
-        self._runner = runner
+    async def open(self, accept: Callable[[], asyncio.Protocol]) -> int:
+        """Listen on the address. Each connection gets a protocol. Returns the port. Raises OSError if it is taken."""
+        self._accept = accept
         await self._listen()
-        self._port = int(runner.addresses[0][1])
         return self._port
 
     async def refuse(self, seconds: float) -> None:
@@ -32,21 +30,26 @@ class Listener:
         if seconds <= 0.0:
             await self._listen()
             return
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
+        self._stop_listening()
         self._reopening = asyncio.create_task(self._reopen_after(seconds), name="simulator listener")
 
     async def close(self) -> None:
-        """End a pending reopening. The runner closes the socket."""
+        """Close the socket for ever."""
         await self._end_reopening()
+        self._stop_listening()
 
     async def _listen(self) -> None:
         """Open the socket, if it is closed."""
-        if self._site is None and self._runner is not None:
-            site = web.TCPSite(self._runner, self._host, self._port, backlog=BACKLOG)
-            await site.start()
-            self._site = site
+        if self._server is None and self._accept is not None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._accept, self._host, self._port, backlog=BACKLOG)
+            self._port = int(self._server.sockets[0].getsockname()[1])
+
+    def _stop_listening(self) -> None:
+        """Close the socket, if it is open."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
 
     async def _reopen_after(self, seconds: float) -> None:
         """Accept connections again after this time."""

@@ -7,7 +7,9 @@ statuses count from the acceptance of the message.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from simulator.config import Delay, PlannedOutcome, Rule, SimulatorConfig, StatusName
 from simulator.draws import SeededDraws
@@ -20,8 +22,7 @@ ACCEPTED_UNLESS_LOST: frozenset[PlannedOutcome] = frozenset({"hang", "bad_gatewa
 NEVER_ACCEPTED: frozenset[PlannedOutcome] = frozenset({"reject", "cut_before", "foreign"})
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedStatus:
+class PlannedStatus(msgspec.Struct, frozen=True, gc=False):
     """One status of a message: when it happens, and when it is sent (several times for duplicates)."""
 
     status: StatusName
@@ -31,8 +32,7 @@ class PlannedStatus:
     code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MessagePlan:
+class MessagePlan(msgspec.Struct, frozen=True, gc=False):
     """The outcome of one message."""
 
     outcome: PlannedOutcome

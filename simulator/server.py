@@ -12,15 +12,17 @@ from simulator.access import GraphAccess
 from simulator.account import Account
 from simulator.admission import Admission
 from simulator.config import SimulatorConfig
+from simulator.connections import SendConnections
 from simulator.control import ControlEndpoints
 from simulator.deliveries import Deliveries
 from simulator.events import EventWebhooks
 from simulator.faults import Faults
 from simulator.graph.guard import Guard
+from simulator.graph.messages import MessagesEndpoint
 from simulator.graph.nodes import Nodes
 from simulator.ledger import Ledger
 from simulator.listener import Listener
-from simulator.messages import MessagesEndpoint
+from simulator.messages import SendSteps
 from simulator.rules import RuleBook
 
 STOP_GRACE_S = 0.5
@@ -41,9 +43,10 @@ class Simulator:
         access = GraphAccess(config)
         guard = Guard(config.waba_id, self._salt, access, self._faults)
         admission = Admission(config, self.account, access, self._faults)
-        self._endpoint = MessagesEndpoint(
-            config, self._salt, self.account, admission, guard, self.ledger, self._rules, self._faults, self._deliveries
+        self._messages = SendSteps(
+            config, self._salt, self.account, admission, self.ledger, self._rules, self._faults, self._deliveries
         )
+        self._endpoint = MessagesEndpoint(self._messages, admission, guard)
         self._events = EventWebhooks(config, self._salt, self.account, self._deliveries)
         self._nodes = Nodes(config, self.account, access, guard, self._events.review)
         self._listener = Listener(config.host, config.port)
@@ -51,6 +54,7 @@ class Simulator:
             config, self.ledger, self._rules, self._faults, self._deliveries, self._listener, self._events
         )
         self._runner: web.AppRunner | None = None
+        self._connections: SendConnections | None = None
         self._delivering: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
@@ -60,16 +64,20 @@ class Simulator:
         )
         self._runner = runner
         await runner.setup()
-        port = await self._listener.open(runner)
+        assert runner.server is not None, "it is set up"
+        self._connections = SendConnections(self._messages, runner.server)
+        port = await self._listener.open(self._connections.accept)
         self._events.origin = f"http://{self._config.host}:{port}"
         self._delivering = asyncio.create_task(self._deliveries.run(), name="simulator deliveries")
         return port
 
     async def stop(self) -> None:
         """Stop the server and the webhooks. Open connections are cut."""
-        self._endpoint.stop()
+        self._messages.stop()
         self._faults.release()
         await self._listener.close()
+        if self._connections is not None:
+            await self._connections.close(STOP_GRACE_S)
         if self._runner is not None:
             await self._runner.cleanup()
         if self._delivering is not None:
@@ -92,7 +100,7 @@ class Simulator:
     def _application(self) -> web.Application:
         """The application with all routes."""
         application = web.Application()
-        # Sends come first, because the router tries the patterns in this order.
+        # SendSteps come first, because the router tries the patterns in this order.
         path = r"/{version:v\d+\.\d+}/{phone_number_id:\d+}/{endpoint:messages|marketing_messages}"
         for ending in ("", "/"):
             application.router.add_post(path + ending, self._endpoint.post)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulator.access import GraphAccess
+from simulator.access import GraphAccess, token_of
 from simulator.answers import json_answer, meta_headers, refused_answer
 from simulator.checks.refusals import GraphRefusal, Refused, invalid_parameter, param
 from simulator.faults import Faults
@@ -40,7 +40,7 @@ class Guard:
             self._requests += 1
             trace_id = trace_id_of(self._salt, -self._requests)
             headers = meta_headers(self._waba_id, request.match_info.get("version", ""), trace_id)
-            if needs_token and (refusal := self._access.refusal_of(request)) is not None:
+            if needs_token and (refusal := self._refusal_of(request)) is not None:
                 return refused_answer(refusal, trace_id, headers)
             try:
                 value = await handler(request)
@@ -51,6 +51,17 @@ class Guard:
             return json_answer(value, headers)
 
         return handle
+
+    def _refusal_of(self, request: web.Request) -> GraphRefusal | None:
+        """The error of the version or of the token, or None."""
+        parts = request.match_info
+        object_id = parts.get("phone_number_id") or parts.get("id", "")
+        return self._access.refusal_of(request.path, parts.get("version"), object_id, sent_token(request))
+
+
+def sent_token(request: web.Request) -> str:
+    """The access token of a request; empty if there is none."""
+    return token_of(request.headers.get("Authorization", ""), request.query.get("access_token", ""))
 
 
 def _outage_answer(request: web.Request, cuts: bool) -> web.Response:

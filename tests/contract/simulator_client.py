@@ -8,7 +8,7 @@ import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from aiohttp import ClientResponse, ClientSession, web
@@ -81,12 +81,15 @@ class Bench:
     url: str
     http: ClientSession
     receiver: Receiver
+    query: ClassVar[str] = ""
+    """The query of sends. With any, aiohttp's server serves them."""
 
     def send(self, to: str, callback: str | None = None, token: str = "token", **body: object) -> Any:
         """A send in flight; use it as `async with`."""
         message = template_message(to, callback)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return self.http.post(f"{self.url}/v25.0/106540352242922/messages", json=message | body, headers=headers)
+        url = f"{self.url}/v25.0/106540352242922/messages{self.query}"
+        return self.http.post(url, json=message | body, headers=headers)
 
     async def sent(self, to: str, callback: str | None = None, **body: Any) -> tuple[int, dict[str, Any]]:
         """A send and its answer."""

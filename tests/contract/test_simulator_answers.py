@@ -13,6 +13,12 @@ from tests.contract.simulator_client import Bench, bench, json_of, quick, until
 SLOW = SimulatorConfig(port=0, answers=AnswerConfig(latency=Delay(median_s=30.0, p99_s=30.0)))
 
 
+@pytest.fixture(autouse=True, params=["", "?by=general"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sends are served by the simulator's own connections, or by aiohttp's server."""
+    monkeypatch.setattr(Bench, "query", request.param)
+
+
 def only(outcome: str, **more: object) -> SimulatorConfig:
     return quick(rules=(Rule.model_validate({"outcome": outcome, **more}),))
 

@@ -14,6 +14,12 @@ from tests.contract.simulator_client import Bench, bench, quick
 LOGIN_PAGE = "<html><body><form>Log in</form></body></html>"
 
 
+@pytest.fixture(autouse=True, params=["", "?by=general"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sends are served by the simulator's own connections, or by aiohttp's server."""
+    monkeypatch.setattr(Bench, "query", request.param)
+
+
 async def controlled(it: Bench, act: Callable[[SimulatorClient], object]) -> object:
     """Use the blocking client beside the simulator."""
 

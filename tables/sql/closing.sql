@@ -72,7 +72,8 @@ WITH locked AS MATERIALIZED (
         failure_code      = CASE WHEN is_exhausted THEN NULL ELSE r.failure_code END,
         failure_text      = CASE WHEN is_exhausted THEN 'attempts_exhausted' ELSE r.failure_text END,
         failure_class     = CASE WHEN is_exhausted THEN 'never' ELSE r.failure_class END,
-        failure_backoff_s = CASE WHEN is_exhausted THEN 0 ELSE r.failure_backoff_s END
+        failure_backoff_s = CASE WHEN is_exhausted THEN 0 ELSE r.failure_backoff_s END,
+        updated_at        = clock_timestamp()
     FROM locked WHERE r.id = locked.id
     RETURNING r.id, r.attempt, r.status, r.skipped_attempt, r.failed_at, r.failure_text, r.failure_class
 ), skipped AS (

@@ -44,7 +44,8 @@ SELECT day, planned FROM campaign_days WHERE campaign_id = %(campaign)s AND day 
 -- name: plan_recipients
 -- Store the planned times of recipients that lock_unplanned has locked, and the countries whose clocks their windows
 -- follow. It does not name the condition of the index of unplanned recipients, which Postgres would read to its end.
-UPDATE campaign_recipients AS r SET scheduled_send_date = u.at, window_country = u.country
+UPDATE campaign_recipients AS r SET
+    scheduled_send_date = u.at, window_country = u.country, updated_at = clock_timestamp()
 FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[], %(countries)s::text[]) AS u (id, at, country)
 WHERE r.id = u.id
 
@@ -70,7 +71,8 @@ ORDER BY next_attempt_at DESC, id DESC LIMIT %(limit)s FOR NO KEY UPDATE SKIP LO
 
 -- name: unplan_recipients
 -- Take locked recipients out of the plan.
-UPDATE campaign_recipients SET scheduled_send_date = NULL WHERE id = ANY (%(ids)s::uuid[]) AND attempt = 0
+UPDATE campaign_recipients SET scheduled_send_date = NULL, updated_at = clock_timestamp()
+WHERE id = ANY (%(ids)s::uuid[]) AND attempt = 0
 
 -- name: take_from_days
 -- Count recipients out of later days.

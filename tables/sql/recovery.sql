@@ -20,7 +20,8 @@ WITH lost AS MATERIALIZED (
     ORDER BY r.id FOR NO KEY UPDATE OF r
 ), declared AS (
     UPDATE campaign_recipients AS r SET
-        attempt = greatest(r.attempt, lost.attempt), unknown_attempt = greatest(r.unknown_attempt, lost.attempt)
+        attempt = greatest(r.attempt, lost.attempt), unknown_attempt = greatest(r.unknown_attempt, lost.attempt),
+        updated_at = clock_timestamp()
     FROM lost WHERE r.id = lost.id
 ), settled AS (
     INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until,

@@ -432,12 +432,27 @@ END $$;
 CREATE TRIGGER campaign_recipients_clock BEFORE INSERT ON campaign_recipients FOR EACH ROW
     WHEN (NEW.scheduled_send_date IS NOT NULL AND NEW.window_country IS NULL) EXECUTE FUNCTION follow_campaign_clock();
 
-CREATE TRIGGER campaign_recipients_touch BEFORE UPDATE ON campaign_recipients FOR EACH ROW
-    WHEN (NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION touch_updated_at();
+-- Sets updated_at of the rows for which the statement has not set it. A trigger before the update locks each row once more,
+-- and makes Postgres compute all generated columns again. Our statements set the column themselves, so this trigger only
+-- reads the times of their rows.
+CREATE FUNCTION touch_recipients() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF ((SELECT min(updated_at) FROM new_rows) > (SELECT max(updated_at) FROM old_rows)) IS NOT FALSE THEN
+        RETURN NULL;  -- every row has a later time than before
+    END IF;
+    UPDATE campaign_recipients SET updated_at = clock_timestamp()
+    WHERE id = ANY (ARRAY(SELECT n.id FROM new_rows AS n LEFT JOIN old_rows AS o USING (id)
+                          WHERE (o.id IS NULL OR n.updated_at = o.updated_at)
+                            AND n.updated_at <> clock_timestamp()));  -- with a clock that stands still it would not end
+    RETURN NULL;
+END $$;
+CREATE TRIGGER campaign_recipients_touch AFTER UPDATE ON campaign_recipients
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION touch_recipients();
 
 -- A recipient belongs to a campaign that exists, and a campaign with recipients stays. A foreign key says the same, but it
 -- looks for the campaign of each row, which took a quarter of an import. These triggers look once for each campaign of a
--- statement. They lock and refuse as a foreign key does.
+-- statement. They lock and refuse as a foreign key does. Releases have the same triggers; a release may be older than the
+-- deletion of its recipient.
 CREATE FUNCTION require_campaigns() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     missing uuid;
@@ -447,7 +462,8 @@ BEGIN
         SELECT id FROM marketing_campaigns WHERE id IN (SELECT campaign_id FROM named) ORDER BY id FOR KEY SHARE)
     SELECT campaign_id INTO missing FROM named WHERE campaign_id NOT IN (SELECT id FROM kept) LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'the campaign % of a recipient does not exist', missing USING ERRCODE = 'foreign_key_violation';
+        RAISE EXCEPTION 'the campaign % of a row of % does not exist', missing, TG_TABLE_NAME
+            USING ERRCODE = 'foreign_key_violation';
     END IF;
     RETURN NULL;
 END $$;
@@ -455,7 +471,7 @@ CREATE FUNCTION require_campaign() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM marketing_campaigns WHERE id = NEW.campaign_id FOR KEY SHARE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'the campaign % of a recipient does not exist', NEW.campaign_id
+        RAISE EXCEPTION 'the campaign % of a row of % does not exist', NEW.campaign_id, TG_TABLE_NAME
             USING ERRCODE = 'foreign_key_violation';
     END IF;
     RETURN NULL;
@@ -474,6 +490,9 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = OLD.id) THEN
         RAISE EXCEPTION 'the campaign % has recipients', OLD.id USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF EXISTS (SELECT FROM releases WHERE campaign_id = OLD.id) THEN
+        RAISE EXCEPTION 'the campaign % has releases', OLD.id USING ERRCODE = 'foreign_key_violation';
     END IF;
     RETURN NULL;
 END $$;
@@ -669,9 +688,22 @@ CREATE FUNCTION reach_of(in_person text) RETURNS TABLE (person text, same_accoun
     SELECT person, same_account FROM reach LIMIT 64
 $$;
 
--- The keys of a human.
+-- The keys of a human: those that reach_of leads to. Most humans have one key, or two or three that are linked with each
+-- other only. For them two searches by index are a third of the walk.
+CREATE FUNCTION person_keys(in_person text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    near text[] := ARRAY(
+        SELECT l.linked_to FROM person_links AS l WHERE l.person = in_person ORDER BY l.linked_to LIMIT 17);
+BEGIN
+    IF NOT EXISTS (SELECT FROM person_links AS l
+                   WHERE l.person = ANY (near) AND l.linked_to <> in_person AND l.linked_to <> ALL (near)) THEN
+        RETURN in_person || array_remove(near, in_person);
+    END IF;
+    RETURN ARRAY(SELECT DISTINCT person FROM reach_of(in_person));
+END $$;
+
 CREATE FUNCTION keys_of(in_person text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
-    SELECT DISTINCT person FROM reach_of(in_person)
+    SELECT unnest(person_keys(in_person))
 $$;
 
 -- The sources that have unsubscribed a person. An opt-out under any key of the human holds. Only a later opt-in under a key
@@ -680,7 +712,9 @@ $$;
 CREATE FUNCTION sources_out(in_person text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
     WITH stated AS MATERIALIZED (
         SELECT k.same_account, s.source, s.subscribed, s.occurred_at, s.opted_out_at
-        FROM reach_of(in_person) AS k JOIN subscriptions AS s USING (person)
+        FROM reach_of(in_person) AS k
+        -- OFFSET: one search by index for each key. A plan of stale statistics reads all statements.
+        CROSS JOIN LATERAL (SELECT * FROM subscriptions AS every WHERE every.person = k.person OFFSET 0) AS s
     )
     SELECT DISTINCT source FROM stated AS out WHERE opted_out_at IS NOT NULL AND NOT EXISTS (
         SELECT FROM stated AS back
@@ -689,10 +723,11 @@ $$;
 
 -- Whether a source has unsubscribed the person. Releases and claims decide by it.
 CREATE FUNCTION is_unsubscribed(in_person text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    keys text[] := person_keys(in_person);
 BEGIN
-    -- Most people have neither a statement nor a link. For them two searches by index are a fraction of the query.
-    IF NOT EXISTS (SELECT FROM subscriptions AS s WHERE s.person = in_person)
-       AND NOT EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) THEN
+    -- Most people have no statement under any key. For them the searches by index are a fraction of the query.
+    IF NOT EXISTS (SELECT FROM subscriptions AS s WHERE s.person = ANY (keys)) THEN
         RETURN false;
     END IF;
     RETURN EXISTS (SELECT FROM sources_out(in_person));
@@ -702,7 +737,9 @@ END $$;
 CREATE FUNCTION is_excluded(in_person text, campaigns uuid[], recipients text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM keys_of(in_person) AS k (person) CROSS JOIN unnest(campaigns) AS other (id)
-        JOIN campaign_recipients AS r ON r.campaign_id = other.id AND r.person = k.person
+        CROSS JOIN LATERAL (  -- OFFSET: one search by index for each key and campaign
+            SELECT every.status FROM campaign_recipients AS every
+            WHERE every.campaign_id = other.id AND every.person = k.person OFFSET 0) AS r
         WHERE CASE recipients
             WHEN 'all' THEN true
             WHEN 'sent' THEN r.status IN ('sent', 'delivered', 'read', 'unknown')
@@ -795,7 +832,7 @@ $$;
 CREATE TABLE releases (
     recipient_id      uuid NOT NULL,
     attempt           smallint NOT NULL CHECK (attempt BETWEEN 1 AND 62),
-    campaign_id       uuid NOT NULL REFERENCES marketing_campaigns (id),
+    campaign_id       uuid NOT NULL,
     phone_number_id   text NOT NULL,
     send_before       timestamptz NOT NULL,
     budget_day        date NOT NULL,
@@ -808,6 +845,10 @@ CREATE TABLE releases (
     PRIMARY KEY (recipient_id, attempt)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, fillfactor = 50);
 COMMENT ON COLUMN releases.job_topic_id IS 'The id of the topic: in a recreated one the offset means nothing';
+CREATE TRIGGER releases_campaign_exists AFTER INSERT ON releases
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION require_campaigns();
+CREATE TRIGGER releases_campaign_exists_again AFTER UPDATE OF campaign_id ON releases FOR EACH ROW
+    WHEN (OLD.campaign_id IS DISTINCT FROM NEW.campaign_id) EXECUTE FUNCTION require_campaign();
 CREATE INDEX releases_campaign ON releases (campaign_id);
 CREATE INDEX releases_number ON releases (phone_number_id);
 COMMENT ON COLUMN releases.job_offset IS
@@ -954,11 +995,19 @@ RETURNS TABLE (state text, posted_at timestamptz) LANGUAGE sql STABLE AS $$
                 WHEN l.recipient_id IS NOT NULL AND l.outcome IS NULL THEN 'claimed' ELSE 'posted' END,
            coalesce(l.outcome_at, a.released_at)
     FROM keys_of(in_person) AS k (person)
-    JOIN person_attempts AS a ON a.person = k.person
-        AND a.released_at > statement_timestamp() - (in_days + 3) * interval '24 hours'
-    LEFT JOIN send_ledger AS l ON l.recipient_id = a.recipient_id AND l.attempt = a.attempt
-    LEFT JOIN releases AS rel ON rel.recipient_id = a.recipient_id AND rel.attempt = a.attempt
-    LEFT JOIN campaign_recipients AS r ON r.id = a.recipient_id
+    -- OFFSET: from the few attempts of the human to their rows. With plain joins, a plan of stale statistics reads a table.
+    CROSS JOIN LATERAL (
+        SELECT * FROM person_attempts AS every
+        WHERE every.person = k.person
+          AND every.released_at > statement_timestamp() - (in_days + 3) * interval '24 hours' OFFSET 0) AS a
+    LEFT JOIN LATERAL (
+        SELECT * FROM send_ledger AS every
+        WHERE every.recipient_id = a.recipient_id AND every.attempt = a.attempt OFFSET 0) AS l ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM releases AS every
+        WHERE every.recipient_id = a.recipient_id AND every.attempt = a.attempt OFFSET 0) AS rel ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM campaign_recipients AS every WHERE every.id = a.recipient_id OFFSET 0) AS r ON true
     WHERE a.recipient_id <> in_recipient
       AND coalesce(r.failed_attempts, 0) & (1::bigint << a.attempt::integer) = 0
       AND CASE
@@ -997,12 +1046,8 @@ CREATE FUNCTION is_pair_busy(
     in_person text, in_number text, pair_s double precision, remembered_s double precision
 ) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    keys text[] := ARRAY[in_person];
+    keys text[] := person_keys(in_person);
 BEGIN
-    -- Most people have no link. For them a search by index is a fraction of the walk over the links.
-    IF EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) THEN
-        keys := ARRAY(SELECT keys_of(in_person));
-    END IF;
     -- Most people got nothing a moment ago. For them one search is a fraction of the query.
     IF NOT EXISTS (SELECT FROM person_attempts AS a
                    WHERE a.person = ANY (keys)
@@ -1375,8 +1420,9 @@ $$;
 
 -- The other rows of a campaign that are the same human by links.
 CREATE FUNCTION twins_of(in_campaign uuid, in_recipient uuid, in_person text) RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
-    SELECT o.id FROM reach_of(in_person) AS k
-    JOIN campaign_recipients AS o ON o.campaign_id = in_campaign AND o.person = k.person
+    SELECT o.id FROM (SELECT unnest(person_keys(in_person)) AS person OFFSET 0) AS k
+    CROSS JOIN LATERAL (  -- OFFSET: one search by index for each key. A plan of stale statistics reads the whole campaign.
+        SELECT r.id FROM campaign_recipients AS r WHERE r.campaign_id = in_campaign AND r.person = k.person OFFSET 0) AS o
     WHERE o.id <> in_recipient
 $$;
 
@@ -1384,8 +1430,14 @@ $$;
 -- been sent, 'twin_open' if it is being sent (domain/repeats.py repeats it).
 CREATE FUNCTION twin_refusal(in_campaign uuid, in_recipient uuid, in_person text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    twins uuid[];
 BEGIN
     IF NOT EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person) THEN
+        RETURN NULL;
+    END IF;
+    twins := ARRAY(SELECT t.id FROM twins_of(in_campaign, in_recipient, in_person) AS t (id));
+    IF twins = '{}' THEN
         RETURN NULL;
     END IF;
     RETURN (
@@ -1394,12 +1446,23 @@ BEGIN
             SELECT o.accepted_attempts & ~o.failed_attempts <> 0 OR EXISTS (
                        SELECT FROM send_ledger AS l
                        WHERE l.recipient_id = o.id AND l.outcome IN ('accepted', 'unknown')
-                         AND o.failed_attempts & (1::bigint << l.attempt::integer) = 0) AS was_sent,
-                   EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = o.id AND l.outcome IS NULL) AS is_open
-            FROM twins_of(in_campaign, in_recipient, in_person) AS t (id)
-            JOIN campaign_recipients AS o ON o.id = t.id
+                         AND o.failed_attempts & (1::bigint << l.attempt::integer) = 0 OFFSET 0) AS was_sent,
+                   EXISTS (SELECT FROM send_ledger AS l WHERE l.recipient_id = o.id AND l.outcome IS NULL OFFSET 0) AS is_open
+            FROM campaign_recipients AS o WHERE o.id = ANY (twins)
         ) AS twin);
 END $$;
+
+-- The keys of a human with links, and whether another row of the campaign has one of them. Keys are NULL for most people,
+-- who have no link. Postgres plans it as a part of a statement. OFFSET: each search is one by index.
+CREATE FUNCTION human_of(in_campaign uuid, in_recipient uuid, in_person text)
+RETURNS TABLE (keys text[], has_twin boolean) LANGUAGE sql STABLE AS $$
+    SELECT keyed.keys, keyed.keys IS NOT NULL AND EXISTS (
+        SELECT FROM unnest(keyed.keys) AS k (person) CROSS JOIN LATERAL (
+            SELECT FROM campaign_recipients AS o
+            WHERE o.campaign_id = in_campaign AND o.person = k.person AND o.id <> in_recipient OFFSET 0) AS twin OFFSET 0)
+    FROM (SELECT CASE WHEN EXISTS (SELECT FROM person_links AS l WHERE l.person = in_person OFFSET 0)
+                 THEN person_keys(in_person) END AS keys OFFSET 0) AS keyed
+$$;
 
 -- The one place that decides whether an attempt may be posted now. NULL permits it; a text is the reason against it.
 -- Claim and renewal both call it, so a pause, a cancellation or an opt-out holds from the next claim or renewal on.
@@ -1413,9 +1476,10 @@ END $$;
 -- breaker refuses every message of its scope but its probe.
 -- It returns one row, and is STABLE, so that Postgres plans it as a part of the statement: what is the same for all attempts
 -- (the installation, the webhooks, the breakers) is read once for a statement, after its locks. As a function of one attempt
--- it was called for each, and read the control file of Postgres each time.
+-- it was called for each, and read the control file of Postgres each time. The searches for statements and links of the
+-- human are in it for the same reason: a function for each of them took three times as long.
 CREATE FUNCTION claim_refusal(in_recipient uuid, in_attempt smallint, in_send_before timestamptz)
-RETURNS TABLE (refusal text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (refusal text, campaign_id uuid, person text, newest smallint) LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN NOT (SELECT installation_is_known()) THEN 'paused'  -- a subquery runs once for a statement
         WHEN r.id IS NULL OR r.attempt <> in_attempt OR r.status <> 'queued' OR r.next_attempt_at IS NOT NULL THEN 'stale'
@@ -1424,8 +1488,12 @@ RETURNS TABLE (refusal text) LANGUAGE sql STABLE AS $$
         WHEN c.status <> 'active' THEN 'paused'
         WHEN EXISTS (SELECT FROM webhook_progress WHERE applied_through < clock_timestamp() - interval '60 seconds')
             THEN 'paused'
-        WHEN is_unsubscribed(r.person) THEN 'opted_out'
-        WHEN twin.refusal IS NOT NULL THEN twin.refusal
+        WHEN (EXISTS (SELECT FROM subscriptions AS s WHERE s.person = r.person OFFSET 0)
+              OR human.keys IS NOT NULL
+              AND EXISTS (SELECT FROM subscriptions AS s WHERE s.person = ANY (human.keys) OFFSET 0))
+             AND is_unsubscribed(r.person) THEN 'opted_out'
+        WHEN human.has_twin AND twin_refusal(r.campaign_id, r.id, r.person) IS NOT NULL
+            THEN twin_refusal(r.campaign_id, r.id, r.person)
         WHEN c.frequency_capped AND EXISTS (SELECT FROM frequency_cap) AND is_capped(r.person, r.id)
             THEN 'frequency_capped'
         WHEN EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) AND EXISTS (
@@ -1434,11 +1502,11 @@ RETURNS TABLE (refusal text) LANGUAGE sql STABLE AS $$
             WHERE b.opened_at IS NOT NULL
               AND (b.probe_recipient, b.probe_attempt) IS DISTINCT FROM (in_recipient, in_attempt))
             THEN 'breaker_open'
-    END
+    END, r.campaign_id, r.person, r.attempt
     FROM (VALUES (true)) AS always
     LEFT JOIN campaign_recipients AS r ON r.id = in_recipient
     LEFT JOIN marketing_campaigns AS c ON c.id = r.campaign_id
-    LEFT JOIN LATERAL twin_refusal(r.campaign_id, r.id, r.person) AS twin (refusal) ON true
+    LEFT JOIN LATERAL (SELECT * FROM human_of(r.campaign_id, r.id, r.person) OFFSET 0) AS human ON true
 $$;
 
 -- Gives back the daily budget of attempts that were certainly not posted. Its callers do so once per attempt. The budget
@@ -1488,20 +1556,32 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 #variable_conflict use_column
 DECLARE
     free uuid[];
+    linked uuid[];
     repeated uuid[];
     twins uuid[];
-    busy uuid[];
+    busy uuid[] := '{}';
+    all_free boolean;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(in_token::text, 0));
-    SELECT coalesce(array_agg(r.id), '{}'), coalesce(array_agg(t.id), '{}') INTO repeated, twins
-    FROM campaign_recipients AS r CROSS JOIN LATERAL twins_of(r.campaign_id, r.id, r.person) AS t (id)
-    WHERE r.id = ANY (recipients) AND EXISTS (SELECT FROM person_links AS l WHERE l.person = r.person);
-    SELECT coalesce(array_agg(f.id), '{}') INTO free FROM (
-        SELECT r.id FROM campaign_recipients AS r WHERE r.id = ANY (recipients || twins)
-        ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
+    SELECT coalesce(array_agg(f.id), '{}'), array_agg(f.id) FILTER (WHERE f.is_linked) INTO free, linked FROM (
+        SELECT r.id, EXISTS (SELECT FROM person_links AS l WHERE l.person = r.person OFFSET 0) AS is_linked
+        FROM campaign_recipients AS r WHERE r.id = ANY (recipients)
+        ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED
     ) AS f;
-    SELECT coalesce(array_agg(pair.id), '{}') INTO busy FROM unnest(repeated, twins) AS pair (id, twin)
-    WHERE pair.twin <> ALL (free) OR pair.twin < pair.id AND pair.twin = ANY (recipients);
+    all_free := cardinality(free) = cardinality(recipients);
+    IF linked IS NOT NULL THEN
+        SELECT array_agg(r.id), array_agg(t.id) INTO repeated, twins
+        FROM campaign_recipients AS r CROSS JOIN LATERAL twins_of(r.campaign_id, r.id, r.person) AS t (id)
+        WHERE r.id = ANY (linked);
+    END IF;
+    IF twins IS NOT NULL THEN
+        SELECT free || array_agg(f.id) INTO free FROM (
+            SELECT r.id FROM campaign_recipients AS r WHERE r.id = ANY (twins) AND r.id <> ALL (free)
+            ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
+        ) AS f;
+        SELECT coalesce(array_agg(pair.id), '{}') INTO busy FROM unnest(repeated, twins) AS pair (id, twin)
+        WHERE pair.twin <> ALL (free) OR pair.twin < pair.id AND pair.twin = ANY (recipients);
+    END IF;
     IF EXISTS (SELECT FROM breakers WHERE opened_at IS NOT NULL) THEN
         PERFORM take_probes(array_agg(j.id), array_agg(j.n), array_agg(j.deadline), lease_s)
         FROM unnest(recipients, attempts, deadlines) AS j (id, n, deadline)
@@ -1510,22 +1590,22 @@ BEGIN
     RETURN QUERY
     WITH jobs AS (
         SELECT DISTINCT ON (j.id, j.n)
-            j.id, j.n, r.campaign_id, r.person, r.attempt AS newest, least(j.deadline, rel.send_before) AS send_before,
+            j.id, j.n, least(j.deadline, rel.send_before) AS send_before,
             coalesce(rel.budget_day, (clock_timestamp() AT TIME ZONE 'UTC')::date) AS budget_day
         FROM unnest(recipients, attempts, deadlines) AS j (id, n, deadline)
-        JOIN campaign_recipients AS r ON r.id = j.id
         LEFT JOIN releases AS rel ON rel.recipient_id = j.id AND rel.attempt = j.n
         ORDER BY j.id, j.n
     ), judged AS MATERIALIZED (
-        SELECT jobs.*, rule.refusal, l.token, l.outcome, l.event, l.published_at
+        SELECT jobs.*, rule.campaign_id, rule.person, rule.newest, rule.refusal, l.token, l.outcome, l.event, l.published_at
         FROM jobs LEFT JOIN send_ledger AS l ON l.recipient_id = jobs.id AND l.attempt = jobs.n
         CROSS JOIN LATERAL claim_refusal(jobs.id, jobs.n, jobs.send_before) AS rule
+        WHERE rule.campaign_id IS NOT NULL  -- nothing is said of a recipient without a row
     ), decided AS MATERIALIZED (
         SELECT judged.*, CASE
             WHEN judged.token = in_token AND coalesce(judged.outcome, 'unknown') = 'unknown' THEN 'claimed'
             WHEN judged.token = in_token AND judged.published_at IS NULL THEN judged.outcome
             WHEN judged.token IS NOT NULL THEN 'held'
-            WHEN judged.id <> ALL (free) THEN 'busy'
+            WHEN NOT all_free AND judged.id <> ALL (free) THEN 'busy'
             WHEN judged.refusal = 'twin_open' OR judged.refusal IS NULL AND judged.id = ANY (busy) THEN 'busy'
             WHEN judged.refusal IS NULL THEN 'claimed'
             WHEN judged.refusal IN ('campaign_cancelled', 'opted_out', 'same_person') THEN 'skipped'

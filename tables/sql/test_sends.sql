@@ -6,7 +6,7 @@ INSERT INTO test_sends (campaign_id, test_of) VALUES (%(campaign)s, %(test_of)s)
 
 -- name: retry_never
 -- A test is not repeated by itself: its recipients get no second attempt after a failure.
-UPDATE campaign_recipients SET max_retries = 0 WHERE campaign_id = %(campaign)s
+UPDATE campaign_recipients SET max_retries = 0, updated_at = clock_timestamp() WHERE campaign_id = %(campaign)s
 
 -- name: list_tests
 -- The newest tests of a campaign.

@@ -20,6 +20,7 @@ from tests.support.world import World
 ROUNDS, PEOPLE = 60, 6
 MISSING = UUID(int=0)
 ADD = "INSERT INTO campaign_recipients (campaign_id, phone_number) VALUES"
+RELEASE = "INSERT INTO releases (recipient_id, attempt, campaign_id, phone_number_id, send_before, budget_day) VALUES"
 ROWS = """
     SELECT phone_number, user_id, template_parameters, person, repetition, status, max_retries FROM campaign_recipients
     WHERE campaign_id = %s ORDER BY person"""
@@ -111,6 +112,21 @@ async def test_a_person_twice_in_one_call_is_added_once(world: World) -> None:
 )
 async def test_no_recipient_is_without_its_campaign(world: World, statement: str) -> None:
     campaign = await world.create_campaign(2)
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        await world.connection.execute(statement.encode(), {"campaign": campaign})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"{RELEASE} (gen_random_uuid(), 1, '{MISSING}', '1', now(), '2026-01-01')",
+        f"UPDATE releases SET campaign_id = '{MISSING}' WHERE campaign_id = %(campaign)s",
+        "DELETE FROM marketing_campaigns WHERE id = %(campaign)s",
+    ],
+)
+async def test_no_release_is_without_its_campaign(world: World, statement: str) -> None:
+    campaign = await world.create_campaign(0)
+    await world.run(f"{RELEASE} (gen_random_uuid(), 1, %s, '1', now(), '2026-01-01')", campaign)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         await world.connection.execute(statement.encode(), {"campaign": campaign})
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import reduce
 from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -329,6 +329,28 @@ def test_the_database_stores_no_attempt_beyond_the_bits_of_a_bigint(
         (person,) = await database.world.add_recipients(1, await database.world.add_campaign())
         with nullcontext() if is_accepted else pytest.raises(psycopg.errors.CheckViolation):
             await database.world.run("UPDATE campaign_recipients SET attempt = %s WHERE id = %s", attempt, person)
+
+    database.runner.run(scenario())
+
+
+@pytest.mark.parametrize(("change", "touched"), [
+    ("max_retries = 1", 2),
+    ("max_retries = 1, updated_at = clock_timestamp()", 2),
+    ("max_retries = 1, updated_at = '2020-01-01'", 0),
+    ("max_retries = 1, updated_at = CASE id WHEN %(first)s THEN '2020-01-01' ELSE updated_at END", 1),
+    ("id = gen_random_uuid()", 2),
+])  # fmt: skip
+def test_each_change_of_a_row_sets_its_time_unless_the_statement_sets_another(
+    database: Database, change: LiteralString, touched: int
+) -> None:
+    async def scenario() -> None:
+        campaign = await database.world.add_campaign()
+        people = await database.world.add_recipients(2, campaign)
+        before = await database.world.value("SELECT clock_timestamp()")
+        update: LiteralString = "UPDATE campaign_recipients SET " + change + " WHERE campaign_id = %(campaign)s"
+        await database.first.execute(update, {"campaign": campaign, "first": people[0]})
+        later = "SELECT count(*) FROM campaign_recipients WHERE campaign_id = %s AND updated_at > %s"
+        assert await database.world.value(later, campaign, before) == touched
 
     database.runner.run(scenario())
 

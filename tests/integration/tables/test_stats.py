@@ -233,10 +233,10 @@ async def test_what_would_make_rows_disagree_is_refused(world: World, statement:
 async def test_updates_stay_in_their_page(world: World) -> None:
     """An index that names status or a time of a fact would end this, and cost a third of the speed."""
     people = await world.add_recipients(200)
-    await world.run("UPDATE campaign_recipients SET attempt = 1")
+    await world.run("UPDATE campaign_recipients SET attempt = 1, updated_at = clock_timestamp()")
     facts = ("sent_at = to_timestamp(1)", "delivered_at = to_timestamp(2)", "read_at = to_timestamp(3)")
     for fact, person in itertools.product(facts, people):
-        await world.run(f"UPDATE campaign_recipients SET {fact} WHERE id = %s", person)
+        await world.run(f"UPDATE campaign_recipients SET {fact}, updated_at = clock_timestamp() WHERE id = %s", person)
     await world.run("SELECT pg_stat_force_next_flush()")
     [(updated, hot)] = await world.run(
         "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'campaign_recipients'"

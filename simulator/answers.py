@@ -17,6 +17,7 @@ from simulator.bodies import error_body
 from simulator.checks.refusals import GraphRefusal
 
 JSON = "application/json"
+PHRASES = {int(status): status.phrase for status in HTTPStatus}
 
 
 def meta_headers(waba_id: str, version: str, trace_id: str) -> dict[str, str]:
@@ -70,23 +71,15 @@ class WrittenAnswer(web.StreamResponse):
 
 def answer_head(status: int, content_type: str, length: int, is_kept: bool, headers: Mapping[str, str]) -> bytes:
     """The head of an answer with a body of this length. `is_kept`: the connection stays open after it."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     return (
-        f"HTTP/1.1 {status} {_phrase(status)}\r\n"
+        f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n"
         f"Content-Type: {content_type}\r\n"
         f"Content-Length: {length}\r\n"
         f"Date: {_date(int(time.time()))}\r\n"
         f"Connection: {'keep-alive' if is_kept else 'close'}\r\n"
         f"{lines}\r\n"
     ).encode()
-
-
-def _phrase(status: int) -> str:
-    """The reason phrase of a status; empty for one that has none."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from hashlib import blake2b, sha256
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -128,7 +129,7 @@ def contact_of(config: SimulatorConfig, wa_id: str, user_id: str | None = None) 
 
 def _status_of(config: SimulatorConfig, sent: SentStatus) -> dict[str, Any]:
     """One status object."""
-    entry, send = sent.entry, sent.entry.send
+    entry, send, settings = sent.entry, sent.entry.send, config.statuses
     status: dict[str, Any] = {"id": entry.wamid, "status": sent.status, "timestamp": str(sent.timestamp)}
     if send.group is not None:
         status |= {
@@ -139,7 +140,7 @@ def _status_of(config: SimulatorConfig, sent: SentStatus) -> dict[str, Any]:
         }
     elif entry.wa_id:
         status["recipient_id"] = entry.wa_id
-    if config.statuses.user_ids and send.group is None:
+    if settings.user_ids and send.group is None:
         status["recipient_user_id"] = send.user_id or user_id_of(entry.wa_id)
     if sent.with_callback and send.callback is not None:
         status["biz_opaque_callback_data"] = send.callback
@@ -147,7 +148,7 @@ def _status_of(config: SimulatorConfig, sent: SentStatus) -> dict[str, Any]:
         status["errors"] = [error_object(sent.code)]
         return status
     category = "marketing_lite" if entry.endpoint == "marketing_messages" else entry.category
-    if _major_version(config.statuses.version or entry.path_version) < VERSION_WITHOUT_CONVERSATION:
+    if _major_version(settings.version or entry.path_version) < VERSION_WITHOUT_CONVERSATION:
         status["conversation"] = _conversation_of(sent, category)
     if sent.status == "sent" or _is_first_delivered_or_read(sent):
         kind = "regular" if send.type == "template" else "free_customer_service"
@@ -157,7 +158,10 @@ def _status_of(config: SimulatorConfig, sent: SentStatus) -> dict[str, Any]:
 
 def _is_first_delivered_or_read(sent: SentStatus) -> bool:
     """Whether it is the first `delivered` or `read` of its message. That one has a pricing, as `sent` has."""
-    return next((one for one in sent.entry.statuses if one.status in ("delivered", "read")), None) is sent
+    for one in sent.entry.statuses:
+        if one.status in ("delivered", "read"):
+            return one is sent
+    return False
 
 
 def _conversation_of(sent: SentStatus, category: str) -> dict[str, Any]:
@@ -183,6 +187,7 @@ def error_object(code: int) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=16)
 def _major_version(version: str) -> int:
     """The number 24 for v24.0. An unreadable version counts as the newest."""
     digits = version.lstrip("v").partition(".")[0]
@@ -191,4 +196,4 @@ def _major_version(version: str) -> int:
 
 def signature_of(app_secret: bytes, body: bytes) -> str:
     """The value of the header X-Hub-Signature-256 for these bytes."""
-    return "sha256=" + hmac.new(app_secret, body, sha256).hexdigest()
+    return "sha256=" + hmac.digest(app_secret, body, "sha256").hex()

@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 class SendConnections:
     """The open connections that serve plain sends."""
 
-    def __init__(self, messages: SendSteps, general: Callable[[], asyncio.Protocol]) -> None:
-        self.messages = messages
+    def __init__(self, steps: SendSteps, general: Callable[[], asyncio.Protocol]) -> None:
+        self.steps = steps
+        self.loop = asyncio.get_running_loop()
         self.general = general
         """Makes a connection of the general server."""
         self._open: set[SendConnection] = set()
@@ -141,7 +142,8 @@ class SendConnection(asyncio.Protocol):
             self._hand_over(transport)
             return
         self._received = received[end:]
-        self._send = OpenSend(self._connections.messages, SendPost(head, body, broken, transport), self._ended)
+        post, shared = SendPost(head, body, broken, transport), self._connections
+        self._send = OpenSend(shared.steps, post, shared.loop, self._ended)
         self._send.start()
 
     def _ended(self, error: Exception | None) -> None:
@@ -159,7 +161,7 @@ class SendConnection(asyncio.Protocol):
             self._is_paused = False
             transport.resume_reading()
         if self._received:
-            asyncio.get_running_loop().call_soon(self._read)  # not at once: sends without latency would nest
+            self._connections.loop.call_soon(self._read)  # not at once: sends without latency would nest
 
     def _fail(self, transport: asyncio.Transport, error: Exception) -> None:
         """Answer 500, because the code is wrong, and close the connection."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from simulator.bodies import signature_of, webhook_body
 from simulator.config import SimulatorConfig
@@ -57,7 +57,7 @@ class Deliveries:
         """Queue the statuses of a message that is accepted now."""
         if self._config.webhook_url is None:
             return
-        scale, now, wall = self._config.time_scale, asyncio.get_running_loop().time(), time.time()
+        scale, now, wall = self._config.time_scale, time.monotonic(), time.time()
         statuses = []
         for one in planned:
             status = SentStatus(
@@ -74,7 +74,7 @@ class Deliveries:
         """Queue one webhook without statuses, which is due now."""
         if self._config.webhook_url is None:
             return
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         self.posts += 1
         self.unacknowledged += 1
         self._push(now, WebhookPost(self.posts, body, (), now))
@@ -90,12 +90,12 @@ class Deliveries:
         """The seconds until the next item is due, or None if the queue is empty."""
         if not self._due:
             return None
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         return max(0.0, max(self._due[0][0], self._paused_until) - now)
 
     def pause(self, seconds: float) -> None:
         """Send no webhooks for this time. 0 seconds end the pause."""
-        self._paused_until = asyncio.get_running_loop().time() + seconds
+        self._paused_until = time.monotonic() + seconds
         self._wake.set()
 
     async def run(self) -> None:
@@ -106,7 +106,9 @@ class Deliveries:
         concurrency = self._config.webhooks.concurrency
         timeout = ClientTimeout(total=self._config.webhooks.timeout_s or None)
         async with (
-            ClientSession(connector=TCPConnector(limit=concurrency), timeout=timeout, trust_env=False) as session,
+            ClientSession(
+                connector=TCPConnector(limit=concurrency), timeout=timeout, cookie_jar=DummyCookieJar()
+            ) as session,
             asyncio.TaskGroup() as group,
         ):
             while True:
@@ -116,14 +118,15 @@ class Deliveries:
 
     async def _wait_until_due(self) -> None:
         """Wait until an item is due. A status also waits `batch_wait` for others of the same batch."""
-        loop, webhooks = asyncio.get_running_loop(), self._config.webhooks
+        webhooks = self._config.webhooks
         wait_s = webhooks.batch_wait / self._config.time_scale if webhooks.batch_statuses_max > 1 else 0.0
         while True:
             self._wake.clear()
             delay = None
             if self._due:
                 due, _, item = self._due[0]
-                delay = max(due + (wait_s if isinstance(item, SentStatus) else 0.0), self._paused_until) - loop.time()
+                due += wait_s if isinstance(item, SentStatus) else 0.0
+                delay = max(due, self._paused_until) - time.monotonic()
                 if delay <= 0.0:
                     return
             try:
@@ -134,7 +137,7 @@ class Deliveries:
 
     def _next_post(self) -> WebhookPost:
         """The next POST that is due: a retry, or a new one with as many due statuses as fit."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         batch: list[SentStatus] = []
         room, draws = self._config.webhooks.batch_statuses_max, SeededDraws(self._config.seed, "parcel", self.posts)
         if draws.happens("single", self._config.webhooks.single_share):
@@ -189,7 +192,7 @@ class Deliveries:
 
     def _retry(self, post: WebhookPost) -> None:
         """Queue a failed POST again: first without a delay, then with doubling delays, until the retry window ends."""
-        webhooks, scale, now = self._config.webhooks, self._config.time_scale, asyncio.get_running_loop().time()
+        webhooks, scale, now = self._config.webhooks, self._config.time_scale, time.monotonic()
         if now - post.first_at > webhooks.retry_window / scale:
             self.unacknowledged -= 1
             self.given_up += 1

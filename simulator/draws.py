@@ -33,7 +33,7 @@ class SeededDraws:
 
     def happens(self, name: str, share: float) -> bool:
         """Whether an event with this probability happens."""
-        return share > 0.0 and self.draw(name) < share
+        return share > 0.0 and (share >= 1.0 or self.draw(name) < share)
 
     def pick(self, name: str, shares: Mapping[int, float]) -> int | None:
         """One of the codes, each with its share as probability, or None."""

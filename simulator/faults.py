@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Literal
 
@@ -74,11 +75,11 @@ class Faults:
 
     def start_outage(self, kind: OutageKind, seconds: float) -> None:
         """Start an outage of the API for this time. 0 seconds end it."""
-        self._outage, self._outage_until = kind, asyncio.get_running_loop().time() + seconds
+        self._outage, self._outage_until = kind, time.monotonic() + seconds
 
     def outage_now(self) -> OutageKind | None:
         """The kind of the current outage, or None."""
-        return self._outage if asyncio.get_running_loop().time() < self._outage_until else None
+        return self._outage if time.monotonic() < self._outage_until else None
 
     def within_rate(self, phone_number_id: str) -> bool:
         """Whether a request is within the rate limit. It takes a token from the bucket of this number.
@@ -87,7 +88,7 @@ class Faults:
         """
         if self._mps is None:
             return True
-        now, room = asyncio.get_running_loop().time(), max(1.0, self._mps)
+        now, room = time.monotonic(), max(1.0, self._mps)
         tokens, at = self._tokens.get(phone_number_id, (room, now))
         tokens = min(room, tokens + (now - at) * self._mps)
         allowed = tokens >= 1.0
@@ -98,4 +99,4 @@ class Faults:
         """Whether a message is within the limit for one person. It counts for the limit."""
         if self._pairs is None:
             return True
-        return self._pairs.allows((phone_number_id, recipient), asyncio.get_running_loop().time())
+        return self._pairs.allows((phone_number_id, recipient), time.monotonic())

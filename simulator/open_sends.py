@@ -16,11 +16,12 @@ the client has left, and any other if the code is wrong."""
 class OpenSend:
     """One send, from its receipt to its answer."""
 
-    __slots__ = ("_ended", "_holding", "_messages", "_planned", "_post", "_timer")
+    __slots__ = ("_ended", "_holding", "_loop", "_planned", "_post", "_steps", "_timer")
 
-    def __init__(self, messages: SendSteps, post: SendPost, ended: Ended) -> None:
-        self._messages = messages
+    def __init__(self, steps: SendSteps, post: SendPost, loop: asyncio.AbstractEventLoop, ended: Ended) -> None:
+        self._steps = steps
         self._post = post
+        self._loop = loop
         self._ended = ended
         self._planned: PlannedSend | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -37,7 +38,7 @@ class OpenSend:
         if self._holding is not None:
             self._holding.cancel()
         if self._planned is not None:
-            self._messages.abandon(self._planned)
+            self._steps.abandon(self._planned)
 
     def _take(self, step: Callable[[], bool]) -> None:
         """Take one step, which tells whether it is the last one."""
@@ -51,26 +52,26 @@ class OpenSend:
 
     def _receive(self) -> bool:
         """Judge and plan the send."""
-        planned = self._planned = self._messages.receive(self._post)
+        planned = self._planned = self._steps.receive(self._post)
         if planned is None:
             return True
         if planned.delay_s <= 0.0:
             return self._go_on()
-        self._timer = asyncio.get_running_loop().call_later(planned.delay_s, self._take, self._go_on)
+        self._timer = self._loop.call_later(planned.delay_s, self._take, self._go_on)
         return False
 
     def _go_on(self) -> bool:
         """Answer after the latency, or hold the answer."""
         self._timer = None
         assert self._planned is not None
-        if self._messages.holds(self._planned):
+        if self._steps.holds(self._planned):
             self._holding = asyncio.create_task(self._hold(self._planned), name="simulator held answer")
             return False
         return self._answer()
 
     async def _hold(self, planned: PlannedSend) -> None:
         """Answer after the hold."""
-        await self._messages.hold(planned)
+        await self._steps.hold(planned)
         self._holding = None
         self._take(self._answer)
 
@@ -78,5 +79,5 @@ class OpenSend:
         """Answer, or cut the connection."""
         planned, self._planned = self._planned, None
         assert planned is not None
-        self._messages.answer(planned)
+        self._steps.answer(planned)
         return True

@@ -39,6 +39,8 @@ class RuleBook:
 
     def rule_of(self, number: str, template: str | None, phone_number_id: str, nth: int) -> Rule | None:
         """The rule for this post of a message from a number of the business to a person's number (digits only)."""
+        if not self.rules:
+            return None
         found = _first_match(self._by_number.get(number, ()), template, phone_number_id, nth)
         for length in self._suffix_lengths:
             if found is not None:

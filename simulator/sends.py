@@ -30,6 +30,11 @@ class Send(msgspec.Struct, frozen=True, gc=False):
     """The id of the medium of a media message."""
 
 
+def digits_of(number: str) -> str:
+    """A number without separators."""
+    return number if number.isdecimal() else NUMBER_SEPARATORS.sub("", number)
+
+
 def parse_body(raw: bytes) -> Mapping[str, object]:
     """The JSON object in a body. Raises Refused."""
     try:
@@ -51,7 +56,7 @@ def read_send(body: Mapping[str, object]) -> Send:
     is_group = body.get("recipient_type") == "group"
     return Send(
         to=to,
-        number="" if is_group else NUMBER_SEPARATORS.sub("", to),
+        number="" if is_group else digits_of(to),
         user_id=user_id if isinstance(user_id, str) else None,
         type=str(body.get("type", "text")),
         callback=callback if isinstance(callback, str) else None,

@@ -43,10 +43,10 @@ class Simulator:
         access = GraphAccess(config)
         guard = Guard(config.waba_id, self._salt, access, self._faults)
         admission = Admission(config, self.account, access, self._faults)
-        self._messages = SendSteps(
+        self._steps = SendSteps(
             config, self._salt, self.account, admission, self.ledger, self._rules, self._faults, self._deliveries
         )
-        self._endpoint = MessagesEndpoint(self._messages, admission, guard)
+        self._endpoint = MessagesEndpoint(self._steps, admission, guard)
         self._events = EventWebhooks(config, self._salt, self.account, self._deliveries)
         self._nodes = Nodes(config, self.account, access, guard, self._events.review)
         self._listener = Listener(config.host, config.port)
@@ -65,7 +65,7 @@ class Simulator:
         self._runner = runner
         await runner.setup()
         assert runner.server is not None, "it is set up"
-        self._connections = SendConnections(self._messages, runner.server)
+        self._connections = SendConnections(self._steps, runner.server)
         port = await self._listener.open(self._connections.accept)
         self._events.origin = f"http://{self._config.host}:{port}"
         self._delivering = asyncio.create_task(self._deliveries.run(), name="simulator deliveries")
@@ -73,7 +73,7 @@ class Simulator:
 
     async def stop(self) -> None:
         """Stop the server and the webhooks. Open connections are cut."""
-        self._messages.stop()
+        self._steps.stop()
         self._faults.release()
         await self._listener.close()
         if self._connections is not None:
@@ -100,7 +100,7 @@ class Simulator:
     def _application(self) -> web.Application:
         """The application with all routes."""
         application = web.Application()
-        # SendSteps come first, because the router tries the patterns in this order.
+        # Sends come first, because the router tries the patterns in this order.
         path = r"/{version:v\d+\.\d+}/{phone_number_id:\d+}/{endpoint:messages|marketing_messages}"
         for ending in ("", "/"):
             application.router.add_post(path + ending, self._endpoint.post)

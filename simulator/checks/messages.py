@@ -22,7 +22,7 @@ from simulator.checks.refusals import (
     value_invalid,
 )
 from simulator.checks.templates import check_template
-from simulator.sends import NUMBER_SEPARATORS
+from simulator.sends import digits_of
 
 CALLBACK_CHARACTERS_MAX = 512
 NUMBER = re.compile(r"[1-9][0-9]{6,14}")
@@ -31,7 +31,12 @@ USER_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
 business has ENT in it."""
 RECIPIENT_TYPES = ("individual", "group")
 PRODUCT_POLICIES = ("CLOUD_API_FALLBACK", "STRICT")
-MESSAGE_TYPES = frozenset({*CONTENT_CHECKS, "interactive", "template"})
+CHECKS: Mapping[str, Callable[[object, MediaIds], None]] = {
+    **CONTENT_CHECKS,
+    "interactive": check_interactive,
+    "template": check_template,
+}
+"""The check of the content of each type of message."""
 
 
 def is_mark_as_read(body: Mapping[str, object]) -> bool:
@@ -58,8 +63,8 @@ def check_message(body: Mapping[str, object], endpoint: str, known_media: MediaI
     kind = body.get("type", "text")
     if endpoint == "marketing_messages":
         _check_marketing(body, kind)
-    if not isinstance(kind, str) or kind not in MESSAGE_TYPES:
-        raise one_of("type", MESSAGE_TYPES, kind)
+    if not isinstance(kind, str) or kind not in CHECKS:
+        raise one_of("type", CHECKS, kind)
     _check_callback(body.get("biz_opaque_callback_data"))
     if (context := body.get("context")) is not None:
         text_at("context['message_id']", object_at("context", context).get("message_id"))
@@ -68,12 +73,7 @@ def check_message(body: Mapping[str, object], endpoint: str, known_media: MediaI
     content = body.get(kind)
     if content is None:
         raise missing(f"Parameter of type {kind} is missing")
-    checks: Mapping[str, Callable[[object, MediaIds], None]] = {
-        **CONTENT_CHECKS,
-        "interactive": check_interactive,
-        "template": check_template,
-    }
-    checks[kind](content, known_media)
+    CHECKS[kind](content, known_media)
 
 
 def check_product(body: Mapping[str, object]) -> None:
@@ -96,7 +96,7 @@ def _check_recipient(body: Mapping[str, object]) -> None:
         raise value_invalid("Recipient is not a valid business-scoped user ID")
     if not to and user_id is None:
         raise required("to")
-    if to and kind == "individual" and not NUMBER.fullmatch(NUMBER_SEPARATORS.sub("", to)):
+    if to and kind == "individual" and not NUMBER.fullmatch(digits_of(to)):
         raise value_invalid("Recipient is not a valid phone number")
 
 

@@ -22,8 +22,8 @@ from simulator.sends import parse_body
 class MessagesEndpoint:
     """The handler of the general server."""
 
-    def __init__(self, messages: SendSteps, admission: Admission, guard: Guard) -> None:
-        self._messages = messages
+    def __init__(self, steps: SendSteps, admission: Admission, guard: Guard) -> None:
+        self._steps = steps
         self._admission = admission
         self._reading = guard.wrap(self._mark_as_read)
 
@@ -33,7 +33,8 @@ class MessagesEndpoint:
         if is_mark_as_read(body):
             return await self._reading(request)
         is_kept = bool(request.keep_alive)
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
 
         def end(error: Exception | None) -> None:
             if error is None:
@@ -41,7 +42,8 @@ class MessagesEndpoint:
             else:
                 ended.set_exception(error)
 
-        send = OpenSend(self._messages, SendPost(_head_of(request), body, broken, request.transport, is_kept), end)
+        post = SendPost(_head_of(request), body, broken, request.transport, is_kept)
+        send = OpenSend(self._steps, post, loop, end)
         send.start()
         try:
             await ended

@@ -170,7 +170,7 @@ async def test_a_mistake_of_the_simulator_is_answered_with_500_and_logged(
     way: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bench(quick()) as it:
-        monkeypatch.setattr(it.simulator._messages, "answer", lambda _planned: 1 // 0)
+        monkeypatch.setattr(it.simulator._steps, "answer", lambda _planned: 1 // 0)
         one = await talk(it, way(request()))
         answer = await one.rest()
         assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.checks.interactive import INTERACTIVE_TYPES
-from simulator.checks.messages import MESSAGE_TYPES, check_mark_as_read, check_message, is_mark_as_read
+from simulator.checks.messages import CHECKS, check_mark_as_read, check_message, is_mark_as_read
 from simulator.checks.refusals import Refused
 
 KNOWN = ("1037543291543001",)
@@ -214,7 +214,7 @@ def test_any_json_in_any_parameter_is_accepted_or_refused(value: object, name: s
     assert code_of({**SEND, name: value}, endpoint) in {None, 100, 131008, 131009, 132001}
 
 
-@given(value=JSON, kind=st.sampled_from(sorted(MESSAGE_TYPES)))
+@given(value=JSON, kind=st.sampled_from(sorted(CHECKS)))
 def test_any_json_as_content_is_accepted_or_refused(value: object, kind: str) -> None:
     assert code_of(with_content(kind, value)) in {None, 100, 131008, 131009, 132001}
 

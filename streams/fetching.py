@@ -11,6 +11,9 @@ requested again meanwhile, although it has a backlog. Here the records may wait 
 A broker answers as soon as it has one record. While records come all the time, that is hundreds of small answers a
 second, and each costs the broker and the reader the same. Here an answer with records is followed by a short pause,
 unless records of another partition wait to be consumed, which is a backlog.
+
+aiokafka reports what ends a membership of the group to a caller of its own methods for reading, which Faust does not
+call. The consumer would stay without partitions for ever, and without an error. Here such a report ends the app.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from faust.transport.drivers import aiokafka
+from mode import Service
 
 WAITING_MAX_S = 5.0
 """While records of one partition wait to be consumed, but not longer, no other one of its broker is requested."""
@@ -59,7 +63,7 @@ def paced(request: FetchRecords, has_backlog: Callable[[], bool], pace_s: float 
 
 
 class _Thread(aiokafka.AIOKafkaConsumerThread):
-    """The thread of the consumer. Neither Faust nor aiokafka has an option for these three."""
+    """The thread of the consumer. Neither Faust nor aiokafka has an option for these four."""
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -70,6 +74,14 @@ class _Thread(aiokafka.AIOKafkaConsumerThread):
             fetcher._proc_fetch_request,  # noqa: SLF001 - as above
             lambda: bool(fetcher._records),  # noqa: SLF001 - records that have come and are not consumed
         )
+
+    @Service.task
+    async def _end_without_membership(self) -> None:
+        """Raise what ended the coordination of the group. The exception of a task of Faust ends the app."""
+        coordinator: Any = self._ensure_consumer()._coordinator  # noqa: SLF001 - the docstring of the class
+        while not self.should_stop:
+            coordinator.check_errors()
+            await self.sleep(LOOK_S)
 
 
 class _Consumer(aiokafka.Consumer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -43,13 +44,20 @@ async def identify(settings: Settings, topic: Topic, timeout_s: float = TIMEOUT_
 
 
 def _identify(admin: AdminClient, name: str, timeout_s: float) -> TopicIdentity:
+    """Read the id of the topic first, because a request for the list may create a topic that is missing.
+
+    librdkafka 2.16 aborts the process if the answer to `describe_cluster` has no brokers. Kafka gives such an answer
+    when its only broker has been frozen for some seconds. The answer to a list has the id of the cluster, too.
+    """
     try:
-        cluster = admin.describe_cluster(request_timeout=timeout_s).result(timeout_s)
         topics = admin.describe_topics(TopicCollection([name]), request_timeout=timeout_s)
         topic_id = topics[name].result(timeout_s).topic_id
+        listed: Any = admin.list_topics(name, timeout=timeout_s)  # its stub knows no id of the cluster
     except TimeoutError as error:
         raise Transient(f"topic {name}: Kafka does not answer") from error
     except KafkaException as error:
         step = "; create topics with `campaigns topics apply`" if is_missing_topic(error) else ""
         raise Transient(f"{as_transient(error, f'topic {name}')}{step}") from error
-    return TopicIdentity(cluster.cluster_id, name, str(topic_id))
+    if listed.cluster_id is None:
+        raise Transient(f"topic {name}: Kafka does not state the id of its cluster")
+    return TopicIdentity(listed.cluster_id, name, str(topic_id))

@@ -108,7 +108,11 @@ def test_a_sender_was_killed_with_requests_in_flight(ended: Ended) -> None:
     assert killed["in_flight"] >= 1
     assert len(killed["left"]) >= killed["in_flight"]
     assert f"with SIGKILL while WhatsApp held {killed['in_flight']} of its requests unanswered" in ended.stderr
-    assert ended.result["restarts"] == {killed["process"]: 1}
+    restarts = [line.split(" s  ", 1)[1] for line in ended.stderr.splitlines() if "it is started again" in line]
+    others = [line for line in restarts if not line.startswith(f"{killed['process']} was killed by SIGKILL")]
+    assert len(restarts) - len(others) == 1
+    # On a busy machine a process may find Kafka or PostgreSQL too slow when it starts.
+    assert all(" ended because a dependency is away" in line and "stalled: " not in line for line in others), others
     received = [left for left in killed["left"] if left["simulator"] == "accepted"]
     assert received
     assert all(left["status"] != "unknown" for left in received), "resolved by the webhook"

@@ -32,6 +32,7 @@ def settings(kafka: str, topic_prefix: str) -> Settings:
         ("failing", 70, "ZeroDivisionError"),
         ("unfinished", 75, "a batch unfinished"),
         ("cancelled", 75, "cancelled in the middle of a batch"),
+        ("unbootstrapped", 75, "the consumer ended: KafkaError"),
     ],
 )
 def test_the_process_ends_with_the_batch_unacknowledged(

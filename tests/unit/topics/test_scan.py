@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 
 from runtime.process import Transient
 from runtime.settings import Settings, read_settings
@@ -138,7 +138,7 @@ async def test_only_a_missing_topic_needs_creation(
         def __init__(self, _config: dict[str, Any]) -> None:
             pass
 
-        def describe_cluster(self, request_timeout: float) -> Any:
+        def describe_topics(self, _topics: TopicCollection, request_timeout: float) -> Any:
             raise error
 
     monkeypatch.setattr(identity, "AdminClient", Away)

@@ -15,6 +15,7 @@ from schemas.codec import PRODUCER
 from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from tables.database import Connection
+from tables.release_pages import ALL_RELEASES, ReleasePage
 from tables.statements import load
 
 _SQL = load("publications")
@@ -48,19 +49,15 @@ async def record_published(
     )
 
 
-async def partitions_awaited(connection: Connection) -> list[int]:
-    """The partitions of `send.jobs` whose committed offsets `find_unclaimed` needs."""
-    return [row[0] for row in await (await connection.execute(_SQL["find_partitions_awaited"])).fetchall()]
-
-
 async def find_unclaimed(
     connection: Connection,
     committed: Mapping[int, int],
     patience: Patience,
     limit: int,
     topic_id: str | None = None,
+    page: ReleasePage = ALL_RELEASES,
 ) -> list[SendJob]:
-    """Jobs to publish again.
+    """Jobs of a page to publish again.
 
     `committed` is the offset that the sender's group has committed, by partition, in the topic of `topic_id`.
     """
@@ -75,6 +72,10 @@ async def find_unclaimed(
             "lost_s": patience.lost_s,
             "limit": limit,
             "topic_id": topic_id,
+            "after_id": page.after.recipient_id,
+            "after_attempt": page.after.attempt,
+            "last_id": page.last.recipient_id,
+            "last_attempt": page.last.attempt,
         },
     )
     return [_job_again(row) for row in await cursor.fetchall()]

@@ -423,11 +423,6 @@ async def _one(connection: Connection, name: str, values: Mapping[str, object]) 
     return int(row[0]) if row is not None else 0
 
 
-async def forget_answered(connection: Connection, older_than_s: float, limit: int) -> int:
-    """Delete releases that can no longer be claimed. Their budget is given back, unless the ledger has the attempt."""
-    return await _one(connection, "forget_answered", {"older_than_s": older_than_s, "limit": limit})
-
-
 async def count_due(connection: Connection) -> int:
     """The recipients of the active campaigns that are still to be released, now or later."""
     return await _one(connection, "count_due", {})

@@ -15,7 +15,7 @@ from producers.scheduler.outbox import JobsTopic, publish_and_record_jobs, publi
 from producers.scheduler.work import WorkWatch
 from runtime.settings import Settings
 from schemas.topics import Topic
-from tables import ledger, publications
+from tables import ledger, publications, release_pages
 from tables.database import LockNotAvailable
 from tables.leadership import Leader
 from tables.work import WorkKind
@@ -24,6 +24,8 @@ from topics.publisher import AsyncPublisher, PublishFailed
 
 ROUND_S = 1.0
 CHUNK_ROWS = 1000
+PAGE_ROWS = 10_000
+"""Releases of a page that is searched for unclaimed jobs. Many may wait, and a turn of the leader must be short."""
 SHORTEST_DELAY_S = 0.5
 SENDER_GROUP = "sender"
 
@@ -44,6 +46,7 @@ class Redelivery:
         self._committed = CommittedOffsets(settings, SENDER_GROUP)
         delay_s = max(SHORTEST_DELAY_S, publications.Patience().delay_s / settings.time_scale)
         self._patience = publications.Patience(delay_s=delay_s)
+        self._page_after = release_pages.FIRST_RELEASE
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run a round every second, or at once after a full chunk. A round is repeated while Kafka is away.
@@ -70,14 +73,15 @@ class Redelivery:
 
     async def _publish_unclaimed(self) -> int:
         async with self._leader.turn() as connection:
-            partitions = await publications.partitions_awaited(connection)
+            page = await release_pages.find_page(connection, self._page_after, PAGE_ROWS)
         await self._jobs_topic.refresh()
         # A partition without a committed offset was not passed yet.
-        committed = await self._committed.read(self._settings.topic(Topic.SEND_JOBS), partitions)
+        committed = await self._committed.read(self._settings.topic(Topic.SEND_JOBS), page.partitions)
         async with self._leader.turn() as connection:
             jobs = await publications.find_unclaimed(
-                connection, committed, self._patience, CHUNK_ROWS, self._jobs_topic.id
+                connection, committed, self._patience, CHUNK_ROWS, self._jobs_topic.id, page
             )
+        self._page_after = page.next  # also if they cannot be published, so that they hold up no other page
         if jobs:
             log.info(
                 "republished jobs that no sender had claimed (harmless: an attempt is claimed once)", jobs=len(jobs)
@@ -86,6 +90,8 @@ class Redelivery:
         await publish_and_record_jobs(
             self._leader.turn, self._publisher, self._settings, jobs, self._jobs_topic.id, is_keyed=False
         )
+        if len(jobs) == CHUNK_ROWS:
+            self._page_after = page.after  # it may have more of them
         return len(jobs)
 
     async def _rounds(

@@ -17,17 +17,20 @@ from domain.backoff import DAY_S
 from domain.lifecycle import CampaignStatus
 from producers.scheduler.work import WorkWatch
 from runtime.settings import Settings
-from tables import budget_returns, closing, planning, portfolio, releases
+from tables import budget_returns, closing, planning, portfolio
 from tables.database import Connection, LockNotAvailable
 from tables.leadership import Leader
 from tables.planning import PlanPlace
 from tables.release_memory import FIRST_ID
+from tables.release_pages import FIRST_RELEASE, forget_answered
 from tables.work import WorkKind
 
 ROUND_S = 1.0
 FORGET_S = 5.0
 """Interval and minimum age, in seconds, for deleting releases that were answered without a claim."""
 CHUNK_ROWS = 2000
+FORGET_ROWS = 5000
+"""Releases of a page that is searched for such ones. Thousands may wait for their claim, which takes 2 us for each."""
 SHORTEST_UNKNOWN_S = 10.0
 CLOSABLE = (CampaignStatus.ACTIVE, CampaignStatus.CANCELLED, CampaignStatus.COMPLETED)
 
@@ -57,6 +60,7 @@ class Upkeep:
         self._skipped_until: dict[UUID, closing.SkipPlaces] = {}
         self._planned_until: dict[UUID, PlanPlace] = {}
         self._forget_at = 0.0
+        self._forget_after = FIRST_RELEASE
         self._returned_until = budget_returns.FIRST
         self._steps: dict[WorkKind, tuple[str, UpkeepStep]] = {
             WorkKind.PLANS: ("plans", self._plan),
@@ -134,12 +138,16 @@ class Upkeep:
         for campaign_id in reopened:
             log.info("campaign reopened: a recipient is due again", campaign_id=str(campaign_id))
 
-    async def _forget(self) -> None:
+    async def _forget(self) -> bool:
         now = time.monotonic()
-        if now >= self._forget_at:
+        if self._forget_after == FIRST_RELEASE:
+            if now < self._forget_at:
+                return False
             self._forget_at = now + FORGET_S
-            async with self._leader.turn() as connection:
-                await releases.forget_answered(connection, FORGET_S, CHUNK_ROWS)
+        async with self._leader.turn() as connection:
+            page = await forget_answered(connection, FORGET_S, FORGET_ROWS, self._forget_after)
+        self._forget_after = page.next
+        return page.deleted > 0 and page.next != FIRST_RELEASE
 
     async def _return_budget(self) -> None:
         async with self._leader.turn() as connection:

@@ -27,7 +27,7 @@ from schemas.events import RecipientEvent
 from schemas.jobs import SendJob
 from schemas.model import RecipientId
 from sinks import apply
-from tables import breakers, closing, frequency, ledger, publications, recipients, releases
+from tables import breakers, closing, frequency, ledger, publications, recipients, release_pages
 from tables.campaigns import CAP_WAIT_DAYS
 from tables.database import Connection, connect
 from tables.ledger import Claim, Settlement, UnpublishedOutcome
@@ -209,7 +209,7 @@ class Sql:
         await publications.record_published(self.connection, [_job(key, START)], [(0, offset)])
 
     async def forget_answered(self, _now: datetime, older_than_s: float) -> None:
-        await releases.forget_answered(self.connection, older_than_s, 100)
+        await release_pages.forget_answered(self.connection, older_than_s, 100)
 
     async def claim_attempts(
         self, key: Key, token: UUID, deadline: datetime, lease_s: float, _now: datetime

@@ -15,7 +15,7 @@ from schemas.jobs import SendJob
 from schemas.model import CampaignId, RecipientId
 from schemas.sources import Source
 from schemas.subscriptions import SubscriptionKind
-from tables import ledger, releases, subscriptions
+from tables import ledger, release_pages, subscriptions
 from tables.database import Connection
 from tables.ledger import Claim, ClaimAnswer, ClaimResult, Settlement
 from tests.support.world import World
@@ -244,7 +244,7 @@ async def test_a_locked_release_is_left_to_the_leader(world: World) -> None:
         assert await world.claim(jobs) == [ClaimResult.CLAIMED] * 2
     assert await world.run("SELECT recipient_id FROM releases") == [(jobs[0].recipient_id,)]
     used = await world.budget_used()
-    await releases.forget_answered(world.connection, 0, 10)
+    await release_pages.forget_answered(world.connection, 0, 10)
     assert await world.count("releases") == 0
     assert await world.budget_used() == used, "a claimed attempt keeps its budget"
 

@@ -13,7 +13,7 @@ from domain.lifecycle import Action
 from domain.portfolio import PortfolioBudget
 from schemas.jobs import SendJob
 from schemas.model import CampaignId
-from tables import closing, explanations, ledger, portfolio, releases, stats
+from tables import closing, explanations, ledger, portfolio, release_pages, releases, stats
 from tables.database import Connection
 from tables.ledger import Claim, ClaimResult, Settlement
 from tables.release_memory import ReleaseMemory
@@ -132,7 +132,7 @@ async def test_a_refused_claim_and_an_old_release_give_back(world: World) -> Non
     await world.run("UPDATE releases SET send_before = now() WHERE recipient_id = %s", refused.recipient_id)
     assert await world.claim([refused]) == [ClaimResult.EXPIRED]
     await world.run("UPDATE campaign_recipients SET attempt = 2 WHERE id = %s", forgotten.recipient_id)
-    await releases.forget_answered(world.connection, -1, 100)
+    await release_pages.forget_answered(world.connection, -1, 100)
     await portfolio.settle(world.connection)
     assert await used(world) == 0
 

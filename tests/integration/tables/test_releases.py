@@ -10,7 +10,7 @@ import pytest
 
 from domain.lifecycle import Action
 from schemas.events import EventKind, RecipientEvent
-from tables import ledger, releases, stats, subscriptions
+from tables import ledger, release_pages, releases, stats, subscriptions
 from tables.database import Connection
 from tables.publications import Patience, find_unclaimed
 from tables.release_memory import AFRESH_S, UNCLAIMED_KNOWN_S, ReleaseMemory
@@ -262,9 +262,9 @@ async def test_a_resolved_release_is_deleted_and_its_budget_returned(world: Worl
         "UPDATE campaign_recipients SET sent_at = now(), delivered_at = now(), accepted_attempts = 2"
         " WHERE phone_number = '15550000000'"
     )
-    assert await releases.forget_answered(await world.releaser(), 0, 10) == 1
+    assert (await release_pages.forget_answered(await world.releaser(), 0, 10)).deleted == 1
     assert await world.budget_used(campaign) == 1
-    assert await releases.forget_answered(await world.releaser(), 0, 10) == 0
+    assert (await release_pages.forget_answered(await world.releaser(), 0, 10)).deleted == 0
 
 
 async def test_a_claimed_release_that_is_forgotten_returns_no_budget(world: World) -> None:
@@ -274,7 +274,7 @@ async def test_a_claimed_release_that_is_forgotten_returns_no_budget(world: Worl
         "INSERT INTO send_ledger (recipient_id, attempt, campaign_id, budget_day, send_before, token, lease_until)"
         " SELECT recipient_id, attempt, campaign_id, budget_day, send_before, gen_random_uuid(), now() FROM releases"
     )
-    assert await releases.forget_answered(await world.releaser(), 0, 10) == 1
+    assert (await release_pages.forget_answered(await world.releaser(), 0, 10)).deleted == 1
     assert await world.budget_used(campaign) == 1
 
 
@@ -370,7 +370,7 @@ async def test_deleted_recipients_do_not_fill_the_cap(world: World) -> None:
     await world.start_campaign(20)
     assert len((await world.release(rates)).jobs) == 10
     await world.run("DELETE FROM campaign_recipients WHERE status = 'queued'")
-    assert await releases.forget_answered(await world.releaser(), 0, 100) == 10
+    assert (await release_pages.forget_answered(await world.releaser(), 0, 100)).deleted == 10
     assert len((await world.release(rates)).jobs) == 10
 
 

@@ -45,6 +45,7 @@ HOT_GROUPS = (
     "backlog", "budget_returns", "campaigns", "canaries", "closing", "drafts", "editing", "exclusions", "explanations",
     "frequency", "held_events", "ledger", "messages", "new_recipients", "numbers", "opt_outs", "parked", "person_links",
     "planning", "plans", "portfolio", "publications", "recipient_events", "recipient_pages", "recipients", "releases",
+    "release_pages",
     "removal", "retention", "stats", "status", "subscription_pages", "subscriptions", "template_checks",
     "template_edits", "test_sends", "trace", "webhook_progress", "windows", "costs", "work",
 )  # fmt: skip
@@ -269,10 +270,13 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("publications", "find_unclaimed"): {
         "partitions": [0], "committed": [0], "grace_s": 2, "delay_s": 5, "delay_max_s": 300, "lost_s": 3600,
-        "limit": 1000, "topic_id": "id",
+        "limit": 1000, "topic_id": "id", "after_id": BIG, "after_attempt": 0, "last_id": UUID(int=2**128 - 1),
+        "last_attempt": 1,
     },
-    ("publications", "find_partitions_awaited"): NONE,
-    ("releases", "forget_answered"): {"older_than_s": 5, "limit": 2000},
+    ("release_pages", "find_page"): {"after_id": UUID(int=0), "after_attempt": 0, "limit": 10_000},
+    ("release_pages", "forget_answered"): {
+        "older_than_s": 5, "limit": 5000, "after_id": UUID(int=0), "after_attempt": 0
+    },
     ("releases", "count_due"): NONE,
     ("releases", "count_released"): NONE,
     ("retention", "prune_ledger"): {"days": 0, "limit": 2000, "after_recipient": UUID(int=0), "after_attempt": 0},
@@ -493,7 +497,7 @@ async def explain(connection: Connection, group: str, name: str) -> dict[str, An
 async def session_of(world: World, group: str) -> AsyncIterator[Connection]:
     """A connection as the process has it that runs these statements."""
     session = {"jit": "off"}
-    if group in ("closing", "planning", "portfolio", "releases", "ledger", "retention", "work"):
+    if group in ("closing", "planning", "portfolio", "releases", "release_pages", "ledger", "retention", "work"):
         session = RELEASER_SESSION
     if group in ("opt_outs", "subscriptions"):
         session = ATTRIBUTION_SESSION
@@ -550,7 +554,12 @@ async def test_many_releases_lead_no_statement_through_the_whole_ledger(world: W
         SELECT recipient_id, attempt, campaign_id, '15550001', now(), current_date, now() - interval '1 minute'
         FROM send_ledger ON CONFLICT DO NOTHING""")
     await world.run("ANALYZE releases")
-    for group, name in (("releases", "forget_answered"), ("publications", "find_unclaimed")):
+    async with session_of(world, "release_pages") as connection:
+        for name, limit in (("find_page", 10_000), ("forget_answered", 5000)):
+            plan = await explain(connection, "release_pages", name)
+            read = [rows_read(node) for node in nodes(plan) if node.get("Relation Name") == "releases"]
+            assert limit <= max(read) <= limit + 1, name
+    for group, name in (("release_pages", "forget_answered"), ("publications", "find_unclaimed")):
         async with session_of(world, group) as connection:
             plan = await explain(connection, group, name)
         read = [node["Actual Rows"] for node in nodes(plan) if node.get("Relation Name") == "send_ledger"]

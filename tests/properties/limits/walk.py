@@ -33,7 +33,7 @@ from tables import (
     frequency,
     ledger,
     portfolio,
-    releases,
+    release_pages,
     stats,
     subscriptions,
 )  # fmt: skip
@@ -241,7 +241,7 @@ class LimitedWalk(Walk):
             await closing.skip_chunk(connection, campaign, 100)
         await closing.complete(connection, ids, UNKNOWN_S)
         await closing.reopen(connection, ids)
-        await releases.forget_answered(connection, 5, 100)
+        await release_pages.forget_answered(connection, 5, 100)
         await budget_returns.apply_returns(connection, budget_returns.FIRST, 100)
         await portfolio.settle(connection)
         await self._publish()

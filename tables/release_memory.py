@@ -35,6 +35,7 @@ rate, and a step is due ten times a second."""
 TRIED_SHARE = 0.2
 """The share of a campaign that goes to recipients with an earlier attempt, while recipients without one wait too."""
 FIRST_ID = UUID(int=0)
+LAST_ID = UUID(int=2**128 - 1)
 
 
 class Lane(StrEnum):

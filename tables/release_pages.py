@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from tables.database import Connection
-from tables.release_memory import FIRST_ID
+from tables.release_memory import FIRST_ID, LAST_ID
 from tables.statements import load
 
 _SQL = load("release_pages")
@@ -26,7 +26,7 @@ class ReleaseKey:
 
 FIRST_RELEASE = ReleaseKey(FIRST_ID, 0)
 """The place before all releases."""
-LAST_RELEASE = ReleaseKey(UUID(int=2**128 - 1), 2**15 - 1)
+LAST_RELEASE = ReleaseKey(LAST_ID, 2**15 - 1)
 """The place after all releases."""
 
 

@@ -97,7 +97,7 @@ class Upkeep:
                     is_more = True
                 if chunk.unplanned is not None:
                     log.info("recipients left the old plan", campaign_id=str(campaign), count=chunk.unplanned)
-                else:
+                elif chunk.planned:
                     log.info("recipients planned", campaign_id=str(campaign), count=chunk.planned)
         return is_more
 

@@ -14,9 +14,11 @@ SELECT id FROM marketing_campaigns WHERE planning AND status NOT IN ('draft', 'c
 
 -- name: try_plan_lock
 -- Become the only planner of this campaign until the end of the transaction. No operator's act needs this lock. Until then
--- rows are found by their ids: a hash join would read every recipient without a time again for each chunk.
+-- rows are found by their ids and in their order: a hash join would read every recipient without a time again for each
+-- chunk, and a bitmap all recipients for each page.
 SELECT pg_try_advisory_xact_lock(hashtextextended('plan ' || %(campaign)s::uuid::text, 0)),
-       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+       set_config('enable_bitmapscan', 'off', true)
 
 -- name: read_limit
 -- What the plan of a campaign depends on, the time, and whether its old plan still holds.
@@ -88,6 +90,19 @@ FROM locked WHERE d.campaign_id = %(campaign)s AND d.day = locked.day
 -- name: end_old_plan
 -- Record that the old plan is gone, so that the new one may begin.
 UPDATE marketing_campaigns SET replanning = false WHERE id = %(campaign)s AND replanning
+
+-- name: check_page
+-- Whether somebody of a page of recipients lacks a planned time, and the last recipient of the page; NULL: it is the last
+-- page. The index of recipients without a time keeps an entry for each that has got one since, until a scan has met it.
+WITH page AS MATERIALIZED (
+    SELECT id FROM campaign_recipients WHERE campaign_id = %(campaign)s AND id > %(after)s
+    ORDER BY id OFFSET %(rows)s LIMIT 1
+)
+SELECT EXISTS (
+    SELECT FROM campaign_recipients
+    WHERE campaign_id = %(campaign)s AND id > %(after)s AND id <= coalesce((SELECT id FROM page), %(top)s)
+      AND attempt = 0 AND scheduled_send_date IS NULL
+), (SELECT id FROM page)
 
 -- name: lock_planned
 -- Lock a campaign before `end_plan`, so that recipients that are being added now are visible to it.

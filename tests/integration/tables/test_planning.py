@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from domain.lifecycle import Action
 from schemas.model import CampaignId
 from tables import campaigns, planning
@@ -40,7 +42,7 @@ DAYS = """
 async def test_chunks_fill_each_day_up_to_the_limit(world: World) -> None:
     campaign = await activate_unplanned(world, 45, limit=10)
     assert await planning.find_planning(world.connection) == [campaign]
-    assert await plan_all(world.connection, campaign, 7) == 7
+    assert await plan_all(world.connection, campaign, 7) == 8, "seven are planned, and one page is checked"
     assert await world.run(DAYS, campaign) == [(0, 10), (1, 10), (2, 10), (3, 10), (4, 5)]
     days = "SELECT day - current_date, planned FROM campaign_days WHERE campaign_id = %s ORDER BY 1"
     assert await world.run(days, campaign) == [(1, 10), (2, 10), (3, 10), (4, 5)]
@@ -114,6 +116,48 @@ async def test_recipients_that_are_added_while_a_plan_ends_are_not_lost(world: W
     assert await world.value("SELECT count(*) FROM campaign_recipients WHERE scheduled_send_date IS NULL") == 0
 
 
+async def test_the_end_of_a_plan_is_checked_page_by_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "CHECK_ROWS", 10)
+    campaign = await activate_unplanned(world, 25)
+    assert await plan_all(world.connection, campaign, 20) == 2 + 3
+    assert await planning.find_planning(world.connection) == []
+
+
+async def test_a_page_of_the_check_reads_its_own_recipients_only_although_the_table_has_no_statistics(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "CHECK_ROWS", 100)
+    campaign, connection = await activate_unplanned(world, 5000), await world.releaser()
+    place = (await planning.plan_chunk(connection, campaign, 2000)).next
+    while place is not None and place.checked is None:
+        place = (await planning.plan_chunk(connection, campaign, 2000, place)).next
+    read = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'campaign_recipients'"
+    async with connection.transaction():
+        before = await (await connection.execute(read)).fetchone()  # the server may not have counted earlier ones yet
+        assert (await planning.plan_chunk(connection, campaign, 2000, place)).next is not None
+        after = await (await connection.execute(read)).fetchone()
+    assert before is not None
+    assert after is not None
+    assert after[0] - before[0] < 1000
+
+
+@pytest.mark.parametrize("place", [0, 9, 10, 24])
+async def test_a_locked_recipient_on_any_page_is_planned_by_the_next_pass(
+    world: World, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr(planning, "CHECK_ROWS", 10)
+    campaign = await activate_unplanned(world, 25)
+    edited = await world.value("SELECT id FROM campaign_recipients ORDER BY id OFFSET %s LIMIT 1", place)
+    async with world.another("editor") as editor, editor.transaction():
+        await editor.execute("SELECT FROM campaign_recipients WHERE id = %s FOR UPDATE", [edited])
+        await plan_all(world.connection, campaign, 20)
+    assert await world.value("SELECT count(*) FROM campaign_recipients WHERE scheduled_send_date IS NULL") == 1
+    assert await planning.find_planning(world.connection) == [campaign]
+    assert await plan_all(world.connection, campaign, 20) == 1
+    assert await world.value("SELECT count(*) FROM campaign_recipients WHERE scheduled_send_date IS NULL") == 0
+    assert await planning.find_planning(world.connection) == []
+
+
 async def test_a_campaign_with_an_unknown_zone_is_paused(world: World) -> None:
     campaign = await world.start_campaign(3, zone="Mars/Olympus")
     assert await world.run("SELECT status, pause_reason FROM marketing_campaigns WHERE id = %s", campaign) == [
@@ -136,7 +180,9 @@ async def test_a_new_plan_begins_when_everybody_has_left_the_old_one(world: Worl
     assert (first.planned, first.unplanned) == (0, 12)
     assert await world.run(DAYS, campaign) == [(0, 10), (1, 8), (None, 12)], "the latest leave first"
     assert len((await world.release()).jobs) == 4, "the earliest are released meanwhile, within the new limit"
-    assert await plan_all(world.connection, campaign, 12) == 5, "two chunks leave the old plan, three are planned"
+    assert await plan_all(world.connection, campaign, 12) == 6, (
+        "two chunks leave the old plan, three are planned, and one page is checked"
+    )
     assert await world.run(DAYS, campaign) == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (5, 4), (6, 4), (7, 2)]
     assert await planning.find_planning(world.connection) == []
     days = "SELECT day - current_date, planned FROM campaign_days WHERE campaign_id = %s AND planned > 0 ORDER BY 1"

@@ -208,6 +208,9 @@ CASES: dict[tuple[str, str], dict[str, Any]] = {
     ("planning", "plan_recipients"): {"ids": "some", "times": "times", "countries": "nulls"},
     ("planning", "add_countries"): {"campaign": BIG, "countries": ["DE", "FR"]},
     ("planning", "add_to_days"): {"campaign": BIG, "days": [START.date()], "counts": [1]},
+    ("planning", "check_page"): {
+        "campaign": BIG, "after": UUID(int=0), "rows": 9_999, "top": UUID(int=2**128 - 1)
+    },
     ("planning", "lock_planned"): {"campaign": DRAFT},
     ("planning", "end_plan"): {"campaign": DRAFT},
     ("plans", "read_counts"): {"campaign": BIG},

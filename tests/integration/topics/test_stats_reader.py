@@ -16,7 +16,9 @@ from schemas.stats import CampaignStats
 from schemas.topics import Topic
 from tests.support.kafka_topics import create_topics
 from tests.support.shown_campaigns import NOW
+from tests.support.waiting import DEADLINE_S, eventually
 from topics import stats_reader
+from topics.lag import KafkaQueries
 from topics.snapshots import SnapshotPublisher
 from topics.stats_reader import StatsNews, StatsReader
 
@@ -37,7 +39,8 @@ async def test_a_reader_begins_with_the_recent_and_follows(
     kafka: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stats_reader, "RECENT_RECORDS", 3)  # a transaction has a mark of its own
-    create_topics(kafka, topic_prefix + Topic.CAMPAIGN_STATS, partitions=1)
+    topic = topic_prefix + Topic.CAMPAIGN_STATS
+    create_topics(kafka, topic, partitions=1)
     settings = Settings(
         kafka_bootstrap_servers=kafka, topic_prefix=topic_prefix, database_url=SecretStr("postgresql://x")
     )
@@ -47,8 +50,10 @@ async def test_a_reader_begins_with_the_recent_and_follows(
         old, recent, later = _snapshot(1), _snapshot(2), _snapshot(3)
         for each in (old, recent):
             await publisher.publish([each])
+        with KafkaQueries(settings, timeout_s=DEADLINE_S) as broker:  # the mark of a transaction follows its commit
+            eventually(lambda: broker.watermarks(topic)[0][1] == 4, "both transactions have their marks")
         await reader.open()
-        assert (await _next(reader)).snapshots[-1] == recent
+        assert (await _next(reader)).snapshots == (recent,)
         await publisher.publish([later])
         assert (await _next(reader)).snapshots == (later,)
         await publisher.delete([later.campaign_id])

@@ -50,9 +50,9 @@ FETCH_WAIT_MS = 1_500
 broker three times the requests. A reader of Faust waits as long."""
 GATHER_S = 0.02
 """How long a batch waits for more records after its first one."""
-GATHER_BUSY_S = 0.1
+GATHER_BUSY_S = 0.2
 """The same while many records come. A batch costs the broker several fetches, and Postgres a transaction, so fewer and
-larger batches cost less; nobody sees a tenth of a second in a stream of changes."""
+larger batches cost less; nobody sees a fifth of a second in a stream of changes."""
 BUSY_RECORDS = 20
 """After a batch of so many records the next one waits for longer."""
 NOT_OURS = 1 << 63

@@ -33,6 +33,7 @@ class SendConnections:
     def __init__(self, steps: SendSteps, general: Callable[[], asyncio.Protocol]) -> None:
         self.steps = steps
         self.loop = asyncio.get_running_loop()
+        """Kept, because Python 3.11 asks the system for the process id at each look for the running loop."""
         self.general = general
         """Makes a connection of the general server."""
         self._open: set[SendConnection] = set()

@@ -78,16 +78,16 @@ def plan_message(
 def _draw_outcome(config: SimulatorConfig, draws: SeededDraws) -> tuple[PlannedOutcome, int | None]:
     """The outcome of the request without a rule, and its error code."""
     answers = config.answers
-    if draws.happens("hang", answers.hang_share):
-        return "hang", None
-    if draws.happens("cut_before", answers.cut_before_share):
-        return "cut_before", None
-    if draws.happens("cut_after", answers.cut_after_share):
-        return "cut_after", None
-    if draws.happens("cut_in_answer", answers.cut_in_answer_share):
-        return "cut_in_answer", None
-    if draws.happens("bad_gateway", answers.bad_gateway_share):
-        return "bad_gateway", None
+    faults: tuple[tuple[PlannedOutcome, float], ...] = (
+        ("hang", answers.hang_share),
+        ("cut_before", answers.cut_before_share),
+        ("cut_after", answers.cut_after_share),
+        ("cut_in_answer", answers.cut_in_answer_share),
+        ("bad_gateway", answers.bad_gateway_share),
+    )
+    for outcome, share in faults:
+        if draws.happens(outcome, share):
+            return outcome, None
     if draws.happens("throttle", answers.throttle_share):
         return "reject", THROUGHPUT_CODE
     if (code := draws.pick("answer code", answers.errors)) is not None:

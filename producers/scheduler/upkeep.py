@@ -30,7 +30,7 @@ FORGET_S = 5.0
 """Interval and minimum age, in seconds, for deleting releases that were answered without a claim."""
 CHUNK_ROWS = 2000
 FORGET_ROWS = 5000
-"""Releases of a page that is searched for such ones. Thousands may wait for their claim, which takes 2 us for each."""
+"""Releases of a page that is searched for those to delete. Thousands may wait for their claim; each takes 2 us."""
 SHORTEST_UNKNOWN_S = 10.0
 CLOSABLE = (CampaignStatus.ACTIVE, CampaignStatus.CANCELLED, CampaignStatus.COMPLETED)
 

@@ -1,4 +1,4 @@
-"""A stage whose consumer gets metadata without brokers once, as from a broker that was frozen for some seconds."""
+"""A stage whose consumer gets metadata without brokers, as from a broker that was frozen for some seconds."""
 
 import asyncio
 from collections.abc import Sequence
